@@ -111,7 +111,7 @@ def naming(
 
     def reason(name: str) -> str | None:
         if config.providers.local.enabled and (row := known_weights(name.removeprefix("local/"))) is not None:
-            return f"{row.id} is not installed here; {remedy(row)} does it"
+            return f"{row.id} is not installed; install it with {remedy(row)}"
         return unconfigured(name, rows)
 
     table = Table.build(

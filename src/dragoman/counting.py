@@ -82,5 +82,8 @@ async def _count_here(work: Work, deployment: Deployment) -> None:
 
 
 _TOO_LATE: Final = ir.Fault(
-    "timeout", f"No number came within {PATIENCE:g} s.", code="counting_timeout", blame="upstream"
+    "timeout",
+    f"The provider did not count the tokens within {PATIENCE:g} s.",
+    code="counting_timeout",
+    blame="upstream",
 )

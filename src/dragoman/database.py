@@ -17,5 +17,5 @@ def database(stated: str) -> str | None:
     scheme, _, path = stated.partition("://")
     path = path.removeprefix("/")
     if scheme != "sqlite" or PurePath(path).name in {"", ":memory:"}:
-        raise ValueError("is neither memory nor sqlite")
+        raise ValueError("must be memory, sqlite or a sqlite URL")
     return path

@@ -30,7 +30,7 @@ from dragoman.work import Headers, Work
 log = logging.getLogger("dragoman.delivery")
 
 _CONTENT = FirstContent()
-_ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the upstream stated none")
+_ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})

@@ -97,7 +97,7 @@ class GuardedResolver(AbstractResolver):
         """The addresses to connect to. Raises EgressRefused when one of them is out of bounds."""
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
-            raise EgressRefused(f"requests may not reach {host}")
+            raise EgressRefused(f"URLs in requests may not lead to {host}")
         return found
 
     async def close(self) -> None:

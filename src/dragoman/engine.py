@@ -295,7 +295,7 @@ _INTERNAL = ir.Fault(
 
 _NO_CHECKS = ir.Fault(
     "unsupported",
-    "Answers cannot be checked here: this gateway was installed without the extra `schema`.",
+    "Structured output cannot be validated: this gateway was installed without the extra `schema`.",
     code="unsupported_value",
     param="x-dragoman-check-output",
 )
@@ -324,7 +324,7 @@ def _check_model(model: Any) -> None:
 
 def _not_granted(model: str) -> ir.Fault:
     return ir.Fault(
-        "permission", f"The key is not granted the model {model!r}.", "model_not_granted", "model"
+        "permission", f"This API key is not allowed to use the model {model!r}.", "model_not_granted", "model"
     )
 
 

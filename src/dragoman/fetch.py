@@ -94,7 +94,7 @@ class Claim:
         theirs = room.by_client.get(self.client, 0)
         crowded = room.held + size > room.size and room.held > self.held
         if crowded or (theirs + size > room.size // 2 and theirs > self.held):
-            raise _busy("what requests have fetched takes all the room there is for that")
+            raise _busy("the space for files fetched for requests is used up")
         self.held += size
         room.held += size
         room.by_client[self.client] = theirs + size
@@ -204,7 +204,8 @@ class Fetcher:
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(
-                f"The request names {len(named)} addresses; at most {bounds.addresses} can be read."
+                f"The request contains {len(named)} URLs of files; the gateway fetches at most "
+                f"{bounds.addresses}."
             )
         gate = asyncio.Semaphore(bounds.at_once)
         budget = _Budget(bounds, claim)
@@ -222,7 +223,7 @@ class Fetcher:
             async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(*found)) for found in named]
         except TimeoutError:
-            raise _unfetched("did not answer in time") from None
+            raise _unfetched("did not respond in time") from None
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None  # the first one; the others have been cancelled
         return [task.result() for task in tasks]
@@ -239,7 +240,7 @@ class Fetcher:
             cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
             if isinstance(cause, EgressRefused):
                 raise _unfetched("is not a public address") from None
-            raise _unfetched("could not be read") from error
+            raise _unfetched("could not be fetched") from error
         finally:
             self._reads.give_back(client)
         told = _type(media, bytes(data[:_BEGINNING]), kind)
@@ -251,7 +252,7 @@ class Fetcher:
             async with asyncio.timeout(self._bounds.wait):
                 await self._reads.take(client)
         except TimeoutError:
-            raise _busy("too many addresses are being read at once") from None
+            raise _busy("too many URLs are being fetched at the same time") from None
 
     async def _hops(self, url: URL, budget: _Budget) -> tuple[bytearray, str | None]:
         session = self._open()
@@ -262,7 +263,7 @@ class Fetcher:
                     url = url.join(URL(location))
                     continue
                 return await budget.read(response), response.headers.get(hdrs.CONTENT_TYPE)
-        raise _unfetched("redirects too often")
+        raise _unfetched("redirects too many times")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -278,9 +279,9 @@ class Fetcher:
     def _permit(self, url: URL) -> None:
         """A host that is an IP literal never meets the resolver, so it is judged here."""
         if url.scheme not in {"http", "https"} or not url.host:
-            raise _unfetched("is no http or https address")
+            raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
-            raise _unfetched("carries a user name or a password")
+            raise _unfetched("contains a user name or a password")
         try:
             permitted = self._guard.permits(url.host, url.host)
         except ValueError:
@@ -307,10 +308,11 @@ class _Budget:
             data += chunk
             self._left -= len(chunk)
             if len(data) > self._bounds.each:
-                raise _unfetched(f"holds more than {self._bounds.each} bytes")
+                raise _unfetched(f"is larger than {self._bounds.each} bytes")
             if self._left < 0:
                 raise _refused(
-                    f"The addresses in the request hold more than {self._bounds.together} bytes together."
+                    "The files at the URLs in the request are larger than "
+                    f"{self._bounds.together} bytes in total."
                 )
             self._claim.take(len(chunk))
             await asyncio.sleep(0)  # what is there already is read, and decompressed, without any wait
@@ -329,7 +331,7 @@ def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
     told = [mime for mime in ordered if mime is not None]
     fitting = next((mime for mime in told if _fits(media.kind, mime)), None)
     if told and fitting is None:
-        raise _unfetched(f"holds {told[0]}, which is no {media.kind}")
+        raise _unfetched(f"is of the type {told[0]}, not a supported {media.kind} type")
     return fitting
 
 
@@ -380,7 +382,7 @@ def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
 
 
 def _unfetched(what: str) -> RequestFailed:
-    return _refused(f"An address in the request {what}.")
+    return _refused(f"A URL in the request {what}.")
 
 
 def _refused(message: str) -> RequestFailed:
@@ -389,10 +391,10 @@ def _refused(message: str) -> RequestFailed:
 
 def _unresolved(error: Unresolved) -> RequestFailed:
     if error.busy:
-        return _busy("too many names are being looked up at once")
+        return _busy("too many host names are being looked up at the same time")
     fault = ir.Fault(
         "invalid_request",
-        "An address in the request names a host that no name server told the address of in time.",
+        "The host name of a URL in the request could not be looked up (DNS) in time.",
         code="name_resolution_timeout",
     )
     return RequestFailed(fault)
@@ -401,7 +403,7 @@ def _unresolved(error: Unresolved) -> RequestFailed:
 def _busy(why: str) -> RequestFailed:
     fault = ir.Fault(
         "overloaded",
-        f"The gateway cannot read the addresses in the request now: {why}.",
+        f"The gateway cannot fetch the URLs in the request at the moment: {why}. Try again later.",
         code="fetch_busy",
         retry_after=_RETRY,
         blame="gateway",

@@ -242,7 +242,10 @@ class Flight:
                 raise  # the way to the client broke, which no other attempt would mend
             else:  # an answer that nobody expected, or other people's code: no reason for not trying the next
                 log.exception("the attempt at %s failed", deployment.name)
-                text = f"The upstream {upstream.name!r} failed."
+                text = (
+                    f"The request to {upstream.name!r} failed unexpectedly; the gateway's log "
+                    "has the details."
+                )
                 record.fault = ir.Fault("upstream", text, code="upstream_failed", blame="upstream")
             return record.fault
         finally:
@@ -299,7 +302,7 @@ def _silence(upstream: Upstream, deployment: Deployment) -> float | None:
 def _too_late(deployment: Deployment, silence: float | None) -> ir.Fault:
     if silence is not None:
         return silent(deployment.name, silence)
-    text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
+    text = f"{deployment.name} did not complete the response within {deployment.timers.total:g} s."
     return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
 
 

@@ -69,7 +69,7 @@ class Hooks:
         for hook in hooks:
             taken = [point for point in points if callable(getattr(hook, point, None))]
             if not taken:
-                raise TypeError(f"{hook!r} is no hook: it has none of {', '.join(points)}")
+                raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(points)}")
             for point in taken:
                 points[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
         self.change_requests = bool(self._before)
@@ -127,4 +127,4 @@ def _check(result: Any, expected: type[Any]) -> None:
     if expected is Sequence:
         for event in result:
             if not isinstance(event, _EVENTS):
-                raise TypeError(f"it returned {type(event).__name__} among the events")
+                raise TypeError(f"it yielded {type(event).__name__}, which is not a stream event")

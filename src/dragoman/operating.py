@@ -95,7 +95,7 @@ class Operating:
             await self._relay(upstream)
             return
         for name in unknown_files(work.wire.fields, work.codec.maps):
-            self._call.report.lose(name, "a file of this name is known to its client's protocol alone")
+            self._call.report.lose(name, "a file id is valid only with its own provider")
         if isinstance(upstream, WireUpstream):
             await self._translate(upstream)
         else:
@@ -140,7 +140,7 @@ class Operating:
         work = self._work
         if streams(answer):
             if not work.streams and not work.codec.flows:
-                raise WireError("it is a stream, which was not asked for")
+                raise WireError("the provider sent a stream, which was not requested")
             return True
         kind = answer.headers.get("content-type", "")
         return work.codec.flows and not work.streams and kind.startswith(_SOUND)
@@ -157,7 +157,7 @@ class Operating:
                     await self._delivery.begin(self._call, self._record, [(b"content-type", kind), *passed])
                 await work.client.write(piece)
         if not self._delivery.committed:
-            raise WireError("it is empty")
+            raise WireError("the response is empty")
         await work.client.end()
 
     async def _events(self, answer: Answer, limits: AnswerLimits) -> AsyncGenerator[bytes, None]:
@@ -406,7 +406,7 @@ def lacking(operation: Operation) -> ir.Fault:
     """Nobody behind a model's name can do this."""
     return ir.Fault(
         "unsupported",
-        f"This model's provider has no {NAMES[operation]}.",
+        f"This model's provider does not offer {NAMES[operation]}.",
         code="unsupported_value",
         param="model",
     )
@@ -414,7 +414,7 @@ def lacking(operation: Operation) -> ir.Fault:
 
 _BROKEN: Final = ir.Fault(
     "upstream",
-    "The provider's stream broke off before the answer was complete.",
+    "The provider's stream ended before the response was complete.",
     code="stream_broken",
     blame="upstream",
 )

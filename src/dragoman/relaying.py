@@ -38,7 +38,7 @@ _COUNTED_BYTES: Final = 1_000_000
 """Bytes of a request that are kept until its stream ends, to count them where the provider does not."""
 _HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
-_WHY: Final = "asked for, for the gateway's own record; the client is not told"
+_WHY: Final = "requested for the gateway's own records; the client does not receive it"
 _TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
 _TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 

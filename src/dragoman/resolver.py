@@ -58,7 +58,7 @@ class Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of a host. Raises Unresolved, and OSError where there are none."""
         if len(host.removesuffix(".")) > _LONGEST:
-            raise OSError(socket.EAI_NONAME, "too long a name")
+            raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()
         begun = False
         try:
@@ -67,7 +67,7 @@ class Resolver(AbstractResolver):
                 begun = True
                 found = await self._begun(client, host, port, family)
         except TimeoutError:
-            raise Unresolved(f"{host} was not looked up in time", busy=not begun) from None
+            raise Unresolved(f"{host} could not be looked up (DNS) in time", busy=not begun) from None
         return [_result(host, info) for info in found]
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class Resolver(AbstractResolver):
             Thread(target=run, name="dragoman-resolver", daemon=True).start()  # no exit waits for it
         except RuntimeError as error:  # the system has no more threads
             self._threads.give_back(client)
-            raise Unresolved(f"no thread to look {host} up", busy=True) from error
+            raise Unresolved(f"no free thread to look up {host} (DNS)", busy=True) from error
         return future
 
 

@@ -58,7 +58,7 @@ def begin(
     try:
         return Sealing(vault, tenant, request, run, kept)
     except Exception:
-        log.exception("a conversation cannot be told from others")
+        log.exception("the conversation could not be identified")
         return None
 
 
@@ -115,8 +115,8 @@ class Sealing:
         if recalled.messages:
             report.add(
                 "messages[]",
-                f"what belongs to {len(recalled.messages)} earlier answers: reasoning, signatures, "
-                "what the provider's own tools did",
+                f"reasoning, signatures and server tool calls of {len(recalled.messages)} earlier "
+                "responses, which the client did not send back",
             )
         return recalled.request
 
@@ -128,7 +128,11 @@ class Sealing:
         for where, reason in recalled.losses:
             report.lose(where, reason, "quality")
         for index in sorted(recalled.messages):
-            report.lose(f"messages[{index}]", "its reasoning or signatures are no part of a relay", "quality")
+            report.lose(
+                f"messages[{index}]",
+                "its stored reasoning or signatures cannot be added to a relayed request",
+                "quality",
+            )
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """The request with what the vault has for this scope; None where it has nothing, or fails."""
@@ -142,9 +146,9 @@ class Sealing:
                 self._found = {**self._found, **own}
                 recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
         except StoreFailed as failed:
-            log.warning("the seal vault failed to find: %s", failed)
+            log.warning("stored reasoning could not be read: %s", failed)
         except Exception:
-            log.exception("the seal vault failed to find")
+            log.exception("stored reasoning could not be read")
         else:
             return recalled
         self._found = {}
@@ -208,9 +212,9 @@ class Keeper:
                     await sealing.vault.keep(*kept, owner=marks.owner)
                     sealing.noted()
             except StoreFailed as failed:
-                log.warning("the seal vault failed to keep: %s", failed)
+                log.warning("reasoning could not be stored: %s", failed)
             except Exception:
-                log.exception("the seal vault failed to keep")
+                log.exception("reasoning could not be stored")
 
     def _wants_reasoning_of(self, blocks: Sequence[ir.Block]) -> bool:
         if self._replay == "tool_turns":

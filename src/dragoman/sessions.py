@@ -256,9 +256,11 @@ class SessionTurn:
             turn = await work.step(_encode, Turn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
-            self._remembering.reached("session_turn_too_large", f"by {self._tenant}: it is not kept: {full}")
+            self._remembering.reached(
+                "session_turn_too_large", f"by {self._tenant}: it is not stored: {full}"
+            )
         except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written
-            log.exception("a turn of a session could not be kept")
+            log.exception("a turn of a session could not be stored")
 
 
 def _odd(param: str) -> ir.Fault:
@@ -267,15 +269,18 @@ def _odd(param: str) -> ir.Fault:
 
 
 def _off(param: str) -> ir.Fault:
-    text = f"This gateway keeps no sessions, so '{param}' cannot be honoured."
+    text = f"Sessions are disabled on this gateway, so '{param}' is not supported."
     return ir.Fault("unsupported", text, code="unsupported_value", param=param)
 
 
 def _twice(param: str) -> ir.Fault:
-    text = f"Both '{param}' and an earlier answer or conversation are to be continued: choose one."
+    text = f"'{param}' cannot be combined with 'previous_response_id' or 'conversation': use one of them."
     return ir.Fault("invalid_request", text, code="mutually_exclusive_parameters", param=param)
 
 
 _UNREACHABLE: Final = ir.Fault(
-    "unavailable", "The session cannot be reached at the moment.", code="store_unavailable", blame="gateway"
+    "unavailable",
+    "The session store is not available at the moment. Try again later.",
+    code="store_unavailable",
+    blame="gateway",
 )

@@ -295,7 +295,9 @@ class _Parent:
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:
-                _say(logging.ERROR, f"worker {place.number} (process {place.pid}) does not end and is killed")
+                _say(
+                    logging.ERROR, f"worker {place.number} (process {place.pid}) does not stop and is killed"
+                )
                 os.kill(place.pid, signal.SIGKILL)
 
 

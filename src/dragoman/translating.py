@@ -41,7 +41,7 @@ from dragoman.work import Work
 
 _STREAM = {"stream": True}
 _HEARD_EVENTS = 500
-_FOR_THE_RECORD = "asked for, for the gateway's own record; the client is not told"
+_FOR_THE_RECORD = "requested for the gateway's own records; the client does not receive it"
 
 
 class Translating:
@@ -276,7 +276,7 @@ class Translating:
         delivery.lost(reply.report)
         if not delivery.committed:
             raise RequestFailed(
-                ir.Fault("upstream", "The upstream ended its answer without any content.", blame="upstream")
+                ir.Fault("upstream", "The provider's response ended without any content.", blame="upstream")
             )
         await work.client.end()
 

@@ -44,7 +44,7 @@ that nobody waits while it is copied.
 """
 CROWDED = ir.Fault(
     "overloaded",
-    "There is no room for the answer beside those to other requests at the moment.",
+    "The gateway has no memory left for the provider's response at the moment. Try again later.",
     code="answers_too_large_together",
     retry_after=5.0,
     blame="gateway",
@@ -102,7 +102,7 @@ class Slots:
         except TimeoutError:
             fault = ir.Fault(
                 "overloaded",
-                f"All {self._pool.size} connections to {self._name} were taken for {self._pool.wait:g} s.",
+                f"All {self._pool.size} connections to {self._name} were busy for {self._pool.wait:g} s.",
                 code=POOL_EXHAUSTED,
                 retry_after=_POOL_RETRY,
                 blame="gateway",
@@ -249,7 +249,9 @@ class Answer:
         whole = BytesIO()  # which gives its bytes away without a copy
         while data:
             if whole.tell() + len(data) > self._largest:
-                raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
+                raise failed(
+                    "upstream", f"{self._name} sent a response of more than {self._largest} bytes.", TOO_LARGE
+                )
             if self._share is not None:
                 self._share.take(len(data))
             whole.write(data)
@@ -448,7 +450,7 @@ class Transport:
         if response.status in _REDIRECTS:
             response.close()
             raise failed(
-                "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
+                "upstream", f"{name} responded with a redirect; correct its base_url.", "upstream_redirected"
             )
         return Answer(
             response,
@@ -467,23 +469,33 @@ class Transport:
 
 
 def _idle(name: str, timers: Timers) -> RequestFailed:
-    return failed("timeout", f"{name} fell silent for {timers.idle:g} s.", "idle_timeout")
+    return failed("timeout", f"{name} sent no data for {timers.idle:g} s.", "idle_timeout")
 
 
 def _unanswered(name: str, timers: Timers, error: Exception) -> RequestFailed:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return failed("timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout")
+        return failed(
+            "timeout",
+            f"The connection to {name} was not established within {timers.connect:g} s.",
+            "connect_timeout",
+        )
     if isinstance(error, TimeoutError):
-        return failed("timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout")
+        return failed(
+            "timeout",
+            f"{name} did not start to respond within {timers.first_byte:g} s.",
+            "first_byte_timeout",
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return failed("unavailable", f"{name} was not reached: {reason(error)}", "connect_failed")
+        return failed("unavailable", f"{name} could not be reached: {reason(error)}", "connect_failed")
     return _broken(name, error)
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:
     if is_head_too_large(error):
-        return failed("upstream", f"{name} sent too large a head.", "answer_head_too_large")
-    return failed("upstream", f"The connection to {name} broke: {reason(error)}", "connection_broken")
+        return failed(
+            "upstream", f"{name} sent response headers that are too large.", "answer_head_too_large"
+        )
+    return failed("upstream", f"The connection to {name} was lost: {reason(error)}", "connection_broken")
 
 
 def reason(error: Any) -> str:
@@ -505,21 +517,21 @@ def _in_words(*errors: Any) -> str:
     for kind, words in _MEANINGS:
         if any(isinstance(error, kind) for error in errors):
             return words
-    return "it failed for no reason that is known here"
+    return "the reason is unknown"
 
 
 _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (http_exceptions.ContentEncodingError, "the answer is not packed as its headers state"),
-    (aiohttp.ServerDisconnectedError, "it was closed before an answer came"),
-    (aiohttp.ClientPayloadError, "it ended in the middle of the answer"),
-    (http_exceptions.TransferEncodingError, "it ended in the middle of the answer"),
-    (http_exceptions.ContentLengthError, "it ended in the middle of the answer"),
+    (http_exceptions.ContentEncodingError, "the response is not compressed as its headers say"),
+    (aiohttp.ServerDisconnectedError, "it was closed before a response arrived"),
+    (aiohttp.ClientPayloadError, "it was closed in the middle of the response"),
+    (http_exceptions.TransferEncodingError, "it was closed in the middle of the response"),
+    (http_exceptions.ContentLengthError, "it was closed in the middle of the response"),
     (aiohttp.ClientHttpProxyError, "the proxy refused it"),
-    (aiohttp.ClientResponseError, "the answer is no HTTP"),
-    (http_exceptions.HttpProcessingError, "the answer is no HTTP"),
-    (EOFError, "it was closed before an answer came"),
-    (ConnectionError, "it was cut"),
+    (aiohttp.ClientResponseError, "the response is not valid HTTP"),
+    (http_exceptions.HttpProcessingError, "the response is not valid HTTP"),
+    (EOFError, "it was closed before a response arrived"),
+    (ConnectionError, "it was reset"),
     (TimeoutError, "it took too long"),
-    (OSError, "none of its addresses can be reached"),
+    (OSError, "none of its IP addresses can be reached"),
 )
 """The first that fits counts."""

@@ -557,7 +557,8 @@ class Work:
             raise RequestFailed(
                 ir.Fault(
                     "untranslatable",
-                    f"{self.exchange.answered or 'No model'} cannot be asked this without loss: {named}",
+                    f"the request cannot be translated for {self.exchange.answered or 'No model'} "
+                    f"without loss: {named}",
                     code="untranslatable",
                     param=lost[0].path.removeprefix("$."),
                 )
@@ -591,12 +592,16 @@ def _unsealed(request: ir.Request, sealed: Sealed, report: Report) -> ir.Request
                 for block in message.blocks
             )
             messages[place] = msgspec.structs.replace(message, blocks=blocks)
-            reason = f"only {sealed.provider} can read what it sealed" if sealed.provider else _REFUSED
+            reason = (
+                f"encrypted reasoning can only be read by its own provider, {sealed.provider}"
+                if sealed.provider
+                else _REFUSED
+            )
             report.lose(f"messages[{place}]", reason, "quality")
     return msgspec.structs.replace(request, messages=tuple(messages))
 
 
-_REFUSED = "the provider refused what is sealed here"
+_REFUSED = "the provider rejected the encrypted reasoning or signatures"
 _LONGEST_REPORT = 4000
 _REPORTED_ATTEMPTS = 10
 """The latest attempts, each of some hundred bytes."""

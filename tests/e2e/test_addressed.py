@@ -66,7 +66,7 @@ async def test_what_is_for_another_is_lost(visit: Visit, provide: Provide) -> No
     body, exchange = await asked(visit, provide, "mistral", CHAT, {"gemini": {"safetySettings": SAFETY}})
     assert "gemini" not in body
     lost = [(loss.path, loss.reason, loss.severity) for loss in exchange.losses]
-    assert lost == [("$.gemini", "its members are for another provider", "hint")]
+    assert lost == [("$.gemini", "its fields are for another provider", "hint")]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_what_is_for_another_is_not_relayed(visit: Visit, provide: Provide
         assert answer.status == 200
     assert provider.last.body == {"model": "m", "messages": HELLO, "seed": 7}
     lost = [(loss.path, loss.reason, loss.severity) for loss in exchanges[-1].losses]
-    assert lost == [(f"$.{name}", "its members are for another provider", "hint")]
+    assert lost == [(f"$.{name}", "its fields are for another provider", "hint")]
 
 
 async def test_what_the_clients_protocol_has_no_word_for(visit: Visit, provide: Provide) -> None:

@@ -80,7 +80,7 @@ async def test_openai_speaks_in_the_form_of_google(google: Any, stream: bool) ->
     assert sorted(body["modalities"]) == ["audio", "text"]
     assert body["audio"] == {"voice": "alloy", "format": "pcm16"}
     losses = {loss.reason for loss in gate.exchanges[-1].losses if loss.direction == "request"}
-    assert losses == {"there is no voice Kore here: alloy speaks"}
+    assert losses == {"Chat Completions has no voice Kore: alloy is used"}
 
 
 async def test_sound_without_a_voice_gets_one(google: Any) -> None:

@@ -150,12 +150,15 @@ def test_the_banner_at_a_terminal(environment: dict[str, str], tmp_path: Path) -
 
 def test_colour_and_signs_follow_the_terminal(environment: dict[str, str], tmp_path: Path) -> None:
     plain = Terminal({**environment, "TERM": "dumb"}, tmp_path, "check").end()
-    assert plain == (0, "● the environment alone is good\n")
+    assert plain == (0, "● the environment (no configuration file) is valid\n")
     coloured = Terminal(environment, tmp_path, "check").end()
-    assert coloured == (0, "\x1b[36m●\x1b[0m the environment alone is good\n")
+    assert coloured == (0, "\x1b[36m●\x1b[0m the environment (no configuration file) is valid\n")
     assert Terminal({**environment, "NO_COLOR": "1"}, tmp_path, "check").end() == plain
     ascii_only = {**environment, "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
-    assert Terminal(ascii_only, tmp_path, "check").end() == (0, "ok the environment alone is good\n")
+    assert Terminal(ascii_only, tmp_path, "check").end() == (
+        0,
+        "ok the environment (no configuration file) is valid\n",
+    )
     assert "\x1b" not in run(environment, tmp_path, "check").stderr
     assert "\x1b[36m" in run({**environment, "FORCE_COLOR": "1"}, tmp_path, "check").stderr
 

@@ -128,7 +128,7 @@ async def test_a_broken_body_is_a_400_in_the_faces_form(site: Site, face: str, c
     for data in (body[:-3], b"{}" + body, json.dumps(FACES[face][1]).encode()):
         status, answer, _ = await site.post(face, data, coding)
         assert status == 400
-        assert f"not the {coding} that its header content-encoding states" in message(face, answer)
+        assert f"not valid {coding}, as its header content-encoding says" in message(face, answer)
     assert not site.provider.seen
 
 
@@ -148,11 +148,11 @@ async def test_a_bomb_is_a_413_in_the_faces_form(site: Site, face: str, coding: 
     body = json.dumps({**FACES[face][1], "user": " " * 5_500_000}).encode()
     status, answer, _ = await site.post(face, packed(body, coding), coding)
     assert status == 413
-    assert "more than 100 times as large" in message(face, answer)
+    assert "more than 100 times larger" in message(face, answer)
     noise = json.dumps({**FACES[face][1], "user": " ".join(map(str, range(1_100_000)))}).encode()
     status, answer, _ = await site.post(face, packed(noise, coding), coding)
     assert status == 413
-    assert "larger than 6000000 bytes when unpacked" in message(face, answer)
+    assert "larger than 6000000 bytes after decompression" in message(face, answer)
     assert not site.provider.seen
 
 

@@ -75,7 +75,7 @@ def test_no_encoder_sends_what_its_target_refuses(
     face: str, body: dict[str, Any], place: str, target: str
 ) -> None:
     asked = DIALECTS[face].decode_request(WireRequest("chat", {"model": "m", **body}))
-    with pytest.raises(WireError, match="with the id 'call_1' that does not stand before it") as refused:
+    with pytest.raises(WireError, match="with the id 'call_1' that does not come before it") as refused:
         DIALECTS[target].encode_request(asked, Target(Report(target), "m"))
     assert (refused.value.path or "").endswith(place)
 

@@ -229,7 +229,7 @@ async def test_what_cannot_be_used_leaves_the_old_secret(
     assert {row["setting"]: (row["reason"], row["tail"]) for row in event["failed"]} == {
         SETTINGS["up"]: ("cannot be read: No such file or directory", "2222"),
         SETTINGS["extra"]: ("is empty", "3333"),
-        SETTINGS["own"]: ("holds characters that no header can carry", "4444"),
+        SETTINGS["own"]: ("contains characters that are not allowed in an HTTP header", "4444"),
         SETTINGS["client"]: ("holds what cannot be used: the key begins with `Bearer`", "1111"),
     }
     assert await ask(server, OLD["client"]) == 200

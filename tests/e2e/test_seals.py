@@ -224,7 +224,7 @@ async def test_another_model_gets_none_and_it_is_a_loss(serve: Serve, provide: P
     [loss] = [loss for loss in exchange.losses if loss.path == "$.messages[1]"]
     assert (loss.severity, loss.reason) == (
         "quality",
-        "its reasoning and signatures belong to up/claude-sonnet-4-5",
+        "its reasoning and signatures are valid only for up/claude-sonnet-4-5",
     )
 
 

@@ -239,7 +239,7 @@ async def test_a_bad_answer_is_tried_again_and_then_an_error(provide: Provide, v
     answer = await ask(site)
     assert answer.status == 502
     assert answer.error["code"] == "invalid_output"
-    assert answer.error["message"] == "The model's answer breaks its schema at $.minutes (minimum)."
+    assert answer.error["message"] == "The model's response does not match its schema at $.minutes (minimum)."
     assert len(provider.seen) == 4
 
 
@@ -326,7 +326,7 @@ async def test_json_mode_must_be_json(provide: Provide, visit: Visit) -> None:
     site, _ = await cook(provide, visit, BAD, "Hello!", **ON)
     assert (await site.ask("up/gpt-4o", **fields)).text == BAD
     refused = await site.ask("up/gpt-4o", **fields)
-    assert (refused.status, refused.error["message"]) == (502, "The model's answer is not JSON.")
+    assert (refused.status, refused.error["message"]) == (502, "The model's response is not JSON.")
 
 
 async def test_an_alias_wins_over_its_model_and_the_header_over_all(provide: Provide, visit: Visit) -> None:

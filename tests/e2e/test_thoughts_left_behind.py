@@ -50,7 +50,7 @@ async def test_another_provider_is_relayed_to(visit: Visit, provide: Provide, th
     assert (await answered(site, "openai/o3", SECOND))[0] == 200
     assert exchanges[-1].mode == "relay"
     lost = [(loss.path, loss.severity, loss.reason) for loss in exchanges[-1].losses]
-    reason = "its reasoning and signatures belong to claude/claude-sonnet-4-5"
+    reason = "its reasoning and signatures are valid only for claude/claude-sonnet-4-5"
     assert lost == ([("$.messages[1]", "quality", reason)] if thinks else [])
     seen = len(openai.seen)
     status, body = await answered(site, "openai/o3", SECOND, x_dragoman_strict="all")

@@ -75,20 +75,23 @@ async def test_a_stream_that_is_cut_is_told_in_words(serve: Serve, face: str) ->
     async with saying(cut) as url:
         _, raw = await asked(await serve(settings(url)), face)
     assert b"Half an" in raw
-    assert failure(face, raw) == "The connection to up broke: it ended in the middle of the answer"
+    assert failure(face, raw) == "The connection to up was lost: it was closed in the middle of the response"
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (CUT % b"application/json" + b'ff\r\n{"id"', "it ended in the middle of the answer"),
-        (b'HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{"id"', "it ended in the middle of the answer"),
+        (CUT % b"application/json" + b'ff\r\n{"id"', "it was closed in the middle of the response"),
+        (
+            b'HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{"id"',
+            "it was closed in the middle of the response",
+        ),
         (
             b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope",
-            "packed as its headers",
+            "compressed as its headers",
         ),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "the answer is no HTTP"),
-        (b"", "it was closed before an answer came"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "the response is not valid HTTP"),
+        (b"", "it was closed before a response arrived"),
     ],
 )
 async def test_a_broken_answer_is_told_in_words(serve: Serve, answer: bytes, said: str) -> None:

@@ -246,7 +246,7 @@ def test_a_port_that_is_taken_is_said_once(environment: dict[str, str], tmp_path
     assert (ended.returncode, ended.stdout) == (4, "")
     assert ended.stderr.splitlines() == [
         f"error: cannot listen on 127.0.0.1:{port}: Address already in use",
-        " hint: another program listens there: dragoman serve --port 0 takes a free port",
+        " hint: another program uses this port: dragoman serve --port 0 chooses a free one",
     ]
 
 

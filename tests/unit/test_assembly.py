@@ -15,8 +15,12 @@ NONE = "The model {!r} does not exist."
 @pytest.mark.parametrize(
     ("name", "configured", "reason"),
     [
-        ("all-minilm", "{}", " all-minilm:l6-v2 is not installed here; `dragoman models install"),
-        ("local/all-minilm", "{}", " all-minilm:l6-v2 is not installed here; `dragoman models install"),
+        ("all-minilm", "{}", " all-minilm:l6-v2 is not installed; install it with `dragoman models install"),
+        (
+            "local/all-minilm",
+            "{}",
+            " all-minilm:l6-v2 is not installed; install it with `dragoman models install",
+        ),
         ("all-minilm", "providers: {local: {enabled: false}}", ""),
         ("gpt-4o", "{}", " openai is not configured: set OPENAI_API_KEY."),
         ("gpt-4o", "providers: {openai: {keys: k, models: [gpt-5]}}", ""),

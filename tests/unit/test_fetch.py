@@ -173,8 +173,8 @@ async def test_redirects_are_followed_to_permitted_addresses_only() -> None:
         assert image.mime == "image/png"
         for address in ("http://169.254.169.254/latest/meta-data", "http://2852039166/", "http://10.0.0.1/"):
             message = await refused(fetcher, f"{url}/to?address={address}")
-            assert message == "An address in the request is not a public address."
-        assert "redirects too often" in await refused(fetcher, f"{url}/loop")
+            assert message == "A URL in the request is not a public address."
+        assert "redirects too many times" in await refused(fetcher, f"{url}/loop")
 
 
 async def test_a_redirect_to_loopback_is_refused_when_only_another_host_is_open() -> None:
@@ -182,7 +182,7 @@ async def test_a_redirect_to_loopback_is_refused_when_only_another_host_is_open(
         start = url.replace("127.0.0.1", "localhost")
         assert (await fetcher.inline(asking(f"{start}/pixel"))) != asking(f"{start}/pixel")
         message = await refused(fetcher, f"{start}/to?address={url}/pixel")
-    assert message == "An address in the request is not a public address."
+    assert message == "A URL in the request is not a public address."
     assert site.asked == ["/pixel", "/to"]
 
 
@@ -204,7 +204,7 @@ async def test_a_redirect_to_loopback_is_refused_when_only_another_host_is_open(
 async def test_no_spelling_of_loopback_is_reached(host: str) -> None:
     async with serving(allow="") as (site, url, fetcher):
         message = await refused(fetcher, f"{url.replace('127.0.0.1', host)}/pixel")
-    assert message == "An address in the request is not a public address."
+    assert message == "A URL in the request is not a public address."
     assert site.asked == []
 
 
@@ -222,28 +222,28 @@ async def test_a_literal_that_readers_read_differently_is_refused_even_where_loo
     [
         ("/status/404", "answered with status 404"),
         ("/status/204", "answered with status 204"),
-        ("/bytes/11", "holds more than 10 bytes"),
-        ("/slow/5", "did not answer in time"),
+        ("/bytes/11", "is larger than 10 bytes"),
+        ("/slow/5", "did not respond in time"),
     ],
 )
 async def test_what_is_not_read(path: str, message: str) -> None:
     async with serving(bounds=Bounds(each=10, seconds=0.2)) as (_, url, fetcher):
-        assert await refused(fetcher, url + path) == f"An address in the request {message}."
+        assert await refused(fetcher, url + path) == f"A URL in the request {message}."
 
 
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("file:///etc/passwd", "is no http or https address"),
-        ("http://", "is no http or https address"),
-        ("http://127.0.0.1:99999/", "could not be read"),
-        ("http://user@127.0.0.1/", "carries a user name or a password"),
-        ("http://:secret@127.0.0.1/", "carries a user name or a password"),
+        ("file:///etc/passwd", "is not an http or https URL"),
+        ("http://", "is not an http or https URL"),
+        ("http://127.0.0.1:99999/", "could not be fetched"),
+        ("http://user@127.0.0.1/", "contains a user name or a password"),
+        ("http://:secret@127.0.0.1/", "contains a user name or a password"),
     ],
 )
 async def test_what_is_no_address(address: str, message: str) -> None:
     async with serving() as (_, _url, fetcher):
-        assert await refused(fetcher, address) == f"An address in the request {message}."
+        assert await refused(fetcher, address) == f"A URL in the request {message}."
 
 
 async def test_a_redirect_may_not_add_a_password() -> None:
@@ -272,7 +272,7 @@ async def test_what_is_small_on_the_way_is_measured_as_it_is_read(coding: str) -
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert message == "An address in the request holds more than 1000000 bytes."
+    assert message == "A URL in the request is larger than 1000000 bytes."
     assert peak < 20_000_000
 
 
@@ -280,7 +280,7 @@ async def test_all_addresses_of_a_request_share_one_bound_of_bytes() -> None:
     async with serving(bounds=Bounds(together=10)) as (_, url, fetcher):
         await fetcher.inline(asking(f"{url}/bytes/5", f"{url}/bytes/5"))
         message = await refused(fetcher, f"{url}/bytes/5", f"{url}/bytes/5", f"{url}/bytes/1")
-    assert message == "The addresses in the request hold more than 10 bytes together."
+    assert message == "The files at the URLs in the request are larger than 10 bytes in total."
 
 
 async def test_all_addresses_of_a_request_share_one_time() -> None:
@@ -293,7 +293,7 @@ async def test_all_addresses_of_a_request_share_one_time() -> None:
 async def test_a_request_with_too_many_addresses_reads_none() -> None:
     async with serving() as (site, url, fetcher):
         message = await refused(fetcher, *[f"{url}/pixel"] * 21)
-    assert message == "The request names 21 addresses; at most 20 can be read."
+    assert message == "The request contains 21 URLs of files; the gateway fetches at most 20."
     assert site.asked == []
 
 
@@ -347,18 +347,22 @@ async def test_a_type_that_the_client_states_stays() -> None:
         assert isinstance(read, ir.Media)
         assert read.mime == "image/png"
         page = ir.Media("image", "image/png", url=f"{url}/file/page/text/html")
-        with pytest.raises(RequestFailed, match="no image"):
+        with pytest.raises(RequestFailed, match="not a supported image type"):
             await fetcher.inline(ir.Request("openai_chat", "m", (ir.Message("user", (page,)),)))
 
 
 @pytest.mark.parametrize(
     ("kind", "file", "what"),
     [
-        ("image", "page/text/html", "text/html, which is no image"),
-        ("image", f"pdf/{NOTHING}", "application/pdf, which is no image"),
-        ("audio", "png/image/png", "image/png, which is no audio"),
-        ("video", "wav/audio/wav", "audio/wav, which is no video"),
-        ("document", f"png/{NOTHING}", "image/png, which is no document"),
+        ("image", "page/text/html", "text/html, not a supported image type"),
+        (
+            "image",
+            f"pdf/{NOTHING}",
+            "application/pdf, not a supported image type",
+        ),
+        ("audio", "png/image/png", "image/png, not a supported audio type"),
+        ("video", "wav/audio/wav", "audio/wav, not a supported video type"),
+        ("document", f"png/{NOTHING}", "image/png, not a supported document type"),
     ],
 )
 async def test_what_contradicts_its_part_is_refused(kind: Any, file: str, what: str) -> None:
@@ -369,7 +373,7 @@ async def test_what_contradicts_its_part_is_refused(kind: Any, file: str, what: 
             await fetcher.inline(request)
     fault = caught.value.fault
     assert (fault.message, fault.param) == (
-        f"An address in the request holds {what}.",
+        f"A URL in the request is of the type {what}.",
         "messages[0].blocks[0]",
     )
 

@@ -75,7 +75,7 @@ def test_what_hooks_need_is_known_at_once() -> None:
 
 
 def test_an_object_without_any_point_is_no_hook() -> None:
-    with pytest.raises(TypeError, match="is no hook"):
+    with pytest.raises(TypeError, match="is not a hook"):
         Hooks([object()])
 
 
@@ -132,7 +132,7 @@ async def test_a_result_of_another_type_is_a_failure_by_name(point: str, result:
 
     with pytest.raises(HookFailed, match=f"'mine' failed in {point}") as caught:
         await run(point, (lambda *_: result) if plain else later)
-    assert "it returned" in str(caught.value.__cause__)
+    assert str(caught.value.__cause__).startswith(("it returned", "it yielded"))
 
 
 @pytest.mark.parametrize("point", ARGUMENTS)

@@ -147,7 +147,7 @@ def test_who_does_not_obey_is_killed(signals: tuple[int, ...], drain: float) -> 
     assert time.monotonic() - began < 10
     assert code == 0
     assert [re.sub(r"\d{2,}", "N", line) for line in lines] == [
-        "worker 1 (process N) does not end and is killed",
-        "worker 2 (process N) does not end and is killed",
+        "worker 1 (process N) does not stop and is killed",
+        "worker 2 (process N) does not stop and is killed",
         "over",
     ]

@@ -123,7 +123,7 @@ async def test_leaving_early_closes_the_upstreams_connection(transport: Transpor
         ),
         (
             OSError("Multiple exceptions: [Errno 111] Connect call failed ('10.0.0.5', 9)"),
-            "none of its addresses can be reached",
+            "none of its IP addresses can be reached",
         ),
         (
             ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),

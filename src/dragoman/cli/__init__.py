@@ -29,10 +29,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
     "start": {"serve": "Answer requests.", "setup": "Set up a client or a coding agent."},
     "try": {
         "test": "Check a running gateway, or any base URL.",
-        "translate": "Show what a provider would get.",
-        "check": "Check a configuration.",
+        "translate": "Show the request that a provider would receive.",
+        "check": "Check the configuration.",
     },
-    "manage": {"models": "List, install and verify models.", "config": "Show the settings in force."},
+    "manage": {"models": "List, install and verify models.", "config": "Show the current settings."},
 }
 _MODULES: Final = {"test": "selftest"}
 
@@ -59,9 +59,9 @@ class _Dragoman(Group):
 
 dragoman = _Dragoman(
     name="dragoman",
-    help="Dragoman interprets between any AI client and any model.",
+    help="Dragoman connects any AI client to any model.",
     examples=("dragoman serve", "dragoman test"),
-    epilog="dragoman COMMAND --help says more.",
+    epilog="dragoman COMMAND --help shows the options of a command.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True},
 )
 click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(version)s")(dragoman)
@@ -113,7 +113,7 @@ def _misuse(error: click.ClickException) -> Failure:
         error.message if isinstance(error, click.NoSuchOption | UnknownCommand) else error.format_message()
     )
     if near:
-        hint = f"did you mean {' or '.join(near[:2])}? {hint} lists all"
+        hint = f"did you mean {' or '.join(near[:2])}? {hint} lists all of them"
     return Failure(MISUSE, message[:1].lower() + message[1:].rstrip("."), hint=hint)
 
 
@@ -125,6 +125,6 @@ def _unexpected(terminal: Terminal, error: Exception) -> Failure:
     return Failure(
         ANSWER_IS_NO,
         f"unexpected {type(error).__name__}: {error}",
-        hint=None if terminal.verbose else "-v shows where it happened",
+        hint=None if terminal.verbose else "-v shows the traceback",
         fields={"traceback": told} if terminal.verbose else {},
     )

@@ -49,7 +49,7 @@ async def models(gateway: Gateway) -> list[str]:
         raise PermissionError(_message(body, status))
     data = body.get("data") if isinstance(body, dict) else None
     if status != 200 or not isinstance(data, list):
-        raise NotThere(f"what is there has no model list ({_message(body, status)})")
+        raise NotThere(f"this URL does not answer with a model list ({_message(body, status)})")
     names = [row["id"] for row in data if isinstance(row, dict) and isinstance(row.get("id"), str)]
     return [name for name in names if name.isprintable() and len(name) <= _LONGEST_NAME]
 
@@ -70,7 +70,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
     try:
         answer = spoken.decode_response(body, STANDARD)
     except (WireError, RequestFailed) as error:
-        raise Refused(f"an answer that cannot be read: {error}", status) from None
+        raise Refused(f"the response cannot be parsed: {error}", status) from None
     return _text(answer)
 
 
@@ -92,7 +92,7 @@ async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tupl
         ):
             raw = await read(response)
     except TimeoutError:
-        raise NotThere("nothing came in time") from None
+        raise NotThere("no response within the time limit") from None
     except TooLarge as error:
         raise NotThere(str(error)) from None
     except (aiohttp.ClientError, OSError) as error:

@@ -63,7 +63,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         many = len(error.problems)
         raise Failure(
             CONFIGURATION,
-            f"the configuration cannot be used: {many} problem{'s' * (many != 1)}",
+            f"the configuration has {many} problem{'s' * (many != 1)}",
             hint=advice(error),
             lines=[str(problem) for problem in error.problems],
             fields=problems(error),
@@ -84,8 +84,8 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         _hold(asked)
         return
     warn(terminal, found.warnings)
-    where = clean(str(found.file)) if found.file else "the environment alone"
-    terminal.say(f"{terminal.err.mark('ok')} {where} is good")
+    where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
+    terminal.say(f"{terminal.err.mark('ok')} {where} is valid")
     if live:
         asked = _asked(terminal, found)
         if asked:

@@ -106,7 +106,7 @@ class Answer(NamedTuple):
             raise KeyRefused(self.message)
         if self.status != status:
             where = self.headers.get("location")
-            moved = f": moved to {clean(where)}" if where else ""
+            moved = f": redirected to {clean(where)}" if where else ""
             said = "" if self.message == f"status {self.status}" else f": {self.message}"
             raise CheckFailed(f"status {self.status} instead of {status}{moved or said}")
 
@@ -179,7 +179,7 @@ class Probe:
 
     def _request(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self.model is None:
-            raise LeftOut("no model to ask; --model names one")
+            raise LeftOut("no model to test; choose one with --model")
         return {"model": self.model, "messages": QUESTION, "max_tokens": TOKENS, **fields}
 
 
@@ -191,7 +191,7 @@ async def health(probe: Probe) -> str:
     """The server says that it is well."""
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
-        raise LeftOut("no /health here")
+        raise LeftOut("this server has no /health")
     said = answer.body["status"]
     require(answer.status == 200 and said == "healthy", f"status {answer.status}: {said}")
     return f"up {answer.body.get('uptime', 0):.0f} s"
@@ -232,7 +232,7 @@ async def usage(probe: Probe) -> str:
     counts = answer.body["usage"]
     asked, written, total = (counts[f"{kind}_tokens"] for kind in ("prompt", "completion", "total"))
     require(asked > 0 and written > 0, f"{asked} in, {written} out")
-    require(total == asked + written, f"{total} is not {asked} + {written}")
+    require(total == asked + written, f"total_tokens is {total}, not {asked} + {written}")
     return f"{asked} in, {written} out"
 
 
@@ -250,7 +250,7 @@ async def stream(probe: Probe) -> str:
     finishes: list[str] = []
     length, done, role = 0, 0, False
     async for data in probe.chunks():
-        require(not done, "something after [DONE]")
+        require(not done, "the stream continues after [DONE]")
         if data == "[DONE]":
             done += 1
             continue
@@ -265,8 +265,8 @@ async def stream(probe: Probe) -> str:
             if one.get("finish_reason"):
                 finishes.append(one["finish_reason"])
     probe.show("\n")
-    require(role, "no chunk with the role")
-    require(done == 1, f"{done} × [DONE]")
+    require(role, "no chunk contains the role")
+    require(done == 1, f"expected one [DONE], got {done}")
     require(len(finishes) == 1, f"finish reasons: {finishes}")
     return f"{length} characters" + ("" if first is None else f", the first after {first * 1000:.0f} ms")
 
@@ -276,9 +276,12 @@ async def stream_usage(probe: Probe) -> str:
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
-    require(last.get("choices") == [] and bool(last.get("usage")), "the last chunk holds no usage")
+    require(last.get("choices") == [] and bool(last.get("usage")), "the last chunk contains no usage")
     plain = [json.loads(data) async for data in probe.chunks() if data != "[DONE]"]
-    require(not any(chunk.get("usage") for chunk in plain), "usage although nobody asked")
+    require(
+        not any(chunk.get("usage") for chunk in plain),
+        "the stream contains usage although the request did not ask for it",
+    )
     return f"{last['usage']['total_tokens']} tokens"
 
 
@@ -286,7 +289,7 @@ async def unknown_model(probe: Probe) -> str:
     """An unknown model is a 404 with OpenAI's code."""
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
-        raise LeftOut(f"this key may not ask for every name: {answer.message}")
+        raise LeftOut(f"this key is limited to some models: {answer.message}")
     answer.expect(404)
     code = answer.body["error"].get("code")
     require(code == "model_not_found", f"code {code!r}")
@@ -296,7 +299,7 @@ async def unknown_model(probe: Probe) -> str:
 async def missing_messages(probe: Probe) -> str:
     """A body without messages is a 400 that names them."""
     if probe.model is None:
-        raise LeftOut("no model to ask; --model names one")
+        raise LeftOut("no model to test; choose one with --model")
     answer = await probe.call("POST", probe.chat_url, json={"model": probe.model})
     answer.expect(400)
     require("messages" in answer.message, answer.message)
@@ -317,7 +320,7 @@ async def malformed_json(probe: Probe) -> str:
     headers = {"content-type": "application/json"}
     answer = await probe.call("POST", probe.chat_url, data=b'{"model": ', headers=headers)
     answer.expect(400)
-    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is not a JSON object")
     return answer.message
 
 
@@ -325,7 +328,7 @@ async def unknown_path(probe: Probe) -> str:
     """An unknown path is a 404 in JSON."""
     answer = await probe.call("GET", f"{probe.base}/no-such-path")
     answer.expect(404)
-    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is not a JSON object")
     return answer.message
 
 
@@ -366,7 +369,7 @@ async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
         try:
             passed, said = await _one(check, probe)
         except _Unreachable as error:
-            yield Outcome(name, False, _ms(began), f"nothing answers at {probe.base}: {error}")
+            yield Outcome(name, False, _ms(began), f"cannot connect to {probe.base}: {error}")
             return
         yield Outcome(name, passed, _ms(began), said)
 
@@ -384,9 +387,9 @@ async def _one(check: Check, probe: Probe) -> tuple[bool | None, str]:
         number = error.os_error.errno or 0  # asyncio's own text names the address, and is no sentence
         raise _Unreachable(os.strerror(number) if number > 0 else error.os_error.strerror) from None
     except TimeoutError:
-        return False, f"no end after {PATIENCE} s"
+        return False, f"not finished after {PATIENCE} s"
     except _ODD as error:
-        return False, f"not the shape of an answer: {type(error).__name__}: {error}"
+        return False, f"not a valid response: {type(error).__name__}: {error}"
 
 
 def _ms(began: float) -> float:
@@ -404,7 +407,7 @@ async def read(response: aiohttp.ClientResponse) -> bytes:
     async for part in response.content.iter_any():
         data += part
         if len(data) > LARGEST:
-            raise TooLarge(f"the answer is larger than {LARGEST // 1_000_000} MB")
+            raise TooLarge(f"the response is larger than {LARGEST // 1_000_000} MB")
     return bytes(data)
 
 

@@ -60,5 +60,9 @@ def _read(file: Path) -> str:
     except UnicodeDecodeError:
         key = ""
     if not _KEY.fullmatch(key):
-        raise Failure(CONFIGURATION, f"{file} holds no key", hint=f"rm {file}   a new key is made then")
+        raise Failure(
+            CONFIGURATION,
+            f"{file} contains no key",
+            hint=f"delete it with `rm {file}`: a new key is then created",
+        )
     return key

@@ -15,9 +15,9 @@ import click
 from dragoman.cli.terminal import Terminal
 
 _SHARED = (
-    (("--json", "as_json"), "One JSON value for programs; no narration."),
-    (("-v", "--verbose"), "Say more: tracebacks of unexpected errors."),
-    (("-q", "--quiet"), "Say only errors."),
+    (("--json", "as_json"), "Print one JSON value to stdout and no other output."),
+    (("-v", "--verbose"), "Show more: tracebacks of unexpected errors."),
+    (("-q", "--quiet"), "Show only errors."),
 )
 
 
@@ -25,7 +25,7 @@ class UnknownCommand(click.UsageError):
     """No command has this name. near: what was probably meant."""
 
     def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
-        super().__init__(f"there is no command {name!r}", context)
+        super().__init__(f"unknown command {name!r}", context)
         self.possibilities = list(near)
 
 

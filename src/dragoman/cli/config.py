@@ -13,7 +13,7 @@ from dragoman.cli.terminal import CONFIGURATION, MISUSE, Failure, Terminal, clea
 
 command = Group(
     "config",
-    help="Show the settings in force, or all that there are; say where keys may go.",
+    help="Show the current settings, or list all settings; choose where API keys may be sent.",
     examples=("dragoman config show", "dragoman config schema > dragoman.schema.json"),
 )
 
@@ -79,7 +79,9 @@ def trust(terminal: Terminal, file: Path | None) -> None:
 
     named = file if file is not None else find(os.environ, Path())
     if named is None:
-        raise Failure(MISUSE, "there is no dragoman.yaml here", hint="dragoman config trust FILE")
+        raise Failure(
+            MISUSE, "there is no dragoman.yaml in this directory", hint="dragoman config trust FILE"
+        )
     found = loaded(terminal, named)
     try:
         kept = keep(found.home, [lead.pair for lead in found.leads])
@@ -90,9 +92,11 @@ def trust(terminal: Terminal, file: Path | None) -> None:
         terminal.result({"file": str(named), "kept": str(kept), "trusted": trusted})
         return
     for secret, where in sorted({(lead.secret, lead.where) for lead in found.leads}):
-        terminal.say(f"{terminal.err.mark('ok')} {clean(secret)} may go to {clean(where)}")
+        terminal.say(f"{terminal.err.mark('ok')} {clean(secret)} may be sent to {clean(where)}")
     if not found.leads:
-        terminal.say(f"{terminal.err.mark('ok')} {clean(str(named))} needs no trust")
+        terminal.say(
+            f"{terminal.err.mark('ok')} {clean(str(named))} sends no keys to other servers: nothing to trust"
+        )
 
 
 @command.command(examples=("dragoman config key", "DRAGOMAN_API_KEY=$(dragoman config key) dragoman serve"))

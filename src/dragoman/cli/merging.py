@@ -29,9 +29,9 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:
-        raise Unmergeable(f"it is no plain JSON: {error}") from None
+        raise Unmergeable(f"it is not plain JSON: {error}") from None
     if not isinstance(there, dict):
-        raise Unmergeable("it holds no JSON object")
+        raise Unmergeable("it does not contain a JSON object")
     return json.dumps(_merged(there, settings), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -49,10 +49,12 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
     meant = {**copy.deepcopy(there), **first}
     beside = meant.setdefault(outer, {})
     if not isinstance(beside, dict):
-        raise Unmergeable(f"{outer} is no table there")
+        raise Unmergeable(f"{outer} is not a table in it")
     beside[inner] = dict(settings)
     if _toml(outcome) != meant:
-        raise Unmergeable(f"it sets {', '.join(first)} or {table} in a form that is not known here")
+        raise Unmergeable(
+            f"it sets {', '.join(first)} or {table} in a form that cannot be edited automatically"
+        )
     return outcome
 
 
@@ -80,7 +82,7 @@ def yaml_with_item(
     there = _yaml(text)
     items = there.get(key) or []
     if not isinstance(items, list):
-        raise Unmergeable(f"{key} is no list there")
+        raise Unmergeable(f"{key} is not a list in it")
     kept = [old for old in items if not (isinstance(old, dict) and old.get(name) == item[name])]
     meant = {**there, key: [dict(item), *kept]}
     if not there:
@@ -123,7 +125,7 @@ def _toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Unmergeable(f"it is no TOML: {error}") from None
+        raise Unmergeable(f"it is not valid TOML: {error}") from None
 
 
 def _toml_value(value: str | bool) -> str:  # noqa: FBT001 - a value of either kind
@@ -147,11 +149,11 @@ def _yaml(text: str) -> dict[str, Any]:
     try:
         there = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Unmergeable(f"it is no YAML: {error}") from None
+        raise Unmergeable(f"it is not valid YAML: {error}") from None
     if there is None:
         return {}
     if not isinstance(there, dict):
-        raise Unmergeable("it holds no YAML mapping")
+        raise Unmergeable("it does not contain a YAML mapping")
     return there
 
 
@@ -178,5 +180,5 @@ def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
 
 def _proved(outcome: str, meant: dict[str, Any]) -> str:
     if _yaml(outcome) != meant:
-        raise Unmergeable("it is written in a form that is not known here")
+        raise Unmergeable("its format cannot be edited automatically")
     return outcome

@@ -37,7 +37,9 @@ command = Group(
     ),
 )
 @config_option
-@click.option("--embedded", is_flag=True, help="The models that can be installed here, instead.")
+@click.option(
+    "--embedded", is_flag=True, help="List the models that can be installed on this machine instead."
+)
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     """Every model name that answers, and who answers it first."""
@@ -66,7 +68,9 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
         [(e.id, e.provider, e.context_window, " ".join(e.capabilities)) for e in entries],
     )
     if not entries:
-        terminal.say(f"no model answers yet: set a provider's key, or dragoman models install {_SMALLEST}")
+        terminal.say(
+            f"no model is available yet: set a provider's API key, or run dragoman models install {_SMALLEST}"
+        )
 
 
 def _list_embedded(terminal: Terminal) -> None:
@@ -107,7 +111,7 @@ def _list_embedded(terminal: Terminal) -> None:
         ],
     )
     if extras := sorted({row.extra for row, _, lacking in rows if lacking}):
-        terminal.say(f"{added_by(*extras)} brings the missing engines")
+        terminal.say(f"to install the missing engines: {added_by(*extras)}")
 
 
 @command.command(
@@ -117,7 +121,7 @@ def _list_embedded(terminal: Terminal) -> None:
     )
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def install(terminal: Terminal, names: tuple[str, ...], *, yes: bool) -> None:
     """Install embedded weights, by hash.
@@ -142,7 +146,9 @@ def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
     if not yes:
         if terminal.as_json or not sys.stdin.isatty():
             raise Failure(
-                MISUSE, f"installing {row.id} needs a yes and nobody can be asked here", hint="add --yes"
+                MISUSE,
+                f"installing {row.id} needs a confirmation, and there is no terminal to ask on",
+                hint="add --yes",
             )
         if not click.confirm("Install?", default=True, err=True):
             raise click.exceptions.Exit(ANSWER_IS_NO)
@@ -150,7 +156,7 @@ def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
     try:
         path = local.install(row, progress)
     except DragomanError as error:
-        again = f"dragoman models install {row.id} tries again"
+        again = f"to try again: dragoman models install {row.id}"
         raise Failure(ANSWER_IS_NO, str(error), hint=again) from None
     finally:
         progress.close()
@@ -173,7 +179,7 @@ def verify(terminal: Terminal, name: str) -> None:
         raise Failure(ANSWER_IS_NO, str(error), hint=install_it) from None
     finally:
         progress.close()
-    _tell(terminal, row, path, "whole and genuine")
+    _tell(terminal, row, path, "complete and unchanged")
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
@@ -196,7 +202,7 @@ def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:
     terminal.say(f"{terminal.err.mark('ok')} {row.id} is {state}: sha256 {row.sha256[:12]}…")
     if local.lacks(row):
         warn = terminal.err.mark("warn")
-        terminal.say(f"{warn} {row.id} cannot run yet: {added_by(row.extra)} brings its engine")
+        terminal.say(f"{warn} {row.id} cannot run yet: to install its engine: {added_by(row.extra)}")
     terminal.result(
         {"id": row.id, "path": str(path), "sha256": row.sha256} if terminal.as_json else str(path)
     )
@@ -209,6 +215,6 @@ def _row(name: str) -> Weights:
     if row is None:
         ids = [known.id for known in local.WEIGHTS]
         near = difflib.get_close_matches(name, ids, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(ids)}"
-        raise Failure(MISUSE, f"there is no embedded model {name!r}", hint=hint)
+        hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(ids)}"
+        raise Failure(MISUSE, f"unknown embedded model {name!r}", hint=hint)
     return row

@@ -22,7 +22,8 @@ config_option = click.option(
     "-c",
     "file",
     type=click.Path(path_type=Path),
-    help="The configuration file. Else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's.",
+    help="The configuration file. Default: DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml in "
+    "Dragoman's folder.",
 )
 
 
@@ -48,7 +49,7 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
-        hint: str | None = f"{command} lists all {len(error.problems)} problems"
+        hint: str | None = f"to list all {len(error.problems)} problems: {command}"
     else:
         first, hint = first._replace(hint=None), first.hint or advice(error)
     return Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error))

@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from dragoman.supervisor import Worker
 
 _CANNOT_LISTEN = {
-    errno.EADDRINUSE: "another program listens there: dragoman serve --port 0 takes a free port",
-    errno.EACCES: "ports below 1024 need a privilege: dragoman serve --port 8080",
-    errno.EADDRNOTAVAIL: "no interface of this machine has that address: --host 0.0.0.0 listens on all",
+    errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
+    errno.EACCES: "ports below 1024 need special privileges: dragoman serve --port 8080",
+    errno.EADDRNOTAVAIL: (
+        "no network interface of this machine has this address: --host 0.0.0.0 listens on all interfaces"
+    ),
 }
 _PLATFORM = sys.platform
 _SHARED = ("dragoman.gateway", "dragoman.observe.log")
 """What workers need is loaded before they are made, so that they share it and are there at once."""
-_LOOK_ABOVE = "the lines above say why; -v adds where"
+_LOOK_ABOVE = "the log lines above show the reason; -v adds tracebacks"
 
 
 @click.command(
@@ -51,15 +53,19 @@ _LOOK_ABOVE = "the lines above say why; -v adds where"
         "dragoman serve --port 3000 --config team.yaml",
         "dragoman serve --workers 4",
     ),
-    epilog="Ctrl-C finishes what runs; Ctrl-C again stops at once.",
+    epilog="Ctrl-C finishes the running requests; Ctrl-C again stops at once.",
 )
 @config_option
 @click.option("--host", help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes that answer; needs a database.")
-@click.option("--preset", multiple=True, metavar="NAME", help="Ready-made settings to build on.")
-@click.option("--no-auth", is_flag=True, help="Answer everybody, on a public host too.")
-@click.option("--require-auth", is_flag=True, help="Ask for a key on loopback too.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 chooses a free one.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="The number of worker processes; more than one needs a database.",
+)
+@click.option("--preset", multiple=True, metavar="NAME", help="A preset: ready-made settings to start from.")
+@click.option("--no-auth", is_flag=True, help="Answer requests without a key, also on a public address.")
+@click.option("--require-auth", is_flag=True, help="Require a client key on loopback too.")
 @click.pass_obj
 def command(
     terminal: Terminal,
@@ -82,7 +88,7 @@ def command(
     if _PLATFORM != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody who reads secrets again
     if no_auth and require_auth:
-        raise Failure(MISUSE, "--no-auth and --require-auth exclude each other", hint="leave one out")
+        raise Failure(MISUSE, "--no-auth and --require-auth cannot be combined", hint="remove one of them")
     overrides: dict[str, Any] = {
         "server.host": host,
         "server.port": port,
@@ -117,9 +123,7 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     if found.config.discover is None and not found.providers:
         search = discovery.Search(but={server.port})
     if server.workers > 1 and _PLATFORM == "win32":
-        raise Failure(
-            CONFIGURATION, "Windows cannot share a port among workers", hint="run it with --workers 1"
-        )
+        raise Failure(CONFIGURATION, "several workers cannot share a port on Windows", hint="use --workers 1")
     descriptors = raise_descriptor_limit()
     listener = _listen(server.host, server.port)
     port: int = listener.getsockname()[1]
@@ -266,10 +270,10 @@ def _with_store(found: Loaded) -> Loaded:
         return found
     if not (has_extra := installed()) or not writable(found.home):
         if config.server.workers > 1:
-            hint = "give DRAGOMAN_HOME a folder to write to" if has_extra else added_by("sql")
+            hint = "set DRAGOMAN_HOME to a writable folder" if has_extra else added_by("sql")
             raise Failure(
                 CONFIGURATION,
-                "server.workers: several workers share what lasts through a database",
+                "server.workers: several workers need a shared database",
                 hint=f"{hint}, or run one worker",
             )
         return found
@@ -289,7 +293,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
         return found, None
     own = kept_or_made(found.home)
     secret = Secret(own.key)
-    keys = (Setting(key=secret, name="made at the first start", scopes=("inference", "admin")),)
+    keys = (Setting(key=secret, name="created at the first start", scopes=("inference", "admin")),)
     config = msgspec.structs.replace(found.config, auth=msgspec.structs.replace(auth, keys=keys))
     return msgspec.structs.replace(found, config=config), own
 

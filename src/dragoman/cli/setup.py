@@ -74,11 +74,19 @@ class _Plan(NamedTuple):
 )
 @click.argument("name", required=False)
 @config_option
-@click.option("--model", help="The model that the client is to use; else the gateway's default or first.")
-@click.option("--key", envvar=KEY_VARIABLE, help=f"The gateway's key for this client; else {KEY_VARIABLE}.")
-@click.option("--url", envvar="DRAGOMAN_URL", help="The gateway; else host and port of the configuration.")
-@click.option("--write", is_flag=True, help="Write it into the client's files; what was there is kept.")
-@click.option("--check", "tries", is_flag=True, help="Ask the gateway a question as this client would.")
+@click.option("--model", help="The model for the client. Default: the gateway's default model, or its first.")
+@click.option("--key", envvar=KEY_VARIABLE, help=f"The gateway's client key. Default: {KEY_VARIABLE}.")
+@click.option(
+    "--url", envvar="DRAGOMAN_URL", help="The gateway's URL. Default: host and port of the configuration."
+)
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Write the settings into the client's files; a copy of each old file is kept.",
+)
+@click.option(
+    "--check", "tries", is_flag=True, help="Send the gateway a test question in the client's protocol."
+)
 @click.pass_obj
 def command(
     terminal: Terminal,
@@ -113,8 +121,9 @@ def command(
     if write and not plan.files:
         raise Failure(
             MISUSE,
-            f"{name} has no file of its own to write to",
-            hint=f'eval "$(dragoman setup {name})" sets this shell; its profile takes the same lines',
+            f"{name} has no settings file to write to",
+            hint=f'eval "$(dragoman setup {name})" sets it in this shell; add the same lines to '
+            "the shell's profile",
         )
     if plan.files:
         _doubt(terminal, gateway.model or "")
@@ -149,7 +158,7 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
         return
     for server in asyncio.run(discovery.find(but={found.config.server.port})):
         if discovery.settings((server,), found):
-            uses = "is used" if found.config.discover else "discover: true uses it"
+            uses = "is used" if found.config.discover else "set `discover: true` to use it"
             terminal.say(f"{terminal.err.mark('ok')} {clean(server.words)}: {uses}")
 
 
@@ -157,7 +166,7 @@ def _client(name: str) -> Client:
     if name not in CLIENTS:
         near = difflib.get_close_matches(name, CLIENTS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(CLIENTS)}"
-        raise Failure(MISUSE, f"there is no client {name!r}", hint=hint)
+        raise Failure(MISUSE, f"unknown client {name!r}", hint=hint)
     return CLIENTS[name]
 
 
@@ -183,22 +192,27 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
 
     for variable in client.clashes:
         if os.environ.get(variable):
-            clash = f"{variable} is set in this shell and may lead {client.title} elsewhere: unset {variable}"
+            clash = (
+                f"{variable} is set in this shell and may send {client.title} to another "
+                f"server: unset {variable}"
+            )
             terminal.say(f"{terminal.err.mark('warn')} {clash}")
     try:
         names = asyncio.run(models(gateway))
     except NotThere as error:
         if needed or gateway.model is None:
-            hint = "dragoman serve starts one; --url names another"
-            raise Failure(UNREACHABLE, f"no gateway answers at {gateway.base}: {error}", hint=hint) from None
-        terminal.say(f"{terminal.err.mark('warn')} no gateway answers at {gateway.base} yet")
+            hint = "start it with `dragoman serve`, or choose another with --url"
+            raise Failure(
+                UNREACHABLE, f"cannot connect to a gateway at {gateway.base}: {error}", hint=hint
+            ) from None
+        terminal.say(f"{terminal.err.mark('warn')} no gateway is running at {gateway.base} yet")
         return gateway
     except PermissionError as error:
         hint = f"--key KEY, or {KEY_VARIABLE}=KEY"
-        raise Failure(NO_RIGHT, f"{gateway.base} refused the key: {error}", hint=hint) from None
+        raise Failure(NO_RIGHT, f"{gateway.base} rejected the client key: {error}", hint=hint) from None
     if gateway.model is None:
         if not names:
-            raise Failure(ANSWER_IS_NO, f"{gateway.base} offers no model", hint="--model NAME")
+            raise Failure(ANSWER_IS_NO, f"{gateway.base} lists no models", hint="--model NAME")
         return gateway._replace(model=next(filter(may_chat, names), names[0]))
     if gateway.model not in names and "/" not in gateway.model:
         near = difflib.get_close_matches(gateway.model, names, n=1)
@@ -212,7 +226,7 @@ def _doubt(terminal: Terminal, model: str) -> None:
     from dragoman.upstreams.local.weights import known
 
     if known(model.removeprefix("local/")) is not None:
-        weak = f"{model} is a small embedded model, too weak for an agent: --model names another"
+        weak = f"{model} is a small embedded model, too weak for an agent: choose another with --model"
         terminal.say(f"{terminal.err.mark('warn')} {weak}")
 
 
@@ -231,10 +245,10 @@ def _write(setting: Setting) -> _Written:
         _put(fresh, text, mode)
         fresh.replace(path)
     except Unmergeable as error:
-        hint = "without --write it shows what to put there"
-        raise Failure(ANSWER_IS_NO, f"{path} was left as it is: {error}", hint=hint) from None
+        hint = "without --write, the command prints the settings to put there"
+        raise Failure(ANSWER_IS_NO, f"{path} was not changed: {error}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Failure(ANSWER_IS_NO, f"{path} cannot be written: {reason}") from None
     return _Written(path, changed=True, kept=kept)
 
@@ -248,7 +262,7 @@ def _copy(path: Path, text: str) -> Path:
         except FileExistsError:
             continue
         return kept
-    raise Failure(ANSWER_IS_NO, f"{path} has a thousand copies", hint=f"rm {path}{_KEPT}*")
+    raise Failure(ANSWER_IS_NO, f"{path} already has a thousand copies", hint=f"rm {path}{_KEPT}*")
 
 
 def _put(path: Path, text: str, mode: int) -> None:
@@ -270,13 +284,13 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
         for setting in plan.files:
             terminal.result(f"# {clean(str(setting.path))}\n{setting.merged('').rstrip()}")
         if plan.files:
-            terminal.say("nothing is written: --write does it, and keeps what is there")
+            terminal.say("nothing was written: add --write to write it; a copy of the old file is kept")
     for done in plan.written or ():
-        state = "is written" if done.changed else "is as it should be"
-        kept = f"; what it was is in {clean(done.kept.name)}" if done.kept is not None else ""
+        state = "is written" if done.changed else "is already up to date"
+        kept = f"; the old file is kept as {clean(done.kept.name)}" if done.kept is not None else ""
         terminal.say(f"{terminal.err.mark('ok')} {clean(str(done.path))} {state}{kept}")
     if plan.client.run is not None:
-        terminal.say(f"run: {plan.client.run} · its settings: {plan.client.docs}")
+        terminal.say(f"start it with: {plan.client.run} · its settings: {plan.client.docs}")
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
@@ -289,5 +303,5 @@ async def _answer(client: Client, gateway: Gateway) -> str:
         raise Failure(UNREACHABLE, f"{gateway.base} did not answer: {error}") from None
     except Refused as error:
         code = NO_RIGHT if error.status in {401, 403} else ANSWER_IS_NO
-        hint = f"dragoman test {gateway.base} --model {gateway.model} says more"
-        raise Failure(code, f"{client.title} would get: {error}", hint=hint) from None
+        hint = f"for details: dragoman test {gateway.base} --model {gateway.model}"
+        raise Failure(code, f"{client.title} would get this error: {error}", hint=hint) from None

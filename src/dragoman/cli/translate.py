@@ -29,12 +29,18 @@ _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
         "dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json",
     ),
 )
-@click.option("--from", "source", required=True, metavar="DIALECT", help="What stdin is written in.")
-@click.option("--to", "target", required=True, metavar="DIALECT", help="What to write.")
-@click.option("--model", help="The upstream's name of the model, by which its facts are known.")
-@click.option("--vendor", help="The vendor's row of the catalogue, for its deviations.")
-@click.option("--stream", is_flag=True, help="A stream is asked for, where the body cannot say so (gemini).")
-@click.option("--strict", is_flag=True, help="Exit 1 without a body when meaning would be lost.")
+@click.option(
+    "--from", "source", required=True, metavar="DIALECT", help="The protocol of the request on stdin."
+)
+@click.option("--to", "target", required=True, metavar="DIALECT", help="The protocol to translate to.")
+@click.option(
+    "--model", help="The provider's name of the model; its capabilities are looked up by this name."
+)
+@click.option("--vendor", help="A known provider, for its deviations from the protocol.")
+@click.option("--stream", is_flag=True, help="Request a stream, if the body cannot express it (gemini).")
+@click.option(
+    "--strict", is_flag=True, help="Exit with 1 and print no body if the translation would lose meaning."
+)
 @click.pass_obj
 def command(
     terminal: Terminal,
@@ -62,9 +68,9 @@ def command(
     if vendor is not None:
         _known("vendor", vendor, CATALOG)
         if (speaks := CATALOG[vendor].dialect) != target:
-            raise Failure(MISUSE, f"{vendor} does not speak {target}", hint=f"--to {speaks}")
+            raise Failure(MISUSE, f"{vendor} does not support the protocol {target}", hint=f"--to {speaks}")
     if sys.stdin.isatty():
-        terminal.say("reading a request body from here; Ctrl-D ends it")
+        terminal.say("reading a request body from the terminal; Ctrl-D ends the input")
     try:
         body = decode_object(sys.stdin.buffer.read())
         name = model or str(body.get("model") or "")
@@ -78,7 +84,7 @@ def command(
             stream=stream,
         )
     except WireError as error:
-        hint = f"stdin must hold one request body of {source}"
+        hint = f"stdin must contain one request body of {source}"
         raise Failure(ANSWER_IS_NO, str(error), hint=hint, fields={"param": error.path or None}) from None
     except RequestFailed as failed:
         raise Failure(ANSWER_IS_NO, failed.fault.message) from None
@@ -119,4 +125,4 @@ def _known(kind: str, name: str, names: Collection[str]) -> None:
         return
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(names))}"
-    raise Failure(MISUSE, f"there is no {kind} {name!r}", hint=hint)
+    raise Failure(MISUSE, f"unknown {kind} {name!r}", hint=hint)

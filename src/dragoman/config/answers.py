@@ -15,15 +15,17 @@ class Answers(Section, frozen=True):
     max_size: Annotated[
         Size,
         about(
-            "The largest answer that is read whole, decompressed. What is streamed through has no such bound."
+            "The largest response that is read as a whole, after decompression. Relayed streams "
+            "have no such limit."
         ),
     ] = Size(128_000_000)
     max_values: Annotated[
         int,
         about(
-            "How many values the JSON of a whole answer may hold. Outside of log probabilities the bound "
-            "is an eighth of this, in one event of a stream a quarter, and in a relayed answer two and a "
-            "half times as many. A token with twenty alternatives has 170 values.",
+            "How many JSON values a response that is not streamed may hold. Outside of log "
+            "probabilities the limit is an eighth of this number; in one stream event it is a "
+            "quarter; in a relayed response it is two and a half times this number. Log "
+            "probabilities of one token with twenty alternatives take 170 values.",
             unit="values",
             ge=1000,
         ),
@@ -31,30 +33,35 @@ class Answers(Section, frozen=True):
     max_numbers: Annotated[
         int,
         about(
-            "The same for an answer to an embeddings request; 2,048 vectors of 3,072 numbers are 6,300,000.",
+            "How many JSON values the response to an embeddings request may hold: 2,048 "
+            "embeddings of 3,072 numbers are 6,300,000 values.",
             unit="values",
             ge=1000,
         ),
     ] = 8_000_000
-    max_event: Annotated[Size, about("One event of a stream. An image comes as one event, in base64.")] = (
-        Size(64 * 1024 * 1024)
-    )
+    max_event: Annotated[
+        Size, about("The largest single event of a stream. An image arrives as one event, in base64.")
+    ] = Size(64 * 1024 * 1024)
     max_opening: Annotated[
         Size,
         about(
-            "What a stream may send before its first content. It is held until then; Responses streams "
-            "repeat instructions and tools there."
+            "How much a stream may send before its first content. The gateway buffers these "
+            "events until the content starts. Responses streams repeat the instructions and the "
+            "tools in them."
         ),
     ] = Size(16_000_000)
     max_stream: Annotated[
         Size,
-        about("A whole stream, if it is translated. A relayed stream is not held, so it has no such bound."),
+        about(
+            "The largest stream that is translated, in total. A relayed stream is not buffered "
+            "and has no such limit."
+        ),
     ] = Size(256 * 1024 * 1024)
     max_blocks: Annotated[
         int,
         about(
-            "How many blocks (texts, reasoning, calls, images), citations and candidates a translated "
-            "answer may have.",
+            "How many content blocks (text, reasoning, tool calls, images), citations and "
+            "candidates a translated response may hold.",
             unit="blocks",
             ge=100,
         ),
@@ -62,8 +69,9 @@ class Answers(Section, frozen=True):
     max_silence: Annotated[
         Duration | None,
         about(
-            "How long a provider may send only pings, comments and the like: until the first content of a "
-            "stream or the end of a whole answer, and between two events of a stream. 0 = no limit.",
+            "How long a provider may send nothing but pings, comments and blanks: before the "
+            "first content of a stream, before the end of a response that is not streamed, and "
+            "between two stream events. 0 = no limit.",
             default="three times `timeouts.first_byte`",
         ),
     ] = None

@@ -52,7 +52,7 @@ _NOT_OURS: Final = frozenset(
 """Headers that belong to the transport, which sets them itself."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
-_BARE: Final = "write provider/model; an embedded model's provider is local"
+_BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
@@ -183,9 +183,7 @@ class _Checker:
             except ValueError as error:
                 self.problem("stores.sql", str(error), DATABASE_HINT)
         if server.workers > 1 and self.config.stores.sql == "memory":
-            self.problem(
-                "server.workers", "several workers share what lasts through a database", "stores.sql: sqlite"
-            )
+            self.problem("server.workers", "several workers need a shared database", "stores.sql: sqlite")
 
     def auth(self) -> None:
         auth = self.config.auth
@@ -199,7 +197,7 @@ class _Checker:
                 taken = f"the name {client.name} is taken by a key with other models or scopes"
                 self.problem(f"{path}.name", taken, "keys of one client have the same")
             if not client.scopes:
-                self.problem(f"{path}.scopes", "a key without any scope opens nothing")
+                self.problem(f"{path}.scopes", "a key without scopes allows no request")
             if client.expires is not None and client.expires <= SYSTEM.now():
                 self.warn(f"{path}.expires", f"the key has expired, on {client.expires}")
             others = [key for key in auth.keys[:index] if key.name is None or key.name != client.name]
@@ -207,12 +205,12 @@ class _Checker:
             if len(client.key.reveal()) < _SHORTEST_KEY:
                 # Whoever calls on this machine alone needs no key at all, so a short one harms nobody there.
                 tell = self.warn if self.is_loopback() else self.problem
-                short = f"a key of fewer than {_SHORTEST_KEY} characters can be guessed"
-                tell(path, short, "dragoman config key prints a good one")
+                short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
+                tell(path, short, "`dragoman config key` prints a strong key")
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():
-            self.problem(path, "a provider's name has no slash and no blanks around it")
+            self.problem(path, "a provider's name must not contain a slash, or begin or end with a blank")
         for index, key in enumerate(settings.keys or ()):
             earlier = [other.reveal() for other in (settings.keys or ())[:index]]
             self.key(key.reveal(), f"{path}.keys[{index}]", earlier)
@@ -221,7 +219,7 @@ class _Checker:
         if settings.proxy is not None:
             self.attempt(f"{path}.proxy", _proxy, settings.proxy.reveal())
         if "*" in settings.models and len(settings.models) > 1:
-            self.problem(f"{path}.models", "`*` stands alone")
+            self.problem(f"{path}.models", "`*` cannot be combined with other entries")
         before = len(self.problems)
         self.quirks(settings.quirks, f"{path}.quirks")
         self.passthrough(name, settings, f"{path}.passthrough")
@@ -241,9 +239,9 @@ class _Checker:
             return  # told where it stands
         for index, resource in enumerate(settings.passthrough):
             if resource not in OFFERED[dialect]:
-                self.problem(f"{path}[{index}]", f"a server that speaks {dialect} has none")
+                self.problem(f"{path}[{index}]", f"the protocol {dialect} has no such endpoints")
         if settings.passthrough and not chat_path.endswith(CHAT_PATHS[dialect]):
-            self.problem(path, "where it lies cannot be told from an unusual chat_path")
+            self.problem(path, "the path of these endpoints cannot be derived from this chat_path")
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
         for quirk, value in quirks.items():
@@ -266,13 +264,14 @@ class _Checker:
             self.problem(
                 f"{path}.dialect",
                 str(error),
-                "what it speaks beside that goes into `apis`; for another server choose another name",
+                "list further protocols of this provider in `apis`; configure another server "
+                "under another name",
             )
             return None
         try:
             resolve.paths_of(settings, vendor, dialect)
         except ValueError as error:
-            self.problem(f"{path}.chat_path", str(error), "say where they begin with base_path")
+            self.problem(f"{path}.chat_path", str(error), "set base_path to the path below which they lie")
             return None
         try:
             base = resolve.address_of(settings, vendor, dialect)
@@ -287,16 +286,22 @@ class _Checker:
             shown = address.without_keys(base)
             self.problem(
                 f"{path}.base_url",
-                f"{shown} is Dragoman's own address",
-                "requests would go round in a circle",
+                f"{shown} is the address of this gateway",
+                "requests would be sent to the gateway itself, in a loop",
             )
         spoken = [dialect]
         for index, api in enumerate(settings.apis or ()):
             place = f"{path}.apis[{index}]"
             if api.dialect in spoken:
-                self.problem(f"{place}.dialect", f"{api.dialect} is spoken anyway, or stands there twice")
+                self.problem(
+                    f"{place}.dialect",
+                    f"{api.dialect} is listed twice, or is already the provider's `dialect`",
+                )
             elif api.path and api.dialect in STREAM_PATHS:
-                self.problem(f"{place}.path", f"{api.dialect} has the model in its paths")
+                self.problem(
+                    f"{place}.path",
+                    f"{api.dialect} puts the model into the URL path, so `path` cannot be set",
+                )
             spoken.append(api.dialect)
         stated = (settings.quirks, *(api.quirks for api in settings.apis or ()))
         if any(quirk not in Quirks.__struct_fields__ for quirks in stated for quirk in quirks):
@@ -316,23 +321,21 @@ class _Checker:
             and not local
             and not _private(parts.hostname or "")
         ):
-            self.warn(f"{path}.base_url", "its keys travel unencrypted over http://")
+            self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
             # The environment's keys never go to an address that is stated under another name.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
             hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"
             if account.base_url == account.vendor.base_url:
-                self.warn(path, "it has no key, so its vendor will refuse every request", hint)
+                self.warn(path, "no API key is set, so the provider will refuse every request", hint)
 
     def model(self, name: str, model: Model, path: str) -> None:
         if model.use is not None and model.deployments:
-            self.problem(f"{path}.use", "stated together with deployments; one of them is enough")
+            self.problem(f"{path}.use", "`use` and `deployments` are both set: keep one of them")
         elif not model.targets and not any(one.startswith(path) for one in self.unread):
-            self.problem(path, "needs `use` or deployments")
+            self.problem(path, "set `use` or `deployments`")
         if name in self.aliases:
-            self.problem(
-                join("aliases", name), "the name is also a model's; a request could mean only one of them"
-            )
+            self.problem(join("aliases", name), "a model has the same name: rename one of them")
         self.headers(model.headers, f"{path}.headers")
         self.api(model.api, [target.use for target in model.targets], f"{path}.api")
         for index, deployment in enumerate(model.deployments):
@@ -345,7 +348,7 @@ class _Checker:
         if deployment.use == "local":
             if deployment.file is None:
                 self.problem(
-                    f"{path}.use", "`local` alone needs a file", "or write local/MODEL for an installed one"
+                    f"{path}.use", "`use: local` needs `file`", "or write local/MODEL for an installed model"
                 )
             else:
                 self.file(deployment.file, f"{path}.file")
@@ -356,21 +359,21 @@ class _Checker:
         if provider != "local":
             for name in ("file", "context", "threads", "gpu_layers", "keep_alive"):
                 if getattr(deployment, name) is not None:
-                    self.problem(f"{path}.{name}", "is for local models only")
+                    self.problem(f"{path}.{name}", "applies to local models only")
         elif slash and deployment.file is not None:
-            self.problem(f"{path}.file", "goes with `use: local` alone")
+            self.problem(f"{path}.file", "can only be set together with `use: local`")
 
     def alias(self, name: str, alias: Alias, path: str) -> None:
         if not name:
-            self.problem(path, "an alias needs a name")
+            self.problem(path, "an alias must have a name")
         if "*" in name and name != "*":
-            self.warn(path, "means this very name; only `*` by itself stands for any other")
+            self.warn(path, "is an exact name, not a wildcard: only the alias `*` alone matches other names")
         for field in alias.defaults:
             place = join(f"{path}.defaults", field)
             if field in _NO_DEFAULT:
                 self.problem(place, "cannot have a default")
             elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
-                self.warn(place, "is no field of the chat API; it is sent all the same", near)
+                self.warn(place, "is not a parameter of the Chat Completions API; it is sent unchanged", near)
         if not self.in_circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
@@ -382,8 +385,8 @@ class _Checker:
         if api is None or not providers or not providers <= {*self.accounts, *BUILT_IN}:
             return  # unknown ones have problems of their own
         if not any(one.dialect == api for account in accounts for one in account.apis):
-            hint = "say in providers.NAME.apis what its provider speaks" if accounts else None
-            self.problem(path, f"it cannot be asked in {api}", hint)
+            hint = "list the protocols of its provider in providers.NAME.apis" if accounts else None
+            self.problem(path, f"its provider does not speak {api}", hint)
 
     def circles(self) -> None:
         """Reports each circle of aliases once, at its first alias in the file."""
@@ -395,7 +398,7 @@ class _Checker:
                     way.append(following)
                 reported.update(way)
                 self.problem(
-                    f"{join('aliases', name)}.route", "goes round in a circle: " + " → ".join([*way, name])
+                    f"{join('aliases', name)}.route", "points back to itself: " + " → ".join([*way, name])
                 )
 
     def in_circle(self, name: str) -> bool:
@@ -423,11 +426,11 @@ class _Checker:
             self.upstream(provider, upstream, path, every=every)
         elif slash:
             hint = unconfigured(target, self.rows()) or suggest(provider, self.providers)
-            self.problem(path, f"nothing is called `{target}`", hint)
+            self.problem(path, f"there is no model or alias `{target}`", hint)
         elif not self.is_owned(target):
             near = difflib.get_close_matches(target, (self.models | self.aliases) - {"*"}, n=1)
             hint = unconfigured(target, self.rows()) or (f"did you mean {near[0]}?" if near else None)
-            self.problem(path, f"nothing is called `{target}`", hint or _BARE)
+            self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
         """The model names and patterns that clients may use."""
@@ -475,12 +478,12 @@ class _Checker:
             problem = self.note(path, f"there is no provider {provider}", hint)
             self.doubts.append(Doubt(pattern, problem))
         elif not self.is_enabled(provider):
-            self.problem(path, f"the provider {provider} is not enabled")
+            self.problem(path, f"the provider {provider} is disabled (`enabled: false`)")
         elif provider in self.accounts and (models := self.accounts[provider].models) is not None:
             matched = Grants([rest])
             if not any(model in matched for model in models):
                 hint = f"add it to providers.{provider}.models"
-                self.problem(path, f"the provider {provider} takes no model {rest}", hint)
+                self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
         """The catalogue's row of each provider."""
@@ -508,15 +511,17 @@ class _Checker:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
         elif not self.is_enabled(provider):
-            self.problem(path, f"the provider {provider} is not enabled")
+            self.problem(path, f"the provider {provider} is disabled (`enabled: false`)")
         elif model == "*" and not every:
             self.problem(
-                path, f"`{provider}/*` is no model", "only the alias `*` leads to whatever is asked for"
+                path,
+                f"`{provider}/*` is a pattern, not a model",
+                "only the alias `*` may have a pattern as its target",
             )
         elif provider in self.accounts and not self.accounts[provider].takes(model):
             self.problem(
                 path,
-                f"the provider {provider} takes no model {model}",
+                f"the provider {provider} does not offer the model {model}",
                 f"add it to providers.{provider}.models",
             )
 
@@ -547,23 +552,25 @@ class _Checker:
 
     def key(self, text: str, path: str, earlier: Iterable[str]) -> None:
         if text.lower() in {"none", "null"}:
-            self.problem(path, f"{text.lower()} is no key", "write [] for none")
+            self.problem(path, f"`{text.lower()}` is not an API key", "write [] for no keys")
         elif text.lower().startswith("bearer "):
-            self.problem(path, "the key begins with `Bearer`", "leave that word out")
+            self.problem(path, "the key begins with `Bearer`", "remove the word `Bearer`")
         elif " " in text:
-            self.problem(path, "the key holds a blank")
+            self.problem(path, "the key contains a blank")
         elif text in earlier:
-            self.problem(path, "the same key stands there twice")
+            self.problem(path, "the same key is listed twice")
 
     def headers(self, headers: Mapping[str, Any], path: str) -> None:
         for name in headers:
             place = join(path, name)
             if not _HEADER.match(name):
-                self.problem(place, "is no name of a header")
+                self.problem(place, "is not a valid header name")
             elif name.lower() in CREDENTIAL_HEADERS:
-                self.problem(place, "would replace the provider's credential", "credentials belong in `keys`")
+                self.problem(
+                    place, "would overwrite the provider's credential", "put the credential into `keys`"
+                )
             elif name.lower() in _NOT_OURS:
-                self.problem(place, "is set by the connection itself")
+                self.problem(place, "is set by the HTTP connection and cannot be configured")
 
     def file(self, name: str | None, path: str) -> None:
         if name is not None and not is_file(Path(name)):
@@ -588,7 +595,7 @@ class _Checker:
         ]
         for path, wanted in asked:
             if wanted and not available():
-                self.problem(path, "answers cannot be checked here", added_by("schema"))
+                self.problem(path, "responses cannot be validated in this installation", added_by("schema"))
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))

@@ -76,5 +76,9 @@ def expected(kind: Any) -> str:
         return "a mapping"
     if isinstance(kind, type) and issubclass(kind, Section):
         short = settings_of(kind)[kind.shorthand].type if kind.shorthand else None
-        return "a mapping of settings" if short is None else f"{expected(short)}, or a mapping of settings"
+        return (
+            "a mapping (`name: value`)"
+            if short is None
+            else f"{expected(short)}, or a mapping (`name: value`)"
+        )
     return {bool: "true or false", int: "a whole number", str: "a text", Secret: "a key"}.get(kind, "a value")

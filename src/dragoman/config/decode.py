@@ -49,14 +49,14 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
-    return f"known here: {', '.join(names)}" if 0 < len(names) <= 12 else None
+    return f"valid names: {', '.join(names)}" if 0 < len(names) <= 12 else None
 
 
 def flaw_of(secret: str) -> str | None:
     """Why a text can be no secret, as what comes after its name; None = it can."""
     if not secret:
         return "is empty"
-    return None if _HEADER.match(secret) else "holds characters that no header can carry"
+    return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"
 
 
 class _Invalid:
@@ -207,7 +207,7 @@ class Decoder:
             name for name, one in declared.items() if one.default is msgspec.NODEFAULT and name not in values
         ]
         for name in missing:
-            self.problem(path, f"{name} is missing", node.source)
+            self.problem(path, f"`{name}` is required", node.source)
         for name, value in values.items():
             if name in declared and value is not INVALID:
                 self._bounds(declared[name].about, value, node.entries[name], join(path, name))
@@ -229,7 +229,7 @@ class Decoder:
             # A key that stands for itself alone, so that what is wrong beside it is found, too.
             return Secret(f"unset-{path.encode().hex()}".ljust(_LONG, "."))
         if not isinstance(node, Scalar) or node.value is None:
-            self.problem(path, "expected a key: a text, ${VARIABLE} or {file: path}", node.source)
+            self.problem(path, "expected an API key: a string, ${VARIABLE} or {file: path}", node.source)
             return INVALID
         return self._key(node.text, node.source, path)
 
@@ -246,10 +246,10 @@ class Decoder:
         try:
             text = secret_file.read(Path(name))
         except secret_file.Unreadable as unreadable:
-            self.problem(path, f"the file that it names {unreadable}", node.source)
+            self.problem(path, f"the secret file {unreadable}", node.source)
             return INVALID
         if secret_file.is_open(Path(name)):
-            open_to = "everybody on this machine may read the file"
+            open_to = "every user of this machine can read the secret file"
             self.warnings.append(
                 Problem(path, open_to, node.source.origin, node.source.line, f"chmod o-r {name}")
             )
@@ -258,12 +258,17 @@ class Decoder:
     def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
         if text.startswith("os.environ/"):
             name = text.partition("/")[2]
-            self.problem(path, "names a variable in LiteLLM's way", source, f"write ${{{name[:_LONG]}}}")
+            self.problem(
+                path,
+                "uses LiteLLM's syntax for an environment variable",
+                source,
+                f"write ${{{name[:_LONG]}}}",
+            )
             return INVALID
         if (flaw := flaw_of(text)) is None:
             return Secret(text, file)
-        hint = "a line break or a quotation mark pasted along?" if text else None
-        self.problem(path, f"the text {flaw}", source, hint)
+        hint = "remove line breaks and quotation marks that were pasted with it" if text else None
+        self.problem(path, f"the value {flaw}", source, hint)
         return INVALID
 
     def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:

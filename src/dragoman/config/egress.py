@@ -15,49 +15,66 @@ class Egress(Section, frozen=True):
     allow: Annotated[
         tuple[str, ...],
         about(
-            "Hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may fetch files that "
-            "requests name, although they are not public. Providers of the configuration are always "
+            "Private hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may "
+            "fetch files that a request names by URL. Hosts of configured providers are always "
             "allowed."
         ),
     ] = ()
     max_addresses: Annotated[
         int,
-        about("How many URLs of one request are fetched; with more 400.", unit="addresses", ge=1, le=1000),
+        about(
+            "How many URLs of one request the gateway fetches. A request with more gets 400.",
+            unit="addresses",
+            ge=1,
+            le=1000,
+        ),
     ] = 20
-    max_size: Annotated[Size, about("The largest file that is fetched, decompressed; above it 400.")] = Size(
-        20 * 1024 * 1024
-    )
-    max_total: Annotated[Size, about("The same for all files of one request together.")] = Size(
-        64 * 1024 * 1024
-    )
+    max_size: Annotated[
+        Size,
+        about(
+            "The largest file that is fetched, after decompression. A request with a larger file gets 400."
+        ),
+    ] = Size(20 * 1024 * 1024)
+    max_total: Annotated[
+        Size,
+        about(
+            "The largest total size of all files that are fetched for one request. A larger total gets 400."
+        ),
+    ] = Size(64 * 1024 * 1024)
     read_timeout: Annotated[
-        Duration, about("How long all fetches of one request may take; then 400. 0 = no limit.")
+        Duration,
+        about(
+            "How long all fetches of one request may take together. A request that "
+            "needs longer gets 400. 0 = no limit."
+        ),
     ] = Duration(30)
     max_reads: Annotated[
         int,
         about(
-            "How many URLs are fetched at the same time, for all requests, in each worker. One client has "
-            "at most a quarter of them; its other fetches wait.",
+            "How many URLs each worker fetches at the same time. One client gets at most a "
+            "quarter of them; its other fetches wait.",
             unit="addresses",
             ge=1,
         ),
     ] = 64
     wait: Annotated[
-        Duration, about("How long a fetch waits for its turn; then 503 (`fetch_busy`). 0 = no limit.")
+        Duration,
+        about("How long a fetch may wait to start. Then the request gets 503 (`fetch_busy`). 0 = no limit."),
     ] = Duration(10)
     space: Annotated[
         Size,
         about(
-            "Room for the fetched files of all running requests, in each worker; beyond it 503 "
-            "(`fetch_busy`). One client has at most half of it; a single request is never refused for "
-            "this. In memory the files take up to three times as much."
+            "The total size of fetched files of all running requests, in each worker. Requests "
+            "beyond it get 503 (`fetch_busy`). One client gets at most half of it. A request is "
+            "never refused while no other is running. The files use up to three times this "
+            "amount of memory."
         ),
     ] = Size(256_000_000)
     max_lookups: Annotated[
         int,
         about(
-            "How many host names of requests are looked up at the same time, in each worker. One client "
-            "has at most a quarter of them; its other look-ups wait.",
+            "How many DNS look-ups for URLs in requests each worker runs at the same time. One "
+            "client gets at most a quarter of them; its other look-ups wait.",
             unit="names",
             ge=1,
             le=1000,
@@ -66,7 +83,8 @@ class Egress(Section, frozen=True):
     lookup_timeout: Annotated[
         Duration,
         about(
-            "How long a look-up may take, including the wait for its turn; then 400 "
-            "(`name_resolution_timeout`), or 503 (`fetch_busy`) if its turn did not come. 0 = no limit."
+            "How long a DNS look-up may take, including the wait to start. Then the request gets "
+            "400 (`name_resolution_timeout`), or 503 (`fetch_busy`) if the look-up could not "
+            "start. 0 = no limit."
         ),
     ] = Duration(5)

@@ -46,7 +46,12 @@ def own(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
         name for name in environ if name.startswith("DRAGOMAN_") and name not in {*declared, *NOT_SETTINGS}
     ]
     warnings = [
-        Problem("", "an unknown variable, ignored", name, hint=suggest(name, {*declared, *NOT_SETTINGS}))
+        Problem(
+            "",
+            "unknown environment variable: it is ignored",
+            name,
+            hint=suggest(name, {*declared, *NOT_SETTINGS}),
+        )
         for name in sorted(unknown)
     ]
     assert isinstance(tree, Table)

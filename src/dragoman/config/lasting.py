@@ -12,14 +12,14 @@ from dragoman.config.section import Section
 class Seals(Section, frozen=True):
     """What answers hold that clients cannot bring back: signatures, and reasoning that vendors want back."""
 
-    ttl: Annotated[Duration, about("How long an entry is kept after its last use. `0`: nothing is kept.")] = (
+    ttl: Annotated[Duration, about("How long an entry is kept after its last use. `0` keeps nothing.")] = (
         Duration(86400)
     )
     max_size: Annotated[
         Size,
         about(
-            "Room for all entries. When it is full, the client that takes most loses its least recently "
-            "used. `0`: nothing is kept."
+            "The total size of all entries. When it is reached, the client with the most data "
+            "loses its least recently used entries. `0` keeps nothing."
         ),
     ] = Size(64_000_000)
 
@@ -30,11 +30,11 @@ class Stores(Section, frozen=True):
     sql: Annotated[
         str | None,
         about(
-            "`memory`: in this process, lost when it ends. `sqlite`: a file in Dragoman's own folder. Or "
-            "a URL: `sqlite:////var/lib/dragoman/state.db`. Everything but `memory` needs the extra "
-            "`sql`.",
+            "`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file "
+            "in Dragoman's own folder; a URL chooses the file: "
+            "`sqlite:////var/lib/dragoman/state.db`. All except `memory` need the extra `sql`.",
             env="DRAGOMAN_SQL",
-            default="`dragoman serve`: `sqlite` where the extra is installed; else `memory`",
+            default="for `dragoman serve`, `sqlite` if the extra is installed; otherwise `memory`",
         ),
     ] = None
 
@@ -45,38 +45,43 @@ class Responses(Section, frozen=True):
     retain: Annotated[
         bool,
         about(
-            "Whether answers may be kept at all. `false`: in Responses `store` is false whatever a client "
-            "asks, and background answers are refused; `store` and `metadata` of chat completions go to "
-            "the provider.",
+            "Whether the gateway may store responses. With `false`, the Responses API treats "
+            "`store` as false and refuses background responses; `store` and `metadata` of chat "
+            "completions are passed on to the provider.",
             env="DRAGOMAN_RESPONSES_RETAIN",
         ),
     ] = True
     ttl: Annotated[
-        Duration, about("How long an answer or a conversation is kept; what continues it extends that.")
+        Duration,
+        about(
+            "How long a response or a conversation is stored. A request that "
+            "continues it starts this time again."
+        ),
     ] = Duration(30 * 86400)
     max_size: Annotated[
         Size,
         about(
-            "Room for all answers, conversations and sessions. When it is full, the client that takes "
-            "most loses its least recently used. A single one that is larger is not kept. On the disk the "
-            "file stays below twice the sum of this and `seals.max_size`, and its log usually below 32 "
-            "MB."
+            "The total size of all stored responses, conversations and sessions. When it is "
+            "reached, the client with the most data loses its least recently used ones. A single "
+            "one that is larger is not stored. The database file stays below twice the sum of "
+            "this and `seals.max_size`, and its write-ahead log usually below 32 MB."
         ),
     ] = Size(500_000_000)
     max_background: Annotated[
         int,
         about(
-            "Answers that may run in the background for one client key at the same time, in each worker; "
-            "beyond it 429 and `Retry-After`.",
-            unit="answers",
+            "How many background responses one client key may run at the same time, in each "
+            "worker. Further requests get 429 with `Retry-After`.",
+            unit="responses",
             ge=1,
         ),
     ] = 100
     max_background_total: Annotated[
         int,
         about(
-            "Answers that may run in the background for all client keys, in each worker; beyond it 429.",
-            unit="answers",
+            "How many background responses all client keys together may run at the same time, in "
+            "each worker. Further requests get 429.",
+            unit="responses",
             ge=1,
         ),
     ] = 400
@@ -86,24 +91,30 @@ class Sessions(Section, frozen=True):
     """Conversations that the gateway remembers for clients that send `X-Session-Id` and only what is new."""
 
     ttl: Annotated[
-        Duration, about("How long a session is kept after its last turn. `0`: the header is refused.")
+        Duration,
+        about(
+            "How long a session is kept after its last request. With `0`, requests "
+            "with the header are refused."
+        ),
     ] = Duration(1800)
     by: Annotated[
         tuple[Literal["session_id", "user", "history"], ...],
         about(
-            "What else names a session, in order of preference: `session_id` or `user`, members of a "
-            "request's body; `history`, the earlier messages that a client repeats.",
+            "What identifies a session besides the header, in order of preference: `session_id` "
+            "or `user`, fields of the request body; `history`, the earlier messages that the "
+            "client repeats.",
             default="only the header",
         ),
     ] = ()
     max_count: Annotated[
         int,
         about(
-            "How many sessions are kept. The client that has most loses its least recently used.",
+            "How many sessions are kept. When there are more, the client with the most sessions "
+            "loses its least recently used one.",
             unit="sessions",
             ge=1,
         ),
     ] = 10_000
     max_size: Annotated[
-        Size, about("Room for one session. When it is full, the oldest turns are dropped.")
+        Size, about("The largest size of one session. When it is reached, the oldest turns are dropped.")
     ] = Size(4_000_000)

@@ -49,4 +49,6 @@ def _expanded(text: str, variable: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ConfigError(Problem("", f"the home folder in {text} is not known", variable)) from None
+        raise ConfigError(
+            Problem("", f"`~` in {text} cannot be resolved: the home folder is unknown", variable)
+        ) from None

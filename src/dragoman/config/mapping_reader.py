@@ -50,7 +50,7 @@ class _Reader:
         elif value is None or isinstance(value, bool | int | float):
             return plant(value, _SOURCE)
         else:
-            self._problem(path, f"is of the type {type(value).__name__}, which no setting is")
+            self._problem(path, f"has the type {type(value).__name__}, which no setting accepts")
         return Scalar(None, "null", _SOURCE)
 
     def _text(self, text: str, path: str) -> Scalar:

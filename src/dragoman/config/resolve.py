@@ -34,7 +34,7 @@ from dragoman.providers.provider import Api, Provider, base_url
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
     """Its catalogue row, None for a server that the catalogue does not know."""
     if settings.catalog is not None and settings.catalog not in CATALOG:
-        raise ValueError(f"the catalogue has no row {settings.catalog}")
+        raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
 
 
@@ -43,14 +43,16 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
     if vendor is None:
         return settings.dialect or "openai_chat"
     if settings.dialect not in {None, vendor.dialect}:
-        raise ValueError(f"the catalogue row {vendor.name} speaks {vendor.dialect}")
+        raise ValueError(f"the known provider {vendor.name} speaks {vendor.dialect}")
     return vendor.dialect
 
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
     """The paths of the chat endpoint below its base URL, whole and streamed."""
     if settings.chat_path and dialect in STREAM_PATHS:
-        raise ValueError(f"{dialect} has the model in its paths, so they cannot be replaced by one")
+        raise ValueError(
+            f"{dialect} puts the model into the URL path, so its paths cannot be replaced by one path"
+        )
     chat_path = settings.chat_path or (vendor.chat_path if vendor else None) or CHAT_PATHS[dialect]
     return chat_path, STREAM_PATHS.get(dialect, chat_path)
 

@@ -147,7 +147,7 @@ class PathPrefix(str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
         path = value.strip("/")
         if re.search(r"[?#\s\\\x00-\x1f\x7f]|//", path) or ".." in path.split("/"):
-            raise ValueError("not a plain path")
+            raise ValueError("not a path such as /api")
         return cls(f"/{path}" if path else "")
 
 

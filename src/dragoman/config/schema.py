@@ -34,19 +34,19 @@ _INTRODUCTION: Final = """\
 A configuration is one YAML file: `--config FILE`, else `DRAGOMAN_CONFIG`, else `dragoman.yaml` in the working
 directory, else `dragoman.yaml` in Dragoman's folder (`DRAGOMAN_HOME`). Without one, providers come from the
 environment. The command line wins over environment variables, these over the file, and the file over presets.
-All mistakes of a file are reported together, each with its line; `dragoman config show` lists
-what is stated and where, with `--all` every setting and what its default comes to.
+All mistakes of a file are reported together, each with its line. `dragoman config show` lists what is stated,
+and where; with `--all` it lists every setting with its effective value.
 
-- `${VARIABLE}` inside a text is filled in from the environment, `${VARIABLE:-default}` with a default;
-  `$${` is a plain `${`.
-- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else. SIGHUP lets
-  `dragoman serve` read these files again while it runs.
+- `${VARIABLE}` inside a string is replaced by the environment variable, `${VARIABLE:-default}` by the default
+  if the variable is not set. Write `$${` for the characters `${`.
+- A secret is a string, or `{file: path}` with the path of a file that contains only the secret. On SIGHUP,
+  a running `dragoman serve` reads these files again.
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
-- A `dragoman.yaml` that is only found in the working directory may have come with somebody's repository. It
-  may use keys of the environment, and files outside of its folder, for the vendor that they belong to and for
-  servers of this machine. Anywhere else they go only where the file is named, or after `dragoman config
-  trust`.
+- A `dragoman.yaml` that is found in the working directory may come from somebody else's repository. It can
+  send keys of the environment, and files outside of its folder, only to the provider that they belong to and
+  to servers of this machine. To send them anywhere else, name the file with `--config`, or run `dragoman
+  config trust`.
 - A list of one may be written without brackets. Relative paths begin at the file's folder.
 - `NAME` is a name of your choice; `[]` stands for each member of a list.
 """
@@ -57,14 +57,15 @@ _QUIRKS: Final = """
 ## Quirks
 
 How a provider deviates from its protocol: `providers.NAME.quirks`, and `quirks` of one of its `apis`, for
-example `quirks: {max_tokens_field: max_tokens, refuses: [logit_bias]}`. A known provider's row has its own
-already. The default of each is what the protocol's specification says.
+example `quirks: {max_tokens_field: max_tokens, refuses: [logit_bias]}`. For known providers they are already
+set. The default of each quirk is what the protocol's specification says.
 """
 _PROVIDERS: Final = """
 ## Known providers
 
-A key in the environment enables its provider; further keys have the variable's name with `_2` to `_10`. A
-provider of the file under one of these names, or with it as `catalog`, needs to state only what differs.
+An API key in the environment enables its provider; further keys have the variable's name with `_2` to `_10`.
+A provider in the configuration file with one of these names, or with it as `catalog`, needs only the settings
+that differ.
 """
 _ANY_NAME: Final = "NAME"
 _VARIABLE: Final = {"type": "string", "pattern": r"\$\{"}
@@ -159,7 +160,7 @@ def page() -> str:
         ),
         _QUIRKS,
         *_table(
-            ("quirk", "type", "default", "meaning", "who reads it"),
+            ("quirk", "type", "default", "meaning", "read by"),
             (
                 (f"`{quirk.name}`", _word(quirk.kind), _stated(quirk.default), quirk.text, quirk.group)
                 for quirk in deviations()
@@ -167,7 +168,15 @@ def page() -> str:
         ),
         _PROVIDERS,
         *_table(
-            ("name", "vendor", "dialects", "base URL", "keys", "moves the base URL", "its own model names"),
+            (
+                "name",
+                "vendor",
+                "dialects",
+                "base URL",
+                "keys",
+                ("environment variable for the base URL"),
+                ("model names of its own"),
+            ),
             (
                 (
                     f"`{vendor.name}`",
@@ -199,7 +208,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         if PAGE.is_file() and PAGE.read_text("utf-8") == page():
             return 0
-        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the settings are\n hint: make docs\n")
+        sys.stderr.write(f"error: docs/{PAGE.name} is not up to date with the settings\n hint: make docs\n")
         return 1
     if arguments:
         sys.stderr.write("error: expected --write, --check or nothing\n")

@@ -25,7 +25,7 @@ def read(file: Path) -> str:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as opened:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unreadable("is no regular file")
+                raise Unreadable("is not a regular file")
             data = opened.read(_LARGEST + 1)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None

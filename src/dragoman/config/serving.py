@@ -27,70 +27,74 @@ class Server(Section, frozen=True):
 
     host: Annotated[
         str,
-        about("The address to listen on; 0.0.0.0 for every IPv4 one, :: for every one.", env="DRAGOMAN_HOST"),
+        about(
+            "The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address.",
+            env="DRAGOMAN_HOST",
+        ),
     ] = "127.0.0.1"
     port: Annotated[
-        int, about("The port to listen on; 0 takes a free one.", env="DRAGOMAN_PORT", ge=0, le=65535)
+        int, about("The port to listen on; 0 chooses a free port.", env="DRAGOMAN_PORT", ge=0, le=65535)
     ] = 8080
     base_path: Annotated[
-        PathPrefix, about("A path below which all paths of the gateway lie.", env="DRAGOMAN_BASE_PATH")
+        PathPrefix, about("A path prefix for all endpoints of the gateway.", env="DRAGOMAN_BASE_PATH")
     ] = PathPrefix("")
     cors_origins: Annotated[
         tuple[str, ...] | None,
         about(
-            "Origins whose web pages may call; `*` for all, `[]` for none. Without a key only pages of this "
-            "machine (localhost, 127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may, unless this "
-            "says otherwise.",
-            default="`*`, without a key this machine",
+            "Origins whose web pages may call the gateway (CORS): `*` for all, `[]` for none. By "
+            "default, while no client key is required, only pages of this machine (localhost, "
+            "127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may call.",
+            default="`*` if a client key is required, otherwise this machine",
             env="DRAGOMAN_CORS_ORIGINS",
         ),
     ] = None
     max_body: Annotated[
         Size,
         about(
-            "The largest request body; above it 413. One that comes compressed (gzip, zstd, br, deflate) is "
-            "measured unpacked.",
+            "The largest request body; a larger one gets 413. A compressed body (gzip, zstd, br, "
+            "deflate) is measured after decompression.",
             env="DRAGOMAN_MAX_BODY",
         ),
     ] = Size(64_000_000)
     body_space: Annotated[
         Size,
         about(
-            "Memory for the bodies of all running requests together, in each worker; beyond it 503 and "
-            "`Retry-After`. A single body is never refused for this.",
+            "Memory for the bodies of all running requests, in each worker. Requests beyond it "
+            "get 503 with `Retry-After`. A body is never refused while it is the only one.",
             env="DRAGOMAN_BODY_SPACE",
         ),
     ] = Size(500_000_000)
     answer_space: Annotated[
         Size,
         about(
-            "Memory for all providers' answers that are read whole, together, in each worker; beyond it "
-            "503 and `Retry-After`. A single answer is never refused for this.",
+            "Memory for all provider responses that are read as a whole, in each worker. "
+            "Responses beyond it become 503 with `Retry-After`. A response is never refused "
+            "while it is the only one.",
             env="DRAGOMAN_ANSWER_SPACE",
         ),
     ] = Size(1_000_000_000)
     max_upload: Annotated[
         Size,
         about(
-            "The largest form with files, and the largest body that is passed through; above it 413. "
-            "Providers take audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB "
-            "each. A form's files above 1 MiB are stored in the system's folder for temporary files "
-            "(`TMPDIR`) until their request ends.",
+            "The largest form with files, and the largest body that is passed through; a larger "
+            "one gets 413. Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and "
+            "images of up to 50 MB each. Files above 1 MiB are stored in the system's folder for "
+            "temporary files (`TMPDIR`) until their request ends.",
             env="DRAGOMAN_MAX_UPLOAD",
         ),
     ] = Size(128_000_000)
     upload_space: Annotated[
         Size,
         about(
-            "Disk space for the files of all forms together, in each worker; beyond it 503 and "
-            "`Retry-After`. A single form is never refused for this.",
+            "Disk space for the files of all forms, in each worker. Requests beyond it get 503 "
+            "with `Retry-After`. A form is never refused while it is the only one.",
             env="DRAGOMAN_UPLOAD_SPACE",
         ),
     ] = Size(2_000_000_000)
     max_depth: Annotated[
         int,
         about(
-            "How deep JSON may nest in a request; beyond it 400.",
+            "How many levels deep the JSON of a request may be nested; a deeper one gets 400.",
             unit="levels",
             env="DRAGOMAN_MAX_DEPTH",
             ge=8,
@@ -100,8 +104,8 @@ class Server(Section, frozen=True):
     max_values: Annotated[
         int,
         about(
-            "How many values JSON may hold in a request; beyond it 413. OpenAI takes 300,000 tokens in one "
-            "request for embeddings, each a value.",
+            "How many values the JSON of a request may hold; with more it gets 413. OpenAI "
+            "accepts 300,000 tokens in one embeddings request, and each token is a value.",
             unit="values",
             env="DRAGOMAN_MAX_VALUES",
             ge=1000,
@@ -110,7 +114,7 @@ class Server(Section, frozen=True):
     max_head: Annotated[
         Size,
         about(
-            "The largest head of a request, and the largest trailers; above it 431.",
+            "The largest size of all request headers, and of all trailers; larger ones get 431.",
             env="DRAGOMAN_MAX_HEAD",
             ge=4096,
         ),
@@ -118,9 +122,9 @@ class Server(Section, frozen=True):
     head_space: Annotated[
         Size,
         about(
-            "Memory for all requests that have not begun, together, in each worker: incomplete heads, and "
-            "requests that were sent before the answer to the one before them. Beyond it the connections "
-            "that have waited longest for their client are closed.",
+            "Memory for all requests that have not started, in each worker: incomplete headers, "
+            "and pipelined requests (sent before the previous response). When it is full, the "
+            "connections that have waited longest for their client are closed.",
             env="DRAGOMAN_HEAD_SPACE",
             ge=64_000,
         ),
@@ -128,7 +132,7 @@ class Server(Section, frozen=True):
     max_headers: Annotated[
         int,
         about(
-            "How many headers a request may have; above it 431.",
+            "How many headers a request may have; with more it gets 431.",
             unit="headers",
             env="DRAGOMAN_MAX_HEADERS",
             ge=16,
@@ -136,57 +140,60 @@ class Server(Section, frozen=True):
     ] = 200
     max_url: Annotated[
         Size,
-        about("The longest URL of a request; above it 414.", env="DRAGOMAN_MAX_URL", ge=256),
+        about("The longest URL of a request; a longer one gets 414.", env="DRAGOMAN_MAX_URL", ge=256),
     ] = Size(16_000)
     head_timeout: Annotated[
         Duration,
         about(
-            "How long a client may take to send the head of a request, from its first byte, and how long a "
-            "new connection may send nothing; after it 408. 0 = for ever.",
+            "How long a client may take to send the request headers, counted from the first "
+            "byte, and how long a new connection may send nothing. Then the request gets 408. 0 "
+            "= no limit.",
             env="DRAGOMAN_HEAD_TIMEOUT",
         ),
     ] = Duration(20)
     body_timeout: Annotated[
         Duration,
         about(
-            "How long the body of a request may stand still; after it 408. `min_rate` says what counts as "
-            "standing still. 0 = for ever.",
+            "How long a request body may make no progress; then the request gets 408. `min_rate` "
+            "defines progress. 0 = no limit.",
             env="DRAGOMAN_BODY_TIMEOUT",
         ),
     ] = Duration(60)
     write_timeout: Annotated[
         Duration,
         about(
-            "How long a client may leave its answer unread, once all buffers on the way are full; after it "
-            "the connection is cut and the provider's call is ended. `min_rate` says what counts as "
-            "reading. 0 = for ever.",
+            "How long a client may stop reading the response once all buffers are full. Then the "
+            "connection is closed and the request to the provider is cancelled. `min_rate` "
+            "defines what counts as reading. 0 = no limit.",
             env="DRAGOMAN_WRITE_TIMEOUT",
         ),
     ] = Duration(120)
     min_rate: Annotated[
         Size,
         about(
-            "How many bytes a second a client must send of a body, or read of an answer, so that the time of "
-            "`body_timeout` or `write_timeout` does not pass. 0 = any byte will do.",
-            unit="bytes a second",
+            "How many bytes per second a client must send of a request body, or read of a "
+            "response, so that `body_timeout` or `write_timeout` starts again. 0 = any byte is "
+            "enough.",
+            unit="bytes per second",
             env="DRAGOMAN_MIN_RATE",
         ),
     ] = Size(1000)
     keep_alive: Annotated[
         Duration,
         about(
-            "How long a connection without a request stays open after an answer. Usual clients keep theirs "
-            "for less time, and it should be they who close first. 0 = for ever.",
+            "How long an idle connection stays open after a response (HTTP keep-alive). Keep it "
+            "longer than the keep-alive of your clients and load balancers, so that they close "
+            "first. 0 = no limit.",
             env="DRAGOMAN_KEEP_ALIVE",
         ),
     ] = Duration(75)
     max_connections: Annotated[
         int | None,
         about(
-            "Connections of clients in each worker. A further one takes the place of an idle one; where all "
-            "are busy, it gets 503.",
+            "How many client connections each worker accepts. A further connection replaces an "
+            "idle one; if all are busy, it gets 503.",
             unit="connections",
-            default="half of the descriptors that the process may open",
+            default="half of the file descriptors that the process may open",
             env="DRAGOMAN_MAX_CONNECTIONS",
             ge=1,
         ),
@@ -194,8 +201,8 @@ class Server(Section, frozen=True):
     max_connections_per_address: Annotated[
         int | None,
         about(
-            "Connections of one address (of IPv6 one /64 network) in each worker, but for those of "
-            "`shared_addresses`; beyond it 503.",
+            "How many connections each worker accepts from one address (for IPv6 from one /64 "
+            "network). Further connections get 503. It does not apply to `shared_addresses`.",
             unit="connections",
             default="a quarter of `max_connections`",
             env="DRAGOMAN_MAX_CONNECTIONS_PER_ADDRESS",
@@ -205,8 +212,8 @@ class Server(Section, frozen=True):
     shared_addresses: Annotated[
         tuple[str, ...],
         about(
-            "Addresses and networks that stand for many clients, as a proxy's does. Name your load "
-            "balancer's here where its address is public.",
+            "Addresses and networks that many clients share, such as a proxy. Add your load "
+            "balancer here if its address is public.",
             env="DRAGOMAN_SHARED_ADDRESSES",
             default="loopback, private and link-local networks",
         ),
@@ -214,30 +221,37 @@ class Server(Section, frozen=True):
     heartbeat: Annotated[
         Duration,
         about(
-            "After this silence a stream gets a comment line that keeps proxies and clients waiting; "
-            "before the first content it also sends the headers. 0 = never.",
+            "After this time without content, the gateway sends a comment line in a stream, so "
+            "that proxies and clients do not time out. If the response headers have not been "
+            "sent yet, it sends them first. 0 = never.",
             env="DRAGOMAN_HEARTBEAT",
         ),
     ] = Duration(15)
     drain: Annotated[
         Duration,
-        about("How long running requests may go on after a stop is asked for.", env="DRAGOMAN_DRAIN"),
+        about(
+            "How long running requests may continue after the gateway was told to stop.", env="DRAGOMAN_DRAIN"
+        ),
     ] = Duration(600)
     drain_delay: Annotated[
         Duration | None,
         about(
-            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so that load "
-            "balancers notice and send no more requests. Ctrl-C, and a second signal, do not wait.",
-            default="5s if somebody asked `/health/ready` within the last minute, else 0",
+            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so "
+            "that load balancers stop sending requests. Ctrl-C, or a second signal, does not "
+            "wait.",
+            default="5s if `/health/ready` was requested within the last minute, otherwise 0",
             env="DRAGOMAN_DRAIN_DELAY",
         ),
     ] = None
-    access_log: Annotated[bool, about("Log one line for each request.", env="DRAGOMAN_ACCESS_LOG")] = True
+    access_log: Annotated[
+        bool, about("Whether to log one line for each request.", env="DRAGOMAN_ACCESS_LOG")
+    ] = True
     workers: Annotated[
         int,
         about(
-            "Processes that answer. More than one share what lasts, so they need a database (`stores.sql`). "
-            "Each that is asked for an embedded model runs its own. Windows runs one.",
+            "The number of worker processes. Several workers share their stored data, so they "
+            "need a database (`stores.sql`). Each worker loads its own copy of an embedded "
+            "model. On Windows only one worker is possible.",
             unit="processes",
             env="DRAGOMAN_WORKERS",
             ge=1,
@@ -247,15 +261,17 @@ class Server(Section, frozen=True):
     keyless_faces: Annotated[
         tuple[Literal["ollama"], ...],
         about(
-            "Protocols whose clients on this machine need no key although others do, because they send none. "
-            "What a proxy passes on, and pages of foreign origins, still need one.",
+            "Protocols whose clients on this machine need no key, although other clients do: for "
+            "clients that cannot send one. Requests through a proxy, and from web pages of other "
+            "origins, still need a key.",
             env="DRAGOMAN_KEYLESS_FACES",
         ),
     ] = ()
     keyless_models: Annotated[
         tuple[str, ...] | None,
         about(
-            "The models and aliases that these clients may use, as in `auth.keys[].models`.",
+            "The models and aliases that clients of `keyless_faces` may use without a key, as in "
+            "`auth.keys[].models`.",
             default="all",
             env="DRAGOMAN_KEYLESS_MODELS",
         ),
@@ -263,7 +279,8 @@ class Server(Section, frozen=True):
     websocket: Annotated[
         bool,
         about(
-            "Whether `/v1/responses` and `/v1/chat/completions` may be opened as a WebSocket; otherwise 426.",
+            "Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if "
+            "not, they get 426.",
             env="DRAGOMAN_WEBSOCKET",
         ),
     ] = True

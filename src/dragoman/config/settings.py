@@ -37,17 +37,17 @@ class ClientKey(Section, frozen=True):
     name: Annotated[
         str | None,
         about(
-            "The name of the client in logs. Answers, conversations and sessions belong to it: a new key "
-            "with the old name finds them. Several keys may have one name, so that a key's successor works "
-            "before the key ends; they have the same models and scopes.",
-            default="key and eight digits that it gives",
+            "The name of the client, shown in logs. Stored responses, conversations and sessions belong to "
+            "it: a new key with the same name can use them. Several keys may have the same name, so that "
+            "a new key works before the old one ends; they must have the same models and scopes.",
+            default="`key` and eight digits that are derived from it",
         ),
     ] = None
     models: Annotated[
         tuple[str, ...] | None,
         about(
-            "The models and aliases that it may use, by the names that clients write. `*` in a name stands "
-            "for any text: `anthropic/*`, `gpt-*`. An alias does not open the model behind it under the "
+            "The models and aliases that this key may use, by the names that clients send. `*` matches any "
+            "text: `anthropic/*`, `gpt-*`. An alias does not allow the model behind it under the "
             "model's own name.",
             default="all",
         ),
@@ -55,17 +55,17 @@ class ClientKey(Section, frozen=True):
     expires: Annotated[
         Moment | None,
         about(
-            "When it ends: a date, whose last moment in UTC still counts, or a time with its zone. Then it "
-            "is refused (401 `expired_api_key`).",
+            "When the key expires: a date (the key is valid until the end of that day in UTC), or a time "
+            "with a time zone. After it the key gets 401 (`expired_api_key`).",
             default="never",
         ),
     ] = None
     scopes: Annotated[
         tuple[Literal["inference", "admin"], ...],
         about(
-            "What it may call: `inference` (models and their stored answers), `admin` (`/admin/…`), or "
-            "both. Without any keys, callers on this machine may do both; where `auth.open` lets "
-            "everybody in, only inference."
+            "What the key may call: `inference` (models and stored responses), `admin` "
+            "(`/admin/…`), or both. While no keys are configured, clients on this machine may "
+            "call both; with `auth.open`, clients without a key may call only `inference`."
         ),
     ] = ("inference",)
 
@@ -84,16 +84,16 @@ class Auth(Section, frozen=True):
     required: Annotated[
         bool | None,
         about(
-            "Whether a client needs a key.",
+            "Whether clients must send a key.",
             env="DRAGOMAN_AUTH_REQUIRED",
-            default="yes as soon as there is a key or the host is not loopback",
+            default="true if a key is configured or the host is not loopback",
         ),
     ] = None
     open: Annotated[
         bool,
         about(
-            "Answer everybody, on a public host too. Use it only behind something else that authenticates "
-            "clients.",
+            "Answer requests without a key, also on a public address. Use it only behind a proxy "
+            "that authenticates clients.",
             env="DRAGOMAN_AUTH_OPEN",
         ),
     ] = False
@@ -103,26 +103,30 @@ class Timeouts(Section, frozen=True):
     """How long to wait for a provider. 0 = no limit."""
 
     connect: Annotated[
-        Duration, about("Until a connection is there. A host that is up answers within a second or two.")
+        Duration,
+        about(
+            "How long to wait for a connection. A host that is running accepts one within a second or two."
+        ),
     ] = Duration(10)
     first_byte: Annotated[
         Duration,
         about(
-            "From the request to the first byte of the answer. Reasoning models think for minutes before "
-            "they say anything, and the vendors' own clients wait ten."
+            "How long to wait from the request to the first byte of the response. Reasoning "
+            "models may take minutes before they send anything; the providers' own clients wait "
+            "ten minutes."
         ),
     ] = Duration(600)
     idle: Annotated[
         Duration,
         about(
-            "Between two reads of an answer. Vendors send pings or content more often than this; a dead line "
-            "does not."
+            "How long to wait between two reads of a response. Providers send content or pings "
+            "more often than this."
         ),
     ] = Duration(300)
     total: Annotated[
         Duration | None,
         about(
-            "For a whole attempt. None by default: a long stream that still flows is a good stream.",
+            "How long a whole attempt may take. No limit by default, because a long stream is not an error.",
             default="no limit",
         ),
     ] = None
@@ -131,10 +135,18 @@ class Timeouts(Section, frozen=True):
 class ModelTimeouts(Section, frozen=True):
     """Timeouts of one model, where they differ from its provider's. 0 = no limit."""
 
-    connect: Annotated[Duration | None, about("As in the provider.", default="the provider's")] = None
-    first_byte: Annotated[Duration | None, about("As in the provider.", default="the provider's")] = None
-    idle: Annotated[Duration | None, about("As in the provider.", default="the provider's")] = None
-    total: Annotated[Duration | None, about("As in the provider.", default="the provider's")] = None
+    connect: Annotated[
+        Duration | None, about("Overrides the provider's value.", default="the provider's")
+    ] = None
+    first_byte: Annotated[
+        Duration | None, about("Overrides the provider's value.", default="the provider's")
+    ] = None
+    idle: Annotated[Duration | None, about("Overrides the provider's value.", default="the provider's")] = (
+        None
+    )
+    total: Annotated[Duration | None, about("Overrides the provider's value.", default="the provider's")] = (
+        None
+    )
 
     def over(self, provider: Timeouts) -> Timeouts:
         """The provider's timeouts with these in their place."""
@@ -145,15 +157,18 @@ class ModelTimeouts(Section, frozen=True):
 class Pool(Section, frozen=True):
     """Connections to one origin."""
 
-    size: Annotated[int, about("Connections at most; further requests wait for one. 0 = no limit.", ge=0)] = 0
-    keep_alive: Annotated[Duration, about("How long an idle connection is kept for the next request.")] = (
-        Duration(60)
-    )
+    size: Annotated[
+        int,
+        about("The largest number of connections; further requests wait for a free one. 0 = no limit.", ge=0),
+    ] = 0
+    keep_alive: Annotated[
+        Duration, about("How long an idle connection is kept open for the next request.")
+    ] = Duration(60)
     wait: Annotated[
         Duration,
         about(
-            "How long a request waits for a connection while all are taken; then 503 (`pool_exhausted`), or "
-            "the next deployment. 0 = no limit."
+            "How long a request waits for a free connection. Then the next deployment is tried, "
+            "or the request gets 503 (`pool_exhausted`). 0 = no limit."
         ),
     ] = Duration(30)
 
@@ -166,106 +181,133 @@ class Api(Section, frozen=True):
     dialect: Annotated[DialectName, about("The protocol.")]
     path: Annotated[
         PathPrefix | None,
-        about("Its chat endpoint below base_url.", default="the catalogue row's, else the dialect's"),
+        about(
+            "The path of the chat endpoint, below base_url.",
+            default="from the known provider, otherwise the protocol's",
+        ),
     ] = None
     auth: Annotated[
         Scheme | None,
-        about("How a key travels.", default="the catalogue row's, else as for the provider's first protocol"),
+        about(
+            "How the API key is sent.",
+            default="from the known provider, otherwise as for the provider's first protocol",
+        ),
     ] = None
-    quirks: Annotated[Json, about("As the provider's, for this protocol.")] = {}
+    quirks: Annotated[Json, about("The provider's `quirks`, for this protocol.")] = {}
 
 
 class Provider(Section, frozen=True):
     """An account at a vendor, or any server that speaks one of the dialects."""
 
     enabled: Annotated[
-        bool, about("Whether it is used; `false` also ignores what the environment holds for it.")
+        bool, about("Whether the provider is used. `false` also ignores its keys in the environment.")
     ] = True
     catalog: Annotated[
         str | None,
-        about("The catalogue row of its vendor.", default="the row of the same name, if there is one"),
+        about(
+            "The known provider whose defaults apply: see [Known providers](#known-providers).",
+            default="the known provider of the same name, if there is one",
+        ),
     ] = None
     dialect: Annotated[
         DialectName | None,
-        about("The protocol that it speaks.", default="the catalogue row's, else openai_chat"),
+        about(
+            "The protocol of the provider's API.", default="from the known provider, otherwise openai_chat"
+        ),
     ] = None
     apis: Annotated[
         tuple[Api, ...] | None,
         about(
-            "Further protocols that it speaks, best first: the name of a protocol, or `{dialect, path, "
-            "auth, quirks}`. If one of them is the client's own, the request is relayed in it. `[]` for "
-            "none.",
-            default="the catalogue row's",
+            "Further protocols that the provider's API offers, best first: each the name of a "
+            "protocol, or `{dialect, path, auth, quirks}`. If the client uses one of them, the "
+            "request is relayed in it without translation. `[]` for none.",
+            default="from the known provider",
         ),
     ] = None
     base_url: Annotated[
         str | None,
         about(
-            "Where it is: with or without `/v1`, with or without a slash at the end.",
-            default="the catalogue row's, or the row's variable",
+            "The base URL of the provider's API: with or without `/v1`, with or without a slash at the end.",
+            default="from the known provider, or from its environment variable",
         ),
     ] = None
     base_path: Annotated[
         PathPrefix | None,
         about(
-            'The path below base_url that its endpoints lie under, if it is not the usual one; "" for none.',
+            'The path prefix of the endpoints below base_url, if it is not the usual one; "" for none.',
             default="found from base_url",
         ),
     ] = None
     chat_path: Annotated[
         PathPrefix | None,
-        about("The chat endpoint below that.", default="the catalogue row's, else the dialect's"),
+        about(
+            "The path of the chat endpoint, below base_path.",
+            default="from the known provider, otherwise the protocol's",
+        ),
     ] = None
     auth: Annotated[
-        Scheme | None, about("How a key travels.", default="the catalogue row's, else the dialect's")
+        Scheme | None,
+        about("How the API key is sent.", default="from the known provider, otherwise the protocol's"),
     ] = None
     keys: Annotated[
         tuple[Secret, ...] | None,
         about(
-            "Its API keys: one, or a list; each a text, `${VARIABLE}` or `{file: path}`. `[]` for a server "
-            "without keys.",
-            default="the keys in the row's environment variables",
+            "The provider's API keys: one, or a list. Each is a string, `${VARIABLE}` or `{file: "
+            "path}`. `[]` for a server that needs no key.",
+            default="the keys in the known provider's environment variables",
         ),
     ] = None
     passthrough: Annotated[
         tuple[Resource, ...],
         about(
-            "Resources of this account that clients may use through the gateway, passed through "
-            "unchanged: `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; for Anthropic "
-            "`files` and `message_batches`. They use this provider's first key, so clients whose key is "
-            "limited to some models are refused. Where several providers have a resource, the header "
-            "`X-Dragoman-Provider` chooses one.",
+            "Endpoints of this account that clients may call through the gateway; requests and "
+            "responses are passed through unchanged. `files`, `uploads`, `batches`, "
+            "`fine_tuning`, `vector_stores`; for Anthropic `files` and `message_batches`. They "
+            "use this provider's first API key, so clients whose key is limited to some models "
+            "are refused. If several providers offer one of them, the header "
+            "`X-Dragoman-Provider` chooses the provider.",
             default="none: 501",
         ),
     ] = ()
     models: Annotated[
-        tuple[str, ...], about("The model names that it takes: `*` for any, or a list; other names are 404.")
+        tuple[str, ...],
+        about(
+            "The model names that the provider accepts: `*` for any, or a "
+            "list. Requests for other names get 404."
+        ),
     ] = ("*",)
     headers: Annotated[
-        dict[str, Secret], about("Headers to add to each request. Their values are never shown.")
+        dict[str, Secret], about("Headers to add to each request. Their values are never shown or logged.")
     ] = {}
     body: Annotated[
         Json,
         about(
-            "JSON to merge deeply into each request's body, in any protocol. Texts are not shown.",
+            "JSON that is merged (deeply) into the body of each request, in any protocol. Its "
+            "strings are not shown.",
             secret=True,
         ),
     ] = {}
-    timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
-    answers: Annotated[Answers, about("Bounds on its answers.")] = Answers()
+    timeouts: Annotated[Timeouts, about("Timeouts for requests to this provider.")] = Timeouts()
+    answers: Annotated[Answers, about("Size limits for responses of this provider.")] = Answers()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
     proxy: Annotated[
         Secret | None,
-        about("The HTTP proxy to reach it by, `http://[user:password@]host:port`.", default="none"),
+        about(
+            "The HTTP proxy for connections to this provider: `http://[user:password@]host:port`.",
+            default="none",
+        ),
     ] = None
-    verify_tls: Annotated[bool, about("Whether its certificate is checked.")] = True
+    verify_tls: Annotated[bool, about("Whether the server's TLS certificate is verified.")] = True
     ca_file: Annotated[
         FilePath | None,
-        about("Certificates to trust, as PEM, instead of the system's.", default="the system's"),
+        about("A PEM file of CA certificates to trust, instead of the system's.", default="the system's"),
     ] = None
     quirks: Annotated[
         Json,
-        about("Where it deviates from its dialect, over the catalogue row's facts: see [Quirks](#quirks)."),
+        about(
+            "How the provider deviates from its protocol, in addition to what is known about "
+            "it: see [Quirks](#quirks)."
+        ),
     ] = {}
 
 
@@ -273,22 +315,23 @@ class Local(Section, frozen=True):
     """Models that run on this machine: the embedded one and GGUF files."""
 
     enabled: Annotated[
-        bool, about("Whether local models are offered, where their engine and weights are installed.")
+        bool, about("Whether local models are offered, if their engine and weights are installed.")
     ] = True
     keep_alive: Annotated[
-        Duration | None, about("How long an unused model stays in memory. null = for ever, 0 = not at all.")
+        Duration | None,
+        about("How long an unused model stays in memory. null = no limit, 0 = unload at once."),
     ] = Duration(300)
     queue: Annotated[
         int,
         about(
-            "How many requests may wait for the one that runs. When there are more, the client that has "
-            "most of them gets 503.",
+            "How many requests may wait while a model is busy. When there are more, a request of "
+            "the client with the most waiting requests gets 503.",
             unit="requests",
             ge=0,
         ),
     ] = 16
     threads: Annotated[
-        int | None, about("Threads for one generation.", default="one for each usable core", ge=1)
+        int | None, about("CPU threads for one generation.", default="one for each available core", ge=1)
     ] = None
 
 
@@ -298,12 +341,14 @@ class Simulate(Section, frozen=True):
     enabled: Annotated[
         bool | None,
         about(
-            "Whether it is offered.",
-            default="while no other provider is configured, or a model or an alias names it",
+            "Whether the simulator is offered.",
+            default="true while no other provider is configured, or if a model or an alias uses it",
         ),
     ] = None
-    seed: Annotated[int, about("The seed of its answers: the same request gets the same answer.", ge=0)] = 0
-    first_token: Annotated[Duration, about("How long it takes to begin.")] = Duration(0)
+    seed: Annotated[
+        int, about("The seed of the generated responses: the same request gets the same response.", ge=0)
+    ] = 0
+    first_token: Annotated[Duration, about("The time before the first token.")] = Duration(0)
     token_interval: Annotated[Duration, about("The time between two tokens of a stream.")] = Duration(0)
 
 
@@ -315,7 +360,7 @@ class Providers(Section, frozen=True):
     local: Annotated[Local, about("Models on this machine.")] = Local()
     simulate: Annotated[Simulate, about("The simulator.")] = Simulate()
     named: Annotated[
-        dict[str, Provider], about("By name; the name is the first part of `provider/model`.")
+        dict[str, Provider], about("Providers by name; the name is the first part of `provider/model`.")
     ] = {}
 
 
@@ -325,11 +370,15 @@ class Supports(Section, frozen=True):
     tools: Annotated[bool | None, about("Calls functions.", default="not known")] = None
     images: Annotated[bool | None, about("Reads images.", default="not known")] = None
     audio: Annotated[bool | None, about("Hears audio.", default="not known")] = None
-    documents: Annotated[bool | None, about("Reads documents (PDF).", default="not known")] = None
+    documents: Annotated[bool | None, about("Accepts documents (PDF).", default="not known")] = None
     structured: Annotated[
-        bool | None, about("Follows a JSON schema; `false` has it emulated.", default="not known")
+        bool | None,
+        about(
+            "Supports structured output by a JSON schema; with `false` the gateway emulates it.",
+            default="not known",
+        ),
     ] = None
-    reasoning: Annotated[bool | None, about("Takes a reasoning effort.", default="not known")] = None
+    reasoning: Annotated[bool | None, about("Supports a reasoning effort.", default="not known")] = None
 
 
 class Deployment(Section, frozen=True):
@@ -338,30 +387,33 @@ class Deployment(Section, frozen=True):
     shorthand: ClassVar[str | None] = "use"
 
     use: Annotated[str, about("`provider/model`, or `local` with `file`.")]
-    file: Annotated[FilePath | None, about("A GGUF file, with `use: local`.", default="none")] = None
+    file: Annotated[FilePath | None, about("The path of a GGUF file, with `use: local`.", default="none")] = (
+        None
+    )
     context: Annotated[
         int | None,
         about(
-            "The context to give a local model.",
+            "The context size of a local model, in tokens.",
             unit="tokens",
             default="4096, or the model's if smaller",
             ge=64,
         ),
     ] = None
     threads: Annotated[
-        int | None, about("Threads for a local model.", default="providers.local.threads", ge=1)
+        int | None, about("CPU threads for a local model.", default="providers.local.threads", ge=1)
     ] = None
     gpu_layers: Annotated[
-        int | None, about("Layers of a local model to run on the GPU; -1 = all.", default="none", ge=-1)
+        int | None, about("How many layers of a local model run on the GPU; -1 = all.", default="none", ge=-1)
     ] = None
     keep_alive: Annotated[
         Duration | None,
-        about("How long a local model stays in memory unused.", default="providers.local.keep_alive"),
+        about("How long an unused local model stays in memory.", default="providers.local.keep_alive"),
     ] = None
     context_window: Annotated[
         int | None,
         about(
-            "As the model's. A prompt that is too long for one deployment goes to those with more room.",
+            "Overrides the model's `context_window`. A prompt that is too long for one "
+            "deployment is sent to a deployment with a larger context window.",
             unit="tokens",
             default="the model's",
             ge=1,
@@ -374,15 +426,18 @@ class Model(Section, frozen=True):
 
     shorthand: ClassVar[str | None] = "use"
 
-    use: Annotated[str | None, about("`provider/model`: short for one deployment.", default="none")] = None
+    use: Annotated[
+        str | None, about("`provider/model`: the short form for a single deployment.", default="none")
+    ] = None
     deployments: Annotated[
-        tuple[Deployment, ...], about("What may answer, tried in this order until one does.")
+        tuple[Deployment, ...],
+        about("The deployments that serve this model, tried in this order until one answers."),
     ] = ()
     context_window: Annotated[
         int | None,
         about(
-            "Input and output together. A longer prompt is refused (400), or shortened where the client says "
-            "`truncation: auto`.",
+            "The context window in tokens, input and output together. A longer prompt gets 400, "
+            "or is shortened if the request has `truncation: auto`.",
             unit="tokens",
             default="not known",
             ge=1,
@@ -391,7 +446,8 @@ class Model(Section, frozen=True):
     max_output: Annotated[
         int | None,
         about(
-            "The longest answer. Sent as the bound where a protocol requires one.",
+            "The largest number of output tokens. It is sent as `max_tokens` if a protocol "
+            "requires one and the request has none.",
             unit="tokens",
             default="not known",
             ge=1,
@@ -400,22 +456,23 @@ class Model(Section, frozen=True):
     api: Annotated[
         DialectName | None,
         about(
-            "The protocol to ask it in, where its provider has several.",
-            default="the client's own where the provider has it, as far as the model and the request allow",
+            "The protocol for requests to this model, if its provider offers several.",
+            default="the client's protocol, if the provider offers it and the model and the request allow it",
         ),
     ] = None
-    supports: Annotated[Supports, about("What it can do.")] = Supports()
-    timeouts: Annotated[ModelTimeouts, about("How long to wait, where it differs from the provider.")] = (
-        ModelTimeouts()
-    )
-    strict: Annotated[Strict | None, about("As the general `strict`.", default="the general one")] = None
+    supports: Annotated[Supports, about("What the model supports.")] = Supports()
+    timeouts: Annotated[ModelTimeouts, about("Timeouts that differ from the provider's.")] = ModelTimeouts()
+    strict: Annotated[
+        Strict | None, about("Overrides the general `strict`.", default="the general setting")
+    ] = None
     check_output: Annotated[
-        bool | None, about("As the general `check_output`.", default="the general one")
+        bool | None, about("Overrides the general `check_output`.", default="the general setting")
     ] = None
     headers: Annotated[
-        dict[str, Secret], about("Headers to add, over the provider's. Their values are never shown.")
+        dict[str, Secret],
+        about("Headers to add; they override the provider's. Their values are never shown or logged."),
     ] = {}
-    body: Annotated[Json, about("As the provider's `body`, merged over it.", secret=True)] = {}
+    body: Annotated[Json, about("Like the provider's `body`, and merged over it.", secret=True)] = {}
 
     @property
     def targets(self) -> tuple[Deployment, ...]:
@@ -428,26 +485,36 @@ class Alias(Section, frozen=True):
 
     shorthand: ClassVar[str | None] = "route"
 
-    route: Annotated[str, about("The model, alias or `provider/model` that it stands for.")]
+    route: Annotated[str, about("The target of the alias: a model, another alias or `provider/model`.")]
     defaults: Annotated[
         Json,
         about(
-            "Request fields to fill in where the client sent none, in the words of the chat API: "
-            "temperature, top_p, frequency_penalty, presence_penalty, max_tokens, seed, stop, user, …"
+            "Default values for request parameters that the client did not send, by their names "
+            "in the Chat Completions API: temperature, top_p, frequency_penalty, "
+            "presence_penalty, max_tokens, seed, stop, user, …"
         ),
     ] = {}
     system_prompt: Annotated[
-        str | None, about("Put before the messages, unless they begin with a system message.", default="none")
+        str | None,
+        about(
+            "A system message that is put before the messages, unless they already begin with one.",
+            default="none",
+        ),
     ] = None
-    strict: Annotated[Strict | None, about("As the general `strict`.", default="the model's")] = None
-    check_output: Annotated[bool | None, about("As the general `check_output`.", default="the model's")] = (
-        None
-    )
+    strict: Annotated[Strict | None, about("Overrides the general `strict`.", default="the model's")] = None
+    check_output: Annotated[
+        bool | None, about("Overrides the general `check_output`.", default="the model's")
+    ] = None
     context_window: Annotated[
         int | None,
-        about("As the model's, where it is to be less.", unit="tokens", default="the model's", ge=1),
+        about(
+            "The context window in tokens, if it should be smaller than the model's.",
+            unit="tokens",
+            default="the model's",
+            ge=1,
+        ),
     ] = None
-    api: Annotated[DialectName | None, about("As the model's `api`.", default="the model's")] = None
+    api: Annotated[DialectName | None, about("Overrides the model's `api`.", default="the model's")] = None
 
 
 class Retries(Section, frozen=True):
@@ -456,8 +523,8 @@ class Retries(Section, frozen=True):
     attempts: Annotated[
         int,
         about(
-            "How often the last candidate is tried, the first time included. Every other key and deployment "
-            "is tried before, once and at once.",
+            "How many times the last candidate is tried, including the first attempt. Every "
+            "other API key and deployment is tried before it, once and without waiting.",
             unit="attempts",
             ge=1,
             le=10,
@@ -466,81 +533,98 @@ class Retries(Section, frozen=True):
     backoff: Annotated[
         Duration,
         about(
-            "The wait before the second attempt; it doubles each time. A provider's Retry-After goes first."
+            "The wait before the second attempt of the last candidate; it doubles with each "
+            "attempt. A provider's `Retry-After` takes precedence."
         ),
     ] = Duration(0.25)
     backoff_max: Annotated[
-        Duration, about("The longest wait; a Retry-After beyond it ends the attempts.")
+        Duration, about("The longest wait between attempts. A longer `Retry-After` ends the attempts.")
     ] = Duration(8)
 
 
 class Config(Section, frozen=True):
     """All settings of one gateway."""
 
-    server: Annotated[Server, about("Where it listens.")] = Server()
-    auth: Annotated[Auth, about("Who may call.")] = Auth()
+    server: Annotated[Server, about("The gateway's own HTTP server.")] = Server()
+    auth: Annotated[Auth, about("Who may call the gateway.")] = Auth()
     providers: Annotated[Providers, about("Who answers.")] = Providers()
-    models: Annotated[dict[str, Model], about("Models under names of your choice.")] = {}
+    models: Annotated[dict[str, Model], about("Models, under names of your choice.")] = {}
     aliases: Annotated[
         dict[str, Alias],
         about(
-            "Other names, with defaults; `name: target` is the short form. `*` takes every name that nothing "
-            "else has; with the target `PROVIDER/*` the provider gets that very name."
+            "Further names for models, with default values; `name: target` is the short form. "
+            "The alias `*` matches every name that no model or other alias has; with the target "
+            "`PROVIDER/*` the provider gets the name as requested."
         ),
     ] = {}
     default_model: Annotated[
         str | None,
-        about("The model for requests that name none.", env="DRAGOMAN_DEFAULT_MODEL", default="none: 400"),
+        about(
+            "The model for chat requests that name no model.",
+            env="DRAGOMAN_DEFAULT_MODEL",
+            default="none: 400",
+        ),
     ] = None
     default_models: Annotated[
         dict[Literal["embed", "image", "speech", "transcription", "moderation", "rerank"], str],
         about(
-            "The model for requests of another kind that name none: `{image: openai/gpt-image-2}`.",
+            "The models for other operations, for requests that name no model: `{image: "
+            "openai/gpt-image-2}`.",
             default="none: 400",
         ),
     ] = {}
     preset: Annotated[
-        tuple[str, ...], about("Ready-made settings to build on, by name.", env="DRAGOMAN_PRESET")
+        tuple[str, ...], about("Presets (ready-made settings) to start from, by name.", env="DRAGOMAN_PRESET")
     ] = ()
     strict: Annotated[
         Strict,
         about(
-            "Whether a request is refused (400) when something in it cannot be carried to the model: "
-            "`true` for what changes the meaning, `all` for hints too.",
+            "Whether a request gets 400 if a part of it cannot be translated for the model's "
+            "provider: `true` for parts that change the meaning, `all` for hints too.",
             env="DRAGOMAN_STRICT",
         ),
     ] = False
     check_output: Annotated[
         bool,
         about(
-            "Whether answers that were asked for as JSON are checked against the request's schema. A wrong "
-            "one counts as a failed attempt. Needs the extra `schema`.",
+            "Whether structured output is validated against the JSON schema of the request. An "
+            "invalid response counts as a failed attempt. Needs the extra `schema`.",
             env="DRAGOMAN_CHECK_OUTPUT",
         ),
     ] = False
-    retries: Annotated[Retries, about("What to do when an attempt fails.")] = Retries()
-    egress: Annotated[Egress, about("Where requests may lead.")] = Egress()
-    seals: Annotated[Seals, about("What is kept of an answer for its next turn.")] = Seals()
-    stores: Annotated[Stores, about("Where what lasts is kept.")] = Stores()
-    responses: Annotated[Responses, about("Answers that clients continue by their id.")] = Responses()
-    sessions: Annotated[Sessions, about("Conversations by `X-Session-Id`.")] = Sessions()
+    retries: Annotated[Retries, about("How failed attempts are retried.")] = Retries()
+    egress: Annotated[Egress, about("Which addresses the gateway may contact for files in requests.")] = (
+        Egress()
+    )
+    seals: Annotated[
+        Seals,
+        about("Encrypted reasoning and signatures of providers, kept for the next turn of a conversation."),
+    ] = Seals()
+    stores: Annotated[Stores, about("Where stored data is kept.")] = Stores()
+    responses: Annotated[
+        Responses, about("Stored responses and conversations, which clients continue by their id.")
+    ] = Responses()
+    sessions: Annotated[
+        Sessions, about("Sessions: conversations that the gateway continues by the header `X-Session-Id`.")
+    ] = Sessions()
     discover: Annotated[
         bool | None,
         about(
-            "Whether `dragoman serve` looks for Ollama, LM Studio, vLLM and llama.cpp's server at their "
-            "usual ports of this machine. `true`: what is there when it starts is used, its models under "
-            "their own names. `false`: nobody is looked for.",
+            "Whether `dragoman serve` looks for Ollama, LM Studio, vLLM and llama.cpp's server "
+            "on their usual ports of this machine. `true`: servers that run when the gateway "
+            "starts are used, with their models under their own names. `false`: it does not look.",
             env="DRAGOMAN_DISCOVER",
-            default="while no provider is configured, what is there is shown, but not used",
+            default="while no provider is configured, servers that are found are shown but not used",
         ),
     ] = None
     count_upstream: Annotated[
-        bool, about("Whether providers are asked to count a prompt's tokens.", env="DRAGOMAN_COUNT_UPSTREAM")
+        bool,
+        about("Whether providers are asked to count the tokens of a prompt.", env="DRAGOMAN_COUNT_UPSTREAM"),
     ] = True
     stream_usage: Annotated[
         Literal["asked", "always"],
         about(
-            "When a stream ends with its usage: if the client asked for it, or always.",
+            "When a stream ends with token usage: if the client asked for it, or always.",
             env="DRAGOMAN_STREAM_USAGE",
         ),
     ] = "asked"

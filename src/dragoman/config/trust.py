@@ -56,12 +56,12 @@ class Lead(NamedTuple):
     def where(self) -> str:
         """The target for people."""
         if self.target == _ANYBODY:
-            return "whichever provider answers"
+            return "every provider that the request may reach"
         if self.target.startswith(_UNTOLD):
             return "the host of this base_url"
         host, blank, _ = self.target.partition(" ")
         proxied = self.target.endswith(_BY_PROXY)
-        how = "through a proxy of the file's" if proxied else "whose certificate it leaves unchecked"
+        how = "through a proxy that the file sets" if proxied else "without verifying its certificate"
         return f"{host}, {how}" if blank else host
 
 
@@ -190,10 +190,11 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
         if one.pair not in kept:
             yield Problem(
                 one.path,
-                f"this file was found here, not named, and would send {one.secret} to {one.where}",
+                "this file was found in the working directory, not named with --config, and "
+                f"would send {one.secret} to {one.where}",
                 one.source.origin,
                 one.source.line,
-                f"if that is right: dragoman config trust, or --config {file}",
+                f"if you trust this file: dragoman config trust, or --config {file}",
             )
 
 
@@ -207,7 +208,7 @@ def doubts(file: Path) -> Iterator[Problem]:
     if user is None:
         return
     if about.st_mode & 0o002:
-        yield Problem("", "everybody on this machine may write it", str(file), hint=f"chmod o-w {file}")
+        yield Problem("", "every user of this machine can write to it", str(file), hint=f"chmod o-w {file}")
     if user != 0 and about.st_uid not in {0, user}:
         yield Problem("", "it belongs to another user", str(file))
 

@@ -40,14 +40,20 @@ def fill(text: str, environ: Mapping[str, str]) -> Filled:
             return "${"
         if name is None:
             troubles.append(
-                Trouble("`${` begins no variable", "write ${NAME}, ${NAME:-default}, or $${ for itself")
+                Trouble(
+                    "`${` is not followed by a variable name",
+                    "write ${NAME} or ${NAME:-default}; write $${ for the characters ${",
+                )
             )
             return ""
         names.append(name)
         found = environ.get(name)
         if found is None and default is None:
             troubles.append(
-                Trouble(f"the environment variable {name} is not set", f"${{{name}:-default}} gives one")
+                Trouble(
+                    f"the environment variable {name} is not set",
+                    f"set it, or give a default: ${{{name}:-default}}",
+                )
             )
         return found or default or ""
 

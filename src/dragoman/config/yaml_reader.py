@@ -69,11 +69,15 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             last = len(self.text.splitlines()) or 1  # an end that is missing is missed beyond the last line
             line = min(mark.line + 1, last) if mark else None
-            hint = "a tab cannot indent, blanks can" if mark and self.text[mark.index :][:1] == "\t" else None
-            self.problem("", f"not YAML: {error.problem or error.context}", line, hint)
+            hint = (
+                "use blanks for indentation, not tabs"
+                if mark and self.text[mark.index :][:1] == "\t"
+                else None
+            )
+            self.problem("", f"invalid YAML: {error.problem or error.context}", line, hint)
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
-            self.problem("", "not YAML: an unprintable character", line)
+            self.problem("", "invalid YAML: an unprintable character", line)
         return table, self.problems
 
     def root(self) -> Table | None:
@@ -81,12 +85,15 @@ class _Reader:
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if node is not None:
-                    raise _Unreadable("a second document begins here; a configuration is one", _line(event))
+                    raise _Unreadable(
+                        "a second YAML document begins here; a configuration is a single document",
+                        _line(event),
+                    )
                 node = self.node(next(self.events), "", 0)
         if node is None or (isinstance(node, Scalar) and node.value is None):
             return None
         if not isinstance(node, Table):
-            raise _Unreadable("a configuration is a mapping of settings (`server: …`)", node.source.line)
+            raise _Unreadable("a configuration must be a mapping of settings (`server: …`)", node.source.line)
         return node
 
     def node(self, event: Any, path: str, depth: int) -> Node:
@@ -94,11 +101,14 @@ class _Reader:
             if event.anchor not in self.anchors:
                 # Its name is not told: an unquoted password may begin with an asterisk, too.
                 raise _Unreadable(
-                    "what `*` refers to is not defined above, or contains itself", _line(event), path
+                    "the YAML alias refers to an anchor that is not defined above it, or that "
+                    "contains itself",
+                    _line(event),
+                    path,
                 )
             return self.anchors[event.anchor]
         if depth > MAX_DEPTH:
-            raise _Unreadable(f"nested deeper than {MAX_DEPTH} levels", _line(event))
+            raise _Unreadable(f"nested more than {MAX_DEPTH} levels deep", _line(event))
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             node = self.scalar(event, path)
@@ -127,7 +137,7 @@ class _Reader:
         size = 1
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _Unreadable("a name is a plain text", _line(event), path)
+                raise _Unreadable("a setting's name must be a string", _line(event), path)
             name, here = event.value, Source(self.origin, _line(event))
             value = self.node(next(self.events), join(path, name), depth + 1)
             size += value.size
@@ -136,7 +146,7 @@ class _Reader:
             if name == "<<" and event.implicit[0]:
                 merged |= self.merged(value, path)
             elif name in entries:
-                self.problem(join(path, name), f"stated twice, first in line {names[name].line}", here.line)
+                self.problem(join(path, name), f"set twice: first in line {names[name].line}", here.line)
             else:
                 # What spans several lines stands where its name does.
                 entries[name] = (
@@ -151,7 +161,7 @@ class _Reader:
         found: dict[str, Node] = {}
         for table in reversed(tables):
             if not isinstance(table, Table):
-                raise _Unreadable("`<<` takes a mapping, or a list of them", value.source.line, path)
+                raise _Unreadable("`<<` needs a mapping, or a list of mappings", value.source.line, path)
             found.update(table.entries)
         return found
 
@@ -169,7 +179,10 @@ class _Reader:
         elif event.tag not in {None, "!", _TAG + "str"}:
             # Its name is not told: an unquoted password may begin with an exclamation mark, too.
             self.problem(
-                path, "tags are not supported", line, "a text that begins with ! needs quotation marks"
+                path,
+                "YAML tags are not supported",
+                line,
+                "put a string that begins with ! into quotation marks",
             )
         return Scalar(
             value,

@@ -18,7 +18,7 @@ from dragoman.errors import WireError
 
 _NEVER: Final = frozenset({"model", "stream", "stream_options", "store", "background"})
 """What is the gateway's to decide, whichever protocol has a word for it."""
-_SAID: Final = "is said by the request's own members, not beside them"
+_SAID: Final = "must be set by the parameters of the request's own protocol"
 _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
 
@@ -37,9 +37,9 @@ def addressed(
     for key, value in stated.items():
         if key in names and type(value) is dict:
             told[key] = value
-            report.change(key, "", "its members are for this provider, in its own words")
+            report.change(key, "", "its fields are sent to this provider unchanged")
         elif key in others and type(value) is dict:
-            report.lose(key, "its members are for another provider", "hint")
+            report.lose(key, "its fields are for another provider", "hint")
         else:
             rest[key] = value
     extra = {**(request.extra or {}), request.dialect: rest}

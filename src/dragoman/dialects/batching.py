@@ -52,7 +52,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
-        reply.report.lose("dimensions", f"the model's embeddings have {length} numbers")
+        reply.report.lose("dimensions", f"the model's embeddings have {length} dimensions")
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:

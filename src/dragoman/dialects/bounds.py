@@ -49,7 +49,8 @@ class Kept:
             self.values += inner_values(value)
         if self.values > self._most:
             raise WireError(
-                f"more than {self._most} values in what is kept of a stream", code="answer_too_many_values"
+                f"more than {self._most} JSON values in the buffered part of a stream",
+                code="answer_too_many_values",
             )
 
     def drop(self, value: Any) -> None:

@@ -38,11 +38,11 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     for kind in (request.output and request.output.modalities) or ():
         if kind in lacking:
             return _fault(
-                "unsupported_modality", f"This model does not answer in {kind}.", "output.modalities"
+                "unsupported_modality", f"This model does not generate {kind}.", "output.modalities"
             )
     for where, media in _media(request):
         if media.kind in lacking:
-            return _fault("unsupported_modality", f"This model does not take {_INPUTS[media.kind]}.", where)
+            return _fault("unsupported_modality", f"This model does not accept {_INPUTS[media.kind]}.", where)
     return None
 
 

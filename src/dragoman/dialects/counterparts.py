@@ -41,18 +41,18 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
     if top and same:
-        has = f"some servers of {target} have" if target in _WIDENED else f"{target} has"
-        return f"{has} `{member}`, to be sent as `{target}.{member}`"
+        has = f"some servers of {target} support" if target in _WIDENED else f"{target} has"
+        return f"{has} a parameter `{member}`: to set it, send `{target}.{member}`"
     if top and near is not None:
-        return f"{target} has the like of it in `{near}`, to be sent as `{target}.{near}`"
+        return f"{target} has the similar parameter `{near}`: to set it, send `{target}.{near}`"
     known = member in MEMBERS.get(dialect, ())
     if top and known and target in MEMBERS:
-        return f"{target} has no such member"
+        return f"{target} has no such parameter"
     if top and not known and "." not in member:
-        return f"it is not known as a member of {dialect}, so that it is not translated"
-    return f"this member of {dialect}'s requests is not translated"
+        return f"it is not a known parameter of {dialect}, so it is not translated"
+    return f"this field of {dialect} requests is not translated"
 
 
 def no_form(dialect: str, kind: str) -> str:
     """Why a block of `dialect` that no other protocol has in common is not told."""
-    return f"a {kind} of {dialect} has no form here"
+    return f"a {kind} of {dialect} cannot be expressed in this protocol"

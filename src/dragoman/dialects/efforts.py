@@ -27,34 +27,36 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
     """
     effort = wish.effort or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
-        report.lose("reasoning.budget", "the effort is asked for instead", "hint")
+        report.lose("reasoning.budget", "the reasoning effort is sent instead", "hint")
     efforts = facts.efforts
     if effort is None or not efforts or effort in efforts:
         return effort
     thinking = [word for word in efforts if word != "none"]  # who asks to think is not told not to
     nearest = min(thinking or efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
-    report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
+    report.lose(
+        "reasoning.effort", f"the model does not support the effort {effort}: {nearest} is used", "quality"
+    )
     return nearest
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
     """The effort of a request that states a budget, or only whether to think."""
     if wish.mode == "off":
-        report.change("reasoning.mode", member, "not to think is an effort here")
+        report.change("reasoning.mode", member, "no reasoning is written as an effort")
         return "none"
     if (budget := wish.budget) is not None:
         if budget < 0:
-            report.change("reasoning.budget", "", "the model decides how much it thinks")
+            report.change("reasoning.budget", "", "the model chooses its reasoning effort")
             return None
         words = [word for word in EFFORT_BUDGETS if budget == 0 or word != "none"]
         effort = min(words, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
-        report.change("reasoning.budget", member, f"{budget} tokens come nearest to {effort}")
+        report.change("reasoning.budget", member, f"a budget of {budget} tokens is the nearest to {effort}")
         return effort
     if wish.mode == "on":
-        report.change("reasoning.mode", member, "reasoning is asked for by its effort")
+        report.change("reasoning.mode", member, "reasoning is requested by its effort")
         return "medium"
     if wish.mode is not None:
-        report.lose("reasoning.mode", "the model's own default decides how much it thinks", "hint")
+        report.lose("reasoning.mode", "the model's default reasoning effort is used", "hint")
     return None
 
 

@@ -95,7 +95,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     if output is not None and not _says(output, target, facts, quirks):
         if _calls_forced(request.tool_choice):
             request = replace(request, output=_text(output))
-            report.lose("output", "a tool call is forced, so there is no text to give a form to", "hint")
+            report.lose("output", "a tool call is forced, so there is no text to format", "hint")
         elif _can_force(request, target, facts):
             taken = {name for _, name in names.values()}
             answer = legal_name(output.name or "answer", target.tool_name, taken)
@@ -161,9 +161,7 @@ def _with_answer_tool(
         forced = ir.ToolChoice("any", (*choice.names, name) if choice is not None and choice.names else ())
     else:
         forced, parallel = ir.ToolChoice("tool", (name,)), False
-    report.change(
-        "output", f"tools[{len(tools)}]", f"the form of the answer is asked for by the tool {name!r}"
-    )
+    report.change("output", f"tools[{len(tools)}]", f"structured output is requested by the tool {name!r}")
     return replace(
         request,
         tools=(*tools, ir.Function(name, description, schema)),
@@ -206,7 +204,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
         words += (
             f"\nIt must be valid against this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
         )
-    report.lose("output", "the model can be told this form of answer, but not held to it", "quality")
+    report.lose("output", "the output format is only described to the model, not enforced", "quality")
     left = _text(output)
     if output.kind == "schema" and "json" in target.features:
         left = replace(left or ir.Output(), kind="json")
@@ -230,7 +228,7 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
             offered[index] = function
             plain.append(named(function))
             where = f"tools[{index}]"
-            report.change(where, where, f"the client's {function.name} is offered as a function")
+            report.change(where, where, f"the client's tool {function.name} is sent as a function")
     if plain or any(type(block) is ir.Native for message in messages for block in message.blocks):
         _offer_known(messages, offered, report)
         messages = _mapped(messages, _plainly)
@@ -247,7 +245,7 @@ def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report:
             if isinstance(tool, ir.Function) and named(tool) not in known:
                 known.add(named(tool))
                 where, to = f"messages[{index}]", f"tools[{len(offered)}]"
-                report.change(where, to, "what is made known here is offered from the beginning")
+                report.change(where, to, "tools that are added here are available from the beginning")
                 offered.append(tool)
 
 
@@ -277,12 +275,18 @@ def _function(tool: ir.Tool, index: int, report: Report) -> ir.Tool:
     if not isinstance(tool, ir.Function) or tool.kind != "custom":
         return tool
     where = f"tools[{index}]"
-    report.change(where, where, f"a tool with free text is offered as a function with the string {INPUT!r}")
+    report.change(
+        where, where, f"the free-text tool is sent as a function with the string parameter {INPUT!r}"
+    )
     about: dict[str, Any] = {"type": "string", "description": "The whole input of the tool, as plain text."}
     if tool.format is not None and tool.format.get("type") != "text":
         grammar = msgspec.json.encode(tool.format).decode()
         about["description"] += f" It must follow this grammar: {grammar}"
-        report.lose(f"{where}.format", "the input can be told a grammar, but not held to it", "quality")
+        report.lose(
+            f"{where}.format",
+            "the grammar of the input is only described to the model, not enforced",
+            "quality",
+        )
     parameters = {
         "type": "object",
         "properties": {INPUT: about},

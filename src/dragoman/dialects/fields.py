@@ -9,17 +9,17 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 
 STATE: Final[Mapping[str, str]] = {
-    "previous": "this protocol keeps no earlier answers",
-    "conversation": "this protocol keeps no conversations",
+    "previous": "this protocol does not store responses",
+    "conversation": "this protocol does not store conversations",
     "background": "this protocol has no background mode",
 }
 """What refers to a server's state, with the reason why a protocol without state is not told it."""
 ANSWERS_ONLY: Final[Mapping[str, str]] = {
     **STATE,
-    "store": "answers are not stored here",
-    "moderation": "nothing is moderated as OpenAI does",
-    "user": "this protocol has no end user",
-    "safety_identifier": "this protocol has no end user",
+    "store": "this protocol does not store responses",
+    "moderation": "this protocol has no moderation like OpenAI's",
+    "user": "this protocol has no end user id",
+    "safety_identifier": "this protocol has no end user id",
 }
 """The same, and what else a protocol lacks that knows nothing but a question and its answer."""
 

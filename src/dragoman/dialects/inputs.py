@@ -22,7 +22,7 @@ def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
     if isinstance(item, ir.Tokens):
         return text_of(item, index, model, report, f"input[{index}]")
     if isinstance(item, ir.Parts):
-        report.change(f"inputs[{index}]", f"input[{index}]", "its parts are joined, a line each")
+        report.change(f"inputs[{index}]", f"input[{index}]", "its text parts are joined by line breaks")
         return "\n".join(item.texts)
     return item
 
@@ -35,12 +35,12 @@ def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: 
     try:
         read = detokenized(item.ids, model)
     except ValueError as error:
-        raise WireError(f"These are no tokens of {model}: {error}.", where, "invalid_value") from None
+        raise WireError(f"These are not valid tokens of {model}: {error}.", where, "invalid_value") from None
     if read is None:
-        message = "This model takes texts, not tokens of another model's vocabulary."
+        message = "This model accepts strings, not tokens of another model's vocabulary."
         raise WireError(message, where, "unsupported_value")
     text, left = read
-    report.change(where, to, f"tokens of {model} are written as their text")
+    report.change(where, to, f"tokens of {model} are sent as their text")
     if left:
-        report.lose(where, f"{left} of its tokens are parts of characters that its ends cut", "hint")
+        report.lose(where, f"{left} of its tokens at the ends are incomplete characters", "hint")
     return text

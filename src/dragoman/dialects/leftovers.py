@@ -82,7 +82,7 @@ def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) 
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:
         out[key] = value
     else:
-        report.lose(place, "its value is of another type than it should be", "hint")
+        report.lose(place, "its value has the wrong type", "hint")
 
 
 _NUMBERS: Final = {int, float}
@@ -105,4 +105,4 @@ def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect
                 reason = why_lost(dialect, key, report.dialect, top=not where)
                 report.lose(place, reason, of_member(dialect, key))
             else:
-                report.lose(place, f"this member of {dialect}'s answers is not translated", "hint")
+                report.lose(place, f"this field of {dialect} responses is not translated", "hint")

@@ -146,7 +146,7 @@ def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
         for near in (f"{plain[:length]}_{mark}", f"t{plain[:length]}_{mark}"):
             if near not in taken and legal.fullmatch(near):
                 return near
-    raise ValueError(f"no name fits {pattern!r}")
+    raise ValueError(f"no valid name for {pattern!r}")
 
 
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -184,10 +184,14 @@ def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tup
             theirs = names[ours]
             where = f"tools[{index}].name"
             if theirs[0] != ours[0]:
-                report.change(where, where, f"there are no namespaces; the name is {theirs[1]!r}")
+                report.change(
+                    where, where, f"the target protocol has no namespaces; the name is {theirs[1]!r}"
+                )
                 tool = replace(tool, name=theirs[1], namespace=None)  # noqa: PLW2901
             elif theirs != ours:
-                report.change(where, where, f"the name is not legal there; it is {theirs[1]!r}")
+                report.change(
+                    where, where, f"the name is not valid in the target protocol; it is sent as {theirs[1]!r}"
+                )
                 tool = replace(tool, name=theirs[1])  # noqa: PLW2901
         out.append(tool)
     return tuple(out)
@@ -214,7 +218,11 @@ def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
             told[space.name] = space.description or ""
             if space.description:
                 where = f"tools[{index}].namespace.description"
-                report.change(where, "system", "there are no namespaces; what is said of one is told there")
+                report.change(
+                    where,
+                    "system",
+                    "the target protocol has no namespaces; the description of the namespace is moved there",
+                )
             for dialect, members in (space.extra or {}).items():
                 lose_members(members, report, f"tools[{index}].namespace", dialect)
     lines = [

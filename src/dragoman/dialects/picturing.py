@@ -33,17 +33,17 @@ _USUAL: Final = frozenset(
 )
 """What is so where nothing is said."""
 _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
-    "size": ("sizes", "quality"),
-    "quality": ("word for quality", "quality"),
-    "style": ("word for style", "quality"),
+    "size": ("size parameter", "quality"),
+    "quality": ("quality parameter", "quality"),
+    "style": ("style parameter", "quality"),
     "background": ("transparent background", "meaning"),
-    "moderation": ("choice of moderation", "quality"),
-    "fidelity": ("word for fidelity", "quality"),
-    "output": ("choice of formats", "quality"),
-    "compression": ("word for compression", "hint"),
-    "partials": ("pictures on the way", "hint"),
+    "moderation": ("moderation parameter", "quality"),
+    "fidelity": ("input fidelity parameter", "quality"),
+    "output": ("output format parameter", "quality"),
+    "compression": ("compression parameter", "hint"),
+    "partials": ("partial images", "hint"),
     "seed": ("seed", "quality"),
-    "user": ("end users", "hint"),
+    "user": ("end user id", "hint"),
 }
 
 
@@ -74,7 +74,10 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
-            message = f"This provider has no pictures of {request.aspect[:64]}; it has {', '.join(shapes)}."
+            message = (
+                f"This provider does not support the aspect ratio {request.aspect[:64]}; "
+                f"supported: {', '.join(shapes)}."
+            )
             raise WireError(message, "aspect", "unsupported_value")
         return request.aspect
     if request.size is None or request.size == AUTO:
@@ -86,7 +89,7 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
         across, _, down = shape.partition(":")
         if (away := abs(log(float(across) / float(down)) - wished)) < off:
             nearest, off = shape, away
-    report.change("size", to, f"this provider has shapes, not sizes; {nearest} is the nearest")
+    report.change("size", to, f"this provider has aspect ratios, not sizes; {nearest} is the nearest")
     return nearest
 
 
@@ -108,7 +111,7 @@ def inline(file: ir.File) -> tuple[str, str]:
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
     if file.id is not None or file.url is not None:
-        raise WireError("This provider takes the picture itself, not its name.", "", "unsupported_value")
+        raise WireError("This provider needs the image itself, not a file id.", "", "unsupported_value")
     sniffed = media_type(bytes(file.data[:12]))
     return sniffed or file.kind or USUAL, b64encode(file.data).decode()
 

@@ -16,10 +16,10 @@ def plain_text(block: ir.Block, report: Report, where: str) -> str:
         return block.text
     kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
     severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
-    report.lose(where, f"an answer is a text here and holds no {kind}", severity)
+    report.lose(where, f"the response is only text and cannot contain {kind}", severity)
     return ""
 
 
 def lose_citations(report: Report, where: str) -> None:
     """Name the citations of a block as lost. where: the block in IR terms."""
-    report.lose(f"{where}.citations", "an answer names no sources here", "quality")
+    report.lose(f"{where}.citations", "the response has no citations", "quality")

@@ -31,14 +31,14 @@ Wider: TypeAlias = Literal[
     "max_tokens",
     "call_ids",
 ]
-"""What a server may take that the author of its protocol refuses.
+"""What a server may accept that the author of its protocol refuses.
 
-stop: any number of stop sequences. tools: an empty list of tools. response_format: forms of answers with
-other names. reasoning_effort: other words. logprobs: a number. image_url: an address that is a string.
-tool_choice: a choice that leaves out its `type`. strict: schemas that are to be enforced and do not keep
-OpenAI's rules for that. max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol.
-budget_tokens: any budget for thinking in Anthropic's protocol. options: Ollama's in any range. max_tokens: a
-number below 1, for as many as there is room for. call_ids: calls and results without ids.
+stop: any number of stop sequences. tools: an empty list of tools. response_format: response formats with
+other names. reasoning_effort: other values. logprobs: a number. image_url: a URL that is a string.
+tool_choice: a choice without its `type`. strict: strict schemas that do not keep OpenAI's rules for them.
+max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol. budget_tokens: any thinking
+budget in Anthropic's protocol. options: Ollama's options in any range. max_tokens: a number below 1, which
+means as many tokens as fit. call_ids: tool calls and tool results without ids.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
@@ -49,76 +49,76 @@ class Quirks(Value, frozen=True):
     """How one vendor deviates. The group comments say which dialect reads the field."""
 
     widens: frozenset[Wider] = USUALLY_WIDER
-    """What is taken that the protocol's author refuses; the author's own servers take nothing of it. Here
-    alone the default is not the specification: whoever speaks another's protocol is known to take more."""
+    """What the provider accepts although the protocol's author refuses it; the author's own servers accept
+    none of it. Only here is the default not the specification: compatible servers usually accept more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-    """The field that bounds the answer. Most compatible vendors know only the older `max_tokens`."""
+    """The field that limits the output tokens. Most compatible providers know only the older `max_tokens`."""
     developer_role: bool = True
     """Whether the role `developer` is accepted; otherwise it is written as `system`."""
     stream_options: bool = True
-    """Whether `stream_options` is accepted. Without it usage in streams is whatever the vendor sends."""
+    """Whether `stream_options` is accepted. If not, a stream has the usage that the provider sends anyway."""
     refuses: frozenset[str] = frozenset()
-    """Request fields that the vendor answers with an error (`logit_bias`, `n`, `metadata`, …): they are
-    left out, with a loss."""
+    """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …). They are
+    left out and reported as lost."""
     functions: bool = True
-    """Whether `functions` and `function_call`, the words of before tools, are taken; otherwise they go as
-    tools, and the calls come back in the client's words. Few servers beside OpenAI's know them."""
+    """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
+    and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
     call_signatures: bool = True
-    """Whether a call may bring back the signature that Gemini put on it (`extra_content`). It stays behind
-    where nothing of Google's is served; whoever passes requests on may well lead to Gemini."""
+    """Whether a tool call may carry the signature that Gemini put on it (`extra_content`). It is left out
+    for providers that serve no Gemini models."""
     required_word: Literal["required", "any"] = "required"
-    """The word of `tool_choice` for "at least one call"."""
+    """The value of `tool_choice` for "at least one tool call"."""
     json_schema: bool = True
-    """Whether `response_format` may be `json_schema`; otherwise a schema is emulated."""
+    """Whether `response_format` may be `json_schema`; if not, the gateway emulates it."""
     reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
         "reasoning_effort"
     )
-    """How reasoning is asked for: OpenAI's word, OpenRouter's object, DeepSeek's, DashScope's, or not."""
+    """The field that requests reasoning: OpenAI's, OpenRouter's, DeepSeek's, DashScope's, or none."""
     reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "none"
-    """The member of an assistant message that holds reasoning text when it is sent back."""
+    """The field of an assistant message that holds its reasoning text when it is sent back."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
-    """Which assistant messages of the history must carry their reasoning text."""
+    """Which earlier assistant messages must include their reasoning text."""
     null_members: bool = True
-    """Whether members with the value null are accepted inside messages."""
+    """Whether fields with the value null are accepted inside messages."""
     media_urls: bool = True
-    """Whether media may be named by URL; otherwise the gateway fetches them and sends their bytes."""
+    """Whether media may be sent as a URL; if not, the gateway fetches the file and sends its bytes."""
     answer_images: bool = False
-    """Whether the pictures of an assistant's message may be sent back. The specifications have none there:
-    elsewhere they move to a user's message. Anthropic's protocol reads it, too."""
+    """Whether images in an assistant message may be sent back. The specifications do not allow it: the images
+    are then moved to a user message. Applies to Anthropic's protocol, too."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
     cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"
-    """How a cache mark of another dialect is written on a content part. OpenAI's newest models alone take
-    `prompt_cache_breakpoint`, so that nothing is written unless the vendor's row says so."""
+    """The field of a content part that marks a prompt cache breakpoint. Only OpenAI's newest models accept
+    `prompt_cache_breakpoint`, so none is sent by default."""
     extensions: frozenset[str] = frozenset()
-    """Request fields beyond the specification that the vendor takes: `top_k`, `min_p`, `repetition_penalty`.
-    Others get a loss for them, unless the client wrote them in this dialect."""
+    """Request fields beyond the specification that the provider accepts: `top_k`, `min_p`,
+    `repetition_penalty`. Otherwise they are reported as lost, unless the client uses this protocol."""
     ranking: Literal["jina", "cohere", "voyage"] = "jina"
-    """Whose words requests for rankings have, see `openai_chat.rerank`."""
+    """Whose request format is used for reranking."""
     pictures: Literal["openai", "xai", "openrouter"] = "openai"
-    """Whose words requests for pictures have, see `openai_chat.pictures`."""
+    """Whose request format is used for image generation."""
     # --- Counting tokens ------------------------------------------------------------------------
     counts: bool = False
-    """Whether the vendor has the protocol's endpoint that counts the tokens of a prompt. Only the protocols'
-    own authors are known to."""
+    """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. Usually only the
+    protocol's author has it."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
-    """Whether items may be sent back as other servers made them, see `replay`."""
+    """Whether output items of other servers may be sent back unchanged."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
-    """Whether thinking signatures are real and must be replayed (compatible servers send none or fakes)."""
+    """Whether thinking signatures are real and must be sent back. Compatible servers send none, or fakes."""
     server_tools: bool = True
-    """Whether the provider's own tools and betas are understood."""
+    """Whether Anthropic's server tools and beta features are supported."""
     # --- Gemini ---------------------------------------------------------------------------------
     call_ids: bool = True
-    """Whether calls and their results carry ids. Vertex AI refuses them: results belong to calls by order."""
+    """Whether tool calls and results carry ids. Vertex AI refuses ids and matches results by their order."""
     server_call_parts: bool = True
-    """Whether the provider's own calls may be asked for as parts, which functions beside them need
-    (`includeServerSideToolInvocations`)."""
+    """Whether calls of the provider's own tools may be requested as parts
+    (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
         """Whether a body in the vendor's own dialect may pass as it is: no quirk would rewrite it.

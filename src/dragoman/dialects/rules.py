@@ -209,9 +209,9 @@ def data_or_address(value: Any, path: str) -> None:
 
 _FLAWS: Final = {
     "no comma": "it has no comma",
-    "no data": "it holds no data",
-    "no base64": "it is no base64",
-    "too many escapes": "so large a file must be written in base64",
+    "no data": "it contains no data",
+    "no base64": "it is not base64",
+    "too many escapes": "a file of this size must be base64",
 }
 
 

@@ -48,7 +48,7 @@ class SchemaBudget:
 def too_complex(path: str) -> WireError:
     """The refusal of the schema at `path`."""
     return WireError(
-        "this schema stands for too much: its references, combinations or counts multiply", path, TOO_COMPLEX
+        "this schema is too complex: its references, combinations or repetitions multiply", path, TOO_COMPLEX
     )
 
 

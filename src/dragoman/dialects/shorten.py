@@ -70,13 +70,15 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
         return request
     if window is None:
         if report.dialect != request.dialect:
-            report.lose("truncation", "the model's context window is not known", "hint")
+            report.lose("truncation", "the model's context window is unknown", "hint")
         return request
     if ceiling(request) <= window:
         return request
     short = fit(request, window, Counter(model))
     for place in short.dropped:
-        report.lose(f"messages[{place}]", f"left out to fit into {window} tokens", "quality")
+        report.lose(
+            f"messages[{place}]", f"left out to fit into the context window of {window} tokens", "quality"
+        )
     if short.dropped:
         report.moved = Moved(len(request.messages), short.dropped)
     return short.request

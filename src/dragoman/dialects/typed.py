@@ -144,7 +144,7 @@ def sound(response: Response) -> Response:
         try:
             msgspec.convert(msgspec.to_builtins(response), Response)
         except msgspec.ValidationError as error:
-            raise WireError(f"a value of another type: {error}") from None
+            raise WireError(f"a value has the wrong type: {error}") from None
     return response
 
 

@@ -62,9 +62,7 @@ def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
         if isinstance(block, ir.Native):
             worded = worded or isinstance(block.stands_for, ir.Text)
             if block.dialect == dialect and block.stands_for is None:
-                text = (
-                    f"content of the kind '{block.kind}' is unknown here and cannot be put into other words"
-                )
+                text = f"content of the type '{block.kind}' is unknown and cannot be translated"
                 raise WireError(text, f"{where}[{index}]", "unsupported_value")
         elif isinstance(block, ir.ToolResult) and block.by == "client":
             worded = _look(block.content, dialect, f"{where}[{index}].content") or worded

@@ -92,7 +92,7 @@ class Bounds:
         if count.logged_at is None or now - count.logged_at >= _QUIET_SECONDS:
             more = count.reached - count.told
             log.warning(
-                "bound %s reached%s%s",
+                "limit %s reached%s%s",
                 bound,
                 f" {detail}" if detail else "",
                 f" ({more} times since the last line)" if more > 1 else "",

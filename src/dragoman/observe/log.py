@@ -146,7 +146,7 @@ def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 def _missed(count: int, at: float, *, people: bool) -> bytes:
     if people:
-        return f"{_clock(at)} {count} lines dropped: the log was not read in time\n".encode()
+        return f"{_clock(at)} {count} log lines dropped: the log was not read in time\n".encode()
     return bytes(_encode({"time": _utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 

@@ -96,22 +96,22 @@ def _without(path: str, endpoint: str) -> str:
 def _split(url: str) -> SplitResult:
     text = url.strip()
     if _UNPRINTABLE.search(text):
-        raise ValueError("the address holds a blank, a backslash or an unprintable character")
+        raise ValueError("the URL contains a blank, a backslash or an unprintable character")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:  # whose text quotes the address, with a password that may stand in it
-        raise ValueError("the address cannot be read: its host or its port is none") from None
+        raise ValueError("the URL has an invalid host or port") from None
     if parts.scheme not in _PORTS or not text.lower().startswith(f"{parts.scheme}://"):
-        raise ValueError("the address must begin with http:// or https://")
+        raise ValueError("the URL must begin with http:// or https://")
     if not parts.hostname:
-        raise ValueError("the address names no host")
+        raise ValueError("the URL has no host")
     if port == 0:
-        raise ValueError("port 0 is no address")
+        raise ValueError("the URL has the invalid port 0")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the address holds a user name or a password; a credential belongs in `keys`")
+        raise ValueError("the URL contains a user name or a password; put the credential into `keys`")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise ValueError("a base address has no query (`?…`) and no fragment (`#…`)")
+        raise ValueError("a base URL must not have a query (`?…`) or a fragment (`#…`)")
     return parts
 
 

@@ -58,7 +58,7 @@ def sign(
     if credential is not None:
         if not _within(url, credential.origin):
             raise DragomanError(
-                f"a key that is bound to {credential.origin} was asked for at another address"
+                f"the API key belongs to {credential.origin} and is not sent to another address"
             )
         if scheme == "bearer":
             signed["authorization"] = f"Bearer {credential.secret.reveal()}"

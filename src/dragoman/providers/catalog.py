@@ -675,6 +675,6 @@ def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
         return None
     named = [provider for provider, row in providers.items() if row == vendor.name]
     if named:
-        return f"{vendor.name} is configured as {named[0]}: ask for {named[0]}/{rest}" if slash else None
+        return f"{vendor.name} is configured as {named[0]}: write {named[0]}/{rest}" if slash else None
     way = f"set {vendor.keys[0]}" if vendor.keys else f"write providers.{vendor.name}"
     return f"{vendor.name} is not configured: {way}"

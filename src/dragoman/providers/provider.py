@@ -117,7 +117,7 @@ def base_url(
     """
     if spelled is None:
         if vendor is None:
-            raise ValueError("the catalogue does not know this provider, so it needs a base_url")
+            raise ValueError("this is not a known provider: set base_url")
         spelled = vendor.base_url
     return address.base_url(
         spelled,

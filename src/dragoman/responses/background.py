@@ -239,7 +239,7 @@ class Writer:
         except StoreFull:
             self._give_up(NO_ROOM)
         except StoreFailed:
-            log.exception("events of %s could not be kept", self._record.id)
+            log.exception("events of the response %s could not be stored", self._record.id)
 
     async def _kept_now(self) -> None:
         """Keep what has been gathered before more is read. Raises RequestFailed where that fails."""
@@ -289,7 +289,7 @@ class Writer:
             try:
                 await turn.converse(output)
             except RequestFailed:  # logged, because the answer itself is whole and kept
-                log.exception("the conversation %s lacks the answer %s", turn.conversation, record.id)
+                log.exception("the conversation %s lacks the response %s", turn.conversation, record.id)
         self._record = record
         self._background.wake(record.id)
 
@@ -392,7 +392,7 @@ class Background:
             await writer.abandon(_STOPPED)
             raise
         except Exception:
-            log.exception("the background answer %s failed", exchange.id)
+            log.exception("the background response %s failed", exchange.id)
             exchange.fault = _FAILED
             await writer.abandon(_FAILED)
         finally:
@@ -488,7 +488,7 @@ class Background:
                 if self._keeping.store.healthy:  # nothing is to be opened for this
                     await self.sweep()
             except (StoreFailed, RequestFailed):
-                log.exception("abandoned answers could not be looked for")
+                log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
         """Write that the answers of processes that are gone have failed. Raises StoreFailed."""
@@ -503,7 +503,10 @@ class Background:
         body = {
             **decode(record.body),
             "status": "failed",
-            "error": {"code": "server_error", "message": "The process that gave this answer has ended."},
+            "error": {
+                "code": "server_error",
+                "message": "The gateway process that ran this background response has ended.",
+            },
         }
         failed = msgspec.structs.replace(record, status="failed", body=encode(body), lease=None)
         await reachable(self._keeping.store.responses.settle(failed, lease=lease))
@@ -540,13 +543,16 @@ _WAIT: Final = 10.0
 
 
 def _too_many(own: int) -> ir.Fault:
-    text = f"{own} answers in the background run for this key already: wait for one, or cancel it."
+    text = (
+        f"{own} background responses are already running for this API key. Wait for one to "
+        "finish, or cancel it."
+    )
     return ir.Fault("rate_limit", text, code="too_many_background", param="background", retry_after=_WAIT)
 
 
 _BUSY: Final = ir.Fault(
     "rate_limit",
-    "The gateway runs as many answers in the background as it may.",
+    "The gateway has reached its limit of background responses. Try again later.",
     code="too_many_background",
     param="background",
     retry_after=_WAIT,
@@ -554,12 +560,12 @@ _BUSY: Final = ir.Fault(
 )
 _NOT_BACKGROUND: Final = ir.Fault(
     "invalid_request",
-    "Only answers that were asked for with 'background': true can be cancelled.",
+    "Only responses that were requested with 'background': true can be cancelled.",
     code="invalid_request",
     param="id",
 )
 _STOPPED: Final = ir.Fault(
-    "unavailable", "The answer was stopped before it was complete.", code="stopped", blame="gateway"
+    "unavailable", "The response was cancelled before it was complete.", code="stopped", blame="gateway"
 )
 _FAILED: Final = ir.Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"

@@ -121,7 +121,7 @@ class _Keeper(ForwardingClient):
         """Keep a completion. Where it cannot be kept, that is logged; its client reads it all the same."""
         id_, model, created = (_value(answer.get(name)) for name in ("id", "model", "created"))
         if not isinstance(id_, str) or not id_:
-            log.warning("a completion without an id cannot be kept")
+            log.warning("a chat completion without an id cannot be stored")
             return
         shown = {name: self._asked.get(name, _NULL) for name in _SHOWN}
         shown["input_user"] = self._asked.get("user", _NULL)
@@ -140,9 +140,9 @@ class _Keeper(ForwardingClient):
         try:
             await self._keeping.store.chats.save(chat)
         except StoreFull as full:
-            self._keeping.reached("responses_full", f"by {self._tenant}: {id_} is not kept: {full}")
+            self._keeping.reached("responses_full", f"by {self._tenant}: {id_} is not stored: {full}")
         except StoreFailed as error:
-            log.error("the completion %s could not be kept: %s", id_, error)  # noqa: TRY400 - as in `keeping`
+            log.error("the chat completion %s could not be stored: %s", id_, error)  # noqa: TRY400 - as in `keeping`
 
 
 class _Gathered:

@@ -86,18 +86,18 @@ class Keeping:
 
     def too_large(self, tenant: str, id_: str, size: int) -> None:
         """Note that an answer is not kept because its output alone is too large."""
-        why = f"{size} bytes are more than the {self.most} that may be kept"
-        self.reached("responses_full", f"by {tenant}: {id_} is not kept: {why}")
+        why = f"{size} bytes are more than the {self.most} bytes that may be stored"
+        self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
 
     async def save(self, response: StoredResponse) -> bool:
         """Keep an answer; False = it could not be, which is logged."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
-            self.reached("responses_full", f"by {response.tenant}: {response.id} is not kept: {full}")
+            self.reached("responses_full", f"by {response.tenant}: {response.id} is not stored: {full}")
             return False
         except StoreFailed as error:
-            log.error("the answer %s could not be kept: %s", response.id, error)  # noqa: TRY400 - see `reachable`
+            log.error("the response %s could not be stored: %s", response.id, error)  # noqa: TRY400 - see `reachable`
             return False
         return True
 
@@ -188,26 +188,28 @@ def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fau
 
 
 def _unfinished(id_: str) -> ir.Fault:
-    text = f"The response {id_[:128]!r} has not finished, so it cannot be continued yet."
+    text = f"The response {id_[:128]!r} has not finished yet, so it cannot be continued."
     return ir.Fault("conflict", text, code="response_not_finished", param="previous_response_id")
 
 
 TOO_LARGE: Final = ir.Fault(
     "too_large",
-    "This request and what it continues or refers to are larger together than a request may be.",
+    "This request, together with the stored responses and items that it refers to, is larger "
+    "than the limit for one request.",
     code="request_too_large",
     param="input",
 )
 NO_ROOM: Final = ir.Fault(
     "unavailable",
-    "There is no room to keep this: it is too large, or too much is running at the moment.",
+    "The response cannot be stored: it is too large, or the store is full of running "
+    "responses. Send 'store': false, or try again later.",
     code="insufficient_storage",
     retry_after=10.0,
     blame="gateway",
 )
 UNREACHABLE: Final = ir.Fault(
     "unavailable",
-    "What was kept cannot be reached at the moment.",
+    "Stored responses are not available at the moment. Try again later.",
     code="store_unavailable",
     blame="gateway",
 )

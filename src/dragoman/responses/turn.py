@@ -64,7 +64,7 @@ class Connection:
         while self._answers and self._keeping.held > _TOGETHER:
             self._answers.popitem(last=False)
             self._count()
-            self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all sockets")
+            self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
         """The socket has ended."""
@@ -424,7 +424,7 @@ def _unknown_item(id_: str, place: int) -> ir.Fault:
 
 _CONVERSATION_FULL: Final = ir.Fault(
     "too_large",
-    "The conversation is too large for another turn.",
+    "The conversation is too large to add another turn.",
     code="request_too_large",
     param="conversation",
 )
@@ -442,13 +442,13 @@ _EMPTY: Final = ir.Fault(
 )
 _NOT_STORED: Final = ir.Fault(
     "invalid_request",
-    "An answer in the background must be stored: 'store' cannot be false.",
+    "A background response must be stored: 'store' cannot be false.",
     code="invalid_value",
     param="store",
 )
 _NOT_RETAINED: Final = ir.Fault(
     "unsupported",
-    "This gateway keeps no answers, so none can be given in the background.",
+    "This gateway does not store responses, so background responses are not available.",
     code="unsupported_value",
     param="background",
 )

@@ -18,12 +18,12 @@ POOL_EXHAUSTED = "pool_exhausted"
 class Outcome(Enum):
     """Whose failure it was, as far as the next attempt is concerned."""
 
-    KEY_PERMANENT = "the key will not work again: refused, or its quota is spent"
-    KEY_TRANSIENT = "the key is rate limited for a while"
-    DEPLOYMENT = "this deployment cannot serve it: unknown model, no access, misconfigured"
-    SERVER = "the upstream failed or was not reached"
-    CROWDED = "all of the gateway's connections to the provider are taken, and the wait for one is over"
-    CALLER = "the request itself is at fault; the same request fails everywhere"
+    KEY_PERMANENT = "the API key will not work again: it was refused, or its quota is used up"
+    KEY_TRANSIENT = "the API key is rate limited"
+    DEPLOYMENT = "this deployment cannot serve the request: unknown model, no access, or misconfigured"
+    SERVER = "the provider failed or could not be reached"
+    CROWDED = "all of the gateway's connections to the provider were busy for too long"
+    CALLER = "the request itself is invalid; it would fail at every provider"
 
 
 _BY_KIND: dict[ir.Kind, Outcome] = {
@@ -93,7 +93,7 @@ def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = F
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":
         return ir.Fault(
             "upstream",
-            f"{who} refused the gateway's own credential for this model.",
+            f"{who} refused the gateway's API key for this model.",
             code="upstream_credential_refused",
             status=fault.status,
             blame="gateway",

@@ -289,10 +289,10 @@ class Table:
         if default_model is not None:
             table._default = table.find(default_model)
             if table._default is None:
-                problems.append(Problem("default_model", f"no model is called {default_model!r}"))
+                problems.append(Problem("default_model", f"there is no model {default_model!r}"))
         for operation, name in default_models.items():
             if (route := table.find(name)) is None:
-                problems.append(Problem(f"default_models.{operation}", f"no model is called {name!r}"))
+                problems.append(Problem(f"default_models.{operation}", f"there is no model {name!r}"))
             else:
                 table._defaults[operation] = route
         if problems:
@@ -364,13 +364,13 @@ class Table:
         for alias in aliases.values():
             chain = _chain(alias, aliases)
             if chain is None:
-                problems.append(Problem(f"aliases.{alias.name}", "the alias leads back to itself"))
+                problems.append(Problem(f"aliases.{alias.name}", "the alias points back to itself"))
                 continue
             target, caught = self._model(chain[-1].target), self._every(chain[-1].target)
             if target is None or (caught is not None and alias.name != CATCH_ALL):
                 problems.append(
                     Problem(
-                        f"aliases.{alias.name}", f"no model is called {chain[-1].target!r}", hint=_HINT_MODEL
+                        f"aliases.{alias.name}", f"there is no model {chain[-1].target!r}", hint=_HINT_MODEL
                     )
                 )
                 continue
@@ -479,14 +479,14 @@ def _caught(name: str) -> Fault:
     """Why a name that requests may use is in no list."""
     return Fault(
         "model_not_found",
-        f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name, and what the "
-        "alias '*' takes is in no list. Requests may name it all the same.",
+        f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name. "
+        "Names that match only the alias '*' are not listed, but requests may use them.",
         code="model_not_found",
         param="model",
     )
 
 
-_HINT_MODEL = "name a configured model, another alias or provider/model"
+_HINT_MODEL = "use a configured model, another alias or provider/model"
 
 
 def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -524,7 +524,11 @@ def _configured(
         provider = providers.get(owner)
         if provider is None or not name:
             problems.append(
-                Problem(f"models.{model.name}", f"{use!r} names no provider", hint="use: provider/model")
+                Problem(
+                    f"models.{model.name}",
+                    f"{use!r} does not begin with a provider",
+                    hint="use: provider/model",
+                )
             )
             continue
         deployments.append(_deployment(provider, name, model, window))

@@ -440,7 +440,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     if form or json:
         return form
     named = repr(kind) if kind else "of the body"
-    message = f"The content type {named} is not accepted; send {_WANTED[takes]}."
+    message = f"The content type {named} is not supported; send {_WANTED[takes]}."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
@@ -456,7 +456,7 @@ _WANTED: Final[Mapping[Bodies, str]] = {
 }
 _FOREIGN_FORM: Final = ir.Fault(
     "permission",
-    "Web pages of this origin may not send forms here; see the setting server.cors_origins.",
+    "Web pages of this origin may not send forms to this gateway; see the setting server.cors_origins.",
     code="origin_not_allowed",
 )
 

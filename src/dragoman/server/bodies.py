@@ -143,7 +143,7 @@ def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
 def _unpackable(error: WireError) -> ir.Fault:
     message = f"{error.message[0].upper()}{error.message[1:]}."
     if error.code == UNKNOWN:
-        message = f"{message[:-1]}; those that are taken: {', '.join(TAKEN)}."
+        message = f"{message[:-1]}; supported: {', '.join(TAKEN)}."
         return ir.Fault("media_type", message, code=UNKNOWN)
     return ir.Fault("too_large" if error.code == TOO_LARGE else "invalid_request", message, code=error.code)
 
@@ -168,9 +168,11 @@ def _refuse_stated(length: str | None, limit: int) -> None:
 
 
 _TOO_SLOW: Final = ir.Fault(
-    "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
+    "timeout", "The request body did not arrive in time.", code="request_timeout", status=408
 )
 
 
 def _too_large(limit: int) -> ir.Fault:
-    return ir.Fault("too_large", f"The body is larger than {limit:d} bytes.", code="request_too_large")
+    return ir.Fault(
+        "too_large", f"The request body is larger than {limit:d} bytes.", code="request_too_large"
+    )

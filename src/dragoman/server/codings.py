@@ -110,7 +110,7 @@ class _Deflate(_Zlib):
 
     def _open(self, data: bytes) -> zlib._Decompress | None:
         if self.whole:
-            raise WireError("something follows its end")
+            raise WireError("there is data after its end")
         if len(data) < 2:
             return None
         headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
@@ -186,7 +186,7 @@ def codings(stated: str) -> tuple[str, ...]:
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
     for name in applied:
         if name not in _CODINGS:
-            raise WireError(f"the content coding {name[:40]!r} is not known here", code=UNKNOWN)
+            raise WireError(f"the content coding {name[:40]!r} is not supported", code=UNKNOWN)
     if len(applied) > _MAX_CODINGS:
         raise WireError(f"{len(applied)} content codings are more than {_MAX_CODINGS}", code=UNKNOWN)
     return applied
@@ -227,7 +227,7 @@ class Unpacker:
         """Raises WireError: the body is over before its codings are."""
         for name, stage in zip(self._names, self._stages, strict=True):
             if not stage.whole:
-                raise _broken(name, "it ends before its end")
+                raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
         """The next piece out of one coding. For it, each coding before unpacks one piece at most."""
@@ -242,7 +242,7 @@ class Unpacker:
         except WireError as error:
             raise _broken(name, error.message) from error
         except stage.error as error:
-            raise _broken(name, "it cannot be read") from error
+            raise _broken(name, "it is damaged") from error
         self._made[place] += len(unpacked)
         self._hold(self._made[place])
         return unpacked
@@ -257,9 +257,11 @@ class Unpacker:
 
     def _hold(self, made: int) -> None:
         if made > self._limit:
-            raise WireError(f"the body is larger than {self._limit:d} bytes when unpacked", code=TOO_LARGE)
+            raise WireError(
+                f"the request body is larger than {self._limit:d} bytes after decompression", code=TOO_LARGE
+            )
         if made > max(FREE, self._taken * MAX_RATIO):
-            message = f"the body becomes more than {MAX_RATIO} times as large when unpacked"
+            message = f"the request body becomes more than {MAX_RATIO} times larger by decompression"
             raise WireError(message, code=TOO_LARGE)
 
 
@@ -271,5 +273,5 @@ def _counted(members: int) -> int:
 
 def _broken(name: str, why: str) -> WireError:
     return WireError(
-        f"the body is not the {name} that its header content-encoding states: {why}", code=BROKEN
+        f"the request body is not valid {name}, as its header content-encoding says: {why}", code=BROKEN
     )

@@ -263,7 +263,7 @@ class PathTable:
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
         """The handler of a method. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
-            text = f"There is nothing at {method} {path[:200]}."
+            text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
                 text = f"{text} {elsewhere}"
             raise RequestFailed(ir.Fault("not_found", text, code="unknown_url"))
@@ -350,7 +350,7 @@ class PathTable:
         self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
         if VERSION_HEADER in call.headers or _is_googles(call.headers):
-            text = "This protocol deletes no models."
+            text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
         if not call.caller.may_use(name := call.params["model"]):
             raise RequestFailed(_no_model(name))

@@ -14,18 +14,21 @@ INTERNAL: Final = ir.Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )
 STOPPING: Final = ir.Fault(
-    "unavailable", "The gateway is stopping.", code="gateway_stopping", blame="gateway"
+    "unavailable",
+    "The gateway is shutting down. Send the request again to another instance, or later.",
+    code="gateway_stopping",
+    blame="gateway",
 )
 CROWDED: Final = ir.Fault(
     "unavailable",
-    "There is no room for the body beside those of other requests at the moment.",
+    "The gateway has no memory left for this request body at the moment. Try again later.",
     code="bodies_too_large_together",
     retry_after=5.0,
     blame="gateway",
 )
 FULL: Final = ir.Fault(
     "unavailable",
-    "The gateway has no room for another connection at the moment.",
+    "The gateway has reached its connection limit. Try again later.",
     code="too_many_connections",
     retry_after=1.0,
     blame="gateway",
@@ -33,8 +36,8 @@ FULL: Final = ir.Fault(
 
 UPGRADE_MISSING: Final = ir.Fault(
     "invalid_request",
-    "This WebSocket handshake came without its 'Upgrade: websocket' header. A proxy on the way dropped it;"
-    " nginx passes it on with proxy_http_version 1.1 and proxy_set_header for Upgrade and Connection.",
+    "This WebSocket handshake has no 'Upgrade: websocket' header: a proxy removed it. For "
+    "nginx, set proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection.",
     code="upgrade_missing",
     status=426,
 )

@@ -140,16 +140,16 @@ def _blamed() -> Generator[None]:
         yield
     except WireError as error:
         kind: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
-        message = f"The form cannot be read: {error.message}."
+        message = f"The form cannot be parsed: {error.message}."
         raise RequestFailed(ir.Fault(kind, message, error.code, error.path or None)) from error
     except OSError as error:
-        log.exception("a client's file cannot be kept")
+        log.exception("an uploaded file cannot be stored")
         raise RequestFailed(_NO_ROOM) from error
 
 
 _NO_ROOM: Final = ir.Fault(
     "unavailable",
-    "There is no room for the file at the moment.",
+    "The gateway has no space for this file at the moment. Try again later.",
     code="insufficient_storage",
     blame="gateway",
 )

@@ -163,7 +163,7 @@ def _start(names: Sequence[str], token: str) -> int:
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:
-        raise RequestFailed(_odd("pageToken", "is of no page of this list")) from None
+        raise RequestFailed(_odd("pageToken", "is not a page token of this list")) from None
 
 
 def _odd(param: str, text: str) -> ir.Fault:

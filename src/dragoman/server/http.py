@@ -429,8 +429,8 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.url) > self._max_url or not self.headers:
             return _told(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
         if len(self.headers) > self._max_headers:
-            return _told(431, f"There are more than {self._max_headers} headers.", "headers_too_large")
-        return _told(431, f"The headers are larger than {self._max_head} bytes.", "headers_too_large")
+            return _told(431, f"The request has more than {self._max_headers} headers.", "headers_too_large")
+        return _told(431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large")
 
     # --- Refusals ----------------------------------------------------------------------------------------
 
@@ -503,16 +503,16 @@ def _told(status: int, message: str, code: str) -> ir.Fault:
 _INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", code="invalid_http")
 _PIPELINED: Final = ir.Fault(
     "invalid_request",
-    f"More than {_MOST_AHEAD} requests wait for their answers on this connection.",
+    f"More than {_MOST_AHEAD} pipelined requests wait for their responses on this connection.",
     code="too_many_pipelined",
 )
 _SMALL_CHUNKS: Final = ir.Fault(
     "invalid_request",
-    f"The body has more than {_CHUNKS} chunks of fewer than {_LEAST_CHUNK} bytes on average.",
+    f"The request body has more than {_CHUNKS} chunks of fewer than {_LEAST_CHUNK} bytes on average.",
     code="chunks_too_small",
 )
 _HEAD_TIMEOUT: Final = ir.Fault(
-    "timeout", "The request's head did not arrive in time.", code="request_timeout", status=408
+    "timeout", "The request headers did not arrive in time.", code="request_timeout", status=408
 )
 
 

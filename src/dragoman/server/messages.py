@@ -122,5 +122,5 @@ def _place(names: Sequence[str], name: str, param: str) -> int:
         return names.index(name)
     except ValueError:
         raise RequestFailed(
-            ir.Fault("invalid_request", "names no model of this list", "invalid_value", param)
+            ir.Fault("invalid_request", "is not the id of a model in this list", "invalid_value", param)
         ) from None

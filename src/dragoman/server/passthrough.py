@@ -232,7 +232,9 @@ def _target(path: str, call: Call) -> str:
     """The path to ask for with its query, without the gateway's key, should it stand there."""
     for name, value in call.params.items():
         if not _ID.fullmatch(value):
-            raise RequestFailed(ir.Fault("not_found", f"There is no {value[:64]!r}.", code="not_found"))
+            raise RequestFailed(
+                ir.Fault("not_found", f"There is no resource {value[:64]!r}.", code="not_found")
+            )
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     pairs = [pair for pair in parse_qsl(call.search, keep_blank_values=True) if pair[0].lower() != "key"]
     return f"{path}?{urlencode(pairs)}" if pairs else path
@@ -253,7 +255,8 @@ def _undeletable(name: str) -> ir.Fault:
 
 _LIMITED: Final = ir.Fault(
     "permission",
-    "The key is limited to some models, and what is kept and run at a provider is not.",
+    "This API key is limited to some models, so it cannot use files, batches and other "
+    "resources of a provider's account.",
     code="key_limited_to_models",
 )
 
@@ -261,18 +264,22 @@ _LIMITED: Final = ir.Fault(
 def _nobody(resource: Resource) -> ir.Fault:
     return ir.Fault(
         "not_implemented",
-        f"No provider is configured to have {resource!r} passed through for this protocol "
-        "(providers.NAME.passthrough).",
+        f"No provider is configured to pass {resource!r} through for this protocol (setting "
+        "providers.NAME.passthrough).",
         code="not_implemented",
         blame="gateway",
     )
 
 
 def _unnamed(resource: Resource, wished: str | None, able: list[str]) -> ir.Fault:
-    said = "Several providers have" if wished is None else f"{wished[:64]!r} is none of those that have"
+    said = (
+        "Several providers offer"
+        if wished is None
+        else f"{wished[:64]!r} is not one of the providers that offer"
+    )
     return ir.Fault(
         "invalid_request",
-        f"{said} {resource!r}: name one of {', '.join(able)} in the header {CHOICE}.",
+        f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}.",
         code="unknown_provider",
         param=CHOICE,
     )

@@ -425,16 +425,16 @@ def _no_item(id_: str) -> ir.Fault:
 
 _NOT_STREAMED: Final = ir.Fault(
     "invalid_request",
-    "Only answers that were asked for with 'background': true can be streamed again.",
+    "Only responses that were requested with 'background': true can be streamed again.",
     code="invalid_value",
     param="stream",
 )
 _NO_SESSION: Final = ir.Fault(
     "unsupported",
-    "An answer in the background or a compaction cannot be part of a session: leave out 'X-Session-Id'.",
+    "A background response or a compaction cannot be part of a session: remove the header 'X-Session-Id'.",
     code="unsupported_value",
     param="X-Session-Id",
 )
 _NOTHING_RETAINED: Final = ir.Fault(
-    "unsupported", "This gateway keeps no conversations.", code="unsupported_value"
+    "unsupported", "This gateway does not store conversations.", code="unsupported_value"
 )

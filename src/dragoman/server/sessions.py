@@ -87,7 +87,7 @@ def _ambiguous(found: list[Session]) -> ir.Fault:
     named = ", ".join([repr(session.tenant) for session in found[:8]])
     return ir.Fault(
         "invalid_request",
-        f"Several clients have a session of this id: say whose is meant with '?client=' ({named}).",
+        f"Several clients have a session with this id: choose one with '?client=' ({named}).",
         code="missing_required_parameter",
         param="client",
     )

@@ -68,9 +68,9 @@ def read_response(message: str, max_depth: int) -> Asked | None:
     if kind != b'"response.create"':
         return _refused("type", "'response.create'", lane)
     if bytes(head.pop("background", b"null")) not in (b"null", b"false"):
-        return _refused("background", "false: what is asked for on a socket is answered on it", lane)
+        return _refused("background", "false: background responses are not possible on a WebSocket", lane)
     if bytes(head.pop("stream", b"null")) not in _BOOLEAN:
-        return _refused("stream", "true, which it is on a socket whether it is said or not", lane)
+        return _refused("stream", "true: responses on a WebSocket are always streamed", lane)
     if bytes(head.pop("stream_options", b"null"))[:1] not in b"{n":
         return _refused("stream_options", "an object", lane)
     head["stream"] = _YES

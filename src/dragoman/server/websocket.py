@@ -364,9 +364,13 @@ def _exchange(gateway: Gateway, face: str, path: str) -> Exchange:
 
 _KEY: Final = "openai-insecure-api-key."
 """What a subprotocol that is a key begins with: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
-_BINARY: Final = ir.Fault("invalid_request", "Messages must be text.", code="invalid_message")
+_BINARY: Final = ir.Fault(
+    "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
+)
 _FOREIGN_ORIGIN: Final = ir.Fault(
-    "permission", "Pages of this origin may not open a WebSocket here.", code="foreign_origin"
+    "permission",
+    "Web pages of this origin may not open a WebSocket to this gateway; see the setting server.cors_origins.",
+    code="foreign_origin",
 )
 _HOUR_IS_OVER: Final = ir.Fault(
     "invalid_request",
@@ -375,7 +379,7 @@ _HOUR_IS_OVER: Final = ir.Fault(
 )
 _SWITCHED_OFF: Final = ir.Fault(
     "unsupported",
-    "WebSockets are switched off here; send the request over HTTP.",
+    "WebSockets are disabled on this gateway; send the request over HTTP.",
     code="websocket_disabled",
     status=426,
 )

@@ -113,7 +113,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         except RequestFailed:
             self._all_connections.reached("bodies_too_large_together", f"by {self.peer.address}")
             self._unread.clear()
-            self.conn.fail(1013, "too much is being sent by others")
+            self.conn.fail(1013, "other connections use all memory for messages")
             self.handle_parser_exception()
             return False
         self._taken += size
@@ -228,7 +228,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 _NO_SOCKET: Final = ir.Fault(
-    "invalid_request", "A WebSocket is opened by a GET without a body.", code="invalid_http"
+    "invalid_request", "A WebSocket must be opened by a GET request without a body.", code="invalid_http"
 )
 _LARGE_HEAD: Final = ir.Fault("too_large", "The headers are too large.", code="headers_too_large", status=431)
 

@@ -465,7 +465,7 @@ class Recalled(msgspec.Struct, frozen=True):
     wanted: Sequence[bytes] = ()
 
 
-_CHANGED = "it is not as it was answered, so the reasoning or signatures that belong to it are left out"
+_CHANGED = "it differs from the provider's response, so its reasoning and signatures are left out"
 
 
 def recall(
@@ -495,7 +495,7 @@ def recall(
         if memory is None:
             memory = memories[stored] = _Memory(_unpack(stored), where, marks)
         if memory.kept.scope != scope:
-            losses.append((where, f"its reasoning and signatures belong to {memory.kept.scope}"))
+            losses.append((where, f"its reasoning and signatures are valid only for {memory.kept.scope}"))
             memory.used.update(range(len(memory.kept.pieces)))
         elif entry is not None:
             places = (*_said_before(messages, question.index, memory), question.index)

@@ -92,13 +92,13 @@ def _weight(body: bytes, items: Collection[Item]) -> int:
 def _check_read(size: int, most: int) -> None:
     """Raises HistoryTooLarge for more than is read at once."""
     if size > most:
-        raise HistoryTooLarge(f"{size} bytes are more than the {most} that are read at once")
+        raise HistoryTooLarge(f"{size} bytes are more than the {most} bytes that can be read at once")
 
 
 def _check_count(count: int, most: int) -> None:
     """Raises HistoryTooLarge for more items than are read at once."""
     if count > most:
-        raise HistoryTooLarge(f"{count} items are more than the {most} that are read at once")
+        raise HistoryTooLarge(f"{count} items are more than the {most} items that can be read at once")
 
 
 class _Answer(msgspec.Struct, eq=False):
@@ -205,7 +205,7 @@ class MemoryResponses:
 
     async def save(self, response: StoredResponse) -> None:
         if response.id in self._answers:
-            raise StoreFailed(f"{response.id} is there already")
+            raise StoreFailed(f"{response.id} already exists")
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
         self._room.make(response.tenant, size)
@@ -362,7 +362,7 @@ class MemoryConversations:
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         id_, tenant = conversation.id, conversation.tenant
         if id_ in self._threads:
-            raise StoreFailed(f"{id_} is there already")
+            raise StoreFailed(f"{id_} already exists")
         size = _weight(conversation.metadata, items)
         self._make(tenant, size, size)
         place = Place(tenant, size, lambda: self._drop(id_))
@@ -447,7 +447,9 @@ class MemoryConversations:
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
         """Make room for a conversation. size: what it takes then."""
         if size > self._max_size:
-            raise StoreFull(f"{size} bytes are more than the {self._max_size} of one conversation")
+            raise StoreFull(
+                f"{size} bytes are more than the {self._max_size} bytes that one conversation may hold"
+            )
         self._room.make(tenant, more, spared)
 
     def _live(self, tenant: str, id_: str) -> _Thread | None:

@@ -62,6 +62,10 @@ def located(where: str | None, home: Path) -> Path | None:
     file = Path(path).expanduser() if path else home / FILE_NAME
     if not installed():
         raise ConfigError(
-            Problem("stores.sql", "needs the extra sql", hint=f"{added_by('sql')} brings it, or say memory")
+            Problem(
+                "stores.sql",
+                "needs the extra `sql`",
+                hint=f"install it with {added_by('sql')}, or use memory",
+            )
         )
     return file

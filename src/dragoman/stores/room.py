@@ -45,7 +45,7 @@ class Room:
     def check(self, size: int) -> None:
         """Raises StoreFull for what cannot be kept even alone."""
         if size > self._max_size:
-            raise StoreFull(f"{size} bytes are more than the {self._max_size} that may be kept")
+            raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
         """Make others leave for more bytes of a tenant. spared: an entry that stays.
@@ -68,7 +68,7 @@ class Room:
                 break
             if not most:
                 raise StoreFull(
-                    f"there is no room for {more} bytes: everything that is kept is still running"
+                    f"there is no space for {more} bytes: everything in the store is still running"
                 )
             size, owner = heappop(most)
             place = next(candidates[owner], None)

@@ -21,4 +21,4 @@ async def keep_swept(store: Store, seams: Seams) -> None:
         try:
             await store.sweep(seams.now())
         except StoreFailed as failed:
-            log.warning("the store could not be swept: %s", failed)
+            log.warning("expired entries of the store could not be deleted: %s", failed)

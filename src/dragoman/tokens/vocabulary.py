@@ -137,7 +137,7 @@ def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None
     if encoding is None or (bindings := _bindings()) is None:
         return None
     if (highest := max(ids, default=0)) >= _SIZES[encoding] or min(ids, default=0) < 0:
-        raise ValueError(f"its vocabulary has no {highest} that is text")
+        raise ValueError(f"the vocabulary has no text token {highest}")
     decode: Callable[[Sequence[int]], str] = bindings.tokenizer_for_encoding(encoding).decode
     for left in range(min(2 * _CUT, len(ids) - 1) + 1):
         for start in range(max(0, left - _CUT), min(left, _CUT) + 1):
@@ -145,7 +145,7 @@ def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None
                 return decode(ids[start : len(ids) - (left - start)]), left
             except ValueError:
                 continue
-    raise ValueError("they are no text")
+    raise ValueError("they are not valid text")
 
 
 def _named(model: str, names: tuple[str, ...]) -> bool:

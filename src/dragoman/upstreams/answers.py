@@ -22,7 +22,7 @@ from dragoman.transport import Answer
 from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
-TOO_DEEP: Final = "JSON that is nested too deeply"
+TOO_DEEP: Final = "the JSON is nested too deeply"
 TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"
@@ -95,7 +95,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         """Raise WireError for a decoded answer, or event, too much of which may be blocks."""
         if _many_outside(value, self.unsuspicious):
             raise WireError(
-                f"more than {self.unsuspicious} values outside of log probabilities (answers.max_values)",
+                f"more than {self.unsuspicious} JSON values outside of log probabilities (setting "
+                "answers.max_values)",
                 code=TOO_MANY_VALUES,
             )
 
@@ -116,7 +117,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
             if body.count(b"[") + body.count(b"{") > self.values:
-                raise WireError(f"more than {self.values} values (answers.max_values)", code=TOO_MANY_VALUES)
+                raise WireError(
+                    f"more than {self.values} JSON values (setting answers.max_values)", code=TOO_MANY_VALUES
+                )
         elif operation != "speech" or body.lstrip()[:1] in _JSON:
             self._hold_values(body, self.values, "values")
 
@@ -131,7 +134,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             count = count_values(body, most)
         if count > most:
             raise WireError(
-                f"more than {most} values (see the setting answers.max_{name})", code=TOO_MANY_VALUES
+                f"more than {most} JSON values (setting answers.max_{name})", code=TOO_MANY_VALUES
             )
         return count
 
@@ -150,7 +153,7 @@ _JSON: Final = (b"{", b"[")
 
 
 def _many_blocks(most: int) -> WireError:
-    return WireError(f"more than {most} blocks (answers.max_blocks)", code=TOO_MANY_BLOCKS)
+    return WireError(f"more than {most} content blocks (setting answers.max_blocks)", code=TOO_MANY_BLOCKS)
 
 
 def _many_outside(decoded: Any, most: int) -> bool:
@@ -196,7 +199,7 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
 def too_long(limits: AnswerLimits) -> WireError:
     """The error of a stream that is translated and does not end."""
     return WireError(
-        f"a stream of more than {limits.stream:d} bytes (answers.max_stream)", code=ANSWER_TOO_LARGE
+        f"a stream of more than {limits.stream:d} bytes (setting answers.max_stream)", code=ANSWER_TOO_LARGE
     )
 
 
@@ -204,7 +207,7 @@ def without_content(name: str, most: int) -> ir.Fault:
     """The fault of a stream that has no content, although so many bytes came."""
     return ir.Fault(
         "upstream",
-        f"{name} sent more than {most:d} bytes before any content (answers.max_opening).",
+        f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening).",
         code=NO_CONTENT,
         blame="upstream",
     )
@@ -214,7 +217,7 @@ def silent(name: str, seconds: float) -> ir.Fault:
     """The fault of a provider that kept its line busy and said nothing."""
     return ir.Fault(
         "timeout",
-        f"{name} sent nothing but pings and the like for {seconds:g} s (answers.max_silence).",
+        f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence).",
         code=NO_CONTENT,
         blame="upstream",
     )
@@ -230,7 +233,7 @@ def unexpected(name: str, status: int) -> RequestFailed:
     """
     return RequestFailed(
         ir.Fault(
-            "upstream", f"{name} answered with status {status}.", code="unexpected_status", blame="upstream"
+            "upstream", f"{name} responded with status {status}.", code="unexpected_status", blame="upstream"
         )
     )
 
@@ -274,7 +277,7 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
         parts.append(data)
         size += len(data)
         if size > most:
-            text = f"{name} sent more than {most} bytes."
+            text = f"{name} sent a response of more than {most} bytes."
             raise RequestFailed(ir.Fault("upstream", text, code=ANSWER_TOO_LARGE, blame="upstream"))
     return b"".join(parts)
 

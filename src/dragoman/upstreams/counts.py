@@ -37,7 +37,7 @@ def above(param: str, limit: str, code: str) -> RequestFailed:
     return RequestFailed(
         ir.Fault(
             "invalid_request",
-            f"The models of this machine take at most {limit} here.",
+            f"Models on this machine accept at most {limit} per request.",
             code=code,
             param=param,
         )

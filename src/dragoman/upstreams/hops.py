@@ -30,7 +30,7 @@ def arrived(stated: str) -> ir.Fault | None:
     passed = int(stated[:9])
     if passed >= MOST:
         message = (
-            f"This request has passed {passed} gateways: a provider's base_url leads back to its gateway."
+            f"This request has passed {passed} gateways: the base_url of a provider points back to a gateway."
         )
         return ir.Fault("invalid_request", message, code="gateway_loop")
     _PASSED.set(passed)

@@ -88,7 +88,7 @@ class Passage:
 
 _REFUSED: Final = ir.Fault(
     "upstream",
-    "The provider refused the gateway's own credential for this.",
+    "The provider refused the gateway's API key for this request.",
     code="upstream_credential_refused",
     blame="gateway",
 )

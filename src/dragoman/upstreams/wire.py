@@ -479,7 +479,7 @@ def unreadable(name: str, error: WireError) -> RequestFailed:
     return RequestFailed(
         ir.Fault(
             "upstream",
-            f"{name} sent an answer that cannot be read: {error}",
+            f"{name} sent a response that cannot be parsed: {error}",
             code=error.code if error.code in LIMITED else "unreadable",
             blame="upstream",
         )

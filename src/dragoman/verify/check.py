@@ -55,7 +55,7 @@ def form_of(output: ir.Output | None) -> Form | None:
     written = msgspec.json.encode(output.schema)
     try:
         if len(written) > LARGEST_SCHEMA:
-            large = f"a schema of more than {LARGEST_SCHEMA} bytes is not checked"
+            large = f"schemas of more than {LARGEST_SCHEMA} bytes are not supported"
             raise Unusable("", large, too_large=True)
         return Form(_KEPT.test(written))
     except Unusable as error:
@@ -63,7 +63,7 @@ def form_of(output: ir.Output | None) -> Form | None:
         raise RequestFailed(
             ir.Fault(
                 "invalid_request",
-                f"Answers cannot be checked against this schema: {error.message}.",
+                f"Responses cannot be validated against this schema: {error.message}.",
                 code=SCHEMA_TOO_LARGE if error.too_large else "invalid_json_schema",
                 param=f"output.schema{joint}{error.path}",
             )
@@ -140,23 +140,23 @@ class CheckOutput:
         mistake, code = self._mistake(said)
         if mistake is None:
             return None
-        return ir.Fault("upstream", f"The model's answer {mistake}.", code=code, blame="upstream")
+        return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
     def _mistake(self, said: _Said) -> tuple[str | None, str]:
         """What is wrong with a text, in words that follow `the answer`, and the fault's code."""
         if said.length > LONGEST_TEXT:
-            return f"is longer than {LONGEST_TEXT} characters, so that it cannot be checked", CHECK_TOO_LONG
+            return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
         try:
             value = parsed(said.text())
             test = self._form.test
             breach = None if test is None else test(value, Budget(self._clock))
         except (Exhausted, RecursionError):
-            return "takes too long to check against its schema", CHECK_TOO_LONG
+            return "takes too long to validate against its schema", CHECK_TOO_LONG
         except ValueError:
             return "is not JSON", _WRONG
         if breach is None:
             return None, _WRONG
-        return f"breaks its schema at {_path(breach)} ({breach.keyword})", _WRONG
+        return f"does not match its schema at {_path(breach)} ({breach.keyword})", _WRONG
 
 
 _WRONG: Final = "invalid_output"

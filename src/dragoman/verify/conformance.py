@@ -44,7 +44,7 @@ def compile_schema(schema: Mapping[str, Any]) -> Compiled:
         test = compiler.test(schema, "")
         test(None, Budget(lambda: 0.0, _TRIAL))
     except (Exhausted, RecursionError):
-        ends = "the schema refers to itself without end, or is too large"
+        ends = "the schema refers to itself endlessly, or is too large"
         raise Unusable("", ends, too_large=True) from None
     return Compiled(test, compiler.parts)
 
@@ -98,17 +98,17 @@ class _Compiler:
         if (made := self._made.get(id(schema))) is not None:
             return made
         if len(self._made) >= _MOST_SCHEMAS:
-            many = f"a schema with more than {_MOST_SCHEMAS} parts is not checked"
+            many = f"schemas with more than {_MOST_SCHEMAS} parts are not supported"
             raise Unusable("", many, too_large=True)
         node = self._made[id(schema)] = _Node()
         for keyword, value in schema.items():
             if (kinds := _SHAPES.get(keyword)) is not None and type(value) not in kinds:
-                raise Unusable(at(path, keyword), "is of another type than it may be")
+                raise Unusable(at(path, keyword), "has an invalid type")
         for keyword in _UNKNOWABLE & schema.keys():
             if schema[keyword] not in (True, {}):
-                raise Unusable(at(path, keyword), f"'{keyword}' cannot be checked")
+                raise Unusable(at(path, keyword), f"'{keyword}' is not supported")
         if schema is not self._document and not str(schema.get("$id", "#")).startswith("#"):
-            raise Unusable(at(path, "$id"), "a schema inside of another with an '$id' cannot be checked")
+            raise Unusable(at(path, "$id"), "subschemas with an '$id' are not supported")
         if self._lone_refs and "$ref" in schema:
             schema = {"$ref": schema["$ref"]}
         node.always = [make(self, schema, path) for word, make in ANY.items() if word in schema]
@@ -143,7 +143,7 @@ class _Compiler:
     def ref(self, ref: str, path: str) -> Test:
         fragment = unquote(ref.removeprefix(_root_id(self._document)))
         if not fragment.startswith("#"):
-            raise Unusable(path, "a reference may not lead out of the schema")
+            raise Unusable(path, "references to other schemas are not supported")
         target: Any = self._document
         if fragment.startswith("#/"):
             for step in fragment[2:].split("/"):
@@ -155,7 +155,7 @@ class _Compiler:
                     self._anchors.setdefault(name, schema)
             target = self._anchors.get(fragment)
         if target is None:
-            raise Unusable(path, f"{ref[:100]!r} leads nowhere")
+            raise Unusable(path, f"{ref[:100]!r} does not exist in the schema")
         return self.test(target, fragment.removeprefix("#").replace("/", ".").removeprefix("."))
 
 
@@ -213,4 +213,4 @@ def _number(text: str) -> float | int:
 
 
 def _no_json(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not valid JSON")

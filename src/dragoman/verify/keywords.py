@@ -125,7 +125,7 @@ def _type(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
     names = stated if isinstance(stated, list) else [stated]
     unknown = [name for name in names if not isinstance(name, str) or name not in _TYPES]
     if unknown:
-        raise Unusable(at(path, "type"), "names no type")
+        raise Unusable(at(path, "type"), "is not a JSON type")
     kinds = frozenset(kind for name in names for kind in _TYPES[name])
     breach = Breach("type")
     return lambda value, _budget: None if type(value) in kinds else breach

@@ -56,7 +56,7 @@ def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
     import regex
 
     if len(pattern) > LONGEST_PATTERN:
-        raise TooCostly(f"a pattern of more than {LONGEST_PATTERN} characters is not checked")
+        raise TooCostly(f"patterns of more than {LONGEST_PATTERN} characters are not supported")
     reader = _Reader(pattern, most)
     text = reader.translated()
     try:
@@ -69,7 +69,7 @@ def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
 
 def _no_pattern(pattern: str, why: str = "") -> ValueError:
     return ValueError(
-        f"{pattern[:100]!r} is not a regular expression that can be checked" + (f": {why}" if why else "")
+        f"{pattern[:100]!r} is not a supported regular expression" + (f": {why}" if why else "")
     )
 
 
@@ -140,9 +140,9 @@ class _Reader:
         while self._at < len(self._pattern):
             steps.get(self._pattern[self._at], self._literal)()
             if self.parts > self._most or self._groups[-1].parts > self._most:
-                raise TooCostly(f"the patterns have more than {self._most} parts, with what they repeat")
+                raise TooCostly(f"the patterns have more than {self._most} parts, repetitions included")
         if len(self._groups) > 1:
-            raise _no_pattern(self._pattern, "a group has no end")
+            raise _no_pattern(self._pattern, "a group is not closed")
         return "".join(self._out)
 
     # --- One step each: what stands at the place that has been reached -------------------------------------
@@ -191,7 +191,7 @@ class _Reader:
             return
         found = _GROUP.match(self._pattern, self._at)
         if found is None:
-            raise _no_pattern(self._pattern, "a group of an unknown kind")
+            raise _no_pattern(self._pattern, "a group has an unknown kind")
         self._at = found.end()
         flags = found[2] or ""
         self.ignores_case = self.ignores_case or "i" in flags.partition("-")[0]
@@ -200,13 +200,13 @@ class _Reader:
             self._term(text, repeatable=False)
             return
         if len(self._groups) > _DEEPEST:
-            raise TooCostly(f"a pattern nested deeper than {_DEEPEST} groups is not checked")
+            raise TooCostly(f"patterns with more than {_DEEPEST} nested groups are not supported")
         self._out.append(text)
         self._groups.append(_Group())
 
     def _close(self) -> None:
         if len(self._groups) == 1:
-            raise _no_pattern(self._pattern, "a group ends that has not begun")
+            raise _no_pattern(self._pattern, "a group is closed that was not opened")
         self._at += 1
         inner = self._groups.pop()
         self._term(")", inner.parts + (inner.last or 0) + 1)
@@ -260,7 +260,7 @@ class _Reader:
             members.append(member)
             cost += more
         if self._at >= len(self._pattern):
-            raise _no_pattern(self._pattern, "a class has no end")
+            raise _no_pattern(self._pattern, "a character class is not closed")
         self._at += 1
         if {r"\s", r"\S"} <= set(members):
             cost = 0  # every character, which the engine sees
@@ -278,12 +278,12 @@ class _Reader:
             return _code(low), 1
         self._at += 1
         if self._at >= len(self._pattern):
-            raise _no_pattern(self._pattern, "a class has no end")
+            raise _no_pattern(self._pattern, "a character class is not closed")
         high = self._one()
         if not isinstance(high, str):
             return rf"{_code(low)}\-{high[0]}", high[1] + 2
         if low > high:
-            raise _no_pattern(self._pattern, "a range ends before it begins")
+            raise _no_pattern(self._pattern, "a range is in reverse order")
         return f"{_code(low)}-{_code(high)}", 1
 
     def _one(self) -> str | tuple[str, int]:
@@ -312,7 +312,7 @@ class _Reader:
         """The character that an escape stands for."""
         if number := found[1] or found[2] or found[3]:
             if int(number, 16) > 0x10FFFF:
-                raise _no_pattern(self._pattern, "a character that there is not")
+                raise _no_pattern(self._pattern, "a character code is invalid")
             return chr(int(number, 16))
         if found[4]:
             return chr(ord(found[4]) % 32)

@@ -129,6 +129,6 @@ class JSONArraySplitter:
         most = min(_MOST_BETWEEN, self._max_event)
         if len(self._other) + len(piece) > most:
             raise WireError(
-                f"the stream is no JSON array, and larger than {most} bytes", code=ANSWER_TOO_LARGE
+                f"the stream is not a JSON array, and is larger than {most} bytes", code=ANSWER_TOO_LARGE
             )
         self._other += piece  # as one: pieces may be of one byte, and there may be millions

@@ -165,7 +165,7 @@ class MultipartParser:
         if head.filename is None:
             self._text += size
             if self._text > self._max_text:
-                message = f"fields that are no files have more than {self._max_text} bytes"
+                message = f"the form fields that are not files have more than {self._max_text} bytes"
                 raise WireError(message, head.name, TOO_LARGE)
 
     def _read_head(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
@@ -177,7 +177,9 @@ class MultipartParser:
             return b""
         end = block.find(_BLANK, max(0, before - len(_BLANK) + 1))
         if (len(block) if end < 0 else end) > self._max_head:
-            raise WireError(f"the head of a field has more than {self._max_head} bytes", code=TOO_LARGE)
+            raise WireError(
+                f"the headers of a form field have more than {self._max_head} bytes", code=TOO_LARGE
+            )
         if end < 0:
             return b""
         self._fields += 1
@@ -194,10 +196,10 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary that a `multipart/form-data` content type states. Raises WireError."""
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
-        raise WireError("the body is no multipart/form-data")
+        raise WireError("the body is not multipart/form-data")
     boundary = stated.get(b"boundary", b"")
     if _BOUNDARY.fullmatch(boundary) is None:
-        raise WireError("the content type states no boundary of 1 to 70 characters that RFC 2046 allows")
+        raise WireError("the content type has no valid boundary (1 to 70 characters, RFC 2046)")
     return boundary
 
 
@@ -236,14 +238,14 @@ def _head_of(block: bytes) -> Head:
         key, colon, value = line.partition(b":")
         key = key.strip(b" \t").lower()
         if not colon or key in stated or _CONTROL.search(line):
-            raise WireError("a field's head is malformed")
+            raise WireError("the headers of a form field are malformed")
         stated[key] = value.strip(b" \t")
     kind, parameters = _parameters(stated.get(b"content-disposition", b""))
     name = _named(parameters, b"name")
     if kind != b"form-data" or name is None:
         raise WireError("a field has no name: expected `content-disposition: form-data; name=…`")
     if stated.get(b"content-transfer-encoding", b"binary").lower() not in _PLAIN:
-        raise WireError("the field is encoded; send its bytes as they are", name)
+        raise WireError("the form field has a content-transfer-encoding; send its bytes unencoded", name)
     media_type = stated.get(b"content-type")
     return Head(name, _named(parameters, b"filename"), _text(media_type) if media_type else None)
 
@@ -257,7 +259,7 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
         place = found.end()
         key, quoted, plain = found[1].lower(), found[2], found[3]
         if key in parameters:
-            raise WireError("a header states a parameter twice")
+            raise WireError("a header has a parameter twice")
         parameters[key] = plain.strip(b" \t") if quoted is None else _ESCAPED.sub(_unescaped, quoted)
     if value[place:].strip(b" \t;"):
         raise WireError("a header's parameters are malformed")
@@ -275,10 +277,10 @@ def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
         _, quote, encoded = encoded.partition(b"'")
         encoding = _CHARSETS.get(charset.lower())
         if not quote or encoding is None:
-            raise WireError(f"a field's {key.decode()} is in an encoding that is not known")
+            raise WireError(f"the {key.decode()} of a form field is in an unknown encoding")
         return _text(unquote_to_bytes(encoded), encoding)
     if any(other.startswith(key + b"*") for other in parameters):  # RFC 2231's pieces
-        raise WireError(f"a field's {key.decode()} is in an encoding that is not known")
+        raise WireError(f"the {key.decode()} of a form field is in an unknown encoding")
     value = parameters.get(key)
     return None if value is None else _text(value)
 
@@ -287,7 +289,7 @@ def _text(value: bytes, encoding: str = "utf-8") -> str:
     try:
         return value.decode(encoding)
     except UnicodeDecodeError:
-        raise WireError("a field's head is not in UTF-8") from None
+        raise WireError("the headers of a form field are not UTF-8") from None
 
 
 def _written_head(field: Field) -> bytes:

@@ -59,7 +59,7 @@ def _array(vector: bytes) -> array[float]:
 
 def _bytes(numbers: array[float]) -> bytes:
     if not numbers or not isfinite(sum(numbers)):  # 32-bit floats cannot add up to more than a double holds
-        raise WireError("expected an embedding of finite numbers")
+        raise WireError("expected an embedding with finite numbers")
     if _BIG:
         numbers.byteswap()
     return numbers.tobytes()

@@ -66,7 +66,7 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     length ends where its bytes end. Raises WireError for what is none, or has other samples.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise WireError("it is no WAV file")
+        raise WireError("it is not a WAV file")
     pcm, place = None, 12
     for _ in range(_MOST_CHUNKS):
         if place + 8 > len(data):
@@ -81,4 +81,4 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
                 raise WireError("its samples do not have 16 bits")
             return data[place : place + size], pcm
         place += size + size % 2
-    raise WireError("it holds no samples")
+    raise WireError("it contains no samples")

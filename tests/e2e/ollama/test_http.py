@@ -83,8 +83,8 @@ async def test_pages_of_other_origins_cannot_send_forms(stage: Stage, kind: str,
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "message"),
     [
-        ("GET", "/api/nothing", None, 404, "There is nothing at GET /api/nothing."),
-        ("POST", "/api/me", {}, 404, "There is nothing at POST /api/me."),
+        ("GET", "/api/nothing", None, 404, "There is no endpoint GET /api/nothing."),
+        ("POST", "/api/me", {}, 404, "There is no endpoint POST /api/me."),
         ("GET", "/api/chat", None, 405, "/api/chat takes POST, not GET."),
         ("POST", "/api/tags", {}, 405, "/api/tags takes GET, not POST."),
         ("POST", "/api/delete", {}, 405, "/api/delete takes DELETE, not POST."),

@@ -90,7 +90,7 @@ async def test_a_thought_alone_is_an_answer_too() -> None:
         (Whole({"error": "not here"}, 404), 404, "not here"),
         (Whole("<html>", 502), 502, "status 502"),
         (Whole([], 200), 200, "status 200"),
-        (Whole({"choices": 5}, 200), 200, "an answer that cannot be read"),
+        (Whole({"choices": 5}, 200), 200, "the response cannot be parsed"),
     ],
 )
 async def test_what_is_no_answer(answer: Whole, status: int, message: str) -> None:
@@ -125,7 +125,7 @@ async def test_no_models() -> None:
         with pytest.raises(PermissionError, match="who are you"):
             await models(Gateway(gateway.url, None))
     async with FakeProvider(Whole("Ollama is running")) as gateway:
-        with pytest.raises(NotThere, match="no model list"):
+        with pytest.raises(NotThere, match="does not answer with a model list"):
             await models(Gateway(gateway.url, None))
     with pytest.raises(NotThere):
         await models(Gateway(gateway.url, None))

@@ -41,7 +41,7 @@ aliases: {fast: {rout: coder}}
 def test_a_good_file_is_told_between_tabs(run: Run, folder: Path) -> None:
     (folder / "team.yaml").write_text(GOOD)
     code, out, err = run("check", "team.yaml")
-    assert (code, err) == (0, "● team.yaml is good\n")
+    assert (code, err) == (0, "● team.yaml is valid\n")
     assert out.splitlines() == [
         "kind\tname\tstands for",
         "provider\tmine\thttp://10.0.0.5:8000/v1",
@@ -69,8 +69,8 @@ def test_without_a_file_the_environment_is_checked(run: Run, monkeypatch: pytest
     code, out, err = run("check")
     assert (code, out.splitlines()[1]) == (0, "provider\topenai\thttps://api.openai.com/v1")
     assert err.splitlines() == [
-        "▲ DRAGOMAN_PRT: an unknown variable, ignored (did you mean DRAGOMAN_PORT?)",
-        "● the environment alone is good",
+        "▲ DRAGOMAN_PRT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)",
+        "● the environment (no configuration file) is valid",
     ]
 
 
@@ -81,7 +81,7 @@ def test_every_problem_is_told_at_once_with_its_line(run: Run, folder: Path) -> 
     *problems, last, hint = err.splitlines()
     assert problems[0] == " ✕ bad.yaml:1: server.prt: unknown setting (did you mean port?)"
     assert [line.split(":")[1] for line in problems] == ["1", "3", "4", "4"]
-    assert last == "error: the configuration cannot be used: 4 problems"
+    assert last == "error: the configuration has 4 problems"
     assert hint == " hint: dragoman config schema lists every setting"
 
 
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_there_needs_no_list_of_settings(run: Run) -> None:
     assert (code, out) == (3, "")
     assert err.splitlines() == [
         " ✕ none.yaml: cannot be read: No such file or directory",
-        "error: the configuration cannot be used: 1 problem",
+        "error: the configuration has 1 problem",
     ]
 
 
@@ -112,7 +112,9 @@ def test_a_store_that_serve_would_not_open_is_a_problem(run: Run, folder: Path) 
     (folder / "store.yaml").write_text("stores:\n  sql: redis\n")
     code, out, err = run("check", "store.yaml")
     assert (code, out) == (3, "")
-    assert err.splitlines()[0].startswith(" ✕ store.yaml:2: stores.sql: is neither memory nor sqlite")
+    assert err.splitlines()[0].startswith(
+        " ✕ store.yaml:2: stores.sql: must be memory, sqlite or a sqlite URL"
+    )
 
 
 LITELLM = """\
@@ -173,7 +175,7 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
         "7: providers.openai.keys[1]: the environment variable SECOND is not set",
         "9: models.m.use: the environment variable MODEL is not set",
         "10: aliases.a.route: nothing is called `nowhere/x`",
-        "11: stores.sql: is neither memory nor sqlite",
+        "11: stores.sql: must be memory, sqlite or a sqlite URL",
     ]
     assert last == "error: the configuration cannot be used: 9 problems"
     told = json.loads(run("check", "bad.yaml", "--json").err)["error"]

@@ -54,7 +54,7 @@ async def test_a_gateway_of_ours_passes_all_of_it() -> None:
 
 async def test_nothing_there_ends_the_test_at_once() -> None:
     (only,) = (await results("http://127.0.0.1:1/v1")).values()
-    assert (only.passed, only.said) == (False, "nothing answers at http://127.0.0.1:1/v1: Connection refused")
+    assert (only.passed, only.said) == (False, "cannot connect to http://127.0.0.1:1/v1: Connection refused")
 
 
 async def test_a_refused_key_ends_the_test() -> None:
@@ -115,7 +115,7 @@ async def test_redirects_are_said_and_not_followed() -> None:
 
     async with answering(reply) as base:
         found = await results(base, "m")
-    assert found["whole answer"].said == "status 307 instead of 200: moved to /elsewhere"
+    assert found["whole answer"].said == "status 307 instead of 200: redirected to /elsewhere"
 
 
 async def test_without_a_model_nothing_is_asked_and_health_may_be_absent() -> None:
@@ -146,13 +146,13 @@ ROLE, TEXT, DONE = chunk(role="assistant"), chunk(content="Hi"), "[DONE]"
     ("events", "seen"),
     [
         ((ROLE, TEXT, FINISH, DONE), None),
-        ((TEXT, FINISH, DONE), "no chunk with the role"),
-        ((ROLE, TEXT, FINISH), "0 × [DONE]"),
-        ((ROLE, TEXT, FINISH, DONE, DONE), "something after [DONE]"),
+        ((TEXT, FINISH, DONE), "no chunk contains the role"),
+        ((ROLE, TEXT, FINISH), "expected one [DONE], got 0"),
+        ((ROLE, TEXT, FINISH, DONE, DONE), "the stream continues after [DONE]"),
         ((ROLE, TEXT, DONE), "finish reasons: []"),
         ((ROLE, FINISH, FINISH, DONE), "finish reasons: ['stop', 'stop']"),
         ((ROLE, '{"error":{"message":"broke"}}'), "broke"),
-        ((ROLE, "{"), "not the shape of an answer: JSONDecodeError"),
+        ((ROLE, "{"), "not a valid response: JSONDecodeError"),
     ],
 )
 async def test_a_stream_is_held_to_its_form(events: tuple[str, ...], seen: str | None) -> None:

@@ -38,7 +38,7 @@ def test_where_nothing_can_be_kept_a_key_lasts_for_the_process(
 def test_a_file_that_holds_no_key_is_refused_not_replaced(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "client-key"
     file.write_bytes(content)
-    with pytest.raises(Failure, match="holds no key") as refused:
+    with pytest.raises(Failure, match="contains no key") as refused:
         kept_or_made(tmp_path)
     assert refused.value.code == CONFIGURATION
     assert file.read_bytes() == content

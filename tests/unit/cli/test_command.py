@@ -65,17 +65,21 @@ def test_json_may_stand_anywhere(run: Run, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (("tset",), "there is no command 'tset'", "did you mean test or setup? dragoman --help lists all"),
+        (
+            ("tset",),
+            "unknown command 'tset'",
+            "did you mean test or setup? dragoman --help lists all of them",
+        ),
         (
             ("models", "lsit"),
-            "there is no command 'lsit'",
-            "did you mean list? dragoman models --help lists all",
+            "unknown command 'lsit'",
+            "did you mean list? dragoman models --help lists all of them",
         ),
-        (("xyzzy",), "there is no command 'xyzzy'", "dragoman --help"),
+        (("xyzzy",), "unknown command 'xyzzy'", "dragoman --help"),
         (
             ("check", "--jsno"),
             "no such option '--jsno'",
-            "did you mean --json? dragoman check --help lists all",
+            "did you mean --json? dragoman check --help lists all of them",
         ),
         (("serve", "--port", "99999"), "invalid value for '--port'", "dragoman serve --help"),
         (("translate",), "missing option '--from'", "dragoman translate --help"),
@@ -112,7 +116,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_for_whoever_asks(
 ) -> None:
     failing(monkeypatch, KeyError("surprise"))
     assert run("config", "schema") == (
-        1, "", "error: unexpected KeyError: 'surprise'\n hint: -v shows where it happened\n",
+        1, "", "error: unexpected KeyError: 'surprise'\n hint: -v shows the traceback\n",
     )  # fmt: skip
     code, _, err = run("config", "schema", "-v")
     assert code == 1

@@ -109,7 +109,11 @@ def test_a_file_that_is_found_is_trusted_once(
         assert "dragoman config trust" in refused.err
     assert run("check", "dragoman.yaml").code == 0
     told = run("config", "trust")
-    assert (told.code, told.out, told.err) == (0, "", "● OPENAI_API_KEY may go to https://proxy.example\n")
+    assert (told.code, told.out, told.err) == (
+        0,
+        "",
+        "● OPENAI_API_KEY may be sent to https://proxy.example\n",
+    )
     assert run("check").code == 0
     again = run("config", "trust", "--json")
     assert json.loads(again.out)["trusted"] == [
@@ -120,7 +124,7 @@ def test_a_file_that_is_found_is_trusted_once(
 def test_trust_where_none_is_needed(run: Run, folder: Path) -> None:
     assert run("config", "trust").code == 2
     (folder / "dragoman.yaml").write_text("strict: true")
-    assert run("config", "trust").err == "● dragoman.yaml needs no trust\n"
+    assert run("config", "trust").err == "● dragoman.yaml sends no keys to other servers: nothing to trust\n"
 
 
 def test_a_fresh_key_is_long_and_new_each_time(run: Run) -> None:

@@ -202,7 +202,7 @@ def test_no_program_of_this_machine_takes_a_providers_models(folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"), [("", "discover: true uses it"), ("true", "is used"), ("false", None)]
+    ("wish", "said"), [("", "set `discover: true` to use it"), ("true", "is used"), ("false", None)]
 )
 def test_the_list_of_clients_offers_them(
     run: Run, monkeypatch: pytest.MonkeyPatch, wish: str, said: str | None

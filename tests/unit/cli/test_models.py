@@ -74,7 +74,7 @@ def test_what_can_be_embedded_is_listed_with_purpose_size_and_licence(
     assert [line[0] for line in lines[1:]] == [row.id for row in weights.WEIGHTS]
     minilm = next(line for line in lines if line[0] == "all-minilm:l6-v2")
     assert minilm[2:] == ["83 MB", "262 MB", "Apache-2.0", "no", "missing"]
-    assert err == f"{extras.command('embeddings')} brings the missing engines\n"
+    assert err == f"to install the missing engines: {extras.command('embeddings')}\n"
     store.path = Path("there")
     entries = json.loads(run("models", "list", "--embedded", "--json").out)
     whisper = next(entry for entry in entries if entry["id"] == "whisper-tiny.en")
@@ -94,15 +94,16 @@ def test_weights_without_their_engine_say_which_extra_brings_it(
     monkeypatch.setattr(weights, "lacks", lambda row: row.modules)
     code, _, err = run("models", "install", "--yes", "whisper")
     assert code == 0
-    assert f"whisper-tiny.en cannot run yet: {extras.command('speech')} brings its engine" in err
+    assert f"whisper-tiny.en cannot run yet: to install its engine: {extras.command('speech')}" in err
 
 
 def test_installing_needs_a_yes_where_nobody_can_be_asked(run: Run, store: Store) -> None:
     code, out, err = run("models", "install")
     assert (code, out) == (2, "")
     assert err.splitlines()[1:] == [
-        f"error: installing {SMALL.id} needs a yes and nobody can be asked here", " hint: add --yes",
-    ]  # fmt: skip
+        f"error: installing {SMALL.id} needs a confirmation, and there is no terminal to ask on",
+        " hint: add --yes",
+    ]
     assert run("--json", "models", "install").code == 2
     assert store.installed == 0
 
@@ -134,7 +135,7 @@ def test_a_failed_installation_says_how_to_go_on(run: Run, store: Store) -> None
     assert (code, out) == (1, "")
     assert err.splitlines()[1:] == [
         "error: no network",
-        f" hint: dragoman models install {SMALL.id} tries again",
+        f" hint: to try again: dragoman models install {SMALL.id}",
     ]
 
 

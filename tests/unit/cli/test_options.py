@@ -27,7 +27,7 @@ def test_of_several_the_first_and_how_to_see_all(run: Run, folder: Path, command
     assert (code, out) == (3, "")
     assert err.splitlines() == [
         "error: my team.yaml:1: server.prt: unknown setting (did you mean port?)",
-        " hint: dragoman check 'my team.yaml' lists all 2 problems",
+        " hint: to list all 2 problems: dragoman check 'my team.yaml'",
     ]
 
 
@@ -41,4 +41,4 @@ def test_warnings_are_told_beside_the_work(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DRAGOMAN_PRT\x1b", "1")
     code, out, err = run("config", "show")
     assert (code, out.splitlines()[0]) == (0, "path\tvalue\tsource")
-    assert err.startswith("▲ DRAGOMAN_PRT: an unknown variable, ignored")
+    assert err.startswith("▲ DRAGOMAN_PRT: unknown environment variable: it is ignored")

@@ -95,7 +95,7 @@ def test_servers_of_this_machine_are_used_where_that_is_wished(
 
 def test_two_wishes_that_exclude_each_other(run: Run) -> None:
     assert run("serve", "--no-auth", "--require-auth") == (
-        2, "", "error: --no-auth and --require-auth exclude each other\n hint: leave one out\n",
+        2, "", "error: --no-auth and --require-auth cannot be combined\n hint: remove one of them\n",
     )  # fmt: skip
 
 
@@ -106,14 +106,14 @@ def test_a_port_that_is_taken(run: Run) -> None:
     assert (code, out) == (4, "")
     assert err.splitlines() == [
         f"error: cannot listen on 127.0.0.1:{port}: Address already in use",
-        " hint: another program listens there: dragoman serve --port 0 takes a free port",
+        " hint: another program uses this port: dragoman serve --port 0 chooses a free one",
     ]
 
 
 def test_an_address_that_is_not_ours(run: Run) -> None:
     code, _, err = run("serve", "--host", "192.0.2.1", "--port", "0", "--no-auth")
     assert (code, err.splitlines()[1][:7]) == (4, " hint: ")
-    assert "no interface of this machine has that address" in err
+    assert "no network interface of this machine has this address" in err
 
 
 def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
@@ -129,7 +129,7 @@ def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
     monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
     monkeypatch.setattr("dragoman.stores.open.writable", lambda _: False)
     assert run("serve").code == 0
-    assert "give DRAGOMAN_HOME a folder to write to" in run("serve", "--workers", "2").err
+    assert "set DRAGOMAN_HOME to a writable folder" in run("serve", "--workers", "2").err
     told = [(found.config.stores.sql, found.config.server.workers) for found, _ in started]
     assert told == [("sqlite", 2), ("memory", 1), (None, 1), (None, 1)]
 
@@ -139,7 +139,7 @@ def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder
     code, out, err = run("serve", "--config", "team.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: team.yaml:1: stores.sql: is neither memory nor sqlite",
+        "error: team.yaml:1: stores.sql: must be memory, sqlite or a sqlite URL",
         " hint: for example sqlite:////var/lib/state.db",
     ]
 
@@ -149,7 +149,7 @@ def test_several_workers_need_a_database(run: Run, monkeypatch: pytest.MonkeyPat
     code, out, err = run("serve", "--workers", "2")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: server.workers: several workers share what lasts through a database",
+        "error: server.workers: several workers need a shared database",
         f" hint: {extras.command('sql')}, or run one worker",
     ]
 
@@ -159,7 +159,7 @@ def test_several_workers_and_a_store_that_is_one_process_s_own(run: Run, folder:
     code, out, err = run("serve", "--workers", "2", "--config", "team.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: the command line: server.workers: several workers share what lasts through a database",
+        "error: the command line: server.workers: several workers need a shared database",
         " hint: stores.sql: sqlite",
     ]
 
@@ -168,4 +168,4 @@ def test_windows_runs_one_worker(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
     monkeypatch.setattr(serve, "_PLATFORM", "win32")
     code, _, err = run("serve", "--workers", "2", "--port", "0")
-    assert (code, err.splitlines()[1]) == (3, " hint: run it with --workers 1")
+    assert (code, err.splitlines()[1]) == (3, " hint: use --workers 1")

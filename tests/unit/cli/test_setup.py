@@ -73,7 +73,7 @@ def test_alone_it_lists_the_clients(run: Run) -> None:
 
 def test_an_unknown_client_is_misuse(run: Run) -> None:
     assert run("setup", "codx") == (
-        2, "", "error: there is no client 'codx'\n hint: did you mean codex?\n",
+        2, "", "error: unknown client 'codx'\n hint: did you mean codex?\n",
     )  # fmt: skip
     assert "one of: codex" in run("setup", "zzz").err
 
@@ -114,7 +114,7 @@ def test_without_write_nothing_is_changed(run: Run, folder: Path, name: str) -> 
     before = sorted(folder.rglob("*"))
     code, out, err = run("setup", name, "--model", "a/b")
     assert (code, sorted(folder.rglob("*"))) == (0, before)
-    assert err.startswith("nothing is written: --write does it")
+    assert err.startswith("nothing was written: add --write to write it")
     assert out.startswith("# ")
     assert "127.0.0.1:8080" in out
     assert "a/b" in out
@@ -162,7 +162,7 @@ def test_what_was_there_is_kept_beside_it(run: Run, folder: Path) -> None:
     path.chmod(0o640)
     code, out, err = run("setup", "codex", "--write", "--model", "a/b")
     assert (code, out) == (0, "")
-    assert f"{path} is written; what it was is in config.toml.before-dragoman" in err
+    assert f"{path} is written; the old file is kept as config.toml.before-dragoman" in err
     assert (path.parent / "config.toml.before-dragoman").read_text() == own
     there = tomllib.loads(path.read_text())
     assert (there["model"], there["features"]) == ("a/b", {"x": True})
@@ -170,7 +170,7 @@ def test_what_was_there_is_kept_beside_it(run: Run, folder: Path) -> None:
     run("setup", "codex", "--write", "--model", "c")
     assert (path.parent / "config.toml.before-dragoman").read_text() == own, "the first copy stays"
     assert tomllib.loads((path.parent / "config.toml.before-dragoman2").read_text()) == there
-    assert f"{path} is as it should be" in run("setup", "codex", "--write", "--model", "c").err
+    assert f"{path} is already up to date" in run("setup", "codex", "--write", "--model", "c").err
 
 
 def test_a_link_stays_a_link(run: Run, folder: Path) -> None:
@@ -189,11 +189,11 @@ def test_a_file_that_cannot_be_changed_safely_is_left(run: Run, folder: Path) ->
     path.write_text('// mine\n{"env": {}}\n')
     code, out, err = run("setup", "claude-code", "--write")
     assert (code, out) == (1, "")
-    assert err.splitlines()[-2].startswith(f"error: {path} was left as it is: it is no plain JSON")
+    assert err.splitlines()[-2].startswith(f"error: {path} was not changed: it is not plain JSON")
     assert path.read_text() == '// mine\n{"env": {}}\n'
     assert [one.name for one in path.parent.iterdir()] == ["settings.json"]
     path.write_bytes(b"\xff\xfe")
-    assert "it is no UTF-8" in run("setup", "claude-code", "--write").err
+    assert "it is not UTF-8" in run("setup", "claude-code", "--write").err
     path.unlink()
     path.mkdir()
     assert "cannot be written" in run("setup", "claude-code", "--write").err
@@ -218,7 +218,7 @@ def test_check_says_what_the_client_would_get(run: Run, gateway: Fake, status: i
     gateway.refuses = asking.Refused("no such thing", status)
     ended = run("setup", "codex", "--check")
     assert ended.code == code
-    assert ended.err.splitlines()[-2] == "error: Codex would get: no such thing"
+    assert ended.err.splitlines()[-2] == "error: Codex would get this error: no such thing"
     gateway.refuses = asking.NotThere("it broke")
     assert run("setup", "codex", "--check").code == 4
 
@@ -229,7 +229,7 @@ def test_the_model_is_the_configurations_else_the_first(run: Run, folder: Path, 
     report = json.loads(run("setup", "codex", "--json").out)
     assert (report["model"], report["url"]) == ("simulate/echo", "http://127.0.0.1:9000")
     gateway.offers = []
-    assert "offers no model" in run("setup", "codex", "--url", BASE).err
+    assert "lists no models" in run("setup", "codex", "--url", BASE).err
 
 
 def test_a_model_that_is_not_listed_is_said(run: Run) -> None:
@@ -244,20 +244,20 @@ def test_without_a_gateway(run: Run, gateway: Fake) -> None:
     code, out, err = run("setup", "codex")
     assert (code, out) == (4, "")
     assert err.splitlines() == [
-        f"error: no gateway answers at {BASE}: Connection refused",
-        " hint: dragoman serve starts one; --url names another",
+        f"error: cannot connect to a gateway at {BASE}: Connection refused",
+        " hint: start it with `dragoman serve`, or choose another with --url",
     ]
     assert run("setup", "codex", "--model", "m", "--check").code == 4
     code, out, err = run("setup", "codex", "--model", "m")
     assert (code, 'model = "m"' in out) == (0, True)
-    assert f"▲ no gateway answers at {BASE} yet" in err
+    assert f"▲ no gateway is running at {BASE} yet" in err
 
 
 def test_a_refused_key(run: Run, gateway: Fake) -> None:
     gateway.fails = PermissionError("Incorrect API key")
     code, out, err = run("setup", "codex", "--key", "wrong")
     assert (code, out) == (5, "")
-    assert err.startswith(f"error: {BASE} refused the key: Incorrect API key")
+    assert err.startswith(f"error: {BASE} rejected the client key: Incorrect API key")
 
 
 @pytest.mark.parametrize("url", ["localhost:9000", "http://localhost:9000/v1/", "http://localhost:9000"])
@@ -273,12 +273,12 @@ def test_a_loop_to_ourselves_is_refused(run: Run, monkeypatch: pytest.MonkeyPatc
     code, out, err = run("setup", "codex")
     assert (code, out) == (3, "")
     assert "OPENAI_BASE_URL" in err
-    assert "Dragoman's own address" in err
+    assert "the address of this gateway" in err
 
 
 def test_a_variable_that_leads_elsewhere_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
     monkeypatch.setenv("DRAGOMAN_PORT", "8080")
     err = run("setup", "claude-code", "--url", BASE).err
-    assert "▲ ANTHROPIC_API_KEY is set in this shell and may lead Claude Code elsewhere" in err
+    assert "▲ ANTHROPIC_API_KEY is set in this shell and may send Claude Code to another server" in err
     assert "sk-ant-x" not in err

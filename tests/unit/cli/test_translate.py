@@ -106,7 +106,7 @@ def test_what_is_no_request_is_one_error(run: Run, stdin: bytes, message: str) -
     code, out, err = run(*PAIR, stdin=stdin)
     assert (code, out) == (1, "")
     assert err.startswith(message)
-    assert err.splitlines()[1:] == [" hint: stdin must hold one request body of openai_chat"]
+    assert err.splitlines()[1:] == [" hint: stdin must contain one request body of openai_chat"]
 
 
 def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
@@ -120,16 +120,16 @@ def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
     [
         (
             ("--from", "openai", "--to", "anthropic"),
-            "there is no dialect 'openai'",
+            "unknown dialect 'openai'",
             "did you mean openai_chat?",
         ),
         (
             ("--from", "openai_chat", "--to", "x"),
-            "there is no dialect 'x'",
+            "unknown dialect 'x'",
             "one of: anthropic, gemini, mistral, ollama, openai_chat, openai_completions, openai_responses",
         ),
-        ((*PAIR[1:], "--vendor", "anthropc"), "there is no vendor 'anthropc'", "did you mean anthropic?"),
-        ((*PAIR[1:], "--vendor", "groq"), "groq does not speak anthropic", "--to openai_chat"),
+        ((*PAIR[1:], "--vendor", "anthropc"), "unknown vendor 'anthropc'", "did you mean anthropic?"),
+        ((*PAIR[1:], "--vendor", "groq"), "groq does not support the protocol anthropic", "--to openai_chat"),
     ],
 )
 def test_unknown_names_are_misuse(run: Run, arguments: tuple[str, ...], error: str, hint: str) -> None:

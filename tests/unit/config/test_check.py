@@ -16,7 +16,7 @@ Mistakes: TypeAlias = Callable[..., list[str]]
 OPENAI = "providers: {openai: {keys: k}}\n"
 
 
-SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config key prints a good one)"
+SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config key` prints a strong key)"
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
     [
         (
             "server: {workers: 2}\nstores: {sql: memory}",
-            "server.workers: several workers share what lasts through a database (stores.sql: sqlite)",
+            "server.workers: several workers need a shared database (stores.sql: sqlite)",
         ),
         # Names that must exist.
         ("models: {m: {use: nowhere/x}}", "models.m.use: there is no provider nowhere"),
@@ -38,36 +38,42 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
             "models: {m: {deployments: [simulate/a, b/c]}}",
             "models.m.deployments[1].use: there is no provider b",
         ),
-        ("aliases: {a: nothing}", "aliases.a.route: nothing is called `nothing`"),
+        ("aliases: {a: nothing}", "aliases.a.route: there is no model or alias `nothing`"),
         (
             "aliases: {a: fst, fast: simulate/a}",
-            "aliases.a.route: nothing is called `fst` (did you mean fast?)",
+            "aliases.a.route: there is no model or alias `fst` (did you mean fast?)",
         ),
         (
             "aliases: {a: openia/x}\n" + OPENAI,
-            "aliases.a.route: nothing is called `openia/x` (did you mean openai?)",
+            "aliases.a.route: there is no model or alias `openia/x` (did you mean openai?)",
         ),
-        ("aliases: {a: gpt-5}", "aliases.a.route: nothing is called `gpt-5`"),
-        ("default_model: nothing", "default_model: nothing is called `nothing`"),
-        ("default_models: {image: nothing}", "default_models.image: nothing is called `nothing`"),
-        ("default_model: claude-sonnet-5\n" + OPENAI, "default_model: nothing is called `claude-sonnet-5`"),
+        ("aliases: {a: gpt-5}", "aliases.a.route: there is no model or alias `gpt-5`"),
+        ("default_model: nothing", "default_model: there is no model or alias `nothing`"),
+        ("default_models: {image: nothing}", "default_models.image: there is no model or alias `nothing`"),
+        (
+            "default_model: claude-sonnet-5\n" + OPENAI,
+            "default_model: there is no model or alias `claude-sonnet-5`",
+        ),
         (
             "aliases: {gpt-4o: claude-sonnet-4-5}",
             (
-                "aliases.gpt-4o.route: nothing is called `claude-sonnet-4-5` "
+                "aliases.gpt-4o.route: there is no model or alias `claude-sonnet-4-5` "
                 "(anthropic is not configured: set ANTHROPIC_API_KEY)"
             ),
         ),
         (
             "aliases: {gpt-4o: 'smollm2:135m'}",
             (
-                "aliases.gpt-4o.route: nothing is called `smollm2:135m` "
-                "(write provider/model; an embedded model's provider is local)"
+                "aliases.gpt-4o.route: there is no model or alias `smollm2:135m` "
+                "(write provider/model; for an embedded model write local/MODEL)"
             ),
         ),
         (
             "default_model: mistral/x",
-            "default_model: nothing is called `mistral/x` (mistral is not configured: set MISTRAL_API_KEY)",
+            (
+                "default_model: there is no model or alias `mistral/x` (mistral is not configured: "
+                "set MISTRAL_API_KEY)"
+            ),
         ),
         (
             "models: {m: vllm/x}",
@@ -76,46 +82,64 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ("preset: qwne", "preset: there is no preset qwne (did you mean qwen?)"),
         (
             "providers: {p: {catalog: opnai}}",
-            "providers.p.catalog: the catalogue has no row opnai (did you mean openai?)",
+            "providers.p.catalog: there is no known provider opnai (did you mean openai?)",
         ),
         (
             "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
-            "aliases.any.route: `openai/*` is no model (only the alias `*` leads to whatever is asked for)",
+            (
+                "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may "
+                "have a pattern as its target)"
+            ),
         ),
         (
             "models: {any: openai/*}\n" + OPENAI,
-            "models.any.use: `openai/*` is no model (only the alias `*` leads to whatever is asked for)",
+            (
+                "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a "
+                "pattern as its target)"
+            ),
         ),
         # Providers that are switched off, or limited.
         (
             "providers: {local: {enabled: false}}\naliases: {a: local/x}",
-            "aliases.a.route: the provider local is not enabled",
+            "aliases.a.route: the provider local is disabled (`enabled: false`)",
         ),
         (
             "providers: {simulate: {enabled: false}}\ndefault_model: simulate/x",
-            "default_model: the provider simulate is not enabled",
+            "default_model: the provider simulate is disabled (`enabled: false`)",
         ),
         (
             "providers: {openai: {keys: k, enabled: false}}\nmodels: {m: openai/x}",
-            "models.m.use: the provider openai is not enabled",
+            "models.m.use: the provider openai is disabled (`enabled: false`)",
         ),
         (
             "providers: {openai: {keys: k, models: [a, b]}}\nmodels: {m: openai/c}",
-            "models.m.use: the provider openai takes no model c (add it to providers.openai.models)",
+            (
+                "models.m.use: the provider openai does not offer the model c (add it to "
+                "providers.openai.models)"
+            ),
         ),
-        ("providers: {openai: {keys: k, models: ['*', b]}}", "providers.openai.models: `*` stands alone"),
+        (
+            "providers: {openai: {keys: k, models: ['*', b]}}",
+            "providers.openai.models: `*` cannot be combined with other entries",
+        ),
         # Protocols.
         (
             "providers: {openai: {keys: k, apis: [anthropic, openai_chat]}}",
-            "providers.openai.apis[1].dialect: openai_chat is spoken anyway, or stands there twice",
+            (
+                "providers.openai.apis[1].dialect: openai_chat is listed twice, or is already the "
+                "provider's `dialect`"
+            ),
         ),
         (
             "providers: {openai: {keys: k, apis: [anthropic, anthropic]}}",
-            "providers.openai.apis[1].dialect: anthropic is spoken anyway, or stands there twice",
+            (
+                "providers.openai.apis[1].dialect: anthropic is listed twice, or is already the "
+                "provider's `dialect`"
+            ),
         ),
         (
             "providers: {openai: {keys: k, apis: [{dialect: gemini, path: /x}]}}",
-            "providers.openai.apis[0].path: gemini has the model in its paths",
+            "providers.openai.apis[0].path: gemini puts the model into the URL path, so `path` cannot be set",
         ),
         (
             "providers: {openai: {keys: k, apis: [{dialect: anthropic, quirks: {signature: false}}]}}",
@@ -127,42 +151,45 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ),
         (
             "providers: {anthropic: {keys: k, dialect: openai_chat}}",
-            "providers.anthropic.dialect: the catalogue row anthropic speaks anthropic (what it speaks",
+            (
+                "providers.anthropic.dialect: the known provider anthropic speaks anthropic (list "
+                "further protocols"
+            ),
         ),
         (
             "models: {m: {use: openai/x, api: anthropic}}\n" + OPENAI,
-            "models.m.api: it cannot be asked in anthropic (say in providers.NAME.apis",
+            "models.m.api: its provider does not speak anthropic (list the protocols of its provider",
         ),
         (
             "models: {m: {use: simulate/x, api: openai_chat}}",
-            "models.m.api: it cannot be asked in openai_chat",
+            "models.m.api: its provider does not speak openai_chat",
         ),
         (
             "aliases: {a: b, b: {route: gpt-5, api: anthropic}}\n" + OPENAI,
-            "aliases.b.api: it cannot be asked in anthropic",
+            "aliases.b.api: its provider does not speak anthropic",
         ),
         (
             "aliases: {a: {route: openai/x, api: gemini}}\n" + OPENAI,
-            "aliases.a.api: it cannot be asked in gemini",
+            "aliases.a.api: its provider does not speak gemini",
         ),
         (
             "aliases: {a: {route: m, api: gemini}}\nmodels: {m: openai/x}\n" + OPENAI,
-            "aliases.a.api: it cannot be asked in gemini",
+            "aliases.a.api: its provider does not speak gemini",
         ),
         # Circles.
-        ("aliases: {a: b, b: c, c: a}", "aliases.a.route: goes round in a circle: a → b → c → a"),
-        ("aliases: {a: a}", "aliases.a.route: goes round in a circle: a → a"),
-        ("aliases: {'*': '*'}", "aliases.*.route: goes round in a circle: * → *"),
+        ("aliases: {a: b, b: c, c: a}", "aliases.a.route: points back to itself: a → b → c → a"),
+        ("aliases: {a: a}", "aliases.a.route: points back to itself: a → a"),
+        ("aliases: {'*': '*'}", "aliases.*.route: points back to itself: * → *"),
         # Models.
-        ("models: {m: {}}", "models.m: needs `use` or deployments"),
+        ("models: {m: {}}", "models.m: set `use` or `deployments`"),
         (
             "models: {m: {use: simulate/a, deployments: [simulate/b]}}",
-            "models.m.use: stated together with deployments",
+            "models.m.use: `use` and `deployments` are both set",
         ),
-        ("models: {m: simulate/a}\naliases: {m: simulate/b}", "aliases.m: the name is also a model's"),
+        ("models: {m: simulate/a}\naliases: {m: simulate/b}", "aliases.m: a model has the same name"),
         (
             "models: {m: {deployments: {use: local}}}",
-            "models.m.deployments[0].use: `local` alone needs a file",
+            "models.m.deployments[0].use: `use: local` needs `file`",
         ),
         (
             "models: {m: {deployments: {use: local, file: no.gguf}}}",
@@ -170,42 +197,39 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ),
         (
             "models: {m: {deployments: {use: simulate/a, context: 4096}}}",
-            "models.m.deployments[0].context: is for local models only",
+            "models.m.deployments[0].context: applies to local models only",
         ),
         (
             "models: {m: {deployments: {use: local/a, file: no.gguf}}}",
-            "models.m.deployments[0].file: goes with `use: local` alone",
+            "models.m.deployments[0].file: can only be set together with `use: local`",
         ),
         # Addresses.
         (
             "providers: {p: {}}",
-            "providers.p: the catalogue does not know this provider, so it needs a base_url",
+            "providers.p: this is not a known provider: set base_url",
         ),
         (
             "providers: {opnai: {keys: k}}",
-            (
-                "providers.opnai: the catalogue does not know this provider, so it needs a base_url "
-                "(did you mean openai?)"
-            ),
+            ("providers.opnai: this is not a known provider: set base_url (did you mean openai?)"),
         ),
         (
             "providers: {p: {base_url: 'localhost:8000'}}",
-            "providers.p.base_url: the address must begin with http:// or https://",
+            "providers.p.base_url: the URL must begin with http:// or https://",
         ),
         (
             "providers: {p: {base_url: 'http://127.0.0.1:8080/v1'}}",
             (
-                "providers.p.base_url: http://127.0.0.1:8080/v1 is Dragoman's own address "
-                "(requests would go round in a circle)"
+                "providers.p.base_url: http://127.0.0.1:8080/v1 is the address of this gateway "
+                "(requests would be sent to the gateway itself, in a loop)"
             ),
         ),
         (
             "server: {host: 0.0.0.0, port: 3000}\nproviders: {p: {base_url: 'http://localhost:3000'}}",
-            "providers.p.base_url: http://localhost:3000/v1 is Dragoman's own address",
+            "providers.p.base_url: http://localhost:3000/v1 is the address of this gateway",
         ),
         (
             "providers: {llamacpp: {}}",
-            "providers.llamacpp.base_url: http://localhost:8080/v1 is Dragoman's own address",
+            "providers.llamacpp.base_url: http://localhost:8080/v1 is the address of this gateway",
         ),
         (
             "providers: {openai: {keys: k, proxy: localhost}}",
@@ -226,7 +250,7 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ),
         (
             "server: {cors_origins: [a.example]}",
-            "server.cors_origins[0]: the address must begin with http:// or https://",
+            "server.cors_origins[0]: the URL must begin with http:// or https://",
         ),
         (
             "egress: {allow: [10.0.0.0/8, 'http://x']}",
@@ -239,7 +263,7 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         # Dialects, quirks and headers.
         (
             "providers: {openai: {keys: k, dialect: anthropic}}",
-            "providers.openai.dialect: the catalogue row openai speaks openai_chat",
+            "providers.openai.dialect: the known provider openai speaks openai_chat",
         ),
         (
             "providers: {openai: {keys: k, quirks: {develper_role: false}}}",
@@ -255,26 +279,26 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ),
         (
             "providers: {openai: {keys: k, headers: {Authorization: x}}}",
-            "providers.openai.headers.Authorization: would replace the provider's credential",
+            "providers.openai.headers.Authorization: would overwrite the provider's credential",
         ),
         (
             "providers: {openai: {keys: k, headers: {host: x}}}",
-            "providers.openai.headers.host: is set by the connection itself",
+            "providers.openai.headers.host: is set by the HTTP connection and cannot be configured",
         ),
         (
             "providers: {openai: {keys: k, headers: {'a b': x}}}",
-            'providers.openai.headers."a b": is no name of a header',
+            'providers.openai.headers."a b": is not a valid header name',
         ),
         (
             "models: {m: {use: simulate/a, headers: {X-Api-Key: x}}}",
-            "models.m.headers.X-Api-Key: would replace the provider's credential",
+            "models.m.headers.X-Api-Key: would overwrite the provider's credential",
         ),
         (
             "providers: {a/b: {base_url: 'https://h.example'}}",
-            'providers."a/b": a provider\'s name has no slash and no blanks around it',
+            'providers."a/b": a provider\'s name must not contain a slash',
         ),
         # Keys.
-        ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key stands there twice"),
+        ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key is listed twice"),
         (
             "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, models: [simulate/a]}]}",
             (
@@ -291,7 +315,7 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ),
         (
             "auth: {keys: [{key: k1, name: a}, {key: k1, name: b}]}",
-            "auth.keys[1]: the same key stands there twice",
+            "auth.keys[1]: the same key is listed twice",
         ),
         *(
             (
@@ -309,15 +333,21 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
             )
         ),
         ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
-        ("providers: {openai: {keys: none}}", "providers.openai.keys[0]: none is no key (write [] for none)"),
+        (
+            "providers: {openai: {keys: none}}",
+            "providers.openai.keys[0]: `none` is not an API key (write [] for no keys)",
+        ),
         (
             "providers: {openai: {keys: os.environ/OPENAI_API_KEY}}",
-            "providers.openai.keys: names a variable in LiteLLM's way (write ${OPENAI_API_KEY})",
+            (
+                "providers.openai.keys: uses LiteLLM's syntax for an environment variable "
+                "(write ${OPENAI_API_KEY})"
+            ),
         ),
         ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
-        ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key holds a blank"),
+        ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key contains a blank"),
         # Aliases.
-        ("aliases: {'': simulate/a}", 'aliases."": an alias needs a name'),
+        ("aliases: {'': simulate/a}", 'aliases."": an alias must have a name'),
         (
             "aliases: {a: {route: simulate/a, defaults: {model: x}}}",
             "aliases.a.defaults.model: cannot have a default",
@@ -366,7 +396,7 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
         (
             "providers: {openai: {}}",
             (
-                "providers.openai: it has no key, so its vendor will refuse every request "
+                "providers.openai: no API key is set, so the provider will refuse every request "
                 "(set OPENAI_API_KEY or providers.openai.keys)"
             ),
         ),
@@ -376,19 +406,19 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
                 "'https://generativelanguage.googleapis.com/v1beta'}}"
             ),
             (
-                "providers.mine: it has no key, so its vendor will refuse every request "
+                "providers.mine: no API key is set, so the provider will refuse every request "
                 "(set providers.mine.keys)"
             ),
         ),
         (
             "providers: {p: {base_url: 'http://h.example', keys: k}}",
-            "providers.p.base_url: its keys travel unencrypted over http://",
+            "providers.p.base_url: its API keys are sent unencrypted over http://",
         ),
         (
             "aliases: {a: {route: simulate/a, defaults: {temprature: 1}}}",
             (
-                "aliases.a.defaults.temprature: is no field of the chat API; it is sent all the same "
-                "(did you mean temperature?)"
+                "aliases.a.defaults.temprature: is not a parameter of the Chat Completions API; "
+                "it is sent unchanged (did you mean temperature?)"
             ),
         ),
         (
@@ -401,7 +431,7 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
         ),
         (
             "aliases: {'gpt-*': simulate/a, '*': simulate/b}",
-            "aliases.gpt-*: means this very name; only `*` by itself stands for any other",
+            "aliases.gpt-*: is an exact name, not a wildcard: only the alias `*` alone matches other names",
         ),
     ],
 )
@@ -506,7 +536,10 @@ def test_checking_answers_needs_its_extra(
     loaded(text)
     monkeypatch.setattr("dragoman.config.check.available", lambda: False)
     (found,) = mistakes(text)
-    assert found == (f"dragoman.yaml:1: {path}: answers cannot be checked here ({extras.command('schema')})")
+    assert found == (
+        f"dragoman.yaml:1: {path}: responses cannot be validated in this installation "
+        f"({extras.command('schema')})"
+    )
     loaded(text.replace("true", "false"))
 
 
@@ -515,13 +548,13 @@ def test_a_key_that_can_be_guessed_is_refused_where_others_can_try(mistakes: Mis
     refused = mistakes("auth:\n  keys:\n  - a\n", server__host=host)
     assert refused == [f"dragoman.yaml:3: auth.keys[0]: {SHORT_KEY}"]
     (refused_again,) = mistakes(None, {"DRAGOMAN_API_KEY": "sk-1234"}, server__host=host)
-    assert refused_again.startswith("DRAGOMAN_API_KEY: auth.keys[0]: a key of fewer than 16")
+    assert refused_again.startswith("DRAGOMAN_API_KEY: auth.keys[0]: a key shorter than 16")
     assert "sk-1234" not in refused_again
 
 
 def test_equal_keys_of_clients_are_refused(mistakes: Mistakes) -> None:
     text = "auth: {keys: [a-key-of-sixteen, {name: b, key: a-key-of-sixteen}]}"
-    assert mistakes(text) == ["dragoman.yaml:1: auth.keys[1]: the same key stands there twice"]
+    assert mistakes(text) == ["dragoman.yaml:1: auth.keys[1]: the same key is listed twice"]
 
 
 @pytest.mark.parametrize(
@@ -534,7 +567,7 @@ def test_a_key_that_the_environment_sends_unencrypted_is_a_warning(
     environ = {"OPENAI_API_KEY": "sk-0123456789", "OPENAI_BASE_URL": address}
     told = [str(one) for one in loaded(None, environ).warnings]
     assert told == (
-        ["OPENAI_BASE_URL: providers.openai.base_url: its keys travel unencrypted over http://"]
+        ["OPENAI_BASE_URL: providers.openai.base_url: its API keys are sent unencrypted over http://"]
         if warned
         else []
     )

@@ -109,7 +109,10 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
         # Unknown names, with what was probably meant.
         ("sever: {port: 1}", "1: sever: unknown setting (did you mean server?)"),
         ("server:\n  prot: 1", "2: server.prot: unknown setting (did you mean port?)"),
-        ("retries: {zzz: 1}", "1: retries.zzz: unknown setting (known here: attempts, backoff, backoff_max)"),
+        (
+            "retries: {zzz: 1}",
+            "1: retries.zzz: unknown setting (valid names: attempts, backoff, backoff_max)",
+        ),
         (
             "models:\n  m:\n    max_outptu: 5",
             "3: models.m.max_outptu: unknown setting (did you mean max_output?)",
@@ -131,8 +134,8 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
             ),
         ),
         # Wrong types.
-        ("server: 5", "1: server: expected a mapping of settings, found `5`"),
-        ("server: [1]", "1: server: expected a mapping of settings, found a list"),
+        ("server: 5", "1: server: expected a mapping (`name: value`), found `5`"),
+        ("server: [1]", "1: server: expected a mapping (`name: value`), found a list"),
         ("server: {port: many}", "1: server.port: expected a whole number, found `many`"),
         ("server: {port: 1.5}", "1: server.port: expected a whole number, found `1.5`"),
         ("server: {port: true}", "1: server.port: expected a whole number, found `true`"),
@@ -154,13 +157,16 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
             "4: server.cors_origins[1]: expected a text, found a list",
         ),
         ("aliases: {a: [1, 2]}", "1: aliases.a: expected a text, found a list"),
-        ("models: {m: {supports: yes}}", "1: models.m.supports: expected a mapping of settings, found `yes`"),
+        (
+            "models: {m: {supports: yes}}",
+            "1: models.m.supports: expected a mapping (`name: value`), found `yes`",
+        ),
         ("models: {m: {use: simulate/a, body: 5}}", "1: models.m.body: expected a mapping, found `5`"),
         ("models: []", "1: models: expected a mapping, found a list"),
         # Missing, out of bounds.
-        ("auth:\n  keys:\n  - name: me", "3: auth.keys[0]: key is missing"),
-        ("aliases: {a: {strict: true}}", "1: aliases.a: route is missing"),
-        ("aliases: {a: {route: }}", "1: aliases.a: route is missing"),
+        ("auth:\n  keys:\n  - name: me", "3: auth.keys[0]: `key` is required"),
+        ("aliases: {a: {strict: true}}", "1: aliases.a: `route` is required"),
+        ("aliases: {a: {route: }}", "1: aliases.a: `route` is required"),
         ("server: {port: 65536}", "1: server.port: must be at most 65535"),
         ("server: {port: -1}", "1: server.port: must be at least 0"),
         ("retries: {attempts: 0}", "1: retries.attempts: must be at least 1"),
@@ -168,12 +174,15 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
         (f"server: {{port: {KEY + KEY}}}", "1: server.port: expected a whole number, found another text"),
         ("server: {port: '${SECRET}'}", "1: server.port: expected a whole number, found another text"),
         # Secrets.
-        ("auth: {keys: [[a]]}", "1: auth.keys[0]: expected a key: a text, ${VARIABLE} or {file: path}"),
-        ("auth: {keys: [{file: a, x: b}]}", "1: auth.keys[0]: key is missing"),
-        ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the text is empty"),
+        (
+            "auth: {keys: [[a]]}",
+            "1: auth.keys[0]: expected an API key: a string, ${VARIABLE} or {file: path}",
+        ),
+        ("auth: {keys: [{file: a, x: b}]}", "1: auth.keys[0]: `key` is required"),
+        ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the value is empty"),
         (
             "auth: {keys: {file: gone}}",
-            "1: auth.keys: the file that it names cannot be read: No such file or directory",
+            "1: auth.keys: the secret file cannot be read: No such file or directory",
         ),
         (
             "auth: {keys: {file: ~nobody-here/k}}",
@@ -233,9 +242,9 @@ def test_a_secret_file_says_what_is_wrong_with_it(mistakes: Mistakes, tmp_path: 
     text = "providers: {openai: {keys: [{file: two}, {file: none}, {file: bytes}]}}"
     found = mistakes(text)
     assert [line.split(": ", 2)[2].split(" (")[0] for line in found] == [
-        "the text holds characters that no header can carry",
-        "the text is empty",
-        "the file that it names cannot be read: not UTF-8",
+        "the value contains characters that are not allowed in an HTTP header",
+        "the value is empty",
+        "the secret file cannot be read: not UTF-8",
     ]
     assert KEY not in "\n".join(found)
 
@@ -260,8 +269,8 @@ default_model: ${NOT_SET}
 
 def test_a_variable_that_is_not_set_is_one_mistake(mistakes: Mistakes) -> None:
     assert mistakes("providers: {openai: {keys: ['${NOT_SET}']}}\nserver: {port: '${NOT_SET}'}") == [
-        f"dragoman.yaml:{place}: the environment variable NOT_SET is not set (${{NOT_SET:-default}}"
-        " gives one)"
+        f"dragoman.yaml:{place}: the environment variable NOT_SET is not set (set it, or give a default: "
+        "${NOT_SET:-default})"
         for place in ("1: providers.openai.keys[0]", "2: server.port")
     ]
 

@@ -32,7 +32,7 @@ def test_no_foreign_word_is_a_setting() -> None:
 def test_litellms_reference_to_a_variable_is_no_key(mistakes: Callable[..., list[str]]) -> None:
     assert mistakes("providers: {openai: {keys: [os.environ/OPENAI_API_KEY]}}") == [
         (
-            "dragoman.yaml:1: providers.openai.keys[0]: names a variable in LiteLLM's way "
+            "dragoman.yaml:1: providers.openai.keys[0]: uses LiteLLM's syntax for an environment variable "
             "(write ${OPENAI_API_KEY})"
         )
     ]

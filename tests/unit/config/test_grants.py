@@ -56,9 +56,9 @@ def test_what_stands_for_something_is_good(loaded: Load, entry: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("nosuchmodel", "nothing is called `nosuchmodel`"),
-        ("fats", "nothing is called `fats` (did you mean fast?)"),
-        ("antropic/claude-x", "nothing is called `antropic/claude-x` (did you mean anthropic?)"),
+        ("nosuchmodel", "there is no model or alias `nosuchmodel`"),
+        ("fats", "there is no model or alias `fats` (did you mean fast?)"),
+        ("antropic/claude-x", "there is no model or alias `antropic/claude-x` (did you mean anthropic?)"),
         ("antropic/*", "there is no provider antropic (did you mean anthropic?)"),
         ("gemini/*", "there is no provider gemini (gemini is not configured: set GEMINI_API_KEY)"),
         ("gemini-*", "`gemini-*` matches no model (gemini is not configured: set GEMINI_API_KEY)"),
@@ -74,8 +74,8 @@ def test_what_stands_for_nothing_is_refused(loaded: Load, entry: str, problem: s
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("off/*", "the provider off is not enabled"),
-        ("up/new-*", "the provider up takes no model new-* (add it to providers.up.models)"),
+        ("off/*", "the provider off is disabled (`enabled: false`)"),
+        ("up/new-*", "the provider up does not offer the model new-* (add it to providers.up.models)"),
     ],
 )
 def test_a_provider_that_cannot_have_it_is_told(mistakes: Mistakes, entry: str, problem: str) -> None:
@@ -93,7 +93,7 @@ def test_unknown_names_are_told_together_with_all_else(mistakes: Mistakes) -> No
 
 def test_clients_without_keys_are_granted_known_names_only(loaded: Load) -> None:
     (told,) = refused(loaded(f"{SETTINGS}\nserver: {{keyless_faces: ollama, keyless_models: [fats]}}"))
-    assert told == "server.keyless_models[0]: nothing is called `fats` (did you mean fast?)"
+    assert told == "server.keyless_models[0]: there is no model or alias `fats` (did you mean fast?)"
 
 
 def test_where_any_name_is_taken_none_is_unknown(loaded: Load) -> None:
@@ -111,5 +111,5 @@ async def test_names_that_are_registered_in_code_are_known() -> None:
     good.register("mine", "own", rewrite="echo")
     await good.start()
     await good.close()
-    with pytest.raises(ConfigError, match=r"auth\.keys\[0\]\.models\[0\]: nothing is called `mine`"):
+    with pytest.raises(ConfigError, match=r"auth\.keys\[0\]\.models\[0\]: there is no model or alias `mine`"):
         await Gateway(settings, upstreams={"own": SimulateUpstream()}).start()

@@ -116,7 +116,7 @@ def test_ollama_from_the_environment(loaded: Load, host: str, url: str) -> None:
 def test_a_key_in_our_own_address_is_not_shown(mistakes: Mistakes) -> None:
     """As a shell has it that is set up for Ollama's command line."""
     (found,) = mistakes(None, {"OLLAMA_HOST": "http://localhost:8080/key/secret"})
-    assert "http://localhost:8080/key/…/v1 is Dragoman's own address" in str(found)
+    assert "http://localhost:8080/key/…/v1 is the address of this gateway" in str(found)
 
 
 def test_blank_variables_count_as_absent(loaded: Load) -> None:
@@ -134,10 +134,11 @@ def test_a_bad_variable_is_named(mistakes: Mistakes) -> None:
         "DRAGOMAN_API_KEY": "good,bäd",
     }
     no_header = (
-        "the text holds characters that no header can carry (a line break or a quotation mark pasted along?)"
+        "the value contains characters that are not allowed in an HTTP header (remove "
+        "line breaks and quotation marks that were pasted with it)"
     )
     assert mistakes(None, environ) == [
-        "ANTHROPIC_BASE_URL: providers.anthropic.base_url: the address must begin with http:// or https://",
+        "ANTHROPIC_BASE_URL: providers.anthropic.base_url: the URL must begin with http:// or https://",
         f"DRAGOMAN_API_KEY: auth.keys[1]: {no_header}",
         "DRAGOMAN_PORT: server.port: expected a whole number, found another text",
         f"OPENAI_API_KEY: providers.openai.keys[0]: {no_header}",
@@ -147,7 +148,7 @@ def test_a_bad_variable_is_named(mistakes: Mistakes) -> None:
 def test_a_base_url_of_our_own_is_refused_wherever_it_comes_from(mistakes: Mistakes) -> None:
     (found,) = mistakes(None, {"OPENAI_BASE_URL": "http://localhost:8080/v1", "OPENAI_API_KEY": "k"})
     assert found.startswith(
-        "OPENAI_BASE_URL: providers.openai.base_url: http://localhost:8080/v1 is Dragoman's own"
+        "OPENAI_BASE_URL: providers.openai.base_url: http://localhost:8080/v1 is the address of this"
     )
     (found,) = mistakes(None, {"OPENAI_BASE_URL": "http://localhost:9/v1", "DRAGOMAN_PORT": "9"})
     assert found.startswith("OPENAI_BASE_URL: ")
@@ -294,7 +295,10 @@ def test_every_plain_server_setting_has_a_variable() -> None:
 def test_an_unknown_variable_of_ours_is_a_warning(loaded: Load) -> None:
     environ = {"DRAGOMAN_PROT": "1", "DRAGOMAN_URL": "x", "DRAGOMAN_ADMIN_KEY": "x"}
     (warning,) = loaded(environ=environ).warnings
-    assert str(warning) == "DRAGOMAN_PROT: an unknown variable, ignored (did you mean DRAGOMAN_PORT?)"
+    assert (
+        str(warning)
+        == "DRAGOMAN_PROT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)"
+    )
 
 
 # --- Presets and the simulator ----------------------------------------------------------------------------
@@ -355,7 +359,10 @@ def test_the_file_is_looked_for_in_order(tmp_path: Path) -> None:
         locate.find({**environ, "DRAGOMAN_CONFIG": str(tmp_path / "nowhere")}, cwd)
     with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: there is no file xxx"):
         locate.find({**environ, "DRAGOMAN_CONFIG": "x" * 300}, cwd)
-    with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: the home folder in ~nobody-here/x is not known"):
+    with pytest.raises(
+        ConfigError,
+        match=r"DRAGOMAN_CONFIG: `~` in ~nobody-here/x cannot be resolved: the home folder is unknown",
+    ):
         locate.find({**environ, "DRAGOMAN_CONFIG": "~nobody-here/x"}, cwd)
 
 
@@ -459,8 +466,8 @@ def test_a_secret_is_in_a_regular_file_of_a_sensible_size(tmp_path: Path) -> Non
     (tmp_path / "large").write_text("k" * 100_000)
     file = tmp_path / "team.yaml"
     for name, told in (
-        ("pipe", "is no regular file"),
-        ("/dev/zero", "is no regular file"),
+        ("pipe", "is not a regular file"),
+        ("/dev/zero", "is not a regular file"),
         ("large", "larger"),
     ):
         file.write_text(f"providers: {{openai: {{keys: [{{file: {name}}}]}}}}")

@@ -46,7 +46,7 @@ def test_the_environment_fills_what_is_not_stated() -> None:
         ({"server": {"prot": 1}}, "server.prot", "unknown setting"),
         ({"server": {"port": "x"}}, "server.port", "number"),
         ({"providers": {"a": {"keys": "${NOT_SET}"}}}, "providers.a.keys", "NOT_SET is not set"),
-        ({"server": {"port": object()}}, "server.port", "of the type object"),
+        ({"server": {"port": object()}}, "server.port", "has the type object"),
         ({"aliases": {"a": {"defaults": {"x": [Path()]}}}}, "aliases.a.defaults.x[0]", "Path"),
     ],
 )

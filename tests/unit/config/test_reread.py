@@ -80,5 +80,5 @@ def test_a_pipe_makes_nobody_wait(found: Loaded, tmp_path: Path) -> None:
     _, readings = reread(found)
     (failed,) = [reading for reading in readings if reading.outcome == "failed"]
     assert (failed.setting, failed.reason, failed.tail) == (
-        "providers.openai.keys[0]", "is no regular file", "of-p",
+        "providers.openai.keys[0]", "is not a regular file", "of-p",
     )  # fmt: skip

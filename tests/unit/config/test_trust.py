@@ -93,22 +93,22 @@ OPENAI_ELSEWHERE = 'providers: {openai: {base_url: "https://evil.example"}}'
         (
             "providers: {mistral: {verify_tls: false}}",
             "MISTRAL_API_KEY",
-            "https://api.mistral.ai, whose certificate it leaves unchecked",
+            "https://api.mistral.ai, without verifying its certificate",
         ),
         (
             "providers: {mistral: {ca_file: key.txt}}",
             "MISTRAL_API_KEY",
-            "https://api.mistral.ai, whose certificate it leaves unchecked",
+            "https://api.mistral.ai, without verifying its certificate",
         ),
         (
             'aliases: {a: {route: openai/x, system_prompt: "${GITHUB_TOKEN}"}}',
             "GITHUB_TOKEN",
-            "whichever provider answers",
+            "every provider that the request may reach",
         ),
         (
             'models: {a: {use: openai/x, headers: {x-a: "${GITHUB_TOKEN}"}}}',
             "GITHUB_TOKEN",
-            "whichever provider answers",
+            "every provider that the request may reach",
         ),
     ],
 )
@@ -202,5 +202,5 @@ def test_a_file_that_everybody_may_write_is_doubted(here: Path) -> None:
     assert found(here, "strict: true").warnings == ()
     (here / "dragoman.yaml").chmod(0o666)
     (warning,) = load(None, environment(here), cwd=here).warnings
-    assert "everybody" in warning.message
+    assert "every user" in warning.message
     assert "chmod o-w" in str(warning.hint)

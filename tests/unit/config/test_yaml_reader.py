@@ -76,33 +76,66 @@ def test_what_is_written_is_what_is_meant(written: str, meant: object) -> None:
 @pytest.mark.parametrize(
     ("written", "problem"),
     [
-        ("[1, 2]", "f:1: a configuration is a mapping of settings (`server: …`)"),
-        ("text", "f:1: a configuration is a mapping of settings (`server: …`)"),
-        ("a: 1\na: 2", "f:2: a: stated twice, first in line 1"),
-        ("a:\n  b: 1\n  c: 2\n  b: 3", "f:4: a.b: stated twice, first in line 2"),
-        ("a: 1\n---\nb: 2", "f:2: a second document begins here; a configuration is one"),
-        ("a: *x", "f:1: a: what `*` refers to is not defined above, or contains itself"),
-        ("a: &x [1, *x]", "f:1: a[1]: what `*` refers to is not defined above, or contains itself"),
-        ("? [1]\n: 2", "f:1: a name is a plain text"),
+        ("[1, 2]", "f:1: a configuration must be a mapping of settings (`server: …`)"),
+        ("text", "f:1: a configuration must be a mapping of settings (`server: …`)"),
+        ("a: 1\na: 2", "f:2: a: set twice: first in line 1"),
+        ("a:\n  b: 1\n  c: 2\n  b: 3", "f:4: a.b: set twice: first in line 2"),
+        ("a: 1\n---\nb: 2", "f:2: a second YAML document begins here; a configuration is a single document"),
+        (
+            "a: *x",
+            (
+                "f:1: a: the YAML alias refers to an anchor that is not defined above it, or that "
+                "contains itself"
+            ),
+        ),
+        (
+            "a: &x [1, *x]",
+            (
+                "f:1: a[1]: the YAML alias refers to an anchor that is not defined above it, or that "
+                "contains itself"
+            ),
+        ),
+        ("? [1]\n: 2", "f:1: a setting's name must be a string"),
         (
             "a: !!python/object:os.system x",
-            "f:1: a: tags are not supported (a text that begins with ! needs quotation marks)",
+            "f:1: a: YAML tags are not supported (put a string that begins with ! into quotation marks)",
         ),
-        ("a: !!int 5", "f:1: a: tags are not supported (a text that begins with ! needs quotation marks)"),
-        ("<<: 1", "f:1: `<<` takes a mapping, or a list of them"),
+        (
+            "a: !!int 5",
+            "f:1: a: YAML tags are not supported (put a string that begins with ! into quotation marks)",
+        ),
+        ("<<: 1", "f:1: `<<` needs a mapping, or a list of mappings"),
         (
             "a: 1\nb: ${NOT_SET}",
-            "f:2: b: the environment variable NOT_SET is not set (${NOT_SET:-default} gives one)",
+            (
+                "f:2: b: the environment variable NOT_SET is not set (set it, or give a default: "
+                "${NOT_SET:-default})"
+            ),
         ),
-        ("a: ${x", "f:1: a: `${` begins no variable (write ${NAME}, ${NAME:-default}, or $${ for itself)"),
-        ("a: ${1}", "f:1: a: `${` begins no variable (write ${NAME}, ${NAME:-default}, or $${ for itself)"),
+        (
+            "a: ${x",
+            (
+                "f:1: a: `${` is not followed by a variable name (write ${NAME} or ${NAME:-default}; "
+                "write $${ for the characters ${)"
+            ),
+        ),
+        (
+            "a: ${1}",
+            (
+                "f:1: a: `${` is not followed by a variable name (write ${NAME} or ${NAME:-default}; "
+                "write $${ for the characters ${)"
+            ),
+        ),
         (
             "a:\n\tb: 1",
-            "f:2: not YAML: found character that cannot start any token (a tab cannot indent, blanks can)",
+            (
+                "f:2: invalid YAML: found character that cannot start any token (use blanks for "
+                "indentation, not tabs)"
+            ),
         ),
-        ("a: \x07", "f:1: not YAML: an unprintable character"),
-        ("[" * 200_000, f"f:1: nested deeper than {MAX_DEPTH} levels"),
-        ("a: " + "{b: " * 60, f"f:1: nested deeper than {MAX_DEPTH} levels"),
+        ("a: \x07", "f:1: invalid YAML: an unprintable character"),
+        ("[" * 200_000, f"f:1: nested more than {MAX_DEPTH} levels deep"),
+        ("a: " + "{b: " * 60, f"f:1: nested more than {MAX_DEPTH} levels deep"),
     ],
 )
 def test_what_is_refused_says_where_and_why(written: str, problem: str) -> None:
@@ -115,7 +148,7 @@ def test_what_is_refused_says_where_and_why(written: str, problem: str) -> None:
 )
 def test_what_is_not_yaml_names_its_line(written: str, line: int) -> None:
     (problem,) = problems(written)
-    assert problem.startswith(f"f:{line}: not YAML: ")
+    assert problem.startswith(f"f:{line}: invalid YAML: ")
 
 
 @pytest.mark.parametrize("shape", ["[{}]", "{{{}}}"])

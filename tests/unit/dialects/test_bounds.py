@@ -201,7 +201,7 @@ def test_values_inside() -> None:
     kept = Kept(4)
     kept.add([1, 2, 3])
     kept.replace([1, 2, 3], [1, 2, 3, 4])
-    with pytest.raises(WireError, match="more than 4 values"):
+    with pytest.raises(WireError, match="more than 4 JSON values"):
         kept.add([1])
 
 

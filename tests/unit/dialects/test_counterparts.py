@@ -37,49 +37,55 @@ def reasons(dialect: str, body: dict[str, Any], target: str) -> dict[str, tuple[
             "openai_chat",
             {**HELLO, "safe_prompt": True},
             "mistral",
-            "mistral has `safe_prompt`, to be sent as `mistral.safe_prompt`",
+            "mistral has a parameter `safe_prompt`: to set it, send `mistral.safe_prompt`",
         ),
         (
             "openai_chat",
             {**HELLO, "safetySettings": SAFETY},
             "gemini",
-            "gemini has `safetySettings`, to be sent as `gemini.safetySettings`",
+            "gemini has a parameter `safetySettings`: to set it, send `gemini.safetySettings`",
         ),
         (
             "anthropic",
             {**HELLO, "max_tokens": 9, "container": "c"},
             "openai_responses",
-            "openai_responses has no such member",
+            "openai_responses has no such parameter",
         ),
         (
             "gemini",
             {**GEMINI, "safetySettings": SAFETY},
             "mistral",
-            "mistral has the like of it in `guardrails`, to be sent as `mistral.guardrails`",
+            "mistral has the similar parameter `guardrails`: to set it, send `mistral.guardrails`",
         ),
         (
             "openai_responses",
             {"model": "m", "input": "hi", "stream_options": {"include_obfuscation": False}},
             "openai_chat",
-            "openai_chat has the like of it in `stream_options`, to be sent as `openai_chat.stream_options`",
+            (
+                "openai_chat has the similar parameter `stream_options`: to set it, send "
+                "`openai_chat.stream_options`"
+            ),
         ),
         (
             "mistral",
             {**HELLO, "min_tokens": 3},
             "openai_chat",
-            "some servers of openai_chat have `min_tokens`, to be sent as `openai_chat.min_tokens`",
+            (
+                "some servers of openai_chat support a parameter `min_tokens`: to set it, send "
+                "`openai_chat.min_tokens`"
+            ),
         ),
         (
             "gemini",
             {**GEMINI, "cachedContent": "cachedContents/1"},
             "openai_chat",
-            "openai_chat has no such member",
+            "openai_chat has no such parameter",
         ),
         (
             "anthropic",
             {**HELLO, "max_tokens": 9, "seed": 1},
             "openai_chat",
-            "it is not known as a member of anthropic, so that it is not translated",
+            "it is not a known parameter of anthropic, so it is not translated",
         ),
     ],
 )
@@ -91,7 +97,7 @@ def test_what_is_true_of_the_target(dialect: str, body: dict[str, Any], target: 
 def test_what_stands_deeper_cannot_be_sent_by_name() -> None:
     body = {**HELLO, "messages": [{"role": "user", "content": "hi", "safe_prompt": True}]}
     told = reasons("openai_chat", body, "mistral")
-    assert told["messages[0].safe_prompt"][1] == "this member of openai_chat's requests is not translated"
+    assert told["messages[0].safe_prompt"][1] == "this field of openai_chat requests is not translated"
 
 
 def test_members_of_an_answer_are_hints() -> None:
@@ -107,7 +113,7 @@ def test_members_of_an_answer_are_hints() -> None:
     answer = DIALECTS["anthropic"].decode_response(body, STANDARD)
     DIALECTS["openai_chat"].encode_response(answer, Reply(ir.Request("openai_chat", "m"), report, "1", 1))
     assert [(loss.path, loss.severity, loss.reason) for loss in report.losses] == [
-        ("container", "hint", "this member of anthropic's answers is not translated")
+        ("container", "hint", "this field of anthropic responses is not translated")
     ]
 
 
@@ -142,4 +148,4 @@ def test_every_member_of_the_specification_is_known(name: str, schema: str) -> N
 
 def test_a_target_with_no_protocol_of_its_own() -> None:
     reason = why_lost("gemini", "safetySettings", "local", top=True)
-    assert reason == "this member of gemini's requests is not translated"
+    assert reason == "this field of gemini requests is not translated"

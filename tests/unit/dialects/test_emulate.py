@@ -395,7 +395,7 @@ def test_names_that_meet_get_a_mark_of_their_own() -> None:
 
 
 def test_a_pattern_that_no_name_fits_is_a_mistake_of_the_dialect() -> None:
-    with pytest.raises(ValueError, match="no name fits"):
+    with pytest.raises(ValueError, match="no valid name for"):
         ask(replace(PLAIN, tools=(ir.Function("a"),)), target(tool_name="[0-9]{99}"))
 
 

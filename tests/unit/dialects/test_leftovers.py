@@ -56,7 +56,7 @@ def test_what_belongs_to_another_dialect_is_lost_by_name() -> None:
     [loss] = report.losses
     assert (loss.path, loss.reason, loss.severity) == (
         "messages[0].b",
-        "this member of other's requests is not translated",
+        "this field of other requests is not translated",
         "hint",
     )
     top = Report("own")

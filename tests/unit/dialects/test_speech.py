@@ -76,8 +76,8 @@ def test_places() -> None:
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
-        (spoken(output="wav"), "the sound is wav, not pcm"),
-        (spoken(rate=16_000), "the sound has 16000 samples a second, not 24000"),
+        (spoken(output="wav"), "the audio format is wav, not pcm"),
+        (spoken(rate=16_000), "the audio has 16000 samples per second, not 24000"),
         (spoken(), None),
         (spoken(rate=None), None),
     ],

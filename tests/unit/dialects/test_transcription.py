@@ -200,7 +200,7 @@ def test_speakers_that_nobody_told_are_not_made_up() -> None:
 
 def test_words_that_nobody_told_are_not_made_up() -> None:
     response = ir.TranscriptionResponse("Hi. Ho.", duration=2.5, segments=SPANS)
-    with pytest.raises(RequestFailed, match="words"):
+    with pytest.raises(RequestFailed, match="word timestamps"):
         written(response, output="verbose_json", timestamps=("word",))
 
 

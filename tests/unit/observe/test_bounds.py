@@ -43,9 +43,9 @@ def test_each_time_is_counted_and_the_log_has_a_line_in_ten_seconds(
         bounds.reached("url_too_long")
     assert bounds.counts == {"head_too_large": 51, "url_too_long": 1}
     assert caplog.messages == [
-        "bound head_too_large reached from 192.0.2.1",
-        "bound head_too_large reached from 192.0.2.1 (50 times since the last line)",
-        "bound url_too_long reached",
+        "limit head_too_large reached from 192.0.2.1",
+        "limit head_too_large reached from 192.0.2.1 (50 times since the last line)",
+        "limit url_too_long reached",
     ]
 
 

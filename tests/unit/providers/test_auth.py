@@ -87,6 +87,6 @@ def test_its_own_origin_gets_the_key(url: str) -> None:
 )
 @pytest.mark.parametrize("scheme", ["bearer", "x-api-key"])
 def test_no_other_address_gets_the_key(url: str, scheme: Scheme) -> None:
-    with pytest.raises(DragomanError, match=r"bound to https://api\.example\.com") as refused:
+    with pytest.raises(DragomanError, match=r"belongs to https://api\.example\.com") as refused:
         signed(url, scheme=scheme)
     assert KEY not in str(refused.value)

@@ -211,7 +211,7 @@ def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(recorde
         (
             "gemini/gemini-2.5-flash",
             {"own": None, "mine": "gemini"},
-            "gemini is configured as mine: ask for mine/gemini-2.5-flash",
+            "gemini is configured as mine: write mine/gemini-2.5-flash",
         ),
         ("gemini-2.5-flash", {"mine": "gemini"}, None),
     ],

@@ -143,7 +143,7 @@ async def test_closing_ends_what_runs_as_failed(tmp_path: Path) -> None:
     done = await settled(other, told["id"])
     assert (done["status"], done["error"]["message"]) == (
         "failed",
-        "The answer was stopped before it was complete.",
+        "The response was cancelled before it was complete.",
     )
     await other.close()
 
@@ -301,7 +301,7 @@ async def test_an_answer_that_becomes_too_large_to_keep_has_failed(tmp_path: Pat
         await asyncio.sleep(0.06 if streams else 0)
     upstream.words.put_nowait("end")
     done = await settled(asker, told["id"])
-    assert (done["status"], "room" in done["error"]["message"]) == ("failed", True)
+    assert (done["status"], "cannot be stored" in done["error"]["message"]) == ("failed", True)
     events = (await asker.ask("GET", f"/v1/responses/{told['id']}?stream=true")).events
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["type"] == "response.failed"

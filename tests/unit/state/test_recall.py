@@ -357,7 +357,7 @@ def test_a_changed_call_gets_nothing_and_is_a_loss() -> None:
     assert blocks(recalled) == [call(arguments='{"a":2}')]
     assert not recalled.messages
     [(where, reason)] = recalled.losses
-    assert (where, "not as it was answered" in reason) == ("messages[1]", True)
+    assert (where, "differs from the provider's response" in reason) == ("messages[1]", True)
 
 
 def test_a_changed_call_beside_a_true_one() -> None:
@@ -544,7 +544,7 @@ def test_another_model_gets_nothing_and_it_is_a_loss(answer: list[ir.Block], sco
     recalled = memory.recalled(sent, scope=scope)
     assert recalled.request is sent
     assert list(recalled.losses) == [
-        ("messages[1]", "its reasoning and signatures belong to anthropic/claude-x")
+        ("messages[1]", "its reasoning and signatures are valid only for anthropic/claude-x")
     ]
 
 

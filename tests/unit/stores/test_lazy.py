@@ -159,7 +159,7 @@ async def test_a_url_names_the_file(tmp_path: Path) -> None:
 
 def test_a_database_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "find_spec", lambda name: None if name == "alembic" else True)
-    with pytest.raises(ConfigError, match=r"needs the extra sql"):
+    with pytest.raises(ConfigError, match=r"needs the extra `sql`"):
         open_store("sqlite", tmp_path)
     assert open_store(None, tmp_path).kind == "memory"
     assert open_store("memory", tmp_path).kind == "memory"

@@ -85,9 +85,9 @@ def test_a_good_answer_passes() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (BAD, "breaks its schema at $.name (type)"),
-        ("{}", "breaks its schema at $.name (required)"),
-        ('{"name": "Ann", "tags": [1, 2, "secret"]}', "breaks its schema at $.tags[2] (type)"),
+        (BAD, "does not match its schema at $.name (type)"),
+        ("{}", "does not match its schema at $.name (required)"),
+        ('{"name": "Ann", "tags": [1, 2, "secret"]}', "does not match its schema at $.tags[2] (type)"),
         ("secret", "is not JSON"),
         ("", "is not JSON"),
         ('{"name": NaN}', "is not JSON"),
@@ -97,7 +97,7 @@ def test_a_good_answer_passes() -> None:
 def test_a_bad_answer_is_an_upstreams_failure_that_quotes_nothing(text: str, told: str) -> None:
     fault = judged(response(ir.Text(text)))
     assert fault == ir.Fault(
-        "upstream", f"The model's answer {told}.", code="invalid_output", blame="upstream"
+        "upstream", f"The model's response {told}.", code="invalid_output", blame="upstream"
     )
     assert "secret" not in fault.message
 
@@ -200,7 +200,7 @@ def test_an_answer_that_takes_too_long_to_check_counts_as_wrong() -> None:
     fault = judged(response(ir.Text("[" * 100_000)))
     assert fault is not None
     assert (fault.code, fault.blame) == (CHECK_TOO_LONG, "upstream")
-    assert "takes too long to check" in fault.message
+    assert "takes too long to validate" in fault.message
     assert {CHECK_TOO_LONG, SCHEMA_TOO_LARGE} <= BOUNDS
 
 

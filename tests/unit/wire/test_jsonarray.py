@@ -101,13 +101,13 @@ def test_limits() -> None:
     assert splitter.feed(b'[{"a":"0123456789"},') == [b'{"a":"0123456789"}']
     with pytest.raises(WireError, match="larger than 20 bytes"):
         splitter.feed(b'{"a":"0123456789012345')
-    with pytest.raises(WireError, match="no JSON array"):
+    with pytest.raises(WireError, match="not a JSON array"):
         JSONArraySplitter(max_event=20).feed(b"<html>" * 4)
 
 
 def test_what_stands_between_elements_is_bounded_over_all() -> None:
     splitter = JSONArraySplitter(max_event=20)
-    with pytest.raises(WireError, match="no JSON array"):
+    with pytest.raises(WireError, match="not a JSON array"):
         splitter.feed(b"x{}" * 30)
 
 

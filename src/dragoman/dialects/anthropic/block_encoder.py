@@ -70,7 +70,11 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
         out["ttl"] = mark.ttl
         if mark.ttl not in {"5m", "1h"}:
             out["ttl"] = "1h"
-            report.change(f"{where}.cache", "cache_control.ttl", f"{mark.ttl} becomes 1h, the longest here")
+            report.change(
+                f"{where}.cache",
+                "cache_control.ttl",
+                f"{mark.ttl} is written as 1h, the longest cache lifetime of the Messages API",
+            )
     if mark.extra is not None:
         restore(out, mark.extra, report, f"{where}.cache")
     return out
@@ -89,26 +93,30 @@ def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
 
 def _lose_item(item: ir.Item, report: Report, where: str) -> None:
     if item.phase is not None:
-        report.lose(f"{where}.item.phase", "messages have no phase here", "hint")
+        report.lose(f"{where}.item.phase", "the Messages API has no message phase", "hint")
     restore({}, item.extra, report, f"{where}.item")
 
 
 def _lose_seal(sealed: ir.Sealed | None, scope: Scope, where: str) -> None:
     if sealed is not None and sealed.origin != NAME:
-        scope.report.lose(f"{where}.sealed", "a seal of another provider cannot be carried here", "quality")
+        scope.report.lose(
+            f"{where}.sealed",
+            "encrypted reasoning of another provider cannot be sent to the Messages API",
+            "quality",
+        )
 
 
 def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
     text = block.text
     if not scope.own and (not text or text.isspace()) and not (scope.answer and text):
         if text or block != ir.Text(text):
-            scope.report.lose(where, "a text without words is refused", "hint")
+            scope.report.lose(where, "the Messages API rejects an empty text block", "hint")
         return None
     out: _Wire = {"type": "text", "text": text}
     if block.citations:
         _cite(out, block.citations, scope, where)
     if block.logprobs is not None:
-        scope.report.lose(f"{where}.logprobs", "log probabilities have no place here", "hint")
+        scope.report.lose(f"{where}.logprobs", "the Messages API has no log probabilities", "hint")
     if block.sealed is not None:
         _lose_seal(block.sealed, scope, where)
     if block.cache is None and block.extra is None and block.item is None:
@@ -144,9 +152,11 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
             "encrypted_index": "",
         }
         if citation.start is not None:
-            scope.report.lose(f"{where}.start", "a citation covers its whole block here", "hint")
+            scope.report.lose(
+                f"{where}.start", "in the Messages API a citation covers its whole text block", "hint"
+            )
     else:
-        scope.report.lose(where, "a citation of another provider cannot be verified here", "hint")
+        scope.report.lose(where, "the Messages API accepts only its own citations", "hint")
         return None
     if citation.extra is not None:
         restore(out, citation.extra, scope.report, where)
@@ -156,7 +166,7 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
 def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
     if not block.text.strip():
         return None
-    scope.report.change(where, "content[].text", "a refusal is written as plain text")
+    scope.report.change(where, "content[].text", "the refusal is written as plain text")
     out: _Wire = {"type": "text", "text": block.text}
     restore(out, block.extra, scope.report, where)
     return out
@@ -175,17 +185,17 @@ def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
     if block.redacted:
         if seal is None:
             scope.report.lose(
-                where, "withheld reasoning of another provider cannot be carried here", "quality"
+                where, "redacted reasoning of another provider cannot be sent to the Messages API", "quality"
             )
             return None
         return _finish({"type": "redacted_thinking", "data": seal}, block, scope, where)
     text = block.text or "\n\n".join(block.summary)
     if scope.answer:
         if not text and seal is None and not scope.own:
-            scope.report.lose(where, "reasoning without words cannot be shown", "hint")
+            scope.report.lose(where, "the reasoning has no text to show", "hint")
             return None
     elif not seal and scope.signatures:
-        scope.report.lose(where, "reasoning without Anthropic's signature cannot be replayed", "quality")
+        scope.report.lose(where, "reasoning without Anthropic's signature cannot be sent back", "quality")
         return None
     out = {"type": "thinking", "thinking": text, "signature": seal or ""}
     return _finish(out, block, scope, where)
@@ -193,14 +203,18 @@ def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
 
 def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
     if block.by != "client" and not scope.own:
-        scope.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
+        scope.report.lose(
+            where, f"a tool call that the {block.by} ran cannot be sent back in the Messages API", "quality"
+        )
         return None
     if block.kind == "custom" and not scope.answer:
-        raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+        raise WireError("the Messages API has no calls of free-text tools", where, "unsupported_value")
     arguments = parse_arguments(block.arguments)
     if arguments is None:
         arguments = {"_raw": block.arguments}
-        scope.report.change(where, "input._raw", "arguments that are no JSON object are wrapped")
+        scope.report.change(
+            where, "input._raw", "tool call arguments that are not a JSON object are wrapped in one"
+        )
     out: _Wire = {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
     if block.by != "client":
         out["type"] = "server_tool_use" if block.namespace is None else "mcp_tool_use"
@@ -217,7 +231,9 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
     provided = block.by != "client"
     if provided and not scope.own:
         scope.report.lose(
-            where, f"a result of a tool that the {block.by} ran cannot be replayed here", "quality"
+            where,
+            f"a result of a tool that the {block.by} ran cannot be sent back in the Messages API",
+            "quality",
         )
         return None
     out: _Wire = {"type": block.kind if provided else "tool_result", "tool_use_id": block.id}
@@ -262,7 +278,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     if block.citable is not None:
         out["citations"] = {"enabled": block.citable}
     if block.detail not in {None, "auto"}:  # left to the provider, as it is here
-        scope.report.lose(f"{where}.detail", "images have no level of detail here", "hint")
+        scope.report.lose(f"{where}.detail", "the Messages API has no image detail", "hint")
     return _finish(out, block, scope, where)
 
 
@@ -275,9 +291,13 @@ def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
         _lose_seal(block.sealed, scope, where)
         return _finish({"type": "image", "source": _source_out(block, scope, where)}, block, scope, where)
     if block.transcript:
-        scope.report.lose(where, f"an answer cannot hold {block.kind} here; its words are shown", "meaning")
+        scope.report.lose(
+            where,
+            f"a response of the Messages API cannot contain {block.kind}; its transcript is shown instead",
+            "meaning",
+        )
         return {"type": "text", "text": block.transcript}
-    scope.report.lose(where, f"an answer cannot hold {block.kind} here", "meaning")
+    scope.report.lose(where, f"a response of the Messages API cannot contain {block.kind}", "meaning")
     return None
 
 
@@ -285,7 +305,7 @@ def _title(out: _Wire, name: str, scope: Scope, where: str) -> None:
     if out["type"] == "document":
         out["title"] = name
     else:
-        scope.report.lose(f"{where}.name", "images have no names here", "hint")
+        scope.report.lose(f"{where}.name", "the Messages API has no image names", "hint")
 
 
 def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
@@ -300,7 +320,7 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
     if block.file is None:
         raise WireError(f"the {block.kind} has no content", where, "invalid_value")
     if not scope.own:
-        raise WireError("a file id of another provider is unknown here", where, "unsupported_value")
+        raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
     return {"type": "file", "file_id": block.file}
 
 
@@ -309,11 +329,15 @@ def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
     if block.kind == "image":
         if mime is None:
             mime = next((known for magic, known in _MAGIC.items() if data.startswith(magic)), "image/png")
-            scope.report.change(f"{where}.mime", "source.media_type", f"unstated; taken for {mime}")
+            scope.report.change(
+                f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
+            )
         return {"type": "base64", "media_type": mime, "data": data}
     if mime is None:
         mime = "application/pdf"
-        scope.report.change(f"{where}.mime", "source.media_type", f"unstated; taken for {mime}")
+        scope.report.change(
+            f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
+        )
     if scope.own or mime == "application/pdf":
         return {"type": "base64", "media_type": mime, "data": data}
     if not mime.startswith("text/") and mime != "application/json":
@@ -322,7 +346,7 @@ def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
         text = base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise WireError("the document is not base64 of UTF-8 text", where, "invalid_value") from None
-    scope.report.change(where, "source.data", f"a document of type {mime} is written as plain text")
+    scope.report.change(where, "source.data", f"the document of type {mime} is sent as plain text")
     return {"type": "text", "media_type": "text/plain", "data": text}
 
 
@@ -334,7 +358,7 @@ def _json_out(block: ir.Json, scope: Scope, where: str) -> _Wire:
 def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
     if block.dialect == NAME:
         return dict(block.value)
-    scope.report.lose(where, f"`{block.kind}` is known to its own protocol alone", "meaning")
+    scope.report.lose(where, f"`{block.kind}` exists only in its own protocol", "meaning")
     return None
 
 

@@ -160,9 +160,9 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
     if stop is None:
         return
     if stop.reason not in _TOLD:
-        report.lose(f"{_WHERE}.stop.reason", f"`stop_reason` has no word for {stop.reason!r}", "quality")
+        report.lose(f"{_WHERE}.stop.reason", f"`stop_reason` has no value for {stop.reason!r}", "quality")
     if stop.detail is not None:
-        report.lose(f"{_WHERE}.stop.detail", "has no counterpart here", "hint")
+        report.lose(f"{_WHERE}.stop.detail", "the Messages API has no such field", "hint")
 
 
 class Encoder:

@@ -48,7 +48,11 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     moved: list[_Wire] = []
     for index, message in enumerate(messages):
         if drawn := _drawn(message):
-            report.change(f"messages[{index}]", "messages[].content[]", "media stand in a user's turn here")
+            report.change(
+                f"messages[{index}]",
+                "messages[].content[]",
+                "the Messages API accepts media only in a user message: moved there",
+            )
             moved += drawn
             rest = [block for block in message["content"] if block not in drawn]
             if rest:
@@ -139,7 +143,9 @@ class _Writer:
                 if (wire := encode_block(block, self.scope, f"{where}[{index}]")) is not None:
                     out.append(wire)
             else:
-                self.report.lose(f"{where}[{index}]", "system text is text alone here", "meaning")
+                self.report.lose(
+                    f"{where}[{index}]", "the Messages API accepts only text as system prompt", "meaning"
+                )
 
     def _system(self, index: int, message: ir.Message) -> int:
         """System text in the middle, with the system messages that follow it. Returns the next index."""
@@ -162,7 +168,9 @@ class _Writer:
         self.turn.content += written
         for place in range(index, end):
             self.report.change(
-                f"messages[{place}]", "messages[].content[].text", "written as tagged user text"
+                f"messages[{place}]",
+                "messages[].content[].text",
+                "the system message is sent as tagged text in a user message",
             )
         return end
 
@@ -194,7 +202,7 @@ class _Writer:
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
         """What a message carries beside its blocks. A cache mark moves to the last block."""
         if message.name is not None:
-            self.report.lose(f"{where}.name", "authors have no names here", "hint")
+            self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
             written[-1]["cache_control"] = encode_mark(message.cache, self.report, where)
         restore({}, message.extra, self.report, where)
@@ -230,14 +238,18 @@ class _Writer:
         """Assistant turns hold no media: pictures move to the user's turn, of sound its transcript stays."""
         if block.transcript:
             self.turn.content.append({"type": "text", "text": block.transcript})
-            self.report.change(
-                where, "messages[].content[].text", "spoken words are sent as their transcript"
-            )
+            self.report.change(where, "messages[].content[].text", "the audio is sent as its transcript")
         elif block.kind not in {"image", "document"}:
-            self.report.lose(where, f"an assistant's turn cannot hold {block.kind} here", "meaning")
+            self.report.lose(
+                where, f"an assistant message of the Messages API cannot contain {block.kind}", "meaning"
+            )
         elif (wire := encode_block(block, self.scope, where)) is not None:
             self.moved.append(wire)
-            self.report.change(where, "messages[].content[]", "media stand in a user's turn here")
+            self.report.change(
+                where,
+                "messages[].content[]",
+                "the Messages API accepts media only in a user message: moved there",
+            )
 
     def _call_id(self, block: ir.ToolCall, where: str) -> str:
         """An id that the API accepts and that no other call has."""
@@ -270,7 +282,9 @@ class _Writer:
         name = block.name or "a tool"
         self.turn.content.append({"type": "text", "text": f"Result of {name}, called earlier:"})
         self.turn.content += [one for one in blocks if one.get("text", "x")]
-        self.report.change(where, "messages[].content[].text", "a result without its call is written as text")
+        self.report.change(
+            where, "messages[].content[].text", "the tool result has no tool call: it is sent as text"
+        )
 
     def _settle(self) -> None:
         """Leave a user turn: what was called before it and is still unanswered gets an error result."""
@@ -278,7 +292,9 @@ class _Writer:
             self.turn.results.append(
                 {"type": "tool_result", "tool_use_id": call_id, "content": CUT_OFF, "is_error": True}
             )
-            self.report.add("messages[].content[]", f"an error result for the call {call_id}, never answered")
+            self.report.add(
+                "messages[].content[]", f"an error result for the tool call {call_id}, which has no result"
+            )
         self.pending.clear()
 
     # --- The end ---------------------------------------------------------------------------------
@@ -299,7 +315,7 @@ class _Writer:
                 messages.append({"role": turn.role, "content": content})
         if not messages or messages[0]["role"] == "assistant":
             messages.insert(0, {"role": "user", "content": BEGIN})
-            self.report.add("messages[0]", "a user's turn must come first")
+            self.report.add("messages[0]", "the first message must be a user message")
         return messages
 
     def _end(self) -> None:
@@ -308,9 +324,13 @@ class _Writer:
             if self.facts.prefill is False:
                 self._open("user")
                 self.turn.content.append({"type": "text", "text": GO_ON})
-                self.report.add("messages[-1]", "the model refuses to continue an assistant's turn")
+                self.report.add("messages[-1]", "the model does not support assistant prefill")
                 self.report.lose(
-                    f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
+                    f"messages[{len(self.messages) - 1}]",
+                    "the model does not support assistant "
+                    "prefill: it answers this message "
+                    "instead of continuing it",
+                    "quality",
                 )
             else:
                 self._trim()
@@ -322,5 +342,7 @@ class _Writer:
             return
         last["text"] = text
         self.report.change(
-            f"messages[{len(self.messages) - 1}]", "messages[-1].content", "white space at the end is refused"
+            f"messages[{len(self.messages) - 1}]",
+            "messages[-1].content",
+            "the Messages API rejects trailing white space here",
         )

@@ -61,15 +61,15 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     _refuse_media(output)
     if output.kind == "schema" and output.schema is not None:
         if target.facts.structured is False:
-            report.lose("output.schema", "the model cannot be held to a schema", "meaning")
+            report.lose("output.schema", "the model does not support structured output", "meaning")
         else:
             config["format"] = {"type": "json_schema", "schema": _schema(output, request, report)}
     elif output.kind == "json":
-        report.lose("output", "there is no JSON mode without a schema", "meaning")
+        report.lose("output", "the Messages API has no JSON mode without a schema", "meaning")
     if output.audio is not None:
-        report.lose("output.audio", "answers hold no sound here")
+        report.lose("output.audio", "the Messages API has no audio output")
     if output.verbosity is not None:
-        report.lose("output.verbosity", "answers have no verbosity here")
+        report.lose("output.verbosity", "the Messages API has no verbosity")
     if output.extra is not None:
         restore(config, output.extra, report, "output")
     if output.form == "output_format" and request.dialect == NAME and "format" in config:
@@ -79,7 +79,11 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
 def _refuse_media(output: ir.Output) -> None:
     for kind in output.modalities or ():
         if kind != "text":
-            raise WireError(f"answers cannot hold {kind} here", "output.modalities", "unsupported_modality")
+            raise WireError(
+                f"responses of the Messages API cannot contain {kind}",
+                "output.modalities",
+                "unsupported_modality",
+            )
 
 
 def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str, Any]:
@@ -92,11 +96,13 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
         ("description", "description", output.description),
     ):
         if value is not None and written.setdefault(key, value) == value:
-            report.change(f"output.{field}", f"output_config.format.schema.{key}", "said by the schema")
+            report.change(f"output.{field}", f"output_config.format.schema.{key}", "moved into the schema")
         elif value is not None:
-            report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
     if written != schema:
-        report.change("output.schema", "output_config.format.schema", "adapted to what the API accepts")
+        report.change(
+            "output.schema", "output_config.format.schema", "the schema is adapted to what the API accepts"
+        )
     return written
 
 
@@ -108,7 +114,7 @@ class _Cleaner:
 
     def clean(self, schema: Any, where: str) -> dict[str, Any]:
         if not isinstance(schema, dict):
-            self.report.lose(where, "a schema that is true or false has no form here", "quality")
+            self.report.lose(where, "the Messages API has no schemas that are true or false", "quality")
             return {}
         out: dict[str, Any] = {}
         refused: dict[str, Any] = {}
@@ -136,7 +142,7 @@ class _Cleaner:
             out["anyOf"] = [
                 self.clean(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)
             ]
-            self.report.change(f"{where}.oneOf", "anyOf", "oneOf is refused")
+            self.report.change(f"{where}.oneOf", "anyOf", "the Messages API rejects oneOf")
         elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
             out[key] = value
         elif key not in {"additionalProperties", "$schema", "$id"}:
@@ -146,13 +152,21 @@ class _Cleaner:
         stated = schema.get("additionalProperties")
         out["additionalProperties"] = False
         if stated is None:
-            self.report.add(f"{where}.additionalProperties", "every object must be closed")
+            self.report.add(
+                f"{where}.additionalProperties", "the Messages API requires additionalProperties: false"
+            )
         elif stated is not False:
-            self.report.lose(f"{where}.additionalProperties", "every object must be closed", "quality")
+            self.report.lose(
+                f"{where}.additionalProperties",
+                "the Messages API requires additionalProperties: false",
+                "quality",
+            )
 
     def _tell(self, refused: dict[str, Any], out: dict[str, Any], where: str) -> None:
         words = ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in refused.items())
         said = out.get("description")
         out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
         for key in refused:
-            self.report.lose(place_in(where, key), "is not enforced, only described to the model", "quality")
+            self.report.lose(
+                place_in(where, key), "it is not enforced, only described to the model", "quality"
+            )

@@ -83,7 +83,9 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
         thinking["display"] = "summarized" if wish.visible else "omitted"
     elif wish.summary is not None:
         thinking["display"] = "summarized"
-        target.report.change("reasoning.summary", "thinking.display", "summaries have one length here")
+        target.report.change(
+            "reasoning.summary", "thinking.display", "the Messages API has only one kind of reasoning summary"
+        )
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
@@ -93,7 +95,7 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
         return
     if budget < MIN_BUDGET:
         target.report.change(
-            "reasoning.budget", "thinking.budget_tokens", f"raised to {MIN_BUDGET}, the least"
+            "reasoning.budget", "thinking.budget_tokens", f"raised to {MIN_BUDGET}, the minimum"
         )
         thinking["budget_tokens"] = budget = MIN_BUDGET
     limit = body["max_tokens"]
@@ -101,15 +103,21 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
         return
     if request.max_output is None:
         body["max_tokens"] = _bounded(budget + _ROOM, target)
-        target.report.change("reasoning.budget", "max_tokens", "raised: it must exceed the thinking budget")
+        target.report.change(
+            "reasoning.budget", "max_tokens", "raised: it must be larger than the thinking budget"
+        )
     elif limit > MIN_BUDGET:
         thinking["budget_tokens"] = limit - 1
-        target.report.change("reasoning.budget", "thinking.budget_tokens", "lowered below max_tokens")
-        target.report.lose("reasoning.budget", f"limited to {limit - 1}, below max_tokens", "quality")
+        target.report.change(
+            "reasoning.budget", "thinking.budget_tokens", "lowered: it must be smaller than max_tokens"
+        )
+        target.report.lose(
+            "reasoning.budget", f"limited to {limit - 1}: it must be smaller than max_tokens", "quality"
+        )
     else:
         thinking.clear()
         thinking["type"] = "disabled"
-        target.report.lose("reasoning", f"max_tokens {limit} leaves no room for thinking", "quality")
+        target.report.lose("reasoning", f"max_tokens {limit} is too small for a thinking budget", "quality")
 
 
 def _bounded(tokens: int, target: Target) -> int:
@@ -139,35 +147,39 @@ class _Fitting:
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.facts.reasoning is False or self.modes == ():
             if not off:
-                self.report.lose("reasoning", "the model does not think", "quality")
+                self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return None, None
         if off:
             return self._off()
         if forced:
-            self.report.lose("reasoning", "a forced tool call and thinking exclude each other", "quality")
+            self.report.lose("reasoning", "a forced tool call cannot be combined with thinking", "quality")
             return ({"type": "disabled"} if self._takes("disabled", unknown=False) else None), None
         if wish.budget is not None and wish.budget > 0 and self._takes("enabled", unknown=wish.mode == "on"):
             return {"type": "enabled", "budget_tokens": wish.budget}, self._effort(wish.effort)
         if self._takes("adaptive", unknown=True):
             if wish.mode not in {None, "adaptive"}:
-                self.report.change("reasoning.mode", "thinking.type", "written as adaptive")
+                self.report.change("reasoning.mode", "thinking.type", "written as adaptive thinking")
             return {"type": "adaptive"}, self._effort(self._strength())
         if self._takes("enabled", unknown=True):
             effort = self._strength() or "medium"
             budget = BUDGETS.get(effort, BUDGETS["medium"])
-            self.report.change("reasoning", "thinking.budget_tokens", f"{effort} is {budget} tokens")
+            self.report.change(
+                "reasoning",
+                "thinking.budget_tokens",
+                f"the effort {effort} is written as a budget of {budget} tokens",
+            )
             return {"type": "enabled", "budget_tokens": budget}, None
-        self.report.lose("reasoning", "the model has no such way to think", "quality")
+        self.report.lose("reasoning", "the model does not support this kind of thinking", "quality")
         return None, None
 
     def _shown(self) -> None:
         """A wish about how thoughts are shown, where none are asked for."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(
-                "reasoning", "how reasoning is shown can be said only if reasoning is requested", "hint"
+                "reasoning", "the display of reasoning can be set only if reasoning is requested", "hint"
             )
         elif self.wish.visible is False:
-            self.report.change("reasoning.visible", "", "no reasoning is requested, so none is shown")
+            self.report.change("reasoning.visible", "", "no reasoning was requested, so none is shown")
 
     def _takes(self, mode: str, *, unknown: bool) -> bool:
         return unknown if self.modes is None else mode in self.modes
@@ -177,7 +189,7 @@ class _Fitting:
             if self.place != "mode":
                 self.report.change("reasoning", "thinking.type", "written as disabled")
             return {"type": "disabled"}, None
-        self.report.lose("reasoning", "thinking cannot be switched off for this model", "quality")
+        self.report.lose("reasoning", "thinking cannot be disabled for this model", "quality")
         if self._takes("between_tools", unknown=False):
             return {"type": "between_tools"}, None
         return None, self._effort("low")
@@ -188,7 +200,11 @@ class _Fitting:
         if self.wish.effort is not None or budget is None or budget < 0:
             return self.wish.effort
         nearest = min(_ORDER, key=lambda word: abs(BUDGETS[word] - budget))
-        self.report.change("reasoning.budget", "output_config.effort", f"{budget} tokens are about {nearest}")
+        self.report.change(
+            "reasoning.budget",
+            "output_config.effort",
+            f"the budget of {budget} tokens is written as the effort {nearest}",
+        )
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
@@ -199,9 +215,13 @@ class _Fitting:
         if word in known:
             return word
         if word == "minimal" and "low" in known:
-            self.report.change("reasoning.effort", "output_config.effort", "minimal is written as low")
+            self.report.change(
+                "reasoning.effort", "output_config.effort", "the effort minimal is written as low"
+            )
             return "low"
         rank = _ORDER.index(word) if word in _ORDER else len(_ORDER)
         weaker = [one for one in _ORDER[:rank] if one in known]
-        self.report.lose(f"reasoning.{self.place}", f"the model has no effort {word}", "quality")
+        self.report.lose(
+            f"reasoning.{self.place}", f"the model does not support the effort {word}", "quality"
+        )
         return weaker[-1] if weaker else None

@@ -62,10 +62,10 @@ class Relay:
             if "error" in head and "content" not in head:
                 raise RequestFailed(fault_of(_decode(body)))
             if "content" not in head:
-                raise WireError("an answer must have `content`, an array", "content")
+                raise WireError("the response must have `content`, an array", "content")
             usage = _counted(_usage({}, head), head)
         except _UNREADABLE as error:
-            raise WireError(f"an answer that cannot be read: {error}") from None
+            raise WireError(f"the response cannot be parsed: {error}") from None
         if reply.model is not None and "model" in head:
             return _encode({**head, "model": reply.model}), usage
         return body, usage
@@ -137,14 +137,14 @@ class StreamRelay:
             if kind.type == "error" or (kind.type is msgspec.UNSET and kind.error is not msgspec.UNSET):
                 raise RequestFailed(fault_of(_decode(frame)))
             if kind.type is msgspec.UNSET:
-                raise WireError("an event must have a type")
+                raise WireError("a stream event must have a type")
             take = _TAKE.get(kind.type)
             if take is not None and not self.done:
                 frame = take(self, frame)
         except _UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
-            raise WireError(f"an event that cannot be read: {error}") from None
+            raise WireError(f"a stream event cannot be parsed: {error}") from None
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def close(self) -> bytes:

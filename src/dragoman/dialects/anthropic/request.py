@@ -134,11 +134,11 @@ def portable(wire: WireRequest) -> None:
     that are told of threads go on without one, and send the whole conversation. Raises WireError.
     """
     if wire.body.get("thread") is not None:
-        raise WireError("a thread is held by Anthropic's own servers only", "thread", THREADS)
+        raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
     for member, key, words in _THINKING:
         said = (wire.body.get(member) or {}).get(key)
         if said is not None and said not in words:
-            text = f"{said!r} is none of the words that are known here: {', '.join(words)}"
+            text = f"{said!r} is not one of the supported values: {', '.join(words)}"
             raise WireError(text, f"{member}.{key}", "invalid_value")
 
 
@@ -203,7 +203,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
-        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
+        raise WireError("the Messages API returns only one candidate", "sampling.n", "unsupported_value")
     scope = Scope(target.report, own, signatures=target.quirks.signatures)
     thoughts: list[str] = []
     body: dict[str, Any] = {"model": target.model or request.model}
@@ -242,12 +242,10 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
         which = "the gateway's default" if most is None else "the model's maximum"
-        target.report.add("max_tokens", f"this protocol requires max_tokens: {which}")
+        target.report.add("max_tokens", f"the Messages API requires max_tokens: {which} is used")
     elif most is not None and stated > most:
         body["max_tokens"] = most
-        target.report.change(
-            "max_output", "max_tokens", f"lowered to {most}, the most that the model can give"
-        )
+        target.report.change("max_output", "max_tokens", f"lowered to {most}, the model's maximum")
         target.report.lose("max_output", f"limited to {most}", "quality")
     else:
         body["max_tokens"] = stated
@@ -293,14 +291,14 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
 
 
 _LOST: dict[str, str] = {
-    "min_p": "there is no min_p here",
-    "seed": "answers cannot be seeded here",
-    "frequency_penalty": "there are no penalties here",
-    "presence_penalty": "there are no penalties here",
-    "repetition_penalty": "there are no penalties here",
-    "logit_bias": "single tokens cannot be weighed here",
-    "logprobs": "log probabilities are never given here",
-    "top_logprobs": "log probabilities are never given here",
+    "min_p": "the Messages API has no min_p",
+    "seed": "the Messages API has no seed",
+    "frequency_penalty": "the Messages API has no penalties",
+    "presence_penalty": "the Messages API has no penalties",
+    "repetition_penalty": "the Messages API has no penalties",
+    "logit_bias": "the Messages API has no logit bias",
+    "logprobs": "the Messages API has no log probabilities",
+    "top_logprobs": "the Messages API has no log probabilities",
 }
 _NEUTRAL: dict[str, Any] = {
     "frequency_penalty": 0,
@@ -323,7 +321,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         stated["top_k"] = sampling.top_k
     if stated and target.facts.sampling is False:
         for key in stated:
-            report.lose(f"sampling.{key}", "the model takes no sampling parameters", "quality")
+            report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
     elif stated:
         body.update(stated if own else _fit_sampling(stated, target, body))
     if sampling.stop is not None:
@@ -341,16 +339,16 @@ def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) 
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
             del stated["temperature"]
-            report.lose("sampling.temperature", "cannot be set while the model thinks", "quality")
+            report.lose("sampling.temperature", "cannot be set while thinking is enabled", "quality")
         if stated.pop("top_k", None) is not None:
-            report.lose("sampling.top_k", "cannot be set while the model thinks", "quality")
+            report.lose("sampling.top_k", "cannot be set while thinking is enabled", "quality")
         if stated.get("top_p", 1) < 0.95:
             del stated["top_p"]
-            report.lose("sampling.top_p", "cannot be below 0.95 while the model thinks", "quality")
+            report.lose("sampling.top_p", "cannot be below 0.95 while thinking is enabled", "quality")
     temperature = stated.get("temperature")
     if temperature is not None and temperature > 1:
         stated["temperature"] = 1.0
-        report.change("sampling.temperature", "temperature", "lowered to 1, the highest here")
+        report.change("sampling.temperature", "temperature", "lowered to 1, the maximum of the Messages API")
         report.lose("sampling.temperature", "limited to 1", "quality")
     return stated
 
@@ -359,7 +357,7 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
     kept = [text for text in stop if own or text.strip()]
     if len(kept) < len(stop):
         target.report.lose(
-            "sampling.stop", "a stop sequence of nothing but white space is refused", "meaning"
+            "sampling.stop", "the Messages API rejects a stop sequence that is only white space", "meaning"
         )
     if kept or own:
         body["stop_sequences"] = kept
@@ -389,7 +387,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         _encode_identity(request, target, body, own=own)
     if request.tier is not None:
         if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is None:
-            report.lose("tier", f"there is no service tier {request.tier} here")
+            report.lose("tier", f"the Messages API has no service tier {request.tier}")
         else:
             body["service_tier"] = word
             if TIERS.get(word, word) != request.tier:
@@ -397,14 +395,14 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
     if request.store:
-        report.lose("store", "answers are not stored here")
+        report.lose("store", "the Messages API does not store responses")
     if request.prediction is not None:
-        report.lose("prediction", "answers cannot be predicted here")
+        report.lose("prediction", "the Messages API has no predicted output")
     if request.moderation is not None:
-        report.lose("moderation", "nothing is moderated here")
+        report.lose("moderation", "the Messages API has no moderation")
     for field in ("previous", "conversation", "background"):
         if getattr(request, field):
-            report.lose(field, "this protocol keeps no state")
+            report.lose(field, "the Messages API is stateless")
     if request.extra is not None:
         restore(body, _members(request.extra), report, "")
 
@@ -422,13 +420,17 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
         metadata["user_id"] = user
     if request.safety_identifier is not None:
         if request.safety_identifier == user:
-            target.report.change("safety_identifier", "metadata.user_id", "the end user's only id here")
+            target.report.change(
+                "safety_identifier",
+                "metadata.user_id",
+                "the Messages API has only this field for the end user's id",
+            )
         else:
-            target.report.lose("safety_identifier", "only one id of the end user is known here")
+            target.report.lose("safety_identifier", "the Messages API has only one id of the end user")
     if own:
         metadata.update(request.metadata or {})
     elif request.metadata:
-        target.report.lose("metadata", "only the end user's id is known here")
+        target.report.lose("metadata", "the Messages API has no metadata except the end user's id")
     if metadata or own:
         body["metadata"] = metadata
 
@@ -438,5 +440,5 @@ def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> 
         body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
     for field in ("key", "mode", "ttl", "retention"):
         if getattr(cache, field) is not None:
-            target.report.lose(f"cache.{field}", "prompt caching has no such setting here")
+            target.report.lose(f"cache.{field}", "the Messages API has no such setting of prompt caching")
     restore({}, cache.extra, target.report, "cache")

@@ -42,11 +42,11 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
         raise RequestFailed(fault_of(body))
     content = body.get("content")
     if not isinstance(content, list):
-        raise WireError("an answer must have `content`, an array", "content")
+        raise WireError("the response must have `content`, an array", "content")
     try:
         return sound(_message(body, content))
     except (KeyError, TypeError, AttributeError):
-        raise WireError("a message of an unknown shape") from None
+        raise WireError("the message has an unknown format") from None
 
 
 def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
@@ -90,7 +90,7 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
         return
     word = ANSWER_TIER_WORDS.get(tier, tier if own else None)
     if word is None:
-        report.lose("tier", f"there is no service tier {tier} here", "hint")
+        report.lose("tier", f"the Messages API has no service tier {tier}", "hint")
     else:
         usage["service_tier"] = word
 
@@ -111,19 +111,19 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
         if word is None:
             report.lose(
                 "candidates[0].stop",
-                f"there is no stop reason for {stop.raw or stop.reason!r} here",
+                f"the Messages API has no stop reason for {stop.raw or stop.reason!r}",
                 "quality",
             )
             word = "end_turn"
         if called and word == "end_turn" and not own:
-            report.change("candidates[0].stop.reason", "stop_reason", "it ended with a call")
+            report.change("candidates[0].stop.reason", "stop_reason", "the response ended with a tool call")
             word = "tool_use"
         out["stop_reason"] = word
     if stop.detail is not None:
         if own:
             out["stop_details"] = stop.detail
         else:
-            report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
+            report.lose("candidates[0].stop.detail", "the Messages API has no such field", "hint")
     return out
 
 
@@ -134,7 +134,7 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
     if stated is None:
         return reply.id
     if not own:
-        reply.report.change("id", "id", "the gateway's own, which no other answer has")
+        reply.report.change("id", "id", "created by the gateway, so that it is unique")
         return reply.id
     return stated
 
@@ -146,9 +146,11 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     own, report = response.dialect == NAME, reply.report
     if len(response.candidates) > 1:
         for place in range(1, len(response.candidates)):
-            report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
+            report.lose(
+                f"candidates[{place}]", "a response of the Messages API has only one candidate", "meaning"
+            )
     if response.status is not None:
-        report.lose("status", "has no counterpart here", "hint")
+        report.lose("status", "the Messages API has no such field", "hint")
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     scope = Scope(report, own, answer=True)
     content = []

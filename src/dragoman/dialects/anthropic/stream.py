@@ -100,11 +100,11 @@ class StreamDecoder:
         take = _TAKE.get(kind) if type(kind) is str else None
         if take is not None:
             if self._state == "new" and kind not in _EARLY:
-                raise WireError(f"a stream must begin with message_start, not with {kind}")
+                raise WireError(f"the stream must begin with message_start, not with {kind}")
             try:
                 return take(self, value)
             except (KeyError, TypeError, AttributeError):
-                raise WireError(f"an event {kind} of an unknown shape") from None
+                raise WireError(f"a stream event {kind} has an unknown format") from None
         if "error" in value:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
@@ -262,9 +262,9 @@ def _read(frame: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if frame.strip() == b"[DONE]":  # compatible servers end their streams as another protocol does
             return None
-        raise WireError("an event is not JSON") from None
+        raise WireError("a stream event is not JSON") from None
     if type(value) is not dict:
-        raise WireError("an event must be an object")
+        raise WireError("a stream event must be an object")
     return value
 
 

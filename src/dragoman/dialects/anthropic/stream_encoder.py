@@ -148,7 +148,7 @@ class StreamEncoder:
             return self._fail(event.error)
         self._state = "over"
         if event.status is not None:
-            self._report.lose("status", "has no counterpart here", "hint")
+            self._report.lose("status", "the Messages API has no such field", "hint")
         usage = encode_usage(self._usage, self._report)
         encode_tier(self._tier, usage, self._report, own=self._own)
         delta = encode_stop(self._stop, self._report, own=self._own, called=self._called)
@@ -179,7 +179,9 @@ class StreamEncoder:
     def _open(self, event: ir.Open) -> bytes:
         if event.candidate:
             self._report.lose(
-                f"candidates[{event.candidate}]", "only one answer can be given here", "meaning"
+                f"candidates[{event.candidate}]",
+                "a response of the Messages API has only one candidate",
+                "meaning",
             )
             return b""
         if self._current is not None:
@@ -294,7 +296,9 @@ class StreamEncoder:
             return b""
         if not isinstance(state.block, ir.Thinking):
             where = f"candidates[0].blocks[{event.index}].sealed"
-            self._report.lose(where, "a seal of another provider cannot be carried here", "quality")
+            self._report.lose(
+                where, "encrypted reasoning of another provider cannot be sent to the Messages API", "quality"
+            )
             return b""
         if not state.started:
             return self._begin_with(state, sealed=event.sealed)
@@ -335,12 +339,12 @@ class StreamEncoder:
             held.append(event)
         elif isinstance(event, ir.Cite):
             where = f"candidates[0].blocks[{event.index}].citations"
-            self._report.lose(where, "a citation cannot follow its block here", "quality")
+            self._report.lose(where, "the citation came after its text block was complete", "quality")
         return b""
 
     def _lose_logprobs(self, index: int) -> None:
         where = f"candidates[0].blocks[{index}].logprobs"
-        self._report.lose(where, "log probabilities have no place here", "hint")
+        self._report.lose(where, "the Messages API has no log probabilities", "hint")
 
     def _close(self, event: ir.Close) -> bytes:
         state = self._current

@@ -34,19 +34,23 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
     if kind == "enabled" and not _began_with_thought(body["messages"]):
         del body["thinking"]
         kind = "disabled"
-        report.lose("reasoning", "a turn that began without reasoning goes on without it", "quality")
+        report.lose(
+            "reasoning", "the turn began without reasoning, so it continues without reasoning", "quality"
+        )
     if not thoughts:
         return None
     if kind in _OFF or (kind is None and facts.thinks is False):
         _leave_out(body)
         for where in thoughts:
-            report.lose(where, "reasoning is off, so earlier reasoning is left out", "hint")
+            report.lose(where, "reasoning is disabled, so earlier reasoning is left out", "hint")
         return None
     if not facts.bound_thinking or not target.quirks.server_tools:
         return None
     thinking = body.setdefault("thinking", {"type": "adaptive"})
     thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
-    report.add("thinking.block_binding", "reasoning whose conversation has changed is dropped, not refused")
+    report.add(
+        "thinking.block_binding", "reasoning of a changed conversation is left out instead of rejected"
+    )
     return BINDING_BETA
 
 

@@ -75,18 +75,18 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     allowed: frozenset[str] | None = None
     if choice is not None and choice.mode in {"auto", "any"} and choice.names:
         allowed = frozenset(choice.names)
-        target.report.change("tool_choice", "tools", "only the tools that may be called are sent")
+        target.report.change("tool_choice", "tools", "only the allowed tools are sent")
     tools = []
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
-            target.report.change(f"tools[{index}]", "tools", "left out: it may not be called")
+            target.report.change(f"tools[{index}]", "tools", "left out: it is not an allowed tool")
         elif (written := _encode_tool(tool, target, index, own=own)) is not None:
             tools.append(written)
     if not tools and not own:
         if choice is not None and choice.mode not in {"auto", "none"}:
-            target.report.lose("tool_choice", "there are no tools to choose from", "hint")
+            target.report.lose("tool_choice", "the request has no tools", "hint")
         if request.parallel is False:
-            target.report.lose("parallel", "there are no tools to call", "hint")
+            target.report.lose("parallel", "the request has no tools", "hint")
         return
     if tools or (own and request.tools is not None):
         body["tools"] = tools
@@ -99,7 +99,7 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
         return _encode_provided(tool, target, f"tools[{index}]")
     assert type(tool) is ir.Function
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", f"tools[{index}]", "unsupported_value")
+        raise WireError("the Messages API has no free-text tools", f"tools[{index}]", "unsupported_value")
     parameters = tool.parameters
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
@@ -110,7 +110,9 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
         out["input_schema"] = parameters
     else:
         out["input_schema"] = {**parameters, "type": "object"}
-        target.report.change(f"tools[{index}].parameters", "input_schema.type", "`type: object` is demanded")
+        target.report.change(
+            f"tools[{index}].parameters", "input_schema.type", "the Messages API requires `type: object`"
+        )
     if tool.strict is not None:
         out["strict"] = tool.strict
     if tool.cache is not None:
@@ -128,7 +130,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
         return dict(tool.value)
     kind = _PROVIDED.get(tool.kind)
     if kind is None or not known:
-        target.report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
+        target.report.lose(where, f"the Messages API has no tool of the kind {tool.kind}", "meaning")
         return None
     out: dict[str, Any] = {"type": kind, "name": tool.kind}
     for key, value in (tool.options or {}).items():
@@ -137,7 +139,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
         elif key == "location" and tool.kind == "web_search":
             out["user_location"] = {"type": "approximate", **value}
         else:
-            target.report.lose(f"{where}.options.{key}", f"{kind} has no such setting", "quality")
+            target.report.lose(f"{where}.options.{key}", f"the tool {kind} has no such setting", "quality")
     target.report.change(where, "tools", f"written as {kind}")
     return out
 
@@ -161,7 +163,7 @@ def _encode_choice(
     out: dict[str, Any] = {"type": "auto"}
     if choice is not None and choice.mode == "native":
         if request.dialect != NAME:
-            target.report.lose("tool_choice", "the chosen kind of tool does not exist here", "meaning")
+            target.report.lose("tool_choice", "the Messages API has no tool of the chosen kind", "meaning")
             return
         out = dict(choice.native)
     elif choice is not None:
@@ -175,7 +177,7 @@ def _encode_choice(
     if request.parallel is not None and out["type"] != "none":
         out["disable_parallel_tool_use"] = not request.parallel
     elif request.parallel is False:
-        target.report.lose("parallel", "no tool may be called", "hint")
+        target.report.lose("parallel", "tool_choice is none, so no tools are used", "hint")
     body["tool_choice"] = out
 
 
@@ -186,8 +188,10 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
     if isinstance(system, str):
         body["system"] = system = [{"type": "text", "text": system}]
     system.append({"type": "text", "text": f"Answer by calling {wanted}. Do not answer in plain text."})
-    target.report.change("tool_choice", "system", "the model refuses a forced call: asked for in words")
-    target.report.lose("tool_choice", "the model may answer without the call", "quality")
+    target.report.change(
+        "tool_choice", "system", "the model rejects a forced tool call: the system prompt asks for it instead"
+    )
+    target.report.lose("tool_choice", "the model may respond without the tool call", "quality")
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:

@@ -115,7 +115,9 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
     """A `usage` object; clients demand its two integers."""
     if usage is None:
-        report.change("usage", "usage", "the upstream stated none, and this protocol requires numbers")
+        report.change(
+            "usage", "usage", "the provider sent no token counts, and the Messages API requires them"
+        )
         return {"input_tokens": 0, "output_tokens": 0}
     out: dict[str, Any] = {"input_tokens": (usage.input or 0) + (usage.tool_input or 0)}
     if usage.cache_write is not None:
@@ -131,11 +133,11 @@ def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
     if usage.reasoning is not None:
         out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
     if usage.tool_input:
-        report.change("usage.tool_input", "usage.input_tokens", "counted as input")
+        report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     if usage.detail:
         _detail(out, usage.detail, report)
     if usage.others and NAME not in (usage.extra or {}):
-        report.lose("usage.others", "other models' work is not counted here", "hint")
+        report.lose("usage.others", "the Messages API does not report the tokens of other models", "hint")
     _restore(out, usage.extra, report)
     if usage.estimated:
         out[ESTIMATED] = True
@@ -148,7 +150,7 @@ def _restore(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
             out.update(keys)
         else:
             for key in keys:
-                report.lose(f"usage.{key}", "has no counterpart here", "hint")
+                report.lose(f"usage.{key}", "the Messages API has no such field", "hint")
 
 
 def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None:
@@ -157,6 +159,8 @@ def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None
         if key.endswith("_requests"):
             requests[key] = count
         elif count:
-            report.lose(f"usage.detail.{key}", "is not counted apart here", "hint")
+            report.lose(
+                f"usage.detail.{key}", "the Messages API does not report this count separately", "hint"
+            )
     if requests:
         out["server_tool_use"] = requests

@@ -21,7 +21,9 @@ from dragoman.errors import WireError
 _CHATS: Final = frozenset({"messages", "stream_options"})
 """Members of chat's: the first is empty, the second is about the answer."""
 _STATE: Final = ("previous_response_id", "conversation", "background")
-_STATELESS: Final = "answers to chat are not kept, so a request must bring the whole conversation."
+_STATELESS: Final = (
+    "responses of chat completions are not stored, so a request must contain the whole conversation."
+)
 _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean)
 
 

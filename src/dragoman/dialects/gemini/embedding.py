@@ -114,7 +114,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     options = [_options(body) for body in written]
     for index, other in enumerate(options):
         if other != options[0]:
-            message = "Only Gemini itself takes a batch whose requests have different options."
+            message = "Only Gemini itself accepts a batch of requests with different options."
             raise WireError(message, f"requests[{index}]", "unsupported_value")
     stated = options[0]
     task = in_words(stated.get("taskType"), TASKS)
@@ -147,7 +147,7 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
     parts = listed(content["parts"])
     for index, part in enumerate(parts):
         if part.get("text") is None:
-            message = "Only Gemini itself embeds anything but texts."
+            message = "Only Gemini itself creates embeddings of anything but text."
             raise WireError(message, f"{where}.parts[{index}]", "unsupported_value")
     texts = tuple(part["text"] for part in parts)
     return texts[0] if len(texts) == 1 else ir.Parts(texts)
@@ -164,9 +164,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     if request.dimensions is not None:
         options["outputDimensionality"] = request.dimensions
     if request.user is not None:
-        target.report.lose("user", "Google is not told of end users", "hint")
+        target.report.lose("user", "the Gemini API has no end user id", "hint")
     if request.truncate is False:
-        target.report.lose("truncate", "this provider cuts an input that is too long", "quality")
+        target.report.lose("truncate", "this provider truncates an input that is too long", "quality")
     restore(options, request.extra, target.report, "")
     requests = [
         {

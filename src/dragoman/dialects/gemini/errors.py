@@ -89,8 +89,8 @@ _CODES: dict[Kind, str] = {
 }
 _KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 
-ENDED = "The provider's stream ended before its answer was complete."
-SILENT = "The provider's stream ended without an answer."
+ENDED = "The provider's stream ended before the response was complete."
+SILENT = "The provider's stream ended without a response."
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:

@@ -144,10 +144,10 @@ class Sources:
         """Add a citation of `text`. part: the number of its part; before: bytes in front of it."""
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:
-            self._report.lose(where, "a source without address, title and words has no form here", "hint")
+            self._report.lose(where, "the Gemini API has no sources without URL, title and text", "hint")
             return
         if quote is not None and citation.kind == "url":
-            self._report.lose(where, "the quoted words of a web page have no place here", "hint")
+            self._report.lose(where, "the Gemini API has no field for the quoted text of a web page", "hint")
             quote = None
         for dialect, members in (citation.extra or {}).items():
             lose_members(members, self._report, where, dialect)
@@ -158,14 +158,14 @@ class Sources:
         self._words += max(0, last - first)
         self._looked_at += 0 if text.isascii() else len(text)
         if self._words > _MOST_WORDS or self._looked_at > _MOST_LOOKED_AT:
-            self._report.lose(where, "the answer has no room for the words of so many sources", "hint")
+            self._report.lose(where, "there are too many sources to include their text", "hint")
             return
         start, end = (before + _size(text, at) for at in (first, last))
         support = self._supports.setdefault(
             (part, start, end), {"segment": _segment(part, start, end, text[first:last]), _INDICES: []}
         )
         if number in support[_INDICES]:
-            self._report.lose(where, "a source of the same words is named once", "hint")
+            self._report.lose(where, "the source has the same text as another one and is listed once", "hint")
         else:
             support[_INDICES].append(number)
 

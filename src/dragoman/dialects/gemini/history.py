@@ -144,7 +144,9 @@ class _Writer:
                 if bare["text"]:
                     parts.append(bare)
             elif not isinstance(block, ir.Text | ir.Refusal | ir.Json):
-                self.report.lose(f"{where}[{index}]", "system text is text alone here", "meaning")
+                self.report.lose(
+                    f"{where}[{index}]", "the Gemini API accepts only text as system instruction", "meaning"
+                )
             else:
                 part = encode_part(block, self.draft, f"{where}[{index}]")
                 if part is not None and part != _NO_WORDS:
@@ -159,7 +161,11 @@ class _Writer:
             return
         self._begin("user")
         self.turn.parts += map(_tagged, parts)
-        self.report.change(f"messages[{index}]", "contents[].parts[].text", "written as tagged user text")
+        self.report.change(
+            f"messages[{index}]",
+            "contents[].parts[].text",
+            "the system message is sent as tagged text in a user message",
+        )
 
     # --- Turns -----------------------------------------------------------------------------------
 
@@ -188,9 +194,9 @@ class _Writer:
             return
         where = f"messages[{index}]"
         if message.name is not None:
-            self.report.lose(f"{where}.name", "authors have no names here", "hint")
+            self.report.lose(f"{where}.name", "the Gemini API has no author names", "hint")
         if message.cache is not None:
-            self.report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
+            self.report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
             restore({}, message.cache.extra, self.report, f"{where}.cache")
         if message.extra is not None:
             restore({}, message.extra, self.report, where)
@@ -250,7 +256,11 @@ class _Writer:
                 kept.append(inside)
             elif (part := encode_part(inside, self.draft, place)) is not None:
                 media.append(part)
-                self.report.change(place, "contents[].parts[]", "media stand beside a result here, not in it")
+                self.report.change(
+                    place,
+                    "contents[].parts[]",
+                    "the Gemini API accepts media next to a tool result, not in it",
+                )
         return msgspec.structs.replace(block, content=tuple(kept)), media
 
     def _orphan(self, result: _Wire, block: ir.ToolResult, where: str) -> None:
@@ -262,7 +272,9 @@ class _Writer:
         name = self.draft.names.get(block.id or "") or block.name or "a tool"
         self.turn.parts.append({"text": f"Result of {name}, called earlier:\n{text}"})
         self.turn.parts += result.get("parts", ())
-        self.report.change(where, "contents[].parts[].text", "a result without its call is written as text")
+        self.report.change(
+            where, "contents[].parts[].text", "the tool result has no tool call: it is sent as text"
+        )
 
     def _settle(self) -> None:
         """Leave a user's turn: what was called before it and is still unanswered gets an error result."""
@@ -274,7 +286,7 @@ class _Writer:
                 result["id"] = call.stated
             call.parts = [{"functionResponse": result}]
             self.report.add(
-                "contents[].parts[]", f"an error result for the call of {call.name}, never answered"
+                "contents[].parts[]", f"an error result for the tool call {call.name}, which has no result"
             )
         self._forget()
 
@@ -293,16 +305,20 @@ class _Writer:
         if self.turn.role == "model" and self.turn.parts and self.draft.facts.prefill is False:
             self._open("user")
             self.turn.parts.append({"text": GO_ON})
-            self.report.add("contents[-1]", "the model refuses to continue its own turn")
+            self.report.add("contents[-1]", "the model does not support assistant prefill")
             self.report.lose(
-                f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
+                f"messages[{len(self.messages) - 1}]",
+                "the model does not support assistant "
+                "prefill: it answers this message instead "
+                "of continuing it",
+                "quality",
             )
         contents: list[_Wire] = [
             {"role": turn.role, "parts": turn.written()} for turn in self.turns if turn.parts or turn.calls
         ]
         if not contents or (contents[0]["role"] == "model" and _calls(contents[0]["parts"])):
             contents.insert(0, {"role": "user", "parts": [{"text": BEGIN}]})
-            self.report.add("contents[0]", "a user's turn must come first")
+            self.report.add("contents[0]", "the first message must be a user message")
         return contents
 
 
@@ -338,5 +354,6 @@ def _sign(first: tuple[int, _Wire] | None, draft: Draft) -> None:
     if first is not None and "thoughtSignature" not in first[1]:
         first[1]["thoughtSignature"] = SKIP_SIGNATURE
         draft.report.add(
-            f"contents[{first[0]}].parts[].thoughtSignature", "the model refuses calls that are not signed"
+            f"contents[{first[0]}].parts[].thoughtSignature",
+            "the model rejects tool calls without a thought signature",
         )

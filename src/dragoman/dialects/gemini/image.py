@@ -45,7 +45,7 @@ def _is_imagen(model: str | None) -> bool:
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
     """The request in Gemini's words. Raises WireError for a mask, and for pictures that it does not take."""
     if request.mask is not None:
-        raise WireError("Gemini takes no mask.", "mask", "unsupported_value")
+        raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")
     return (_imagen if _is_imagen(target.model) else _native)(request, target)
 
 
@@ -53,7 +53,7 @@ def _native(request: ir.ImageRequest, target: Target) -> WireRequest:
     report = target.report
     parts: list[dict[str, Any]] = [{"text": request.prompt or _VARY}]
     if request.prompt is None:
-        report.add("contents[0].parts[0].text", "a prompt that says what to do with the picture")
+        report.add("contents[0].parts[0].text", "a prompt, because the request has only an image")
     parts += [_part(image, f"images[{index}]") for index, image in enumerate(request.images)]
     config: dict[str, Any] = {"responseModalities": ["IMAGE"]}
     place = "generationConfig.imageConfig.aspectRatio"
@@ -78,7 +78,7 @@ def _part(image: ir.File, place: str) -> dict[str, Any]:
 def _imagen(request: ir.ImageRequest, target: Target) -> WireRequest:
     report = target.report
     if request.action != "generate":
-        raise WireError("Imagen draws from words alone.", "action", "unsupported_value")
+        raise WireError("Imagen generates images only from text.", "action", "unsupported_value")
     parameters: dict[str, Any] = {"sampleCount": request.count or 1}
     if (shape := aspect(request, _IMAGEN_SHAPES, report, "parameters.aspectRatio")) is not None:
         parameters["aspectRatio"] = shape
@@ -123,7 +123,7 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
     )
     if not pictures:  # what is filtered out is left out
         why = next((one.rai_filtered_reason for one in found if one.rai_filtered_reason is not None), None)
-        message = why or "The model drew nothing: all of it was filtered out."
+        message = why or "The model returned no image: all were removed by the content filter."
         raise RequestFailed(ir.Fault("content_policy", message[:_LONGEST], code="content_filter"))
     return ir.ImageResponse(pictures)
 

@@ -89,7 +89,7 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
         return extra
-    report.lose(f"{where}.{RESULT}", "those of a part of the answer are of an unknown shape", "quality")
+    report.lose(f"{where}.{RESULT}", "the log probabilities of a part have an unknown format", "quality")
     return {**(extra or {}), NAME: {key: value for key, value in own.items() if key != RESULT}}
 
 

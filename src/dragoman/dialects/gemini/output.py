@@ -103,7 +103,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     if output.audio is not None:
         _speech(output.audio, target, config, own=own)
     if output.verbosity is not None:
-        target.report.lose("output.verbosity", "answers have no verbosity here", "quality")
+        target.report.lose("output.verbosity", "the Gemini API has no verbosity", "quality")
     if output.extra is not None:
         restore(config, output.extra, target.report, "output")
 
@@ -132,13 +132,15 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     ):
         if value is not None and schema.setdefault(key, value) == value:
             report.change(
-                f"output.{field}", f"generationConfig.responseJsonSchema.{key}", "said by the schema"
+                f"output.{field}", f"generationConfig.responseJsonSchema.{key}", "moved into the schema"
             )
         elif value is not None:
-            report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
     if schema != output.schema:
         report.change(
-            "output.schema", "generationConfig.responseJsonSchema", "adapted to what the API accepts"
+            "output.schema",
+            "generationConfig.responseJsonSchema",
+            "the schema is adapted to what the API accepts",
         )
     config["responseJsonSchema"] = schema
 
@@ -149,17 +151,17 @@ def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
     body.setdefault("systemInstruction", {"parts": []})["parts"].append({"text": words})
-    target.report.change(
-        "output", "systemInstruction.parts[]", "the form of the answer is asked for in words"
-    )
-    target.report.lose("output", "the model may not keep to the form beside functions", "quality")
+    target.report.change("output", "systemInstruction.parts[]", "the prompt asks for the output format")
+    target.report.lose("output", "with functions, the model may not follow the output format", "quality")
 
 
 def _modalities(output: ir.Output, target: Target, *, own: bool) -> list[str]:
     words = [word.upper() for word in output.modalities or ()]
     if not own and "AUDIO" in words and "TEXT" in words:
         target.report.change(
-            "output.modalities", "generationConfig.responseModalities", "sound is answered alone here"
+            "output.modalities",
+            "generationConfig.responseModalities",
+            "the Gemini API returns audio without text",
         )
         return ["AUDIO"]
     return words
@@ -172,12 +174,12 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
         if not own and name not in VOICES:
             name = VOICE
             target.report.lose(
-                "output.audio.voice", f"there is no voice {voice} here: {name} speaks", "quality"
+                "output.audio.voice", f"the Gemini API has no voice {voice}: {name} is used", "quality"
             )
         config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
     elif voice is not None:
-        target.report.lose("output.audio.voice", "voices of one's own are unknown here", "quality")
+        target.report.lose("output.audio.voice", "the Gemini API has no custom voices", "quality")
     if not own:
         target.report.change(
-            "output.audio", "generationConfig.speechConfig", "sound is answered as PCM at 24 kHz"
+            "output.audio", "generationConfig.speechConfig", "the Gemini API returns audio as PCM at 24 kHz"
         )

@@ -353,13 +353,15 @@ def _finish(out: _Wire, block: Any, draft: Draft, where: str) -> _Wire:
         if draft.answer or sealed.origin == NAME:
             out[_SIGNATURE] = write_signature(sealed)
         else:
-            draft.report.lose(f"{where}.sealed", "only its origin can read a seal", "quality")
+            draft.report.lose(
+                f"{where}.sealed", "encrypted reasoning can only be read by its own provider", "quality"
+            )
     if block.cache is not None:
-        draft.report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
+        draft.report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
         restore({}, block.cache.extra, draft.report, f"{where}.cache")
     if block.item is not None:
         if block.item.phase is not None:
-            draft.report.lose(f"{where}.item.phase", "turns have no phase here", "hint")
+            draft.report.lose(f"{where}.item.phase", "the Gemini API has no message phase", "hint")
         restore({}, block.item.extra, draft.report, f"{where}.item")
     extra = getattr(block, "extra", None)
     if extra is not None:
@@ -371,16 +373,22 @@ def _text_out(block: ir.Text, draft: Draft, where: str) -> _Wire | None:
     out: _Wire = {} if draft.own and block.form == "bare" else {"text": block.text}
     if not draft.answer:
         for index in range(len(block.citations)):
-            draft.report.lose(f"{where}.citations[{index}]", "turns cannot hold citations here", "hint")
+            draft.report.lose(
+                f"{where}.citations[{index}]", "messages of the Gemini API cannot contain citations", "hint"
+            )
         if block.logprobs is not None:
-            draft.report.lose(f"{where}.logprobs", "turns cannot hold log probabilities here", "hint")
+            draft.report.lose(
+                f"{where}.logprobs", "messages of the Gemini API cannot contain log probabilities", "hint"
+            )
     return _finish(out, block, draft, where)
 
 
 def _refusal_out(block: ir.Refusal, draft: Draft, where: str) -> _Wire | None:
-    draft.report.change(where, draft.to("text"), "a refusal is written as plain text")
+    draft.report.change(where, draft.to("text"), "the refusal is written as plain text")
     if block.logprobs is not None and not draft.answer:
-        draft.report.lose(f"{where}.logprobs", "turns cannot hold log probabilities here", "hint")
+        draft.report.lose(
+            f"{where}.logprobs", "messages of the Gemini API cannot contain log probabilities", "hint"
+        )
     out = {"text": block.text}
     restore(out, block.extra, draft.report, where)
     return out
@@ -392,10 +400,12 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
     text = block.text or "\n\n".join(block.summary)
     if not draft.own:
         if not draft.answer and not known:
-            draft.report.lose(where, "reasoning of another provider cannot be replayed here", "quality")
+            draft.report.lose(
+                where, "reasoning of another provider cannot be sent to the Gemini API", "quality"
+            )
             return None
         if draft.answer and not known and (block.redacted or not (text or sealed)):
-            draft.report.lose(where, "reasoning without words cannot be shown", "hint")
+            draft.report.lose(where, "the reasoning has no text to show", "hint")
             return None
     out: _Wire = {} if draft.own and block.form == "bare" else {"text": text}
     out["thought"] = True
@@ -404,15 +414,19 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
 
 def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.by != "client" and not draft.own:
-        draft.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
+        draft.report.lose(
+            where, f"a tool call that the {block.by} ran cannot be sent back in the Gemini API", "quality"
+        )
         return None
     if block.kind == "custom" and not draft.answer:
-        raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+        raise WireError("the Gemini API has no calls of free-text tools", where, "unsupported_value")
     arguments = parse_arguments(block.arguments)
     if arguments is None:
         arguments = {"_raw": block.arguments}
         draft.report.change(
-            where, draft.to("functionCall.args._raw"), "arguments that are no JSON object are wrapped"
+            where,
+            draft.to("functionCall.args._raw"),
+            "tool call arguments that are not a JSON object are wrapped in one",
         )
     call: _Wire = {}
     if block.id is not None and (draft.quirks.call_ids or block.by != "client"):
@@ -428,7 +442,7 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.arguments or not draft.own:
         call["args"] = arguments
     if block.namespace is not None:
-        draft.report.lose(f"{where}.namespace", "calls have no namespace here", "hint")
+        draft.report.lose(f"{where}.namespace", "the Gemini API has no namespaces of tool calls", "hint")
     out: _Wire = {key: call}
     if draft.own and block.form is not None and block.sealed is None:
         out[_SIGNATURE] = block.form
@@ -463,7 +477,9 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
 
 def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     if not draft.own:
-        draft.report.lose(where, f"a result that the {block.by} made cannot be replayed here", "quality")
+        draft.report.lose(
+            where, f"a tool result of the {block.by} cannot be sent back in the Gemini API", "quality"
+        )
         return None
     result: _Wire = {} if block.id is None else {"id": block.id}
     value = next((inside.value for inside in block.content if isinstance(inside, ir.Json)), None)
@@ -495,7 +511,7 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
         return None
     text = part.get("text")
     if not isinstance(text, str):
-        draft.report.lose(where, "cannot stand in a result here", "meaning")
+        draft.report.lose(where, "a tool result of the Gemini API cannot contain it", "meaning")
         return None
     return text
 
@@ -509,7 +525,7 @@ def _json_out(block: ir.Json, draft: Draft, where: str) -> _Wire:
 def _native_out(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
     if block.dialect == NAME:
         return _finish(dict(block.value), block, draft, where)
-    draft.report.lose(where, f"`{block.kind}` is known to its own protocol alone", "meaning")
+    draft.report.lose(where, f"`{block.kind}` exists only in its own protocol", "meaning")
     return None
 
 
@@ -567,16 +583,16 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
         _resolve(out, block.detail, draft, where)
     for field in ("context", "citable"):
         if getattr(block, field) is not None:
-            draft.report.lose(f"{where}.{field}", f"media have no {field} here", "hint")
+            draft.report.lose(f"{where}.{field}", f"media in the Gemini API have no {field}", "hint")
     return _finish(out, block, draft, where)
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     """What a medium says in words, where those are sent in its place."""
     if block.text is not None or block.blocks is not None:
-        draft.report.change(where, draft.to("text"), "a document given as text is sent as text")
+        draft.report.change(where, draft.to("text"), "the text document is sent as text")
         if block.name is not None:
-            draft.report.lose(f"{where}.name", "a document given as text has no name here", "hint")
+            draft.report.lose(f"{where}.name", "a text document has no name in the Gemini API", "hint")
         if block.text is not None:
             return block.text
         texts = [
@@ -588,9 +604,9 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     if block.transcript is None:
         return None
     if block.data is not None:
-        draft.report.lose(f"{where}.transcript", "sound has no transcript here", "hint")
+        draft.report.lose(f"{where}.transcript", "audio in the Gemini API has no transcript", "hint")
         return None
-    draft.report.change(where, draft.to("text"), "spoken words are sent as their transcript")
+    draft.report.change(where, draft.to("text"), "the audio is sent as its transcript")
     return block.transcript
 
 
@@ -598,11 +614,11 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
     """The address of a medium, where the API can read it there."""
     if block.file is not None:
         if not draft.own and not block.file.startswith(_STORED):
-            raise WireError("a file id of another provider is unknown here", where, "unsupported_value")
+            raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
         return block.file
     if block.url is None or draft.own or draft.answer or draft.quirks.media_urls or reads(block):
         return block.url
-    raise WireError(f"{block.kind} must be sent as data, not as an address", where, "unsupported_value")
+    raise WireError(f"{block.kind} must be sent as data, not as a URL", where, "unsupported_value")
 
 
 def _typed(out: _Wire, block: ir.Media, source: str, draft: Draft, where: str) -> _Wire:
@@ -617,14 +633,16 @@ def _typed(out: _Wire, block: ir.Media, source: str, draft: Draft, where: str) -
             raw = draft.answer and block.kind == "audio" and not source.startswith(_RIFF)
             mime = next(found, _SPOKEN if raw else _USUAL[block.kind])
         inside = "fileData" if "fileUri" in out else "inlineData"
-        draft.report.change(f"{where}.mime", draft.to(f"{inside}.mimeType"), f"unstated; taken for {mime}")
+        draft.report.change(
+            f"{where}.mime", draft.to(f"{inside}.mimeType"), f"no media type was given: {mime} is assumed"
+        )
     if mime is not None:
         out["mimeType"] = mime
     if block.name is not None:
         if draft.own:
             out["displayName"] = block.name
         else:
-            draft.report.lose(f"{where}.name", "media have no names here", "hint")
+            draft.report.lose(f"{where}.name", "media in the Gemini API have no names", "hint")
     return out
 
 
@@ -633,7 +651,9 @@ def _resolve(out: _Wire, detail: str, draft: Draft, where: str) -> None:
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}
     elif detail != "auto":
-        draft.report.lose(f"{where}.detail", f"there is no level of detail {detail} here", "quality")
+        draft.report.lose(
+            f"{where}.detail", f"the Gemini API has no media resolution for detail {detail}", "quality"
+        )
 
 
 def native(block: ir.Block) -> ir.Native:

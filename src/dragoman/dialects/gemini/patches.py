@@ -88,7 +88,7 @@ def _steps(path: str) -> list[str | int]:
         position = found.end()
     if not path.startswith("$") or position != len(path) or not steps:
         raise WireError(
-            f"a JSON path that cannot be read: {path[:200]}", "functionCall.partialArgs[].jsonPath"
+            f"the JSON path cannot be parsed: {path[:200]}", "functionCall.partialArgs[].jsonPath"
         )
     return steps
 
@@ -120,4 +120,6 @@ def _put(holder: Any, step: str | int, value: Any, path: str) -> None:
 
 
 def _misplaced(path: str) -> WireError:
-    return WireError(f"no place in the arguments: {path[:200]}", "functionCall.partialArgs[].jsonPath")
+    return WireError(
+        f"the JSON path does not exist in the arguments: {path[:200]}", "functionCall.partialArgs[].jsonPath"
+    )

@@ -99,7 +99,7 @@ class _Fitting:
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.never:
             if not off:
-                self.report.lose("reasoning", "the model does not think", "quality")
+                self.report.lose("reasoning", "the model does not support reasoning", "quality")
             return {}
         if off:
             out = self._off()
@@ -108,7 +108,7 @@ class _Fitting:
         elif self.budgets:
             out = self._budget()
         else:
-            self.report.lose("reasoning", "the model has no such way to think", "quality")
+            self.report.lose("reasoning", "the model does not support this kind of thinking", "quality")
             return {}
         self._visible(out, off=off)
         return out
@@ -120,10 +120,12 @@ class _Fitting:
             out["includeThoughts"] = wish.visible
         elif not off and not self.own:
             out["includeThoughts"] = True
-            self.report.add(f"{_PLACE}.includeThoughts", "reasoning is asked for, so it is to be shown")
+            self.report.add(f"{_PLACE}.includeThoughts", "reasoning is requested, so it is returned")
         if wish.summary is not None:
             self.report.change(
-                "reasoning.summary", f"{_PLACE}.includeThoughts", "summaries have one length here"
+                "reasoning.summary",
+                f"{_PLACE}.includeThoughts",
+                "the Gemini API has only one kind of reasoning summary",
             )
 
     def _off(self) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class _Fitting:
         if self.budgets and ("disabled" in modes or least == 0):
             self.report.change("reasoning", f"{_PLACE}.thinkingBudget", "written as a budget of 0")
             return {"thinkingBudget": 0}
-        self.report.lose("reasoning", "thinking cannot be switched off for this model", "quality")
+        self.report.lose("reasoning", "thinking cannot be disabled for this model", "quality")
         if self.budgets and not self.levels:
             return {"thinkingBudget": least}
         known = self._known()
@@ -150,13 +152,17 @@ class _Fitting:
         if effort is None and wish.budget is not None and wish.budget > 0:
             effort = min(self._known(), key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
             self.report.change(
-                "reasoning.budget", f"{_PLACE}.thinkingLevel", f"{wish.budget} tokens are about {effort}"
+                "reasoning.budget",
+                f"{_PLACE}.thinkingLevel",
+                f"the budget of {wish.budget} tokens is written as the level {effort}",
             )
         elif wish.budget is not None:
-            self.report.change("reasoning.budget", f"{_PLACE}.thinkingLevel", "the level says it")
+            self.report.change(
+                "reasoning.budget", f"{_PLACE}.thinkingLevel", "expressed by the thinking level"
+            )
         if effort is None:  # the model's own measure
             if wish.mode is not None:
-                self.report.change("reasoning.mode", _PLACE, "the model thinks as much as it sees fit")
+                self.report.change("reasoning.mode", _PLACE, "the model chooses its thinking budget")
             return {}
         return {"thinkingLevel": self._nearest(effort).upper()}
 
@@ -170,7 +176,9 @@ class _Fitting:
         chosen = weaker[-1] if weaker else known[0]
         self.report.change("reasoning.effort", f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
         if weaker:
-            self.report.lose("reasoning.effort", f"the model has no level {effort}", "quality")
+            self.report.lose(
+                "reasoning.effort", f"the model does not support the thinking level {effort}", "quality"
+            )
         return chosen
 
     def _budget(self) -> dict[str, Any]:
@@ -181,14 +189,22 @@ class _Fitting:
         if budget is None:
             where = "reasoning.effort"
             budget = BUDGETS.get(wish.effort or "", BUDGETS["medium"])
-            self.report.change(where, f"{_PLACE}.thinkingBudget", f"{wish.effort} is {budget} tokens")
+            self.report.change(
+                where,
+                f"{_PLACE}.thinkingBudget",
+                f"the effort {wish.effort} is written as a budget of {budget} tokens",
+            )
         elif wish.effort is not None:
-            self.report.change("reasoning.effort", f"{_PLACE}.thinkingBudget", "the budget says it")
+            self.report.change(
+                "reasoning.effort", f"{_PLACE}.thinkingBudget", "expressed by the thinking budget"
+            )
         if self.facts.thinking_budget is not None and budget != DYNAMIC:
             least, most = self.facts.thinking_budget
             fitting = max(least, min(most, budget))
             if fitting != budget:
-                self.report.change(where, f"{_PLACE}.thinkingBudget", f"the model takes {least} to {most}")
+                self.report.change(
+                    where, f"{_PLACE}.thinkingBudget", f"the model accepts {least} to {most} tokens"
+                )
             if fitting < budget:
                 self.report.lose(where, f"limited to {fitting} tokens", "quality")
             budget = fitting

@@ -73,11 +73,11 @@ class Relay:
             if not _has(head, "candidates") and _has(head, "error"):
                 raise RequestFailed(fault_of(_decode(body)))
             if head.keys().isdisjoint(_ANSWERS) and not _has(head, "usageMetadata"):
-                raise WireError("an answer must have `candidates`, an array", "candidates")
+                raise WireError("the response must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
         except _UNREADABLE as error:
-            raise WireError(f"an answer that cannot be read: {error}") from None
+            raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, head, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
@@ -247,4 +247,4 @@ def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
     """What a frame is that is no chunk: an error without framing or in a list, or nothing known."""
     if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
         return RequestFailed(fault_of(bytes(frame)))
-    return WireError(f"a chunk that cannot be read: {error}")
+    return WireError(f"a stream chunk cannot be parsed: {error}")

@@ -235,15 +235,15 @@ def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> N
     target.report.change(
         "max_output",
         "generationConfig.maxOutputTokens",
-        f"lowered to {bound}, the most that the model can give",
+        f"lowered to {bound}, the model's maximum",
     )
     target.report.lose("max_output", f"limited to {bound}", "quality")
 
 
 _LOST: dict[str, str] = {
-    "min_p": "there is no min_p here",
-    "repetition_penalty": "there is no repetition penalty here",
-    "logit_bias": "single tokens cannot be weighed here",
+    "min_p": "the Gemini API has no min_p",
+    "repetition_penalty": "the Gemini API has no repetition penalty",
+    "logit_bias": "the Gemini API has no logit bias",
 }
 _sampling_values = attrgetter(*_SAMPLING.values())
 _lost_values = attrgetter(*_LOST)
@@ -277,15 +277,21 @@ def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
             if config.pop(key, None) is not None:
-                report.lose(f"sampling.{_SAMPLING[key]}", "the model takes no sampling parameters", "quality")
+                report.lose(
+                    f"sampling.{_SAMPLING[key]}", "the model does not accept sampling parameters", "quality"
+                )
     if config.get("candidateCount") == 1:
         del config["candidateCount"]
     if config.get("candidateCount", 1) > _ANSWERS:
-        raise WireError(f"at most {_ANSWERS} answers can be asked for", "n", "unsupported_value")
+        raise WireError(f"at most {_ANSWERS} candidates can be requested", "n", "unsupported_value")
     for key in _PENALTIES:
         if config.get(key, 0) >= 2:
             config[key] = 1.99
-            report.change(f"sampling.{_SAMPLING[key]}", f"generationConfig.{key}", "must be below 2 here")
+            report.change(
+                f"sampling.{_SAMPLING[key]}",
+                f"generationConfig.{key}",
+                "lowered: the Gemini API requires a value below 2",
+            )
     if not config.get("responseLogprobs", True):
         del config["responseLogprobs"]
     if config.get("logprobs") == 0:
@@ -295,15 +301,13 @@ def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
     seed = config.get("seed")
     if seed is not None and not -(2**31) <= seed < 2**31:
         config["seed"] = seed % 2**31
-        report.change(
-            "sampling.seed", "generationConfig.seed", "seeds have 31 bits here: the same for the same"
-        )
+        report.change("sampling.seed", "generationConfig.seed", "mapped to 31 bits: equal seeds stay equal")
 
 
 def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
     kept = [text for text in stop if text]
     if len(kept) < len(stop):
-        target.report.lose("sampling.stop", "an empty stop sequence is refused", "hint")
+        target.report.lose("sampling.stop", "the Gemini API rejects an empty stop sequence", "hint")
     if len(kept) > _STOPS:
         target.report.lose("sampling.stop", f"only the first {_STOPS} stop sequences are sent", "meaning")
     if kept:
@@ -328,15 +332,15 @@ _rare_values = attrgetter(
 )
 _NOTHING_RARE = (None,) * 12
 _NEVER: dict[str, str] = {
-    "user": "the end user has no name here",
-    "safety_identifier": "the end user has no name here",
-    "metadata": "requests carry no metadata here",
-    "store": "answers are not stored here",
-    "prediction": "answers cannot be predicted here",
-    "moderation": "nothing is moderated here",
-    "previous": "this protocol keeps no state",
-    "conversation": "this protocol keeps no state",
-    "background": "this protocol keeps no state",
+    "user": "the Gemini API has no end user id",
+    "safety_identifier": "the Gemini API has no end user id",
+    "metadata": "the Gemini API has no metadata",
+    "store": "the Gemini API does not store responses",
+    "prediction": "the Gemini API has no predicted output",
+    "moderation": "the Gemini API has no moderation",
+    "previous": "the Gemini API is stateless",
+    "conversation": "the Gemini API is stateless",
+    "background": "the Gemini API is stateless",
 }
 
 
@@ -350,7 +354,7 @@ def _encode_rare(
     if request.cache is not None:
         for field in ("key", "mode", "ttl", "retention", "mark"):
             if getattr(request.cache, field) is not None:
-                report.lose(f"cache.{field}", "prompt caching has no such setting here")
+                report.lose(f"cache.{field}", "the Gemini API has no such setting of prompt caching")
         restore({}, request.cache.extra, report, "cache")
     if own and request.store is not None:
         body["store"] = request.store
@@ -364,11 +368,11 @@ def _encode_rare(
 def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) -> None:
     word = _TIER_WORDS.get(tier, tier if own else None)
     if word is None:
-        target.report.lose("tier", f"there is no service tier {tier} here")
+        target.report.lose("tier", f"the Gemini API has no service tier {tier}")
     elif own or tier != "auto":
         body["serviceTier"] = word
         if tier == "fast":
-            target.report.change("tier", "serviceTier", "OpenAI's other word for priority")
+            target.report.change("tier", "serviceTier", "written as priority, which means the same")
 
 
 def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:

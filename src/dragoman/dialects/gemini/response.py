@@ -54,7 +54,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
         candidates = _candidates(body)
         response = sound(_response(body, candidates))
     except (KeyError, TypeError, AttributeError):
-        raise WireError("an answer of an unknown shape") from None
+        raise WireError("the response has an unknown format") from None
     faults = [None if any(map(is_usable, one.blocks)) else broken_off(one.stop) for one in candidates]
     if faults and None not in faults:
         raise RequestFailed(next(fault for fault in faults if fault is not None))
@@ -69,7 +69,7 @@ def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
         raise WireError("must be an array", "candidates")
     stop = unanswered(body)
     if stop is None:
-        raise WireError("an answer must have `candidates`, an array", "candidates")
+        raise WireError("the response must have `candidates`, an array", "candidates")
     return (ir.Candidate((), stop),)
 
 
@@ -165,7 +165,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
     if response.status is not None:
-        report.lose("status", "has no counterpart here", "hint")
+        report.lose("status", "the Gemini API has no such field", "hint")
     draft = Draft(report, own, answer=True)
     feedback = feedback_of(response.candidates[0].stop) if own and response.candidates else None
     out: dict[str, Any] = {}

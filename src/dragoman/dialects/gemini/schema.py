@@ -107,7 +107,7 @@ class _Cleaner:
         """One schema. hard: no property that may be left out stands between it and its definition."""
         if not isinstance(schema, dict):
             if schema is False:
-                self.report.lose(where, "a schema that nothing fits has no form here", "quality")
+                self.report.lose(where, "the Gemini API has no schema that allows no value", "quality")
             return {}
         if "allOf" not in schema:
             return self._node(schema, where, hard=hard)
@@ -149,7 +149,7 @@ class _Cleaner:
         node.required = []
         for name in names:
             if node.hard and self._loops(value.get(name)):
-                reason = f"`{shown_name(name)}` contains itself: not required"
+                reason = f"`{shown_name(name)}` contains itself, so it is not required"
                 self.report.lose(f"{node.where}.required", reason, "quality")
             else:
                 node.required.append(name)
@@ -175,9 +175,7 @@ class _Cleaner:
         if target is None:
             node.refused[key] = value
         elif node.hard and self._loops(node.schema):
-            self.report.lose(
-                place_in(node.where, key), "a schema that contains itself is cut here", "quality"
-            )
+            self.report.lose(place_in(node.where, key), "the recursive schema is cut off here", "quality")
         else:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
@@ -188,7 +186,9 @@ class _Cleaner:
             return node.out
         for key in sorted(beside.keys() - {"title", "description"}):
             del beside[key]
-            self.report.lose(place_in(node.where, key), "cannot stand beside a reference", "quality")
+            self.report.lose(
+                place_in(node.where, key), "the Gemini API does not allow it next to a $ref", "quality"
+            )
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
@@ -331,7 +331,7 @@ def _said(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-_DESCRIBED: Final = "is not enforced, only described to the model"
+_DESCRIBED: Final = "it is not enforced, only described to the model"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:

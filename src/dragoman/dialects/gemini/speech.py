@@ -23,30 +23,30 @@ from dragoman.wire.wav import Pcm, pcm_of, wav
 PATH: Final = "/models/{model}:generateContent"
 _FORMATS: Final = ("wav", "pcm")
 _WAV: Final = "audio/wav"
-_LOST: Final = {"speed": "Gemini is told how fast to speak in words alone"}
+_LOST: Final = {"speed": "the Gemini API has no speed parameter: describe the speed in the instructions"}
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """The request in Gemini's words. Raises WireError for a format that it does not have."""
     report = target.report
     if request.output is None:
-        report.lose("output", "Gemini's sound is raw, so it comes as wav, not mp3", "quality")
+        report.lose("output", "Gemini returns raw audio: the format is wav, not mp3", "quality")
     elif request.output not in _FORMATS:
-        message = f"Gemini does not speak {request.output}; it speaks wav and pcm."
+        message = f"Gemini does not support the audio format {request.output}; supported: wav, pcm."
         raise WireError(message, "output", "unsupported_value")
     speech: dict[str, Any] = {}
     if (voice := request.voice) is not None:
         name = voice if voice in VOICES else voice.capitalize()
         if name not in VOICES:
             name = VOICE
-            report.lose("voice", f"there is no voice {voice} here: {name} speaks", "quality")
+            report.lose("voice", f"the Gemini API has no voice {voice}: {name} is used", "quality")
         speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": name}}
     if request.language is not None:
         speech["languageCode"] = request.language
     text = request.text
     if request.instructions is not None:
         text = f"{request.instructions.rstrip(': ')}: {text}"
-        report.change("instructions", "contents[0].parts[0].text", "the text says first how to speak")
+        report.change("instructions", "contents[0].parts[0].text", "the instructions are put before the text")
     family.lose(request, report, _LOST)
     body: dict[str, Any] = {
         "contents": [{"role": "user", "parts": [{"text": text}]}],
@@ -74,7 +74,7 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
     usage = answer.usage
     if pcm is None:
         if pieces[0].mime != _WAV:
-            raise WireError(f"{pieces[0].mime} is no sound that is known", "candidates[0].content.parts")
+            raise WireError(f"{pieces[0].mime} is not a known audio type", "candidates[0].content.parts")
         return ir.SpeechResponse(samples, "wav", _WAV, None, answer.model, usage)
     if request.output == "pcm" and pcm.channels == Pcm().channels:
         return ir.SpeechResponse(samples, "pcm", family.KINDS["pcm"], pcm.rate, answer.model, usage)
@@ -93,7 +93,7 @@ def silent(answer: ir.Response, lacking: str) -> ir.Fault:
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":
         return ir.Fault("content_policy", f"The model refused to answer ({stop.raw}).", code="content_filter")
-    return ir.Fault("upstream", f"The model answered without {lacking}.", type=NAME, blame="upstream")
+    return ir.Fault("upstream", f"The model's response has no {lacking}.", type=NAME, blame="upstream")
 
 
 SPEECH: Final = Asking(

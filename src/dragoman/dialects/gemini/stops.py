@@ -55,11 +55,11 @@ STOP_WORDS: dict[str, str] = {
 }
 """What a client is told. The reasons in `_LOST` say more than their word does."""
 _LOST = {
-    "context": "a full context window is told as MAX_TOKENS",
-    "sequence": "a stop sequence is told as STOP, without the sequence",
-    "compaction": "a compaction is told as STOP",
-    "error": "an error of the model is told as OTHER",
-    "other": "an unknown reason is told as OTHER",
+    "context": "a full context window is reported as MAX_TOKENS",
+    "sequence": "a stop sequence is reported as STOP, without the sequence",
+    "compaction": "a compaction is reported as STOP",
+    "error": "an error of the model is reported as OTHER",
+    "other": "an unknown finish reason is reported as OTHER",
 }
 _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
@@ -120,7 +120,7 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
         return None
     word = stop.raw or "OTHER"
     said = (stop.detail or {}).get(_MESSAGE)
-    text = said if isinstance(said, str) and said else f"The model gave no usable answer ({word})."
+    text = said if isinstance(said, str) and said else f"The model returned no usable response ({word})."
     return ir.Fault("upstream", text, code=word.lower(), type=word, blame="upstream")
 
 
@@ -142,9 +142,11 @@ def encode_stop(
             out[_MESSAGE] = value
         elif key == _EXPLANATION and isinstance(value, str):
             out[_MESSAGE] = value
-            report.change(f"{where}.stop.detail.{key}", _TO, "the words that this protocol has for it")
+            report.change(f"{where}.stop.detail.{key}", _TO, "written as the finish reason of the Gemini API")
         elif value and not (own and key == _FEEDBACK):
-            report.lose(f"{where}.stop.detail.{key}", "a finish reason has no such detail here", "hint")
+            report.lose(
+                f"{where}.stop.detail.{key}", "the Gemini API has no such detail of a finish reason", "hint"
+            )
     return out
 
 
@@ -161,9 +163,11 @@ def _lose(stop: ir.Stop, report: Report, where: str, *, called: bool) -> None:
         report.lose(f"{where}.reason", lost, "quality")
     elif stop.reason == "end" and called:
         report.change(
-            f"{where}.reason", "candidates[].finishReason", "that it ended with a call is told by it"
+            f"{where}.reason",
+            "candidates[].finishReason",
+            "the tool call itself shows that the response ended with it",
         )
     elif stop.reason == "tool" and not called:
-        report.lose(f"{where}.reason", "without a call it is told as STOP", "hint")
+        report.lose(f"{where}.reason", "without a tool call it is reported as STOP", "hint")
     if stop.sequence is not None:
-        report.lose(f"{where}.sequence", "the stop sequence is not told", "hint")
+        report.lose(f"{where}.sequence", "the Gemini API does not report the stop sequence", "hint")

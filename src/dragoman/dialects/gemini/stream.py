@@ -414,7 +414,7 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
         answer.kind, answer.patches = ir.ToolCall, Patches()
         events.append(ir.Open(answer.index, block, answer.number))
     if answer.patches is None:
-        raise WireError("arguments of a call that has not begun", "functionCall.partialArgs")
+        raise WireError("arguments of a tool call that has not started", "functionCall.partialArgs")
     for piece in call.get("partialArgs") or ():
         answer.patches.add(piece)
     return events if call.get("willContinue") else events + answer.close()

@@ -164,7 +164,7 @@ class StreamEncoder:
         self._over = True
         for state in self._blocks.values():
             if not (state.closed or state.said):
-                self._report.lose(state.where, "the answer broke off before this was whole", "meaning")
+                self._report.lose(state.where, "the response ended before this was complete", "meaning")
         usage = encode_usage(self._usage, self._tier, self._report, own=self._draft.own)
         counted = self._chunk({"usageMetadata": usage}) if usage else b""
         return counted + self._framed(_dumps(error_body(fault))) + (b"]" if self._array else b"")
@@ -173,7 +173,7 @@ class StreamEncoder:
         if event.error is not None:
             return self._fail(event.error)
         if event.status is not None:
-            self._report.lose("status", "has no counterpart here", "hint")
+            self._report.lose("status", "the Gemini API has no such field", "hint")
         own = self._draft.own
         last: dict[str, Any] = {}
         first = self._finished.get(0)
@@ -285,7 +285,9 @@ class StreamEncoder:
         state = self._blocks[event.candidate, event.index]
         block = state.block
         if event.transcript is not None:
-            self._report.lose(f"{state.where}.transcript", "sound has no transcript here", "hint")
+            self._report.lose(
+                f"{state.where}.transcript", "audio in the Gemini API has no transcript", "hint"
+            )
         if not event.data or not isinstance(block, ir.Media):
             return b""
         if block.kind != "audio" or block.sealed is not None:
@@ -302,7 +304,7 @@ class StreamEncoder:
         if not isinstance(state.block, ir.Text | ir.Thinking):
             return b""  # written with the whole of it
         if isinstance(state.block, ir.Thinking) and state.block.redacted and event.sealed.origin != NAME:
-            self._report.lose(state.where, "reasoning without words cannot be shown", "hint")
+            self._report.lose(state.where, "the reasoning has no text to show", "hint")
             return b""
         part: dict[str, Any] = {"text": "", "thoughtSignature": write_signature(event.sealed)}
         if isinstance(state.block, ir.Thinking):

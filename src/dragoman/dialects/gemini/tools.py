@@ -114,9 +114,9 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
-            report.lose("tool_choice", "there are no tools to choose from", "hint")
+            report.lose("tool_choice", "the request has no tools", "hint")
         if request.parallel is False:
-            report.lose("parallel", "there are no tools to call", "hint")
+            report.lose("parallel", "the request has no tools", "hint")
         return
     tools, strict = _written(request.tools or (), target, own=own)
     if tools or (own and request.tools is not None):
@@ -125,13 +125,15 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         config = _tool_config(request, target, strict, own=own)
         if not own and len(tools) > 1 and target.quirks.server_call_parts:
             config[SERVER_CALLS] = True
-            report.add(f"toolConfig.{SERVER_CALLS}", "functions beside the provider's own tools need it")
+            report.add(
+                f"toolConfig.{SERVER_CALLS}", "required to combine functions with the provider's own tools"
+            )
         if config:
             body["toolConfig"] = config
     elif request.tool_choice is not None and request.tool_choice.mode != "auto":
-        report.lose("tool_choice", "the provider's own tools cannot be chosen here", "quality")
+        report.lose("tool_choice", "the Gemini API cannot force one of the provider's own tools", "quality")
     if request.parallel is False:
-        report.lose("parallel", "parallel calls cannot be switched off here", "quality")
+        report.lose("parallel", "the Gemini API cannot disable parallel tool calls", "quality")
 
 
 def _written(
@@ -162,7 +164,7 @@ def _written(
 
 def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) -> dict[str, Any]:
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", f"tools[{index}]", "unsupported_value")
+        raise WireError("the Gemini API has no free-text tools", f"tools[{index}]", "unsupported_value")
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
@@ -175,7 +177,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
         else:
             out["parametersJsonSchema"] = _adapted(parameters, target.report, f"tools[{index}].parameters")
     if tool.cache is not None:
-        target.report.lose(f"tools[{index}].cache", "prompt caching has no marks here", "hint")
+        target.report.lose(f"tools[{index}].cache", "the Gemini API has no cache breakpoints", "hint")
         restore({}, tool.cache.extra, target.report, f"tools[{index}].cache")
     if tool.extra is not None:
         restore(out, tool.extra, target.report, f"tools[{index}]")
@@ -188,7 +190,9 @@ def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
     if schema != parameters:
-        report.change(where, f"{_DECLARED}.parametersJsonSchema", "adapted to what the API accepts")
+        report.change(
+            where, f"{_DECLARED}.parametersJsonSchema", "the schema is adapted to what the API accepts"
+        )
     return schema
 
 
@@ -197,22 +201,22 @@ def _provided(
 ) -> dict[str, Any] | None:
     report = target.report
     if tool.cache is not None:
-        report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
+        report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
     if own:
         return dict(tool.value)
     if is_drawing(tool, target.facts):
         place = "generationConfig.responseModalities"
-        report.change(where, place, "a model that draws is asked for pictures in its answer")
+        report.change(where, place, "an image model returns images in its response instead")
         return None
     key = _PROVIDED.get(tool.kind)
     if key is None:
-        report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
+        report.lose(where, f"the Gemini API has no tool of the kind {tool.kind}", "meaning")
         return None
     if functions and target.facts.mixed_tools is False:
-        report.lose(where, f"the model takes no {key} beside functions", "meaning")
+        report.lose(where, f"the model does not support {key} together with functions", "meaning")
         return None
     for option in tool.options or ():
-        report.lose(f"{where}.options.{option}", f"{key} has no such setting", "quality")
+        report.lose(f"{where}.options.{option}", f"the tool {key} has no such setting", "quality")
     report.change(where, "tools[]", f"written as {key}")
     return {key: {}}
 
@@ -221,7 +225,7 @@ def _tool_config(request: ir.Request, target: Target, strict: list[int], *, own:
     choice = request.tool_choice
     calling: dict[str, Any] | None = None
     if choice is not None and choice.mode == "native":
-        target.report.lose("tool_choice", "the chosen kind of tool does not exist here", "meaning")
+        target.report.lose("tool_choice", "the Gemini API has no tool of the chosen kind", "meaning")
     elif choice is not None:
         calling = _calling(choice, target, own=own)
     if strict and not own:
@@ -238,14 +242,18 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
         out["allowedFunctionNames"] = list(choice.names)
         if not own and choice.mode == "auto":
             out["mode"] = "VALIDATED"
-            report.change("tool_choice", "toolConfig.functionCallingConfig.mode", "a subset needs VALIDATED")
+            report.change(
+                "tool_choice",
+                "toolConfig.functionCallingConfig.mode",
+                "a list of allowed tools needs the mode VALIDATED",
+            )
         elif not own and choice.mode == "any" and len(choice.names) == 1:
             report.change(
-                "tool_choice", "toolConfig.functionCallingConfig", "one tool of which one must be called"
+                "tool_choice", "toolConfig.functionCallingConfig", "the only allowed tool is a required one"
             )
     if out.get("mode") == "ANY" and target.facts.forced_tool is False:
         out["mode"] = "VALIDATED" if choice.names else "AUTO"
-        report.lose("tool_choice", "the model may answer without the call", "quality")
+        report.lose("tool_choice", "the model may respond without the tool call", "quality")
     if choice.extra is not None:
         restore(out, choice.extra, report, "tool_choice")
     return out
@@ -259,9 +267,11 @@ def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None
     for index in strict:
         place = f"tools[{index}].strict"
         if mode == "NONE":
-            target.report.lose(place, "no tool may be called", "hint")
+            target.report.lose(place, "tool_choice is none, so no tools are used", "hint")
         else:
             target.report.change(
-                place, "toolConfig.functionCallingConfig.mode", "calls are held to their schemas"
+                place,
+                "toolConfig.functionCallingConfig.mode",
+                "tool calls are validated against their schemas",
             )
     return calling

@@ -56,11 +56,11 @@ _KINDS: Final = {
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
     """The request in Gemini's words. Raises WireError for answers with times, and for what is too long."""
     if request.output in TIMED:
-        message = f"Gemini does not tell when something is said, so it cannot answer as {request.output}."
+        message = f"Gemini returns no timestamps, so the format {request.output} is not available."
         raise WireError(message, "output", "unsupported_value")
     audio = request.audio
     if len(audio.data) > _LARGEST:
-        message = f"Gemini takes recordings of at most {_LARGEST} bytes inside of a request."
+        message = f"Gemini accepts audio of at most {_LARGEST} bytes in a request."
         raise WireError(message, "audio", "request_too_large")
     text = _TRANSLATE if request.translate else _WRITE
     if request.language is not None:
@@ -69,7 +69,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
         text += f"\nWhat may help to understand it: {request.prompt}"
     part = {"inlineData": {"mimeType": _kind(audio), "data": b64encode(audio.data).decode()}}
     body: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": text}, part]}]}
-    target.report.add("contents[0].parts[0].text", "a prompt that says what to do with the recording")
+    target.report.add("contents[0].parts[0].text", "a prompt, because the request has only audio")
     if request.temperature is not None:
         body["generationConfig"] = {"temperature": request.temperature}
     restore(body, request.extra, target.report, "")

@@ -120,7 +120,7 @@ def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, ow
     """A `usageMetadata` object, empty where nothing was counted. own: the counts came in this dialect."""
     if usage is None:
         if tier not in _PLAIN:
-            report.lose("tier", "the tier is part of the counts here, and there are none", "hint")
+            report.lose("tier", "the service tier is part of the usage, and there is no usage", "hint")
         return {}
     out = _counts(usage)
     _encode_detail(out, usage.detail or {}, report, own=own)
@@ -130,7 +130,7 @@ def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, ow
         if own or tier in TIER_WORDS:
             out["serviceTier"] = TIER_WORDS.get(tier, tier)
         else:
-            report.lose("tier", f"there is no service tier {tier} here", "hint")
+            report.lose("tier", f"the Gemini API has no service tier {tier}", "hint")
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     if usage.estimated:
@@ -162,7 +162,7 @@ def _encode_detail(out: dict[str, Any], detail: Mapping[str, Any], report: Repor
         member = _MEMBERS.get(key)
         if member is None:
             if count:
-                report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+                report.lose(f"usage.detail.{key}", "the Gemini API has no such token count", "hint")
         elif count or own:
             out.setdefault(member[0], []).append({"modality": member[1], "tokenCount": count})
 
@@ -170,6 +170,8 @@ def _encode_detail(out: dict[str, Any], detail: Mapping[str, Any], report: Repor
 def _lose(usage: ir.Usage, report: Report) -> None:
     for field in ("cache_write", "cache_write_5m", "cache_write_1h"):
         if getattr(usage, field):
-            report.lose(f"usage.{field}", "told as part of the prompt's count", "hint")
+            report.lose(f"usage.{field}", "included in the prompt tokens", "hint")
     for index in range(len(usage.others)):
-        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
+        report.lose(
+            f"usage.others[{index}]", "the Gemini API does not report the tokens of other models", "hint"
+        )

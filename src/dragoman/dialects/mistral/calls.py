@@ -60,16 +60,18 @@ def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":
         if not draft.answer:
-            raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+            raise WireError("the Mistral API has no calls of free-text tools", where, "unsupported_value")
         arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
-        draft.report.change(where, f"function.arguments.{INPUT}", "arguments are an object here")
+        draft.report.change(
+            where, f"function.arguments.{INPUT}", "the Mistral API requires arguments to be an object"
+        )
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["type"] = "function"
     out["function"] = {"name": block.name, "arguments": arguments}
     if block.sealed is not None:
         draft.leave_seal(where)
     if block.cache is not None:
-        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+        draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
     if block.extra is not None:
         restore(out, block.extra, draft.report, where)
     return out

@@ -49,7 +49,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     """A checked request. Raises WireError for numbers that are no floats: only Mistral has those."""
     body = wire.body
     if body.get("output_dtype") not in {None, "float"}:
-        raise WireError("Only Mistral itself answers in this type.", "output_dtype", "unsupported_value")
+        raise WireError("Only Mistral itself supports this output type.", "output_dtype", "unsupported_value")
     inputs, form = family.decode_input(body["input"])
     return ir.EmbedRequest(
         NAME,
@@ -77,7 +77,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     family.lose_purpose(request, report)
     family.lose_cutting(request, report)
     if request.user is not None:
-        report.lose("user", "Mistral is not told of end users", "hint")
+        report.lose("user", "the Mistral API has no end user id", "hint")
     restore(body, request.extra, report, "")
     return WireRequest("embed", body, path=family.PATH)
 

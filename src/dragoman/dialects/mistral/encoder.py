@@ -82,7 +82,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
             return b""
         self._frame(choice, out, b'{"content":', b"}")
         if isinstance(block, ir.Refusal):
-            self._draft.report.change(out.where, "choices[].delta.content", "a refusal is told as text")
+            self._draft.report.change(out.where, "choices[].delta.content", "the refusal is written as text")
         self._shed(out)
         text = self._say(choice, out, block.text, block.logprobs) if block.text or block.logprobs else b""
         return text + self._cited(choice, out, getattr(block, "citations", ()))
@@ -231,14 +231,14 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         if self._usage is not None:
             members["usage"] = shown_usage(self._usage, self._tier, self._draft.report, own=self._own)
         elif self._tier is not None:
-            self._draft.report.lose("tier", "it is told beside the usage, which is unknown", "hint")
+            self._draft.report.lose("tier", "it belongs to the usage, which is unknown", "hint")
         return self._chunk(self._finish_chunk, **members) if self._finish_chunk or members else b""
 
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
         for choice in self._choices.values():
             for out in choice.outs:
                 if not (out.head or out.closed):
-                    self._draft.report.lose(out.where, "the stream broke before it was whole")
+                    self._draft.report.lose(out.where, "the stream ended before it was complete")
         return error_members(fault)
 
 

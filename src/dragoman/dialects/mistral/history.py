@@ -158,7 +158,7 @@ class _History(_OwnHistory):
         """Report what a message is beside its content."""
         report = self.draft.report
         if message.name is not None:
-            report.lose(where + ".name", "messages have no names here", "hint")
+            report.lose(where + ".name", "the Mistral API has no author names", "hint")
         lose_mark(message.cache, self.draft, where)
         if message.extra is not None:
             restore({}, message.extra, report, where)
@@ -168,17 +168,17 @@ class _History(_OwnHistory):
         self._settle()
         if not self.out:
             self.out.append({"role": "user", "content": _BEGIN})
-            self.draft.report.add("messages[0]", "somebody must have asked")
+            self.draft.report.add("messages[0]", "the Mistral API requires a user message")
         elif all(message["role"] == "system" for message in self.out):
             self.out[-1]["role"] = "user"
-            reason = "instructions alone are refused: the last of them is asked"
+            reason = "the Mistral API requires a user message: the last system message is sent as one"
             self.draft.report.change(self.place, f"messages[{len(self.out) - 1}].role", reason)
         elif self.out[-1]["role"] == "system":
             self._tag()
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
-            reason = "the assistant speaks last only to be continued"
+            reason = "the Mistral API accepts an assistant message at the end only as a prefix"
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     # One role each -------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class _History(_OwnHistory):
         self.say("system", message.blocks, where + ".blocks")
         said = self.out.pop()
         if not said["content"]:
-            report.change(where, "messages", "a message that says nothing is left out")
+            report.change(where, "messages", "the empty message is left out")
             return
         self._settle(bridge=True)
         after_assistant = bool(self.out) and self.out[-1]["role"] == "assistant"
@@ -198,7 +198,7 @@ class _History(_OwnHistory):
             self._tag()
         elif message.role == "developer":
             to = f"messages[{len(self.out) - 1}].role"
-            report.change(where + ".role", to, "this role is `system` here")
+            report.change(where + ".role", to, "the Mistral API uses the role `system`")
 
     def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
         self._settle()
@@ -216,7 +216,7 @@ class _History(_OwnHistory):
         if len(out) > 1:
             self.out.append(out)
         else:
-            reason = "a message of the assistant that says nothing is refused"
+            reason = "the Mistral API rejects an empty assistant message"
             self.draft.report.change(f"messages[{index}]", "messages", reason)
 
     def _user(self, message: ir.Message, where: str) -> None:
@@ -271,7 +271,9 @@ class _History(_OwnHistory):
                 texts.extend(chunk["text"] for chunk in encode_part(content, draft, place) if "text" in chunk)
         text = "\n".join(texts)
         if block.error:
-            draft.report.change(where + ".error", where, "a failure is told in the result's text")
+            draft.report.change(
+                where + ".error", where, "the error is written into the text of the tool result"
+            )
             text = f"Error: {text}" if text else "Error"
         if not media:
             return text
@@ -290,23 +292,26 @@ class _History(_OwnHistory):
                 if "text" in chunk:
                     chunk["text"] = f"<system>\n{chunk['text']}\n</system>"
         out["role"] = "user"
-        reason = "system text cannot stand here: it is written as tagged user text"
+        reason = "a system message is not allowed here: it is sent as tagged text in a user message"
         self.draft.report.change(self.place, f"messages[{len(self.out) - 1}]", reason)
 
     def _settle(self, *, bridge: bool = False) -> None:
         """Write what must stand before the next message that is no result. bridge: it is no assistant's."""
         report = self.draft.report
         for stated in self.open:
-            report.add(f"messages[{len(self.out)}]", "a call without a result is refused")
+            report.add(f"messages[{len(self.out)}]", "the Mistral API rejects a tool call without a result")
             self.out.append({"role": "tool", "tool_call_id": stated, "content": "(no result)"})
         self.open.clear()
         if (bridge or self.moved) and self.out and self.out[-1]["role"] == "tool":
-            report.add(f"messages[{len(self.out)}]", "nobody but the assistant may speak after a tool")
+            report.add(
+                f"messages[{len(self.out)}]",
+                "the Mistral API requires an assistant message after a tool message",
+            )
             self.out.append({"role": "assistant", "content": _BRIDGE})
         if self.moved:
             to = f"messages[{len(self.out)}]"
             for _, place in self.moved:
-                report.change(place, to, "media stand in a user's message here")
+                report.change(place, to, "the Mistral API accepts media only in a user message: moved there")
             moved: list[tuple[ir.Block, str]] = list(self.moved)
             self.moved = []
             self._content(moved)

@@ -154,7 +154,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any
     """
     write = _WRITERS.get(type(block))
     if write is None:
-        draft.report.lose(where, f"a {type(block).__name__} block cannot stand in this message")
+        draft.report.lose(where, f"this message cannot contain a {type(block).__name__} block")
         return []
     return write(block, draft, where)
 
@@ -172,7 +172,7 @@ def encode_citations(
     for index, citation in enumerate(citations, first):
         place = f"{where}.citations[{index}]"
         if not draft.own:
-            why = "an answer cites by the numbers of documents, which this source has not"
+            why = "the Mistral API cites documents by number, and this source has none"
             draft.report.lose(place, why, "quality")
             continue
         ids = (citation.source or {}).get("reference_ids", [])
@@ -183,7 +183,7 @@ def encode_citations(
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> list[dict[str, Any]]:
-    draft.report.change(where, where, "a refusal is told as text")
+    draft.report.change(where, where, "the refusal is written as text")
     return [_finished({"type": "text", "text": block.text}, block, draft, where)]
 
 
@@ -210,7 +210,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, An
     """The chunk for a medium. Raises WireError (`unsupported_modality`) where no chunk can carry it."""
     write = _MEDIA.get(block.kind)
     if write is None:
-        raise _impossible(where, f"{block.kind} cannot be sent")
+        raise _impossible(where, f"the Mistral API does not accept {block.kind}")
     return [_finished(write(block, draft, where), block, draft, where)]
 
 
@@ -220,7 +220,7 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
         return {"type": "image_url", "image_url": url}
     image: dict[str, Any] = {"url": url}
     if block.detail is not None and not draft.own and block.detail not in _DETAILS:
-        draft.report.lose(where + ".detail", f"there is no detail {block.detail}", "quality")
+        draft.report.lose(where + ".detail", f"the Mistral API has no image detail {block.detail}", "quality")
     elif block.detail is not None:
         image["detail"] = block.detail
     return {"type": "image_url", "image_url": image}
@@ -240,11 +240,13 @@ def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     for field in ("context", "citable"):
         if getattr(block, field):
-            draft.report.lose(f"{where}.{field}", f"a document has no `{field}` here", "quality")
+            draft.report.lose(
+                f"{where}.{field}", f"a document of the Mistral API has no `{field}`", "quality"
+            )
     if draft.own and block.file is not None:
         return {"type": "file", "file_id": block.file}
     if block.text is not None or block.blocks is not None:
-        draft.report.change(where, where, "a document of text is sent as text")
+        draft.report.change(where, where, "the text document is sent as text")
         title = f' title="{block.name}"' if block.name else ""
         text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
         return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
@@ -258,7 +260,7 @@ def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
     """The texts of a document that is given as content."""
     for index, block in enumerate(blocks):
         if not isinstance(block, ir.Text):
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of a document's content is sent")
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
     return "\n\n".join(block.text for block in blocks if isinstance(block, ir.Text))
 
 
@@ -267,9 +269,7 @@ def _data_or_url(block: ir.Media, where: str) -> str:
     if block.url is not None:
         return block.url
     if block.data is None:
-        raise WireError(
-            "a file that was uploaded to another provider cannot be read here", where, "unsupported_value"
-        )
+        raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
     return f"data:{block.mime or _MIMES[block.kind]};base64,{block.data}"
 
 
@@ -291,7 +291,7 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
     """Name a cache mark as lost, with all that it says."""
     if mark is not None:
-        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+        draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
 
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {

@@ -216,24 +216,24 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
         body["temperature"] = MAX_TEMPERATURE
         report.change("sampling.temperature", "temperature", f"limited to {MAX_TEMPERATURE}")
-        report.lose("sampling.temperature", f"at most {MAX_TEMPERATURE} is taken", "quality")
+        report.lose("sampling.temperature", f"the Mistral API accepts at most {MAX_TEMPERATURE}", "quality")
     if sampling.top_p == 0:
         body["top_p"] = LEAST_TOP_P
-        report.change("sampling.top_p", "top_p", f"raised to {LEAST_TOP_P}: 0 is refused")
+        report.change("sampling.top_p", "top_p", f"raised to {LEAST_TOP_P}: the Mistral API rejects 0")
     if (sampling.seed or 0) < 0:
         del body["random_seed"]
-        report.lose("sampling.seed", "a seed is not negative here")
+        report.lose("sampling.seed", "the Mistral API has no negative seeds")
     if sampling.top_logprobs is not None and sampling.logprobs is None:
         body["logprobs"] = True
-        report.add("logprobs", "`top_logprobs` needs it")
+        report.add("logprobs", "required by `top_logprobs`")
     if sampling.min_p is not None:
-        report.lose("sampling.min_p", "this protocol has no min_p")
+        report.lose("sampling.min_p", "the Mistral API has no min_p")
     if sampling.logit_bias:
-        report.lose("sampling.logit_bias", "this protocol has no logit_bias")
+        report.lose("sampling.logit_bias", "the Mistral API has no logit_bias")
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p", "top_k"):
             if body.pop(member, None) is not None:
-                report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+                report.lose("sampling." + member, "the model does not accept sampling parameters", "quality")
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -257,9 +257,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         restore(wire, output.extra, draft.report, "output")
     for field in _LOST_OUTPUT:
         if getattr(output, field) is not None:
-            draft.report.lose(f"output.{field}", f"{field} cannot be asked for")
+            draft.report.lose(f"output.{field}", f"the Mistral API has no {field}")
     if any(kind != "text" for kind in output.modalities or ()):
-        raise WireError("answers are text here", "output.modalities", "unsupported_modality")
+        raise WireError("the Mistral API generates only text", "output.modalities", "unsupported_modality")
 
 
 def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
@@ -279,7 +279,7 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_key"] = cache.key
     for field in ("mode", "ttl", "retention", "mark"):
         if getattr(cache, field) is not None:
-            draft.report.lose(f"cache.{field}", "the prompt cache is steered by its key alone")
+            draft.report.lose(f"cache.{field}", "the Mistral API has no prompt cache settings except the key")
     if cache.extra is not None:
         restore({}, cache.extra, draft.report, "cache")
 
@@ -291,15 +291,17 @@ def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:
             lose_mark(block.cache, draft, f"prediction[{index}]")
             texts.append(block.text)
         else:
-            draft.report.lose(f"prediction[{index}]", "a prediction is text here", "hint")
+            draft.report.lose(
+                f"prediction[{index}]", "the Mistral API accepts only text as predicted output", "hint"
+            )
     return "".join(texts)
 
 
 def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
     word = TIER_WORDS.get(tier, tier if draft.own else None)
     if word is None:
-        draft.report.lose("tier", f"there is no tier {tier}")
+        draft.report.lose("tier", f"the Mistral API has no service tier {tier}")
         return
     body["service_tier"] = word
     if tier not in TIERS.values():
-        draft.report.change("tier", "service_tier", f"{tier} cannot be insisted on")
+        draft.report.change("tier", "service_tier", f"the service tier {tier} is a wish in the Mistral API")

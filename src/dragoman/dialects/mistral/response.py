@@ -47,7 +47,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"the answer has another shape: {error}") from error
+        raise WireError(f"the response has an unknown format: {error}") from error
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
@@ -130,12 +130,12 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
     usage = response.usage
     if usage is None and not own:
-        report.add("usage", "a client needs the counts")
+        report.add("usage", "clients require token counts")
         usage = ir.Usage()
     if usage is not None:
         out["usage"] = shown_usage(usage, response.tier, report, own=own)
     if response.status is not None:
-        report.lose("status", "an answer has no status here", "hint")
+        report.lose("status", "a response of the Mistral API has no status", "hint")
     if response.error is not None:
         out |= error_members(response.error)
     if response.extra is not None:
@@ -150,7 +150,7 @@ def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool)
         return out
     word = out["service_tier"] = ANSWER_TIER_WORDS.get(tier, tier)
     if ANSWER_TIERS.get(word, word) != tier or not word:
-        report.change("tier", "usage.service_tier", "this word is the usual tier's")
+        report.change("tier", "usage.service_tier", "this is the name of the default service tier")
     return out
 
 
@@ -187,7 +187,9 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool)
         return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
     lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
     if called and stop.reason == "end":
-        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
+        draft.report.change(
+            f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
+        )
         return "tool_calls"
     return STOP_WORDS[stop.reason]
 

@@ -118,9 +118,9 @@ class Saying:
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
         elif not self.draft.answer:
-            self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+            self.draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
         elif block.redacted or not (block.text or block.summary):
-            self.draft.report.lose(where, "thinking without words is not shown", "hint")
+            self.draft.report.lose(where, "the reasoning has no text to show", "hint")
         else:
             self.chunks.extend(encode_part(block, self.draft, where))
 
@@ -151,12 +151,10 @@ class Saying:
     def _spoken(self, block: ir.Media, where: str) -> None:
         """Sound of which only its own provider knows more than the words."""
         if block.transcript is None:
-            self.draft.report.lose(where, "sound of another provider cannot be read here")
+            self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return
         self.chunks.append({"type": "text", "text": block.transcript})
-        self.draft.report.change(
-            where, "messages[].content[].text", "spoken words are sent as their transcript"
-        )
+        self.draft.report.change(where, "messages[].content[].text", "the audio is sent as its transcript")
 
     def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
         self.spaced = True

@@ -21,9 +21,9 @@ from dragoman.wire.wav import unpacked
 _FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
 """What is asked for, by what is wished for."""
 _LOST: Final = {
-    "speed": "Mistral's voices have one speed",
-    "instructions": "Mistral takes no instructions beside the text",
-    "language": "with Mistral the voice decides the language",
+    "speed": "the Mistral API has no speed parameter",
+    "instructions": "the Mistral API has no speech instructions",
+    "language": "the Mistral API has no language parameter: the voice determines the language",
 }
 
 
@@ -38,11 +38,11 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
         body["voice_id"] = request.voice
     if (wished := request.output) is not None:
         if wished not in _FORMATS:
-            message = f"Mistral does not speak {wished}; it speaks {', '.join(_FORMATS)}."
+            message = f"Mistral does not support the audio format {wished}; supported: {', '.join(_FORMATS)}."
             raise WireError(message, "output", "unsupported_value")
         body["response_format"] = _FORMATS[wished]
         if wished != _FORMATS[wished]:
-            report.change("output", "response_format", "the samples are taken out of a WAV file")
+            report.change("output", "response_format", "the samples are extracted from a WAV file")
     family.lose(request, report, _LOST)
     restore(body, request.extra, report, "")
     return WireRequest("speech", body, path=family.PATH)

@@ -38,12 +38,12 @@ STOP_WORDS: Final[dict[str, str]] = {
 }
 """What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
 STOPS_LOST: Final[dict[str, str]] = {
-    "sequence": "a stop sequence is told as `stop`, without the sequence",
-    "filter": "a filtered answer is told as `error`",
-    "pause": "a pause is told as `stop`: sending the conversation again goes on",
-    "compaction": "a compaction is told as `stop`",
-    "broken": "malformed output is told as `error`",
-    "other": "an unknown reason is told as `stop`",
+    "sequence": "a stop sequence is reported as `stop`, without the sequence",
+    "filter": "a filtered response is reported as `error`",
+    "pause": "a pause is reported as `stop`: send the conversation again to continue",
+    "compaction": "a compaction is reported as `stop`",
+    "broken": "malformed output is reported as `error`",
+    "other": "an unknown finish reason is reported as `stop`",
 }
 
 TIERS: Final[dict[str, str]] = {"auto": "auto", "standard_only": "default"}

@@ -65,7 +65,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     for index, tool in enumerate(request.tools or ()):
         where = f"tools[{index}]"
         if allowed is not None and tool.name not in allowed:
-            draft.report.change(where, "tools", "left out: it may not be called")
+            draft.report.change(where, "tools", "left out: it is not an allowed tool")
         elif (written := _encode_tool(tool, draft, where)) is not None:
             tools.append(written)
     if tools or (draft.own and request.tools is not None):
@@ -85,16 +85,16 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
     """A choice among no tools is refused, and says nothing."""
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
-        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+        draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
-        draft.report.lose("parallel", "there are no tools to call", "hint")
+        draft.report.lose("parallel", "the request has no tools", "hint")
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
     """The only tools that may be called, where the choice names some; there is no word for that here."""
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
-    draft.report.change("tool_choice", "tools", "only the allowed tools are offered")
+    draft.report.change("tool_choice", "tools", "only the allowed tools are sent")
     return frozenset(choice.names)
 
 
@@ -102,10 +102,10 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
     if isinstance(tool, ir.ProviderTool):
         if tool.dialect == NAME:
             return dict(tool.value)
-        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+        draft.report.lose(where, f"the Mistral API has no {tool.kind} tool")
         return None
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", where, "unsupported_value")
+        raise WireError("the Mistral API has no free-text tools", where, "unsupported_value")
     inner: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         inner["description"] = tool.description
@@ -126,12 +126,12 @@ def _encode_choice(choice: ir.ToolChoice, request: ir.Request, draft: Draft) -> 
     if choice.mode == "native":
         if draft.own:
             return choice.native
-        draft.report.lose("tool_choice", "this choice of tools cannot be said here")
+        draft.report.lose("tool_choice", "the Mistral API has no such tool choice")
         return None
     if choice.mode == "tool":
         name = choice.names[0]
         if draft.own or any(tool.name == name for tool in request.tools or ()):
             return {"type": "function", "function": {"name": name}}
-        draft.report.lose("tool_choice", "the chosen tool is not offered")
+        draft.report.lose("tool_choice", "the chosen tool is not in the request")
         return None
     return "required" if draft.own and choice.form == "required" else choice.mode

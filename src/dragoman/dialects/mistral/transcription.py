@@ -57,18 +57,18 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
     report = target.report
     if request.translate:
         raise WireError(
-            "Mistral writes down what is said and does not translate it.", "translate", "unsupported_value"
+            "Mistral transcribes audio but does not translate it.", "translate", "unsupported_value"
         )
     times = _times(request)
     if request.output == "verbose_json" and {"word", "segment"} <= set(request.timestamps):
-        message = "Mistral tells times of segments or of words, not of both."
+        message = "Mistral returns timestamps of segments or of words, not of both."
         raise WireError(message, "timestamps", "unsupported_value")
     language = request.language
     if times is not None and language is not None:
-        report.lose("language", "Mistral tells times only where it finds out the language itself", "quality")
+        report.lose("language", "Mistral returns timestamps only if no language is given", "quality")
         language = None
     if request.prompt is not None:
-        report.lose("prompt", "Mistral takes no prompt beside a recording", "quality")
+        report.lose("prompt", "the Mistral API has no transcription prompt", "quality")
     stated = (
         ("model", target.model if target.model is not None else request.model),
         ("file_url", request.audio.url),

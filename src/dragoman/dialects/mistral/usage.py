@@ -104,9 +104,11 @@ def _lose(usage: ir.Usage, report: Report) -> None:
     """What the totals hold without saying so, and what they do not hold."""
     for field in ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
         if getattr(usage, field):
-            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+            report.lose(f"usage.{field}", "included in a larger token count", "hint")
     for key, value in (usage.detail or _NONE).items():
         if key not in {"input_audio", "input_audio_seconds"} and value:
-            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+            report.lose(f"usage.detail.{key}", "the Mistral API has no such token count", "hint")
     for index in range(len(usage.others)):
-        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
+        report.lose(
+            f"usage.others[{index}]", "the Mistral API does not report the tokens of other models", "hint"
+        )

@@ -124,7 +124,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     if request.truncate is not None:
         body["truncate"] = request.truncate
     if request.user is not None:
-        target.report.lose("user", "this protocol has no end user", "hint")
+        target.report.lose("user", "the Ollama API has no end user id", "hint")
     lose_purpose(request, target.report)
     restore(body, request.extra, target.report, "")
     return WireRequest("embed", body, path=OLD_PATH if old else PATH)

@@ -52,11 +52,11 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("raw"):
         if body.get("template") or body.get("system") or body.get("context"):
             _refuse("raw mode does not support template, system, or context", "raw")
-        _refuse("a raw prompt cannot be asked as a conversation", "raw")
+        _refuse("a raw prompt cannot be sent as a conversation", "raw")
     if body.get("suffix"):
         _refuse(f'"{body.get("model", "")}" does not support insert', "suffix")
     if body.get("template"):
-        _refuse("a conversation has its model's template", "template")
+        _refuse("a conversation uses the template of its model", "template")
     messages: list[dict[str, Any]] = []
     if system := body.get("system"):
         messages.append({"role": "system", "content": system})

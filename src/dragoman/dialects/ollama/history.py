@@ -131,7 +131,7 @@ class _History:
                 self._settle()
                 if message.role == "developer":
                     to = f"messages[{len(self.out)}].role"
-                    self.draft.report.change(where + ".role", to, "this role is `system` here")
+                    self.draft.report.change(where + ".role", to, "the Ollama API uses the role `system`")
                 self.say("system", _placed(message, where))
             for offset, one in enumerate(turn):
                 self._lose_head(one, f"messages[{index + offset}]")
@@ -139,14 +139,14 @@ class _History:
         if self.out and all(message["role"] == "system" for message in self.out):
             self.out[-1]["role"] = "user"
             where = f"messages[{len(messages) - 1}]" if messages else "system"
-            reason = "instructions alone ask for nothing: the last of them is asked"
+            reason = "the request has no user message: the last system message is sent as one"
             self.draft.report.change(where, f"messages[{len(self.out) - 1}].role", reason)
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
         """Report what a message is beside its content."""
         report = self.draft.report
         if message.name is not None:
-            report.lose(where + ".name", "messages have no names here", "hint")
+            report.lose(where + ".name", "the Ollama API has no author names", "hint")
         lose_mark(message.cache, self.draft, where)
         if message.extra is not None:
             restore({}, message.extra, report, where)
@@ -200,10 +200,12 @@ class _History:
             elif isinstance(content, ir.Text | ir.Json | ir.Refusal):
                 texts.append(words(content, draft, place))
             else:
-                draft.report.lose(place, f"a result cannot hold a {type(content).__name__}")
+                draft.report.lose(place, f"a tool result cannot contain a {type(content).__name__}")
         text = "\n".join(texts)
         if block.error:
-            draft.report.change(where + ".error", where, "a failure is told in the result's text")
+            draft.report.change(
+                where + ".error", where, "the error is written into the text of the tool result"
+            )
             text = f"Error: {text}" if text else "Error"
         return text
 
@@ -215,7 +217,11 @@ class _History:
         for block, place in blocks:
             if isinstance(block, ir.Text | ir.Json | ir.Refusal):
                 if images and not draft.own:
-                    draft.report.change(place, "messages[].content", "pictures stand beside the whole text")
+                    draft.report.change(
+                        place,
+                        "messages[].content",
+                        "the Ollama API has images next to the text, not inside it",
+                    )
                 texts.append(words(block, draft, place))
             elif isinstance(block, ir.Media) and block.kind in SENT:
                 images.append(_data(block, draft, place))
@@ -224,7 +230,7 @@ class _History:
             elif isinstance(block, ir.Native):
                 draft.report.lose(place, no_form(block.dialect, block.kind))
             else:
-                draft.report.lose(place, f"a {type(block).__name__} block cannot stand in this message")
+                draft.report.lose(place, f"this message cannot contain a {type(block).__name__} block")
         out: dict[str, Any] = {"role": role, "content": "\n".join(texts)}
         if images:
             out["images"] = images
@@ -234,7 +240,9 @@ class _History:
         """Write what must stand before the next message that is no result."""
         for _, place in self.moved:
             to = f"messages[{len(self.out)}].images"
-            self.draft.report.change(place, to, "media stand in a user's message here")
+            self.draft.report.change(
+                place, to, "the Ollama API accepts media only in a user message: moved there"
+            )
         if self.moved:
             moved, self.moved = self.moved, []
             self.say("user", moved)
@@ -247,12 +255,14 @@ def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
     """A picture or a sound as base64. Raises WireError for one that is only named."""
     if block.data is None:
-        what = "an address" if block.url is not None else "the file of another provider"
-        raise WireError(f"{what} cannot be read here: media are sent whole", where, "unsupported_value")
+        what = "an address" if block.url is not None else "a file id"
+        raise WireError(
+            f"the Ollama API does not accept {what}: send the data itself", where, "unsupported_value"
+        )
     if block.detail is not None and block.detail != "auto":
-        draft.report.lose(where + ".detail", "how closely a picture is looked at cannot be chosen", "quality")
+        draft.report.lose(where + ".detail", "the Ollama API has no image detail", "quality")
     if block.kind == "audio" and not draft.own:
-        draft.report.change(where, "messages[].images", "sounds stand among the pictures")
+        draft.report.change(where, "messages[].images", "the Ollama API accepts audio only in `images`")
     _lose_title(block, draft, where)
     return block.data
 
@@ -260,14 +270,14 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
     """A document as text. Raises WireError for what is none: an answer without it would be another answer."""
     if block.text is None and block.blocks is None:
-        raise WireError(f"a {block.kind} cannot be sent here", where, "unsupported_modality")
-    draft.report.change(where, where, "a document of text is sent as text")
+        raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
+    draft.report.change(where, where, "the text document is sent as text")
     texts = [] if block.text is None else [block.text]
     for index, inner in enumerate(block.blocks or ()):
         if isinstance(inner, ir.Text):
             texts.append(inner.text)
         else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of a document's content is sent")
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
     _lose_title(block, draft, where)
     title = f' title="{block.name}"' if block.name else ""
     text = "\n\n".join(texts)
@@ -283,5 +293,5 @@ def _lose_title(block: ir.Media, draft: Draft, where: str) -> None:
     """Name what is said of a medium and has no place here."""
     for field in ("context", "citable", "transcript") if block.kind == "document" else ("name", "transcript"):
         if getattr(block, field):
-            draft.report.lose(f"{where}.{field}", f"a medium has no `{field}` here", "hint")
+            draft.report.lose(f"{where}.{field}", f"media in the Ollama API have no `{field}`", "hint")
     shed(block, draft, where)

@@ -127,7 +127,7 @@ def _as_integer(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-_LOST: Final = {"logit_bias": "single tokens cannot be weighed here"}
+_LOST: Final = {"logit_bias": "the Ollama API has no logit bias"}
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:
-        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
+        raise WireError("the Ollama API returns only one candidate", "sampling.n", "unsupported_value")
     out: dict[str, Any] = {
         option: value for option, field in _FIELDS.items() if (value := getattr(sampling, field)) is not None
     }
@@ -149,11 +149,11 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
             report.lose(f"sampling.{field}", reason)
     if (seed := out.get("seed")) is not None and seed < 0:
         del out["seed"]
-        report.lose("sampling.seed", "a seed is not negative here")
+        report.lose("sampling.seed", "the Ollama API has no negative seeds")
     if request.max_output is not None:
         most = request.max_output
         if bound is not None and most > bound and request.dialect != NAME:
-            report.change("max_output", f"options.{_LIMIT}", f"lowered to {bound}, the most that it can give")
+            report.change("max_output", f"options.{_LIMIT}", f"lowered to {bound}, the model's maximum")
             report.lose("max_output", f"limited to {bound}", "quality")
             most = bound
         out[_LIMIT] = most

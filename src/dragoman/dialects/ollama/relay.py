@@ -53,10 +53,10 @@ class Relay:
             if "message" not in answer:
                 if "error" in answer:
                     raise RequestFailed(fault_of(answer))
-                raise WireError("an answer must have `message`, an object", "message")
+                raise WireError("the response must have `message`, an object", "message")
             usage = decode_usage(answer)
         except _UNREADABLE as error:
-            raise WireError(f"an answer that cannot be read: {error}") from None
+            raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
@@ -120,14 +120,14 @@ class StreamRelay:
                 self.done = True
                 self.usage = decode_usage(value)
         except _UNREADABLE as error:
-            raise WireError(f"a line of the stream that cannot be read: {error}") from None
+            raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
         """The line under the name that the client knows. Servers write it first, in every line alike."""
         try:
             head = decode_head(frame)
         except WireError as error:
-            raise WireError(f"a line of the stream that cannot be read: {error}") from None
+            raise WireError(f"a line of the stream cannot be parsed: {error}") from None
         if "model" not in head:
             return frame
         before = _MODEL + bytes(head["model"]) + b","

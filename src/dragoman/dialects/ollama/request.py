@@ -124,7 +124,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 def _lose_steering(options: dict[str, Any], draft: Draft) -> None:
     for option in ("temperature", "top_p", "top_k"):
         if options.pop(option, None) is not None:
-            draft.report.lose(f"sampling.{option}", "the model refuses sampling parameters", "quality")
+            draft.report.lose(
+                f"sampling.{option}", "the model does not accept sampling parameters", "quality"
+            )
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -135,9 +137,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["format"] = "json"
     for field in _LOST_OUTPUT:
         if getattr(output, field) is not None:
-            report.lose(f"output.{field}", f"{field} cannot be said of an answer here")
+            report.lose(f"output.{field}", f"the Ollama API has no {field}")
     if any(kind != "text" for kind in output.modalities or ()):
-        raise WireError("answers are text here", "output.modalities", "unsupported_modality")
+        raise WireError("the Ollama API generates only text", "output.modalities", "unsupported_modality")
     if output.extra is not None:
         restore({}, output.extra, report, "output")
 
@@ -150,11 +152,13 @@ def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
         ("description", "description", output.description),
     ):
         if value is not None and schema.setdefault(key, value) == value:
-            draft.report.change(f"output.{field}", f"format.{key}", "said by the schema")
+            draft.report.change(f"output.{field}", f"format.{key}", "moved into the schema")
         elif value is not None:
-            draft.report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+            draft.report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
     if schema != output.schema:
-        draft.report.change("output.schema", "format", "says what the answer is called as well")
+        draft.report.change(
+            "output.schema", "format", "the schema's title also carries the name of the output"
+        )
     return schema
 
 
@@ -171,11 +175,11 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
     off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
     if draft.facts.reasoning is False:
         if not off:
-            report.lose("reasoning", "the model does not think", "hint")
+            report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     if off:
         body["think"] = False
-        report.change("reasoning", "think", "not to think is `false` here")
+        report.change("reasoning", "think", "no reasoning is written as `false`")
     elif wish.mode == "on" and wish.effort is None and wish.budget is None:
         body["think"] = True
     elif (effort := effort_of(wish, draft.facts, report, "think")) is not None:
@@ -191,7 +195,7 @@ def _level(effort: str, draft: Draft) -> str:
     return level
 
 
-_FOREIGN: Final = {**ANSWERS_ONLY, "prediction": "an answer cannot be predicted here"}
+_FOREIGN: Final = {**ANSWERS_ONLY, "prediction": "the Ollama API has no predicted output"}
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
@@ -199,12 +203,12 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     report = draft.report
     lose_fields(request, _FOREIGN, report)
     for key in request.metadata or ():
-        report.lose(f"metadata.{key}", "a request has no metadata here", "hint")
+        report.lose(f"metadata.{key}", "the Ollama API has no metadata", "hint")
     if request.tier not in {None, "auto", "default"}:
-        report.lose("tier", "there is one tier here")
+        report.lose("tier", "the Ollama API has only one service tier")
     if (cache := request.cache) is not None:
         for field in ("key", "mode", "ttl", "retention", "mark"):
             if getattr(cache, field) is not None:
-                report.lose(f"cache.{field}", "the prompt cache cannot be steered here")
+                report.lose(f"cache.{field}", "the Ollama API has no prompt cache settings")
         if cache.extra is not None:
             restore({}, cache.extra, report, "cache")

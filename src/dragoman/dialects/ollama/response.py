@@ -51,7 +51,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"the answer has another shape: {error}") from error
+        raise WireError(f"the response has an unknown format: {error}") from error
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
@@ -136,7 +136,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     draft = Draft(report, own=response.dialect == NAME, answer=True)
     lose_beside(response, draft)
     for candidate in response.candidates[1:]:
-        report.lose(f"candidates[{candidate.index}]", "there is one answer to a question here")
+        report.lose(f"candidates[{candidate.index}]", "a response of the Ollama API has only one candidate")
     chosen = response.candidates[0] if response.candidates else ir.Candidate()
     where = f"candidates[{chosen.index}]"
     saying = Saying(draft, minting(draft, reply))
@@ -160,7 +160,7 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
     """Name what is told of an answer elsewhere."""
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:
-            draft.report.lose(field, f"an answer has no {field} here", "hint")
+            draft.report.lose(field, f"a response of the Ollama API has no {field}", "hint")
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
@@ -196,10 +196,12 @@ def ending(
         lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
         if stop.reason == "end" and called:
             draft.report.change(
-                where + ".stop.reason", "done_reason", "that it ended with a call is told by it"
+                where + ".stop.reason",
+                "done_reason",
+                "the tool call itself shows that the response ended with it",
             )
         elif stop.reason == "tool" and not called:
-            draft.report.lose(where + ".stop.reason", "without a call it is told as `stop`", "hint")
+            draft.report.lose(where + ".stop.reason", "without a tool call it is reported as `stop`", "hint")
         word = STOP_WORDS[stop.reason]
     if word:
         out["done_reason"] = word
@@ -229,12 +231,14 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
 def _lose_counts(usage: ir.Usage, report: Report) -> None:
     for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
         if getattr(usage, field):
-            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+            report.lose(f"usage.{field}", "included in a larger token count", "hint")
     for key, value in (usage.detail or {}).items():
         if value:
-            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+            report.lose(f"usage.detail.{key}", "the Ollama API has no such token count", "hint")
     for index in range(len(usage.others)):
-        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
+        report.lose(
+            f"usage.others[{index}]", "the Ollama API does not report the tokens of other models", "hint"
+        )
 
 
 def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ class Saying:
         shows = self.draft.answer and block.kind == "image"
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
             self.text += separated(self.text, told)
-            self.draft.report.change(where, "message.content", "a picture is told as Markdown")
+            self.draft.report.change(where, "message.content", "the image is written as Markdown")
             return
         lose_unsaid(block, self.draft, where)
         if block.transcript:
@@ -185,10 +185,12 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
     else:
         text = block.text
         if isinstance(block, ir.Refusal):
-            draft.report.change(where, "message.content", "a refusal is told as text")
+            draft.report.change(where, "message.content", "the refusal is written as text")
     shed(block, draft, where)
     if not draft.own and draft.answer is False and getattr(block, "logprobs", None):
-        draft.report.lose(where + ".logprobs", "earlier log probabilities are not sent back", "hint")
+        draft.report.lose(
+            where + ".logprobs", "the Ollama API does not accept earlier log probabilities", "hint"
+        )
     for index in range(len(getattr(block, "citations", ()))):
         lose_source(draft, f"{where}.citations[{index}]")
     return text
@@ -199,13 +201,13 @@ def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
     if not text and not draft.own:
-        draft.report.lose(where, "thinking without words is not shown", "hint")
+        draft.report.lose(where, "the reasoning has no text to show", "hint")
     return text
 
 
 def lose_source(draft: Draft, where: str) -> None:
     """Name a citation as lost."""
-    draft.report.lose(where, "a text has no sources here", "quality")
+    draft.report.lose(where, "the Ollama API has no sources of a text", "quality")
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
@@ -220,7 +222,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
     """Name a cache mark as lost, with all that it says."""
     if mark is not None:
-        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+        draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
 
 
 def encode_call(
@@ -246,11 +248,11 @@ def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
     """Arguments as the object that they must be; anything else becomes a member of one."""
     if block.kind == "custom":
         if not draft.answer:
-            raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+            raise WireError("the Ollama API has no calls of free-text tools", where, "unsupported_value")
     elif (arguments := parse_arguments(block.arguments)) is not None:
         return arguments
     to = f"message.tool_calls[].function.arguments.{INPUT}"
-    draft.report.change(where, to, "arguments are an object here")
+    draft.report.change(where, to, "the Ollama API requires arguments to be an object")
     return {INPUT: block.arguments}
 
 

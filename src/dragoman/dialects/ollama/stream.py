@@ -81,15 +81,15 @@ class Decoder:
         try:
             line = _decode(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise WireError(f"a line of the stream is no JSON: {error}") from None
+            raise WireError(f"a line of the stream is not JSON: {error}") from None
         if type(line) is not dict:
-            raise WireError("a line of the stream is no object")
+            raise WireError("a line of the stream is not an object")
         if "error" in line and "message" not in line:
             return self._fail(fault_of(line))
         try:
             return self._line(line)
         except (AttributeError, KeyError, TypeError) as error:
-            raise WireError(f"a line of the stream has another shape: {error}") from error
+            raise WireError(f"a line of the stream has an unknown format: {error}") from error
 
     def close(self) -> list[ir.Event]:
         """The bytes have ended: a stream whose last line did not say that it is done broke off."""

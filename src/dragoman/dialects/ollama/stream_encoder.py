@@ -76,7 +76,7 @@ class Encoder:
         """The bytes for one event."""
         number = getattr(event, "candidate", 0)
         if number:
-            reason = "there is one answer to a question here"
+            reason = "a response of the Ollama API has only one candidate"
             self._draft.report.lose(f"candidates[{number}]", reason)
             return b""
         return _WRITE[type(event)](self, event)
@@ -130,7 +130,7 @@ class Encoder:
             return b""
         shed(block, self._draft, out.where)
         if isinstance(block, ir.Refusal):
-            self._draft.report.change(out.where, "message.content", "a refusal is told as text")
+            self._draft.report.change(out.where, "message.content", "the refusal is written as text")
         self._cited(out, block)
         return self._whole(out, block)
 
@@ -185,7 +185,7 @@ class Encoder:
             if not out.said:
                 sent = self._whole(out, event.block)
         if isinstance(out.block, ir.Thinking) and not (out.said or self._draft.own):
-            self._draft.report.lose(out.where, "thinking without words is not shown", "hint")
+            self._draft.report.lose(out.where, "the reasoning has no text to show", "hint")
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
@@ -213,13 +213,15 @@ class Encoder:
 
     def _more(self, event: ir.More) -> bytes:
         if event.tier is not None:
-            self._draft.report.lose("tier", "an answer has no tier here", "hint")
+            self._draft.report.lose("tier", "a response of the Ollama API has no service tier", "hint")
         if event.extra is not None:
             restore(self._once, event.extra, self._draft.report, "")
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        self._draft.report.lose("events", f"such progress of {event.dialect} has no form here", "hint")
+        self._draft.report.lose(
+            "events", f"the Ollama API has no such progress event of {event.dialect}", "hint"
+        )
         return b""
 
     def _end(self, event: ir.End) -> bytes:
@@ -227,7 +229,7 @@ class Encoder:
             return self._error(ir.Error(event.error))
         draft = self._draft
         if event.status is not None:
-            draft.report.lose("status", "an answer has no status here", "hint")
+            draft.report.lose("status", "a response of the Ollama API has no status", "hint")
         if event.extra is not None:
             restore(self._once, event.extra, draft.report, "")
         members: dict[str, Any] = {"message": {"role": "assistant", "content": ""}}
@@ -237,7 +239,7 @@ class Encoder:
     def _error(self, event: ir.Error) -> bytes:
         for out in self._outs:
             if out.fold is not None:
-                self._draft.report.lose(out.where, "the stream broke before it was whole")
+                self._draft.report.lose(out.where, "the stream ended before it was complete")
         return _json(error_members(event.fault)) + b"\n"
 
     def _nothing(self, _: ir.Event) -> bytes:

@@ -33,13 +33,13 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     for index, tool in enumerate(request.tools or ()):
         where = f"tools[{index}]"
         if allowed is not None and tool.name not in allowed:
-            draft.report.change(where, "tools", "left out: it may not be called")
+            draft.report.change(where, "tools", "left out: it is not an allowed tool")
         elif (written := _encode(tool, draft, where)) is not None:
             tools.append(written)
     if tools:
         body["tools"] = tools
     if request.parallel is False:
-        draft.report.lose("parallel", "calls cannot be held to one at a time here", "quality")
+        draft.report.lose("parallel", "the Ollama API cannot disable parallel tool calls", "quality")
     if choice is not None and choice.extra is not None:
         restore({}, choice.extra, draft.report, "tool_choice")
 
@@ -50,23 +50,25 @@ def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | Non
     if choice is None:
         return None
     if choice.mode in {"any", "tool"}:
-        report.lose("tool_choice", "a call cannot be forced here: the model may answer without one")
+        report.lose(
+            "tool_choice", "the Ollama API cannot force a tool call: the model may respond without one"
+        )
     elif choice.mode == "native":
-        report.lose("tool_choice", "this choice of tools cannot be said here")
+        report.lose("tool_choice", "the Ollama API has no such tool choice")
     elif choice.mode == "none":
-        report.change("tool_choice", "tools", "no tools are offered, so that none is called")
+        report.change("tool_choice", "tools", "no tools are sent, so that none is called")
         return frozenset()
     elif choice.names:
-        report.change("tool_choice", "tools", "only the allowed tools are offered")
+        report.change("tool_choice", "tools", "only the allowed tools are sent")
     return frozenset(choice.names) if choice.names else None
 
 
 def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
     if isinstance(tool, ir.ProviderTool):
-        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+        draft.report.lose(where, f"the Ollama API has no {tool.kind} tool")
         return None
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", where, "unsupported_value")
+        raise WireError("the Ollama API has no free-text tools", where, "unsupported_value")
     function: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
@@ -75,7 +77,9 @@ def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
     elif not draft.own:  # templates expect a schema
         function["parameters"] = {"type": "object", "properties": {}}
     if tool.strict:
-        draft.report.lose(where + ".strict", "calls are not held to their schema here", "quality")
+        draft.report.lose(
+            where + ".strict", "the Ollama API does not enforce the schemas of tool calls", "quality"
+        )
     lose_mark(tool.cache, draft, where)
     out = {"type": "function", "function": function}
     if tool.extra is not None:

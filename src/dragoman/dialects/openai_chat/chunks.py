@@ -25,7 +25,7 @@ from dragoman.wire.sse import ErrorFrame
 
 BROKEN: Final = ir.Fault(
     "upstream",
-    "The provider's stream broke off before the answer was complete.",
+    "The provider's stream ended before the response was complete.",
     code="stream_broken",
     blame="upstream",
 )
@@ -116,14 +116,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if frame.strip() == b"[DONE]":
                 return self._ended()
-            raise WireError(f"a frame of the stream is no JSON: {error}") from None
+            raise WireError(f"a stream event is not JSON: {error}") from None
         if type(chunk) is not dict:
-            raise WireError("a frame of the stream is no object")
+            raise WireError("a stream event is not an object")
         try:
             events = self._chunk(chunk)
             self._learn(frame, chunk, events)
         except (AttributeError, KeyError, TypeError) as error:
-            raise WireError(f"a frame of the stream has another shape: {error}") from error
+            raise WireError(f"a stream event has an unknown format: {error}") from error
         return events
 
     def close(self) -> list[ir.Event]:
@@ -143,7 +143,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             for _, candidate in sorted(self._candidates.items()):
                 self._finish(candidate, events)
         except (AttributeError, KeyError, TypeError) as error:
-            raise WireError(f"the stream ended in another shape: {error}") from error
+            raise WireError(f"the end of the stream has an unknown format: {error}") from error
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
@@ -308,7 +308,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         if event.extra is not None:
             self._restore(self._once, event.extra, "")
         if event.status is not None:
-            self._reply.report.lose("status", "an answer has no status here", "hint")
+            self._reply.report.lose("status", "the response has no status field", "hint")
         members.update(self._constant(event.tier))
         self._set_head(members)
         return b""
@@ -415,14 +415,16 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect == self.dialect:
             return self._field + _encode(event.value) + self._end_line
-        self._draft.report.lose("events", f"such progress of {event.dialect} has no form here", "hint")
+        self._draft.report.lose(
+            "events", f"this protocol has no such progress event of {event.dialect}", "hint"
+        )
         return b""
 
     def _end(self, event: ir.End) -> bytes:
         if event.error is not None:
             return self._fail(event.error)
         if event.status is not None:
-            self._draft.report.lose("status", "an answer has no status here", "hint")
+            self._draft.report.lose("status", "the response has no status field", "hint")
         if event.extra is not None:
             self._restore(self._once, event.extra, "")
         return self._last() + self._done

@@ -62,15 +62,21 @@ class Draft:
         where: what is sealed, in IR terms.
         """
         if self.answer:
-            self.report.change(where + ".sealed", "", "a seal is not shown, but kept for its origin")
+            self.report.change(
+                where + ".sealed",
+                "",
+                "encrypted reasoning is not sent to the client, but stored by the gateway for the next turn",
+            )
         else:
-            self.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+            self.report.lose(
+                where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
+            )
 
     def _mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
         form = mark.form if self.own else None
         word = form or self.quirks.cache_marks
         if word == "none":
-            self.report.lose(where, "the prompt cache takes no marks here", "hint")
+            self.report.lose(where, "the provider has no cache breakpoints", "hint")
             return
         kind = {"mode": "explicit"} if word == "prompt_cache_breakpoint" else {"type": "ephemeral"}
         wire: dict[str, Any] = dict(kind)
@@ -78,7 +84,7 @@ class Draft:
             if form is not None or word == "cache_control":
                 wire["ttl"] = mark.ttl
             else:
-                self.report.lose(where + ".ttl", "the lifetime of a mark cannot be chosen", "hint")
+                self.report.lose(where + ".ttl", "the lifetime of a cache breakpoint cannot be set", "hint")
         out[word] = wire
         if mark.extra is not None:
             restore(wire, mark.extra, self.report, where)

@@ -62,7 +62,7 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
     except msgspec.ValidationError as error:
         raise WireError(str(error), "data") from error
     if not found:
-        raise WireError("expected a picture", "data")
+        raise WireError("expected an image", "data")
     created, model = body.get("created"), body.get("model")
     return ir.ImageResponse(
         tuple(_picture(one, index) for index, one in enumerate(found)),
@@ -135,7 +135,7 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
         if isinstance(value, str) and value in _TOLD.get(member, ()):
             known[member] = value
         else:
-            reply.report.lose(member, f"an answer cannot say {str(value)[:64]!r} here", "hint")
+            reply.report.lose(member, f"this image API cannot report {str(value)[:64]!r}", "hint")
     return known
 
 
@@ -156,7 +156,7 @@ def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
             _unread(index, reply)
     elif wished == "url":
         shown["url"] = f"data:{_kind(picture)};base64,{picture.data}"
-        reason = "the provider sends the picture itself; the address is a data URL that holds it"
+        reason = "the provider sends the image itself; the URL is a data URL that contains it"
         reply.report.change("response_format", f"data[{index}].url", reason)
     else:
         shown["b64_json"] = picture.data
@@ -164,7 +164,7 @@ def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
 
 
 def _unread(index: int, reply: Reply) -> None:
-    reason = f"the provider named the address of picture {index} only, which could not be read here"
+    reason = f"the provider sent only the URL of image {index}, and the URL could not be fetched"
     reply.report.lose("response_format", reason)
 
 
@@ -176,12 +176,12 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
     """Name a format that is not the one that was asked for, and pictures that are missing."""
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
-        reply.report.lose("n", f"the provider made {len(pictures)} of {request.count} pictures")
+        reply.report.lose("n", f"the provider returned {len(pictures)} of {request.count} images")
     if request.output is None:
         return
     kinds = {_kind(picture) for picture in pictures if picture.data is not None or picture.kind is not None}
     for kind in sorted(kinds - {f"image/{request.output}"}):
-        reply.report.lose("output_format", f"the picture is {kind}, not {request.output}", "quality")
+        reply.report.lose("output_format", f"the image format is {kind}, not {request.output}", "quality")
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:

@@ -136,7 +136,7 @@ def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) ->
 
 def _ids(item: ir.Input, index: int) -> list[int]:
     if not isinstance(item, ir.Tokens):
-        raise WireError("texts and tokens cannot be mixed", f"inputs[{index}]", "unsupported_value")
+        raise WireError("strings and tokens cannot be mixed", f"inputs[{index}]", "unsupported_value")
     return list(item.ids)
 
 
@@ -181,15 +181,15 @@ def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
 def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
     """Name as lost that inputs are to be cut: this family's servers refuse those that are too long."""
     if request.truncate:
-        report.lose("truncate", "this provider refuses an input that is too long", "hint")
+        report.lose("truncate", "this provider rejects an input that is too long", "hint")
 
 
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
     """Name what vectors are for as lost: this family's models are not told."""
     if request.task is not None:
-        report.lose("task", "this provider's models are not told what embeddings are for", "quality")
+        report.lose("task", "this provider has no parameter for the task of embeddings", "quality")
     if request.title is not None:
-        report.lose("title", "this provider's models are not told of titles", "quality")
+        report.lose("title", "this provider has no parameter for titles", "quality")
 
 
 def model_of(wire: WireRequest) -> str | None:

@@ -281,7 +281,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
             note = encode_annotation(citation, out.start, out.start + out.length, own=self._own)
             if note is None:
                 where = f"{out.where}.citations[{index}]"
-                self._draft.report.lose(where, f"a citation of a {citation.kind} has no URL", "quality")
+                self._draft.report.lose(where, f"the citation of a {citation.kind} has no URL", "quality")
             else:
                 notes.append(note)
         out.cites.clear()

@@ -15,7 +15,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 
 _FORM: Final = "function_call"
-_WHY: Final = "the vendor knows tools alone"
+_WHY: Final = "the provider supports only `tools`"
 replace = msgspec.structs.replace
 
 

@@ -51,7 +51,9 @@ def check(request: WireRequest) -> None:
             continue
         if (rule := _RULES.get(key)) is None:
             raise WireError(
-                f"There is no {key[:64]!r} here: /v1/chat/completions has it.", key[:64], "unknown_parameter"
+                f"`{key[:64]!r}` is not supported here: use /v1/chat/completions.",
+                key[:64],
+                "unknown_parameter",
             )
         if value is not None:
             rule(value, key)

@@ -178,7 +178,7 @@ def _named(value: Any, path: str) -> None:
 def _address(value: Any, path: str) -> None:
     an_address(value, path)
     if not value.lower().startswith(("https://", "http://", "data:")):
-        raise WireError(f"Invalid '{path}': expected an address or a data URL.", path, "invalid_value")
+        raise WireError(f"Invalid '{path}': expected a URL or a data URL.", path, "invalid_value")
 
 
 def streams(wire: WireRequest) -> bool:

@@ -118,7 +118,12 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     writer.settle()
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
         last = f"messages[{len(request.messages) - 1}]"
-        draft.report.lose(last, "is not continued, only answered", "quality")
+        draft.report.lose(
+            last,
+            "the provider does not support assistant prefill: it answers "
+            "this message instead of continuing it",
+            "quality",
+        )
     return out
 
 
@@ -178,14 +183,18 @@ class _History:
             role: str = message.role
             if role == "developer" and not self.draft.quirks.developer_role:
                 role = "system"
-                self.draft.report.change(where + ".role", where + ".role", "the vendor knows `system` only")
+                self.draft.report.change(
+                    where + ".role", where + ".role", "the provider supports only the role `system`"
+                )
             self._plain(message, role, message.blocks, where)
 
     def settle(self) -> None:
         """Write what must stand before the next message that is no result."""
         if self.open and not self.draft.own:
             for call_id in self.open:
-                self.draft.report.add(f"messages[{len(self.out)}]", "a call without a result is refused")
+                self.draft.report.add(
+                    f"messages[{len(self.out)}]", "the provider rejects a tool call without a result"
+                )
                 self.out.append({"role": "tool", "tool_call_id": call_id, "content": "(no result)"})
         self.open.clear()
         if self.moved:
@@ -193,7 +202,9 @@ class _History:
             for media, where in self.moved:
                 to = f"messages[{len(self.out)}].content[{len(parts)}]"
                 parts.append(encode_media(media, self.draft, where))
-                self.draft.report.change(where, to, "media stand in a user's message here")
+                self.draft.report.change(
+                    where, to, "this protocol accepts media only in a user message: moved there"
+                )
             self.out.append({"role": "user", "content": parts})
             self.moved = []
 
@@ -235,7 +246,7 @@ class _History:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
             else:
-                self.draft.report.lose(where + ".name", "the vendor takes no names", "hint")
+                self.draft.report.lose(where + ".name", "the provider does not accept `name`", "hint")
         if message.cache is not None or message.extra is not None:
             self.draft.finish(out, message.cache, message.extra, where)
 
@@ -277,13 +288,15 @@ class _History:
             if quirks.reasoning_field not in out:
                 self.draft.report.add(
                     f"messages[{len(self.out)}].{quirks.reasoning_field}",
-                    "the vendor refuses calls that come without their reasoning",
+                    "the provider rejects tool calls without their reasoning",
                 )
                 out[quirks.reasoning_field] = ""
             return
         unwanted = quirks.reasoning_replay == "tool_turns" and not self.draft.own
         if unwanted and out.pop(quirks.reasoning_field, None) is not None:
-            self.draft.report.lose(where, "reasoning is sent back with calls only", "hint")
+            self.draft.report.lose(
+                where, "the provider accepts reasoning only together with tool calls", "hint"
+            )
 
     def _user(self, message: ir.Message, where: str) -> None:
         rest: list[ir.Block] = []
@@ -342,10 +355,14 @@ class _History:
                 texts.append(text_of(content.value))
             else:
                 kind = content.kind if isinstance(content, ir.Native) else type(content).__name__
-                self.draft.report.lose(place, f"a result is text here, not {kind}")
+                self.draft.report.lose(
+                    place, f"a tool result of this protocol contains only text, not {kind}"
+                )
         text = "\n".join(texts)
         if block.error:
-            self.draft.report.change(where + ".error", where, "a failure is told in the result's text")
+            self.draft.report.change(
+                where + ".error", where, "the error is written into the text of the tool result"
+            )
             text = f"Error: {text}" if text else "Error"
         return text
 
@@ -371,20 +388,24 @@ def answered(
         found = waiting.take(None)
         if found is not None:
             report.lose(
-                where, "no call has the name of this result; it answers the first that waits", "quality"
+                where,
+                "no tool call has the name of this result; it is sent as the result of "
+                "the first open tool call",
+                "quality",
             )
     if found is not None:
         return found
     if needed:
         which = "" if block.id is None else f" with the id {block.id[:_MAX_ID]!r}"
         raise WireError(
-            f"This is the result of a tool call{which} that does not stand before it in the request, where "
-            f"the protocol of the model's provider ({report.dialect}) needs it.",
+            f"This tool result belongs to a tool call{which} that does not come before it in the "
+            f"request. The protocol of the model's provider ({report.dialect}) requires the tool "
+            "call.",
             where,
             "invalid_value",
         )
     if call_id is None:
-        report.lose(where, "the result answers no call")
+        report.lose(where, "the tool result belongs to no tool call")
     return call_id or fit(block.name or "call")
 
 

@@ -110,7 +110,7 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):
         if len(inputs) != 1:
-            message = "An input of several parts has to be the only one."
+            message = "An input with several parts must be the only input."
             raise WireError(message, "inputs[1]", "unsupported_value")
         (blocks,) = inputs
         value = [_written(block, target.report, f"inputs[0][{place}]") for place, block in enumerate(blocks)]
@@ -210,12 +210,12 @@ def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]
         for place, block in enumerate(blocks):
             where = f"inputs[{index}][{place}]"
             if isinstance(block, ir.Media):
-                raise WireError("This provider judges texts only.", where, "unsupported_modality")
+                raise WireError("This provider moderates only text.", where, "unsupported_modality")
             for dialect, members in (block.extra or {}).items():
                 lose_members(members, report, where, dialect)
             lines.append(block.text)
         if len(lines) > 1:
-            report.change(f"inputs[{index}]", f"input[{index}]", "its parts are joined, a line each")
+            report.change(f"inputs[{index}]", f"input[{index}]", "its text parts are joined by line breaks")
         texts.append("\n".join(lines))
     return tuple(texts)
 

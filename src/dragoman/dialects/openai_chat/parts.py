@@ -225,7 +225,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
     """
     write = _WRITERS.get(type(block))
     if write is None:
-        draft.report.lose(where, f"a {type(block).__name__} block cannot stand in this message")
+        draft.report.lose(where, f"this message cannot contain a {type(block).__name__} block")
         return None
     return write(block, draft, where)
 
@@ -260,7 +260,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     elif (write := _MEDIA.get(word)) is not None:
         out = write(block, draft, where)
     else:
-        raise WireError(f"{block.kind} cannot be sent", where, "unsupported_modality")
+        raise WireError(f"this protocol does not accept {block.kind}", where, "unsupported_modality")
     if block.sealed is not None:
         draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
@@ -280,16 +280,16 @@ def _write_bare_image(block: ir.Media, draft: Draft, where: str) -> dict[str, An
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     data = block.data
     if data is None:
-        raise _unreadable(where, "audio can only be sent as data")
+        raise _unreadable(where, "audio must be sent as data")
     mime = (block.mime or "audio/wav").partition(";")[0].strip().lower()
     word = AUDIO_FORMATS.get(mime) or mime.partition("/")[2]
     if not draft.own and (pcm := pcm_of(block.mime)) is not None:
         try:
             data = base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
         except binascii.Error:
-            raise WireError("the sound is no base64", where, "invalid_value") from None
+            raise WireError("the audio is not base64", where, "invalid_value") from None
         word = "wav"
-        draft.report.change(where, where + ".input_audio", "samples are sent as a WAV file")
+        draft.report.change(where, where + ".input_audio", "the audio samples are sent as a WAV file")
     return {"type": "input_audio", "input_audio": {"data": data, "format": word}}
 
 
@@ -309,23 +309,25 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     """Another dialect's document: as a file, or as text where it is text."""
     if block.context is not None:
-        draft.report.lose(where + ".context", "a document has no context here", "quality")
+        draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
     if block.citable:
-        draft.report.lose(where + ".citable", "citations of documents cannot be asked for", "quality")
+        draft.report.lose(
+            where + ".citable", "Chat Completions cannot request citations of documents", "quality"
+        )
     text = block.text
     if block.data is not None and (text := _text_of(block.data, block.mime)) is None:
         mime = block.mime or "application/pdf"
         name = block.name or "document." + (mime.partition("/")[2] or "pdf")
         if block.name is None:
-            draft.report.add(where + ".file.filename", "a file needs a name")
+            draft.report.add(where + ".file.filename", "a file must have a name")
         return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
     if text is not None or block.blocks is not None:
-        draft.report.change(where, where, "a document of text is sent as text")
+        draft.report.change(where, where, "the text document is sent as text")
         title = f' title="{block.name}"' if block.name else ""
         if text is None:
             text = _words(block.blocks or (), draft, where)
         return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
-    raise _unreadable(where, "a document can only be sent as data or text")
+    raise _unreadable(where, "a document must be sent as data or text")
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
@@ -346,7 +348,7 @@ def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
         if isinstance(block, ir.Text):
             texts.append(block.text)
         else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of a document's content is sent")
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
     return "\n\n".join(texts)
 
 
@@ -360,7 +362,7 @@ def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
     if block.url is not None:
         return block.url
     if block.data is None:
-        raise _unreadable(where, "a file that was uploaded to another provider cannot be read here")
+        raise _unreadable(where, "a file id is valid only with its own provider")
     mime = block.mime or ""
     if not (mime or draft.own):
         mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")

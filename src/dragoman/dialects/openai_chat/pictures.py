@@ -128,14 +128,14 @@ def _stated(request: ir.ImageRequest, target: Target, words: Mapping[str, Any]) 
 def _refuse(request: ir.ImageRequest, who: str) -> None:
     """Raise WireError for what only OpenAI does."""
     if request.action == "vary":
-        raise WireError(f"{who} makes no variations.", "action", "unsupported_value")
+        raise WireError(f"{who} does not support image variations.", "action", "unsupported_value")
     if request.mask is not None:
-        raise WireError(f"{who} takes no mask.", "mask", "unsupported_value")
+        raise WireError(f"{who} does not support a mask.", "mask", "unsupported_value")
 
 
 def _address(image: ir.File, index: int) -> str:
     if image.id is not None:
-        message = "This provider has no files that are named by an id."
+        message = "This provider does not support file ids."
         raise WireError(message, f"images[{index}]", "unsupported_value")
     return address_of(image)
 

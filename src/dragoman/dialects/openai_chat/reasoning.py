@@ -106,11 +106,11 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")
         for key in reasoning.extra.get(NAME, ()):
-            draft.report.lose(f"reasoning.{key}", "the vendor asks for reasoning in another way", "hint")
+            draft.report.lose(f"reasoning.{key}", "the provider has another parameter for reasoning", "hint")
     if (write := _WAYS.get(way)) is not None:
         write(body, reasoning, draft)
     else:
-        draft.report.lose("reasoning", "the vendor's reasoning cannot be steered", "quality")
+        draft.report.lose("reasoning", "the provider has no parameter for reasoning", "quality")
 
 
 def _own_object(reasoning: ir.Reasoning) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
     """Ask for reasoning by `reasoning_effort`. shown: whether the thoughts are, as they are."""
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
-            draft.report.lose("reasoning", "the model does not reason", "hint")
+            draft.report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
         body["reasoning_effort"] = effort
@@ -157,7 +157,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     out = _own_object(reasoning)
     if "effort" in out and "max_tokens" in out:
-        draft.report.lose("reasoning.budget", "effort and budget exclude each other", "hint")
+        draft.report.lose("reasoning.budget", "a reasoning effort and a budget cannot be combined", "hint")
         del out["max_tokens"]
     if out:
         body["reasoning"] = out
@@ -171,7 +171,7 @@ def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) ->
         known = draft.facts.efforts or ("low", "high", "max")
         word = effort if effort in known else _DEEPSEEK_EFFORTS.get(effort, effort)
         if word != effort:
-            draft.report.change("reasoning.effort", "reasoning_effort", f"the vendor's word for {effort}")
+            draft.report.change("reasoning.effort", "reasoning_effort", f"the provider's value for {effort}")
         body["reasoning_effort"] = word
     lose_visibility(reasoning, draft)
 
@@ -182,7 +182,7 @@ def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
     budget = reasoning.budget
     if budget is None and reasoning.effort is not None and not off:
         budget = EFFORT_BUDGETS.get(reasoning.effort, EFFORT_BUDGETS["low"])
-        draft.report.change("reasoning.effort", "thinking_budget", "the vendor counts tokens")
+        draft.report.change("reasoning.effort", "thinking_budget", "the provider expects a number of tokens")
     if budget is not None and not off:
         body["thinking_budget"] = budget
     lose_visibility(reasoning, draft)
@@ -199,10 +199,12 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
     """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
     if shown and reasoning.summary == "auto":
-        draft.report.change("reasoning.summary", "", "the reasoning itself is shown")
+        draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
     elif reasoning.summary is not None:
-        draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
+        draft.report.lose("reasoning.summary", "the provider has no reasoning summaries", "hint")
     if shown and reasoning.visible:
-        draft.report.change("reasoning.visible", "", "reasoning is always shown")
+        draft.report.change("reasoning.visible", "", "the provider always returns reasoning")
     elif reasoning.visible is not None:
-        draft.report.lose("reasoning.visible", "whether reasoning is shown cannot be chosen", "hint")
+        draft.report.lose(
+            "reasoning.visible", "the provider has no parameter to show or hide reasoning", "hint"
+        )

@@ -159,9 +159,9 @@ class ChatStreamRelay:
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise WireError(f"a frame of the stream is no JSON: {error}") from None
+            raise WireError(f"a stream event is not JSON: {error}") from None
         if type(chunk) is not dict:
-            raise WireError("a frame of the stream is no object")
+            raise WireError("a stream event is not an object")
         try:
             if not self._see(chunk):
                 return b""
@@ -170,7 +170,7 @@ class ChatStreamRelay:
             sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
-            raise WireError(f"a frame of the stream has another shape: {error}") from error
+            raise WireError(f"a stream event has an unknown format: {error}") from error
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:

@@ -340,7 +340,7 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
     if draft.quirks.max_tokens_field != newer:
         return draft.quirks.max_tokens_field
     if draft.facts.max_tokens is False and forms.get("max_output", newer) != newer:
-        draft.report.change("max_output", newer, "the model takes the newer word alone")
+        draft.report.change("max_output", newer, "the model accepts only the newer parameter")
         return newer
     return forms.get("max_output", "max_completion_tokens")
 
@@ -358,14 +358,16 @@ def _encode_sampling(
             if draft.own or member in draft.quirks.extensions:
                 body[member] = value
             else:
-                draft.report.lose("sampling." + member, f"the vendor has no {member}", "quality")
+                draft.report.lose("sampling." + member, f"the provider has no {member}", "quality")
     if "top_logprobs" in body and sampling.logprobs is None and not draft.own:
         body["logprobs"] = True
-        draft.report.add("logprobs", "`top_logprobs` needs it")
+        draft.report.add("logprobs", "required by `top_logprobs`")
     if draft.facts.sampling is False:
         for member in SAMPLING:
             if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+                draft.report.lose(
+                    "sampling." + member, "the model does not accept sampling parameters", "quality"
+                )
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -409,7 +411,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
             inner[member] = inner.pop("schema")
         return {"type": kind, **inner}
     if not draft.quirks.json_schema:
-        draft.report.lose("output.schema", "the vendor knows JSON, but no schema", "quality")
+        draft.report.lose("output.schema", "the provider supports JSON mode, but no schema", "quality")
         return {"type": "json_object"}
     return {"type": "json_schema", "json_schema": inner}
 
@@ -420,13 +422,13 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
     own_options = draft.own and cache.extra is not None
     if options and not draft.own:
-        draft.report.lose("cache", "the prompt cache is not steered here")
+        draft.report.lose("cache", "the provider has no prompt cache settings")
     elif options or own_options:
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
     if cache.mark is not None:
-        draft.report.lose("cache.mark", "the prompt cache takes no marks here")
+        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -447,13 +449,13 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     wanted = request.stream_usage
     if wanted is None and not draft.own:
         wanted = True
-        draft.report.add("stream_options.include_usage", "the client's protocol always tells the usage")
+        draft.report.add("stream_options.include_usage", "the client's protocol always reports the usage")
     if wanted is None:
         return
     if draft.quirks.stream_options:
         body["stream_options"] = {"include_usage": wanted}
     elif wanted:
-        draft.report.lose("stream_usage", "the vendor knows no `stream_options`", "hint")
+        draft.report.lose("stream_usage", "the provider does not support `stream_options`", "hint")
 
 
 def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -462,7 +464,7 @@ def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
-        report.lose("tier", f"there is no tier {request.tier}")
+        report.lose("tier", f"the provider has no service tier {request.tier}")
         del body["service_tier"]
     lose_fields(request, STATE, report)
 
@@ -473,9 +475,9 @@ def _leave_out(body: dict[str, Any], draft: Draft) -> None:
         value = body.pop(member)
         if member == "n":
             if value != 1:
-                raise WireError("the vendor gives one candidate only", "sampling.n", "unsupported_value")
+                raise WireError("the provider returns only one candidate", "sampling.n", "unsupported_value")
             continue
         if member == "stream_options":
             continue
         where = REFUSED.get(member, member)
-        draft.report.lose(where, f"the vendor refuses `{member}`", of_refused(NAME, where))
+        draft.report.lose(where, f"the provider rejects `{member}`", of_refused(NAME, where))

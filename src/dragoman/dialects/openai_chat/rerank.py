@@ -160,7 +160,7 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
     for member in sorted(words.unknown & body.keys()):
         del body[member]
         where = "truncate" if member == "max_tokens_per_doc" else member
-        report.lose(where, "this provider's rankings do not know it", _SEVERITY[member])
+        report.lose(where, "this provider's rerank API has no such parameter", _SEVERITY[member])
     return WireRequest("rerank", body, path=PATH)
 
 
@@ -171,7 +171,7 @@ def _text(document: str | dict[str, Any], index: int) -> str:
     text = document.get("text")
     if isinstance(text, str) and len(document) == 1:
         return text
-    raise WireError("This provider ranks texts only.", f"documents[{index}]", "unsupported_value")
+    raise WireError("This provider reranks only text.", f"documents[{index}]", "unsupported_value")
 
 
 def locate(request: ir.RerankRequest, where: str) -> str:

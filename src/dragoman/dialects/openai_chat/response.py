@@ -48,7 +48,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     try:
         return _decode(body, quirks)
     except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"the answer has another shape: {error}") from error
+        raise WireError(f"the response has an unknown format: {error}") from error
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
@@ -60,7 +60,7 @@ def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     try:
         return sound(_completion(body, choices, quirks))
     except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"an answer of another shape: {error}") from error
+        raise WireError(f"the response has an unknown format: {error}") from error
 
 
 def _completion(body: dict[str, Any], choices: list[Any], quirks: Quirks) -> ir.Response:
@@ -213,7 +213,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if response.tier is not None:
         out["service_tier"] = response.tier
     if response.status is not None:
-        report.lose("status", "an answer has no status here", "hint")
+        report.lose("status", "the response has no status field", "hint")
     if response.error is not None:
         out["error"] = error_member(response.error)
     if response.extra is not None:
@@ -298,7 +298,9 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
-        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
+        draft.report.change(
+            f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
+        )
         return "tool_calls"
     return STOP_WORDS[stop.reason]
 
@@ -308,10 +310,10 @@ def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, st
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:
-        report.lose(where + ".sequence", "the stop sequence is not told", "hint")
+        report.lose(where + ".sequence", "this protocol does not report the stop sequence", "hint")
     for key, value in (stop.detail or {}).items():
         if value:
-            report.lose(f"{where}.detail.{key}", "a finish reason has no details here", "hint")
+            report.lose(f"{where}.detail.{key}", "this protocol has no details of a finish reason", "hint")
 
 
 def _encode_logprobs(blocks: Sequence[ir.Block]) -> dict[str, Any] | None:

@@ -127,7 +127,7 @@ class Saying:
         if block.citations:
             self._cite(block, start, where)
         if block.cache is not None:
-            self.draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+            self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
         if block.sealed is not None:
             self.draft.leave_seal(where)
         if block.extra is not None:
@@ -140,7 +140,7 @@ class Saying:
             note = encode_annotation(citation, start, start + len(block.text), own=self.own)
             if note is None:
                 what = f"{where}.citations[{index}]"
-                self.draft.report.lose(what, f"a citation of a {citation.kind} has no URL", "quality")
+                self.draft.report.lose(what, f"the citation of a {citation.kind} has no URL", "quality")
             else:
                 self.notes.append(note)
 
@@ -160,13 +160,13 @@ class Saying:
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
         if self.history and block.form and self._refused(block.form):
-            self.draft.report.lose(where, "the vendor refuses reasoning that is sent back", "hint")
+            self.draft.report.lose(where, "the provider rejects reasoning that is sent back", "hint")
             return
         if not (self.own and block.form):
             if block.sealed is not None:
                 self.draft.leave_seal(where)
             if self.history and not self._replays():
-                self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+                self.draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
                 return
             if block.extra is not None:
                 restore({}, block.extra, self.draft.report, where)
@@ -348,20 +348,20 @@ def _is_part(block: ir.Block) -> bool:
 
 def lose_second_call(draft: Draft, where: str) -> None:
     """`function_call` holds one call; a client that knows no other cannot be told of more."""
-    draft.report.lose(where, "`function_call` holds one call only")
+    draft.report.lose(where, "`function_call` can contain only one call")
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
     """Name as lost what no message of this dialect holds."""
     if isinstance(block, ir.ToolCall):
-        draft.report.lose(where, "a call that the provider made itself is not shown", "hint")
+        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):
-        draft.report.lose(where, "a result of the provider's own tool is not shown", "hint")
+        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.Native):
         draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
     else:
         kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
-        draft.report.lose(where, f"an answer cannot hold a {kind}")
+        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
 
 
 def separated(before: str, text: str) -> str:
@@ -420,7 +420,9 @@ def source_notes(
             cited = {"start_index": at, "end_index": at, "url": url, "title": title or ""}
             notes.append({"type": "url_citation", "url_citation": cited})
     if notes:
-        draft.report.change(where, "annotations", "what the provider found is shown as annotations")
+        draft.report.change(
+            where, "annotations", "search results of the provider are returned as annotations"
+        )
     if not found or len(found) < len(block.content):
         lose_unsaid(block, draft, where)
     return notes

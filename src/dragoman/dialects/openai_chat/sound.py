@@ -53,7 +53,7 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     """Whether a block has what can be shown of a sound; what has not is named as lost."""
     if block.data is None and (block.url is not None or block.file is not None):
-        draft.report.lose(where, "an answer holds a sound as data only")
+        draft.report.lose(where, "a response can contain audio only as data")
         return False
     return True
 
@@ -76,14 +76,18 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
-        report.change("output.modalities", "modalities", "sound comes with its text here")
+        report.change(
+            "output.modalities", "modalities", "Chat Completions returns audio together with its text"
+        )
     stated = body.get("audio") or {}
     audio = body["audio"] = {"voice": VOICE, "format": _SAMPLES, **stated}
     voice = audio["voice"]
     if not stated:
-        report.add("audio", "this API demands a voice and a format")
+        report.add("audio", "Chat Completions requires a voice and a format")
     elif isinstance(voice, str) and voice not in VOICES:
-        report.lose("output.audio.voice", f"there is no voice {voice} here: {VOICE} speaks", "quality")
+        report.lose(
+            "output.audio.voice", f"Chat Completions has no voice {voice}: {VOICE} is used", "quality"
+        )
         report.change("output.audio", "audio.voice", f"{VOICE} speaks")
         audio["voice"] = VOICE
 
@@ -99,7 +103,7 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
         if block.mime == first.mime and pcm_of(block.mime) is not None:
             one.append((block, place))
         else:
-            draft.report.lose(place, "an answer holds one sound of one type")
+            draft.report.lose(place, "a response can contain only one audio of one type")
     joined = Joined()
     data = "".join([joined.feed(block.data or "") for block, _ in one]) + joined.close()
     out: dict[str, Any] = {
@@ -111,7 +115,7 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
     for block, place in one:
         if out["data"] != block.data:
             draft.report.change(
-                place, "choices[].message.audio.data", "samples are put together as one sound"
+                place, "choices[].message.audio.data", "the samples are joined into one audio"
             )
         shed(block, draft, place)
     return out
@@ -133,11 +137,11 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
         note_format(mime, asked, draft, where)
         return data
     if asked not in {None, "wav"}:
-        draft.report.lose(where, f"{asked} cannot be made of samples here: this is wav", "quality")
+        draft.report.lose(where, f"{asked} cannot be encoded: the audio is wav", "quality")
     try:
         return base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
     except binascii.Error:
-        draft.report.lose(where, "the sound is no base64 and passes as it is", "quality")
+        draft.report.lose(where, "the audio is not base64 and is passed on unchanged", "quality")
         return data
 
 
@@ -147,11 +151,13 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
     if asked == _SAMPLES and pcm is not None:
         if pcm != _SPEAKING:
             said = f"{pcm.rate} Hz and {pcm.channels} channel(s)"
-            draft.report.lose(where, f"pcm16 means 24000 Hz and one channel; this has {said}", "quality")
+            draft.report.lose(
+                where, f"pcm16 means 24000 Hz and one channel; this audio has {said}", "quality"
+            )
     elif asked is not None and mime is not None:
         bare = mime.partition(";")[0].strip().lower()
         if AUDIO_FORMATS.get(bare, bare.partition("/")[2]) != asked:
-            draft.report.lose(where, f"the model speaks {bare}, not {asked}", "quality")
+            draft.report.lose(where, f"the model returns {bare} audio, not {asked}", "quality")
 
 
 # --- Streams -----------------------------------------------------------------------------------
@@ -187,7 +193,7 @@ class Spoken:
         elif block.mime == self._mime and pcm_of(block.mime) is not None:
             audio = self._add(block.data, block.transcript, block.expires)
         else:
-            self._draft.report.lose(where, "an answer holds one sound of one type")
+            self._draft.report.lose(where, "a response can contain only one audio of one type")
             return {}
         self._told[where] = bool(block.data)
         shed(block, self._draft, where)
@@ -221,7 +227,7 @@ class Spoken:
         self._mime = block.mime
         asked = self._voice.format
         if asked not in {None, _SAMPLES}:
-            self._draft.report.lose(where, f"a stream of sound is pcm16, not {asked}", "quality")
+            self._draft.report.lose(where, f"streamed audio is pcm16, not {asked}", "quality")
         note_format(block.mime, _SAMPLES, self._draft, where)
         audio = {"id": block.id or self._voice.id, "transcript": block.transcript or ""}
         return {**audio, **self._add(block.data, None, block.expires)}

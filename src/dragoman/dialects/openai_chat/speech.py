@@ -177,9 +177,11 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
     """Name a format that is not the one that was asked for."""
     wished = reply.request.output
     if wished is not None and response.output != wished:
-        reply.report.lose("response_format", f"the sound is {response.output}, not {wished}", "quality")
+        reply.report.lose(
+            "response_format", f"the audio format is {response.output}, not {wished}", "quality"
+        )
     elif response.output == "pcm" and response.rate not in {None, RATE}:
-        reason = f"the sound has {response.rate} samples a second, not {RATE}"
+        reason = f"the audio has {response.rate} samples per second, not {RATE}"
         reply.report.lose("response_format", reason, "quality")
 
 

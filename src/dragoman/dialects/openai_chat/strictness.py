@@ -14,7 +14,9 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
     """The value of `strict` for a schema. One that breaks the rules would be refused as a whole."""
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
-    report.change("output.strict", "", "not enforced there: the answer is looked at here")
+    report.change(
+        "output.strict", "", "the provider does not enforce the schema: the gateway validates the response"
+    )
     return None
 
 
@@ -22,5 +24,5 @@ def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool)
     """The same for the arguments of a tool, which nobody looks at here. where: the tool's place."""
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict
-    report.lose(f"{where}.strict", "its schema does not keep the rules of strict tools here", "quality")
+    report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")
     return False

@@ -62,13 +62,13 @@ STOP_WORDS: Final[dict[str, str]] = {
 }
 """What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
 STOPS_LOST: Final[dict[str, str]] = {
-    "context": "a full context window is told as `length`",
-    "sequence": "a stop sequence is told as `stop`, without the sequence",
-    "pause": "a pause is told as `stop`: sending the conversation again goes on",
-    "compaction": "a compaction is told as `stop`",
-    "broken": "malformed output is told as `stop`",
-    "error": "an error of the model is told as `stop`",
-    "other": "an unknown reason is told as `stop`",
+    "context": "a full context window is reported as `length`",
+    "sequence": "a stop sequence is reported as `stop`, without the sequence",
+    "pause": "a pause is reported as `stop`: send the conversation again to continue",
+    "compaction": "a compaction is reported as `stop`",
+    "broken": "malformed output is reported as `stop`",
+    "error": "an error of the model is reported as `stop`",
+    "other": "an unknown finish reason is reported as `stop`",
 }
 
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})

@@ -185,9 +185,9 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
     """What is asked of calls where no tool is left to call."""
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
-        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+        draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
-        draft.report.lose("parallel", "there are no tools to call", "hint")
+        draft.report.lose("parallel", "the request has no tools", "hint")
 
 
 def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: bool) -> dict[str, Any]:
@@ -203,7 +203,9 @@ def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: boo
             inner["parameters"] = tool.parameters
         if tool.strict is not None:
             if "strict" in draft.quirks.refuses:
-                draft.report.lose(f"tools[{index}].strict", "the vendor knows no strict tools", "quality")
+                draft.report.lose(
+                    f"tools[{index}].strict", "the provider does not support strict tools", "quality"
+                )
             else:
                 inner["strict"] = tool_strictness(tool, f"tools[{index}]", draft.report, own=draft.own)
         out = inner if legacy else {"type": "function", "function": inner}
@@ -228,9 +230,9 @@ def _encode_provider_tool(
             tools.append(tool.value)
     elif tool.kind == "web_search" and _SEARCH not in draft.quirks.refuses:
         body[_SEARCH] = _encode_search(tool.options or {}, draft, where)
-        draft.report.change(where, _SEARCH, "web search is an option of the request here")
+        draft.report.change(where, _SEARCH, "Chat Completions has web search as a request parameter")
     else:
-        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+        draft.report.lose(where, f"this protocol has no {tool.kind} tool")
 
 
 def _encode_search(options: dict[str, Any], draft: Draft, where: str) -> dict[str, Any]:
@@ -241,7 +243,9 @@ def _encode_search(options: dict[str, Any], draft: Draft, where: str) -> dict[st
         elif key == "location":
             search["user_location"] = {"type": "approximate", "approximate": value}
         else:
-            draft.report.lose(f"{where}.options.{key}", "web search has no such option here", "quality")
+            draft.report.lose(
+                f"{where}.options.{key}", "this protocol has no such option of web search", "quality"
+            )
     return search
 
 
@@ -252,11 +256,11 @@ def _encode_choice(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     word: Any
     if choice.mode == "native":
         if not draft.own:
-            draft.report.lose("tool_choice", "this choice of tools cannot be said here")
+            draft.report.lose("tool_choice", "this protocol has no such tool choice")
             return
         word = choice.native
     elif choice.mode == "tool" and not (draft.own or choice.names[0] in _names(request.tools or ())):
-        draft.report.lose("tool_choice", "the chosen tool is not offered")
+        draft.report.lose("tool_choice", "the chosen tool is not in the request")
         return
     elif choice.mode == "tool":
         word = _named(choice.names[0], choice.kind) if key == "tool_choice" else {"name": choice.names[0]}

@@ -172,7 +172,7 @@ def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.S
     if response.words is not None:
         return [ir.Segment(word.text, word.start, word.end) for word in response.words]
     if response.text:
-        _refuse("This model's provider tells no times", reply)
+        _refuse("This model's provider returns no timestamps", reply)
     return ()
 
 
@@ -186,14 +186,17 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
     }
     if "word" in request.timestamps:
         if response.words is None and response.text:
-            _refuse("This model's provider tells no times of words", reply)
+            _refuse("This model's provider returns no word timestamps", reply)
         body["words"] = [
             {"word": word.text, "start": word.start, "end": word.end} for word in response.words or ()
         ]
     if "segment" in request.timestamps or not request.timestamps:
         told = _segments(response, reply)
         if any("tokens" not in (one.detail or {}) for one in told):
-            reason = "this provider tells no tokens and likelihoods of segments; they stand as none and 0"
+            reason = (
+                "this provider returns no tokens and probabilities of segments; they are "
+                "written as empty and 0"
+            )
             reply.report.lose("segments", reason, "hint")
         body["segments"] = [_full(one, index) for index, one in enumerate(told)]
     restore(body, response.extra, reply.report, "")
@@ -221,7 +224,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
     if reply.request.translate:
         return "english"
     if response.language is None:
-        reply.report.lose("language", "this provider does not tell the language", "hint")
+        reply.report.lose("language", "this provider does not return the language", "hint")
     return response.language or ""
 
 
@@ -230,7 +233,9 @@ def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
-    reply.report.lose("duration", "this provider does not tell it; it is the end of the last word", "hint")
+    reply.report.lose(
+        "duration", "this provider does not return the duration; the end of the last word is used", "hint"
+    )
     return max(ends, default=0.0)
 
 
@@ -248,7 +253,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
     """A segment with who speaks."""
     if one.speaker is None:
-        _refuse("This model's provider does not tell speakers apart", reply)
+        _refuse("This model's provider does not distinguish speakers", reply)
     return {
         "type": "transcript.text.segment",
         "text": one.text,
@@ -260,7 +265,7 @@ def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
 
 
 def _refuse(why: str, reply: Reply) -> NoReturn:
-    message = f"{why}, so it cannot be answered as {reply.request.output}."
+    message = f"{why}, so the format {reply.request.output} is not available."
     raise RequestFailed(
         ir.Fault("untranslatable", message, code="untranslatable", param="response_format", blame="upstream")
     )
@@ -281,7 +286,9 @@ def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
     """A whole answer as the events of one. Events that hold times there are for speakers alone."""
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
-        reply.report.lose("response_format", f"events hold words without times, not {output}", "quality")
+        reply.report.lose(
+            "response_format", f"stream events contain text without timestamps, not {output}", "quality"
+        )
     if output == "diarized_json":
         told = _segments(response, reply)
         events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(told)]

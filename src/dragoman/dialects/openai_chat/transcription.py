@@ -72,7 +72,7 @@ def _granularities(value: Any, path: str) -> None:
 def _url(value: Any, path: str) -> None:
     a_string(value, path)
     if not value.startswith(_ADDRESS):
-        raise WireError(f"Invalid '{path}': expected an http(s) address.", path, "invalid_value")
+        raise WireError(f"Invalid '{path}': expected an http(s) URL.", path, "invalid_value")
 
 
 _RULES: Final[dict[str, Rule]] = {
@@ -109,7 +109,7 @@ def _check_file(request: WireRequest) -> None:
     if not found and written is None and address is None:
         missing("file")
     if (found or written is not None) and address is not None:
-        raise WireError("Invalid 'url': expected it or a 'file', not both.", "url", "invalid_value")
+        raise WireError("Invalid 'url': expected either 'url' or 'file', not both.", "url", "invalid_value")
 
 
 def model_of(wire: WireRequest) -> str | None:

@@ -190,7 +190,7 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
     """Add the counts that are missing, which clients take for numbers, and their total."""
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
-            report.add(f"usage.{member}", "a client needs a number")
+            report.add(f"usage.{member}", "clients require a number")
     out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
 
 
@@ -240,9 +240,11 @@ def _lose(usage: ir.Usage, report: Report) -> None:
     if usage.cache_write_5m or usage.cache_write_1h or usage.tool_input:
         for field in ("cache_write_5m", "cache_write_1h", "tool_input"):
             if getattr(usage, field):
-                report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+                report.lose(f"usage.{field}", "included in a larger token count", "hint")
     for key, value in (usage.detail or _NONE).items():
         if key not in _DETAILS and value:
-            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+            report.lose(f"usage.detail.{key}", "this protocol has no such token count", "hint")
     for index in range(len(usage.others)):
-        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
+        report.lose(
+            f"usage.others[{index}]", "this protocol does not report the tokens of other models", "hint"
+        )

@@ -75,7 +75,7 @@ class Encoder:
 
     def _lose(self, field: str, value: object) -> None:
         if value is not None:
-            self._draft.report.lose(field, f"an answer has no {field} here", "hint")
+            self._draft.report.lose(field, f"a response of the Completions API has no {field}", "hint")
 
     def _chunk(self, index: int, text: str, logprobs: dict[str, Any] | None = None) -> bytes:
         before = self._begin(index)
@@ -112,7 +112,7 @@ class Encoder:
 
     def _cite(self, event: ir.Cite) -> bytes:
         where = f"candidates[{event.candidate}].blocks[{event.index}].citations"
-        self._draft.report.lose(where, "a completion names no sources", "quality")
+        self._draft.report.lose(where, "the Completions API has no citations", "quality")
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
@@ -154,7 +154,9 @@ class Encoder:
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        self._draft.report.lose("events", f"such progress of {event.dialect} has no form here", "hint")
+        self._draft.report.lose(
+            "events", f"this protocol has no such progress event of {event.dialect}", "hint"
+        )
         return b""
 
     def _end(self, event: ir.End) -> bytes:

@@ -104,8 +104,8 @@ def portable(wire: WireRequest) -> None:
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
-    what = "several prompts in one request" if type(prompt[0]) is str else "a prompt of tokens"
-    raise WireError(f"{what} can only go to a completions API", "prompt", _UNSUPPORTED)
+    what = "several prompts in one request" if type(prompt[0]) is str else "a prompt of token ids"
+    raise WireError(f"{what} can only be sent to a provider with the Completions API", "prompt", _UNSUPPORTED)
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
@@ -115,7 +115,7 @@ def parts(request: ir.Request) -> Sequence[ir.Request]:
     prompts = _prompts(request)
     times = request.sampling.n or 1
     if len(prompts) * times > _MOST_ANSWERS:
-        what = f"at most {_MOST_ANSWERS} texts are continued in one request to a model of another API"
+        what = f"a model of another API accepts at most {_MOST_ANSWERS} prompts in one request"
         raise WireError(what, "prompt", _UNSUPPORTED)
     once = msgspec.structs.replace(request.sampling, n=None)
     asked: list[ir.Request] = []
@@ -199,7 +199,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["echo"] = forms["echo"] == "true"
     if request.max_output is None:
         body["max_tokens"] = _room(body["prompt"], target.facts)
-        draft.report.add("max_tokens", f"without it an answer ends after {_MAX_TOKENS} tokens")
+        draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
     elif forms.get("max_output") != "default":
         body["max_tokens"] = request.max_output
     _encode_sampling(body, request.sampling, forms, draft)
@@ -235,7 +235,7 @@ def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str
     for index, message in enumerate(request.messages):
         where = f"messages[{index}]"
         if asked or message.role == "assistant":
-            raise WireError("a completion continues one prompt, not a conversation", where, _UNSUPPORTED)
+            raise WireError("the Completions API accepts one prompt, not a conversation", where, _UNSUPPORTED)
         asked = message.role == "user"
         _take_blocks(body, message.blocks, texts, draft, f"{where}.blocks")
         _finish_message(message, draft, where)
@@ -245,7 +245,7 @@ def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["prompt"] = [body["prompt"]]
 
 
-_LEADING: Final = "system text begins the prompt"
+_LEADING: Final = "the system prompt is put before the prompt"
 _UNSUPPORTED: Final = "unsupported_value"
 
 
@@ -260,7 +260,7 @@ def _take_blocks(
         elif isinstance(block, ir.Native):
             _encode_native(body, block, draft, place)
         else:
-            raise WireError("a prompt is text here", place, _UNSUPPORTED)
+            raise WireError("the Completions API accepts only text", place, _UNSUPPORTED)
 
 
 def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
@@ -268,20 +268,20 @@ def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
-        draft.report.lose(f"{where}.name", "a prompt has no author", "hint")
+        draft.report.lose(f"{where}.name", "the Completions API has no author names", "hint")
     if message.cache is not None:
-        draft.report.lose(f"{where}.cache", "the prompt cache takes no marks here", "hint")
+        draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     restore({}, message.extra, draft.report, where)
 
 
 def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
     """Name what is at a text and is no text."""
     if block.cache is not None:
-        draft.report.lose(f"{where}.cache", "the prompt cache takes no marks here", "hint")
+        draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:
         draft.leave_seal(where)
     for index in range(len(block.citations)):
-        draft.report.lose(f"{where}.citations[{index}]", "a prompt has no citations", "quality")
+        draft.report.lose(f"{where}.citations[{index}]", "the Completions API has no citations", "quality")
     restore({}, block.extra, draft.report, where)
 
 
@@ -305,7 +305,7 @@ def _encode_sampling(
             if draft.own or member in draft.quirks.extensions:
                 body[member] = value
             else:
-                draft.report.lose(f"sampling.{member}", f"the vendor has no {member}", "quality")
+                draft.report.lose(f"sampling.{member}", f"the provider has no {member}", "quality")
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
     if sampling.logprobs or sampling.top_logprobs:
@@ -313,7 +313,9 @@ def _encode_sampling(
         body["logprobs"] = asked if draft.own else min(asked, _MAX_LOGPROBS)
         if asked != body["logprobs"]:
             draft.report.change("sampling.top_logprobs", "logprobs", f"limited to {_MAX_LOGPROBS}")
-            draft.report.lose("sampling.top_logprobs", f"at most {_MAX_LOGPROBS} are given", "quality")
+            draft.report.lose(
+                "sampling.top_logprobs", f"the Completions API returns at most {_MAX_LOGPROBS}", "quality"
+            )
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
@@ -329,13 +331,13 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 _FOREIGN: Final = {
-    "reasoning": "completions have no reasoning",
-    "safety_identifier": "this protocol has no such member",
-    "metadata": "this protocol has no metadata",
-    "tier": "this protocol has no tiers",
-    "store": "completions are not stored",
-    "prediction": "this protocol has no predictions",
-    "moderation": "nothing is moderated here",
+    "reasoning": "the Completions API has no reasoning",
+    "safety_identifier": "the Completions API has no such parameter",
+    "metadata": "the Completions API has no metadata",
+    "tier": "the Completions API has no service tiers",
+    "store": "the Completions API does not store responses",
+    "prediction": "the Completions API has no predicted output",
+    "moderation": "the Completions API has no moderation",
     **STATE,
 }
 
@@ -343,19 +345,19 @@ _FOREIGN: Final = {
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
-        raise WireError("a completion calls no tools", "tools", _UNSUPPORTED)
+        raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
     lose_fields(request, _FOREIGN, draft.report)
     if request.tool_choice is not None:
-        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+        draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel:
-        draft.report.lose("parallel", "there are no tools to call", "hint")
+        draft.report.lose("parallel", "the request has no tools", "hint")
     if request.output is not None:
         wish = request.output
         if wish.schema is not None:  # with it goes how strictly it is meant
             wish = msgspec.structs.replace(wish, strict=None)
-        _lose_fields(wish, "output", "a completion is text of any form", draft)
+        _lose_fields(wish, "output", "the Completions API has no structured output", draft)
     if request.cache is not None:
-        _lose_fields(request.cache, "cache", "the prompt cache cannot be steered", draft)
+        _lose_fields(request.cache, "cache", "the Completions API has no prompt cache settings", draft)
 
 
 def _lose_fields(wish: ir.Output | ir.Caching, where: str, reason: str, draft: Draft) -> None:

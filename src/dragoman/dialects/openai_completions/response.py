@@ -33,7 +33,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"the answer has another shape: {error}") from error
+        raise WireError(f"the response has an unknown format: {error}") from error
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
@@ -94,7 +94,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         out["usage"] = encode_usage(response.usage, report, own=own)
     for field in ("status", "tier"):
         if getattr(response, field) is not None:
-            report.lose(field, f"an answer has no {field} here", "hint")
+            report.lose(field, f"a response of the Completions API has no {field}", "hint")
     if response.error is not None:
         out["error"] = error_member(response.error)
     restore(out, response.extra, report, "")
@@ -129,7 +129,7 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
     if stated is None:
         return reply.id
     if not own and reply.id.startswith(ID_PREFIX):
-        reply.report.change("id", "id", "the gateway's own, as ids of completions are written")
+        reply.report.change("id", "id", "created by the gateway in the format of completion ids")
         return reply.id
     return stated
 
@@ -146,14 +146,14 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):
-            report.lose(f"{where}.citations[{index}]", "a completion names no sources", "quality")
+            report.lose(f"{where}.citations[{index}]", "the Completions API has no citations", "quality")
     elif isinstance(block, ir.Refusal):
-        report.change(where, "choices[].text", "a refusal is told as text")
+        report.change(where, "choices[].text", "the refusal is written as text")
     elif isinstance(block, ir.Thinking):
-        report.lose(where, "a completion shows no reasoning", "hint")
+        report.lose(where, "the Completions API has no reasoning", "hint")
     else:
         kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
-        report.lose(where, f"a completion is text and holds no {kind}")
+        report.lose(where, f"the Completions API returns only text, no {kind}")
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     restore({}, getattr(block, "extra", None), report, where)
@@ -164,5 +164,5 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":
         return word
-    draft.report.lose(f"{where}.stop.reason", "a completion does not tell that it ended with a call")
+    draft.report.lose(f"{where}.stop.reason", "the Completions API has no finish reason for a tool call")
     return "stop"

@@ -74,13 +74,13 @@ class Draft:
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
         """Write a cache breakpoint, which only OpenAI's newest models take from anybody."""
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
-            self.report.lose(where, "the prompt cache takes no marks here", "hint")
+            self.report.lose(where, "the provider has no cache breakpoints", "hint")
             return
         wire: dict[str, Any] = {"mode": "explicit"}
         if mark.ttl is not None and self.own:
             wire["ttl"] = mark.ttl
         elif mark.ttl is not None:
-            self.report.lose(where + ".ttl", "the lifetime of a mark cannot be chosen", "hint")
+            self.report.lose(where + ".ttl", "the lifetime of a cache breakpoint cannot be set", "hint")
         if mark.extra is not None:
             restore(wire, mark.extra, self.report, where)
         out["prompt_cache_breakpoint"] = wire

@@ -106,12 +106,12 @@ def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, 
     parted = False
     for where, item in placed:
         if is_open_thought(item):
-            draft.report.lose(where, "reasoning without its encrypted content is not taken back", "quality")
+            draft.report.lose(where, "reasoning without encrypted content cannot be sent back", "quality")
             parted = True
             continue
         if has_strange_id(item) or (parted and _is_output(item)):
             del item["id"]
-            draft.report.change(where, "", "its id would not be taken back")
+            draft.report.change(where, "", "its id would be rejected")
         left.append((where, item))
     return left
 
@@ -126,19 +126,21 @@ def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:
     for index, block in enumerate(system):
         where = f"system[{index}]"
         if not isinstance(block, ir.Text):
-            draft.report.lose(where, "instructions are text alone", "meaning")
+            draft.report.lose(where, "`instructions` accepts only text", "meaning")
             continue
         texts.append(block.text)
         if block.cache is not None:
-            draft.report.lose(where + ".cache", "instructions take no cache marks", "hint")
+            draft.report.lose(where + ".cache", "`instructions` has no cache breakpoints", "hint")
         if block.extra is not None:
             restore({}, block.extra, draft.report, where)
         if block.citations:
-            draft.report.lose(where + ".citations", "instructions have no sources", "hint")
+            draft.report.lose(where + ".citations", "`instructions` has no citations", "hint")
         if block.sealed is not None:
-            draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+            draft.report.lose(
+                where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
+            )
     if len(texts) > 1:
-        draft.report.change("system", "instructions", "several texts are one")
+        draft.report.change("system", "instructions", "the texts are joined")
     return "\n\n".join(texts)
 
 
@@ -192,9 +194,13 @@ class _Foreign:
     def _message(self, message: ir.Message, where: str) -> None:
         role = message.role
         if message.name is not None:
-            self.report.lose(where + ".name", "authors have no names", "hint")
+            self.report.lose(where + ".name", "the Responses API has no author names", "hint")
         if message.cache is not None:
-            self.report.lose(where + ".cache", "a message takes no cache mark, its parts do", "hint")
+            self.report.lose(
+                where + ".cache",
+                "the cache breakpoint is not allowed on a message, only on its parts",
+                "hint",
+            )
         if message.extra is not None:
             restore({}, message.extra, self.report, where)
         shown: list[tuple[ir.Media, str]] = []
@@ -202,7 +208,7 @@ class _Foreign:
             place = f"{where}.blocks[{index}]"
             if isinstance(block, ir.Media) and role == "assistant":
                 if block.transcript:
-                    self.report.change(place, "input", "spoken words are sent as their transcript")
+                    self.report.change(place, "input", "the audio is sent as its transcript")
                     self._block(ir.Text(block.transcript), role, place)
                 else:
                     shown.append((block, place))
@@ -269,7 +275,7 @@ class _Foreign:
             for index, inner in enumerate(block.content)
             if (part := encode_part(inner, self.draft, f"{where}.content[{index}]")) is not None
         ]
-        self.report.change(where, "input", "a result without its call is told by the user")
+        self.report.change(where, "input", "the tool result has no tool call: it is sent as a user message")
         if parts:
             self._add({"type": "message", "role": "user", "content": parts}, "")
 
@@ -278,9 +284,11 @@ class _Foreign:
         parts = []
         for block, where in shown:
             if block.kind in {"audio", "video"} or not (block.data or block.url or block.file):
-                self.report.lose(where, f"this {block.kind} of an assistant cannot be sent", "meaning")
+                self.report.lose(where, f"an assistant message cannot contain this {block.kind}", "meaning")
             elif (part := encode_part(block, self.draft, where)) is not None:
-                self.report.change(where, "input", "media of an assistant follow in a user's message")
+                self.report.change(
+                    where, "input", "media of an assistant message are moved to a user message"
+                )
                 parts.append(part)
         if parts:
             self._add({"type": "message", "role": "user", "content": parts}, "")
@@ -297,5 +305,5 @@ class _Foreign:
             if kind in _OUTPUTS and item["call_id"] in unanswered:
                 output = {"type": _OUTPUTS[kind], "call_id": item["call_id"], "output": CUT_OFF}
                 answered.append(output)
-                self.report.add("input", "a call without a result got one that says so")
+                self.report.add("input", "a tool result is added, because the tool call had none")
         return answered

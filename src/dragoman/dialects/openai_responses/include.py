@@ -17,9 +17,9 @@ from dragoman.dialects.loss import Change
 from dragoman.dialects.openai_responses.terms import ENCRYPTED
 from dragoman.dialects.quirks import Quirks
 
-_WHY_STORE: Final = "answers are kept by the gateway alone"
-_WHY_SEALED: Final = "what the provider does not keep must come back sealed"
-_WHY_NOT: Final = "its provider refuses this for a model that does not reason"
+_WHY_STORE: Final = "responses are stored only by the gateway"
+_WHY_SEALED: Final = "reasoning that the provider does not store must be returned encrypted"
+_WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:

@@ -251,7 +251,7 @@ def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """The item of one block that is no part of a message, None where it is left out with a loss."""
     write = _WRITE.get(type(block))
     if write is None:
-        draft.report.lose(where, "no item can hold this", "meaning")
+        draft.report.lose(where, "the Responses API has no item for this", "meaning")
         return None
     return write(block, draft, where)
 
@@ -283,7 +283,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     """What another provider's own tool was asked for, as far as an item of OpenAI's says the same."""
     if not draft.answer:
-        draft.report.lose(where, "what another provider's tool did cannot be sent back", "meaning")
+        draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
         return None
     try:
         asked = msgspec.json.decode(block.arguments or "{}")
@@ -294,22 +294,24 @@ def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | Non
         query = asked.get("query")
         out = draft.item("web_search_call", "ws", block.item, where)
         out["action"] = {"type": "search", "query": query if isinstance(query, str) else ""}
-        draft.report.change(where, "output", "a search of the provider's is a web_search_call")
+        draft.report.change(where, "output", "a search by the provider is written as web_search_call")
         return out
-    draft.report.lose(where, f"there is no item for a call of {block.name}", "quality")
+    draft.report.lose(where, f"the Responses API has no item for a call of {block.name}", "quality")
     return None
 
 
 def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     if block.by == "provider":
-        draft.report.lose(where, "what a provider's tool found is not shown", "quality")
+        draft.report.lose(where, "results of the provider's tool are not returned", "quality")
         return None
     kind = "custom_tool_call_output" if block.kind == "custom" else "function_call_output"
     out = draft.item(kind, "fco", block.item, where)
     out["call_id"] = block.id if block.id is not None else block.name or ""
     out["output"] = _encode_output(block, draft, where)
     if block.error:
-        draft.report.change(where + ".error", "input", "a failure is told in the result's text")
+        draft.report.change(
+            where + ".error", "input", "the error is written into the text of the tool result"
+        )
         out["output"] = _failed(out["output"])
     if block.sealed is not None:
         leave_seal(draft, where)
@@ -341,7 +343,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     sealed = block.sealed
     foreign = sealed is not None and sealed.origin != NAME
     if not draft.answer and (foreign or (sealed is None and not draft.own)):
-        draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+        draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
         return None
     if draft.summarised and block.text:
         block = msgspec.structs.replace(block, text="", summary=(block.text, *block.summary))
@@ -359,7 +361,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
 
 def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
     if block.data is None:
-        draft.report.lose(where, "a picture that was made is shown by its bytes", "meaning")
+        draft.report.lose(where, "a generated image can only be returned as data", "meaning")
         return None
     out = draft.item("image_generation_call", "ig", block.item, where)
     out["result"] = block.data

@@ -231,20 +231,20 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
         return encode_text(block, draft, where, said=said)
     if isinstance(block, ir.Refusal):
         if not said:
-            draft.report.change(where, "", "a refusal is the text that it is")
+            draft.report.change(where, "", "the refusal is written as text")
             return {"type": "input_text", "text": block.text}
         if block.logprobs:
-            draft.report.lose(where + ".logprobs", "a refusal has none", "hint")
+            draft.report.lose(where + ".logprobs", "a refusal cannot contain it", "hint")
         return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
     if isinstance(block, ir.Media):
         return encode_media(block, draft, where)
     if isinstance(block, ir.Json):
-        draft.report.change(where, "", "a structured value is its JSON text")
+        draft.report.change(where, "", "the structured value is written as JSON text")
         text = {"type": "output_text" if said else "input_text", "text": json_text(block.value)}
         return draft.finish(text, None, block.extra, where)
     if isinstance(block, ir.Native) and block.dialect == NAME:
         return dict(block.value)
-    draft.report.lose(where, "no part can hold this", "meaning")
+    draft.report.lose(where, "the Responses API has no content part for this", "meaning")
     return None
 
 
@@ -268,9 +268,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
             out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")
     else:
         if block.citations:
-            draft.report.lose(where + ".citations", "what was not said by the model has none", "hint")
+            draft.report.lose(where + ".citations", "only output of the model can contain it", "hint")
         if block.logprobs:
-            draft.report.lose(where + ".logprobs", "what was not said by the model has none", "hint")
+            draft.report.lose(where + ".logprobs", "only output of the model can contain it", "hint")
     if block.sealed is not None:
         leave_seal(draft, where)
     return draft.finish(out, block.cache, block.extra, where)
@@ -279,9 +279,15 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 def leave_seal(draft: Draft, where: str) -> None:
     """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin."""
     if draft.answer:
-        draft.report.change(where + ".sealed", "", "a seal is not shown, but kept for its origin")
+        draft.report.change(
+            where + ".sealed",
+            "",
+            "encrypted reasoning is not sent to the client, but stored by the gateway for the next turn",
+        )
     else:
-        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+        draft.report.lose(
+            where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
+        )
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
@@ -295,7 +301,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
     if citation.kind != "url" or citation.url is None:
         if (own := (citation.extra or {}).get(NAME)) is not None:
             return dict(own)
-        draft.report.lose(where, "a source without an address cannot be named", "quality")
+        draft.report.lose(where, "a source without a URL cannot be cited", "quality")
         return None
     out: _Wire = {
         "type": "url_citation",
@@ -305,7 +311,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         "end_index": len(text) if citation.end is None else citation.end,
     }
     if citation.quote or citation.source:
-        draft.report.lose(where, "an annotation has only an address and a title", "hint")
+        draft.report.lose(where, "an annotation has only a URL and a title", "hint")
     restore(out, citation.extra, draft.report, where)
     return out
 
@@ -325,7 +331,7 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
             for index, other in enumerate(value.top or ())
         ]
     if value.id is not None:
-        draft.report.lose(f"{where}.id", "tokens have no numbers here", "hint")
+        draft.report.lose(f"{where}.id", "the Responses API has no token ids", "hint")
     restore(out, value.extra, draft.report, where)
     return out
 
@@ -341,7 +347,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
     out = write(block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):
         if getattr(block, member) is not None:
-            draft.report.lose(f"{where}.{member}", "a part has no such member", "hint")
+            draft.report.lose(f"{where}.{member}", "a content part has no such field", "hint")
     if block.sealed is not None:
         leave_seal(draft, where)
     return draft.finish(out, block.cache, block.extra, where)
@@ -358,13 +364,13 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> _Wire:
     elif not draft.own:
         out["detail"] = "auto"  # the specification requires it
     if block.name is not None:
-        draft.report.lose(where + ".name", "images have no names", "hint")
+        draft.report.lose(where + ".name", "images have no names in the Responses API", "hint")
     return out
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> _Wire:
     if block.text is not None:
-        draft.report.change(where, "", "a document given as text is text")
+        draft.report.change(where, "", "the text document is sent as text")
         return {
             "type": "input_text",
             "text": block.text if block.name is None else f"{block.name}\n\n{block.text}",
@@ -372,8 +378,8 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> _Wire:
     if block.blocks is not None:
         texts = [inner.text for inner in block.blocks if isinstance(inner, ir.Text)]
         if len(texts) < len(block.blocks):
-            draft.report.lose(where + ".blocks", "only the text of a document's content is sent", "meaning")
-        draft.report.change(where, "", "a document given as content is text")
+            draft.report.lose(where + ".blocks", "only the text of the document is sent", "meaning")
+        draft.report.change(where, "", "the document content is sent as text")
         return {"type": "input_text", "text": "\n\n".join([*([block.name] if block.name else []), *texts])}
     out: _Wire = {"type": "input_file"}
     if block.file is not None:
@@ -396,9 +402,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> _Wire:
 
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> _Wire:
     if not draft.own or block.data is None:
-        raise WireError("sound cannot be sent", where, "unsupported_modality")
+        raise WireError("the Responses API does not accept audio", where, "unsupported_modality")
     if block.name is not None:
-        draft.report.lose(where + ".name", "sounds have no names", "hint")
+        draft.report.lose(where + ".name", "audio has no name in the Responses API", "hint")
     mime = (block.mime or "audio/wav").partition(";")[0]
     word = _SOUND_WORDS.get(mime) or mime.removeprefix("audio/")
     return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
@@ -406,7 +412,7 @@ def _write_audio(block: ir.Media, draft: Draft, where: str) -> _Wire:
 
 def _write_video(block: ir.Media, draft: Draft, where: str) -> _Wire:
     if not draft.own:
-        raise WireError("video cannot be sent", where, "unsupported_modality")
+        raise WireError("the Responses API does not accept video", where, "unsupported_modality")
     return {"type": "input_video", "video_url": _address(block, "video/mp4", where)}
 
 
@@ -415,7 +421,7 @@ def _address(block: ir.Media, usual: str, where: str) -> str:
         return block.url
     if block.data is not None:
         return f"data:{block.mime or usual};base64,{block.data}"
-    raise WireError(f"this {block.kind} has no bytes and no address", where, "unsupported_modality")
+    raise WireError(f"this {block.kind} has neither data nor a URL", where, "unsupported_modality")
 
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], _Wire]]] = {

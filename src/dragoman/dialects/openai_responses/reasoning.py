@@ -24,7 +24,7 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:
         if wish.mode != "off" and wish.effort != "none":
-            draft.report.lose("reasoning", "the model does not reason", "hint")
+            draft.report.lose("reasoning", "the model does not support reasoning", "hint")
         return
     effort = wish.effort if draft.own else effort_of(wish, draft.facts, draft.report, "reasoning.effort")
     if effort is not None:
@@ -33,9 +33,9 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
         out["summary"] = wish.summary
     elif wish.visible:
         out["summary"] = "auto"
-        draft.report.change("reasoning.visible", "reasoning.summary", "reasoning is shown as a summary")
+        draft.report.change("reasoning.visible", "reasoning.summary", "reasoning is returned as a summary")
     elif wish.visible is False:
-        draft.report.change("reasoning.visible", "", "no summary is requested, so no reasoning is shown")
+        draft.report.change("reasoning.visible", "", "no summary was requested, so no reasoning is returned")
     if wish.extra is not None:
         restore(out, wish.extra, draft.report, "reasoning")
     if out or draft.own:

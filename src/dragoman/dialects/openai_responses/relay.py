@@ -43,7 +43,7 @@ _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
 _ADDED: Final = frozenset({"conversation"})
 """What no provider states, because it was not told of it."""
-ENDED: Final = "The provider's stream ended before its answer was complete."
+ENDED: Final = "The provider's stream ended before the response was complete."
 
 
 class Relay:
@@ -66,7 +66,7 @@ class Relay:
         if _failed(head):
             raise RequestFailed(fault_of(_decode(body)))
         if not bytes(head.get("output", b"")).lstrip().startswith(b"["):
-            raise WireError("an answer must have `output`, an array", "output")
+            raise WireError("the response must have `output`, an array", "output")
         edits = _fitting(_edits(reply), head)
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
@@ -163,7 +163,7 @@ class StreamRelay:
                 return b""
             if (told := _bare_error(frame)) is not None:
                 raise RequestFailed(fault_of(told)) from None
-            raise WireError(f"an event that cannot be read: {error}") from None
+            raise WireError(f"a stream event cannot be parsed: {error}") from None
         if kind in self._renamed:
             kind = self._renamed[kind]
             frame = encode_head({**decode_head(frame), "type": kind})

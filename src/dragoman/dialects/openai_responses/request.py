@@ -60,14 +60,14 @@ _READ: Final = MAPS | {"include"}
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ABSENT: Final[dict[str, str]] = {
-    "stop": "answers cannot be stopped by a text",
-    "logit_bias": "tokens cannot be weighed",
-    "seed": "there is no seed",
-    "top_k": "there is no top_k",
-    "min_p": "there is no min_p",
-    "frequency_penalty": "there are no penalties",
-    "presence_penalty": "there are no penalties",
-    "repetition_penalty": "there are no penalties",
+    "stop": "the Responses API has no stop sequences",
+    "logit_bias": "the Responses API has no logit bias",
+    "seed": "the Responses API has no seed",
+    "top_k": "the Responses API has no top_k",
+    "min_p": "the Responses API has no min_p",
+    "frequency_penalty": "the Responses API has no penalties",
+    "presence_penalty": "the Responses API has no penalties",
+    "repetition_penalty": "the Responses API has no penalties",
 }
 """Wishes of other dialects that have no member."""
 
@@ -122,7 +122,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 def portable(wire: WireRequest) -> None:
     """Refuse what only OpenAI can read: a prompt that it keeps. Raises WireError."""
     if wire.body.get("prompt") is not None:
-        raise WireError("a stored prompt can be read by its own provider only", "prompt", "unsupported_value")
+        raise WireError(
+            "a stored prompt is available only at its own provider", "prompt", "unsupported_value"
+        )
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -200,7 +202,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     for member in draft.quirks.refuses & body.keys():
         if body.pop(member) != _OURS.get(member):
             where = _PLACES.get(member, member)
-            draft.report.lose(where, f"the vendor refuses `{member}`", of_refused(NAME, where))
+            draft.report.lose(where, f"the provider rejects `{member}`", of_refused(NAME, where))
     return WireRequest("chat", body, path=PATH)
 
 
@@ -232,8 +234,8 @@ _PLACES: Final = {
 def _bound(tokens: int, draft: Draft) -> int:
     if draft.own or tokens >= MIN_OUTPUT:
         return tokens
-    draft.report.change("max_output", "max_output_tokens", f"raised to {MIN_OUTPUT}, the least")
-    draft.report.lose("max_output", f"raised to {MIN_OUTPUT}, the least", "quality")
+    draft.report.change("max_output", "max_output_tokens", f"raised to {MIN_OUTPUT}, the minimum")
+    draft.report.lose("max_output", f"raised to {MIN_OUTPUT}, the minimum", "quality")
     return MIN_OUTPUT
 
 
@@ -241,7 +243,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
     if sampling is _NO_SAMPLING:
         return
     if sampling.n is not None and sampling.n > 1:
-        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
+        raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
     for member in _SAMPLING:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
@@ -256,7 +258,9 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p"):
             if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+                draft.report.lose(
+                    "sampling." + member, "the model does not accept sampling parameters", "quality"
+                )
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -271,13 +275,13 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_key"] = cache.key
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
     if options and not draft.own:
-        draft.report.lose("cache", "the prompt cache is not steered here")
+        draft.report.lose("cache", "the provider has no prompt cache settings")
     elif options:
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
     if cache.mark is not None:
-        draft.report.lose("cache.mark", "the prompt cache takes no marks here")
+        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -286,14 +290,14 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
     """What other dialects' requests say and this one cannot."""
     report = draft.report
     if request.tier is not None and request.tier not in _TIERS:
-        report.lose("tier", f"there is no tier {request.tier}")
+        report.lose("tier", f"the provider has no service tier {request.tier}")
         del body["service_tier"]
     for field, member in (("previous", "previous_response_id"), ("conversation", "conversation")):
         if body.pop(member, None) is not None:
-            report.lose(field, "another protocol's state cannot be referred to")
+            report.lose(field, "state of another protocol cannot be referenced")
     if body.pop("background", None):
-        report.change("background", "", "the gateway runs it")
+        report.change("background", "", "the gateway does this itself")
     if request.prediction is not None:
-        report.lose("prediction", "answers cannot be predicted")
+        report.lose("prediction", "the Responses API has no predicted output")
     if request.store:
-        report.change("store", "", "the gateway keeps what is to be stored")
+        report.change("store", "", "the gateway stores the response itself")

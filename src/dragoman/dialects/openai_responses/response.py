@@ -82,13 +82,13 @@ _STOPS: Final[dict[str, ir.Stop]] = {
 }
 _REASONS: Final = {"length": "max_output_tokens", "context": "max_output_tokens", "filter": "content_filter"}
 _LOST: Final = {
-    "context": "a full window is told as max_output_tokens",
-    "sequence": "a stop sequence is told as completed",
-    "pause": "a pause is told as completed: sending the conversation again goes on",
-    "compaction": "a compaction is told as completed",
-    "broken": "malformed output is told as completed",
-    "error": "an unknown error is told as completed",
-    "other": "an unknown reason is told as completed",
+    "context": "a full context window is reported as max_output_tokens",
+    "sequence": "a stop sequence is reported as completed",
+    "pause": "a pause is reported as completed: send the conversation again to continue",
+    "compaction": "a compaction is reported as completed",
+    "broken": "malformed output is reported as completed",
+    "error": "an unknown error is reported as completed",
+    "other": "an unknown finish reason is reported as completed",
 }
 
 
@@ -104,11 +104,11 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     if type(output) is not list:
         if body.get("error") or body.get("type") == "error":
             raise RequestFailed(fault_of(body))
-        raise WireError("an answer must have `output`, an array", "output")
+        raise WireError("the response must have `output`, an array", "output")
     try:
         response = sound(read_response(body, output_blocks(output)))
     except (KeyError, TypeError, AttributeError):
-        raise WireError("a response of an unknown shape") from None
+        raise WireError("the response has an unknown format") from None
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
     return response
@@ -187,7 +187,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         raise RequestFailed(response.error)
     report = reply.report
     for place in range(1, len(response.candidates)):
-        report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
+        report.lose(f"candidates[{place}]", "the Responses API returns only one candidate", "meaning")
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     own = response.dialect == NAME
     draft = Draft(
@@ -234,10 +234,14 @@ class Mint:
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
     """A block of another protocol's answer as one that an item can hold."""
     if isinstance(block, ir.Media) and block.kind != "image":
-        report.lose(where, f"{block.kind} cannot be answered here; its words are shown", "meaning")
+        report.lose(
+            where,
+            f"a response of the Responses API cannot contain {block.kind}; its transcript is returned",
+            "meaning",
+        )
         return ir.Text(block.transcript or block.text or "")
     if isinstance(block, ir.Json):
-        report.change(where, "output", "a structured value is its JSON text")
+        report.change(where, "output", "the structured value is written as JSON text")
         return ir.Text(json_text(block.value))
     return block
 
@@ -314,7 +318,7 @@ def answer_id(stated: str | None, reply: Reply) -> str:
     if stated is None:
         return reply.id
     if reply.id.startswith(_ID) and reply.id != stated:
-        reply.report.change("id", "id", "the gateway's own id, which previous_response_id may name")
+        reply.report.change("id", "id", "created by the gateway; it can be used as previous_response_id")
         return reply.id
     return stated
 
@@ -328,7 +332,7 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
     if own or tier in _TIERS:
         return tier
     if tier is not None:
-        report.lose("tier", f"there is no service tier {tier} here", "hint")
+        report.lose("tier", f"the Responses API has no service tier {tier}", "hint")
     return "default"
 
 
@@ -344,13 +348,17 @@ def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
         report.lose(where, _LOST[stop.reason], "quality")
         return
     if called and stop.reason == "end":
-        report.change(f"{where}.reason", "status", "that it ended with a call is told by it")
+        report.change(
+            f"{where}.reason", "status", "the tool call itself shows that the response ended with it"
+        )
     elif stop.reason == "tool" and not called:
-        report.lose(f"{where}.reason", "that a tool is called is told by its call alone", "hint")
+        report.lose(
+            f"{where}.reason", "only the tool call itself shows that the response ended with it", "hint"
+        )
     if stop.sequence is not None:
-        report.lose(f"{where}.sequence", "the stop sequence is not told", "hint")
+        report.lose(f"{where}.sequence", "this protocol does not report the stop sequence", "hint")
     if stop.detail:
-        report.lose(f"{where}.detail", "has no counterpart here", "hint")
+        report.lose(f"{where}.detail", "the Responses API has no such field", "hint")
 
 
 def _settle(
@@ -374,7 +382,7 @@ def _settle(
     elif not own:
         out["status"] = "completed"
     if not own and response.status is not None:
-        report.lose("status", "has no counterpart here", "hint")
+        report.lose("status", "the Responses API has no such field", "hint")
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:

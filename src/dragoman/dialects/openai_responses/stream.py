@@ -105,7 +105,7 @@ class StreamDecoder:
         if self._state == "new" and not (type(kind) is str and kind in _EARLY):
             if "error" in value and take is None:
                 return self._fail(fault_of(value))
-            raise WireError(f"a stream must begin with response.created, not with {kind}")
+            raise WireError(f"the stream must begin with response.created, not with {kind}")
         if take is None:
             if kind is None and value.get("error"):
                 return self._fail(fault_of(value))
@@ -113,7 +113,7 @@ class StreamDecoder:
         try:
             return take(self, value)
         except (KeyError, TypeError, AttributeError):
-            raise WireError(f"an event {kind} of an unknown shape") from None
+            raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
         """The event of more text, which most frames are; None for any other."""
@@ -132,7 +132,7 @@ class StreamDecoder:
         """The bytes have ended: a stream without its terminal event broke off."""
         if self._state == "over":
             return []
-        said = "before its answer was complete" if self._state != "new" else "without an answer"
+        said = "before the response was complete" if self._state != "new" else "without a response"
         return self._fail(broken(f"The provider's stream ended {said}."))
 
     # --- The response ------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class StreamDecoder:
             events = self._begin(place, msgspec.structs.replace(block, item=item))
         state = self._open[place]
         if not isinstance(state.block, kind):
-            raise WireError(f"a delta for item {place[0]}, which is no {kind.__name__}")
+            raise WireError(f"a delta for item {place[0]}, which is not a {kind.__name__}")
         state.said = True
         return events, state
 
@@ -336,9 +336,9 @@ def _read(frame: bytes) -> _Value | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if frame.strip() == b"[DONE]":
             return None
-        raise WireError("an event is not JSON") from None
+        raise WireError("a stream event is not JSON") from None
     if type(value) is not dict:
-        raise WireError("an event must be an object")
+        raise WireError("a stream event must be an object")
     return value
 
 

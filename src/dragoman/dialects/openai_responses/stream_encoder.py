@@ -228,7 +228,7 @@ class StreamEncoder:
     def _open(self, event: ir.Open) -> bytes:
         if event.candidate:
             where = f"candidates[{event.candidate}]"
-            self._report.lose(where, "only one answer can be given here", "meaning")
+            self._report.lose(where, "the Responses API returns only one candidate", "meaning")
             return b""
         self._fold.add(event)
         block = event.block
@@ -412,7 +412,7 @@ class StreamEncoder:
             return begun + self._keep(event)
         where, told = f"candidates[0].blocks[{event.index}].citations", self._told.get(event.index)
         if told is None:
-            self._report.lose(where, "a citation cannot follow its message here", "quality")
+            self._report.lose(where, "the citation came after its message was complete", "quality")
             return b""
         return self._cite_late(told, event.citation, where)
 

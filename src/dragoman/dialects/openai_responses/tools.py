@@ -147,14 +147,14 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
         if may_call:
             _encode_choice(body, request.tool_choice, request.tools or (), draft)
         elif request.tool_choice.mode not in {"auto", "none"}:
-            draft.report.lose("tool_choice", "no tool is offered", "meaning")
+            draft.report.lose("tool_choice", "the request has no tools", "meaning")
         else:
-            draft.report.change("tool_choice", "", "there is nothing to choose from")
+            draft.report.change("tool_choice", "", "the request has no tools")
     if request.parallel is not None:
         if may_call:
             body["parallel_tool_calls"] = request.parallel
         else:
-            draft.report.change("parallel", "", "there is nothing to call")
+            draft.report.change("parallel", "", "the request has no tools")
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
@@ -207,7 +207,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
         elif not draft.own:
             out["strict"] = False  # a tool that does not say may be taken for a strict one
     if tool.cache is not None:
-        draft.report.lose(where + ".cache", "tools take no cache marks here", "hint")
+        draft.report.lose(where + ".cache", "tools have no cache breakpoints in the Responses API", "hint")
     if tool.extra is not None:
         restore(out, tool.extra, draft.report, where)
     return out
@@ -215,7 +215,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
 
 def _encode_provided(tool: ir.ProviderTool, draft: Draft, where: str) -> dict[str, Any] | None:
     if tool.cache is not None:
-        draft.report.lose(where + ".cache", "tools take no cache marks here", "hint")
+        draft.report.lose(where + ".cache", "tools have no cache breakpoints in the Responses API", "hint")
     if tool.dialect == NAME:
         return dict(tool.value)
     if tool.kind == "web_search":
@@ -227,7 +227,7 @@ def _encode_provided(tool: ir.ProviderTool, draft: Draft, where: str) -> dict[st
         out = {"type": "image_generation"}
         _lose_options(tool, draft, where)
     else:
-        draft.report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
+        draft.report.lose(where, f"the Responses API has no tool of the kind {tool.kind}", "meaning")
         return None
     draft.report.change(where, "tools", f"written as {out['type']}")
     return out
@@ -243,13 +243,17 @@ def _encode_search(options: Mapping[str, Any], draft: Draft, where: str) -> dict
         elif key == "location":
             out["user_location"] = {"type": "approximate", **value}
         else:
-            draft.report.lose(f"{where}.options.{key}", "web search has no such option here", "quality")
+            draft.report.lose(
+                f"{where}.options.{key}", "this protocol has no such option of web search", "quality"
+            )
     return out
 
 
 def _lose_options(tool: ir.ProviderTool, draft: Draft, where: str) -> None:
     for key in tool.options or {}:
-        draft.report.lose(f"{where}.options.{key}", "the tool has no such option here", "quality")
+        draft.report.lose(
+            f"{where}.options.{key}", "the tool has no such option in the Responses API", "quality"
+        )
 
 
 def _encode_choice(
@@ -260,13 +264,13 @@ def _encode_choice(
     word: Any
     if choice.mode == "native":
         if not draft.own:
-            draft.report.lose("tool_choice", "this choice of tools cannot be said here", "meaning")
+            draft.report.lose("tool_choice", "this protocol has no such tool choice", "meaning")
             return
         word = choice.native
     elif choice.mode == "tool":
         name = choice.names[0]
         if not draft.own and name not in kinds:
-            draft.report.lose("tool_choice", "the chosen tool is not offered", "meaning")
+            draft.report.lose("tool_choice", "the chosen tool is not in the request", "meaning")
             return
         word = _chosen(choice.kind if draft.own else kinds[name], name, spaces[0])
     elif choice.names and choice.mode != "none":

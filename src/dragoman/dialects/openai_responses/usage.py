@@ -78,7 +78,7 @@ def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[s
     for dialect, keys in (usage.extra or {}).items():
         for key, value in keys.items():
             if dialect != NAME:
-                report.lose(f"usage.{key}", "has no counterpart here", "hint")
+                report.lose(f"usage.{key}", "the Responses API has no such field", "hint")
             elif isinstance(value, dict) and isinstance(out.get(key), dict):
                 out[key] = {**out[key], **value}
             else:
@@ -95,12 +95,16 @@ def _stated(counts: dict[str, int | None]) -> dict[str, int]:
 def _report(usage: ir.Usage, report: Report) -> None:
     """Name what is counted but not shown apart."""
     if usage.tool_input:
-        report.change("usage.tool_input", "usage.input_tokens", "counted as input")
+        report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     for field in ("cache_write_5m", "cache_write_1h"):
         if getattr(usage, field):
-            report.lose(f"usage.{field}", "caches are not counted by lifetime here", "hint")
+            report.lose(
+                f"usage.{field}", "the Responses API does not count cached tokens by lifetime", "hint"
+            )
     for key, count in (usage.detail or {}).items():
         if count:
-            report.lose(f"usage.detail.{key}", "is not counted apart here", "hint")
+            report.lose(
+                f"usage.detail.{key}", "the Responses API does not report this count separately", "hint"
+            )
     if usage.others:
-        report.lose("usage.others", "other models' work is not counted here", "hint")
+        report.lose("usage.others", "the Responses API does not report the tokens of other models", "hint")

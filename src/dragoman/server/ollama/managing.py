@@ -87,7 +87,10 @@ class Managing:
         name = new(needed(body, "model", "name"))
         self._refuse(call.caller, name, len(call.body))
         if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
-            message = f"this gateway makes names for its models, not models: {odd_one!r} cannot be honoured"
+            message = (
+                "this gateway can only create another name for one of its models: "
+                f"{odd_one!r} is not supported"
+            )
             raise RequestFailed(ir.Fault("unsupported", message, "unsupported_value", odd_one))
         source = needed(body, "from")
         route = find(gateway, source)
@@ -99,7 +102,7 @@ class Managing:
         except WireError as error:
             raise RequestFailed(odd(error)) from error
         if body.get("license"):
-            lines.append({"status": "the license is not kept"})
+            lines.append({"status": "the license is not stored"})
         self._make(call.caller, name, route, len(call.body))
         await tell(client, body, [*lines, _SUCCESS])
 
@@ -213,7 +216,9 @@ def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]])
             deployments = tuple(one.within(window) for one in route.deployments)
             route = msgspec.structs.replace(route, deployments=deployments)
         elif name not in PARAMETERS:
-            lines.append({"status": f"the parameter {name} is left out: only Ollama's own server knows it"})
+            lines.append(
+                {"status": f"the parameter {name} is left out: only Ollama's own server supports it"}
+            )
         elif name not in _WHOLE:
             defaults[PARAMETERS[name]] = value
         elif value < _WHOLE[name]:
@@ -241,36 +246,46 @@ def _configured(name: str, done: str) -> ir.Fault:
 
 
 def _too_many(most: int) -> ir.Fault:
-    text = f"more than {most} names cannot be made: delete some"
+    text = f"at most {most} names can be created: delete some first"
     return ir.Fault("invalid_request", text, "too_many_names")
 
 
 def _foreign(name: str) -> ir.Fault:
-    text = f"{name!r} was made by another key: only that key, or one with the scope 'admin', may change it"
+    text = (
+        f"{name!r} was created with another API key: only that key, or one with the scope "
+        "'admin', may change it"
+    )
     return ir.Fault("permission", text, "insufficient_scope", "model")
 
 
 def _taken(name: str) -> ir.Fault:
-    text = f"{name!r} means a model of a provider: to change that for everybody takes the scope 'admin'"
+    text = (
+        f"{name!r} is the name of a provider's model: only a key with the scope 'admin' may "
+        "change it for everybody"
+    )
     return ir.Fault("permission", text, "insufficient_scope", "model")
 
 
 _QUESTION: Final = {"role": "user", "content": ""}
 _RESTRICTED: Final = ir.Fault(
-    "permission", "models are managed by keys that may use all of them", code="insufficient_scope"
+    "permission", "only API keys that may use all models can manage models", code="insufficient_scope"
 )
 _ONE_PROCESS: Final = ir.Fault(
     "unsupported",
-    "this gateway runs in several processes, which do not share names: add an alias to its configuration",
+    "this gateway runs several workers, which do not share created names: add an alias to its configuration",
     code="unsupported_value",
 )
-_TOO_LARGE: Final = ir.Fault("too_large", f"what makes a name has at most {LARGEST} bytes", "too_large")
+_TOO_LARGE: Final = ir.Fault(
+    "too_large", f"the definition of a name can have at most {LARGEST} bytes", "too_large"
+)
 _NO_ROOM: Final = ir.Fault(
     "invalid_request",
-    "the names that have been made are too large together for another one: delete some",
+    "the created names are too large in total: delete some first",
     "too_many_names",
 )
 _NOTHING_IN: Final = ir.Fault(
-    "unsupported", "this gateway takes no files: create a model from one that it has", "unsupported_value"
+    "unsupported",
+    "this gateway accepts no model files: create a name for one of its models",
+    "unsupported_value",
 )
-_NOTHING_OUT: Final = ir.Fault("unsupported", "this gateway publishes no models", "unsupported_value")
+_NOTHING_OUT: Final = ir.Fault("unsupported", "this gateway cannot push models", "unsupported_value")

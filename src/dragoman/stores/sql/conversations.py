@@ -181,7 +181,7 @@ class SqlConversations:
             count = connection.execute(_COUNT, named).scalar_one()
             if count > self._most_read:
                 raise HistoryTooLarge(
-                    f"{count} items are more than the {self._most_read} that are read at once"
+                    f"{count} items are more than the {self._most_read} items that can be read at once"
                 )
             rows = connection.execute(_ITEMS, named).all()
             return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None

@@ -351,7 +351,7 @@ class SqlResponses:
 def _check_read(size: int, most: int, what: str = "bytes") -> None:
     """Raises HistoryTooLarge for more than is read at once."""
     if size > most:
-        raise HistoryTooLarge(f"{size} {what} are more than the {most} that are read at once")
+        raise HistoryTooLarge(f"{size} {what} are more than the {most} that can be read at once")
 
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ class Room:
             return
         needed = min(over, more + _ONCE)
         if self._shrink(connection, needed, self._spare, {owner: more}, spared) < needed:
-            raise StoreFull(f"there is no room for {more}: everything that is kept is still running")
+            raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: Connection) -> bool:
         """Remove some of what is too much. True = there is more of it."""

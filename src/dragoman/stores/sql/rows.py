@@ -75,7 +75,7 @@ def events_size(events: Sequence[bytes]) -> int:
 def check(size: int, most: int) -> None:
     """Raises StoreFull for what cannot be kept even alone."""
     if size > most:
-        raise StoreFull(f"{size} bytes are more than the {most} that may be kept")
+        raise StoreFull(f"{size} bytes are more than the {most} bytes that may be stored")
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:

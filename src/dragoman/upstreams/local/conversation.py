@@ -61,16 +61,16 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
 
 
 _UNSAID: tuple[tuple[str, str], ...] = (
-    ("user", "nobody is told the end user's id"),
-    ("safety_identifier", "nobody is told the end user's id"),
-    ("metadata", "nothing is stored"),
-    ("tier", "there is one service tier"),
-    ("store", "nothing is stored"),
-    ("prediction", "every token is drawn"),
-    ("moderation", "nothing is moderated"),
-    ("previous", "no earlier answers are kept"),
-    ("conversation", "no conversations are kept"),
-    ("background", "there is no background mode"),
+    ("user", "embedded models do not use the end user's id"),
+    ("safety_identifier", "embedded models do not use the end user's id"),
+    ("metadata", "embedded models store no responses"),
+    ("tier", "embedded models have one service tier"),
+    ("store", "embedded models store no responses"),
+    ("prediction", "embedded models generate every token"),
+    ("moderation", "embedded models do not moderate"),
+    ("previous", "embedded models keep no earlier responses"),
+    ("conversation", "embedded models keep no conversations"),
+    ("background", "embedded models have no background mode"),
 )
 
 
@@ -79,12 +79,12 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
         if getattr(request, field):
             report.lose(field, reason)
     if request.reasoning is not None and not _declined(request.reasoning):
-        report.lose("reasoning", "the embedded models do not think", "quality")
+        report.lose("reasoning", "embedded models do not support reasoning", "quality")
     for field in ("key", "mode", "ttl", "retention", "mark"):
         if request.cache is not None and getattr(request.cache, field) is not None:
-            report.lose(f"cache.{field}", "every prompt is read whole")
+            report.lose(f"cache.{field}", "embedded models have no prompt cache")
     if request.parallel and request.tools:
-        report.lose("parallel", "one call at a time is made", "quality")
+        report.lose("parallel", "embedded models make one tool call at a time", "quality")
     _lose_extra(request.extra, "", report)
 
 
@@ -115,9 +115,9 @@ def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
     for index, message in enumerate(request.messages):
         where = f"messages[{index}]"
         if message.name is not None:
-            report.lose(f"{where}.name", "the embedded models know no names", "hint")
+            report.lose(f"{where}.name", "embedded models do not use the names of authors", "hint")
         if message.cache is not None:
-            report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+            report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
         _lose_extra(message.extra, where, report)
         if message.role == "assistant":
             yield _said(message.blocks, f"{where}.blocks", report)
@@ -178,26 +178,26 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
             return _text(block.blocks, f"{where}.blocks", report)
         case ir.Media():
             raise unsupported(
-                f"The embedded models read text, not a part of kind {block.kind}.",
+                f"The embedded models accept only text, not {block.kind}.",
                 where,
                 "unsupported_modality",
             )
         case ir.Thinking():
-            report.lose(where, "thinking is not sent back", "quality")
+            report.lose(where, "reasoning is not sent back to embedded models", "quality")
         case ir.Native():
             report.lose(where, no_form(block.dialect, block.kind))
         case _:
-            report.lose(where, "what a provider's own tool did is not told", "quality")
+            report.lose(where, "calls of a provider's own tools are not sent to embedded models", "quality")
     return ""
 
 
 def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
     if getattr(block, "cache", None) is not None:
-        report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+        report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
     if getattr(block, "sealed", None) is not None and not isinstance(block, ir.Thinking):
-        report.lose(f"{where}.sealed", "only its origin can read a seal", "quality")
+        report.lose(f"{where}.sealed", "encrypted reasoning can only be read by its own provider", "quality")
     if getattr(block, "citations", ()):
-        report.lose(f"{where}.citations", "a prompt holds no citations", "hint")
+        report.lose(f"{where}.citations", "a prompt cannot contain citations", "hint")
     _lose_extra(getattr(block, "extra", None), where, report)
 
 
@@ -215,27 +215,33 @@ def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Fu
     if choice.mode == "none":
         return [], False
     if choice.mode == "native":
-        report.lose("tool_choice", "the embedded models do not know this choice")
+        report.lose("tool_choice", "embedded models do not support this tool choice")
     tools: list[tuple[int, ir.Function]] = []
     for index, tool in enumerate(request.tools or ()):
         where = f"tools[{index}]"
         if not isinstance(tool, ir.Function):
-            report.lose(where, f"there is nobody to run a {tool.kind} tool")
+            report.lose(where, f"embedded models cannot run a {tool.kind} tool")
             continue
         if tool.kind == "custom":
-            raise unsupported("The embedded models call tools with JSON, not with free text.", where)
+            raise unsupported(
+                "The embedded models call tools with JSON arguments, not with free text.", where
+            )
         if tool.cache is not None:
-            report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+            report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
         _lose_extra(tool.extra, where, report)
         if not choice.names or tool.name in choice.names:
             tools.append((index, tool))
     forced = choice.mode in {"any", "tool"}
     if forced and not tools:
-        raise WireError("No tool of this request can be called.", "tool_choice", "invalid_value")
+        raise WireError("None of the tools in this request can be called.", "tool_choice", "invalid_value")
     if not forced:
         for index, tool in tools:
             if tool.strict:
-                report.lose(f"tools[{index}].strict", "only a forced call is held to its schema", "quality")
+                report.lose(
+                    f"tools[{index}].strict",
+                    "only a forced tool call is guaranteed to match its schema",
+                    "quality",
+                )
     return tools, forced
 
 
@@ -244,11 +250,13 @@ def _grammar(
 ) -> str | None:
     output = request.output or ir.Output()
     if any(kind != "text" for kind in output.modalities or ()):
-        raise unsupported("The embedded models answer in text.", "output.modalities", "unsupported_modality")
+        raise unsupported(
+            "The embedded models generate only text.", "output.modalities", "unsupported_modality"
+        )
     if output.verbosity is not None:
-        report.lose("output.verbosity", "the embedded models are not told", "quality")
+        report.lose("output.verbosity", "embedded models do not support it", "quality")
     if output.description is not None:
-        report.lose("output.description", "the embedded models are not told", "quality")
+        report.lose("output.description", "embedded models do not support it", "quality")
     _lose_extra(output.extra, "output", report)
     calls = [Call(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered]
     if forced:
@@ -287,4 +295,6 @@ def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | No
     try:
         return tuple((int(token), float(bias)) for token, bias in biases.items()) if biases else None
     except ValueError as error:
-        raise WireError("A token is named by its number.", "sampling.logit_bias", "invalid_value") from error
+        raise WireError(
+            "Tokens in logit_bias must be token numbers.", "sampling.logit_bias", "invalid_value"
+        ) from error

@@ -37,7 +37,9 @@ class EngineRefused(DragomanError):
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
     """The refusal of a model whose engine is not installed."""
     how = make_target(extra) or f"an installation with the extra {extra}"
-    return EngineRefused("model", f"the engine of this model is missing, which {how} brings ({error})")
+    return EngineRefused(
+        "model", f"the engine of this model is not installed; install it with {how} ({error})"
+    )
 
 
 class Token:

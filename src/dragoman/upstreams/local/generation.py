@@ -55,7 +55,7 @@ def generate(
     if room < 1:
         raise EngineRefused(
             "context_length",
-            f"this prompt has {len(prompt)} tokens, and the model's context is {model.context}",
+            f"this prompt has {len(prompt)} tokens, but the model's context window is {model.context} tokens",
         )
     limit = room if request.limit is None else min(room, request.limit)
     yield Started(request.id, len(prompt))

@@ -155,7 +155,7 @@ class _Compiler:
             name = self._names[key] = f"{self._prefix}-{len(self._names)}"
             self.rules[name] = self._body(name, schema, path, begun | {name})
         elif name in begun:
-            raise refused(path, "refers to itself without end")
+            raise refused(path, "refers to itself endlessly")
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
@@ -190,7 +190,7 @@ class _Compiler:
         required = flat.get("required", [])
         if undeclared := [name for name in required if name not in declared]:
             if extra is False:
-                raise flat.refused("required", f"asks for {undeclared[0]!r}, which is not allowed")
+                raise flat.refused("required", f"requires {undeclared[0]!r}, which is not allowed")
             declared |= dict.fromkeys(undeclared, extra)
         least, most = flat.get("minProperties", 0), flat.get("maxProperties", math.inf)
         if declared:
@@ -243,7 +243,7 @@ class _Compiler:
         if each is False:
             most = min(most, len(heads))
         if least > min(most, MOST):
-            raise flat.refused("minItems", f"asks for {least} items, more than can be written")
+            raise flat.refused("minItems", f"requires {least} items, more than the model can generate")
         first = [
             self.rule(head, f"{flat.at(key)}[{i}]") for i, head in enumerate(heads[: int(min(most, MOST))])
         ]
@@ -265,7 +265,7 @@ class _Compiler:
     def _string(self, flat: Flat) -> str:
         least, most = flat.get("minLength", 0), flat.get("maxLength", math.inf)
         if least > min(most, MOST):
-            raise flat.refused("minLength", f"asks for {least} characters, more than can be written")
+            raise flat.refused("minLength", f"requires {least} characters, more than the model can generate")
         if least or most != math.inf:
             return rf'"\"" char{self._times(least, most if most == math.inf else min(most, MOST))} "\""'
         return _FORMATS.get(flat.get("format", ""), "string")
@@ -281,7 +281,7 @@ class _Compiler:
         self._budget.spend(_cost(low, high))
         written = numerals.integers(low, high)
         if written is None:
-            raise refused(flat.path, "allows no value at all: its bounds leave no integer")
+            raise refused(flat.path, "allows no value: no integer is within its bounds")
         return written
 
     def _number(self, flat: Flat) -> str:
@@ -299,11 +299,11 @@ class _Compiler:
             without_high=without_high,
         )
         if written is None:
-            raise refused(flat.path, "allows no value at all: its bounds leave no number")
+            raise refused(flat.path, "allows no value: no number is within its bounds")
         return written
 
 
-_COUNTED = "cannot be held: the grammar would have to count names, and know that none comes twice"
+_COUNTED = "cannot be enforced by the embedded model's grammar"
 _WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
     "object": _Compiler._object,
     "array": _Compiler._array,
@@ -326,7 +326,9 @@ def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = No
     if bound is None:
         return None
     if abs(bound) >= 10**_LONGEST_BOUND:
-        raise flat.refused(keyword, f"a bound of more than {_LONGEST_BOUND} digits cannot be held")
+        raise flat.refused(keyword, f"a bound of more than {_LONGEST_BOUND} digits cannot be enforced")
     if rounded is None and bound != int(bound):
-        raise flat.refused(keyword, f"{bound} as a bound of a number cannot be held; whole numbers can")
+        raise flat.refused(
+            keyword, f"{bound} cannot be enforced as a bound of a number; only whole numbers can"
+        )
     return int(bound) if rounded is None else rounded(bound)

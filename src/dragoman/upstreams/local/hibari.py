@@ -63,13 +63,15 @@ class HibariModel:
             try:
                 spoken = self._voice(text, order.speed, seed=0)
             except Exception as error:  # its rules of reading stumble over some texts, such as 400 digits
-                raise EngineRefused("invalid", f"the voice cannot read {text[:40]!r}…") from error
+                raise EngineRefused("invalid", f"the voice cannot pronounce {text[:40]!r}…") from error
             if (left := left - spoken.size) < 0:
-                raise EngineRefused("invalid", f"this text takes longer than {LONGEST // 60} minutes to say")
+                raise EngineRefused(
+                    "invalid", f"the speech for this text is longer than {LONGEST // 60} minutes"
+                )
             sentences.append((np.clip(spoken, -1.0, 1.0) * 32767).astype("<i2").tobytes())
         samples = b"".join(sentences)
         if not samples:
-            raise EngineRefused("invalid", "there is nothing in this text that an English voice can say")
+            raise EngineRefused("invalid", "this text contains nothing that an English voice can speak")
         rate = int(self._voice.sample_rate)
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 

@@ -73,7 +73,9 @@ class Llama:
         context = options.context or min(DEFAULT_CONTEXT, trained)
         if context > trained:
             raise EngineRefused(
-                "model", f"a context of {context} tokens was asked of a model that was trained for {trained}"
+                "model",
+                f"the context of {context} tokens is larger than the {trained} tokens "
+                "that the model was trained for",
             )
         try:
             return LlamaModel(self._native, options, context, header.template or CHATML)
@@ -125,7 +127,9 @@ class LlamaModel:
                 )
             )
         except Exception as error:  # a template is a program of the model's author: anything can come
-            raise EngineRefused("invalid", f"the model's chat template refuses this: {error}") from error
+            raise EngineRefused(
+                "invalid", f"the model's chat template rejects this conversation: {error}"
+            ) from error
 
     def tokenize(self, prompt: str) -> list[int]:
         """The tokens of a prompt; the beginning-of-text token once, whoever wrote it."""

@@ -53,10 +53,18 @@ def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, r
     """A request for vectors."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
-        raise refused(f"This model's embeddings have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
+        raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
     if len(request.inputs) > MOST_TEXTS:
         raise above("inputs", f"{MOST_TEXTS} inputs", "array_above_max_length")
-    _lose(report, request, {"task": "it knows no tasks", "title": "it knows no titles", "user": _NOBODY})
+    _lose(
+        report,
+        request,
+        {
+            "task": "this model has no task parameter",
+            "title": "this model has no title parameter",
+            "user": _NOBODY,
+        },
+    )
     return Embed(0, options, tuple(_texts(request, report)), wished, keep_alive)
 
 
@@ -74,7 +82,7 @@ def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Repo
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
     for index in answer.cut:
-        report.lose(f"inputs[{index}]", "the model reads its first 256 tokens")
+        report.lose(f"inputs[{index}]", "the model uses only the first 256 tokens of the input")
     return ir.EmbedResponse(answer.vectors, model, ir.Usage(input=answer.tokens))
 
 
@@ -83,15 +91,17 @@ def speak_order(
 ) -> Speak:
     """A text to be spoken. encodes: whether there is an encoder for the formats that need one."""
     if request.voice is not None and request.voice.lower() not in VOICES:
-        raise refused(f"There is no voice {request.voice[:64]!r}; there are {_listed(VOICES)}.", "voice")
+        raise refused(
+            f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
+        )
     low, high = SPEEDS
     if request.speed is not None and not low <= request.speed <= high:
-        raise refused(f"This voice can speak at {low} to {high:g} times its usual speed.", "speed")
+        raise refused(f"The speed of this voice must be {low} to {high:g}.", "speed")
     if not english(request.language):
-        raise refused("This voice speaks English alone.", "language")
+        raise refused("This voice speaks only English.", "language")
     if len(request.text) > LONGEST_TEXT:
-        raise refused(f"A text of {LONGEST_TEXT} characters at most can be spoken at once.", "text")
-    _lose(report, request, {"instructions": "the voice has one manner"})
+        raise refused(f"The input can have at most {LONGEST_TEXT} characters.", "text")
+    _lose(report, request, {"instructions": "this voice does not follow instructions"})
     output = _format(request.output, report, encodes=encodes)
     return Speak(0, options, request.text, output, request.speed or 1.0, keep_alive)
 
@@ -99,12 +109,16 @@ def speak_order(
 def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
     if wished is None:
         if not encodes:
-            report.lose("output", "the usual mp3 needs an encoder; it is wav", "quality")
+            report.lose(
+                "output",
+                "mp3, the default format, needs an encoder that is not installed; the audio is wav",
+                "quality",
+            )
         return "mp3" if encodes else "wav"
     if wished not in KINDS:
-        raise refused(f"There is no format {wished[:64]!r}; there are {_listed(KINDS)}.", "output")
+        raise refused(f"There is no format {wished[:64]!r}; available formats: {_listed(KINDS)}.", "output")
     if wished not in PLAIN and not encodes:
-        message = f"{wished} needs an encoder, which the extra `speech` brings; wav and pcm do not."
+        message = f"{wished} needs an encoder that is not installed (extra `speech`); wav and pcm need none."
         raise refused(message, "output")
     return wished
 
@@ -119,15 +133,15 @@ def transcribe_order(
 ) -> Transcribe:
     """A recording to be written down."""
     if request.translate:
-        raise refused("This model hears English alone, so it can translate nothing.", "model")
+        raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):
-        raise refused("This model hears English alone.", "language")
+        raise refused("This model understands only English.", "language")
     if request.output == "diarized_json":
-        raise refused("This model does not tell speakers apart.", "output")
+        raise refused("This model cannot distinguish speakers.", "output")
     if request.audio.url is not None:
-        raise refused("This model takes a recording that is sent, not its address.", "audio")
+        raise refused("This model needs the audio file itself, not its URL.", "audio")
     if len(request.audio.data) > LARGEST_RECORDING:
-        message = f"A recording of {LARGEST_RECORDING >> 20} MiB at most can be written down."
+        message = f"The audio file can have at most {LARGEST_RECORDING >> 20} MiB."
         raise RequestFailed(ir.Fault("too_large", message, param="audio"))
     _lose(report, request, {})
     words = "word" in request.timestamps
@@ -154,7 +168,7 @@ def english(language: str | None) -> bool:
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
 
-_NOBODY: Final = "nobody is told the end user's id"
+_NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:

@@ -137,7 +137,7 @@ class _Running:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except (msgspec.DecodeError, ValueError):
-            log.exception("the model process does not speak as agreed; it is ended")
+            log.exception("the model process sent an invalid message; it is stopped")
             self.process.kill()
         finally:
             self._orders.close()
@@ -157,8 +157,8 @@ class _Running:
 
 
 def _ended(code: int) -> str:
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-    return f"the model process {how} in the middle of this answer; the next request starts it again"
+    how = f"was stopped by signal {-code}" if code < 0 else f"ended with status {code}"
+    return f"the model process {how} during this response; the next request starts it again"
 
 
 class ModelProcess:
@@ -202,12 +202,12 @@ class ModelProcess:
         try:
             frame = protocol.frame(msgspec.structs.replace(request, id=id_))
         except FrameTooLarge as error:
-            yield Failed(id_, "invalid", f"the embedded models are asked no {error}")
+            yield Failed(id_, "invalid", f"the embedded models cannot handle {error}")
             return
         del request
         size = len(frame)
         if self._held and self._held + size > self._room:
-            before = f"{-(-self._held >> 20)} MiB of requests are before this one at the local models"
+            before = f"too many requests are waiting for the local models ({-(-self._held >> 20)} MiB)"
             yield Failed(id_, "overloaded", before)
             return
         self._held += size

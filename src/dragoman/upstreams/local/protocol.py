@@ -319,7 +319,7 @@ def frame(message: Order | Answer) -> bytes:
     """The message as one frame. Raises FrameTooLarge."""
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
-        raise FrameTooLarge(f"more than {MAX_FRAME >> 20} MiB at once")
+        raise FrameTooLarge(f"a message of more than {MAX_FRAME >> 20} MiB")
     return len(body).to_bytes(4, "big") + body
 
 
@@ -327,7 +327,7 @@ def length(head: bytes) -> int:
     """How many bytes follow these first four. Raises ValueError when that cannot be a frame of ours."""
     size = int.from_bytes(head, "big")
     if size > MAX_FRAME:
-        raise ValueError(f"a frame of {size} bytes: the two sides have lost step")
+        raise ValueError(f"a frame of {size} bytes: the model process is out of step")
     return size
 
 

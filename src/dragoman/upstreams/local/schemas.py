@@ -135,7 +135,7 @@ class Flat:
             return tuple(inferred) or None
         types = [stated] if isinstance(stated, str) else stated
         if not types or any(kind not in TYPES for kind in types):
-            raise self.refused("type", f"is no type that can be written: {shown(stated)}")
+            raise self.refused("type", f"is not a type that the model can generate: {shown(stated)}")
         return tuple(dict.fromkeys(types))
 
     def _literals(self) -> list[Any] | None:
@@ -148,11 +148,11 @@ class Flat:
         for keywords in _OF_TYPE.values():
             for keyword in keywords:
                 if keyword in self.keywords:
-                    raise self.refused(keyword, "cannot be held together with listed values")
+                    raise self.refused(keyword, "cannot be enforced together with listed values")
         if self.types is not None:
             values = [v for v in values if any(_IS_OF_TYPE[kind](v) for kind in self.types)]
         if not values:
-            raise refused(self.path, "allows no value at all")
+            raise refused(self.path, "allows no value")
         return values
 
 
@@ -175,7 +175,7 @@ class Reader:
             options = rest.pop(keyword)
             where = f"{path}.{keyword}"
             if not options:
-                raise refused(where, "allows no value at all")
+                raise refused(where, "allows no value")
             if keyword == "oneOf" and len(options) > 1:
                 self._exclusive(options, where)
             named = [(option, f"{where}[{i}]") for i, option in enumerate(options)]
@@ -199,7 +199,7 @@ class Reader:
         parts: list[tuple[dict[str, Any], str]] = []
         if (pointer := keywords.pop("$ref", None)) is not None:
             if pointer in seen:
-                raise refused(f"{path}.$ref", "refers to itself without end")
+                raise refused(f"{path}.$ref", "refers to itself endlessly")
             parts.append(self._resolved(*self._target(pointer, path), (*seen, pointer)))
         options = keywords.pop("allOf", [])
         parts += [self._resolved(part, f"{path}.allOf[{i}]", seen) for i, part in enumerate(options)]
@@ -211,7 +211,7 @@ class Reader:
 
     def _assertions(self, schema: Schema, path: str) -> dict[str, Any]:
         if schema is False:
-            raise refused(path, "allows no value at all")
+            raise refused(path, "allows no value")
         if schema is True:
             return {}
         if not isinstance(schema, dict):
@@ -219,7 +219,7 @@ class Reader:
         for keyword, value in schema.items():
             # `uniqueItems: false` restricts nothing; `unevaluatedProperties: false` does.
             if keyword in _REFUSED and (value is not False or keyword.startswith("unevaluated")):
-                raise refused(f"{path}.{keyword}", "cannot be held by the embedded model's grammar")
+                raise refused(f"{path}.{keyword}", "cannot be enforced by the embedded model's grammar")
             if keyword in _HELD and not _fits(keyword, value):
                 raise refused(f"{path}.{keyword}", f"must not be {shown(value)}")
         return {
@@ -232,7 +232,7 @@ class Reader:
         """What a reference means (RFC 6901), and its path."""
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
-            raise refused(where, f"only references into the schema itself are followed, not {shown(pointer)}")
+            raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
         found: Any = self._document
         found_at = self._path
         self._budget.spend(1 + len(pointer) // 16)
@@ -255,7 +255,8 @@ class Reader:
             self._budget.spend(sum(2 + values[i] * earlier // _COMPARED for earlier in values[:i]))
             if any(not _disjoint(one, other) for other in flats[:i]):
                 raise refused(
-                    f"{path}[{i}]", "may overlap an earlier branch; a constant property must tell them apart"
+                    f"{path}[{i}]",
+                    "may overlap an earlier branch; a property with a constant value must distinguish them",
                 )
 
 
@@ -334,7 +335,7 @@ def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, An
             continue
         combined = _COMBINE[keyword](merged[keyword], value) if keyword in _COMBINE else None
         if combined is None:
-            raise refused(f"{path}.{keyword}", "cannot be combined with the same keyword beside it")
+            raise refused(f"{path}.{keyword}", "cannot be combined with the same keyword next to it")
         merged[keyword] = combined
     return merged
 

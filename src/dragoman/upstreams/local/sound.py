@@ -106,16 +106,16 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
                 # Before it is resampled: a sample that lasts a second becomes sixteen thousand.
                 seconds += 0.0 if frame is None else frame.samples / frame.sample_rate
                 if seconds > LONGEST:
-                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 60} minutes")
+                    raise EngineRefused("invalid", f"the audio is longer than {LONGEST // 60} minutes")
                 for resampled in resampler.resample(frame):
                     parts.append(resampled.to_ndarray().reshape(-1))
                     length += parts[-1].size
                 if cancelled():
                     return None
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise EngineRefused("invalid", f"the recording cannot be decoded: {_reason(error)}") from error
+        raise EngineRefused("invalid", f"the audio cannot be decoded: {_reason(error)}") from error
     if not length:
-        raise EngineRefused("invalid", "the recording holds no sound")
+        raise EngineRefused("invalid", "the audio file contains no sound")
     samples = numpy.concatenate(parts, dtype=numpy.float32)
     samples *= numpy.float32(1 / 32768)
     return samples

@@ -111,7 +111,7 @@ _DOES: dict[Operation, str] = {
     "chat": "chats",
     "embed": "gives embeddings",
     "speech": "speaks",
-    "transcription": "writes down what is said",
+    "transcription": "transcribes speech",
 }
 
 
@@ -215,10 +215,10 @@ class LocalUpstream:
         if (model := self.models.get(name)) is not None:
             if model.operation == operation:
                 return model
-            message = f"{name} {_DOES[model.operation]}; it is no model that {_DOES[operation]}."
+            message = f"{name} {_DOES[model.operation]}; it is not a model that {_DOES[operation]}."
             raise operations.refused(message, "model")
         if (row := weights.known(name)) is not None:
-            message = f"{row.id} is not installed here; {weights.remedy(row)} does it."
+            message = f"{row.id} is not installed; install it with {weights.remedy(row)}."
             raise RequestFailed(ir.Fault("unavailable", message, code="model_not_installed", blame="gateway"))
         message = f"There is no local model {name!r}."
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
@@ -308,9 +308,12 @@ async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> 
 
 def _late(timers: Timers, name: str, *, speaking: bool) -> ir.Fault:
     if speaking:
-        message, code = f"{name} fell silent for {timers.idle:g} s.", "idle_timeout"
+        message, code = f"{name} sent no data for {timers.idle:g} s.", "idle_timeout"
     else:
-        message, code = f"{name} said nothing within {timers.first_byte:g} s.", "first_byte_timeout"
+        message, code = (
+            f"{name} did not start to respond within {timers.first_byte:g} s.",
+            "first_byte_timeout",
+        )
     return ir.Fault("timeout", message, code=code, blame="upstream")
 
 

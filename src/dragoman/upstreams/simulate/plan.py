@@ -101,23 +101,23 @@ MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
 def plan(told: str, base: Plan | None = None) -> Plan:
     """The behaviours as one plan, added to `base`. Raises ValueError with a sentence for a person."""
     if len(told) > _LONGEST:
-        raise ValueError(f"The simulator is told in at most {_LONGEST} characters what to do.")
+        raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}
     for part in told.split("+"):
         name, *arguments = part.strip().split(":")
         behaviour = _BEHAVIOURS.get(name)
         if behaviour is None:
             near = difflib.get_close_matches(name[:40], _BEHAVIOURS, n=1) or list(_BEHAVIOURS)
-            raise ValueError(f"The simulator knows no behaviour {name[:40]!r}. Try {' or '.join(near)}.")
+            raise ValueError(f"The simulator has no behaviour {name[:40]!r}. Try {' or '.join(near)}.")
         if not behaviour.needs <= len(arguments) <= len(behaviour.takes):
             wanted = "".join(f":{field}" for field, _ in behaviour.takes)
-            raise ValueError(f"The simulator's behaviour {name!r} is written {name + wanted!r}.")
+            raise ValueError(f"Write the simulator's behaviour {name!r} like this: {name + wanted!r}.")
         changes |= behaviour.sets
         for (field, read), argument in zip(behaviour.takes, arguments, strict=False):
             try:
                 changes[field] = read(argument)
             except ValueError:
-                message = f"{argument[:40]!r} is no {field} for the simulator's behaviour {name!r}."
+                message = f"{argument[:40]!r} is not a valid {field} for the simulator's behaviour {name!r}."
                 raise ValueError(message) from None
     return msgspec.structs.replace(base or Plan(), **changes)
 

@@ -87,7 +87,7 @@ class SimulateUpstream:
         when a timer runs out.
         """
         if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
-            message = f"{self.name} answers in text."
+            message = f"{self.name} generates only text."
             raise RequestFailed(
                 ir.Fault("unsupported", message, code="unsupported_modality", param="output.modalities")
             )
@@ -130,7 +130,7 @@ class SimulateUpstream:
             raise RequestFailed(
                 ir.Fault(
                     "invalid_request",
-                    f"{self.name} has embeddings of at most {MOST} numbers.",
+                    f"{self.name} has embeddings of at most {MOST} dimensions.",
                     code="integer_above_max_value",
                     param="dimensions",
                 )
@@ -149,7 +149,7 @@ class SimulateUpstream:
         an encoder and for a size that is none or too large.
         """
         if request.output not in {None, "png"}:
-            message = f"{self.name} draws png, not {request.output}."
+            message = f"{self.name} generates png images, not {request.output}."
             raise RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param="output"))
         try:
             width, height = picture.size_of(request)
@@ -224,7 +224,7 @@ class SimulateUpstream:
         if limit is not None and wait > limit:
             await self._sleep(limit)
             raise RequestFailed(
-                self._fault("timeout", f"sent nothing within {limit:g} s.", "first_byte_timeout")
+                self._fault("timeout", f"did not start to respond within {limit:g} s.", "first_byte_timeout")
             )
         await self._rest(wait)
 
@@ -244,7 +244,11 @@ class SimulateUpstream:
                 if count == plan.die:
                     yield [
                         *batch,
-                        ir.Error(self._fault("upstream", "broke off as told.", "connection_broken")),
+                        ir.Error(
+                            self._fault(
+                                "upstream", "ended the stream early, as it was told to.", "connection_broken"
+                            )
+                        ),
                     ]
                     return
                 silent = count == plan.silence
@@ -259,7 +263,7 @@ class SimulateUpstream:
     async def _fall_silent(self, call: Call) -> None:
         limit = call.timers.idle
         await self._rest(math.inf if limit is None else limit)
-        raise RequestFailed(self._fault("timeout", f"fell silent for {limit:g} s.", "idle_timeout"))
+        raise RequestFailed(self._fault("timeout", f"sent no data for {limit:g} s.", "idle_timeout"))
 
     def _fault(self, kind: ir.Kind, message: str, code: str) -> ir.Fault:
         return ir.Fault(kind, f"{self.name} {message}", code=code, blame="upstream")

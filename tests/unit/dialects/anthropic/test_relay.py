@@ -187,7 +187,7 @@ def test_a_second_answer_is_an_error() -> None:
     relay = RELAY.stream(reply())
     relay.feed(START)
     relay.feed(START)
-    with pytest.raises(RequestFailed, match="second answer"):
+    with pytest.raises(RequestFailed, match="second response"):
         relay.feed(START.replace(b"msg_1", b"msg_2"))
 
 
@@ -224,7 +224,7 @@ def test_a_forgotten_end_is_made_up_for_after_a_stop_reason(frames: tuple[bytes,
 
 
 @pytest.mark.parametrize(
-    ("frames", "said"), [((START, DELTA), "before its answer was complete"), ((), "without an answer")]
+    ("frames", "said"), [((START, DELTA), "before the response was complete"), ((), "without a response")]
 )
 def test_an_end_without_a_stop_reason_is_a_failure(frames: tuple[bytes, ...], said: str) -> None:
     relay: Any = RELAY.stream(reply())

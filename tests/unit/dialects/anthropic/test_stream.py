@@ -345,12 +345,12 @@ def test_a_forgotten_stop_after_a_stop_reason_is_made_up_for() -> None:
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ([], "The provider's stream ended without an answer."),
-        ([{"type": "ping"}], "The provider's stream ended without an answer."),
-        ([start()], "The provider's stream ended before its answer was complete."),
+        ([], "The provider's stream ended without a response."),
+        ([{"type": "ping"}], "The provider's stream ended without a response."),
+        ([start()], "The provider's stream ended before the response was complete."),
         (
             [start(), opened(EMPTY), delta("text_delta", text="Hel")],
-            "The provider's stream ended before its answer was complete.",
+            "The provider's stream ended before the response was complete.",
         ),
     ],
 )
@@ -390,7 +390,7 @@ def test_the_same_start_twice_is_one_and_another_is_an_error() -> None:
     assert events(start(), start(), ended(), STOP) == [BEGUN, *OVER]
     last = events(start(), opened(EMPTY), start(id="msg_2"))[-1]
     assert isinstance(last, ir.Error)
-    assert last.fault.message == "The provider began a second answer in one stream."
+    assert last.fault.message == "The provider started a second response in one stream."
 
 
 def test_compatible_servers_may_end_with_done() -> None:

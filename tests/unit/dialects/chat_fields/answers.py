@@ -347,7 +347,7 @@ _EFFORTS: dict[str, tuple[Outcome, Outcome]] = {
     "max": (to(_adaptive("max")), lost("quality", note="as the highest level", writes=_level("XHIGH"))),
 }
 _THINKS = to({"candidates[0].blocks[0].text": ...}, "thinks")
-_UNSTEERED = nothing("the embedded models do not think")
+_UNSTEERED = nothing("embedded models do not support reasoning")
 
 REASONING = (
     *(

@@ -27,17 +27,18 @@ _INTRODUCTION: Final = """\
 
 # What becomes of each field of a chat request
 
-A client of `/v1/chat/completions` may be answered by any of these upstreams. This page says for each member
-of its request, those of OpenAI's description and those that clients send beyond it, what the upstream is
-told. Every row is a test.
+A request to `/v1/chat/completions` can be sent to any of these provider APIs. This page says what each API
+receives for each field of the request: OpenAI's documented fields, and further fields that clients send.
+Every row is a test.
 
-- A path is where the value stands in the upstream's own request; *as it is* means the same place and value.
-- *Emulated* is asked for in another way, and undone in the answer. *Lost* is not carried, and costs
-  **meaning** (the answer may be another one), **quality** (worse or dearer) or a **hint** (nothing that
-  matters). Both are told in the header `x-dragoman-report` of the answer to a request that has
+- A path is the place of the value in the provider's request; *as it is* means the same place and value.
+- *Emulated*: the field is expressed in another way, and the response is converted back. *Lost*: the field is
+  not sent, which costs **meaning** (the response may be different), **quality** (the response may be worse or
+  more expensive) or a **hint** (nothing that matters). Both are listed in the header `x-dragoman-report` of
+  the response to a request that has
   `x-dragoman-report: 1`; with `x-dragoman-strict: 1` a loss of meaning is a 400.
-- *400* is refused before anything is sent, with this `code`, and the member's own path as `param`.
-- – means that nothing has to be said.
+- *400*: the request is refused before anything is sent, with this `code` and the field's path as `param`.
+- – means that nothing needs to be sent.
 
 The columns are for each protocol's own vendor and for a model of which nothing special is known. What is
 known of a model, and deviations of compatible vendors, may turn a value into a loss.

@@ -62,7 +62,7 @@ CORE = (
     _everywhere(
         "stream_options.include_usage",
         {"stream_options": {"include_usage": True}},
-        nothing("usage is always told"),
+        nothing("usage is always returned"),
         given=STREAM,
     ),
     _everywhere(

@@ -300,4 +300,4 @@ def test_the_words_of_many_sources_have_an_end() -> None:
         sources.cite(ir.Citation("url", "u", start=start), "a" * 1_000_000, "candidates[0]")
     written = sum(len(one["segment"]["text"]) for one in sources.metadata()["groundingSupports"])
     assert written <= 8_000_000
-    assert "no room" in report.losses[0].reason
+    assert "too many sources" in report.losses[0].reason

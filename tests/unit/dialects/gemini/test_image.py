@@ -103,7 +103,7 @@ def test_the_pictures_among_what_is_said() -> None:
         (content({"text": "I will not."}), "upstream", "I will not."),
         (content(reason="IMAGE_SAFETY"), "content_policy", "IMAGE_SAFETY"),
         (Payload(encode({"promptFeedback": {"blockReason": "SAFETY"}})), "content_policy", ""),
-        (Payload(b"{}"), "content_policy", "filtered"),
+        (Payload(b"{}"), "content_policy", "content filter"),
         (Payload(encode({"error": {"code": 429, "message": "Slow.", "status": "X"}})), "rate_limit", "Slow."),
     ],
 )

@@ -401,7 +401,7 @@ def test_what_media_cannot_say_here() -> None:
 
 
 def test_files_of_other_providers_are_refused() -> None:
-    with pytest.raises(WireError, match="file id of another provider"):
+    with pytest.raises(WireError, match="file id is valid only with its own provider"):
         wrote(ir.Media("document", file="file-123"))
     part, _ = wrote(ir.Media("document", "application/pdf", file="gs://b/a.pdf"))
     assert part["fileData"]["fileUri"] == "gs://b/a.pdf"
@@ -409,7 +409,7 @@ def test_files_of_other_providers_are_refused() -> None:
 
 def test_an_address_that_must_be_fetched_is_refused_where_it_was_not() -> None:
     quirks = Quirks(media_urls=False)
-    with pytest.raises(WireError, match="not as an address"):
+    with pytest.raises(WireError, match="not as a URL"):
         wrote(ir.Media("image", url="https://a.b/c.png"), quirks=quirks)
     assert wrote(ir.Media("video", "video/mp4", url="https://youtu.be/x"), quirks=quirks)[0] is not None
 

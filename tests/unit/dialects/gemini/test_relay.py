@@ -164,7 +164,7 @@ def test_content(chunk: dict[str, Any], content: bool) -> None:
 def test_every_candidate_must_end() -> None:
     stream = relay()
     stream.feed(json.dumps(body(candidate("a"), candidate("x", stop=None, index=1))).encode())
-    with pytest.raises(RequestFailed, match="before its answer was complete"):
+    with pytest.raises(RequestFailed, match="before the response was complete"):
         stream.close()
     stream.feed(json.dumps(body(candidate("", index=1))).encode())
     stream.close()
@@ -198,12 +198,12 @@ def test_a_refused_prompt_is_an_end() -> None:
 def test_an_unspecified_reason_is_no_end() -> None:
     stream = relay()
     stream.feed(json.dumps(body(candidate("a", stop="FINISH_REASON_UNSPECIFIED"))).encode())
-    with pytest.raises(RequestFailed, match="before its answer was complete"):
+    with pytest.raises(RequestFailed, match="before the response was complete"):
         stream.close()
 
 
 def test_an_empty_stream() -> None:
-    with pytest.raises(RequestFailed, match="without an answer"):
+    with pytest.raises(RequestFailed, match="without a response"):
         relay().close()
 
 

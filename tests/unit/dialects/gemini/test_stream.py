@@ -379,12 +379,18 @@ def test_usage_is_told_before_the_error() -> None:
 @pytest.mark.parametrize(
     ("chunks", "message"),
     [
-        ([], "ended without an answer"),
-        ([{"usageMetadata": {}}], "ended without an answer"),
-        ([{"promptFeedback": {}, "modelVersion": "m"}], "ended without an answer"),
-        ([{"usageMetadata": {"promptTokenCount": 3}}, body(candidate("a", stop=None))], "ended before its"),
-        ([body(candidate("a", stop=None))], "ended before its answer was complete"),
-        ([body(candidate("a"), candidate("x", stop=None, index=1))], "ended before its answer was complete"),
+        ([], "ended without a response"),
+        ([{"usageMetadata": {}}], "ended without a response"),
+        ([{"promptFeedback": {}, "modelVersion": "m"}], "ended without a response"),
+        (
+            [{"usageMetadata": {"promptTokenCount": 3}}, body(candidate("a", stop=None))],
+            "ended before the response",
+        ),
+        ([body(candidate("a", stop=None))], "ended before the response was complete"),
+        (
+            [body(candidate("a"), candidate("x", stop=None, index=1))],
+            "ended before the response was complete",
+        ),
     ],
 )
 def test_a_stream_that_broke_off(chunks: list[dict[str, Any]], message: str) -> None:

@@ -23,46 +23,46 @@ def picture(url: str) -> dict[str, Any]:
 URL = "messages[0].content[1].image_url.url"
 BROKEN: list[tuple[WireRequest, str, str]] = [
     (wire(user(picture("data:image/png;base64"))), URL, "it has no comma"),
-    (wire(user(picture("data:image/png;base64,"))), URL, "it holds no data"),
-    (wire(user(picture("data:image/png;base64,A*AA"))), URL, "it is no base64"),
-    (wire(user(picture("DATA:;base64,AAAAA"))), URL, "it is no base64"),
-    (wire(user(picture("data:text/plain,"))), URL, "it holds no data"),
+    (wire(user(picture("data:image/png;base64,"))), URL, "it contains no data"),
+    (wire(user(picture("data:image/png;base64,A*AA"))), URL, "it is not base64"),
+    (wire(user(picture("DATA:;base64,AAAAA"))), URL, "it is not base64"),
+    (wire(user(picture("data:text/plain,"))), URL, "it contains no data"),
     (
         wire(user({"type": "file", "file": {"file_data": "data:application/pdf;base64,…"}})),
         "messages[0].content[1].file.file_data",
-        "it is no base64",
+        "it is not base64",
     ),
     (
         wire(user({"type": "file", "file": {"file_data": "not base64", "filename": "a.pdf"}})),
         "messages[0].content[1].file.file_data",
-        "it is no base64",
+        "it is not base64",
     ),
     (
         wire(user({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})),
         "messages[0].content[1].input_audio.data",
-        "it holds no data",
+        "it contains no data",
     ),
     (
         wire(user({"type": "input_audio", "input_audio": {"data": "AAA?", "format": "wav"}})),
         "messages[0].content[1].input_audio.data",
-        "it is no base64",
+        "it is not base64",
     ),
     (
         wire(user({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,A"}})),
         "messages[0].content[1].video_url.url",
-        "it is no base64",
+        "it is not base64",
     ),
     (
         wire(
             HELLO, {"role": "assistant", "content": "Here.", "images": [picture("data:image/png;base64,A")]}
         ),
         "messages[1].images[0].image_url.url",
-        "it is no base64",
+        "it is not base64",
     ),
     (
         wire(HELLO, {"role": "assistant", "content": [picture("data:image/png;base64,A")]}),
         "messages[1].content[0].image_url.url",
-        "it is no base64",
+        "it is not base64",
     ),
 ]
 

@@ -392,7 +392,7 @@ def test_what_the_model_said_is_a_string_where_it_is_words_alone() -> None:
 
 def test_sound_is_refused_and_what_the_model_spoke_is_written() -> None:
     heard = ir.Media("audio", "audio/wav", "QQ==")
-    with pytest.raises(WireError, match="sound cannot be sent") as raised:
+    with pytest.raises(WireError, match="the Responses API does not accept audio") as raised:
         write(asked(user(heard)))
     assert (raised.value.path, raised.value.code) == ("messages[0].blocks[0]", "unsupported_modality")
     spoken = ir.Media("audio", "audio/wav", "QQ==", transcript="Good day.")

@@ -103,7 +103,9 @@ def test_tokens_of_a_stop_sequence_have_no_log_probabilities_to_show() -> None:
 
 
 def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers() -> None:
-    with pytest.raises(EngineRefused, match="has 2 tokens, and the model's context is 2") as caught:
+    with pytest.raises(
+        EngineRefused, match="has 2 tokens, but the model's context window is 2 tokens"
+    ) as caught:
         run(ScriptedModel([b"x"], context=2), request())
     assert caught.value.kind == "context_length"
 

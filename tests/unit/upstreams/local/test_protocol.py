@@ -61,5 +61,5 @@ def test_an_answer_arrives_as_it_left(answer: Answer) -> None:
 
 def test_a_length_that_is_none_of_ours_is_refused() -> None:
     assert protocol.length(MAX_FRAME.to_bytes(4, "big")) == MAX_FRAME
-    with pytest.raises(ValueError, match="lost step"):
+    with pytest.raises(ValueError, match="out of step"):
         protocol.length(b"HTTP")

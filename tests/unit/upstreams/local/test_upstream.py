@@ -344,7 +344,7 @@ async def test_a_model_does_what_it_is_for_and_refuses_the_rest_before_anything_
     assert not upstream.performs("chat", "hibari")
     found = await refusal(upstream.embed(ir.EmbedRequest("d", "m", ("a",)), call("own")))
     assert (found.http_status, found.code, found.param) == (400, "unsupported_value", "model")
-    assert found.message == "own chats; it is no model that gives embeddings."
+    assert found.message == "own chats; it is not a model that gives embeddings."
     found = await fault(upstream, ask("Hi"), call("vectors"))
     assert (found.http_status, found.param) == (400, "model")
     assert upstream.script.orders == []

@@ -146,7 +146,7 @@ def test_damaged_weights_are_told_from_genuine_ones(tmp_path: Path) -> None:
 
 
 def test_absent_weights_cannot_be_verified_and_the_way_out_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DragomanError, match="tiny is not installed; `dragoman models install tiny`"):
+    with pytest.raises(DragomanError, match="tiny is not installed; run `dragoman models install tiny`"):
         weights.verify(tiny(wheel(tmp_path)))
 
 

@@ -137,7 +137,7 @@ def test_an_answer_that_no_frame_holds_fails_alone(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(stage.worker, "_send", send)
     monkeypatch.setattr(stage.engine, "load", load)
     stage.worker.take(Embed(1, Options("v", engine="minilm"), ("a",) * 20))
-    monkeypatch.setattr(protocol, "MAX_FRAME", 100)
+    monkeypatch.setattr(protocol, "MAX_FRAME", 120)
     stage.worker.step()
     failed = stage.said[-1]
     assert isinstance(failed, Failed)
@@ -303,7 +303,7 @@ def test_the_process_answers_in_frames_and_ends_with_its_input(child: subprocess
 def test_what_is_no_frame_ends_the_process_with_the_reason(child: subprocess.Popen[bytes]) -> None:
     _, said = child.communicate(b"GET / HTTP/1.1\r\n\r\n", timeout=10)
     assert child.returncode == 1
-    assert b"lost step" in said
+    assert b"out of step" in said
 
 
 def test_the_client_that_fills_the_queue_makes_room_for_others() -> None:
