@@ -74,7 +74,7 @@ async def test_administration_leads_to_the_page(method: str, path: str) -> None:
     assert status == 404
     error = body["error"]
     text = error if isinstance(error, str) else error["message"]  # Ollama's are texts
-    assert text.startswith(f"There is nothing at {method} {path}. ")
+    assert text.startswith(f"There is no endpoint {method} {path}. ")
     (page,) = re.findall(r"docs/\w+\.md", text)[-1:]
     assert (PAGES / page).is_file()
     assert exchange.path == path
@@ -88,7 +88,7 @@ async def test_an_outsider_learns_nothing() -> None:
 
 async def test_other_paths_are_plainly_not_there() -> None:
     _, body, _ = await call("GET", "/nothing/at/all")
-    assert body["error"]["message"] == "There is nothing at GET /nothing/at/all."
+    assert body["error"]["message"] == "There is no endpoint GET /nothing/at/all."
 
 
 async def test_keys_stay_keys_in_every_other_path() -> None:

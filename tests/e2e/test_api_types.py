@@ -47,5 +47,5 @@ async def test_every_kind_at_a_provider_that_only_chats(visit: Visit, provide: P
             assert len(provider.seen) == before + 1
         else:
             assert told.status == 400, (path, told.raw)
-            assert b"provider has no " in told.raw, path
+            assert b"provider does not offer " in told.raw, path
             assert len(provider.seen) == before

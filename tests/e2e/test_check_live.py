@@ -116,7 +116,7 @@ async def test_who_cannot_be_reached(check: Any, provide: Provide) -> None:
     assert ended.returncode == 1
     up, dead = json.loads(ended.stdout)["live"]
     assert (up["state"], dead["state"]) == ("ok", "not reached")
-    assert "not reached" in dead["message"]
+    assert "could not be reached" in dead["message"]
 
 
 async def test_a_list_that_anybody_gets_proves_no_key(check: Any, provide: Provide) -> None:

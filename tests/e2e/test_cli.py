@@ -165,7 +165,7 @@ def test_colour_and_signs_follow_the_terminal(environment: dict[str, str], tmp_p
 
 def test_ctrl_c_at_a_prompt_or_a_read_is_quiet(environment: dict[str, str], tmp_path: Path) -> None:
     terminal = Terminal(environment, tmp_path, "translate", "--from", "openai_chat", "--to", "anthropic")
-    terminal.until("Ctrl-D ends it")
+    terminal.until("Ctrl-D ends the input")
     os.killpg(terminal.process.pid, signal.SIGINT)
     code, shown = terminal.end()
     assert (code, shown.count("\n")) == (130, 1)
@@ -212,7 +212,7 @@ def test_a_dead_port_fails_the_test(environment: dict[str, str], tmp_path: Path)
         port = taken.getsockname()[1]
     ended = run(environment, tmp_path, "test", "--port", str(port))
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "0 passed, 1 failed")
-    assert f"nothing answers at http://127.0.0.1:{port}/v1: Connection refused" in ended.stdout
+    assert f"cannot connect to http://127.0.0.1:{port}/v1: Connection refused" in ended.stdout
     as_json = run(environment, tmp_path, "test", "--port", str(port), "--json")
     assert (as_json.returncode, json.loads(as_json.stdout)["passed"]) == (1, False)
 

@@ -429,5 +429,5 @@ async def test_a_vendor_under_another_name_is_not_told_to_be_unconfigured(visit:
     site = await visit({"providers": {"mine": {"catalog": "gemini", "keys": ["k"]}}})
     answer = await site.ask("gemini/gemini-2.5-flash")
     assert (answer.status, answer.error["code"]) == (404, "model_not_found")
-    assert "gemini is configured as mine: ask for mine/gemini-2.5-flash" in answer.error["message"]
+    assert "gemini is configured as mine: write mine/gemini-2.5-flash" in answer.error["message"]
     assert "GEMINI_API_KEY" not in answer.error["message"]

@@ -238,7 +238,7 @@ async def test_what_cannot_be_used_leaves_the_old_secret(
     (event,) = await reread(server)
     assert sorted(settings(event["changed"])) == sorted(set(SETTINGS.values()) - {SETTINGS["client"]})
     (row,) = event["failed"]
-    assert row["reason"] == "holds what cannot be used: the same key stands there twice"
+    assert row["reason"] == "holds what cannot be used: the same key is listed twice"
     assert await ask(server, OLD["client"]) == 200
     assert carried(provider.last) == {name: NEW[name] for name in ("up", "extra", "own")}
 

@@ -48,7 +48,12 @@ async def tuning(visit: Visit, provide: Provide, stack: AsyncExitStack) -> Tunin
         "claude": {"dialect": "anthropic", "base_url": other.url, "keys": ["up"], "passthrough": ["files"]},
     }
     keys = [{"name": "all", "key": KEY}, {"name": "few", "key": LIMITED, "models": ["m", TUNED]}]
-    config = {"providers": rows, "aliases": {"m": "oai/gpt-4o"}, "auth": {"keys": keys}}
+    config = {
+        "providers": rows,
+        "models": {TUNED: {"use": f"oai/{TUNED}"}},
+        "aliases": {"m": "oai/gpt-4o"},
+        "auth": {"keys": keys},
+    }
     site = await visit(config)
     client = AsyncOpenAI(base_url=f"{site.base}/v1", api_key=KEY, max_retries=0)
     return Tuning(site, await stack.enter_async_context(client), openai, other)

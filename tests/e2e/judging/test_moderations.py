@@ -75,11 +75,11 @@ async def test_what_it_cost_is_noted(stage: Stage) -> None:
 
 
 async def test_members_of_another_protocol_are_a_loss(stage: Stage) -> None:
-    told = await stage.moderate(MISTRAL, {"x-dragoman-report": "1"}, input="Hi", metadata={"a": "b"})
+    told = await stage.moderate(MISTRAL, {"x-dragoman-report": "1"}, input="Hi", thorough=True)
     (loss,) = json.loads(told.headers["x-dragoman-report"])["losses"]
-    assert (loss["path"], loss["severity"]) == ("$.metadata", "hint")
-    refused = await stage.moderate(MISTRAL, {"x-dragoman-strict": "all"}, input="Hi", metadata={"a": "b"})
-    assert (refused.status, refused.error["param"]) == (400, "metadata")
+    assert (loss["path"], loss["severity"]) == ("$.thorough", "hint")
+    refused = await stage.moderate(MISTRAL, {"x-dragoman-strict": "all"}, input="Hi", thorough=True)
+    assert (refused.status, refused.error["param"]) == (400, "thorough")
 
 
 async def test_a_request_without_a_model_gets_the_configured_one(stage: Stage) -> None:

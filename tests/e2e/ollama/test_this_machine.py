@@ -117,5 +117,5 @@ async def test_several_workers_make_no_names() -> None:
     gateway = Gateway()
     gateway.workers = 2
     async with serving(gateway) as base, ollama.AsyncClient(base) as client:
-        with pytest.raises(ollama.ResponseError, match="several processes"):
+        with pytest.raises(ollama.ResponseError, match="several workers"):
             await client.copy("simulate/echo", "x")

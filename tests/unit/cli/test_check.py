@@ -165,18 +165,18 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
     code, out, err = run("check", "bad.yaml")
     assert (code, out) == (3, "")
     odd, *problems, last, _ = err.splitlines()
-    assert odd.startswith("▲ DRAGOMAN_PRT: an unknown variable")
+    assert odd.startswith("▲ DRAGOMAN_PRT: unknown environment variable")
     assert [line.removeprefix(" ✕ bad.yaml:").partition(" (")[0] for line in problems] == [
         "1: server.prt: unknown setting",
         "4: auth.keys[0].key: the environment variable TEAM_KEY is not set",
-        "4: auth.keys[0].scopes: a key without any scope opens nothing",
+        "4: auth.keys[0].scopes: a key without scopes allows no request",
         "6: providers.mine.base_url: the environment variable PLACE is not set",
         "7: providers.openai.keys[0]: the environment variable FIRST is not set",
         "7: providers.openai.keys[1]: the environment variable SECOND is not set",
         "9: models.m.use: the environment variable MODEL is not set",
-        "10: aliases.a.route: nothing is called `nowhere/x`",
+        "10: aliases.a.route: there is no model or alias `nowhere/x`",
         "11: stores.sql: must be memory, sqlite or a sqlite URL",
     ]
-    assert last == "error: the configuration cannot be used: 9 problems"
+    assert last == "error: the configuration has 9 problems"
     told = json.loads(run("check", "bad.yaml", "--json").err)["error"]
     assert (len(told["problems"]), len(told["warnings"])) == (9, 1)

@@ -87,7 +87,7 @@ def test_all_shows_what_defaults_come_to_and_no_null(run: Run, folder: Path) -> 
     assert rows["providers.groq.base_url"] == ("https://api.groq.com/openai/v1", "default")
     assert rows["providers.groq.keys"] == ("(none)", "default")
     assert rows["providers.openai.timeouts.total"] == ("(no limit)", "default")
-    assert rows["server.drain_delay"][0].startswith("(5s if somebody asked /health/ready ")
+    assert rows["server.drain_delay"][0].startswith("(5s if /health/ready was requested ")
     connections = int(rows["server.max_connections"][0])
     assert int(rows["server.max_connections_per_address"][0]) == max(16, connections // 4)
 

@@ -22,8 +22,11 @@ def test_the_defaults(loaded: Load) -> None:
     assert found["server.heartbeat"] == ("15s", "default")
     assert found["server.max_body"] == ("64MB", "default")
     assert found["server.access_log"] == ("true", "default")
-    assert found["server.cors_origins"] == ("(*, without a key this machine)", "default")
-    assert found["auth.required"][0].startswith("(yes as soon as there is a key")
+    assert found["server.cors_origins"] == (
+        "(* if a client key is required, otherwise this machine)",
+        "default",
+    )
+    assert found["auth.required"][0].startswith("(true if a key is configured")
     assert found["auth.keys"] == ("[]", "default")
     assert found["aliases"] == ("{}", "default")
     assert found["providers.local.keep_alive"] == ("5m", "default")

@@ -341,7 +341,7 @@ def _check_choice(choice: _ToolChoice, names: set[str] | None, body: dict[str, A
         raise WireError("name is required", "tool_choice.name", "missing_required_parameter")
     if names is not None and choice.name not in names and "mcp_servers" not in body:
         raise WireError(
-            f"there is no tool named {choice.name!r} in `tools`", "tool_choice.name", "invalid_value"
+            f"there is no tool named {choice.name!r} in tools", "tool_choice.name", "invalid_value"
         )
 
 
