@@ -152,20 +152,33 @@ class Delivery:
         """Whether the answer is the running attempt's for good."""
         self.cost_so_far: Callable[[], ir.Usage] | None = None
         """Counts what the stream that has begun has cost by now; only for one that breaks off."""
+        self._record: AttemptRecord
+        self._success: int | None = None
         self._limit: Deadline | Unlimited = UNLIMITED
         self._due: float | None = None
 
-    def waits(self, limit: Deadline | Unlimited, silence: float | None, total: float | None) -> None:
+    def begin_attempt(
+        self,
+        record: AttemptRecord,
+        success: int | None,
+        limit: Deadline | Unlimited,
+        silence: float | None,
+        total: float | None,
+    ) -> None:
         """An attempt begins, and must leave the block of this limit in time.
 
-        silence: seconds in which it must have content, None = in any. total: seconds for all of it.
+        success: the status of a good answer whose own is not known, None = there is no HTTP. silence: seconds
+        in which it must have content, None = in any. total: seconds for all of it.
         """
+        self._record, self._success = record, success
         self._limit = UNLIMITED if silence is None else limit
         self._due = None if total is None else self.now() + total
 
     def _commit(self) -> None:
         """The answer is the running attempt's, whose limit is from now on the one for all of it."""
         self.committed = True
+        if self._record.status is None:
+            self._record.status = self._success
         if self._due is None:
             self._limit.rest()
         else:

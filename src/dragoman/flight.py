@@ -185,7 +185,8 @@ class Flight:
         silence = _silence(upstream, deployment)
         total = deployment.timers.total
         limit = self._runtime.deadlines.within(total if silence is None else silence)
-        delivery.waits(limit, silence, total)
+        success = _SUCCESS if isinstance(upstream, WireUpstream) else None
+        delivery.begin_attempt(record, success, limit, silence, total)
         try:
             with limit:
                 if work.operation != "chat":
@@ -251,8 +252,6 @@ class Flight:
         finally:
             exchange.waited += watch.take()
             record.ended = self._now()
-        if record.status is None and isinstance(upstream, WireUpstream):
-            record.status = _SUCCESS
         return None
 
     def _addresses_somebody(self) -> bool:

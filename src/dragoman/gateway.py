@@ -101,6 +101,7 @@ class Gateway:
         self.config = self._loaded.config
         self.seams = seams
         self._stopping: float | None = None
+        """When the port closes, or has closed, for good; None = nobody has asked for a stop."""
         self._probed: float | None = None
         self.worker = self.workers = 1
         """Which process this is, and of how many that share the work."""
@@ -256,10 +257,13 @@ class Gateway:
         """Whether the server stops: it finishes what runs, and readiness says no."""
         return self._stopping is not None
 
-    def stopping(self) -> None:
-        """Begin to drain. Everything that runs shares the time from the first call on."""
+    def stopping(self, delay: float = 0.0) -> None:
+        """Begin to drain. Everything that runs shares the time that begins when the port closes.
+
+        delay: seconds until that. Only the first call counts.
+        """
         if self._stopping is None:
-            self._stopping = self.seams.monotonic()
+            self._stopping = self.seams.monotonic() + delay
 
     def probed(self) -> None:
         """Somebody has asked whether the gateway is ready."""

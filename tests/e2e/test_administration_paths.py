@@ -75,7 +75,7 @@ async def test_administration_leads_to_the_page(method: str, path: str) -> None:
     error = body["error"]
     text = error if isinstance(error, str) else error["message"]  # Ollama's are texts
     assert text.startswith(f"There is no endpoint {method} {path}. ")
-    (page,) = re.findall(r"docs/\w+\.md", text)[-1:]
+    (page,) = re.findall(r"docs/[\w/]+\.md", text)[-1:]
     assert (PAGES / page).is_file()
     assert exchange.path == path
     assert exchange.client is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.e2e.stubs import Said
 CHAT = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 AGENT = "probe/1.0"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 def lines(exchanges: Sequence[Exchange], *, people: bool) -> list[str]:
@@ -33,17 +35,19 @@ def lines(exchanges: Sequence[Exchange], *, people: bool) -> list[str]:
     return stream.getvalue().decode().splitlines()
 
 
-async def ask(settings: dict[str, Any], **headers: str) -> tuple[aiohttp.ClientResponse, Any, Exchange]:
+async def ask(
+    settings: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS, *, stream: bool = False
+) -> tuple[aiohttp.ClientResponse, Any, Exchange]:
     exchanges: list[Exchange] = []
     gateway = Gateway(settings, observers=[exchanges.append])
     headers = {"user-agent": AGENT, "x-dragoman-report": "1", **headers}
-    asked = {"model": "robust", "messages": MESSAGES}
+    asked = {"model": "robust", "messages": MESSAGES, "stream": stream}
     async with (
         serving(gateway) as base,
         aiohttp.ClientSession(headers=headers) as session,
         session.post(base + CHAT, json=asked) as response,
     ):
-        body = await response.json()
+        body = await response.read() if stream else await response.json()
     (exchange,) = exchanges
     return response, body, exchange
 
@@ -69,7 +73,7 @@ async def test_a_request_that_failed_over_says_where_it_went(provide: Provide) -
     report = json.loads(response.headers["x-dragoman-report"])
     assert report["attempts"] == [
         {"deployment": "one/gpt", "mode": "relay", "status": 503, "error": "busy"},
-        {"deployment": "two/claude", "mode": "translate", "status": None, "error": None},
+        {"deployment": "two/claude", "mode": "translate", "status": 200, "error": None},
     ]
     (line,) = lines([exchange], people=True)
     assert " robust → one/gpt 503 → two/claude 200 translate " in line
@@ -84,6 +88,27 @@ async def test_a_request_that_failed_over_says_where_it_went(provide: Provide) -
     assert tried[0]["message"].startswith("All servers are busy")
     assert "key-of-the-first" not in json.dumps(record)
     assert (record["address"], record["user_agent"]) == ("127.0.0.1", AGENT)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"])
+async def test_a_good_answer_reports_its_own_status(provide: Provide, dialect: str, *, stream: bool) -> None:
+    """The report goes out before the attempt has ended."""
+    provider = await provide(stubs.DIALECTS[dialect](Said()))
+    settings = {
+        "providers": {"one": {"base_url": provider.url, "keys": [], "dialect": dialect}},
+        "aliases": {"robust": {"route": "one/some-model"}},
+    }
+    response, _, exchange = await ask(settings, stream=stream)
+    (attempt,) = json.loads(response.headers["x-dragoman-report"])["attempts"]
+    assert attempt["mode"] == ("relay" if dialect == "openai_chat" else "translate")
+    assert (attempt["status"], exchange.attempts[0].status) == (200, 200)
+
+
+async def test_an_answer_without_http_reports_no_status() -> None:
+    response, _, exchange = await ask({"aliases": {"robust": {"route": "simulate/echo"}}})
+    (attempt,) = json.loads(response.headers["x-dragoman-report"])["attempts"]
+    assert (attempt["status"], exchange.attempts[0].status) == (None, None)
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "upstream_credential_refused"), (503, "busy")])
@@ -107,7 +132,7 @@ async def test_an_error_of_a_provider_says_which(provide: Provide, status: int, 
 
 async def test_who_a_proxy_asks_for_is_noted(provide: Provide) -> None:
     provider = await provide(stubs.refusal("openai_chat", 503, "busy", "Busy."))
-    _, _, exchange = await ask(two(provider.url, provider.url), **{"x-forwarded-for": "203.0.113.9"})
+    _, _, exchange = await ask(two(provider.url, provider.url), {"x-forwarded-for": "203.0.113.9"})
     assert json.loads(lines([exchange], people=False)[0])["forwarded_for"] == "203.0.113.9"
 
 

@@ -315,6 +315,39 @@ async def test_a_page_offers_its_key_as_a_subprotocol(serve: Serve, offered: lis
         assert caught.value.response.status_code == 401
 
 
+@pytest.mark.parametrize(
+    "after", [("ann-has-another-key", "bea-s-own-key"), ("bea-s-own-key", "ann-s-own-key")]
+)
+async def test_a_socket_ends_with_its_key(tmp_path: Path, after: tuple[str, str]) -> None:
+    """Also where nobody needs a key, and where the key is another client's now."""
+
+    def write(*keys: str) -> None:
+        for name, key in zip(("ann", "bea"), keys, strict=True):
+            (tmp_path / name).write_text(key)
+
+    write("ann-s-own-key", "bea-s-own-key")
+    keys = [{"name": name, "key": {"file": str(tmp_path / name)}} for name in ("ann", "bea")]
+    exchanges: list[Exchange] = []
+    gateway = Gateway({"auth": {"required": False, "keys": keys}}, observers=[exchanges.append])
+    key = {"authorization": "Bearer ann-s-own-key"}
+    async with (
+        serving(gateway) as base,
+        connect(at(base), additional_headers=key) as socket,
+        connect(at(base)) as open_to_all,
+    ):
+        for _ in range(2):
+            await socket.send(chat())
+            assert (await heard(socket))["object"] == "chat.completion"
+            assert {one.outcome for one in await gateway.reread_secrets()} == {"unchanged"}
+        write(*after)
+        assert "changed" in {one.outcome for one in await gateway.reread_secrets()}
+        await socket.send(chat())
+        assert (await heard(socket))["error"]["code"] == "invalid_api_key"
+        await open_to_all.send(chat())
+        assert (await heard(open_to_all))["object"] == "chat.completion"
+    assert "client/auth/invalid_api_key" in {exchange.end for exchange in exchanges}
+
+
 async def test_the_key_is_not_the_protocol_that_is_chosen(serve: Serve) -> None:
     base = await serve(json.dumps({"auth": {"keys": ["the-key"]}}))
     offered: list[Any] = [f"{OFFERED}the-key", "realtime"]

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -15,6 +16,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import ConfigError, RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
+from dragoman.seams import SYSTEM
 from dragoman.state.store import StoreFailed
 from dragoman.stores.memory import MemoryStore
 from dragoman.transport import Transport
@@ -22,6 +24,16 @@ from tests.unit.server.test_app import Own, Visit
 
 REFUSED = ir.Fault("upstream", "no", code="server_error", blame="upstream")
 STOPPED = ir.Fault("unavailable", "stopping", blame="gateway")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
 
 
 def finished(
@@ -269,3 +281,25 @@ async def test_a_registered_model_is_asked_in_the_api_that_it_prefers() -> None:
         assert (route.deployments[0].name, route.api) == ("simulate/echo", "openai_responses")
     finally:
         await gateway.close()
+
+
+async def test_the_time_to_drain_begins_when_the_port_closes() -> None:
+    """Answers in the background have all of it, however long the port has stayed open."""
+    clock = Clock(1000.0)
+    exchanges: list[Exchange] = []
+    settings = {
+        "server": {"drain": 30},
+        "providers": {"simulate": {"enabled": True, "first_token": "300ms"}},
+    }
+    seams = msgspec.structs.replace(SYSTEM, monotonic=clock)
+    gateway = Gateway(settings, seams=seams, observers=[exchanges.append])
+    asked = {"model": "simulate/echo", "input": "Hello!", "background": True}
+    answer = await gateway.ask(asked, "/v1/responses")
+    assert answer["status"] == "queued"
+    gateway.stopping(delay=60)
+    clock.at += 60
+    await gateway.drain()
+    assert [(one.operation, one.asked, one.end) for one in exchanges][1:] == [
+        ("chat", "simulate/echo", "done")
+    ]
+    await gateway.close()

@@ -21,10 +21,8 @@ def read(file: Path) -> str:
     else wrote may name it.
     """
     try:
-        # Without O_NONBLOCK a pipe would wait for somebody who writes.
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(file, "rb", opener=_without_waiting) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise Unreadable("is not a regular file")
             data = opened.read(_LARGEST + 1)
     except OSError as error:
@@ -35,6 +33,11 @@ def read(file: Path) -> str:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError:
         raise Unreadable("cannot be read: not UTF-8") from None
+
+
+def _without_waiting(file: str, flags: int) -> int:
+    """Open a file. Without O_NONBLOCK a pipe would wait for somebody who writes."""
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_open(file: Path) -> bool:

@@ -29,6 +29,13 @@ _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
 """What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
+_PROBES = frozenset(
+    {
+        *("/health", "/health/live", "/health/liveness", "/health/liveliness", "/ping"),
+        *("/health/ready", "/health/readiness"),
+    }
+)
+"""Paths that monitors and load balancers ask every few seconds."""
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
@@ -63,7 +70,9 @@ class AccessLog:
         self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Note one finished exchange."""
+        """Note one finished exchange. A successful health probe gets no line."""
+        if exchange.path in _PROBES and exchange.status == 200:
+            return
         lines = self._lines
         if len(lines) >= self._queued:
             self._dropped += 1

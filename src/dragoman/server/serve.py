@@ -101,12 +101,12 @@ class _Server(uvicorn.Server):
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, which decides what it means
         self.force_exit |= self._gateway.draining  # whichever signal it is
-        self._gateway.stopping()
+        delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
+        self._gateway.stopping(delay)
         self._captured_signals.append(sig)  # uvicorn's, which raises them again at the end
         if self._loop is None:
             self.should_exit = True
         else:  # not here: a signal interrupts whatever writes just now
-            delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
@@ -146,9 +146,10 @@ class _Server(uvicorn.Server):
                 return
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
-        self._gateway.stopping()
+        delay = self._gateway.drain_delay if DRAIN in said else 0.0
+        self._gateway.stopping(delay)
         self.force_exit |= END in said
-        self._leave(self._gateway.drain_delay if DRAIN in said else 0.0)
+        self._leave(delay)
 
 
 def serve(

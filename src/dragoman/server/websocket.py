@@ -264,11 +264,9 @@ class _Socket:
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
         visitor, settings = self._visitor, self._gateway.config.server
-        # A socket may outlive its key, which may have expired or been replaced since the last message.
-        admitted = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
-        if isinstance(admitted, ir.Fault):
+        if (outlived := self._outlived()) is not None:
             exchange.phase = "auth"
-            raise RequestFailed(admitted)
+            raise RequestFailed(outlived)
         inbound = Inbound(
             visitor.endpoint.face,
             body,
@@ -287,6 +285,16 @@ class _Socket:
             ),
         )
         await self._gateway.engine.handle(exchange, inbound, client)
+
+    def _outlived(self) -> ir.Fault | None:
+        """Why the key of the handshake is not enough any more, None = it is. Since then it may have expired,
+        been replaced, or become the key of another client.
+        """
+        visitor = self._visitor
+        caller = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
+        if isinstance(caller, ir.Fault):
+            return caller
+        return None if caller == visitor.caller else _KEY_REPLACED
 
     async def _tell(self, fault: ir.Fault) -> None:
         """Say what is wrong with the socket itself, in no exchange's name."""
@@ -376,6 +384,11 @@ _HOUR_IS_OVER: Final = ir.Fault(
     "invalid_request",
     "The WebSocket has reached its limit of 60 minutes. Open a new one to continue.",
     code="websocket_connection_limit_reached",
+)
+_KEY_REPLACED: Final = ir.Fault(
+    "authentication",
+    "The key of this WebSocket has been replaced. Open a new one with the new key.",
+    code="invalid_api_key",
 )
 _SWITCHED_OFF: Final = ir.Fault(
     "unsupported",

@@ -82,3 +82,15 @@ def test_a_pipe_makes_nobody_wait(found: Loaded, tmp_path: Path) -> None:
     assert (failed.setting, failed.reason, failed.tail) == (
         "providers.openai.keys[0]", "is not a regular file", "of-p",
     )  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts what is open as Linux shows it")
+def test_a_folder_in_the_place_of_a_file_leaves_nothing_open(found: Loaded, tmp_path: Path) -> None:
+    (tmp_path / "p").unlink()
+    (tmp_path / "p").mkdir()
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(5):
+        _, readings = reread(found)
+        (failed,) = [reading for reading in readings if reading.outcome == "failed"]
+        assert failed.reason == "cannot be read: Is a directory"
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
