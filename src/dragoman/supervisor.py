@@ -83,8 +83,8 @@ class _Place:
 
     def order(self, what: bytes) -> None:
         if self.line is not None:
-            with contextlib.suppress(OSError):  # it has just died
-                self.line.send(what)
+            with contextlib.suppress(OSError):  # it has just died, or hangs and has read no order for long
+                self.line.send(what, socket.MSG_DONTWAIT)
 
     def hear(self, line: socket.socket) -> None:
         """Read what the worker says before it is ready."""
@@ -204,6 +204,8 @@ class _Parent:
         place.began = SYSTEM.monotonic()
         place.said, place.ready = b"", False
         place.line, theirs = socket.socketpair()
+        if self._reread:
+            place.order(REREAD)  # its first one: what a fork knows of secrets is as old as the parent
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # until the child has its own handlers
         try:
             place.pid = os.fork()
@@ -215,8 +217,6 @@ class _Parent:
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-        if self._reread:
-            place.order(REREAD)  # what a fork knows of secrets is as old as the parent
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
         """The child's whole life. Nothing of the parent's stack runs in it again."""

@@ -25,7 +25,7 @@ def serve(worker):
     worker.orders.recv(16)
 
 def say(text):
-    print(text, flush=True)
+    os.write(1, f"{{text}}\\n".encode())  # in one piece: others write there, too
 
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 try:
@@ -82,6 +82,40 @@ def test_sighup_is_passed_on_and_ends_nothing() -> None:
     assert "has ended by SIGKILL" in told[0]
     assert told[1] == "b'r'"
     assert parent.end(signal.SIGINT) == (0, ["over"])
+
+
+def test_a_replacement_finds_its_order_to_read_secrets_when_it_begins() -> None:
+    """So it can read them before its first request."""
+    setting = (
+        "supervisor._PAUSE, supervisor._GRACE = 0.01, 0.1; "
+        "ordered = lambda worker: bool(__import__('select').select([worker.orders], [], [], 0)[0])"
+    )
+    obey = "lambda worker: (say(ordered(worker)), worker.ready(b'up'), time.sleep(60))"
+    parent = Parent(obey, setting=setting)
+    assert [parent.line() for _ in range(3)] == ["False", "False", "ready: up"]
+    parent.process.send_signal(signal.SIGHUP)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(parent.process.pid)], check=True, capture_output=True, text=True
+    )
+    for child in children.stdout.split():
+        time.sleep(0.2)
+        os.kill(int(child), signal.SIGKILL)
+        assert "has ended by SIGKILL" in parent.line()
+        assert parent.line() == "True"
+    parent.end(signal.SIGINT, signal.SIGINT)
+
+
+def test_a_worker_that_hangs_does_not_hold_up_the_parent() -> None:
+    """It reads no order, so that those for it fill the line."""
+    hangs = "lambda worker: (worker.ready(b'up'), time.sleep(60))"
+    parent = Parent(hangs, setting="supervisor._GRACE = 0.1", drain=0)
+    assert parent.line() == "ready: up"
+    for _ in range(1000):
+        parent.process.send_signal(signal.SIGHUP)
+        time.sleep(0.001)
+    code, lines = parent.end(signal.SIGINT)
+    assert code == 0
+    assert lines[-1] == "over"
 
 
 @pytest.mark.parametrize("how", ["sys.exit(3)", "1 / 0"])

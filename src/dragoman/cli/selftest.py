@@ -21,9 +21,11 @@ from dragoman.cli.options import config_option, loaded
 from dragoman.cli.protocols import Spoken, spoken, stated
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, Failure, Terminal, clean
 from dragoman.providers.address import base_url
+from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
     from dragoman.config.load import Loaded
+    from dragoman.config.settings import ClientKey
 
 _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off", "left out")}
 
@@ -109,10 +111,16 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
     base = base_url(address(server.host, server.port, f"{server.base_path}/v1"))
     if (key := _environment_key()) is not None:
         return _Target(base, key, found=found)
-    clients = sorted(found.config.auth.keys, key=lambda client: client.models is not None)
-    if clients:
-        return _Target(base, clients[0].key.reveal(), clients[0].name or "no name", found=found)
+    if found.config.auth.keys:
+        client = min(found.config.auth.keys, key=_drawbacks)
+        return _Target(base, client.key.reveal(), client.name or "no name", found=found)
     return _Target(base, kept(found.home), str(found.home / FILE), found=found)
+
+
+def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
+    """What speaks against testing with this key, the gravest first."""
+    expired = client.expires is not None and client.expires <= SYSTEM.now()
+    return expired, "inference" not in client.scopes, client.models is not None
 
 
 def _environment_key() -> str | None:

@@ -21,6 +21,8 @@ Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 
 _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
 """What a provider says of the gateway's own account."""
+_CODE_CHARACTERS: Final = 256
+"""Providers choose their codes. A longer one would fill the worker's place on the board."""
 
 
 class ProviderHealth(msgspec.Struct):
@@ -67,7 +69,7 @@ class Figures(msgspec.Struct):
                 if exchange.end == "done" or attempt.first is not None:
                     health.answered, health.failures = now, 0
             elif _counts(attempt.fault):
-                health.last_error = attempt.fault.code or attempt.fault.kind
+                health.last_error = (attempt.fault.code or attempt.fault.kind)[:_CODE_CHARACTERS]
                 health.failed = now
                 health.failures += 1
 

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -84,6 +85,8 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._orders is not None:
+            await self._obey_first(self._orders)
         await super().startup(sockets)
         # What serving needs is there and stays: the collector need not look through it again and again.
         gc.collect()
@@ -112,13 +115,13 @@ class _Server(uvicorn.Server):
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
         """SIGHUP, which ends no server: its operator has changed files of secrets, or closed a terminal."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._read_secrets)
+            self._loop.call_soon_threadsafe(self._reread_soon)
 
-    def _read_secrets(self) -> None:
-        async def read() -> None:
-            self._reread(await self._gateway.reread_secrets())
+    def _reread_soon(self) -> None:
+        spawn(self._reread_secrets(), "reading secrets again")
 
-        spawn(read(), "reading secrets again")
+    async def _reread_secrets(self) -> None:
+        self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
         """Close the port after so many seconds, and end when what runs has finished."""
@@ -137,11 +140,18 @@ class _Server(uvicorn.Server):
     def _close(self) -> None:
         self.should_exit = True
 
+    async def _obey_first(self, orders: socket.socket) -> None:
+        """Read secrets again before the first request, if that is what the parent has said by now."""
+        with suppress(BlockingIOError):
+            if orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == REREAD:
+                orders.recv(1)
+                await self._reread_secrets()
+
     def _obey(self, orders: socket.socket) -> None:
         """Do what the parent says, or drain without it."""
         said = orders.recv(16)
         if REREAD in said:
-            self._read_secrets()
+            self._reread_soon()
             if not said.strip(REREAD):
                 return
         if not said:

@@ -137,3 +137,17 @@ def test_a_port_that_the_system_chooses_is_not_known(run: Run, folder: Path) -> 
     (folder / "dragoman.yaml").write_text("server: {port: 0}")
     code, _, err = run("test")
     assert (code, err.splitlines()[0]) == (2, "error: the configuration lets the system choose the port")
+
+
+def test_a_key_that_can_be_used_is_sent(run: Run, asked: Asked, folder: Path) -> None:
+    """An expired one, one that administers only and one of few models stand before it."""
+    keys = [
+        {"name": "old", "key": "a-key-that-has-expired", "expires": "2025-12-31"},
+        {"name": "admin", "key": "a-key-of-an-administrator", "scopes": "admin"},
+        {"name": "few", "key": "a-key-of-few-models", "models": ["simulate/echo"]},
+        {"name": "ann", "key": "a-key-of-all-models"},
+    ]
+    for left, name in ((4, "ann"), (3, "few"), (2, "admin"), (1, "old")):
+        (folder / "dragoman.yaml").write_text(json.dumps({"auth": {"keys": keys[:left]}}))
+        code, _, err = run("test", "--model", "m")
+        assert (code, f"testing http://127.0.0.1:8080/v1 with the key of {name}\n" in err) == (0, True)

@@ -161,3 +161,12 @@ def test_a_child_reads_and_writes_what_its_parent_made() -> None:
         os._exit(0 if heard else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert board.others(1, lambda: 1.0) == [b"of the child"]
+
+
+def test_the_long_code_of_one_provider_does_not_hide_the_others() -> None:
+    board, told = Board(2), figures()
+    noted(told, ir.Fault("upstream", "No.", code="x" * 2 * LARGEST, blame="upstream"), now=1.0)
+    publish(told, board, 1, 1.0)
+    (heard,) = read(board.others(2, lambda: 1.0))
+    assert heard.providers == told.providers
+    assert len(heard.providers) > 1
