@@ -22,6 +22,7 @@ from dragoman.dialects.gateway_members import HEADERS, concerns_gateway, take
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.flight import Flight, spoken
+from dragoman.grants import Grants
 from dragoman.hooks import HookFailed
 from dragoman.operating import able, lacking
 from dragoman.routing.route import Strict, Table
@@ -105,6 +106,7 @@ class Engine:
         try:
             model, streamed = _read(work) if work.light else await work.step(_read, work)
         except WireError as error:
+            work.exchange.asked = work.stated_model
             raise RequestFailed(work.blamed(error)) from error
         work.exchange.asked = model
         if streamed:
@@ -122,11 +124,12 @@ class Engine:
         asked, granted = work.exchange.asked, work.inbound.models
         if granted is not None and asked is not None and asked not in granted:
             raise RequestFailed(
-                _not_granted(asked)
+                _not_granted(asked, granted)
             )  # before it is looked up: nothing is told about other names
         work.route = route = self._runtime.table.resolve(asked, work.operation)
         if granted is not None and route.asked not in granted:
-            raise RequestFailed(_not_granted(route.asked))
+            work.exchange.asked = route.asked
+            raise RequestFailed(_not_granted(route.asked, granted))
         wished = work.inbound.headers.get("x-dragoman-strict")
         work.strict = route.strict if wished is None else _stricter(wished, route.strict)
         if work.exchange.losses:
@@ -322,10 +325,15 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _not_granted(model: str) -> ir.Fault:
-    return ir.Fault(
-        "permission", f"This API key is not allowed to use the model {model!r}.", "model_not_granted", "model"
-    )
+def _not_granted(model: str, granted: Grants) -> ir.Fault:
+    named = sorted(granted.entries)
+    more = ", …" if len(named) > _NAMED_GRANTS else ""
+    allowed = f" It may use: {', '.join(named[:_NAMED_GRANTS])}{more}." if named else ""
+    text = f"This API key is not allowed to use the model {model!r}.{allowed}"
+    return ir.Fault("permission", text, "model_not_granted", "model")
+
+
+_NAMED_GRANTS = 8
 
 
 def _stricter(header: str, strict: Strict) -> Strict:

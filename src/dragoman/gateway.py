@@ -45,6 +45,7 @@ from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
 from dragoman.sessions import Remembering
 from dragoman.state.store import StoreFailed
+from dragoman.stores.open import located
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Upstream
@@ -99,6 +100,7 @@ class Gateway:
     ) -> None:
         self._loaded = config if isinstance(config, Loaded) else _load(config, upstreams or ())
         self.config = self._loaded.config
+        located(self.config.stores.sql, self._loaded.home)  # a database that cannot be is told here
         self.seams = seams
         self._stopping: float | None = None
         """When the port closes, or has closed, for good; None = nobody has asked for a stop."""

@@ -21,10 +21,10 @@ class Grants:
     names: the entries that are exact names.
     """
 
-    __slots__ = ("_met", "_pattern", "names")
+    __slots__ = ("_met", "_pattern", "entries", "names")
 
     def __init__(self, entries: Iterable[str]) -> None:
-        entries = frozenset(entries)
+        self.entries = entries = frozenset(entries)
         patterns = sorted(entry for entry in entries if WILDCARD in entry)
         self.names = entries.difference(patterns)
         self._pattern = re.compile("|".join(map(_expression, patterns)), re.DOTALL) if patterns else None

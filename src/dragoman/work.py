@@ -326,6 +326,13 @@ class Work:
             return self.codec.model(self.wire), self.codec.streams(self.wire)
         return self.brief.model, self.brief.stream
 
+    @property
+    def stated_model(self) -> str | None:
+        """The model that a request names which is not in order; None = it names none, or cannot be read."""
+        wire: WireRequest | None = getattr(self, "wire", None)
+        name = None if wire is None else wire.params.get("model") or wire.body.get("model")
+        return name if isinstance(name, str) else None
+
     def reread(self) -> bool:
         """Whether the body, which the face refuses, is of another form that is known to come to its path; it
         is read in that from now on.

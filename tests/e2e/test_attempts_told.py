@@ -167,3 +167,25 @@ async def test_no_connection_ends_in_the_phase_of_connecting() -> None:
     }
     _, _, exchange = await ask(settings)
     assert exchange.end == "upstream/connect/connect_failed"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, {"model": "simulate/echo", "messages": MESSAGES, "temperature": "hot"}),
+        ("/v1/responses", {"model": "simulate/echo", "input": "Hi", "temperature": "hot"}),
+        ("/v1/messages", {"model": "simulate/echo", "messages": MESSAGES, "max_tokens": -1}),
+        ("/v1beta/models/simulate/echo:generateContent", {"contents": 1}),
+        ("/api/chat", {"model": "simulate/echo", "messages": 1}),
+    ],
+)
+async def test_a_request_that_is_not_in_order_is_told_with_its_model(path: str, body: dict[str, Any]) -> None:
+    exchanges: list[Exchange] = []
+    async with (
+        serving(Gateway({}, observers=[exchanges.append])) as base,
+        aiohttp.ClientSession() as session,
+        session.post(base + path, json=body) as got,
+    ):
+        assert got.status == 400
+        await got.read()
+    assert exchanges[0].asked == "simulate/echo"

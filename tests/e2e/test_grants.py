@@ -132,3 +132,9 @@ async def test_a_key_ends_in_every_face_and_its_successor_does_not(visit: Visit)
     assert {exchange.client for exchange in exchanges if exchange.status == 200} == {"ann"}
     ended = {exchange.end for exchange in exchanges if exchange.status == 401}
     assert ended == {"client/auth/expired_api_key"}
+
+
+async def test_a_refusal_says_what_the_key_may_use(site: Site) -> None:
+    status, body = await post(site, CHAT, {"model": "other/z", "messages": HELLO}, KEY)
+    assert status == 403
+    assert body["error"]["message"].endswith("It may use: fast, team-*, up/*.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -313,11 +313,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+_LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_found"})
+"""Codes of the gateway for what only its operator can mend."""
+
+
 def retry_headers(fault: Fault) -> dict[str, str]:
     """What the headers of an error answer say of trying again."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))
-    if fault.kind == "quota":
-        headers["x-should-retry"] = "false"  # the clients would try any 429 again
+    if fault.kind == "quota" or fault.code in _LASTING:
+        headers["x-should-retry"] = "false"  # clients would try any 429, and any 502, again
     return headers

@@ -245,6 +245,7 @@ def _for_people(exchange: Exchange) -> bytes:
         parts.append(_lost(exchange))
     if exchange.end != "done":
         parts.append(_cut(str(exchange.end)))
+        parts.extend(_reason(exchange))
     who = (exchange.client, exchange.address, exchange.agent, exchange.request_id)
     parts.append(f"[{' '.join(_cut(one) for one in who if one)}]")
     line = " ".join(parts)
@@ -270,11 +271,26 @@ def _way(exchange: Exchange) -> Iterator[str]:
             yield str(attempt.status)
 
 
+def _reason(exchange: Exchange) -> Iterator[str]:
+    """Why it failed. Of a client's mistake only the field is told: the words may repeat the request."""
+    fault, tried = exchange.fault, exchange.attempts
+    if fault is None:
+        return
+    if fault.blame == "client":
+        if fault.param is not None:
+            yield f"in {_cut(fault.param)}"
+    elif tried and (told := tried[-1].fault) is not None:  # without the keys that it may repeat
+        yield f"({_cut(told.message)})"
+    elif fault.blame == "gateway":
+        yield f"({_cut(fault.message)})"
+
+
 def _lost(exchange: Exchange) -> str:
-    """What was lost, for people: `3 lost: $.logit_bias (meaning), $.seed (hint), …`."""
-    named = [f"{_place(x.path)} ({x.severity})" for x in exchange.foremost_losses(_NAMED_LOSSES)]
-    more = ["…"] if len(exchange.losses) > len(named) else []
-    return f"{len(exchange.losses)} lost: {', '.join(named + more)}"
+    """What was lost, for people: `3 lost: $.logit_bias (meaning), …`. Hints are only counted."""
+    foremost = exchange.foremost_losses(_NAMED_LOSSES)
+    named = [f"{_place(x.path)} ({x.severity})" for x in foremost if x.severity != "hint"]
+    more = ["…"] if named and len(exchange.losses) > len(named) else []
+    return f"{len(exchange.losses)} lost" + (f": {', '.join(named + more)}" if named else "")
 
 
 def _place(path: str) -> str:

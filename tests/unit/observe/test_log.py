@@ -139,6 +139,30 @@ def test_a_failure_is_named() -> None:
     assert "sk-1" not in written(one) + written(one, people=True)
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OVERLOADED, "upstream/head/busy (All servers are busy.) ["),
+        (
+            ir.Fault("unavailable", "The gateway is stopping.", code="stopping", blame="gateway"),
+            "gateway/head/stopping (All servers are busy.) [",
+        ),
+        (
+            ir.Fault("invalid_request", "Not 'my secret'.", code="bad", param="seed", blame="client"),
+            "client/head/bad in seed [",
+        ),
+    ],
+)
+def test_people_are_told_why(fault: ir.Fault, told: str) -> None:
+    """A client's mistake is told by its field alone: its words may repeat the request."""
+    one = answered()
+    one.attempts[:] = [attempt("p/m", fault=OVERLOADED, status=503)]
+    one.fault = fault
+    one.close(6.0)
+    assert told in written(one, people=True)
+    assert "my secret" not in written(one, people=True) + written(one)
+
+
 def test_what_was_lost_is_named_by_place_and_severity() -> None:
     """5.1: a number tells nobody what to do about it."""
     one = answered()
@@ -153,7 +177,7 @@ def test_what_was_lost_is_named_by_place_and_severity() -> None:
         {"path": "$.seed", "severity": "hint"},
     ]
     assert written(one, people=True).endswith(
-        "2 lost: $.logit_bias (meaning), $.seed (hint) [ann 10.0.0.7 OpenAI/Python 2.8.0 req_1]"
+        "2 lost: $.logit_bias (meaning), … [ann 10.0.0.7 OpenAI/Python 2.8.0 req_1]"
     )
 
 
@@ -165,7 +189,7 @@ def test_nothing_lost_takes_no_room() -> None:
 def test_no_losses_fill_the_log(people: bool) -> None:
     """Clients choose the names of members, and how many there are."""
     one = answered()
-    one.losses = tuple(Loss(f"$.{n}" + "z" * 5_000, "", "hint", "anthropic") for n in range(500))
+    one.losses = tuple(Loss(f"$.{n}" + "z" * 5_000, "", "meaning", "anthropic") for n in range(500))
     line = written(one, people=people)
     assert len(line) < 2_000
     assert "500" in line
