@@ -107,6 +107,7 @@ def test_each_worker_answers_and_the_parent_says_so_once(two: Serving) -> None:
     assert (two.ready["event"], two.ready["workers"]) == ("ready", 2)
     assert all_answer(two.url)
     assert len(children(two.process.pid)) == 2
+    get(f"{two.url}/v1/models")
     code, out, events = two.stop()
     assert (code, out) == (0, "")
     assert {event["event"] for event in events} == {"exchange"}, "one banner, and nothing to complain about"
@@ -156,7 +157,7 @@ def test_what_lasts_is_the_same_through_every_worker_and_outlives_them(two: Serv
 def test_lines_of_both_workers_stay_whole(two: Serving) -> None:
     def many() -> None:
         for _ in range(100):
-            health(two.url)
+            get(f"{two.url}/v1/models")
 
     asking = [threading.Thread(target=many) for _ in range(8)]
     for thread in asking:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from dragoman.dialects.facts import Capability
+
 SECTIONS: Final = frozenset(
     {"model_list", "litellm_settings", "general_settings", "router_settings", "environment_variables"}
 )
@@ -93,7 +95,7 @@ DEFAULTS: Final = frozenset(
 )
 """Parameters that are defaults of the requests."""
 
-SUPPORTS: Final[Mapping[str, str]] = MappingProxyType(
+SUPPORTS: Final[Mapping[str, Capability]] = MappingProxyType(
     {
         "supports_function_calling": "tools",
         "supports_vision": "images",
@@ -103,6 +105,7 @@ SUPPORTS: Final[Mapping[str, str]] = MappingProxyType(
         "supports_reasoning": "reasoning",
     }
 )
+"""What a model can do, by LiteLLM's name of it: in its configuration, and in its list of models."""
 
 _LIMITS: Final = "there are no rate limits here"
 _PRICES: Final = "no costs are computed here; the access log has the tokens"

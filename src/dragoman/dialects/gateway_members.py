@@ -23,7 +23,7 @@ from dragoman.wire.json import encode
 
 MOST_TAGS: Final = 16
 LONGEST_TAG: Final = 100
-"""Characters. With both bounds the tags of a request still fit into a line of the log."""
+"""Characters. Clients choose them, and they stand in every line of the log."""
 HEADERS: Final = ("x-dragoman-tags", "x-litellm-tags")
 """Each lists tags, separated by commas."""
 

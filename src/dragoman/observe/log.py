@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -39,7 +39,7 @@ _PROBES = frozenset(
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
-"""Clients choose the names of members. With these bounds a line still fits into a pipe's piece."""
+"""Clients choose the names of members."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,10 +55,10 @@ class AccessLog:
     ) -> None:
         # Not the buffer: a thread that waits inside of one holds its lock, and Python aborts at exit.
         self._stream: Any = getattr(stream, "raw", stream)
-        self._line = _for_people if people else _for_machines
         self._people = people
         self._queued = queued
         self._piece = _PIPE_BYTES if shared else sys.maxsize
+        self._line = _for_people if people else partial(_for_machines, most=self._piece)
         self._lines: deque[bytes] = deque()
         self._noted = Event()
         self._hurry = Event()
@@ -159,7 +159,8 @@ def _missed(count: int, at: float, *, people: bool) -> bytes:
     return bytes(_encode({"time": _utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 
-def _for_machines(exchange: Exchange) -> bytes:
+def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
+    """A JSON object, which says less where it would be longer than `most` bytes."""
     began = exchange.began
     record: dict[str, Any] = {
         "time": _utc(exchange.created),
@@ -206,7 +207,20 @@ def _for_machines(exchange: Exchange) -> bytes:
         record["error"] = _cut(exchange.fault.code or exchange.fault.kind)
         if exchange.fault.param is not None:
             record["param"] = _cut(exchange.fault.param)
-    return bytes(_encode(record)) + b"\n"
+    line = _encode(record)
+    return (line if len(line) < most else _shortened(record, most)) + b"\n"
+
+
+def _shortened(record: dict[str, Any], most: int) -> bytes:
+    """The record without its longest members, as many as it takes to be shorter than `most` bytes."""
+    record["shortened"] = True
+    for attempt in record.get("tried", ()):
+        attempt.pop("message", None)
+    for member in ("lost", "tags", "tried"):
+        if len(line := _encode(record)) < most:
+            return line
+        record.pop(member, None)
+    return _encode(record)
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:

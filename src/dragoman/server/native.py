@@ -4,12 +4,12 @@ list of models as LiteLLM tells it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.facts import Capability
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
@@ -70,19 +70,9 @@ class NativeApi:
         await client.answer(200, ((b"cache-control", b"no-store"),), encode(body))
 
 
-_ABILITIES: Final[Mapping[str, Capability]] = {
-    "supports_function_calling": "tools",
-    "supports_vision": "images",
-    "supports_audio_input": "audio",
-    "supports_pdf_input": "documents",
-    "supports_response_schema": "structured",
-    "supports_reasoning": "reasoning",
-}
-
-
 def _informed(entry: Entry) -> dict[str, Any]:
     """https://docs.litellm.ai/docs/proxy/model_management; who asks may not learn addresses or keys."""
-    abilities = {name: True if able in entry.capabilities else None for name, able in _ABILITIES.items()}
+    abilities = {name: True if able in entry.capabilities else None for name, able in SUPPORTS.items()}
     return {
         "model_name": entry.id,
         "litellm_params": {"model": entry.deployment or entry.id},

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -318,3 +319,26 @@ def test_lines_of_several_processes_stay_whole_in_a_pipe() -> None:
     assert len(pipe.pieces) > 3
     assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pipe.pieces)
     assert b"".join(pipe.pieces).count(b"\n") == 101
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\x01"])
+def test_a_long_line_says_less_so_that_it_stays_whole_in_a_pipe(letter: str) -> None:
+    """The last attempts, the losses and the tags of one request may be longer than what a pipe takes."""
+    one = answered()
+    long = msgspec.structs.replace(OVERLOADED, message=letter * 300, code=letter * 40)
+    one.attempts[:] = [attempt("p/m", status=503, fault=long) for _ in range(8)]
+    one.losses = tuple(Loss(f"$.{letter * 70}{n}", "why", "meaning", "gemini") for n in range(10))
+    one.tags = tuple(f"{letter * 90}{n}" for n in range(16))
+    one.agent, one.asked = letter * 200, letter * 200
+    pipe = _Pipe()
+    log = AccessLog(pipe, people=False, shared=True)  # type: ignore[arg-type]
+    log(one)
+    log(answered())
+    log.close()
+    assert all(len(piece) <= 4096 for piece in pipe.pieces)
+    shortened, usual = map(json.loads, b"".join(pipe.pieces).splitlines())
+    assert (shortened["shortened"], shortened["status"], shortened["attempts"]) == (True, 200, 8)
+    assert "shortened" not in usual
+    alone = json.loads(written(one))
+    assert "shortened" not in alone, "nobody else writes to its pipe"
+    assert len(alone["tried"][0]["message"]) == 256
