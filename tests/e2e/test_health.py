@@ -87,7 +87,7 @@ async def test_the_words_of_the_latest_error_are_told_cut_and_without_keys(
 ) -> None:
     key = "sk-0123456789-secret"
     provider = await provide(
-        Whole({"error": {**ERROR, "message": f"Bad key {key}. {'x' * 300}"}}, status=401)
+        Whole({"error": {**ERROR, "message": f"Bad key {key} here {'x' * 300}"}}, status=401)
     )
     configuration = {**up(provider.url), "auth": {"keys": ["right-key"]}}
     configuration["providers"]["up"]["keys"] = [key]
@@ -95,7 +95,7 @@ async def test_the_words_of_the_latest_error_are_told_cut_and_without_keys(
     mine = {"authorization": "Bearer right-key"}
     assert (await site.ask("up/m", headers=mine)).status == 502
     row = (await site.get("/health", **mine)).body["providers"]["up"]
-    assert row["last_error_message"] == f"Bad key [redacted]. {'x' * 300}"[:200]
+    assert row["last_error_message"] == f"Bad key [redacted] here {'x' * 300}"[:200]
     assert "Bad key" not in json.dumps((await site.get("/health")).body)
 
 
