@@ -102,7 +102,7 @@ class Slots:
         except TimeoutError:
             fault = ir.Fault(
                 "overloaded",
-                f"All {self._pool.size} connections to {self._name} were busy for {self._pool.wait:g} s.",
+                f"All {self._pool.size} connections to the {self._name} were busy for {self._pool.wait:g} s.",
                 code=POOL_EXHAUSTED,
                 retry_after=_POOL_RETRY,
                 blame="gateway",
@@ -250,7 +250,9 @@ class Answer:
         while data:
             if whole.tell() + len(data) > self._largest:
                 raise failed(
-                    "upstream", f"{self._name} sent a response of more than {self._largest} bytes.", TOO_LARGE
+                    "upstream",
+                    f"The {self._name} sent a response of more than {self._largest} bytes.",
+                    TOO_LARGE,
                 )
             if self._share is not None:
                 self._share.take(len(data))
@@ -334,13 +336,13 @@ class Transport:
         verify_tls: bool = True,
         proxy: str | None = None,
         deadlines: Deadlines | None = None,
-        name: str = "The provider",
+        name: str | None = None,
         max_answer: int = LARGEST_ANSWER,
         reached: Reached = untold,
         space: Space | None = None,
     ) -> None:
         self._space = space
-        self._name = name
+        self._name = "provider" if name is None else f"provider {name!r}"
         self._max_answer = max_answer
         pool = pool or Pool()
         tls: ssl.SSLContext | bool = verify_tls
@@ -348,9 +350,9 @@ class Transport:
             tls = ssl.create_default_context(cafile=ca_file)
         self._proxy = proxy
         self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
-        self._slots = Slots(pool, self._deadlines, name) if pool.size else None
+        self._slots = Slots(pool, self._deadlines, self._name) if pool.size else None
         self._connector = Connector(
-            surprised=lambda: reached("unasked_answer", f"by the provider {name}"),
+            surprised=lambda: reached("unasked_answer", f"by the {self._name}"),
             limit=0,
             keepalive_timeout=pool.keep_alive,
             ssl=tls,
@@ -450,7 +452,9 @@ class Transport:
         if response.status in _REDIRECTS:
             response.close()
             raise failed(
-                "upstream", f"{name} responded with a redirect; correct its base_url.", "upstream_redirected"
+                "upstream",
+                f"The {name} responded with a redirect; correct its base_url.",
+                "upstream_redirected",
             )
         return Answer(
             response,
@@ -469,33 +473,33 @@ class Transport:
 
 
 def _idle(name: str, timers: Timers) -> RequestFailed:
-    return failed("timeout", f"{name} sent no data for {timers.idle:g} s.", "idle_timeout")
+    return failed("timeout", f"The {name} sent no data for {timers.idle:g} s.", "idle_timeout")
 
 
 def _unanswered(name: str, timers: Timers, error: Exception) -> RequestFailed:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return failed(
             "timeout",
-            f"The connection to {name} was not established within {timers.connect:g} s.",
+            f"The connection to the {name} was not established within {timers.connect:g} s.",
             "connect_timeout",
         )
     if isinstance(error, TimeoutError):
         return failed(
             "timeout",
-            f"{name} did not start to respond within {timers.first_byte:g} s.",
+            f"The {name} did not start to respond within {timers.first_byte:g} s.",
             "first_byte_timeout",
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return failed("unavailable", f"{name} could not be reached: {reason(error)}", "connect_failed")
+        return failed("unavailable", f"The {name} was not reached: {reason(error)}", "connect_failed")
     return _broken(name, error)
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:
     if is_head_too_large(error):
         return failed(
-            "upstream", f"{name} sent response headers that are too large.", "answer_head_too_large"
+            "upstream", f"The {name} sent response headers that are too large.", "answer_head_too_large"
         )
-    return failed("upstream", f"The connection to {name} was lost: {reason(error)}", "connection_broken")
+    return failed("upstream", f"The connection to the {name} was lost: {reason(error)}", "connection_broken")
 
 
 def reason(error: Any) -> str:

@@ -61,8 +61,11 @@ def test_a_page_without_a_place_is_refused() -> None:
         errors_page.written("nothing")
 
 
+MISSING_MODEL = "you must provide a model parameter, or the operator sets default_model"
+
+
 def test_the_examples_are_what_clients_get() -> None:
-    fault = ir.Fault("invalid_request", "you must provide a model parameter", param="model")
+    fault = ir.Fault("invalid_request", MISSING_MODEL, param="model")
     shown = [msgspec.json.decode(text) for text in _EXAMPLE.findall(errors_page.PAGE.read_text("utf-8"))]
     for face, request_id in (("openai_chat", None), ("anthropic", "req_…")):
         _, _, body = DIALECTS[face].encode_error(fault, request_id)

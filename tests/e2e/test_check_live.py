@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from dragoman.cli import live
+from dragoman.config.load import load
+from dragoman.routing.route import Timers
 from dragoman.testing.provider import Answer, Seen, Whole
 from tests.e2e.command import run
 from tests.e2e.conftest import Provide
@@ -116,7 +119,18 @@ async def test_who_cannot_be_reached(check: Any, provide: Provide) -> None:
     assert ended.returncode == 1
     up, dead = json.loads(ended.stdout)["live"]
     assert (up["state"], dead["state"]) == ("ok", "not reached")
-    assert "could not be reached" in dead["message"]
+    assert dead["message"] == "The provider 'dead' was not reached: Connection refused"
+
+
+async def test_who_is_silent_was_reached_and_failed(
+    provide: Provide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_PATIENCE", Timers(connect=5, first_byte=0.2, idle=0.2))
+    provider = await provide(Whole(LISTS["openai_chat"], delay=5))
+    (tmp_path / "dragoman.yaml").write_text(json.dumps({"providers": {"mute": row(provider.url)}}))
+    (one,) = await live.ask(load(tmp_path / "dragoman.yaml", {}), lambda _line: None)
+    said = "The provider 'mute' did not start to respond within 0.2 s."
+    assert (one.state, one.message) == ("failed", said)
 
 
 async def test_a_list_that_anybody_gets_proves_no_key(check: Any, provide: Provide) -> None:

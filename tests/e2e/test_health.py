@@ -82,6 +82,23 @@ async def test_without_a_key_only_counts_are_told(visit: Visit, provide: Provide
     assert "invalid_api_key" not in json.dumps(anybody)
 
 
+async def test_the_words_of_the_latest_error_are_told_cut_and_without_keys(
+    visit: Visit, provide: Provide
+) -> None:
+    key = "sk-0123456789-secret"
+    provider = await provide(
+        Whole({"error": {**ERROR, "message": f"Bad key {key} here {'x' * 300}"}}, status=401)
+    )
+    configuration = {**up(provider.url), "auth": {"keys": ["right-key"]}}
+    configuration["providers"]["up"]["keys"] = [key]
+    site = await visit(configuration)
+    mine = {"authorization": "Bearer right-key"}
+    assert (await site.ask("up/m", headers=mine)).status == 502
+    row = (await site.get("/health", **mine)).body["providers"]["up"]
+    assert row["last_error_message"] == f"Bad key [redacted] here {'x' * 300}"[:200]
+    assert "Bad key" not in json.dumps((await site.get("/health")).body)
+
+
 async def test_whose_faults_are_counted_where(visit: Visit, provide: Provide) -> None:
     def answer(seen: Seen) -> Answer:
         if seen.body["model"] == "broken":

@@ -305,6 +305,7 @@ async def test_health(site: Site) -> None:
         "configured": True,
         "healthy": True,
         "last_error": None,
+        "last_error_message": None,
         "last_error_at": None,
         "consecutive_failures": 0,
     }

@@ -75,7 +75,9 @@ async def test_a_stream_that_is_cut_is_told_in_words(serve: Serve, face: str) ->
     async with saying(cut) as url:
         _, raw = await asked(await serve(settings(url)), face)
     assert b"Half an" in raw
-    assert failure(face, raw) == "The connection to up was lost: it was closed in the middle of the response"
+    assert failure(face, raw) == (
+        "The connection to the provider 'up' was lost: it was closed in the middle of the response"
+    )
 
 
 @pytest.mark.parametrize(

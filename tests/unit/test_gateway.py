@@ -146,10 +146,12 @@ async def test_health_is_what_delivered_answers_tell(exchange: Exchange, healthy
         "configured": True,
         "healthy": healthy,
         "last_error": "server_error" if healthy is False else None,
+        "last_error_message": provider["last_error_message"],
         "last_error_at": provider["last_error_at"],
         "consecutive_failures": int(healthy is False),
     }
     assert (provider["last_error_at"] is not None) is (healthy is False)
+    assert (provider["last_error_message"] is not None) is (healthy is False)
     await gateway.close()
 
 

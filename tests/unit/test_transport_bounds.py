@@ -195,7 +195,7 @@ async def test_waiting_for_the_pool_is_not_the_providers_fault(full: Callable[[f
         fault = failed.fault
         assert (fault.kind, fault.code, fault.blame) == ("overloaded", "pool_exhausted", "gateway")
         assert fault.retry_after is not None
-        assert "acme" in fault.message
+        assert "to the provider 'acme' were busy" in fault.message
         first.close()
         again = await transport.send("POST", url, HEADERS, b"{}", QUICK)
         again.close()

@@ -92,6 +92,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
             terminal.table(
                 ("provider", "key", "asked for", "state", "in its words"),
                 [(row.provider, _key(row), row.asked, row.state, row.message) for row in asked],
+                wraps=True,
             )
         _hold(asked)
         return

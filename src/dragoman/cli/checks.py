@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -188,13 +188,23 @@ Check: TypeAlias = Callable[[Any], Awaitable[str]]
 
 
 async def health(probe: Probe) -> str:
-    """The server says that it is well."""
+    """The server says how it is. That providers of it are down is told, and does not fail the server."""
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("this server has no /health")
-    said = answer.body["status"]
-    require(answer.status == 200 and said == "healthy", f"status {answer.status}: {said}")
-    return f"up {answer.body.get('uptime', 0):.0f} s"
+    said = clean(str(answer.body["status"]))[:_LONGEST_MESSAGE]
+    require(answer.status == 200, f"status {answer.status}: {said}")
+    if said == "healthy":
+        return f"up {answer.body.get('uptime', 0):.0f} s"
+    down = ", ".join(_down(answer.body.get("providers")))
+    return f"{said}: {down}" if down else said
+
+
+def _down(providers: Any) -> Iterator[str]:
+    """The providers that are down and why, where a health tells more than how many they are."""
+    for name, state in (providers if isinstance(providers, dict) else {}).items():
+        if isinstance(state, dict) and state.get("healthy") is False:
+            yield clean(f"{name} ({state['last_error']})" if state.get("last_error") else name)
 
 
 async def model_list(probe: Probe) -> str:

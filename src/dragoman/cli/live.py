@@ -37,8 +37,8 @@ Asked: TypeAlias = Literal["models", "count", "chat"]
 _AT_ONCE: Final = 8
 _PATIENCE: Final = Timers(connect=10.0, first_byte=20.0, idle=20.0)
 _REFUSALS: Final = frozenset({"authentication", "permission", "quota"})
-_UNREACHED: Final = frozenset({"connect_failed", "connect_timeout", "first_byte_timeout"})
-"""What the transport says of a provider from which nothing came."""
+_UNREACHED: Final = frozenset({"connect_failed", "connect_timeout"})
+"""What the transport says of a provider to which there is no connection. One that is silent was reached."""
 _LONGEST: Final = 300
 """Characters of a provider's words that are shown."""
 _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
@@ -48,7 +48,7 @@ class Row(msgspec.Struct):
     """How one key of a provider fared.
 
     key: its last four characters, None = it has none, "" = it is too short for that. state: "refused" is
-    about the key or its account, "failed" about anything else that was answered.
+    about the key or its account, "failed" about anything else that a provider answered, or did not.
     """
 
     provider: str

@@ -62,8 +62,10 @@ def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
 
 
 def advice(error: ConfigError) -> str | None:
-    """Where to read on, unless it is the file itself that cannot be read."""
-    return _ALL_SETTINGS if any(problem.path for problem in error.problems) else None
+    """Where to read on. The list of settings does not help with a file that cannot be read, nor with what
+    says itself how to mend it, as a variable that is not set.
+    """
+    return _ALL_SETTINGS if any(one.path and not one.hint for one in error.problems) else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:

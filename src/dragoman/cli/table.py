@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -14,28 +15,44 @@ _LEAST: Final = 20
 
 
 def aligned(
-    titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0
+    titles: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    width: int,
+    *,
+    names: int = 0,
+    wraps: bool = False,
 ) -> list[str]:
     """The lines of a table, the titles first, none longer than `width` characters.
 
     Columns of numbers are aligned to the right. Where the room is short, long values are cut in their
     middle; where that is not enough, columns go from the right. names: how many columns, from the left, are
-    cut last.
+    cut last. wraps: the last column, which holds sentences, goes on below itself and is not cut; it has the
+    room that the others leave.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))
-    widths = _fitting([max(map(len, column)) for column in columns], width, names)
+    needed = [max(map(len, column)) for column in columns]
+    if wraps:
+        left = width - sum(needed[:-1]) - len(_GAP) * (len(needed) - 1)
+        needed[-1] = min(needed[-1], max(_LEAST, left))
+    widths = _fitting(needed, width, names)
+    sentences = wraps and len(widths) == len(columns)
     numbers = [
         all(cell is None or isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)
     ]
     right = numbers or [False] * len(columns)
     lines = []
     for row in table:
+        sentence, further = row[-1], list[str]()
+        if sentences:
+            sentence, *further = textwrap.wrap(row[-1], widths[-1]) or [""]
         cells = [
             _cut(cell, room).rjust(room) if to_the_right else _cut(cell, room).ljust(room)
-            for cell, room, to_the_right in zip(row, widths, right, strict=False)
+            for cell, room, to_the_right in zip((*row[:-1], sentence), widths, right, strict=False)
         ]
         lines.append(_GAP.join(cells).rstrip())
+        margin = " " * (sum(widths[:-1]) + len(_GAP) * (len(widths) - 1))
+        lines += [margin + words for words in further]
     return lines
 
 

@@ -130,16 +130,23 @@ class Terminal:
         """A result: text as it is, anything else as JSON."""
         self.out.write((value if isinstance(value, str) else self._json(value)) + "\n")
 
-    def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, names: int = 0) -> None:
-        """A table: aligned and within the window on a terminal, else whole values between tabs. names: how
-        many columns, from the left, are cut last.
+    def table(
+        self,
+        titles: Sequence[str],
+        rows: Sequence[Sequence[Cell]],
+        *,
+        names: int = 0,
+        wraps: bool = False,
+    ) -> None:
+        """A table: aligned and within the window on a terminal, else whole values between tabs. names,
+        wraps: as `aligned` takes them.
         """
         cleaned = [[clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         if not self.out.is_terminal:
             for row in (titles, *cleaned):
                 self.result("\t".join("" if cell is None else str(cell) for cell in row))
             return
-        head, *body = aligned(titles, cleaned, self.out.width, names=names)
+        head, *body = aligned(titles, cleaned, self.out.width, names=names, wraps=wraps)
         self.result(self.out.styled(head, "off"))
         for line in body:
             self.result(line)

@@ -246,7 +246,9 @@ class Decoder:
         try:
             text = secret_file.read(Path(name))
         except secret_file.Unreadable as unreadable:
-            self.problem(path, f"the secret file {unreadable}", node.source)
+            place = isinstance(node, Scalar) and _is_place(node.text, Path(name))
+            named = name if place else "the secret file"
+            self.problem(path, f"{named} {unreadable}", node.source, secret_file.HINT)
             return INVALID
         if secret_file.is_open(Path(name)):
             open_to = "every user of this machine can read the secret file"
@@ -297,6 +299,13 @@ def plain(node: Node) -> Any:
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return node.value
+
+
+def _is_place(text: str, file: Path) -> bool:
+    """Whether what somebody wrote as the name of a secret file says a place, and is not the secret itself."""
+    written = Path(text.strip())
+    stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")
+    return stated or (len(written.parts) > 1 and file.parent.is_dir())
 
 
 def _is_nothing(node: Node) -> bool:

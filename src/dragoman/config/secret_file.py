@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _LARGEST: Final = 65_536
+HINT: Final = "name a file that this user can read and that holds the secret alone"
 
 
 class Unreadable(Exception):

@@ -23,12 +23,15 @@ _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
 """What a provider says of the gateway's own account."""
 _CODE_CHARACTERS: Final = 256
 """Providers choose their codes. A longer one would fill the worker's place on the board."""
+_MESSAGE_CHARACTERS: Final = 200
+"""Enough for a sentence."""
 
 
 class ProviderHealth(msgspec.Struct):
     """How a provider's latest attempts ended. Times are Unix seconds. failures: since it last answered."""
 
     last_error: str | None = None
+    last_error_message: str | None = None
     failed: float | None = None
     answered: float | None = None
     failures: int = 0
@@ -70,6 +73,7 @@ class Figures(msgspec.Struct):
                     health.answered, health.failures = now, 0
             elif _counts(attempt.fault):
                 health.last_error = (attempt.fault.code or attempt.fault.kind)[:_CODE_CHARACTERS]
+                health.last_error_message = attempt.fault.message[:_MESSAGE_CHARACTERS]
                 health.failed = now
                 health.failures += 1
 
@@ -123,7 +127,11 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
     answered = max((health.answered or 0 for health in many), default=0)
     failing = [health for health in many if health.failures and (health.failed or 0) >= answered]
     return ProviderHealth(
-        latest.last_error, latest.failed, answered or None, sum(health.failures for health in failing)
+        latest.last_error,
+        latest.last_error_message,
+        latest.failed,
+        answered or None,
+        sum(health.failures for health in failing),
     )
 
 
@@ -142,6 +150,7 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
         "configured": True,
         "healthy": health.healthy,
         "last_error": health.last_error,
+        "last_error_message": health.last_error_message,
         "last_error_at": None if health.failed is None else _utc(health.failed),
         "consecutive_failures": health.failures,
     }

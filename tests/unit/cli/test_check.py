@@ -99,6 +99,16 @@ def test_problems_for_programs_have_their_parts(run: Run, folder: Path) -> None:
     }
 
 
+def test_a_secret_file_and_a_variable_need_no_list_of_settings(run: Run, folder: Path) -> None:
+    keys = "auth: {keys: [{name: a, key: '${NOT_SET}'}, {name: b, key: {file: /nowhere/team}}]}"
+    (folder / "keys.yaml").write_text(keys)
+    code, out, err = run("check", "keys.yaml")
+    assert (code, out) == (3, "")
+    _, file, last = err.splitlines()
+    assert file.startswith(" ✕ keys.yaml:1: auth.keys[1].key: /nowhere/team cannot be read: No such file")
+    assert last == "error: the configuration has 2 problems"
+
+
 def test_a_file_that_is_not_there_needs_no_list_of_settings(run: Run) -> None:
     code, out, err = run("check", "none.yaml")
     assert (code, out) == (3, "")

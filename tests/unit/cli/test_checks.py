@@ -118,6 +118,34 @@ async def test_redirects_are_said_and_not_followed() -> None:
     assert found["whole answer"].said == "status 307 instead of 200: redirected to /elsewhere"
 
 
+DOWN = {
+    "up": {"healthy": True},
+    "new": {"healthy": None},
+    "nobody": {"healthy": False, "last_error": "\x1bgone"},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "passed", "said"),
+    [
+        (200, {"status": "healthy", "uptime": 7.2}, True, "up 7 s"),
+        (200, {"status": "degraded", "providers": DOWN}, True, "degraded: nobody (gone)"),
+        (200, {"status": "degraded", "providers": {"total": 2, "unhealthy": 1}}, True, "degraded"),
+        (200, {"status": "unhealthy", "providers": {"a": {"healthy": False}}}, True, "unhealthy: a"),
+        (503, {"status": "draining"}, False, "status 503: draining"),
+    ],
+)
+async def test_providers_that_are_down_are_told_and_fail_nothing(
+    status: int, health: dict[str, object], passed: bool, said: str
+) -> None:
+    async def reply(_: web.Request) -> web.Response:
+        return web.json_response(health, status=status)
+
+    async with answering(reply) as base:
+        found = (await results(base, "m"))["health"]
+    assert (found.passed, found.said) == (passed, said)
+
+
 async def test_without_a_model_nothing_is_asked_and_health_may_be_absent() -> None:
     asked: list[str] = []
 

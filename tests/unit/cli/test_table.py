@@ -49,4 +49,16 @@ def test_names_are_cut_last() -> None:
     st.lists(st.lists(st.text("abc", max_size=60), min_size=3, max_size=3), max_size=5), st.integers(1, 100)
 )
 def test_no_line_is_wider_than_the_window(rows: list[list[str]], width: int) -> None:
-    assert all(len(line) <= width for line in aligned(("one", "two", "three"), rows, width))
+    for wraps in (False, True):
+        lines = aligned(("one", "two", "three"), rows, width, wraps=wraps)
+        assert all(len(line) <= width for line in lines)
+
+
+def test_sentences_go_on_below_themselves_in_the_room_that_the_others_leave() -> None:
+    row = ("nobody", "The provider 'nobody' was not reached: Connection refused")
+    assert aligned(("provider", "in its words"), [row, ("up", "2 models")], 50, wraps=True) == [
+        "provider  in its words",
+        "nobody    The provider 'nobody' was not reached:",
+        "          Connection refused",
+        "up        2 models",
+    ]

@@ -15,6 +15,7 @@ Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]
 
 KEY = "sk-proj-0123456789abcdefWXYZ"
+HINT = "name a file that this user can read and that holds the secret alone"
 
 
 def test_the_defaults_are_what_the_documentation_promises(loaded: Load) -> None:
@@ -182,7 +183,23 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
         ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the value is empty"),
         (
             "auth: {keys: {file: gone}}",
-            "1: auth.keys: the secret file cannot be read: No such file or directory",
+            f"1: auth.keys: the secret file cannot be read: No such file or directory ({HINT})",
+        ),
+        (
+            "auth: {keys: {file: /nowhere/secrets/team}}",
+            f"1: auth.keys: /nowhere/secrets/team cannot be read: No such file or directory ({HINT})",
+        ),
+        (
+            "auth: {keys: {file: '${FOLDER}/team'}}",
+            f"1: auth.keys: /nowhere/team cannot be read: No such file or directory ({HINT})",
+        ),
+        (
+            "auth: {keys: {file: ./secrets/team}}",
+            f"1: auth.keys: secrets/team cannot be read: No such file or directory ({HINT})",
+        ),
+        (
+            "auth: {keys: {file: secrets/team}}",  # there is no such folder: it may be a key in Base64
+            f"1: auth.keys: the secret file cannot be read: No such file or directory ({HINT})",
         ),
         (
             "auth: {keys: {file: ~nobody-here/k}}",
@@ -192,7 +209,7 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_named_with_its_line(mistakes: Mistakes, text: str, problem: str) -> None:
-    assert f"dragoman.yaml:{problem}" in mistakes(text, {"SECRET": "x1"})
+    assert f"dragoman.yaml:{problem}" in mistakes(text, {"SECRET": "x1", "FOLDER": "/nowhere"})
 
 
 @pytest.mark.parametrize(

@@ -308,10 +308,10 @@ async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> 
 
 def _late(timers: Timers, name: str, *, speaking: bool) -> ir.Fault:
     if speaking:
-        message, code = f"{name} sent no data for {timers.idle:g} s.", "idle_timeout"
+        message, code = f"The provider {name!r} sent no data for {timers.idle:g} s.", "idle_timeout"
     else:
         message, code = (
-            f"{name} did not start to respond within {timers.first_byte:g} s.",
+            f"The provider {name!r} did not start to respond within {timers.first_byte:g} s.",
             "first_byte_timeout",
         )
     return ir.Fault("timeout", message, code=code, blame="upstream")

@@ -266,7 +266,7 @@ class SimulateUpstream:
         raise RequestFailed(self._fault("timeout", f"sent no data for {limit:g} s.", "idle_timeout"))
 
     def _fault(self, kind: ir.Kind, message: str, code: str) -> ir.Fault:
-        return ir.Fault(kind, f"{self.name} {message}", code=code, blame="upstream")
+        return ir.Fault(kind, f"The provider {self.name!r} {message}", code=code, blame="upstream")
 
 
 _DELTAS: Final = (ir.TextDelta, ir.ArgsDelta, ir.ThinkDelta, ir.RefusalDelta)
@@ -278,7 +278,7 @@ def _refusal(status: int, retry_after: float | None, name: str) -> ir.Fault:
         retry_after = 1.0
     return ir.Fault(
         kind,
-        f"{name} fails with {status} as it was told to.",
+        f"The provider {name!r} fails with {status} as it was told to.",
         code=_CODES.get(status),
         status=status,
         retry_after=retry_after,
