@@ -305,3 +305,12 @@ async def test_the_time_to_drain_begins_when_the_port_closes() -> None:
         ("chat", "simulate/echo", "done")
     ]
     await gateway.close()
+
+
+def test_a_database_that_cannot_be_is_told_when_the_gateway_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the first request, where a client would hear of it."""
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    with pytest.raises(ConfigError, match="needs the extra `sql`"):
+        Gateway({"stores": {"sql": f"sqlite:///{tmp_path}/state.db"}})
