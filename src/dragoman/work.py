@@ -561,11 +561,12 @@ class Work:
         lost = [loss for loss in self.exchange.losses if self.strict == "all" or loss.severity == "meaning"]
         if lost:
             named = "; ".join(f"{loss.path}: {loss.reason}" for loss in lost)
+            target = self.exchange.answered
+            done = "sent" if target is None else f"translated for {target}"
             raise RequestFailed(
                 ir.Fault(
                     "untranslatable",
-                    f"the request cannot be translated for {self.exchange.answered or 'No model'} "
-                    f"without loss: {named}",
+                    f"the request cannot be {done} without loss: {named}",
                     code="untranslatable",
                     param=lost[0].path.removeprefix("$."),
                 )

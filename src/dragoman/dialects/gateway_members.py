@@ -31,37 +31,40 @@ _Why: TypeAlias = tuple[Severity, str]
 
 _FALLBACKS: Final[_Why] = (
     "hint",
-    "a request cannot choose its fallbacks here; the configuration does (models.NAME.deployments)",
+    "fallbacks are set by the configuration, not by the request (models.NAME.deployments)",
 )
-_RETRIES: Final[_Why] = ("hint", "a request cannot choose its retries here; the configuration does (retries)")
+_RETRIES: Final[_Why] = ("hint", "retries are set by the configuration, not by the request (retries)")
 _TIMEOUT: Final[_Why] = (
     "hint",
-    "a request cannot choose its timeouts here; the configuration does (providers.NAME.timeouts)",
+    "timeouts are set by the configuration, not by the request (providers.NAME.timeouts)",
 )
-_CACHE: Final[_Why] = ("hint", "answers are not cached here, so that every request is asked anew")
-_MOCK: Final[_Why] = ("meaning", "no answer is made up here: the model is asked; see the provider `simulate`")
-_FAULTS: Final[_Why] = ("meaning", "no failure is made up here: the model is asked")
-_GUARDS: Final[_Why] = ("meaning", "there are no guardrails here: nothing is checked")
-_PROMPTS: Final[_Why] = ("meaning", "no prompts are kept here")
+_CACHE: Final[_Why] = ("hint", "the gateway does not cache answers: each request goes to the provider")
+_MOCK: Final[_Why] = (
+    "meaning",
+    "the gateway does not mock answers: the model is asked; see the provider `simulate`",
+)
+_FAULTS: Final[_Why] = ("meaning", "the gateway does not mock failures: the model is asked")
+_GUARDS: Final[_Why] = ("meaning", "the gateway has no guardrails: nothing is checked")
+_PROMPTS: Final[_Why] = ("meaning", "the gateway does not store prompts")
 _ACCOUNT: Final[_Why] = (
     "meaning",
-    "a request cannot choose its provider's address, key or headers here; the configuration does (providers)",
+    "the provider's address, key and headers are set by the configuration, not by the request (providers)",
 )
-_ROUTING: Final[_Why] = ("hint", "a request cannot change how it is routed here; the configuration does")
+_ROUTING: Final[_Why] = ("hint", "routing is set by the configuration, not by the request")
 _PARAMS: Final[_Why] = (
     "hint",
-    "what a provider does not take is left out and named anyway, or refused with x-dragoman-strict",
+    "fields that a provider does not accept are left out and reported, or refused in strict mode",
 )
-_CHECKING: Final[_Why] = ("quality", "asked for with the header x-dragoman-check-output here")
-_MESSAGES: Final[_Why] = ("quality", "messages are adapted to each provider anyway, and not by the request")
-_BUDGET: Final[_Why] = ("hint", "there are neither budgets nor rate limits here")
-_PRICES: Final[_Why] = ("hint", "no costs are computed here")
+_CHECKING: Final[_Why] = ("quality", "ask for it with the header x-dragoman-check-output")
+_MESSAGES: Final[_Why] = ("quality", "the gateway always adapts messages to the provider")
+_BUDGET: Final[_Why] = ("hint", "the gateway has no budgets and no rate limits")
+_PRICES: Final[_Why] = ("hint", "the gateway does not compute costs")
 _LOGGING: Final[_Why] = (
     "hint",
-    "no callbacks and no logging services are called here; bodies are never logged",
+    "the gateway calls no callbacks and no logging services; bodies are never logged",
 )
-_IDS: Final[_Why] = ("hint", "not read here; the header X-Request-Id goes into the log")
-_SERVERS: Final[_Why] = ("hint", "the state of LiteLLM's own server, which no request sets here")
+_IDS: Final[_Why] = ("hint", "the gateway does not read it; the header X-Request-Id is written to the log")
+_SERVERS: Final[_Why] = ("hint", "it is state of LiteLLM's server, which the gateway does not have")
 
 
 def _all(why: _Why, words: str) -> dict[str, _Why]:
