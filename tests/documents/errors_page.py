@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
+from tests.documents import generated
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "errors.md"
 BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
@@ -57,26 +58,12 @@ def _words(error: dict[str, Any]) -> str:
 
 def written(page: str) -> str:
     """The page with the table as it is now. Raises ValueError for a page that has no place for it."""
-    before, beginning, rest = page.partition(BEGINNING)
-    _, end, after = rest.partition(END)
-    if not beginning or not end:
-        raise ValueError("the page has no place for the table")
-    return f"{before}{BEGINNING}\n{table()}\n\n{END}{after}"
+    return generated.between(page, BEGINNING, END, f"{table()}\n")
 
 
 def main(arguments: list[str]) -> int:
     """Write or check the table. Returns the exit code."""
-    page = PAGE.read_text("utf-8")
-    if arguments == ["--write"]:
-        PAGE.write_text(written(page), "utf-8")
-        return 0
-    if arguments == ["--check"]:
-        if page == written(page):
-            return 0
-        sys.stderr.write(f"error: docs/{PAGE.name} does not say what errors look like\n hint: make docs\n")
-        return 1
-    sys.stderr.write("error: expected --write or --check\n")
-    return 2
+    return generated.main(PAGE, written, arguments)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dragoman.operating import NAMES
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.simulate.upstream import SimulateUpstream
 from dragoman.upstreams.upstream import METHODS
+from tests.documents import generated
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "endpoints.md"
 BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
@@ -48,27 +49,13 @@ def _has(upstream: type[Any], operation: Operation) -> bool:
 
 
 def written(page: str) -> str:
-    """The page with the table as it should be. Raises ValueError for one that has no place for it."""
-    before, beginning, rest = page.partition(BEGINNING)
-    _, end, after = rest.partition(END)
-    if not beginning or not end:
-        raise ValueError(f"docs/{PAGE.name} has no place for the table")
-    return f"{before}{beginning}\n{table()}\n{end}{after}"
+    """The page with the table as it is now. Raises ValueError for a page that has no place for it."""
+    return generated.between(page, BEGINNING, END, table())
 
 
 def main(arguments: list[str]) -> int:
     """Write or check the table. Returns the exit code."""
-    page = PAGE.read_text("utf-8")
-    if arguments == ["--write"]:
-        PAGE.write_text(written(page), "utf-8")
-        return 0
-    if arguments == ["--check"]:
-        if page == written(page):
-            return 0
-        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the dialects have\n hint: make docs\n")
-        return 1
-    sys.stderr.write("error: expected --write or --check\n")
-    return 2
+    return generated.main(PAGE, written, arguments)
 
 
 if __name__ == "__main__":

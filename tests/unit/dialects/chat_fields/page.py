@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.table import DIALECTS
+from tests.documents import generated
 from tests.unit.dialects.chat_fields.row import UPSTREAMS, Outcome, Row
 from tests.unit.dialects.chat_fields.table import TABLE
 
@@ -121,16 +122,7 @@ def _place(path: str, value: Any) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write or check the page. Returns the exit code."""
-    if arguments == ["--write"]:
-        PAGE.write_text(page(), "utf-8")
-        return 0
-    if arguments == ["--check"]:
-        if PAGE.is_file() and PAGE.read_text("utf-8") == page():
-            return 0
-        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the table says\n hint: make docs\n")
-        return 1
-    sys.stderr.write("error: expected --write or --check\n")
-    return 2
+    return generated.main(PAGE, lambda _: page(), arguments)
 
 
 if __name__ == "__main__":
