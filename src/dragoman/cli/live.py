@@ -134,7 +134,7 @@ class _Round:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """Whether anybody gets this provider's list; asked once."""
+        """Whether this provider gives its list without a key. It is asked once."""
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
         return await self._public[provider]
@@ -206,7 +206,7 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """The models' names in a list of any protocol. Raises WireError for what is none."""
+    """The models' names in a list of any protocol. Raises WireError if it is no list of models."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

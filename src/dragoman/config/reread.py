@@ -24,12 +24,12 @@ from dragoman.errors import Problem
 from dragoman.secret import Secret
 
 Outcome: TypeAlias = Literal["changed", "unchanged", "failed", "restart"]
-"""What came of one secret: another one is in force, the same is, it could not be used so that the old one
-stays, or it takes a restart to use it."""
+"""changed: the new secret is used. unchanged: the file holds the same one. failed: the new one cannot be used,
+and the old one stays. restart: the new one is used after a restart."""
 
 
 class Reading(NamedTuple):
-    """What came of one secret that stands in a file.
+    """The result for one secret whose file was read again.
 
     setting: its path (`auth.keys[0].key`). tail: the last characters of the secret in force, "" for a short
     one. reason: why reading it has failed, as what comes after the file's name.
@@ -78,8 +78,8 @@ def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
 
 
 def _checked(loaded: Loaded, fresh: dict[str, Secret], reasons: dict[str, str]) -> Loaded:
-    """The configuration with these secrets, as far as they could have been configured; the others are taken
-    out, with the reason.
+    """The configuration with the new secrets that pass the ordinary check. The others are removed from
+    `fresh`, and `reasons` says why.
     """
     _, usual, _, _ = _check(loaded, loaded.config)
     while True:
@@ -94,8 +94,8 @@ def _checked(loaded: Loaded, fresh: dict[str, Secret], reasons: dict[str, str]) 
 
 
 def _blamed(fresh: Mapping[str, Secret], problem: Problem) -> list[str]:
-    """The new secrets that a problem is about; where it is told of another setting, as of the second of two
-    that are alike, all of its section.
+    """The new secrets that a problem is about. A problem may name another setting, for example the second of
+    two equal keys; then all new secrets of its section are meant.
     """
     stated = problem.path
     own = [path for path in fresh if path.startswith(stated) and path[len(stated) :][:1] in {"", ".", "["}]

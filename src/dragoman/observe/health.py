@@ -83,7 +83,7 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Tell the other workers. Providers that do not fail are left out where all are too many."""
+    """Tell the other workers. If there are too many providers to tell, those that do not fail are left out."""
     told = _encoder.encode(figures)
     if len(told) > LARGEST:
         failing = {name: health for name, health in figures.providers.items() if health.failures}
@@ -120,7 +120,7 @@ def together(every: Sequence[Figures]) -> Figures:
 
 
 def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
-    """One provider as several workers have met it: what one of them met last counts."""
+    """The state of one provider, of which each worker has its own: the latest one counts."""
     if len(many) == 1:
         return many[0]
     latest = max(many, key=lambda health: health.failed or 0)
@@ -136,7 +136,7 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 
 
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
-    """The state in one word, by the providers that have been tried. besides: those that prove nothing."""
+    """The state in one word, by the providers that were asked. besides: providers that do not count."""
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)
     if not down:
@@ -162,7 +162,7 @@ def _utc(seconds: float) -> str:
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a failed attempt counts against its provider: what it failed at itself, and that it refuses
-    the gateway's own key or account.
+    """Whether a failed attempt counts against its provider: its own failures do, and so does a refusal of
+    the gateway's key or account.
     """
     return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)
