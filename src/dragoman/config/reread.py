@@ -24,8 +24,8 @@ from dragoman.errors import Problem
 from dragoman.secret import Secret
 
 Outcome: TypeAlias = Literal["changed", "unchanged", "failed", "restart"]
-"""changed: the new secret is used. unchanged: the file holds the same one. failed: the new one cannot be used,
-and the old one stays. restart: the new one is used after a restart."""
+"""changed: the new secret is used. unchanged: the file holds the same one. failed: the new one cannot be
+used, and the old one stays. restart: the new one is used after a restart."""
 
 
 class Reading(NamedTuple):

@@ -83,7 +83,7 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Tell the other workers. If there are too many providers to tell, those that do not fail are left out."""
+    """Tell the other workers. If all providers are too many, only those that fail are told."""
     told = _encoder.encode(figures)
     if len(told) > LARGEST:
         failing = {name: health for name, health in figures.providers.items() if health.failures}
