@@ -89,12 +89,12 @@ def test_a_folder_of_sources_is_told_its_own_path(monkeypatch: pytest.MonkeyPatc
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", missing)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     assert extras.command("sql").endswith(f" -m pip install '{root}[sql]'")
 
 
 def test_pip_takes_the_path_of_the_project() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     options = ["--dry-run", "--no-deps", "--no-index", "--no-build-isolation", "--quiet"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", *options, f"{root}[sql]"],
