@@ -109,10 +109,10 @@ def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
     """Whether the file is LiteLLM's, and has been converted. Raises Failure that tells what becomes of it."""
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines
-    from dragoman.config.load import written
+    from dragoman.config.load import as_written
 
     try:
-        theirs = written(file)
+        theirs = as_written(file)
     except ConfigError:
         return False  # what is wrong with it is told by whoever reads it as ours
     if not isinstance(theirs, dict) or not is_litellms(theirs):
