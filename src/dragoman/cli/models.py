@@ -1,4 +1,4 @@
-"""`dragoman models`: what can be asked for, and the embedded weights."""
+"""`dragoman models`: lists the available models, and installs and verifies the weights of embedded models."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
 
 
 def _list_embedded(terminal: Terminal) -> None:
-    """The models whose weights can be installed: purpose, size, licence, what they lack."""
+    """Print the models that can be installed: purpose, size, licence, and whether their engine
+    is installed.
+    """
     from dragoman.upstreams.local import weights as local
 
     rows = [(row, "yes" if local.find(row) is not None else "no", local.lacks(row)) for row in local.WEIGHTS]
@@ -183,7 +185,7 @@ def verify(terminal: Terminal, name: str) -> None:
 
 
 def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """The installed weights, None where they are damaged."""
+    """The file of the installed weights; None, after a warning, if the weights are damaged."""
     from dragoman.upstreams.local import weights as local
 
     progress = Progress(terminal)
