@@ -138,7 +138,7 @@ def _toml(text: str) -> dict[str, Any]:
 def _toml_value(value: str | bool) -> str:  # noqa: FBT001 - a value of either kind
     return json.dumps(value, ensure_ascii=False).replace(
         "\x7f", "\\u007f"
-    )  # TOML has JSON's strings and words
+    )  # TOML writes strings and booleans as JSON does
 
 
 def _without_table(lines: list[str], table: str) -> list[str]:
