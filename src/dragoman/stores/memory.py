@@ -315,7 +315,7 @@ class MemoryResponses:
         return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Delete expired entries."""
         for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
@@ -432,7 +432,7 @@ class MemoryConversations:
         return bool(gone)
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Delete expired entries."""
         for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
@@ -561,7 +561,7 @@ class MemorySessions:
         return sum(session.expires > now for session in self._sessions.values())
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Delete expired entries."""
         for key in [key for key, session in self._sessions.items() if session.expires <= now]:
             self._drop(key)
 
