@@ -63,7 +63,7 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """The bytes that are left to be sent at the end of the stream. data: bytes that have not been sent."""
+        """The bytes that are left to be sent at the stream's end. data: bytes that have not been sent."""
         teller = self._teller
         if teller is None or teller.ending is None:
             return data
