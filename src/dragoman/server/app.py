@@ -1,8 +1,9 @@
-"""The ASGI application, on one screen: link, path table, authentication, body, engine.
+"""The ASGI application: it finds the endpoint, checks the key, reads the body and runs the endpoint's
+handler.
 
-Hot paths are plain look-ups in a table; no middleware stands between. Every path and method gets an
-answer in a client's protocol, JSON errors included. The application starts its gateway lazily where
-the server does not run the lifespan (mounted in someone else's application).
+Endpoints are looked up in a table; there is no middleware. Every path and method gets an answer in the
+protocol of its client, errors included. If the server does not run the lifespan (the application is mounted
+in another one), the first request starts the gateway.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes of a body that is not counted in the memory of all bodies."""
+"""Bytes. A smaller body is not counted in the memory that all bodies share."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -66,16 +67,16 @@ class App:
         self.gateway = self._gateway = gateway
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
-        """Those of the server that runs this application with our own protocol (`server.http`)."""
+        """The connections of our own HTTP server (`server.http`). Another ASGI server leaves them empty."""
         self._settings = gateway.config.server
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
-        """Whether our protocol's stamps and this gateway's clock tell the same time."""
+        """True: the timestamps of `server.http` and this gateway's clock are comparable."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Those that may call where no key is asked for."""
+        """The web pages that may call without a key: those that the gateway itself serves."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +144,7 @@ class App:
         try:
             query = _query(arrival.scope)
             if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
-                exchange.phase = "url"  # before the key: a page's stands in a header of WebSockets alone
+                exchange.phase = "url"  # before the key: a page has it in a WebSocket header
                 raise RequestFailed(fault)
             exchange.phase = "auth"
             await self._gateway.start()
@@ -188,7 +189,9 @@ class App:
         *,
         share: Share,
     ) -> None:
-        """Browsers send forms to other origins without asking, so the origin decides first (decision 5)."""
+        """Read the form and run the handler. Browsers send forms to other origins without a preflight
+        request, so the origin is checked first (decision 5).
+        """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
             raise RequestFailed(_FOREIGN_FORM)
@@ -196,7 +199,7 @@ class App:
         stated = stated_size(length)
         packed = self._packed(arrival)
         if packed or (stated is not None and stated > limit):
-            stated = None  # it becomes larger, or is refused when its body is read
+            stated = None  # the unpacked size is not known; a body over the limit is refused when it is read
         exchange.phase = "body"
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
@@ -216,7 +219,7 @@ class App:
             await handler.run(call, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Look out for the client's going away, once nothing more of its body is to come."""
+        """Watch for the client's disconnect. Called when the whole body has been read."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 
@@ -227,14 +230,17 @@ class App:
         self._watch(arrival)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
-        """The whole body. share: gets the memory that it takes, its values included. Raises RequestFailed."""
+        """The whole body. share: is charged with the body's memory, its decoded values included.
+
+        Raises RequestFailed.
+        """
         if packed := self._packed(arrival):
             parts, limit = [], self._settings.max_body
             async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
-        elif arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+        elif arrival.link.complete:  # a small body usually comes in together with its head
             body = await arrived_body(arrival.receive, self._settings.max_body)
             if len(body) <= _SMALL:
                 return body
@@ -260,7 +266,7 @@ class App:
         return parts
 
     def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
-        """The codings of the body, in the order in which they were applied. Raises RequestFailed (415)."""
+        """The codings of the body in the order of their application. Raises RequestFailed (415)."""
         if "content-encoding" not in arrival.headers:
             return ()
         return stated_codings(arrival.scope["headers"])
@@ -268,7 +274,10 @@ class App:
     def _unpacked(
         self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """A packed body, piece by piece, in bounds before and after. Raises RequestFailed and ClientGone."""
+        """The body, decompressed piece by piece. `limit` bounds its size before and after.
+
+        Raises RequestFailed and ClientGone.
+        """
         run = self._gateway.heavy.run
 
         async def arriving() -> AsyncIterator[bytes]:
@@ -282,14 +291,14 @@ class App:
         return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
-        """How slowly a body may come in."""
+        """The least speed at which a body has to come in, by the settings."""
         patience = float(self._settings.body_timeout) or None
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
     ) -> None:
-        """Tell a failure that the engine never saw. What has begun stays incomplete: it is cut off."""
+        """Answer with an error from outside the engine. If the answer has begun, cut it off."""
         exchange.fault = fault
         if client.begun:
             return
@@ -305,10 +314,10 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> Answer:
-        """The answer to a request whose head was never complete or is too large: status, headers, body.
+        """The error answer to a request whose head is too large or never became complete.
 
-        It is logged and counted as any other. target, headers: as much as has come of the URL and of the
-        headers. began: the first byte, on the system's monotonic clock.
+        It is logged and counted as every other answer. target, headers: the part of the URL and of the
+        headers that has come in. began: when the first byte came in, on the system's monotonic clock.
         """
         scope: Scope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
         path, key = self._paths.unlocked(scope)
@@ -322,17 +331,21 @@ class App:
         exchange.status = status
         exchange.close(self._seams.monotonic())
         self._gateway.observe(exchange)
-        if not any(name == b"x-request-id" for name, _ in named):  # the form of some errors has it
+        if not any(name == b"x-request-id" for name, _ in named):  # some protocols' errors set it themselves
             named = [*named, (b"x-request-id", exchange.request_id.encode("latin-1"))]
         return status, named, body
 
     def full(self) -> Answer:
-        """The answer to a connection for which there is no room."""
+        """The answer to a new connection beyond the connection limit."""
         status, extra, body = DIALECTS["openai_chat"].encode_error(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """Authentication comes first, on every path but health, so that an outsider learns nothing."""
+        """The caller. Raises RequestFailed, also for a key that may not use this endpoint.
+
+        The key is checked before anything else, on every path but the public ones, so that an outsider
+        learns nothing.
+        """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
             return ANYONE
@@ -351,12 +364,12 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """Who calls from this machine itself, without any key; None = nobody who may.
+        """The caller for a request without a key from this machine; None = a key is needed.
 
-        HTTP/1.0 is what proxies speak that say nothing of themselves, as nginx does unless it is told to.
+        HTTP/1.0 never counts as local: proxies speak it that add no header of their own (nginx by default).
         """
         scope, headers = arrival.scope, arrival.headers
-        peer = scope.get("client")  # which connections by a file of this machine have none of
+        peer = scope.get("client")  # None on a Unix socket
         if arrival.key is not None or not peer or scope.get("http_version") == "1.0":
             return None
         if not self._own_pages.admits(headers.get("origin")):
@@ -385,14 +398,14 @@ Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """A body, and the bytes of memory that its values take beyond its own."""
+    """The whole body, and the bytes of memory that its decoded values take beyond the body itself."""
     body = b"".join(parts)
     parts.clear()
     return body, extra_memory(body, max_values)
 
 
 def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:
-    """A failure in the face's own form."""
+    """An error as an answer in the form of the exchange's protocol."""
     status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
@@ -401,7 +414,7 @@ def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Ans
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""Statuses of HTTP itself, for which no protocol has a form."""
+"""HTTP's own statuses. They are sent as they are, because no protocol has an error for them."""
 
 
 async def _nothing() -> Message:
@@ -409,7 +422,7 @@ async def _nothing() -> Message:
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path: without the key that it may have begun with."""
+    """One request as it came in. path, key: the URL's path, and the key that was taken from its beginning."""
 
     scope: Scope
     receive: Receive
@@ -422,11 +435,11 @@ class _Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken.
+    """True: the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
 
-    A browser may send some content types to other origins without asking first. With an Origin they are
-    no JSON, or any web page could use an open gateway on this machine; without one they come from no page
-    (decision 5), and `curl -d` states such a type where nobody stated another.
+    A browser sends some content types to other origins without a preflight request. With an Origin header,
+    they do not count as JSON, or any web page could use an open gateway on this machine. Without an Origin,
+    no web page has sent them (decision 5): `curl -d` states such a type by default.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -435,7 +448,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
         kind == "application/json"
         or kind.endswith("+json")
         or (kind in _TYPES_OF_NO_CHOICE and "origin" not in headers)
-        or (takes == "any" and origins.admits(headers.get("origin")))  # no page sends it, or one that may
+        or (takes == "any" and origins.admits(headers.get("origin")))  # no web page, or an allowed one
     )
     if form or json:
         return form
@@ -447,7 +460,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
 _TYPES_OF_NO_CHOICE: Final = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 )
-"""What HTTP clients state by themselves for a body whose type nobody stated."""
+"""Content types that HTTP clients state by default, when the user has chosen none."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",
     "any": "'content-type: application/json'",
@@ -462,7 +475,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(scope: Scope) -> dict[str, str]:
-    """The fields of a request's query, the part of its URL behind the `?`. Raises RequestFailed (400)."""
+    """The fields of a URL's query string. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:
         return {}
@@ -472,7 +485,7 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 _QUERY_FIELDS: Final = 256
-"""Fields of a query. Each costs some microseconds, and they are read before a key is known."""
+"""Fields of a query string. Each costs some microseconds, and they are parsed before the key is checked."""
 _MANY_QUERY_FIELDS: Final = ir.Fault(
     "invalid_request",
     f"The query has more than {_QUERY_FIELDS} fields.",

@@ -1,7 +1,7 @@
-"""The Responses API and conversations over HTTP: everything that is not one question and its answer.
+"""The Responses API and conversations over HTTP.
 
-https://platform.openai.com/docs/api-reference/responses, …/conversations. Whoever asks sees only what its own
-key made; an id of another's is one that does not exist.
+https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was made
+with its own key; another caller's id is answered as an unknown id.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
 _MOST_ITEMS: Final = 20
-"""Items that one request may add to a conversation, as the API has it."""
+"""Items that one request may add to a conversation, as in OpenAI's API."""
 
 
 class ResponsesApi:
@@ -44,7 +44,7 @@ class ResponsesApi:
         self._face = face
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+        """Every path below /v1 with its methods; `{id}` stands for one segment."""
 
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")
@@ -89,7 +89,7 @@ class ResponsesApi:
         if "x-session-id" in call.headers:
             raise RequestFailed(_NO_SESSION)
         stream = bytes(head.get("stream", b"null"))
-        if stream in {b"null", b"false"}:  # everything else is checked where all bodies are
+        if stream in {b"null", b"false"}:  # any other value is checked with the rest of the body
             head["stream"] = msgspec.Raw(b"true")
         inbound = msgspec.structs.replace(inbound, body=encode_head(head), framing="ndjson")
         begun = await gateway.background.start(exchange, inbound, call.caller.name)
@@ -114,7 +114,7 @@ class ResponsesApi:
         )
 
     async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One answer as it is now, or its events from a number on."""
+        """Answer with a stored response as it is now, or with its events from a given number on."""
         id_ = call.params["id"]
         record = await self._gateway.background.look(call.caller.name, id_)
         if call.query.get("stream") not in {"true", "1"}:
@@ -142,25 +142,25 @@ class ResponsesApi:
                 framed = await self._gateway.keeping.run(size, tenant, _framed, told.type, event)
                 await client.write(framed)
                 call.room.give(size)
-        except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
+        except RequestFailed as failed:  # the response was deleted meanwhile, or the store has failed
             exchange.fault = failed.fault
             error = {"type": "error", "sequence_number": after + 1, **error_event(failed.fault)}
             await client.write(_framed("error", encode(error)))
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget an answer. One that runs is stopped."""
+        """Delete a response. If it still runs, it is stopped."""
         id_ = call.params["id"]
         await self._gateway.background.delete(call.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
     async def cancel(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Stop an answer that runs in the background."""
+        """Stop a response that runs in the background."""
         record = await self._gateway.background.cancel(call.caller.name, call.params["id"])
         await client.answer(200, (), written(record))
 
     async def input_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """What an answer was made from: all that it continued, and its own input."""
+        """Answer with all input of a response: the turns that it continued, then its own input."""
         keeping, tenant, id_ = self._gateway.keeping, call.caller.name, call.params["id"]
         record = await keeping.get(tenant, id_)
         earlier: list[Item] = []
@@ -170,20 +170,20 @@ class ResponsesApi:
         await _tell(call, client, _page([*earlier, *record.input], call.query))
 
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's input is."""
+        """Answer with the number of tokens in a request's input."""
         turn = turn_of(self._gateway, self._face, call.caller, call.headers)
         inbound = self._asking(call, await object_of(self._gateway, call), turn)
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, call: Call, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
-        """A question about a request, of which nothing is kept."""
+        """The engine's request for `body`, whose answer is neither stored nor streamed."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)
 
     async def compact(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A conversation in short: the user's latest words, and a summary by the model that is asked."""
+        """Shorten a conversation: keep the user's latest messages, let the model summarise the rest."""
         gateway, body = self._gateway, await object_of(self._gateway, call)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
@@ -211,7 +211,7 @@ class ResponsesApi:
     # --- Conversations -----------------------------------------------------------------------------
 
     async def create_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A new conversation, perhaps with its first items."""
+        """Create a conversation, with items if the body has some."""
         keeping, body = self._gateway.keeping, await object_of(self._gateway, call)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
@@ -227,7 +227,7 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(made))
 
     async def conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One conversation, without its items."""
+        """Answer with one conversation, without its items."""
         await client.answer(200, (), _conversation(await self._conversation(call)))
 
     async def _conversation(self, call: Call) -> Conversation:
@@ -238,7 +238,7 @@ class ResponsesApi:
         return found
 
     async def update_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace its metadata."""
+        """Replace the metadata of a conversation."""
         body, found = await object_of(self._gateway, call), await self._conversation(call)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -248,7 +248,7 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
 
     async def delete_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget a conversation and its items."""
+        """Delete a conversation and its items."""
         found = await self._conversation(call)
         await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
         await client.answer(
@@ -256,7 +256,7 @@ class ResponsesApi:
         )
 
     async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Its items, a page at a time."""
+        """Answer with one page of a conversation's items."""
         limit, newest, after = page_of(call.query)
         conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
         asked = conversations.page(call.caller.name, id_, after=after, limit=limit, newest=newest)
@@ -269,7 +269,7 @@ class ResponsesApi:
         await _tell(call, client, _listed(found))
 
     async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Add items at its end."""
+        """Add items at the end of a conversation."""
         keeping, found = self._gateway.keeping, await self._conversation(call)
         items = await self._items(call, await object_of(self._gateway, call))
         if not items:
@@ -280,16 +280,16 @@ class ResponsesApi:
         await client.answer(200, (), _listed(Page(items)))
 
     async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One of its items."""
+        """Answer with one item of a conversation."""
         conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
         found = await reachable(conversations.item(call.caller.name, id_, call.params["item"]))
         if found is None:
-            await self._conversation(call)  # which is told first where it is missing
+            await self._conversation(call)  # raises if the conversation itself is missing
             raise RequestFailed(_no_item(call.params["item"]))
         await _tell(call, client, encode(displayed(found)))
 
     async def remove_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Remove one of its items; the conversation itself is answered."""
+        """Remove one item of a conversation. The answer is the conversation."""
         found, item = await self._conversation(call), call.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
         if not await reachable(remove(found.tenant, found.id, item)):
@@ -297,7 +297,7 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, call: Call, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items of a body, checked as an input is, references looked up. Raises RequestFailed."""
+        """The items in a body, checked as request input, with references resolved. Raises RequestFailed."""
         given = body.get("items")
         if given is None:
             return ()
@@ -322,7 +322,7 @@ class ResponsesApi:
 
 
 class _Answered:
-    """A client of ours: holds the answer. Implements `work.Client`."""
+    """A client inside the gateway: it holds the answer. Implements `work.Client`."""
 
     begun = False
 
@@ -336,16 +336,16 @@ class _Answered:
         self.status, self.headers, self.body = status, headers, body
 
     def expect_stream(self) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def write(self, data: bytes) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def end(self, data: bytes = b"") -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
 
 async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
@@ -363,21 +363,21 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a body that asks for an answer in the background; None for every other one."""
+    """The members of a body that asks for a background response; None for every other body."""
     if b'"background"' not in body:
         return None
     try:
         head = decode_head(body)
     except WireError:
-        return None  # the engine says what is wrong with it
+        return None  # the engine raises the error
     return head if bytes(head.get("background", b"")).strip() == b"true" else None
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """A page of a list. Raises RequestFailed for odd parameters."""
+    """One page of a list. Raises RequestFailed for invalid parameters."""
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
-    if after is not None and not any(item.id == after for item in ordered):  # the rest is behind it
+    if after is not None and not any(item.id == after for item in ordered):  # stops behind the item
         raise RequestFailed(NOT_LISTED)
     return _listed(page(ordered, limit))
 

@@ -1,6 +1,7 @@
-"""Sessions over HTTP: /admin/sessions, for keys of the scope `admin`, which see those of every client.
+"""Sessions over HTTP: /admin/sessions, for keys with the scope `admin`. They see the sessions of all
+clients.
 
-The clients choose the ids, so two of them may have chosen the same one: `?client=NAME` says whose is meant.
+Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ class SessionsApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path, `{id}` standing for one segment, with its methods."""
+        """Every path with its methods; `{id}` stands for one segment."""
         yield "/admin/sessions", {"GET": Handler(self.listed)}
         yield "/admin/sessions/{id}", {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
 
     async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """All sessions, or those of one client, the latest used first."""
+        """Answer with all sessions, or those of one client, latest use first."""
         found = await self._sessions(call)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
@@ -43,7 +44,7 @@ class SessionsApi:
         return list(await reachable(sessions.listed(call.query.get("client"), limit=most)))
 
     async def _named(self, call: Call) -> Session:
-        """The session that a path names. Raises RequestFailed (400, 404)."""
+        """The session of the path's id. Raises RequestFailed (400, 404)."""
         id_ = call.params["id"]
         found = [session for session in await self._sessions(call) if session.id == id_]
         if not found:
@@ -53,13 +54,13 @@ class SessionsApi:
         return found[0]
 
     async def one(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One session with its turns: the messages of each, in the field's common terms."""
+        """Answer with one session and the messages of its turns, in the gateway's own form."""
         session = await self._named(call)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget a session."""
+        """Delete a session."""
         session = await self._named(call)
         sessions = self._gateway.remembering.store.sessions
         if not await reachable(sessions.delete(session.id, session.tenant)):

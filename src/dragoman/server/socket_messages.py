@@ -1,10 +1,10 @@
-"""What clients say on a WebSocket: text messages to request bodies, for each face that is served on one.
+"""Reads the text messages of WebSocket clients into request bodies, for each face that WebSockets serve.
 
 Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket):
-`{"type": "response.create", ...request body}`, with `stream_id` where a client of OpenAI's keeps several
-conversations apart. https://www.openresponses.org/specification#websocket,
-https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol of its own: a message is a
-request body, and chunks come back.
+`{"type": "response.create", ...request body}`, with a `stream_id` if an OpenAI client runs several
+conversations on one socket. https://www.openresponses.org/specification#websocket,
+https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol: a message is a request
+body, and the answer's chunks are the messages that come back.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
 _LONGEST_LANE = 256
-"""Bytes of a `stream_id` as JSON; every event repeats it."""
+"""Bytes of a `stream_id` as JSON. Its length is limited because every event repeats it."""
 _NOTICES: Final = frozenset({b'"response.processed"'})
-"""What clients tell without asking for anything: Codex, that it has dealt with an answer."""
+"""Types of messages that ask for nothing: Codex reports with them that it has handled an answer."""
 _YES: Final = msgspec.Raw(b"true")
 _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One message that asks for an answer. body: of the request. lane: the members that each message of the
-    answer begins with. fault: why it is no request.
+    """One message that asks for an answer. body: the request's body. lane: the JSON members with which each
+    message of the answer begins. fault: the error, if the message is no valid request.
     """
 
     body: bytes = b""
@@ -37,10 +37,11 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Language(msgspec.Struct, frozen=True):
-    """How a face is spoken on a socket.
+    """How the messages of one face are read and written on a WebSocket.
 
-    read: a message and how deep its JSON may nest, to what it asks; None = nothing. error: the members by
-    which a message that is an error is known, beside `status` and `error`.
+    read: takes a message and the allowed depth of its JSON; gives the request, None = the message asks for
+    nothing.
+    error: the JSON members that mark an error message, beside `status` and `error`.
     """
 
     read: Callable[[str, int], Asked | None]
@@ -48,12 +49,12 @@ class Language(msgspec.Struct, frozen=True):
 
 
 def read_chat(message: str, _max_depth: int) -> Asked:
-    """A message that is a request body as it stands. It is checked where all bodies are."""
+    """A message that is a request body. The body is checked by the engine."""
     return Asked(message.encode())
 
 
 def read_response(message: str, max_depth: int) -> Asked | None:
-    """A `response.create`, whose answer is always streamed."""
+    """A `response.create` message. Its answer is always streamed."""
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:
@@ -86,4 +87,4 @@ LANGUAGES: Final[Mapping[str, Language]] = {
     "/responses": Language(read_response, b'"type":"error",'),
     "/chat/completions": Language(read_chat),
 }
-"""By path, which may stand below /v1."""
+"""By path; the path may also begin with /v1."""

@@ -1,4 +1,4 @@
-"""What requests for kept things state in their queries and bodies: pages, numbers, metadata."""
+"""Reads the queries and bodies of requests for stored objects: page, number, metadata."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """Which page of a list: items at most, whether the latest come first, behind which item.
+    """The page of a list that a query asks for: how many items, latest first or not, after which item.
 
-    order: where the query states none. Raises RequestFailed for odd parameters.
+    order: the default if the query states none. Raises RequestFailed for invalid parameters.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -30,7 +30,7 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A whole number of a query. Raises RequestFailed for what is none, or out of bounds."""
+    """A whole number in a query. Raises RequestFailed for no number, or one out of bounds."""
     stated = query.get(name)
     if stated is None:
         return default
@@ -45,8 +45,8 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
-    """The body of a request that asks no model; {} where there is none. It has the same bounds as one that
-    asks a model. Raises RequestFailed (400, 413).
+    """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
+    body of a request to a model. Raises RequestFailed (400, 413).
     """
     settings = gateway.config.server
 
@@ -62,7 +62,7 @@ async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's metadata. Raises RequestFailed for metadata of another form."""
+    """The metadata in a body. Raises RequestFailed for metadata of another form."""
     stated = body.get("metadata")
     if stated is None:
         return {}
@@ -78,12 +78,12 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """A parameter is not what it must be."""
+    """The error for a parameter with an invalid value."""
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 
 def missing(param: str) -> ir.Fault:
-    """A parameter is not there."""
+    """The error for a missing parameter."""
     text = f"Missing required parameter: '{param}'."
     return ir.Fault("invalid_request", text, "missing_required_parameter", param)
 

@@ -1,6 +1,6 @@
-"""Kept chat completions over HTTP: `GET /v1/chat/completions` and what lies below it.
+"""Stored chat completions over HTTP: `GET /v1/chat/completions` and the paths below it.
 
-https://platform.openai.com/docs/api-reference/chat/list. Whoever asks sees only what its own key had kept.
+https://platform.openai.com/docs/api-reference/chat/list. A caller sees only completions of its own key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StoredChatsApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+        """Every path below /v1 with its methods; `{id}` stands for one segment."""
         yield "/chat/completions", {"GET": Handler(self.listed)}
         yield (
             "/chat/completions/{id}",
@@ -50,7 +50,7 @@ class StoredChatsApi:
         yield "/chat/completions/{id}/messages", {"GET": Handler(self.messages)}
 
     async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A page of them, the oldest first unless it is asked otherwise."""
+        """Answer with one page of stored completions, oldest first by default."""
         limit, newest, after = page_of(call.query, "asc")
         query = ChatQuery(
             limit=limit,
@@ -67,11 +67,11 @@ class StoredChatsApi:
         await _tell(call, client, _list([(one.id, written(one)) for one in chats], more=found.more))
 
     async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One of them."""
+        """Answer with one completion."""
         await _tell(call, client, written(await self._chat(call)))
 
     async def update(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace the metadata of one."""
+        """Replace the metadata of one completion."""
         body = await object_of(self._gateway, call)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -82,7 +82,7 @@ class StoredChatsApi:
         await _tell(call, client, written(msgspec.structs.replace(chat, metadata=metadata)))
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget one."""
+        """Delete one completion."""
         id_ = call.params["id"]
         if not await reachable(self._gateway.keeping.store.chats.delete(call.caller.name, id_)):
             raise RequestFailed(_not_found(id_))
@@ -90,7 +90,7 @@ class StoredChatsApi:
         await client.answer(200, (), encode(told))
 
     async def messages(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The messages of its request, a page at a time."""
+        """Answer with one page of the messages of a completion's request."""
         wanted = page_of(call.query, "asc")
         chat = await self._chat(call)
         keeping, size = self._gateway.keeping, len(chat.messages)
@@ -113,7 +113,7 @@ async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The pairs that a completion must have. Raises RequestFailed for more than it can have."""
+    """The metadata that a listed completion must have. Raises RequestFailed for too many pairs."""
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -142,7 +142,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with its content as a text, and its parts beside it."""
+    """A message with its content as one text, and with its parts in `content_parts`."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}

@@ -1,11 +1,12 @@
-"""WebSockets: one connection, one request after another, each an exchange of its own.
+"""WebSockets: one connection with one request after another; each request is an exchange of its own.
 
     connect → authenticate, origin, path → accept → (message → engine → messages)* → close
 
-Whoever may not have a socket is answered before it is accepted, over HTTP, in the face's own form. Messages
-wait their turn in order, a few of them; then reading stops, and with it the client. A client that leaves
-ends what runs for it. A socket ends after an hour, or when the server stops: what runs is finished first.
-Neither this module nor what it calls knows what a message means: `server.socket_messages` does.
+A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of
+its protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to
+stop. When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when
+the server stops; a running request is finished first. The form of messages is the matter of
+`server.socket_messages`.
 
 https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
@@ -44,50 +45,51 @@ if TYPE_CHECKING:
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a socket lives, as OpenAI's do; clients expect it and open another one."""
+"""Seconds that a WebSocket may last. OpenAI's have the same limit: clients expect it and open a new one."""
 _AHEAD = 8
 """Messages that are read before the first of them is answered."""
 _METHOD = "WS"
-"""What logs and metrics show in the place of an HTTP method."""
+"""The value that logs and metrics show in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Why a socket is closed (RFC 6455, section 7.4). Official clients open another one, but for the second."""
+"""Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
 
 
 class _Visitor(NamedTuple):
-    """Who has been admitted to a socket, and where."""
+    """The client that may open a WebSocket, and the endpoint of its path."""
 
     endpoint: Endpoint
     language: Language
     headers: Headers
     caller: Caller
     peer: Sequence[Any] | None
-    """Address and port, None for a local socket."""
+    """Address and port, None on a Unix socket."""
     key: str | None
-    """The key that the handshake offered as a subprotocol."""
+    """The key that the handshake gave as a subprotocol."""
     first: str | None
-    """The key that the handshake's path begins with."""
+    """The key at the beginning of the handshake's path."""
 
 
 def _language(endpoint: Endpoint | None) -> Language | None:
-    """What is spoken on a WebSocket at this path; None = the path has none."""
+    """How messages are read and written on a WebSocket at this path; None = the path has no WebSocket."""
     return None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
-    """The fault of a GET that is a WebSocket handshake without its `Upgrade` header; None = anything else."""
+    """The error for a WebSocket handshake that lost its `Upgrade` header; None for any other GET."""
     if "sec-websocket-key" not in headers or _language(endpoint) is None:
         return None
-    # Of a handshake that is read as a plain GET, our own parser takes `Upgrade` alone; a proxy takes both.
+    # Our own parser drops `Upgrade` alone when it reads a handshake as a plain GET; a proxy drops
+    # `Connection` too.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The key that a page offers as a subprotocol, since it can set no headers; as OpenAI's clients do."""
+    """The key among the subprotocols. Web pages send it there: they can set no headers."""
     return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
 class Sockets:
-    """The sockets of one gateway."""
+    """The WebSockets of one gateway."""
 
     def __init__(self, gateway: Gateway, paths: PathTable, origins: Origins) -> None:
         self._gateway = gateway
@@ -95,7 +97,7 @@ class Sockets:
         self._origins = origins
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one socket from its opening to its end."""
+        """Serve one WebSocket from its handshake to its end."""
         gateway = self._gateway
         extensions = scope.get("extensions") or {}
         link = extensions.get(EXTENSION) or Link(gateway.seams.monotonic())
@@ -113,14 +115,14 @@ class Sockets:
                 await send({"type": "websocket.close", "code": _GOING_AWAY})
                 if not gateway.closed:
                     raise
-        except OSError:  # so ASGI says that the client has gone (since version 2.4)
+        except OSError:  # ASGI raises it since version 2.4 when the client has disconnected
             link.lost = True
         finally:
             gateway.requests.discard(task)
             link.end()
 
     async def _admit(self, scope: Scope, send: Send) -> _Visitor | None:
-        """Who may have a socket here; the others are told why not."""
+        """The client, if it may open a WebSocket here; else None, and it was sent an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
@@ -145,7 +147,7 @@ class Sockets:
             exchange.phase = "url"
             language = _language(endpoint)
             if endpoint is None or language is None:
-                self._paths.handler(endpoint, _METHOD, path)  # which there is none for
+                self._paths.handler(endpoint, _METHOD, path)  # always raises: no endpoint has this method
             elif gateway.config.server.websocket:
                 return _Visitor(endpoint, language, headers, caller, scope.get("client"), offered, key)
             raise RequestFailed(_SWITCHED_OFF)
@@ -160,7 +162,9 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: Scope, send: Send
     ) -> None:
-        """Answer over HTTP, where the server can (ASGI's extension "websocket.http.response")."""
+        """Answer with an error over HTTP, if the server supports it (ASGI's extension
+        "websocket.http.response").
+        """
         status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
@@ -179,7 +183,7 @@ class Sockets:
 
 
 class _Socket:
-    """One accepted socket."""
+    """One accepted WebSocket."""
 
     def __init__(self, gateway: Gateway, visitor: _Visitor, link: Link, send: Send) -> None:
         self._gateway = gateway
@@ -192,8 +196,9 @@ class _Socket:
         self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
-        """Answer messages until the socket ends."""
-        # Clients that offer protocols fail when none is chosen, whichever they are. A key is the last choice.
+        """Answer messages until the WebSocket ends."""
+        # A client that offers subprotocols fails if none is chosen; any of them will do. A key is chosen
+        # last.
         chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
         await self._send({"type": "websocket.accept", "subprotocol": chosen})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
@@ -226,14 +231,14 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Look out for what the client says, all the time: it may leave."""
+        """Read the client's messages all the time, so that a disconnect is seen while a request runs."""
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
         self._link.drop()
 
     async def _answer(self, message: str | bytes) -> None:
-        """One message, as an exchange of its own."""
+        """Answer one message as an exchange of its own."""
         gateway, visitor = self._gateway, self._visitor
         exchange = self._exchange()
         asked = (
@@ -287,8 +292,8 @@ class _Socket:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _outlived(self) -> ir.Fault | None:
-        """Why the key of the handshake is not enough any more, None = it is. Since then it may have expired,
-        been replaced, or become the key of another client.
+        """The error if the handshake's key is no longer valid; None = it is. Since the handshake it may have
+        expired, been replaced, or been given to another client.
         """
         visitor = self._visitor
         caller = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
@@ -297,7 +302,7 @@ class _Socket:
         return None if caller == visitor.caller else _KEY_REPLACED
 
     async def _tell(self, fault: ir.Fault) -> None:
-        """Say what is wrong with the socket itself, in no exchange's name."""
+        """Send an error of the WebSocket itself, which belongs to no request."""
         exchange = self._exchange()
         await self._fail(fault, exchange, self._client(exchange))
 
@@ -318,7 +323,7 @@ class _Socket:
 
 
 class _Inbox:
-    """Messages that wait for their turn. limit: bytes, about, beyond which no further one is taken."""
+    """Messages that wait to be answered. limit: bytes; above it, nothing more is read."""
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 
@@ -340,7 +345,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """The oldest message; None when no further one is to be answered."""
+        """The oldest message; None when no more messages are to be answered."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -352,7 +357,7 @@ class _Inbox:
         return message
 
     def end(self) -> None:
-        """Let nothing more be answered, what waits included."""
+        """Let no more messages be answered, waiting ones included."""
         self._ended = True
         self._filled.set()
 
@@ -371,7 +376,7 @@ def _exchange(gateway: Gateway, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""What a subprotocol that is a key begins with: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
+"""The prefix of a subprotocol that is a key: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
 _BINARY: Final = ir.Fault(
     "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
 )

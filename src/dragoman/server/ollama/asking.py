@@ -1,8 +1,9 @@
-"""Asking a model in Ollama's protocol: conversations, single prompts, vectors.
+"""Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed.
-Answers call the model as the client did. A request that asks nothing would load the model, or unload it: it
-is answered without asking anybody; an embedded model is loaded by its first question.
+An answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the
+model.
+Here it is answered without asking the provider: an embedded model is loaded by its first prompt.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers of one gateway. inbound: a call of a face as the engine takes it."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
     def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
         self._gateway = gateway
@@ -52,7 +53,7 @@ class Asking:
             await self._ask(DIALECT, stated, call, exchange, client)
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer a prompt."""
+        """Answer a single prompt."""
         stated = head(self._gateway, call)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
             await self._load(stated, {"response": ""}, call, exchange, client)
@@ -60,7 +61,7 @@ class Asking:
             await self._ask(GENERATE, stated, call, exchange, client)
 
     async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with vectors. path: which of the endpoints is asked."""
+        """Answer with embedding vectors. path: one of the protocol's two paths for them."""
         old = path == OLD_PATH
         stated = head(self._gateway, call)
         name = _name(stated)
@@ -87,7 +88,7 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, call), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, call: Call) -> Inbound:
-        """The call under the name that the gateway knows, to be answered under the client's."""
+        """The request for the engine, with the gateway's name of the model; answers show the client's."""
         inbound = self._inbound(face, call)
         body = call.body if name == route.asked else encode_head({**stated, "model": route.asked})
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
@@ -116,7 +117,7 @@ class Asking:
 
 
 def _name(stated: Head) -> str:
-    """The model's name. Raises RequestFailed (400) where it is no text."""
+    """The model's name, "" = none. Raises RequestFailed (400) if it is not a string."""
     name = value(stated.get("model"))
     if name is not None and not isinstance(name, str):
         raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))
@@ -124,7 +125,7 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """Whether a model is not to be kept. Raises RequestFailed (400) for what is no duration."""
+    """True: the duration `keep` is zero or negative. Raises RequestFailed (400) for an invalid duration."""
     try:
         check_keep_alive(keep, "keep_alive")
     except WireError as error:
@@ -133,7 +134,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), in Ollama's words, where thinking is asked of a model that cannot."""
+    """Raise RequestFailed (400), in Ollama's words, if thinking is requested of a model without it."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):
