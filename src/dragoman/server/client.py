@@ -123,8 +123,7 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send the status and headers, with the headers of every answer. timed: add the gateway's own time.
-        """
+        """Send the status and headers. timed: add the gateway's own time to them."""
         exchange = self._exchange
         if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]

@@ -1,7 +1,8 @@
-"""An IR request as what an embedded model is asked: turns, tools, sampling, grammar.
+"""Translates an IR request for an embedded model: turns, tools, sampling, grammar.
 
-What the model cannot be told is a loss in the report; what it cannot do (images, tools of free text, a
-schema that no grammar holds) is refused, with its place in IR terms. Pure.
+A field that cannot be told to the model is reported as a loss. A request for something that the model cannot
+do (images, tools with free text, a schema that no grammar can enforce) is refused with its place in the IR.
+Pure.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, ToolSpec, Turn
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request in the model process's terms.
+    """A request in the terms of the model process.
 
-    forced: the answer can only be a tool call. chosen: the tools that it may be a call of at its own choice.
+    forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
 
     turns: tuple[Turn, ...]
@@ -37,22 +38,22 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
-    """Translate a request. draw: the sampling for what the request leaves open.
+    """Translate a request. draw: the default sampling parameters.
 
-    Raises RequestFailed for what cannot be done, WireError for what cannot be read, such as a schema.
+    Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
     grammar = _grammar(request, offered, forced=forced, report=report)
     if grammar is not None:
-        # JSON repeats its punctuation and its keys; a penalty that nobody asked for would spoil it.
+        # JSON repeats its punctuation and keys, so a default repetition penalty would damage it.
         draw = msgspec.structs.replace(draw, repetition=1.0)
     return Asked(
         turns=tuple(_turns(request, report)),
         tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for _, tool in offered),
         draw=_draw(request.sampling, draw),
         limit=request.max_output,
-        # A stop sequence is for prose; within a call it would leave half an argument.
+        # Stop sequences are for prose. Within a call one would cut an argument.
         stop=() if forced else request.sampling.stop or (),
         grammar=grammar,
         forced=forced,
@@ -89,7 +90,7 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether no thoughts are wanted, which suits models that have none."""
+    """True: the request wants no reasoning, so a model without reasoning loses nothing."""
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
@@ -128,7 +129,7 @@ def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
 
 
 def _said(blocks: Sequence[ir.Block], where: str, report: Report) -> Turn:
-    """What the assistant said and called."""
+    """The turn for an assistant's message, with its tool calls."""
     calls: list[Invocation] = []
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolCall) and block.by != "provider":
@@ -138,7 +139,7 @@ def _said(blocks: Sequence[ir.Block], where: str, report: Report) -> Turn:
 
 
 def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report) -> Iterator[Turn]:
-    """A user's message: each tool's result is a turn of its own, in its place."""
+    """The turns for a user's message: each tool result is a turn of its own, in the order of the blocks."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":
@@ -156,7 +157,7 @@ def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of some blocks, one below the other; calls and results have been taken out."""
+    """The text of some blocks, joined by newlines, without tool calls and results."""
     texts = (
         _block(block, f"{where}[{index}]", report)
         for index, block in enumerate(blocks[start:end], start)
@@ -202,7 +203,7 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The failure of a request that asks what the embedded models cannot do."""
+    """The error for a request that embedded models do not support."""
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
@@ -210,7 +211,7 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """The tools that may be called, with their places, and whether one of them must be."""
+    """The tools that may be called, each with its index, and True if one of them must be called."""
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -268,7 +269,7 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments, which are an object whether or not it says so."""
+    """The schema of a tool's arguments. They are an object even if the schema does not say so."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 

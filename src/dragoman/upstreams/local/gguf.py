@@ -1,7 +1,7 @@
-"""The header of a GGUF weights file: what model it is, without loading it.
+"""Reads the header of a GGUF model file: which model it is, without loading it.
 
-Read with plain Python, so that a model can be listed and refused where no engine is installed. Never
-reads tensor data. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
+It needs only plain Python, so that a model can be listed or refused without an engine. Tensor data is never
+read. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SCALARS = {
 _STRING, _ARRAY = 8, 9
 _MAX_DIMENSIONS = 4
 
-# llama.h, `enum llama_ftype`: how the weights as a whole are stored.
+# llama.h, `enum llama_ftype`: the storage type of the model as a whole.
 _FILE_TYPES = {
     0: "F32",
     1: "F16",
@@ -72,7 +72,7 @@ _FILE_TYPES = {
     37: "TQ2_0",
     38: "MXFP4_MOE",
 }
-# ggml.h, `enum ggml_type`: how one tensor is stored.
+# ggml.h, `enum ggml_type`: the storage type of one tensor.
 _TENSOR_TYPES = {
     0: "F32",
     1: "F16",
@@ -94,11 +94,10 @@ _TENSOR_TYPES = {
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a GGUF file says of itself; None where it does not.
+    """The metadata of a GGUF file; None = not stated.
 
-    parameters: the number of weights. context: tokens that the model was trained for. quantisation: in
-    the words of llama.cpp ("Q4_K_M"). template: the chat template (Jinja). metadata: every key whose
-    value is no array.
+    parameters: the number of weights. context: tokens, in training. quantisation: llama.cpp's name
+    ("Q4_K_M"). template: the chat template (Jinja). metadata: all keys whose values are not arrays.
     """
 
     version: int
@@ -115,7 +114,7 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """The header of the file at `path`. Raises WireError for what is no GGUF file, OSError for no file."""
+    """The header of the file at `path`. Raises WireError for another kind of file, OSError for no file."""
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise WireError("the file is empty")
@@ -124,7 +123,7 @@ def read(path: Path) -> Header:
 
 
 def parse(data: Buffer) -> Header:
-    """The header at the beginning of `data`. Raises WireError, with the offset, where it is malformed."""
+    """The header at the beginning of `data`. Raises WireError with the offset if it is malformed."""
     reader = _Reader(data)
     if reader.take(4) != b"GGUF":
         raise WireError("not a GGUF file: it does not begin with 'GGUF'")
@@ -143,7 +142,7 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """The number of weights in all tensors, and how many of them each storage type holds."""
+    """The number of weights in all tensors, and the number of weights for each storage type."""
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -182,7 +181,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """A cursor over the bytes; every step beyond the end is a WireError."""
+    """A cursor over the bytes. Every step beyond the end raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
@@ -193,7 +192,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Move on by `count` bytes; the place before."""
+        """Move on by `count` bytes. Returns the position before."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")
@@ -211,7 +210,7 @@ class _Reader:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """One metadata value; None for an array, whose elements are passed over."""
+        """One metadata value; None for an array, whose elements are skipped."""
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:
@@ -230,5 +229,6 @@ class _Reader:
             for _ in range(count):
                 self.skip(self.number("<Q"))
         else:
-            # Arrays of arrays are legal on paper; no model has them, and depth is a way to break a reader.
+            # The format allows arrays of arrays, but no model has them, and deep nesting could break a
+            # reader.
             raise self.wrong(f"an array of type {kind}")

@@ -1,7 +1,7 @@
-"""Judgements and rankings that need no model. Pure: the same request gives the same answer.
+"""Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-Nobody understands anything here. A text is flagged for the words of `WORDS`, and pictures are not looked at.
-A document is the better, the more words it shares with the question.
+A text is flagged if it has one of the words in `WORDS`; images are not looked at. The more words a document
+shares with the query, the higher its rank.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ WORDS: Final[dict[str, frozenset[str]]] = {
     "violence": frozenset({"kill", "murder", "stab"}),
     "violence/graphic": frozenset({"gore"}),
 }
-"""What flags a text, by OpenAI's categories. docs/simulator.md lists the same."""
+"""The words that flag a text, by OpenAI's categories. docs/simulator.md has the same list."""
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """A judgement of each input."""
+    """A moderation result for each input."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
@@ -50,7 +50,7 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """All documents, the best first; of equals the one that came first."""
+    """All documents, best first; equal ones in the order of the request."""
     asked = set(words(request.query))
     results = [
         ir.Ranked(index, _nearness(asked, document)) for index, document in enumerate(request.documents)
@@ -60,7 +60,7 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 
 def _nearness(asked: set[str], document: str | dict[str, object]) -> float:
-    """The cosine of two sets of words. What of an object is no text counts as it is written."""
+    """The cosine similarity of the two sets of words. Values of an object that are no text count as JSON."""
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     said = set(words(text))
     if not asked or not said:
