@@ -340,7 +340,7 @@ class WireUpstream:
         return wire
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Another operation's request in this provider's protocol. Members merged into a form become texts."""
+        """Another operation's request, as this provider takes it. Members merged into a form become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode_request(request, target)

@@ -28,9 +28,7 @@ class ForcedCall:
         self.begun = False
 
     def feed(self, text: str) -> list[Begun | str]:
-        """The parts that are certain after this text: the beginning of the call, and pieces of its
-        arguments.
-        """
+        """The parts that are certain after this text: the call's beginning, and pieces of its arguments."""
         self._held += text
         parts: list[Begun | str] = []
         if not self.begun:

@@ -116,7 +116,7 @@ class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") for text that has none."""
+        """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") if there is none."""
         ...
 
 
@@ -124,7 +124,7 @@ class Transcriber(Resident, Protocol):
     """A speech-to-text model."""
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid") for invalid audio."""
+        """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid")."""
         ...
 
 

@@ -88,9 +88,7 @@ def generate(
 
 
 class _Text:
-    """The text of one answer. The log probability of a token goes out with the text that completes the
-    token.
-    """
+    """The text of one answer. A token's log probability goes out with the text that completes it."""
 
     def __init__(self, request: Generate) -> None:
         self._id = request.id

@@ -195,7 +195,7 @@ class SimulateUpstream:
         return await asyncio.to_thread(judged, request, call.model)
 
     async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse:
-        """A ranking by shared words, with the delay or failure in the model's name. Raises RequestFailed."""
+        """A ranking by shared words, with the delay or failure of the name. Raises RequestFailed."""
         if len(request.documents) > _MOST_DOCUMENTS:
             raise above("documents", f"{_MOST_DOCUMENTS} documents", "array_above_max_length")
         await self._pretend(call)
