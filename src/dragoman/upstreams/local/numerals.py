@@ -16,9 +16,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """GBNF for the integers from `low` to `high`, both included, None = open bound. Returns None for no
-    integer.
-    """
+    """GBNF for the integers from `low` to `high`, both included, None = open. Returns None for no integer."""
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
     parts += _whole(max(0, low), high)
@@ -54,7 +52,7 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """The decimals from `low` to `high`, 0 <= low: integers below `high` with a fraction, and `high` itself."""
+    """The decimals from `low` to `high`, 0 <= low: integers below `high` with a fraction, and `high`."""
     parts: list[str] = []
     if without_low and low < high:
         parts.append(f'"{low}" {_SOME_FRACTION}')

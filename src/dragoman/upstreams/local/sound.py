@@ -54,7 +54,7 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Encode samples (16 bits, one channel). Raises EngineRefused("model") if the encoder is not installed."""
+    """Encode samples (16 bits, one channel). Raises EngineRefused("model") if there is no encoder."""
     if output == "pcm":
         return samples
     if output == "wav":

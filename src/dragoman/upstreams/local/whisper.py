@@ -55,7 +55,7 @@ class _Cancelled(Exception):
 
 
 class _Encode:
-    """Wraps the encoder, which runs for every half minute, silent ones included: it notices a cancellation."""
+    """Wraps the encoder, which runs for every half minute, silent ones included, to notice a cancellation."""
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
         self._native = native
@@ -109,7 +109,7 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """Audio from start to stop: silence after the samples up to `end`, mirrored audio outside 0 … `end`."""
+        """Audio from start to stop: silence after the samples up to `end`, mirrored samples outside."""
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
         silence = max(0, min(stop, end) - max(len(samples), start))

@@ -200,9 +200,7 @@ class Worker:
                 slot.used = self._clock()
 
     def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Answer]:
-        """The messages that answer a job. model: of the right kind, because the job's options name the
-        engine.
-        """
+        """The messages that answer a job. model: of the right kind, by the engine in the job's options."""
         if isinstance(request, Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
         answer: Answer | None = model.answer(request, lambda: self._cancelled)

@@ -182,7 +182,7 @@ class SimulateUpstream:
         return ir.SpeechResponse(data, output, sound.KINDS[output], sound.RATE, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """A transcript of a recording, with the delay or failure in the model's name. Raises RequestFailed."""
+        """A transcript of a recording, with the delay or failure in the name. Raises RequestFailed."""
         await self._pretend(call)
         # All bytes of the recording are read, which takes time: in a thread, so that the event loop goes on.
         return await asyncio.to_thread(sound.written, request, call.model, self._seed)
