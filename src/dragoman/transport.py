@@ -512,11 +512,11 @@ def reason(error: Any) -> str:
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
         return os.strerror(number)  # asyncio's own text would name the address
-    said = _OURS.sub("", str(getattr(cause, "strerror", None) or ""))
+    said = _PYTHON_WORDS.sub("", str(getattr(cause, "strerror", None) or ""))
     return said or _in_words(error, cause)
 
 
-_OURS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
+_PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
 """The parts of a TLS error's text that Python adds to the library's words."""
 
 

@@ -37,14 +37,14 @@ from dragoman.server.bodies import (
 )
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
-from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
+from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
+from dragoman.server.identity import note_client
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Message, Receive, Send
 from dragoman.server.origins import Origins
-from dragoman.server.visitor import note_visitor
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.space import Share, Space
 from dragoman.upstreams import hops
@@ -76,10 +76,10 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """The web pages that may call without a key: those that the gateway itself serves."""
+        """The web pages that may call without a key: those of this machine."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one connection event: a request, a WebSocket, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -100,7 +100,7 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
         headers = Headers(scope["headers"])
         root = scope.get("root_path", "")
@@ -158,17 +158,19 @@ class App:
                 parts = self._parts(arrival)
             elif handler.takes_body:
                 if _sends_form(headers, handler.takes_body, self._origins):
-                    call = Call(b"", headers, arrival.params, caller, query)
-                    await self._serve_form(arrival, handler, call, exchange, client, share=share)
+                    request = HttpRequest(b"", headers, arrival.params, caller, query)
+                    await self._serve_form(arrival, handler, request, exchange, client, share=share)
                     return
                 exchange.phase = "body"
                 body = await self._body(arrival, exchange, share)
                 exchange.phase = "decode"
             search = arrival.scope.get("query_string", b"").decode("latin-1")
-            call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
+            request = HttpRequest(
+                body, headers, arrival.params, caller, query, search=search, parts=parts, room=share
+            )
             if parts is None:
                 self._watch(arrival)
-            await handler.run(call, exchange, client)
+            await handler.run(request, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
         except ClientGone:
@@ -183,7 +185,7 @@ class App:
         self,
         arrival: _Arrival,
         handler: Handler,
-        call: Call,
+        request: HttpRequest,
         exchange: Exchange,
         client: AsgiClient,
         *,
@@ -213,10 +215,10 @@ class App:
                     exchange.waited += self._seams.monotonic() - since
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
-            call = msgspec.structs.replace(call, form=upload.form())
+            request = msgspec.structs.replace(request, form=upload.form())
             exchange.phase = "decode"
             self._watch(arrival)
-            await handler.run(call, exchange, client)
+            await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
         """Watch for the client's disconnect. Called when the whole body has been read."""
@@ -302,7 +304,7 @@ class App:
         exchange.fault = fault
         if client.begun:
             return
-        status, headers, body = _told(fault, endpoint, exchange)
+        status, headers, body = _error_answer(fault, endpoint, exchange)
         await client.answer(status, headers, body)
 
     def refuse(
@@ -313,13 +315,13 @@ class App:
         target: bytes,
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
-    ) -> Answer:
+    ) -> ErrorAnswer:
         """The error answer to a request whose head is too large or never became complete.
 
         It is logged and counted as every other answer. target, headers: the part of the URL and of the
         headers that has come in. began: when the first byte came in, on the system's monotonic clock.
         """
-        scope: Scope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
+        scope: AsgiScope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
         path, key = self._paths.unlocked(scope)
         endpoint, params = self._paths.find(path, "")
         link = Link(began)
@@ -327,7 +329,7 @@ class App:
         arrival = _Arrival(scope, _nothing, Headers(headers), endpoint, params, link, path, key)
         exchange = self._exchange(arrival)
         exchange.fault = fault
-        status, named, body = _told(fault, endpoint, exchange)
+        status, named, body = _error_answer(fault, endpoint, exchange)
         exchange.status = status
         exchange.close(self._seams.monotonic())
         self._gateway.observe(exchange)
@@ -335,7 +337,7 @@ class App:
             named = [*named, (b"x-request-id", exchange.request_id.encode("latin-1"))]
         return status, named, body
 
-    def full(self) -> Answer:
+    def full(self) -> ErrorAnswer:
         """The answer to a new connection beyond the connection limit."""
         status, extra, body = DIALECTS["openai_chat"].encode_error(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
@@ -389,11 +391,11 @@ class App:
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
-        note_visitor(exchange, scope.get("client"), arrival.headers)
+        note_client(exchange, scope.get("client"), arrival.headers)
         return exchange
 
 
-Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
+ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """A whole answer: status, headers, body."""
 
 
@@ -404,7 +406,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
     return body, extra_memory(body, max_values)
 
 
-def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:
+def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
     """An error as an answer in the form of the exchange's protocol."""
     status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
@@ -424,7 +426,7 @@ async def _nothing() -> Message:
 class _Arrival(msgspec.Struct, frozen=True):
     """One request as it came in. path, key: the URL's path, and the key that was taken from its beginning."""
 
-    scope: Scope
+    scope: AsgiScope
     receive: Receive
     headers: Headers
     endpoint: Endpoint | None
@@ -474,7 +476,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 )
 
 
-def _query(scope: Scope) -> dict[str, str]:
+def _query(scope: AsgiScope) -> dict[str, str]:
     """The fields of a URL's query string. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:

@@ -46,12 +46,12 @@ _SLICE: Final = 64 * 1024
 class _Coding(Protocol):
     """The decoder of one coding.
 
-    hungry: all of its input is decompressed. whole: the input may end here. window: the most bytes of its
-    output that the decoder keeps to refer back to. error: the exception of its library for invalid bytes.
+    needs_input: all of its input is decompressed. may_end: the input may end here. window: the most bytes of
+    its output that the decoder keeps to refer back to. error: its library's exception for invalid bytes.
     """
 
-    hungry: bool
-    whole: bool
+    needs_input: bool
+    may_end: bool
     window: int
     error: type[Exception]
 
@@ -71,22 +71,22 @@ class _Zlib(ABC):
     error: type[Exception] = zlib.error
 
     def __init__(self) -> None:
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._rest = b""
         self._stream: zlib._Decompress | None = None
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
-        if self._stream is None or (self.whole and data):
+        if self._stream is None or (self.may_end and data):
             self._stream = self._open(data)
         if self._stream is None:
             self._rest = data
             return b""
         unpacked = self._stream.decompress(data, most)
-        self.whole = self._stream.eof
-        self._rest = self._stream.unused_data if self.whole else self._stream.unconsumed_tail
-        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
+        self.may_end = self._stream.eof
+        self._rest = self._stream.unused_data if self.may_end else self._stream.unconsumed_tail
+        self.needs_input = not self._rest and (self.may_end or len(unpacked) < most)
         return unpacked
 
     @abstractmethod
@@ -110,7 +110,7 @@ class _Deflate(_Zlib):
     """deflate: one stream, with or without zlib's header."""
 
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        if self.whole:
+        if self.may_end:
             raise WireError("there is data after its end")
         if len(data) < 2:
             return None
@@ -125,20 +125,20 @@ class _Zstd:
 
     def __init__(self) -> None:
         self.error = _zstd().ZstdError
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._rest = b""
         self._frame = _zstd_frame()
         self._frames = 1
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
-        if self.whole and data:
+        if self.may_end and data:
             self._frame, self._frames = _zstd_frame(), _counted(self._frames)
         unpacked = self._frame.decompress(data, most)
-        self.whole = self._frame.eof
-        self._rest = self._frame.unused_data if self.whole else b""
-        self.hungry = not self._rest if self.whole else self._frame.needs_input
+        self.may_end = self._frame.eof
+        self._rest = self._frame.unused_data if self.may_end else b""
+        self.needs_input = not self._rest if self.may_end else self._frame.needs_input
         return unpacked
 
 
@@ -162,15 +162,15 @@ class _Brotli:
         import brotli
 
         self.error = brotli.error
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._stream = brotli.Decompressor()
 
     def unpack(self, data: bytes, most: int) -> bytes:
         unpacked: bytes = self._stream.process(data, output_buffer_limit=most)
-        self.whole = self._stream.is_finished()
+        self.may_end = self._stream.is_finished()
         # The library has no flag for unread input; an empty result tells that there is none.
-        self.hungry = self.whole or not unpacked
+        self.needs_input = self.may_end or not unpacked
         return unpacked
 
 
@@ -228,14 +228,14 @@ class Unpacker:
     def close(self) -> None:
         """Raises WireError if the body ends in the middle of a coding."""
         for name, stage in zip(self._names, self._stages, strict=True):
-            if not stage.whole:
+            if not stage.may_end:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
         """The next output of decoder `place`. The decoder before it gives at most one piece for this."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
-        if stage.hungry:
+        if stage.needs_input:
             data = self._pull(place - 1, most) if place else self._slice()
             if not data:
                 return data

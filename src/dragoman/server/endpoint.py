@@ -17,7 +17,7 @@ from dragoman.wire.multipart import Form
 from dragoman.work import UNBOUNDED, Room
 
 
-class Call(msgspec.Struct, frozen=True):
+class HttpRequest(msgspec.Struct, frozen=True):
     """A client's HTTP request as a handler gets it: the key is checked, the body is read.
 
     params: the values of the path's placeholders. query: the last value of each field of the query string;
@@ -39,26 +39,26 @@ class Call(msgspec.Struct, frozen=True):
     room: Room = UNBOUNDED
 
 
-def with_model(call: Call) -> Call:
+def with_model(request: HttpRequest) -> HttpRequest:
     """The request with the model of its path in its body. An invalid body stays; the engine refuses it."""
     try:
-        body = encode_head({**decode_head(call.body), "model": call.params["model"]})
+        body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:
-        return call
-    return msgspec.structs.replace(call, body=body)
+        return request
+    return msgspec.structs.replace(request, body=body)
 
 
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
 """The body that a method takes: "" = none is read, "any" = JSON, whatever its content type says, "parts" =
 any bytes, piece by piece.
 """
-Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
+Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
     """One method of an endpoint."""
 
-    run: Run
+    run: Handle
     takes_body: Bodies = ""
 
 

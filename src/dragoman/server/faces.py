@@ -27,9 +27,9 @@ from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.generate_content import GenerateContentApi
-from dragoman.server.link import Scope
+from dragoman.server.link import AsgiScope
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
@@ -194,7 +194,7 @@ class PathTable:
             path, face, {"POST": Handler(partial(self._ask, face), takes_body="json")}
         )
 
-    def unlocked(self, scope: Scope) -> tuple[str, str | None]:
+    def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
         """The request's path without the key at its beginning (`/key/KEY/v1/models`), and that key or None.
 
         A client that can be configured with a base URL only sends its key this way.
@@ -284,50 +284,54 @@ class PathTable:
 
     # Handlers -------------------------------------------------------------------------------------------
 
-    def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
+    def _ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
         heartbeat = self._gateway.config.server.heartbeat
         client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
-        return self._gateway.engine.handle(exchange, self._inbound(face, call), client)
+        return self._gateway.engine.handle(exchange, self._inbound(face, request), client)
 
-    def _inbound(self, face: Dialect, call: Call) -> Inbound:
+    def _inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(
             face,
-            call.body,
-            call.headers,
+            request.body,
+            request.headers,
             settings.max_depth,
-            call.caller.models,
+            request.caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, call.caller, call.headers, body=call.body),
-            room=call.room,
+            turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
+            room=request.room,
         )
 
-    def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
-        return self._ask(face, with_model(call), exchange, client)
+    def _engine(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
+        return self._ask(face, with_model(request), exchange, client)
 
-    async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if VERSION_HEADER in call.headers:
-            await self._messages.models(call, exchange, client)
+    async def _models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in request.headers:
+            await self._messages.models(request, exchange, client)
             return
-        if _is_googles(call.headers):
-            await self._generate_content.models(call, exchange, client)
+        if _is_googles(request.headers):
+            await self._generate_content.models(request, exchange, client)
             return
-        entries = self._gateway.entries(call.caller.models)
+        entries = self._gateway.entries(request.caller.models)
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
 
-    async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if VERSION_HEADER in call.headers:
-            await self._messages.model(call, exchange, client)
+    async def _model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in request.headers:
+            await self._messages.model(request, exchange, client)
             return
-        if _is_googles(call.headers):
-            await self._generate_content.model(call, exchange, client)
+        if _is_googles(request.headers):
+            await self._generate_content.model(request, exchange, client)
             return
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(_no_model(name))
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
@@ -349,37 +353,37 @@ class PathTable:
         }
 
     async def _delete_model(
-        self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
+        self, passing: PassThroughApi, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
-        if VERSION_HEADER in call.headers or _is_googles(call.headers):
+        if VERSION_HEADER in request.headers or _is_googles(request.headers):
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
-        if not call.caller.may_use(name := call.params["model"]):
+        if not request.caller.may_use(name := request.params["model"]):
             raise RequestFailed(_no_model(name))
-        await passing.delete_model(call, exchange, client)
+        await passing.delete_model(request, exchange, client)
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
         modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
         return _listed(entry, modes, gateway.performance.of(entry.deployment))
 
-    async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
+    async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
         # Only shutdown is a reason to send requests elsewhere: a provider that is down shows its recovery in
         # requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
-    async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))
 
-    async def _root(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if expects_text(call.headers):
+    async def _root(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if expects_text(request.headers):
             await self._ollama.listing.running(client)
         else:
-            await self._live(call, exchange, client)
+            await self._live(request, exchange, client)
 
-    async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def _ready(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         self._gateway.probed()
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))

@@ -23,7 +23,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 from dragoman.work import Inbound
 
@@ -48,7 +48,7 @@ _SPACE: Final = b"\r\n"
 class GenerateContentApi:
     """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
@@ -67,14 +67,14 @@ class GenerateContentApi:
             for method, run in runs.items():
                 yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request with a whole response."""
-        await self._gateway.engine.handle(exchange, self._asking(call, PATH), client)
+        await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
 
-    async def stream(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def stream(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request with a stream."""
-        inbound = self._asking(call, STREAM_PATH)
-        if call.query.get("alt", call.query.get("$alt")) == "sse":
+        inbound = self._asking(request, STREAM_PATH)
+        if request.query.get("alt", request.query.get("$alt")) == "sse":
             client.streams_as(b"text/event-stream", b"", None)
         else:
             heartbeat = self._gateway.config.server.heartbeat or None
@@ -82,25 +82,27 @@ class GenerateContentApi:
             inbound = msgspec.structs.replace(inbound, framing="json_array")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with embedding vectors."""
-        inbound = msgspec.structs.replace(self._asking(call, path), operation="embed", turn=None)
+        inbound = msgspec.structs.replace(self._asking(request, path), operation="embed", turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    def _asking(self, call: Call, path: str) -> Inbound:
-        return msgspec.structs.replace(self._inbound(call), path=path, params={"model": call.params["model"]})
+    def _asking(self, request: HttpRequest, path: str) -> Inbound:
+        return msgspec.structs.replace(
+            self._inbound(request), path=path, params={"model": request.params["model"]}
+        )
 
-    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the number of tokens in a request's prompt."""
-        inbound = self._asking(call, PATH)
-        inbound = msgspec.structs.replace(inbound, body=_counted(call.body), operation="count")
+        inbound = self._asking(request, PATH)
+        inbound = msgspec.structs.replace(inbound, body=_counted(request.body), operation="count")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one page of the models that the caller may use."""
-        entries = self._gateway.entries(call.caller.models)
-        size = _size(call.query.get("pageSize", call.query.get("page_size")))
-        token = call.query.get("pageToken", call.query.get("page_token"))
+        entries = self._gateway.entries(request.caller.models)
+        size = _size(request.query.get("pageSize", request.query.get("page_size")))
+        token = request.query.get("pageToken", request.query.get("page_token"))
         start = _start([entry.id for entry in entries], token) if token else 0
         page = entries[start : start + size]
         listed: dict[str, Any] = {"models": [listing(entry) for entry in page]}
@@ -108,20 +110,20 @@ class GenerateContentApi:
             listed["nextPageToken"] = urlsafe_b64encode(page[-1].id.encode()).decode()
         await client.answer(200, (), encode(listed))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one model. Raises RequestFailed (404)."""
-        name = call.params["model"].removeprefix(_PREFIX)
+        name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             text = f"models/{name[:128]} is not found."
             raise RequestFailed(ir.Fault("model_not_found", text, "model_not_found"))
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
 
-async def _named(run: Any, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
     """Run a handler with the model's name as the configuration has it: without `models/`."""
-    name = call.params["model"].removeprefix(_PREFIX)
-    await run(msgspec.structs.replace(call, params={"model": name}), exchange, client)
+    name = request.params["model"].removeprefix(_PREFIX)
+    await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def listing(entry: Entry) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
@@ -30,20 +30,26 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from dragoman import ir
 from dragoman.seams import SYSTEM
 from dragoman.server.connections import Connections, Peer
+from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
+from dragoman.server.refusals import (
+    CHUNKS,
+    HEAD_TIMEOUT,
+    INVALID,
+    LEAST_CHUNK,
+    MOST_AHEAD,
+    PIPELINED,
+    SMALL_CHUNKS,
+    Refused,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from dragoman.server.app import App
 
 _AHEAD = 8
 """Requests of one connection that are read before the first of them is answered."""
-_MOST_AHEAD = 64
-"""Requests of one connection that may be unanswered. A single read may bring thousands of them."""
-_CHUNKS = 4096
-"""Chunks of one body that may have any size."""
-_LEAST_CHUNK = 16
-"""Bytes that the chunks of a larger body must have on average: each chunk costs more than its bytes."""
 _UNREAD = 4096
 """Bytes of earlier answers that may be unread by the client when its next request is begun."""
 _REQUEST = 2048
@@ -70,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, app: App, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
         settings = connections.settings
-        self._refuses = app
+        self._app_errors = app
         self.all_connections = connections
         self._max_head = int(settings.max_head)
         self._max_headers = settings.max_headers
@@ -90,7 +96,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The number of chunks and bytes of the latest request's body so far."""
         self._upgrades = False
         """True: the latest request asks for an upgrade that is not supported."""
-        self._deaf = False
+        self._ignores_input = False
         """True: the bytes that the client still sends are ignored."""
         self._answered = False
         self._fed_at = 0.0
@@ -103,12 +109,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
-        super().connection_made(_Corked(transport, self.loop))
+        super().connection_made(Corked(transport, self.loop))
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self.client[0] if self.client else None)
         if not self.all_connections.admit(self):
-            self._deaf = True
-            _, headers, body = self._refuses.full()
+            self._ignores_input = True
+            _, headers, body = self._app_errors.full()
             self._write_last(503, headers, body)
             self.transport.close()
 
@@ -120,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._take(data)
 
     def _take(self, data: bytes) -> None:
-        if self._deaf:
+        if self._ignores_input:
             return
         self._pending += len(data)
         self._feed(data)
@@ -128,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.refuse(self._too_large())
         self._leave_body()
         self._count_kept(len(data))
-        if self._ahead >= self._max_head and not self._deaf:
+        if self._ahead >= self._max_head and not self._ignores_input:
             self.flow.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
@@ -145,7 +151,7 @@ class HttpProtocol(HttpToolsProtocol):
                 kept = max(kept, self._ahead + _REQUEST * waiting)
         else:
             self._ahead = 0
-        if self._deaf and not self._cycles:
+        if self._ignores_input and not self._cycles:
             kept = 0
         if kept != self.peer.kept:
             self.all_connections.keep(self, kept)
@@ -177,7 +183,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The client has read most of the written bytes."""
         self.peer.resumed()
         super().resume_writing()
-        self._go_on()
+        self._begin_held()
 
     def shutdown(self) -> None:
         """The server stops. It does not wait for a client that leaves its answers unread."""
@@ -198,7 +204,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def abandon(self) -> None:
         """End the connection to make room for another one."""
-        self._deaf = True
+        self._ignores_input = True
         if self._cycles:
             self.transport.abort()
             self._drop()  # not later in `connection_lost`: this turn of the loop may end many
@@ -215,19 +221,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept it waiting for too long. Called at each check."""
-        self._go_on()
+        self._begin_held()
         if self._cycles or self.transport.is_closing():
             return  # the reader of a body limits its time (`server.bodies`); `Peer` limits the time of writes
         connections = self.all_connections
         settings = connections.settings
-        if self._deaf:
+        if self._ignores_input:
             if now - self._since > self._linger:
                 if self._linger == _LATE:
                     connections.reached("body_after_answer", f"by {self.peer.address}")
                 self.transport.abort()
         elif self._in_head:
             if 0 < settings.head_timeout < now - self._link.began:
-                self.refuse(_HEAD_TIMEOUT)
+                self.refuse(HEAD_TIMEOUT)
         elif not self._complete:
             if now - self._since > _LATE:
                 connections.reached("body_after_answer", f"by {self.peer.address}")
@@ -264,13 +270,13 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request's head is complete: start its handler, or let it wait for the requests before it."""
         if not self._fits():
-            raise _Refused(self._too_large())
+            raise Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > self._max_head:
-                raise _Refused(self._too_large())
-        if len(self._cycles) >= _MOST_AHEAD:
-            raise _Refused(_PIPELINED)
+                raise Refused(self._too_large())
+        if len(self._cycles) >= MOST_AHEAD:
+            raise Refused(PIPELINED)
         self._pending = 0
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrades = self.parser.get_method() != b"CONNECT"
@@ -317,8 +323,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """The size line of a body's next chunk."""
         self._chunks += 1
-        if self._chunks > _CHUNKS and self._body_size < self._chunks * _LEAST_CHUNK:
-            raise _Refused(_SMALL_CHUNKS)
+        if self._chunks > CHUNKS and self._body_size < self._chunks * LEAST_CHUNK:
+            raise Refused(SMALL_CHUNKS)
 
     def on_body(self, body: bytes) -> None:
         """A piece of a request's body."""
@@ -351,7 +357,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._begin_next()
         else:
             self._held_since = self._since
-            self.loop.call_soon(self._go_on)  # uvloop writes at the end of this turn of the loop
+            self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
         """Read nothing more of a chunked body whose request is answered already, for example a wrong key.
@@ -359,20 +365,20 @@ class HttpProtocol(HttpToolsProtocol):
         Searching its end would cost as much as reading it. The write side is closed, so that the client sees
         the end.
         """
-        if self._complete or self._in_head or self._cycles or self._deaf or not self._chunks:
+        if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
-        self._deaf = True
+        self._ignores_input = True
         self._linger = _LATE
         self.parser = None  # type: ignore[assignment]
-        self._say_eof()
+        self._write_eof()
 
-    def _say_eof(self) -> None:
+    def _write_eof(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
 
-    def _go_on(self) -> None:
+    def _begin_held(self) -> None:
         """Begin the next request, if it waits only until the client has read earlier answers, and it has."""
         if self._held_since is None or self.transport.is_closing():
             return
@@ -385,7 +391,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_next(self) -> None:
         self._count_kept()
-        if self._ahead < self._max_head or self._deaf:  # unread bytes would reset a closed connection
+        if (
+            self._ahead < self._max_head or self._ignores_input
+        ):  # unread bytes would reset a closed connection
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -401,11 +409,11 @@ class HttpProtocol(HttpToolsProtocol):
             elif self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:  # CONNECT: the bytes after its head are meant for another server
-                self._deaf = True
+                self._ignores_input = True
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self.refuse(cause.fault if isinstance(cause, _Refused) else _INVALID)
+            self.refuse(cause.fault if isinstance(cause, Refused) else INVALID)
 
     def _read_again(self, rest: bytes) -> None:
         """Parse the request again, as if it had not asked for an upgrade (RFC 9110, section 7.8).
@@ -430,21 +438,27 @@ class HttpProtocol(HttpToolsProtocol):
     def _too_large(self) -> ir.Fault:
         if not self._in_head:
             if self._complete:
-                return _INVALID  # too many empty lines between two requests
-            return _told(431, f"The trailers are larger than {self._max_head} bytes.", "headers_too_large")
+                return INVALID  # too many empty lines between two requests
+            return too_large(
+                431, f"The trailers are larger than {self._max_head} bytes.", "headers_too_large"
+            )
         if len(self.url) > self._max_url or not self.headers:
-            return _told(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
+            return too_large(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
         if len(self.headers) > self._max_headers:
-            return _told(431, f"The request has more than {self._max_headers} headers.", "headers_too_large")
-        return _told(431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large")
+            return too_large(
+                431, f"The request has more than {self._max_headers} headers.", "headers_too_large"
+            )
+        return too_large(
+            431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large"
+        )
 
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
         """Answer with an error from outside the handlers, after earlier requests; read nothing more."""
-        if self._deaf or self.transport.is_closing():
+        if self._ignores_input or self.transport.is_closing():
             return
-        self._deaf = True
+        self._ignores_input = True
         whole = self._cycles if self._in_head or self._complete else list(self._cycles)[:-1]
         if whole:
             if len(whole) < len(self._cycles):
@@ -457,7 +471,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._drop()
         begun = self._in_head or not self._complete
-        status, headers, body = self._refuses.refuse(
+        status, headers, body = self._app_errors.refuse(
             fault,
             method=self.parser.get_method().decode("ascii") if begun and self.url else "-",
             target=self.url if begun else b"",
@@ -467,7 +481,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_head()  # the connection stays open for a while
         self._since = SYSTEM.monotonic()
         self._write_last(status, headers, body)
-        self._say_eof()
+        self._write_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Write a whole answer that ends the connection."""
@@ -494,35 +508,7 @@ def _nothing() -> None:
     """The `on_response` of a request whose connection is lost."""
 
 
-class _Refused(Exception):
-    """Raised by a parser callback to refuse the request."""
-
-    def __init__(self, fault: ir.Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-
-
-def _told(status: int, message: str, code: str) -> ir.Fault:
-    return ir.Fault("too_large", message, code=code, status=status)
-
-
-_INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", code="invalid_http")
-_PIPELINED: Final = ir.Fault(
-    "invalid_request",
-    f"More than {_MOST_AHEAD} pipelined requests wait for their responses on this connection.",
-    code="too_many_pipelined",
-)
-_SMALL_CHUNKS: Final = ir.Fault(
-    "invalid_request",
-    f"The request body has more than {_CHUNKS} chunks of fewer than {_LEAST_CHUNK} bytes on average.",
-    code="chunks_too_small",
-)
-_HEAD_TIMEOUT: Final = ir.Fault(
-    "timeout", "The request headers did not arrive in time.", code="request_timeout", status=408
-)
-
-
-def served(app: App) -> dict[str, Any]:
+def uvicorn_options(app: App) -> dict[str, Any]:
     """The options of `uvicorn.Config` for every server that runs a gateway. No WebSocket protocol is set
     here; ours is imported when a client first needs it.
 
@@ -547,64 +533,3 @@ def served(app: App) -> dict[str, Any]:
         "ws_ping_timeout": None,
         "ws_per_message_deflate": False,
     }
-
-
-class _Corked(asyncio.Transport):
-    """Delays the head of an answer until the next write, or until the end of this turn of the event loop.
-
-    uvloop writes to the socket at once, so head and body would otherwise need two system calls.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-        self._write = transport.write
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._write(head + data)
-        elif data[:9] == b"HTTP/1.1 ":
-            self._head = bytes(data)
-            self._loop.call_soon(self._flush)
-        else:
-            self._write(data)
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self._transport.is_closing():
-            self._write(head)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def can_write_eof(self) -> bool:
-        return self._transport.can_write_eof()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size() + len(self._head)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)

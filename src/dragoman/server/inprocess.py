@@ -16,7 +16,7 @@ import msgspec
 
 from dragoman.errors import CallFailed
 from dragoman.server.app import App
-from dragoman.server.link import EXTENSION, Link, Message, Scope
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Message
 from dragoman.tasks import spawn
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
@@ -104,7 +104,7 @@ class _Request:
             yield message.get("body", b"")
 
     async def _run(self) -> None:
-        scope: Scope = {
+        scope: AsgiScope = {
             "type": "http",
             "method": "POST",
             "path": self._path,

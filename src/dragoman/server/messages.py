@@ -17,7 +17,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.work import Inbound
 
@@ -41,19 +41,21 @@ _USUAL, _MOST = 20, 1000
 class MessagesApi:
     """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the number of tokens in a request's prompt."""
-        inbound = msgspec.structs.replace(self._inbound(call), body=_bounded(call.body), operation="count")
+        inbound = msgspec.structs.replace(
+            self._inbound(request), body=_bounded(request.body), operation="count"
+        )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one page of the models that the caller may use."""
-        entries = self._gateway.entries(call.caller.models)
-        query = call.query
+        entries = self._gateway.entries(request.caller.models)
+        query = request.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]
         if (before := query.get("before_id")) is not None:
@@ -72,11 +74,11 @@ class MessagesApi:
         }
         await client.answer(200, (), encode(listed))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one model. Raises RequestFailed (404)."""
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(ir.Fault("model_not_found", f"model: {name[:128]}", "model_not_found"))
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 

@@ -15,7 +15,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 from dragoman.work import Inbound
 
@@ -29,7 +29,7 @@ _DIGITS: Final = 24
 class NativeApi:
     """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
@@ -42,21 +42,21 @@ class NativeApi:
             yield Endpoint(path, face, {"GET": Handler(self.model_info)})
         yield Endpoint("/admin/requests", face, {"GET": Handler(self.requests)}, scope="admin")
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one prompt with a text."""
-        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, call), client)
+        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
-    async def anonymous_id(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with a new random id. It is not stored, and derived from nothing."""
         id_ = self._gateway.seams.random_id()[:_DIGITS]
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
-    async def model_info(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the models in LiteLLM's form, which editors and chat pages read; null = not known."""
-        entries = self._gateway.entries(call.caller.models)
+        entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
-    async def requests(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def requests(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with this process's running requests, oldest first, without their prompts and answers."""
         gateway = self._gateway
         now = gateway.seams.monotonic()

@@ -16,7 +16,7 @@ import msgspec
 from dragoman.dialects.dialect import Operation
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Bodies, Call, Handler, with_model
+from dragoman.server.endpoint import Bodies, Handler, HttpRequest, with_model
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
 class OperationsApi:
     """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
@@ -54,21 +54,21 @@ class OperationsApi:
         yield "/v1/engines/", "/embeddings", {"POST": Handler(self._engine, takes_body="json")}
 
     async def _ask(
-        self, operation: Operation, path: str, call: Call, exchange: Exchange, client: AsgiClient
+        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
-        inbound = self._inbound(call)
+        inbound = self._inbound(request)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,
             path=path,
             turn=None,
-            fields=call.form or (),
+            fields=request.form or (),
             # An empty form lacks all required fields; an empty object gives the error for that.
-            body=b"{}" if call.form == () else inbound.body,
+            body=b"{}" if request.form == () else inbound.body,
         )
         face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
         client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def _engine(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        await self._ask("embed", "/embeddings", with_model(call), exchange, client)
+    async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await self._ask("embed", "/embeddings", with_model(request), exchange, client)

@@ -25,7 +25,7 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.resources import PATHS, Resource
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.messages import NAME as ANTHROPIC
 from dragoman.server.messages import PREFIXES, VERSION_HEADER
 from dragoman.transport import Answer, Flow
@@ -90,29 +90,38 @@ class PassThroughApi:
             for prefix in prefixes:
                 yield Endpoint(prefix + path, DIALECTS[face], handlers)
 
-    async def delete_model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a fine-tuned model at its provider.
 
         Raises RequestFailed: 403 for a model of another kind, 404 for an unknown model, and the errors of
         `_pass`.
         """
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
         model = rest if first in self._gateway.passages else name
         if not _TUNED.match(model):
             self._gateway.engine.table.entry(name)
             raise RequestFailed(_undeletable(name))
-        headers = {**call.headers, CHOICE: first} if model != name else call.headers
-        call = msgspec.structs.replace(call, params={"model": model}, headers=headers)
+        headers = {**request.headers, CHOICE: first} if model != name else request.headers
+        request = msgspec.structs.replace(request, params={"model": model}, headers=headers)
         path, face = "/models/{model}", "openai_chat"
-        await self._pass(call, exchange, client, resource="fine_tuning", path=path, face=face)
+        await self._pass(request, exchange, client, resource="fine_tuning", path=path, face=face)
 
     async def _pass(
-        self, call: Call, exchange: Exchange, client: AsgiClient, *, resource: Resource, path: str, face: str
+        self,
+        request: HttpRequest,
+        exchange: Exchange,
+        client: AsgiClient,
+        *,
+        resource: Resource,
+        path: str,
+        face: str,
     ) -> None:
-        passage = self._passage(resource, call, anthropic=face == ANTHROPIC or VERSION_HEADER in call.headers)
-        target = _target(path, call)
+        passage = self._passage(
+            resource, request, anthropic=face == ANTHROPIC or VERSION_HEADER in request.headers
+        )
+        target = _target(path, request)
         now = self._gateway.seams.monotonic
         record = AttemptRecord(
             f"{exchange.id}-1", f"{passage.name}/{resource}", passage.account.tail, "relay", now()
@@ -120,9 +129,9 @@ class PassThroughApi:
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
         CONNECTED.set(exchange.connected)
-        body = _Body(call)
+        body = _Body(request)
         try:
-            answer = await passage.send(exchange.method, target, _sent(call.headers), body.flow)
+            answer = await passage.send(exchange.method, target, _sent(request.headers), body.flow)
             record.status = answer.status
             try:
                 if not is_success(answer):
@@ -149,9 +158,9 @@ class PassThroughApi:
             record.ended = now()
         exchange.phase = "done"
 
-    def _passage(self, resource: Resource, call: Call, *, anthropic: bool) -> Passage:
+    def _passage(self, resource: Resource, request: HttpRequest, *, anthropic: bool) -> Passage:
         """The provider to which the request is passed. Raises RequestFailed: 403, 501, 400."""
-        if call.caller.models is not None:
+        if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
             name: passage
@@ -160,7 +169,7 @@ class PassThroughApi:
         }
         if not able:
             raise RequestFailed(_nobody(resource))
-        wished = call.headers.get(CHOICE)
+        wished = request.headers.get(CHOICE)
         if wished is None and len(able) == 1:
             return next(iter(able.values()))
         if wished not in able:
@@ -171,15 +180,15 @@ class PassThroughApi:
 class _Body:
     """A client's body while it is passed on. failure: the error that ended it on the client's side."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
         self.flow: bytes | Flow | None = None
-        if call.parts is not None:
-            length = call.headers.get("content-length", "0")
-            chunked = "transfer-encoding" in call.headers
+        if request.parts is not None:
+            length = request.headers.get("content-length", "0")
+            chunked = "transfer-encoding" in request.headers
             if chunked or length != "0":
                 size = None if chunked else stated_size(length)
-                self.flow = Flow(self._watched(call.parts), size)
+                self.flow = Flow(self._watched(request.parts), size)
             else:
                 self.flow = b""
 
@@ -232,15 +241,15 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in _SENT if name in headers}
 
 
-def _target(path: str, call: Call) -> str:
+def _target(path: str, request: HttpRequest) -> str:
     """The path and query for the provider. A query field `key`, the gateway's own key, is removed."""
-    for name, value in call.params.items():
+    for name, value in request.params.items():
         if not _ID.fullmatch(value):
             raise RequestFailed(
                 ir.Fault("not_found", f"There is no resource {value[:64]!r}.", code="not_found")
             )
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    pairs = [pair for pair in parse_qsl(call.search, keep_blank_values=True) if pair[0].lower() != "key"]
+    pairs = [pair for pair in parse_qsl(request.search, keep_blank_values=True) if pair[0].lower() != "key"]
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 

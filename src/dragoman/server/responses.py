@@ -22,8 +22,17 @@ from dragoman.responses.items import Wire, decode, displayed, kept, kind, wanted
 from dragoman.responses.keeping import conversation_missing, reachable, written
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, object_of, page_of
+from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.stored_objects import (
+    NOT_LISTED,
+    answer_stored,
+    invalid,
+    metadata_of,
+    missing,
+    number,
+    object_of,
+    page_of,
+)
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.wire.json import decode_head, encode, encode_head
@@ -75,62 +84,64 @@ class ResponsesApi:
 
     # --- Answers -----------------------------------------------------------------------------------
 
-    async def respond(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request, now or in the background."""
         gateway = self._gateway
         settings = gateway.config.server
         client.streams_as(self._face.stream_type.encode(), self._face.ping, settings.heartbeat or None)
-        inbound = self._inbound(call)
-        head = _background(call.body)
+        inbound = self._inbound(request)
+        head = _background(request.body)
         if head is None:
-            turn = turn_of(gateway, self._face, call.caller, call.headers)
+            turn = turn_of(gateway, self._face, request.caller, request.headers)
             await gateway.engine.handle(exchange, msgspec.structs.replace(inbound, turn=turn), client)
             return
-        if "x-session-id" in call.headers:
+        if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
         stream = bytes(head.get("stream", b"null"))
         if stream in {b"null", b"false"}:  # any other value is checked with the rest of the body
             head["stream"] = msgspec.Raw(b"true")
         inbound = msgspec.structs.replace(inbound, body=encode_head(head), framing="ndjson")
-        begun = await gateway.background.start(exchange, inbound, call.caller.name)
+        begun = await gateway.background.start(exchange, inbound, request.caller.name)
         if isinstance(begun, Refused):
             exchange.fault = begun.fault
             await client.answer(begun.status, begun.headers, begun.body)
         elif stream == b"true":
-            await self._follow(call, begun.id, -1, exchange, client)
+            await self._follow(request, begun.id, -1, exchange, client)
         else:
             await client.answer(200, (), written(begun))
 
-    def _inbound(self, call: Call) -> Inbound:
+    def _inbound(self, request: HttpRequest) -> Inbound:
         settings = self._gateway.config.server
         return Inbound(
             self._face,
-            call.body,
-            call.headers,
+            request.body,
+            request.headers,
             settings.max_depth,
-            call.caller.models,
+            request.caller.models,
             settings.max_values,
-            room=call.room,
+            room=request.room,
         )
 
-    async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with a stored response as it is now, or with its events from a given number on."""
-        id_ = call.params["id"]
-        record = await self._gateway.background.look(call.caller.name, id_)
-        if call.query.get("stream") not in {"true", "1"}:
+        id_ = request.params["id"]
+        record = await self._gateway.background.look(request.caller.name, id_)
+        if request.query.get("stream") not in {"true", "1"}:
             size = len(record.body) + sum([len(one.body) for one in record.output])
-            shown = await self._gateway.keeping.run(size, call.caller.name, written, record)
-            await _tell(call, client, shown)
+            shown = await self._gateway.keeping.run(size, request.caller.name, written, record)
+            await answer_stored(request, client, shown)
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
-        after = number(call.query, "starting_after", -1, at_least=-1)
+        after = number(request.query, "starting_after", -1, at_least=-1)
         heartbeat = self._gateway.config.server.heartbeat or None
         client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
-        await self._follow(call, id_, after, exchange, client)
+        await self._follow(request, id_, after, exchange, client)
 
-    async def _follow(self, call: Call, id_: str, after: int, exchange: Exchange, client: AsgiClient) -> None:
-        tenant = call.caller.name
+    async def _follow(
+        self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        tenant = request.caller.name
         client.expect_stream()
         await client.begin(200, ())
         try:
@@ -138,61 +149,61 @@ class ResponsesApi:
                 told = _read_event(event)
                 after = told.sequence_number
                 size = len(event)
-                call.room.take(size)
+                request.room.take(size)
                 framed = await self._gateway.keeping.run(size, tenant, _framed, told.type, event)
                 await client.write(framed)
-                call.room.give(size)
+                request.room.give(size)
         except RequestFailed as failed:  # the response was deleted meanwhile, or the store has failed
             exchange.fault = failed.fault
             error = {"type": "error", "sequence_number": after + 1, **error_event(failed.fault)}
             await client.write(_framed("error", encode(error)))
         await client.end(b"data: [DONE]\n\n")
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a response. If it still runs, it is stopped."""
-        id_ = call.params["id"]
-        await self._gateway.background.delete(call.caller.name, id_)
+        id_ = request.params["id"]
+        await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
-    async def cancel(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def cancel(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Stop a response that runs in the background."""
-        record = await self._gateway.background.cancel(call.caller.name, call.params["id"])
+        record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
-    async def input_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def input_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with all input of a response: the turns that it continued, then its own input."""
-        keeping, tenant, id_ = self._gateway.keeping, call.caller.name, call.params["id"]
+        keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
         earlier: list[Item] = []
         if record.previous is not None:
             for piece in await keeping.history(tenant, record.previous):
                 earlier += piece.items
-        await _tell(call, client, _page([*earlier, *record.input], call.query))
+        await answer_stored(request, client, _page([*earlier, *record.input], request.query))
 
-    async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the number of tokens in a request's input."""
-        turn = turn_of(self._gateway, self._face, call.caller, call.headers)
-        inbound = self._asking(call, await object_of(self._gateway, call), turn)
+        turn = turn_of(self._gateway, self._face, request.caller, request.headers)
+        inbound = self._asking(request, await object_of(self._gateway, request), turn)
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
 
-    def _asking(self, call: Call, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
+    def _asking(self, request: HttpRequest, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
         """The engine's request for `body`, whose answer is neither stored nor streamed."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
-        return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)
+        return msgspec.structs.replace(self._inbound(request), body=encode(own), turn=turn)
 
-    async def compact(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Shorten a conversation: keep the user's latest messages, let the model summarise the rest."""
-        gateway, body = self._gateway, await object_of(self._gateway, call)
+        gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
-        if "x-session-id" in call.headers:
+        if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
-        turn = ResponseTurn(gateway.keeping, call.caller.name)
+        turn = ResponseTurn(gateway.keeping, request.caller.name)
         turn.asks = asking
         answered = _Answered()
-        await gateway.engine.handle(exchange, self._asking(call, body, turn), answered)
+        await gateway.engine.handle(exchange, self._asking(request, body, turn), answered)
         if answered.status >= 400:
             await client.answer(answered.status, answered.headers, answered.body)
             return
@@ -210,36 +221,36 @@ class ResponsesApi:
 
     # --- Conversations -----------------------------------------------------------------------------
 
-    async def create_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Create a conversation, with items if the body has some."""
-        keeping, body = self._gateway.keeping, await object_of(self._gateway, call)
+        keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
         made = Conversation(
             id=f"conv_{self._gateway.seams.random_id()}",
-            tenant=call.caller.name,
+            tenant=request.caller.name,
             created=exchange.created,
             metadata=encode(metadata_of(body)),
             expires=keeping.expires(),
         )
-        items = await self._items(call, body)
+        items = await self._items(request, body)
         await reachable(keeping.store.conversations.create(made, items))
         await client.answer(200, (), _conversation(made))
 
-    async def conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one conversation, without its items."""
-        await client.answer(200, (), _conversation(await self._conversation(call)))
+        await client.answer(200, (), _conversation(await self._conversation(request)))
 
-    async def _conversation(self, call: Call) -> Conversation:
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        found = await reachable(conversations.get(call.caller.name, id_))
+    async def _conversation(self, request: HttpRequest) -> Conversation:
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        found = await reachable(conversations.get(request.caller.name, id_))
         if found is None:
             raise RequestFailed(conversation_missing(id_, None))
         return found
 
-    async def update_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Replace the metadata of a conversation."""
-        body, found = await object_of(self._gateway, call), await self._conversation(call)
+        body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = encode(metadata_of(body))
@@ -247,31 +258,31 @@ class ResponsesApi:
         await reachable(conversations.update(found.tenant, found.id, metadata))
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
 
-    async def delete_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a conversation and its items."""
-        found = await self._conversation(call)
+        found = await self._conversation(request)
         await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
         await client.answer(
             200, (), encode({"id": found.id, "object": "conversation.deleted", "deleted": True})
         )
 
-    async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one page of a conversation's items."""
-        limit, newest, after = page_of(call.query)
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        asked = conversations.page(call.caller.name, id_, after=after, limit=limit, newest=newest)
+        limit, newest, after = page_of(request.query)
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        asked = conversations.page(request.caller.name, id_, after=after, limit=limit, newest=newest)
         try:
             found = await reachable(asked)
         except KeyError:
             raise RequestFailed(NOT_LISTED) from None
         if found is None:
             raise RequestFailed(conversation_missing(id_))
-        await _tell(call, client, _listed(found))
+        await answer_stored(request, client, _listed(found))
 
-    async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def add_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Add items at the end of a conversation."""
-        keeping, found = self._gateway.keeping, await self._conversation(call)
-        items = await self._items(call, await object_of(self._gateway, call))
+        keeping, found = self._gateway.keeping, await self._conversation(request)
+        items = await self._items(request, await object_of(self._gateway, request))
         if not items:
             raise RequestFailed(missing("items"))
         append = keeping.store.conversations.append
@@ -279,24 +290,24 @@ class ResponsesApi:
             raise RequestFailed(conversation_missing(found.id, None))
         await client.answer(200, (), _listed(Page(items)))
 
-    async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one item of a conversation."""
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        found = await reachable(conversations.item(call.caller.name, id_, call.params["item"]))
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        found = await reachable(conversations.item(request.caller.name, id_, request.params["item"]))
         if found is None:
-            await self._conversation(call)  # raises if the conversation itself is missing
-            raise RequestFailed(_no_item(call.params["item"]))
-        await _tell(call, client, encode(displayed(found)))
+            await self._conversation(request)  # raises if the conversation itself is missing
+            raise RequestFailed(_no_item(request.params["item"]))
+        await answer_stored(request, client, encode(displayed(found)))
 
-    async def remove_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def remove_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Remove one item of a conversation. The answer is the conversation."""
-        found, item = await self._conversation(call), call.params["item"]
+        found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
         if not await reachable(remove(found.tenant, found.id, item)):
             raise RequestFailed(_no_item(item))
         await client.answer(200, (), _conversation(found))
 
-    async def _items(self, call: Call, body: Mapping[str, Any]) -> tuple[Item, ...]:
+    async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
         """The items in a body, checked as request input, with references resolved. Raises RequestFailed."""
         given = body.get("items")
         if given is None:
@@ -309,7 +320,7 @@ class ResponsesApi:
             param = "items" + error.path.removeprefix("input")
             message = error.message.replace("'input", "'items")
             raise RequestFailed(ir.Fault("invalid_request", message, error.code, param)) from error
-        known = await self._gateway.keeping.items(call.caller.name, wanted(given))
+        known = await self._gateway.keeping.items(request.caller.name, wanted(given))
         items: list[Wire] = []
         for item in given:
             if kind(item) != "item_reference":
@@ -346,12 +357,6 @@ class _Answered:
 
     async def end(self, data: bytes = b"") -> None:
         """Not used: the request does not stream."""
-
-
-async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
-    """Answer with what was kept, which takes memory until the client has read it."""
-    call.room.take(len(kept))
-    await client.answer(200, (), kept)
 
 
 class _Event(msgspec.Struct):

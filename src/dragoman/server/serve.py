@@ -24,7 +24,7 @@ import uvicorn
 
 from dragoman.errors import DragomanError
 from dragoman.server.app import App
-from dragoman.server.http import served
+from dragoman.server.http import uvicorn_options
 from dragoman.tasks import spawn
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def serve(
     app = App(gateway)
     config = uvicorn.Config(
         app,
-        **served(app),
+        **uvicorn_options(app),
         loop="auto",
         log_level="warning",
         backlog=_BACKLOG,

@@ -14,7 +14,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.sessions import read
 from dragoman.state.store import Session
 from dragoman.wire.json import encode
@@ -34,34 +34,34 @@ class SessionsApi:
         yield "/admin/sessions", {"GET": Handler(self.listed)}
         yield "/admin/sessions/{id}", {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
 
-    async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with all sessions, or those of one client, latest use first."""
-        found = await self._sessions(call)
+        found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
-    async def _sessions(self, call: Call) -> list[Session]:
+    async def _sessions(self, request: HttpRequest) -> list[Session]:
         sessions, most = self._gateway.remembering.store.sessions, self._gateway.config.sessions.max_count
-        return list(await reachable(sessions.listed(call.query.get("client"), limit=most)))
+        return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
-    async def _named(self, call: Call) -> Session:
+    async def _named(self, request: HttpRequest) -> Session:
         """The session of the path's id. Raises RequestFailed (400, 404)."""
-        id_ = call.params["id"]
-        found = [session for session in await self._sessions(call) if session.id == id_]
+        id_ = request.params["id"]
+        found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
             raise RequestFailed(_missing(id_))
         if len(found) > 1:
             raise RequestFailed(_ambiguous(found))
         return found[0]
 
-    async def one(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with one session and the messages of its turns, in the gateway's own form."""
-        session = await self._named(call)
+        session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a session."""
-        session = await self._named(call)
+        session = await self._named(request)
         sessions = self._gateway.remembering.store.sessions
         if not await reachable(sessions.delete(session.id, session.tenant)):
             raise RequestFailed(_missing(session.id))

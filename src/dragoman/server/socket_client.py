@@ -20,18 +20,18 @@ Headers = Sequence[tuple[bytes, bytes]]
 class SocketClient:
     """Sends the answer of one exchange to its client.
 
-    kind: the JSON members that mark an error in this face, `"type":"error",`. lane: the JSON members with
+    kind: the JSON members that mark an error in this face, `"type":"error",`. prefix: the JSON members with
     which every message begins, `"stream_id":"a",`.
     """
 
-    __slots__ = ("_exchange", "_kind", "_lane", "_link", "_say", "begun")
+    __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
 
-    def __init__(self, say: Say, link: Link, exchange: Exchange, kind: bytes, lane: bytes = b"") -> None:
+    def __init__(self, say: Say, link: Link, exchange: Exchange, kind: bytes, prefix: bytes = b"") -> None:
         self._say = say
         self._link = link
         self._exchange = exchange
         self._kind = kind
-        self._lane = lane
+        self._prefix = prefix
         self.begun = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
@@ -61,8 +61,8 @@ class SocketClient:
         await self.write(data)
 
     async def _tell(self, messages: Sequence[bytes]) -> None:
-        if self._lane:
-            messages = [b"{" + self._lane + message[1:] for message in messages]
+        if self._prefix:
+            messages = [b"{" + self._prefix + message[1:] for message in messages]
         try:
             await self._say(messages)
         except OSError:  # ASGI raises it since version 2.4 when the client has disconnected

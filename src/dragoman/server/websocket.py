@@ -29,12 +29,12 @@ from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, UPGRADE_MISSING, standing
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
+from dragoman.server.identity import note_client
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
 from dragoman.server.socket_client import SocketClient, say_by
-from dragoman.server.socket_messages import LANGUAGES, Asked, Language
+from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
 from dragoman.server.turns import turn_of
-from dragoman.server.visitor import note_visitor
 from dragoman.tasks import spawn
 from dragoman.wire.header import header_value
 from dragoman.work import Inbound
@@ -54,11 +54,11 @@ _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
 """Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
 
 
-class _Visitor(NamedTuple):
+class _Admitted(NamedTuple):
     """The client that may open a WebSocket, and the endpoint of its path."""
 
     endpoint: Endpoint
-    language: Language
+    socket_format: SocketFormat
     headers: Headers
     caller: Caller
     peer: Sequence[Any] | None
@@ -69,14 +69,14 @@ class _Visitor(NamedTuple):
     """The key at the beginning of the handshake's path."""
 
 
-def _language(endpoint: Endpoint | None) -> Language | None:
+def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
     """How messages are read and written on a WebSocket at this path; None = the path has no WebSocket."""
-    return None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
+    return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
     """The error for a WebSocket handshake that lost its `Upgrade` header; None for any other GET."""
-    if "sec-websocket-key" not in headers or _language(endpoint) is None:
+    if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
         return None
     # Our own parser drops `Upgrade` alone when it reads a handshake as a plain GET; a proxy drops
     # `Connection` too.
@@ -96,7 +96,7 @@ class Sockets:
         self._paths = paths
         self._origins = origins
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from its handshake to its end."""
         gateway = self._gateway
         extensions = scope.get("extensions") or {}
@@ -107,9 +107,9 @@ class Sockets:
         try:
             if (await receive())["type"] != "websocket.connect":
                 return
-            visitor = await self._admit(scope, send)
-            if visitor is not None:
-                await _Socket(gateway, visitor, link, send).run(receive, scope.get("subprotocols") or ())
+            admitted = await self._admit(scope, send)
+            if admitted is not None:
+                await _Socket(gateway, admitted, link, send).run(receive, scope.get("subprotocols") or ())
         except asyncio.CancelledError:
             if not link.lost:
                 await send({"type": "websocket.close", "code": _GOING_AWAY})
@@ -121,7 +121,7 @@ class Sockets:
             gateway.requests.discard(task)
             link.end()
 
-    async def _admit(self, scope: Scope, send: Send) -> _Visitor | None:
+    async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
         """The client, if it may open a WebSocket here; else None, and it was sent an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
@@ -129,7 +129,7 @@ class Sockets:
         endpoint, _ = self._paths.find(path, root)
         path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
-        note_visitor(exchange, scope.get("client"), headers)
+        note_client(exchange, scope.get("client"), headers)
         try:
             exchange.phase = "auth"
             if gateway.draining:
@@ -145,11 +145,11 @@ class Sockets:
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
             exchange.phase = "url"
-            language = _language(endpoint)
-            if endpoint is None or language is None:
+            socket_format = _socket_format(endpoint)
+            if endpoint is None or socket_format is None:
                 self._paths.handler(endpoint, _METHOD, path)  # always raises: no endpoint has this method
             elif gateway.config.server.websocket:
-                return _Visitor(endpoint, language, headers, caller, scope.get("client"), offered, key)
+                return _Admitted(endpoint, socket_format, headers, caller, scope.get("client"), offered, key)
             raise RequestFailed(_SWITCHED_OFF)
         except RequestFailed as failed:
             fault = failed.fault
@@ -160,7 +160,7 @@ class Sockets:
         return None
 
     async def _refuse(
-        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: Scope, send: Send
+        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
         """Answer with an error over HTTP, if the server supports it (ASGI's extension
         "websocket.http.response").
@@ -185,9 +185,9 @@ class Sockets:
 class _Socket:
     """One accepted WebSocket."""
 
-    def __init__(self, gateway: Gateway, visitor: _Visitor, link: Link, send: Send) -> None:
+    def __init__(self, gateway: Gateway, admitted: _Admitted, link: Link, send: Send) -> None:
         self._gateway = gateway
-        self._visitor = visitor
+        self._admitted = admitted
         self._link = link
         self._send = send
         self._say = link.say or say_by(send)
@@ -239,21 +239,21 @@ class _Socket:
 
     async def _answer(self, message: str | bytes) -> None:
         """Answer one message as an exchange of its own."""
-        gateway, visitor = self._gateway, self._visitor
+        gateway, admitted = self._gateway, self._admitted
         exchange = self._exchange()
-        asked = (
-            visitor.language.read(message, gateway.config.server.max_depth)
+        request = (
+            admitted.socket_format.read(message, gateway.config.server.max_depth)
             if isinstance(message, str)
-            else Asked(fault=_BINARY)
+            else SocketRequest(fault=_BINARY)
         )
-        if asked is None:
+        if request is None:
             return
-        client = self._client(exchange, asked.lane)
+        client = self._client(exchange, request.prefix)
         gateway.exchanges.add(exchange)
         try:
-            if asked.fault is not None:
-                raise RequestFailed(asked.fault)
-            await self._ask(asked.body, exchange, client)
+            if request.fault is not None:
+                raise RequestFailed(request.fault)
+            await self._ask(request.body, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, exchange, client)
         except asyncio.CancelledError:
@@ -268,23 +268,23 @@ class _Socket:
             gateway.observe(exchange)
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
-        visitor, settings = self._visitor, self._gateway.config.server
+        admitted, settings = self._admitted, self._gateway.config.server
         if (outlived := self._outlived()) is not None:
             exchange.phase = "auth"
             raise RequestFailed(outlived)
         inbound = Inbound(
-            visitor.endpoint.face,
+            admitted.endpoint.face,
             body,
-            visitor.headers,
+            admitted.headers,
             settings.max_depth,
-            visitor.caller.models,
+            admitted.caller.models,
             settings.max_values,
             "ndjson",
             turn_of(
                 self._gateway,
-                visitor.endpoint.face,
-                visitor.caller,
-                visitor.headers,
+                admitted.endpoint.face,
+                admitted.caller,
+                admitted.headers,
                 self._connection,
                 body=body,
             ),
@@ -295,11 +295,11 @@ class _Socket:
         """The error if the handshake's key is no longer valid; None = it is. Since the handshake it may have
         expired, been replaced, or been given to another client.
         """
-        visitor = self._visitor
-        caller = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
+        admitted = self._admitted
+        caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
-        return None if caller == visitor.caller else _KEY_REPLACED
+        return None if caller == admitted.caller else _KEY_REPLACED
 
     async def _tell(self, fault: ir.Fault) -> None:
         """Send an error of the WebSocket itself, which belongs to no request."""
@@ -308,17 +308,17 @@ class _Socket:
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
-        status, extra, body = self._visitor.endpoint.face.encode_error(fault, exchange.request_id)
+        status, extra, body = self._admitted.endpoint.face.encode_error(fault, exchange.request_id)
         await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
-    def _client(self, exchange: Exchange, lane: bytes = b"") -> SocketClient:
-        return SocketClient(self._say, self._link, exchange, self._visitor.language.error, lane)
+    def _client(self, exchange: Exchange, prefix: bytes = b"") -> SocketClient:
+        return SocketClient(self._say, self._link, exchange, self._admitted.socket_format.error, prefix)
 
     def _exchange(self) -> Exchange:
-        endpoint = self._visitor.endpoint
+        endpoint = self._admitted.endpoint
         exchange = _exchange(self._gateway, endpoint.face.name, endpoint.template)
-        note_visitor(exchange, self._visitor.peer, self._visitor.headers)
-        exchange.client = self._visitor.caller.name
+        note_client(exchange, self._admitted.peer, self._admitted.headers)
+        exchange.client = self._admitted.caller.name
         return exchange
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from asyncio.transports import BaseTransport
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -31,11 +31,11 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.seams import SYSTEM
 from dragoman.server.connections import Upgraded
 from dragoman.server.link import EXTENSION, Link
+from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
 from dragoman.wire.json import extra_memory
 
 _PIECE = 16 * 1024
@@ -83,7 +83,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _refuse_head(self) -> None:
         self._before.refuse(
-            _NO_SOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else _LARGE_HEAD
+            NO_WEBSOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else LARGE_HANDSHAKE
         )
         self.transport.close()
 
@@ -232,12 +232,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self._link.drain()
-
-
-_NO_SOCKET: Final = ir.Fault(
-    "invalid_request", "A WebSocket must be opened by a GET request without a body.", code="invalid_http"
-)
-_LARGE_HEAD: Final = ir.Fault("too_large", "The headers are too large.", code="headers_too_large", status=431)
 
 
 def framed(message: bytes) -> bytes:

@@ -62,15 +62,15 @@ from dragoman.wire.multipart import Pieces, content_type, written
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
-_TELLING = 8
+_SHORTEST_SECRET = 8
 """The fewest characters of a secret. A shorter header value ("eu") is no secret, and a part of many words."""
 _MOST_SECRETS = 64
 """Secrets of one account that are remembered, replaced ones included."""
-_OURS = frozenset({"kind", "blame"})
+_WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault that never hold a provider's text."""
 
 
-_MOST_MET = 1024
+_MOST_REMEMBERED = 1024
 """Models of one provider for which something is remembered."""
 
 
@@ -110,7 +110,7 @@ class Account(msgspec.Struct, frozen=True):
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with all secrets in its texts replaced. more: further secrets of the call."""
-        secrets = [one for one in (*self.secrets, *more) if len(one) >= _TELLING]
+        secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:
             for secret in secrets:
@@ -120,7 +120,7 @@ class Account(msgspec.Struct, frozen=True):
         told = {
             name: reworded(getattr(fault, name), hide)
             for name in fault.__struct_fields__
-            if name not in _OURS
+            if name not in _WITHOUT_PROVIDER_TEXT
         }
         return msgspec.structs.replace(fault, **told)
 
@@ -142,7 +142,7 @@ class Address:
             return self._fixed
         url = self._met.get(model)
         if url is None:
-            if len(self._met) >= _MOST_MET:
+            if len(self._met) >= _MOST_REMEMBERED:
                 self._met.clear()
             name = quote(model.removeprefix(self._folder), safe="")
             url = self._met[model] = URL(self._before + name + self._after, encoded=True)
@@ -238,7 +238,7 @@ class WireUpstream:
         lesson = lesson_of(fault)
         if lesson is None:
             return False
-        if len(self._lessons) >= _MOST_MET and model not in self._lessons:
+        if len(self._lessons) >= _MOST_REMEMBERED and model not in self._lessons:
             self._lessons.clear()
         self._lessons[model] = lesson
         return True
@@ -251,7 +251,7 @@ class WireUpstream:
         """True: the model does not think, says the failure; so it must not be asked for sealed thinking."""
         if not refuses_sealing(fault):
             return False
-        if len(self._thoughtless) >= _MOST_MET and model not in self._thoughtless:
+        if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
             self._thoughtless.clear()
         self._thoughtless.add(model)
         return True

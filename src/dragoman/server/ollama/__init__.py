@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama.embedding import EMBEDDING
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing, expects_text
 from dragoman.server.ollama.managing import Managing
@@ -34,7 +34,7 @@ PREFIX: Final = "/api/"
 class OllamaApi:
     """The protocol's paths at one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._asking = Asking(gateway, inbound)
         self._managing = Managing(gateway)
         self.listing = Listing(gateway)

@@ -23,7 +23,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
 from dragoman.wire.json import encode, encode_head
@@ -39,66 +39,66 @@ _NOT_TO_THINK: Final = (None, False, "")
 class Asking:
     """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def chat(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer a conversation."""
-        stated = head(self._gateway, call)
+        stated = head(self._gateway, request)
         if is_empty(stated.get("messages")):
             said = {"message": {"role": "assistant", "content": ""}}
-            await self._load(stated, said, call, exchange, client)
+            await self._load(stated, said, request, exchange, client)
         else:
-            await self._ask(DIALECT, stated, call, exchange, client)
+            await self._ask(DIALECT, stated, request, exchange, client)
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer a single prompt."""
-        stated = head(self._gateway, call)
+        stated = head(self._gateway, request)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
-            await self._load(stated, {"response": ""}, call, exchange, client)
+            await self._load(stated, {"response": ""}, request, exchange, client)
         else:
-            await self._ask(GENERATE, stated, call, exchange, client)
+            await self._ask(GENERATE, stated, request, exchange, client)
 
-    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with embedding vectors. path: one of the protocol's two paths for them."""
         old = path == OLD_PATH
-        stated = head(self._gateway, call)
+        stated = head(self._gateway, request)
         name = _name(stated)
         if is_empty(stated.get("prompt" if old else "input")):
-            route = find_granted(self._gateway, call.caller, name)
+            route = find_granted(self._gateway, request.caller, name)
             nothing = {"embedding": []} if old else {"model": name or route.asked, "embeddings": []}
             await client.answer(200, (), encode(nothing))
             return
-        inbound = self._inbound(DIALECT, call)
+        inbound = self._inbound(DIALECT, request)
         exchange.asked, exchange.phase = name or None, "route"
         if name:
-            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), call)
+            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), request)
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _ask(
-        self, face: Dialect, stated: Head, call: Call, exchange: Exchange, client: AsgiClient
+        self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
         name = _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, name)
         _refuse_to_think(stated, name, route)
         client.streams_as(STREAM_TYPE, b"", None)
-        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, call), client)
+        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
-    def _named(self, face: Dialect, stated: Head, name: str, route: Route, call: Call) -> Inbound:
+    def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
         """The request for the engine, with the gateway's name of the model; answers show the client's."""
-        inbound = self._inbound(face, call)
-        body = call.body if name == route.asked else encode_head({**stated, "model": route.asked})
+        inbound = self._inbound(face, request)
+        body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
 
     async def _load(
-        self, stated: Head, said: dict[str, Any], call: Call, exchange: Exchange, client: AsgiClient
+        self, stated: Head, said: dict[str, Any], request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
         gateway, name = self._gateway, _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
-        route = find_granted(gateway, call.caller, name)
+        route = find_granted(gateway, request.caller, name)
         exchange.asked = route.asked
         keep = value(stated.get("keep_alive"))
         unload = keep not in (None, "") and _is_over(keep)

@@ -13,7 +13,7 @@ import msgspec
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
 
@@ -26,22 +26,22 @@ _LONGEST_EMPTY: Final = 64
 _SPACE: Final = b" \t\r\n"
 
 
-def members(gateway: Gateway, call: Call) -> dict[str, Any]:
+def members(gateway: Gateway, request: HttpRequest) -> dict[str, Any]:
     """The decoded members of a body that asks no model. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
     try:
-        _present(call.body)
-        refuse_many_values(call.body, settings.max_values)
-        return decode_object(call.body, settings.max_depth)
+        _present(request.body)
+        refuse_many_values(request.body, settings.max_values)
+        return decode_object(request.body, settings.max_depth)
     except WireError as error:
         raise RequestFailed(odd(error)) from error
 
 
-def head(gateway: Gateway, call: Call) -> dict[str, msgspec.Raw]:
+def head(gateway: Gateway, request: HttpRequest) -> dict[str, msgspec.Raw]:
     """The members of a body that asks a model, with undecoded values. Raises RequestFailed (400)."""
     try:
-        _present(call.body)
-        return decode_head(call.body, gateway.config.server.max_depth)
+        _present(request.body)
+        return decode_head(request.body, gateway.config.server.max_depth)
     except WireError as error:
         raise RequestFailed(odd(error)) from error
 

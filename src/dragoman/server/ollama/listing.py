@@ -25,7 +25,7 @@ from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.managing import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
@@ -74,10 +74,10 @@ class Listing:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def tags(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def tags(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the models that the caller may use."""
         found = self._gateway.engine.table.find
-        names = [entry.id for entry in self._gateway.entries(call.caller.models)]
+        names = [entry.id for entry in self._gateway.entries(request.caller.models)]
         routes = [(name, route) for name in names if (route := found(name)) is not None]
         models = [await self._listed(name, route) for name, route in routes]
         await client.answer(200, (), encode({"models": models}))
@@ -94,10 +94,10 @@ class Listing:
             listed["remote_model"] = route.deployments[0].model
         return listed
 
-    async def show(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def show(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the details of one model."""
-        stated = needed(members(self._gateway, call), "model", "name")
-        route = _told(find_granted(self._gateway, call.caller, stated), call.caller)
+        stated = needed(members(self._gateway, request), "model", "name")
+        route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
         exchange.asked = route.asked
         file = await self._file_of(route)
         shown: dict[str, Any] = {
@@ -115,7 +115,7 @@ class Listing:
             shown["messages"] = [_message(message) for message in route.opening]
         await client.answer(200, (), encode(shown))
 
-    async def loaded(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def loaded(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the embedded models in memory, the latest expiry first."""
         local = self._gateway.local
         running: list[tuple[float, dict[str, Any]]] = []
@@ -123,7 +123,7 @@ class Listing:
             report = await local.loaded()
             for model in report.models:
                 name = _name_of(local.models, model.options.path)
-                if name is None or not call.caller.may_use(name):
+                if name is None or not request.caller.may_use(name):
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), model.options.path)
@@ -141,11 +141,11 @@ class Listing:
         running.sort(key=lambda one: -one[0])
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
 
-    async def version(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def version(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with the version of the protocol."""
         await client.answer(200, (), encode({"version": VERSION}))
 
-    async def status(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def status(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer that Ollama's cloud is disabled."""
         await client.answer(200, (), encode(_NO_CLOUD))
 

@@ -23,7 +23,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
@@ -69,23 +69,23 @@ class Managing:
         self._sizes: dict[str, int] = {}
         """For each name, the bytes of the request that made it."""
 
-    async def copy(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Give a model another name."""
-        body = members(self._gateway, call)
+        body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
-        self._refuse(call.caller, destination, size)
+        self._refuse(request.caller, destination, size)
         exchange.asked = source
-        self._make(call.caller, destination, find(self._gateway, source), size)
+        self._make(request.caller, destination, find(self._gateway, source), size)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def create(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Make a name for a model with its own system message, messages and parameters."""
-        if len(call.body) > LARGEST:
+        if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
-        gateway, body = self._gateway, members(self._gateway, call)
+        gateway, body = self._gateway, members(self._gateway, request)
         name = new(needed(body, "model", "name"))
-        self._refuse(call.caller, name, len(call.body))
+        self._refuse(request.caller, name, len(request.body))
         if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
             message = (
                 "this gateway can only create another name for one of its models: "
@@ -103,29 +103,29 @@ class Managing:
             raise RequestFailed(odd(error)) from error
         if body.get("license"):
             lines.append({"status": "the license is not stored"})
-        self._make(call.caller, name, route, len(call.body))
+        self._make(request.caller, name, route, len(request.body))
         await tell(client, body, [*lines, _SUCCESS])
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a name that was made here."""
-        stated = needed(members(self._gateway, call), "model", "name")
+        stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
-        self._refuse_restricted(call.caller)
+        self._refuse_restricted(request.caller)
         if (name := made(self._gateway, stated)) is None:
             find(self._gateway, stated)
             raise RequestFailed(_configured(stated, "deleted"))
-        self._refuse_foreign(call.caller, name)
+        self._refuse_foreign(request.caller, name)
         self._forget(name)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def pull(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer whether a model exists. Nothing is downloaded."""
-        body = members(self._gateway, call)
+        body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
         lines: list[dict[str, str]] = [{"status": "pulling manifest"}]
         try:
-            find_granted(self._gateway, call.caller, stated)
+            find_granted(self._gateway, request.caller, stated)
             lines.append(_SUCCESS)
         except RequestFailed as failed:
             text = "pull model manifest: file does not exist"
@@ -136,17 +136,17 @@ class Managing:
             lines.append({"error": text})
         await tell(client, body, lines)
 
-    async def push(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def push(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Refuse to publish a model."""
-        exchange.asked = text(members(self._gateway, call), "model", "name")
+        exchange.asked = text(members(self._gateway, request), "model", "name")
         raise RequestFailed(_NOTHING_OUT)
 
-    async def blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer that a model file is not here."""
-        message = f"blob {call.params['digest'][:80]!r} not found"
+        message = f"blob {request.params['digest'][:80]!r} not found"
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
-    async def take_blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def take_blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Refuse a model file without reading it."""
         raise RequestFailed(_NOTHING_IN)
 

@@ -9,7 +9,7 @@ from dragoman.upstreams.local.calls import Begun, ForcedCall, chosen_calls, may_
 from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
-class Answer:
+class CandidateDecoder:
     """The blocks of one candidate while the model writes them.
 
     forced: the text is a tool call, by a grammar. chosen: the tools that the model may call by its own

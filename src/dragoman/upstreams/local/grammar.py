@@ -69,7 +69,7 @@ _FORMATS = {
 """Formats that are enforced. The specification allows other formats to be ignored."""
 
 
-class Call(NamedTuple):
+class CallableTool(NamedTuple):
     """A tool that may be called. parameters: None = no arguments. path: the schema's path for errors."""
 
     name: str
@@ -86,7 +86,7 @@ def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
-def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None = None) -> str:
+def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
     """A grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`.
 
     answer: the schema and path of a JSON answer that is allowed instead. Raises as `json_grammar`.

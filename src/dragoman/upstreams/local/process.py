@@ -21,7 +21,6 @@ import msgspec
 from dragoman.tasks import spawn
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
-    Answer,
     Cancel,
     End,
     EngineName,
@@ -31,6 +30,7 @@ from dragoman.upstreams.local.protocol import (
     Inspect,
     Job,
     Order,
+    Reply,
     Report,
     Unload,
 )
@@ -57,12 +57,12 @@ class _Inbox:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._waiting: deque[tuple[int, Answer]] = deque()
+        self._waiting: deque[tuple[int, Reply]] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
-    def put(self, answer: Answer, size: int) -> None:
+    def put(self, answer: Reply, size: int) -> None:
         self._waiting.append((size, answer))
         self._size += size
         self._arrived.set()
@@ -73,7 +73,7 @@ class _Inbox:
         """Wait until the reader has caught up, or has gone."""
         await self._room.wait()
 
-    async def get(self) -> Answer:
+    async def get(self) -> Reply:
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()

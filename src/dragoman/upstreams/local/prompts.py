@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dragoman.upstreams.local.protocol import Invocation, ToolSpec, Turn
+from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 
 def call_text(name: str, arguments: str) -> str:
@@ -20,12 +20,12 @@ def call_text(name: str, arguments: str) -> str:
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
 
 
-def structured(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
+def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
     """Messages and tools for a template that formats tools."""
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
-def plain(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
+def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
     """Messages with a role and a text only, for a template without tools."""
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
@@ -70,14 +70,14 @@ def _with_system(messages: list[dict[str, str]], text: str) -> list[dict[str, st
     return [{"role": "system", "content": text}, *messages]
 
 
-def _plain(turn: Turn) -> dict[str, str]:
+def _plain(turn: PromptTurn) -> dict[str, str]:
     if turn.role == "tool":
         return {"role": "user", "content": f"Result of {turn.name or 'the tool'}:\n{turn.text}"}
     calls = (call_text(call.name, call.arguments) for call in turn.calls)
     return {"role": turn.role, "content": "\n".join(part for part in (turn.text, *calls) if part)}
 
 
-def _structured(turn: Turn) -> dict[str, Any]:
+def _structured(turn: PromptTurn) -> dict[str, Any]:
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
     if turn.calls:
         message["tool_calls"] = [_called(call) for call in turn.calls]

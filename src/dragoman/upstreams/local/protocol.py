@@ -52,7 +52,7 @@ class Invocation(Message, frozen=True):
     id: str | None = None
 
 
-class Turn(Message, frozen=True):
+class PromptTurn(Message, frozen=True):
     """One message of the conversation, as plain text. For role "tool", name and id are those of the call."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -102,7 +102,7 @@ class Generate(Message, frozen=True, tag="generate"):
 
     id: int
     options: Options
-    turns: tuple[Turn, ...]
+    turns: tuple[PromptTurn, ...]
     tools: tuple[ToolSpec, ...] = ()
     draw: Draw = Draw()
     limit: int | None = None
@@ -304,18 +304,18 @@ End: TypeAlias = Done | Embedded | Spoken | Transcribed | Failed
 """The last message of an answer."""
 
 Event: TypeAlias = Started | Delta | End
-Answer: TypeAlias = Event | Report
+Reply: TypeAlias = Event | Report
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
-_ANSWER: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_ANSWER: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 class FrameTooLarge(DragomanError):
     """A message is larger than one frame may be."""
 
 
-def frame(message: Order | Answer) -> bytes:
+def frame(message: Order | Reply) -> bytes:
     """The message as one frame. Raises FrameTooLarge."""
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
@@ -336,6 +336,6 @@ def order(body: bytes) -> Order:
     return _ORDER.decode(body)
 
 
-def answer(body: bytes) -> Answer:
+def answer(body: bytes) -> Reply:
     """Decode a frame's body as the process's message."""
     return _ANSWER.decode(body)

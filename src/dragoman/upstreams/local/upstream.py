@@ -25,8 +25,8 @@ from dragoman.routing.route import Timers
 from dragoman.seams import SYSTEM
 from dragoman.upstreams.counts import hold_to_counts
 from dragoman.upstreams.local import operations, weights
-from dragoman.upstreams.local.answering import Answer
-from dragoman.upstreams.local.conversation import Asked, ask
+from dragoman.upstreams.local.answering import CandidateDecoder
+from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import (
     DEFAULT_CONTEXT,
@@ -42,11 +42,11 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Job,
     Options,
+    PromptTurn,
     Report,
     Spoken,
     Started,
     Transcribed,
-    Turn,
 )
 from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
@@ -151,12 +151,12 @@ class LocalUpstream:
         model = self._model(call.model, "chat")
         hold_to_counts(request)
         try:
-            asked = ask(request, call.report, model.draw)
+            prepared = translate(request, call.report, model.draw)
         except WireError as error:
             raise RequestFailed(
                 ir.Fault("invalid_request", error.message, code=error.code, param=error.path or None)
             ) from error
-        async with aclosing(self._batches(request, asked, model, call)) as batches:
+        async with aclosing(self._batches(request, prepared, model, call)) as batches:
             yield batches
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
@@ -227,9 +227,9 @@ class LocalUpstream:
         """The answer to a job with one message as answer. param: the place to blame if the job is refused."""
         call.ready()
         process = self._process(order.options.engine)
-        asked = process.ask(msgspec.structs.replace(order, client=call.client))
+        generator = process.ask(msgspec.structs.replace(order, client=call.client))
         del order  # a recording may be large, and the job may wait for long
-        async with aclosing(asked) as events:
+        async with aclosing(generator) as events:
             async for event in _timed(events, call, self.name):
                 if isinstance(event, Failed):
                     raise RequestFailed(_fault(event, param))
@@ -238,12 +238,14 @@ class LocalUpstream:
         raise AssertionError(f"{kind.__name__} was not given")
 
     async def _batches(
-        self, request: ir.Request, asked: Asked, model: LocalModel, call: Call
+        self, request: ir.Request, prepared: ModelRequest, model: LocalModel, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
         usage = ir.Usage()
         for candidate in range(request.sampling.n or 1):
-            answer = Answer(candidate, forced=asked.forced, chosen=asked.chosen, new_id=self._new_id)
-            order = _order(asked, model, candidate, call.client)
+            answer = CandidateDecoder(
+                candidate, forced=prepared.forced, chosen=prepared.chosen, new_id=self._new_id
+            )
+            order = _order(prepared, model, candidate, call.client)
             async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
@@ -263,21 +265,21 @@ class LocalUpstream:
         yield [ir.Tally(usage), ir.End()]
 
 
-def _order(asked: Asked, model: LocalModel, candidate: int, client: str) -> Generate:
-    turns, draw = asked.turns, asked.draw
+def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> Generate:
+    turns, draw = prepared.turns, prepared.draw
     if model.system is not None and not any(turn.role == "system" for turn in turns):
-        turns = (Turn("system", model.system), *turns)
+        turns = (PromptTurn("system", model.system), *turns)
     if draw.seed is not None and candidate:
         draw = msgspec.structs.replace(draw, seed=draw.seed + candidate)
     return Generate(
         id=0,
         options=model.options,
         turns=turns,
-        tools=asked.tools,
+        tools=prepared.tools,
         draw=draw,
-        limit=model.limit if asked.limit is None else asked.limit,
-        stop=asked.stop,
-        grammar=asked.grammar,
+        limit=model.limit if prepared.limit is None else prepared.limit,
+        stop=prepared.stop,
+        grammar=prepared.grammar,
         keep_alive=model.keep_alive,
         client=client,
     )

@@ -25,7 +25,6 @@ from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate
 from dragoman.upstreams.local.protocol import (
-    Answer,
     Cancel,
     Embed,
     EngineName,
@@ -37,6 +36,7 @@ from dragoman.upstreams.local.protocol import (
     Loaded,
     Options,
     Order,
+    Reply,
     Report,
     Speak,
     Timings,
@@ -75,7 +75,7 @@ class Worker:
     def __init__(
         self,
         engine: Callable[[], Engine],
-        send: Callable[[Answer], None],
+        send: Callable[[Reply], None],
         *,
         queue: int = QUEUE,
         clock: Callable[[], float] = SYSTEM.monotonic,
@@ -95,7 +95,7 @@ class Worker:
 
     def take(self, order: Order) -> None:
         """Handle one message. Called by the reader thread."""
-        answer: Answer | None = None
+        answer: Reply | None = None
         with self._changed:
             match order:
                 case Generate() | Embed() | Speak() | Transcribe():
@@ -199,11 +199,11 @@ class Worker:
             with self._changed:
                 slot.used = self._clock()
 
-    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Answer]:
+    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Reply]:
         """The messages that answer a job. model: of the right kind, by the engine in the job's options."""
         if isinstance(request, Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
-        answer: Answer | None = model.answer(request, lambda: self._cancelled)
+        answer: Reply | None = model.answer(request, lambda: self._cancelled)
         return () if answer is None else (answer,)
 
     def _slot(self, options: Options, keep_alive: float) -> _Slot:
@@ -259,7 +259,7 @@ class _Pipes:
         os.dup2(2, 1)
         self._writing = threading.Lock()
 
-    def send(self, answer: Answer) -> None:
+    def send(self, answer: Reply) -> None:
         """Write one message. Waits while the gateway does not read."""
         with self._writing:
             try:

@@ -1,4 +1,4 @@
-"""Reads the queries and bodies of requests for stored objects: page, number, metadata."""
+"""What the paths for stored objects share: pages, numbers and metadata in requests, and the answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.endpoint import Call
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
 if TYPE_CHECKING:
@@ -44,21 +45,27 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     return value
 
 
-async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
+async def object_of(gateway: Gateway, request: HttpRequest) -> dict[str, Any]:
     """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
     body of a request to a model. Raises RequestFailed (400, 413).
     """
     settings = gateway.config.server
 
     def read() -> dict[str, Any]:
-        refuse_many_values(call.body, settings.max_values)
-        return decode_object(call.body or b"{}", settings.max_depth)
+        refuse_many_values(request.body, settings.max_values)
+        return decode_object(request.body or b"{}", settings.max_depth)
 
     try:
-        return await gateway.heavy.run(len(call.body), call.caller.name, read)
+        return await gateway.heavy.run(len(request.body), request.caller.name, read)
     except WireError as error:
         of: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
         raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
+
+
+async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
+    """Answer with stored JSON. The request is charged with its memory until the client has read it."""
+    request.room.take(len(body))
+    await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ _LONGEST: Final = 200
 """The longest value of a header that is noted, in characters."""
 
 
-def note_visitor(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
+def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
     """Note the address of the connection's peer, the client's address by a proxy's header, and the user
     agent.
 
