@@ -55,7 +55,6 @@ class Connection(ResponseHandler):
         self._unread: Callable[[], object] = _nothing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection to the provider is established."""
         super().connection_made(transport)
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 

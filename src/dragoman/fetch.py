@@ -197,7 +197,6 @@ class Fetcher:
         return read
 
     async def close(self) -> None:
-        """Close the session."""
         if self._session is not None:
             await self._session.close()
 

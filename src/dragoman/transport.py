@@ -112,7 +112,6 @@ class Slots:
             raise RequestFailed(fault) from None
 
     def give_back(self) -> None:
-        """Give the connection to the next request that waits."""
         self._free.release()
 
 
@@ -137,7 +136,6 @@ class _Upload(aiohttp.Payload):
         self.sent = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all pieces."""
         for part in self._value.parts:
             view = memoryview(part)
             for start in range(0, len(view), _PIECE):
@@ -175,7 +173,6 @@ class _Stream(aiohttp.Payload):
         self.sent = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all pieces."""
         self._rest()
         async for piece in self._value:
             self._push()
@@ -472,7 +469,6 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._session.close()
 
 

@@ -68,16 +68,8 @@ _TABLE: Final = (
     *_paths(_MODELS, "model", "model_group", "model_hub", r"public/model_hub", r"api/providers"),
     *_paths(
         _SET,
-        *(
-            "config",
-            "configs",
-            r"get/config",
-            r"update/config",
-            "callbacks",
-            "settings",
-            "router",
-            "fallback",
-        ),
+        *("config", "configs", r"get/config", r"update/config", "callbacks", "settings", "router"),
+        "fallback",
         *("update", "add", "delete", "integrations", r"api/config", r"api/plugins", r"reload"),
     ),
     *_paths(_PAGES, "ui", "login", "logout", "dashboard", "get_image", "onboarding"),

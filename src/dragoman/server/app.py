@@ -396,7 +396,7 @@ class App:
 
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
-"""A whole answer: status, headers, body."""
+"""An error as an answer: status, headers, body."""
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:

@@ -34,20 +34,8 @@ class AsgiClient:
     """Sends the answer of one exchange to its client."""
 
     __slots__ = (
-        "_base",
-        "_beat",
-        "_exchange",
-        "_heartbeat",
-        "_last",
-        "_loop",
-        "_now",
-        "_ping",
-        "_pinging",
-        "_send",
-        "_type",
-        "_writing",
-        "begun",
-        "id_header",
+        *("_base", "_beat", "_exchange", "_heartbeat", "_last", "_loop", "_now", "_ping", "_pinging"),
+        *("_send", "_type", "_writing", "begun", "id_header"),
     )
 
     def __init__(self, send: Send, exchange: Exchange, now: Callable[[], float], base: Headers) -> None:
@@ -75,13 +63,12 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, headers: Headers) -> None:
-        """Send an answer without a body."""
         await self._start(status, headers)
         await self._send({"type": "http.response.body", "body": b""})
 
-    def streams_as(self, content_type: bytes, ping: bytes, heartbeat: float | None) -> None:
-        """Set how a stream to this client is sent. heartbeat: seconds of silence until `ping` is sent."""
-        self._type, self._ping, self._heartbeat = content_type, ping, heartbeat if ping else None
+    def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
+        """Set how a stream is sent. heartbeat: seconds of silence before `ping`; 0 or None = no pings."""
+        self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:
         """The answer will be a stream: from now on, pings are sent while nothing else is."""
@@ -102,7 +89,6 @@ class AsgiClient:
         self._writing = False
 
     async def write(self, data: bytes) -> None:
-        """Send a part of a stream."""
         self._writing = True
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._writing = False
@@ -110,7 +96,6 @@ class AsgiClient:
             self._last = self._loop.time()
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last part of a stream."""
         self.close()
         await self._send({"type": "http.response.body", "body": data})
 

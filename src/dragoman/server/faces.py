@@ -287,8 +287,7 @@ class PathTable:
     def _ask(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> Awaitable[None]:
-        heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
+        client.streams_as(face.stream_type.encode(), face.ping, self._gateway.config.server.heartbeat)
         return self._gateway.engine.handle(exchange, self._inbound(face, request), client)
 
     def _inbound(self, face: Dialect, request: HttpRequest) -> Inbound:

@@ -68,22 +68,19 @@ class GenerateContentApi:
                 yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one request with a whole response."""
         await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
 
     async def stream(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one request with a stream."""
         inbound = self._asking(request, STREAM_PATH)
         if request.query.get("alt", request.query.get("$alt")) == "sse":
-            client.streams_as(b"text/event-stream", b"", None)
+            client.streams_as(b"text/event-stream")
         else:
-            heartbeat = self._gateway.config.server.heartbeat or None
+            heartbeat = self._gateway.config.server.heartbeat
             client.streams_as(b"application/json; charset=UTF-8", _SPACE, heartbeat)
             inbound = msgspec.structs.replace(inbound, framing="json_array")
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with embedding vectors."""
         inbound = msgspec.structs.replace(self._asking(request, path), operation="embed", turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
@@ -93,7 +90,6 @@ class GenerateContentApi:
         )
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the number of tokens in a request's prompt."""
         inbound = self._asking(request, PATH)
         inbound = msgspec.structs.replace(inbound, body=_counted(request.body), operation="count")
         await self._gateway.engine.handle(exchange, inbound, client)

@@ -18,7 +18,6 @@ class Headers(Mapping[str, str]):
         return self._raw[name.encode("latin-1")].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The header's value, or `default` if it is missing."""
         value = self._raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 

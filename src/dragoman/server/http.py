@@ -29,21 +29,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dragoman import ir
 from dragoman.seams import SYSTEM
+from dragoman.server import refusals
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
-from dragoman.server.refusals import (
-    CHUNKS,
-    HEAD_TIMEOUT,
-    INVALID,
-    LEAST_CHUNK,
-    MOST_AHEAD,
-    PIPELINED,
-    SMALL_CHUNKS,
-    Refused,
-    too_large,
-)
 
 if TYPE_CHECKING:
     from dragoman.server.app import App
@@ -108,7 +98,6 @@ class HttpProtocol(HttpToolsProtocol):
     # --- The connection --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
         super().connection_made(Corked(transport, self.loop))
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self.client[0] if self.client else None)
@@ -119,7 +108,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """The client has sent bytes."""
         if len(data) > self._max_head and (self._in_head or self._complete):
             self._take(data[: self._max_head])  # the parser stops here if there are too many headers
             data = data[self._max_head :]
@@ -180,7 +168,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client has read most of the written bytes."""
         self.peer.resumed()
         super().resume_writing()
         self._begin_held()
@@ -233,7 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.abort()
         elif self._in_head:
             if 0 < settings.head_timeout < now - self._link.began:
-                self.refuse(HEAD_TIMEOUT)
+                self.refuse(refusals.HEAD_TIMEOUT)
         elif not self._complete:
             if now - self._since > _LATE:
                 connections.reached("body_after_answer", f"by {self.peer.address}")
@@ -270,13 +257,13 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request's head is complete: start its handler, or let it wait for the requests before it."""
         if not self._fits():
-            raise Refused(self._too_large())
+            raise refusals.Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > self._max_head:
-                raise Refused(self._too_large())
-        if len(self._cycles) >= MOST_AHEAD:
-            raise Refused(PIPELINED)
+                raise refusals.Refused(self._too_large())
+        if len(self._cycles) >= refusals.MOST_AHEAD:
+            raise refusals.Refused(refusals.PIPELINED)
         self._pending = 0
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrades = self.parser.get_method() != b"CONNECT"
@@ -323,11 +310,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """The size line of a body's next chunk."""
         self._chunks += 1
-        if self._chunks > CHUNKS and self._body_size < self._chunks * LEAST_CHUNK:
-            raise Refused(SMALL_CHUNKS)
+        if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
+            raise refusals.Refused(refusals.SMALL_CHUNKS)
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a request's body."""
         self._pending = 0
         self._body_size += len(body)
         self._fed_at = SYSTEM.monotonic()
@@ -413,7 +399,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self.refuse(cause.fault if isinstance(cause, Refused) else INVALID)
+            self.refuse(cause.fault if isinstance(cause, refusals.Refused) else refusals.INVALID)
 
     def _read_again(self, rest: bytes) -> None:
         """Parse the request again, as if it had not asked for an upgrade (RFC 9110, section 7.8).
@@ -438,17 +424,17 @@ class HttpProtocol(HttpToolsProtocol):
     def _too_large(self) -> ir.Fault:
         if not self._in_head:
             if self._complete:
-                return INVALID  # too many empty lines between two requests
-            return too_large(
+                return refusals.INVALID  # too many empty lines between two requests
+            return refusals.too_large(
                 431, f"The trailers are larger than {self._max_head} bytes.", "headers_too_large"
             )
         if len(self.url) > self._max_url or not self.headers:
-            return too_large(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
+            return refusals.too_large(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
         if len(self.headers) > self._max_headers:
-            return too_large(
+            return refusals.too_large(
                 431, f"The request has more than {self._max_headers} headers.", "headers_too_large"
             )
-        return too_large(
+        return refusals.too_large(
             431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large"
         )
 
@@ -497,7 +483,6 @@ class HttpProtocol(HttpToolsProtocol):
         return not self._cycles  # an earlier answer would be mixed with the WebSocket's frames
 
     def handle_websocket_upgrade(self) -> None:
-        """The connection becomes a WebSocket."""
         from dragoman.server.websocket_protocol import SocketProtocol
 
         self.ws_protocol_class = partial(SocketProtocol, self)  # type: ignore[assignment]

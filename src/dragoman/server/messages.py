@@ -46,7 +46,6 @@ class MessagesApi:
         self._inbound = inbound
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the number of tokens in a request's prompt."""
         inbound = msgspec.structs.replace(
             self._inbound(request), body=_bounded(request.body), operation="count"
         )

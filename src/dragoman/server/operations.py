@@ -67,7 +67,7 @@ class OperationsApi:
             body=b"{}" if request.form == () else inbound.body,
         )
         face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
-        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
+        client.streams_as(face.stream_type.encode(), face.ping, heartbeat)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -87,8 +87,7 @@ class ResponsesApi:
     async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request, now or in the background."""
         gateway = self._gateway
-        settings = gateway.config.server
-        client.streams_as(self._face.stream_type.encode(), self._face.ping, settings.heartbeat or None)
+        self._prepare_stream(client)
         inbound = self._inbound(request)
         head = _background(request.body)
         if head is None:
@@ -109,6 +108,10 @@ class ResponsesApi:
             await self._follow(request, begun.id, -1, exchange, client)
         else:
             await client.answer(200, (), written(begun))
+
+    def _prepare_stream(self, client: AsgiClient) -> None:
+        heartbeat = self._gateway.config.server.heartbeat
+        client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
 
     def _inbound(self, request: HttpRequest) -> Inbound:
         settings = self._gateway.config.server
@@ -134,8 +137,7 @@ class ResponsesApi:
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
         after = number(request.query, "starting_after", -1, at_least=-1)
-        heartbeat = self._gateway.config.server.heartbeat or None
-        client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
+        self._prepare_stream(client)
         await self._follow(request, id_, after, exchange, client)
 
     async def _follow(
@@ -181,7 +183,6 @@ class ResponsesApi:
         await answer_stored(request, client, _page([*earlier, *record.input], request.query))
 
     async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the number of tokens in a request's input."""
         turn = turn_of(self._gateway, self._face, request.caller, request.headers)
         inbound = self._asking(request, await object_of(self._gateway, request), turn)
         counting = msgspec.structs.replace(inbound, operation="count")
@@ -238,7 +239,6 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(made))
 
     async def conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one conversation, without its items."""
         await client.answer(200, (), _conversation(await self._conversation(request)))
 
     async def _conversation(self, request: HttpRequest) -> Conversation:
@@ -259,7 +259,6 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
 
     async def delete_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a conversation and its items."""
         found = await self._conversation(request)
         await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
         await client.answer(
@@ -267,7 +266,6 @@ class ResponsesApi:
         )
 
     async def conversation_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one page of a conversation's items."""
         limit, newest, after = page_of(request.query)
         conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
         asked = conversations.page(request.caller.name, id_, after=after, limit=limit, newest=newest)
@@ -280,7 +278,6 @@ class ResponsesApi:
         await answer_stored(request, client, _listed(found))
 
     async def add_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Add items at the end of a conversation."""
         keeping, found = self._gateway.keeping, await self._conversation(request)
         items = await self._items(request, await object_of(self._gateway, request))
         if not items:
@@ -291,7 +288,6 @@ class ResponsesApi:
         await client.answer(200, (), _listed(Page(items)))
 
     async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one item of a conversation."""
         conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
         found = await reachable(conversations.item(request.caller.name, id_, request.params["item"]))
         if found is None:
@@ -343,7 +339,6 @@ class _Answered:
         self.body = b""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """The whole answer."""
         self.status, self.headers, self.body = status, headers, body
 
     def expect_stream(self) -> None:

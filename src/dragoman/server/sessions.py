@@ -60,7 +60,6 @@ class SessionsApi:
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a session."""
         session = await self._named(request)
         sessions = self._gateway.remembering.store.sessions
         if not await reachable(sessions.delete(session.id, session.tenant)):

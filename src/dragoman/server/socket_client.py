@@ -57,7 +57,6 @@ class SocketClient:
             await self._tell(messages)
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last part of a stream."""
         await self.write(data)
 
     async def _tell(self, messages: Sequence[bytes]) -> None:

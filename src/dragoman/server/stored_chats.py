@@ -77,7 +77,6 @@ class StoredChatsApi:
         )
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one completion."""
         await answer_stored(request, client, written(await self._chat(request)))
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
@@ -92,7 +91,6 @@ class StoredChatsApi:
         await answer_stored(request, client, written(msgspec.structs.replace(chat, metadata=metadata)))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete one completion."""
         id_ = request.params["id"]
         if not await reachable(self._gateway.keeping.store.chats.delete(request.caller.name, id_)):
             raise RequestFailed(_not_found(id_))

@@ -97,7 +97,6 @@ class Sockets:
         self._origins = origins
 
     async def serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Serve one WebSocket from its handshake to its end."""
         gateway = self._gateway
         extensions = scope.get("extensions") or {}
         link = extensions.get(EXTENSION) or Link(gateway.seams.monotonic())
@@ -336,7 +335,6 @@ class _Inbox:
         self._room = asyncio.Event()
 
     async def put(self, message: str | bytes) -> None:
-        """Append a message, and wait until there is room for another one."""
         self._messages.append(message)
         self._size += len(message)
         self._filled.set()

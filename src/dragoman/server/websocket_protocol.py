@@ -164,7 +164,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client has read most of the written bytes."""
         super().resume_writing()
         self.peer.resumed()
         self._read()
@@ -187,7 +186,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def abandon(self) -> None:
-        """End the connection at once."""
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
@@ -206,7 +204,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join([framed(message) for message in messages]))
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send an event of the application."""
         await super().send(message)
         if self.initial_response is not None:
             # The application answered over HTTP. uvicorn would log this as an error of the application.

@@ -401,7 +401,6 @@ class WireUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request as events."""
         answer = await self._post(request, call)
         try:
             framing: Framing | None = self.dialect.framing

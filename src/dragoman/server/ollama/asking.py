@@ -44,7 +44,6 @@ class Asking:
         self._inbound = inbound
 
     async def chat(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer a conversation."""
         stated = head(self._gateway, request)
         if is_empty(stated.get("messages")):
             said = {"message": {"role": "assistant", "content": ""}}
@@ -53,7 +52,6 @@ class Asking:
             await self._ask(DIALECT, stated, request, exchange, client)
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer a single prompt."""
         stated = head(self._gateway, request)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
             await self._load(stated, {"response": ""}, request, exchange, client)
@@ -84,7 +82,7 @@ class Asking:
         exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, name)
         _refuse_to_think(stated, name, route)
-        client.streams_as(STREAM_TYPE, b"", None)
+        client.streams_as(STREAM_TYPE)
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:

@@ -96,6 +96,6 @@ async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapp
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return
-    client.streams_as(STREAM_TYPE, b"", None)
+    client.streams_as(STREAM_TYPE)
     await client.begin(200, ())
     await client.end(b"".join([line(encode(one)) for one in lines]))

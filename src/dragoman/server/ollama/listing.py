@@ -142,7 +142,6 @@ class Listing:
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
 
     async def version(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the version of the protocol."""
         await client.answer(200, (), encode({"version": VERSION}))
 
     async def status(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -137,7 +137,6 @@ class Managing:
         await tell(client, body, lines)
 
     async def push(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Refuse to publish a model."""
         exchange.asked = text(members(self._gateway, request), "model", "name")
         raise RequestFailed(_NOTHING_OUT)
 

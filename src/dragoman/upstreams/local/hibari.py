@@ -79,7 +79,6 @@ class HibariModel:
         """Not needed: a sentence takes a fraction of a second."""
 
     def close(self) -> None:
-        """Free the voice."""
         self._voice = None
 
 

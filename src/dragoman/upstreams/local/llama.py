@@ -65,7 +65,6 @@ class Llama:
         self._native.ggml_backend_load_all()
 
     def load(self, options: Options) -> LlamaModel:
-        """Load one model file."""
         try:
             header = gguf.read(Path(options.path))
         except (OSError, WireError) as error:
@@ -116,7 +115,6 @@ class LlamaModel:
         return "" if token < 0 else str(self._vocab.token_to_piece(token, special=True))
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The prompt, by the model's own chat template."""
         try:
             return str(
                 self._template.render(
@@ -140,7 +138,6 @@ class LlamaModel:
     def generate(
         self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
-        """Compute the prompt, then yield tokens."""
         context, native = self._context, self._native
         # In this order, a cancellation is noticed either here or by the computation that follows.
         context.cancel = False
@@ -184,7 +181,6 @@ class LlamaModel:
                 self._kept += tokens
 
     def cancel(self) -> None:
-        """Interrupt the running `generate`."""
         self._context.cancel = True
 
     def close(self) -> None:

@@ -81,7 +81,6 @@ class MiniLMModel:
         """Not needed: a pass takes less than a second."""
 
     def close(self) -> None:
-        """Free the weights."""
         self._weights = {}
 
     def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:

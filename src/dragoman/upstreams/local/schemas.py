@@ -52,26 +52,10 @@ _HELD: dict[str, tuple[type, ...]] = {
 
 _REFUSED = frozenset(
     {
-        "not",
-        "if",
-        "then",
-        "else",
-        "pattern",
-        "patternProperties",
-        "propertyNames",
-        "dependentRequired",
-        "dependentSchemas",
-        "dependencies",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-        "additionalItems",
-        "uniqueItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "multipleOf",
-        "$dynamicRef",
-        "$recursiveRef",
+        *("not", "if", "then", "else", "pattern", "patternProperties", "propertyNames"),
+        *("dependentRequired", "dependentSchemas", "dependencies", "unevaluatedItems"),
+        *("unevaluatedProperties", "additionalItems", "uniqueItems", "contains", "minContains"),
+        *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
 """Keywords whose restrictions our grammars cannot enforce."""

@@ -158,7 +158,6 @@ class WhisperModel:
         """Not needed: half a minute of audio takes about a second."""
 
     def close(self) -> None:
-        """Free the weights."""
         self._model.model.unload_model()
 
 

@@ -160,7 +160,6 @@ class Worker:
     # --- The main thread's half ---
 
     def run(self) -> None:
-        """Answer requests for ever."""
         while True:
             self.step()
 

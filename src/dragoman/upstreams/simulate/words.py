@@ -81,39 +81,13 @@ class Draw:
 
 
 _WHICH: Final = (
-    "careful",
-    "distant",
-    "early",
-    "patient",
-    "plain",
-    "quiet",
-    "small",
-    "steady",
-    "willing",
-    "young",
+    *("careful", "distant", "early", "patient", "plain", "quiet", "small", "steady", "willing", "young"),
 )
 _WHO: Final = (
-    "clerk",
-    "courier",
-    "guide",
-    "harbour",
-    "interpreter",
-    "letter",
-    "messenger",
-    "traveller",
-    "visitor",
+    *("clerk", "courier", "guide", "harbour", "interpreter", "letter", "messenger", "traveller", "visitor"),
 )
 _DOES: Final = (
-    "carries",
-    "finds",
-    "greets",
-    "hears",
-    "keeps",
-    "leaves",
-    "reads",
-    "remembers",
-    "repeats",
-    "sends",
+    *("carries", "finds", "greets", "hears", "keeps", "leaves", "reads", "remembers", "repeats", "sends"),
 )
 _WHERE: Final = (
     *("at the gate", "before noon", "beyond the river", "by the old road", "in the market"),
