@@ -38,7 +38,7 @@ def make_target(*extras: str) -> str | None:
 
 
 def _requirement(wanted: str) -> str:
-    """The requirement for pip: the source of this installation by its record (PEP 610)."""
+    """The package for pip to install, from the source in this installation's record (PEP 610)."""
     origin = _origin()
     if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[2]}[{wanted}]"

@@ -538,4 +538,4 @@ _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "it took too long"),
     (OSError, "none of its IP addresses can be reached"),
 )
-"""The first matching row counts."""
+"""Types of errors, with their meaning in words. The first matching row counts."""

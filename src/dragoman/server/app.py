@@ -449,7 +449,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     json = takes != "form" and (
         kind == "application/json"
         or kind.endswith("+json")
-        or (kind in _TYPES_OF_NO_CHOICE and "origin" not in headers)
+        or (kind in _DEFAULT_TYPES and "origin" not in headers)
         or (takes == "any" and origins.admits(headers.get("origin")))  # no web page, or an allowed one
     )
     if form or json:
@@ -459,7 +459,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
-_TYPES_OF_NO_CHOICE: Final = frozenset(
+_DEFAULT_TYPES: Final = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 )
 """Content types that HTTP clients state by default, when the user has chosen none."""

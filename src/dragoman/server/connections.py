@@ -180,7 +180,7 @@ class Connections:
         requests that wait for the answers before theirs. No key has been checked for these requests yet.
 
         Above `head_space` in all, connections that wait for their clients are ended, the longest wait first,
-        until a quarter of the space is free. A single connection may always use the whole space.
+        until a quarter of the space is free. A connection that alone holds bytes is not ended.
         """
         if served not in self._open:
             return

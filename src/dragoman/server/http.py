@@ -45,13 +45,13 @@ _UNREAD = 4096
 _REQUEST = 2048
 """About how many bytes of memory a request needs beside the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds. A connection whose body stands still for longer counts as idle, when places are needed."""
+"""Seconds. A connection whose body stands still for longer may be closed to make room for a new one."""
 _LINGER = 2.0
 """Seconds in which the client of a refused request may finish sending it. If the connection were closed at
 once, the system would reset it, and the client might never see the answer.
 """
 _LATE = 10.0
-"""The same in seconds, for a body whose request was answered before its end, for example a wrong key."""
+"""The same in seconds, for a body whose request was answered before its end, as after a wrong key."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -346,7 +346,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """Read nothing more of a chunked body whose request is answered already, for example a wrong key.
+        """Read nothing more of a chunked body whose request is answered already, as after a wrong key.
 
         Searching its end would cost as much as reading it. The write side is closed, so that the client sees
         the end.

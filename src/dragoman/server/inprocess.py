@@ -81,7 +81,9 @@ class _Request:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The answer's content type, then its bytes. Raises CallFailed. Closing it cancels the request."""
+        """The answer's content type, then its bytes. Raises CallFailed. Closing the generator cancels the
+        request.
+        """
         task = spawn(self._run(), "request in process")
         try:
             head = await self._sent.get()

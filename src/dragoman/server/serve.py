@@ -115,7 +115,9 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """SIGHUP ends no server: its operator has changed secret files, or has closed a terminal."""
+        """Handle SIGHUP: read the secret files again. A closed terminal sends it as well, so it ends
+        nothing.
+        """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reread_soon)
 
@@ -180,7 +182,7 @@ def serve(
     of running requests, the seconds for which the port stays open.
     reread: called with the result for each secret file after the files were read again.
     orders: a worker's connection to its parent, which sends DRAIN, CLOSE, END or REREAD. If the connection
-    ends, the parent has gone; this means CLOSE. SIGHUP is ignored with `orders`.
+    ends, the parent has gone; this means CLOSE. SIGHUP is not handled then.
     """
     app = App(gateway)
     config = uvicorn.Config(

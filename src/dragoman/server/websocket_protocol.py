@@ -41,7 +41,7 @@ from dragoman.wire.json import extra_memory
 _PIECE = 16 * 1024
 """Bytes that are parsed at once. They hold a few thousand messages at most; later bytes wait unparsed."""
 _BRIEFLY = 60.0
-"""Seconds without a message. After them a WebSocket counts as idle, when places are needed."""
+"""Seconds. A WebSocket without a message for longer may be closed to make room for a new connection."""
 _FRAGMENTS = 16_384
 """Frames of one message. Each costs more than its bytes; clients cut messages into kilobytes."""
 

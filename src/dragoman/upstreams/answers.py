@@ -102,7 +102,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             )
 
     def hold_event(self, frame: bytes) -> None:
-        """Make both checks for one event of a stream that is translated."""
+        """Check the values of one event of a translated stream, before its decoder does. Raises WireError."""
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)

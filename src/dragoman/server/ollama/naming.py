@@ -23,7 +23,7 @@ _LONGEST: Final = 128
 
 
 def tagged(name: str) -> str:
-    """A name with its tag, as lists show it."""
+    """A name as lists show it: with the tag `latest` if it has no tag."""
     return name if ":" in name.rpartition("/")[2] else name + _LATEST
 
 

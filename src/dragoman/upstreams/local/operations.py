@@ -30,7 +30,7 @@ from dragoman.upstreams.local.protocol import (
 from dragoman.upstreams.local.sound import KINDS, PLAIN
 
 WIDTH: Final = 384
-"""Numbers of an embedding vector."""
+"""How many numbers an embedding vector has."""
 
 _OPENAI_VOICES: Final = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
