@@ -21,11 +21,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
-from dragoman.assembly import needs_key
+from dragoman.assembly.keys import needs_key
+from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
     arrived_body,
@@ -46,13 +47,12 @@ from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Message, Receive, Send
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets, without_upgrade
-from dragoman.space import Share, Space
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.json import extra_memory
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
@@ -63,7 +63,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 class App:
     """One gateway as an ASGI application."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self.gateway = self._gateway = gateway
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
@@ -111,7 +111,7 @@ class App:
         client = AsgiClient(
             send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
         )
-        client.id_header = DIALECTS[exchange.face].id_header
+        client.id_header = DIALECTS[exchange.face].headers.id
         link.task = task = asyncio.current_task()
         assert task is not None
         self._gateway.requests.add(task)
@@ -339,7 +339,7 @@ class App:
 
     def full(self) -> ErrorAnswer:
         """The answer to a new connection beyond the connection limit."""
-        status, extra, body = DIALECTS["openai_chat"].encode_error(FULL, "")
+        status, extra, body = DIALECTS["openai_chat"].errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
@@ -408,7 +408,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
     """An error as an answer in the form of the exchange's protocol."""
-    status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
+    status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
     named = [(name.encode(), header_value(value)) for name, value in extra.items()]

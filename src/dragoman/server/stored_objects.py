@@ -12,7 +12,7 @@ from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _MOST_LISTED: Final = 100
 _MOST_METADATA: Final = 16
@@ -45,7 +45,7 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     return value
 
 
-async def object_of(gateway: Gateway, request: HttpRequest) -> dict[str, Any]:
+async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
     """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
     body of a request to a model. Raises RequestFailed (400, 413).
     """

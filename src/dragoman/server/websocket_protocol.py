@@ -32,7 +32,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from dragoman.errors import RequestFailed
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
 from dragoman.server.link import EXTENSION, Link
 from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
