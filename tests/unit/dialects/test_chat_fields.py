@@ -92,7 +92,7 @@ def _local(body: dict[str, Any], row: Row) -> Told:
     report = Report("local")
     emulation = emulate(request, native(LocalUpstream({})), LOCAL.facts, STANDARD, report)
     asked = translate(emulation.request, report, Draw())
-    losses, changes = report.located(CHAT.located(WireRequest("chat", body)))
+    losses, changes = report.located(CHAT.locator(WireRequest("chat", body)))
     return Told(
         _plain(asked),
         frozenset((loss.path, loss.severity) for loss in losses),
