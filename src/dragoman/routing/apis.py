@@ -31,12 +31,12 @@ def choose(
     face: str,
     offered: Sequence[str],
     facts: Facts,
-    asked: Callable[[], ir.Request],
+    read: Callable[[], ir.Request],
     preferred: str | None = None,
 ) -> str:
     """The name of the dialect for the upstream request.
 
-    face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. asked:
+    face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. read:
     returns the request; called only if a rule needs it. preferred: the operator's setting.
     """
     if preferred is not None and preferred in offered:
@@ -46,7 +46,7 @@ def choose(
     if facts.tool_apis is None or usual in facts.tool_apis:
         return usual
     others = [api for api in able if api in facts.tool_apis]
-    return others[0] if others and thinks_with_tools(asked(), facts) else usual
+    return others[0] if others and thinks_with_tools(read(), facts) else usual
 
 
 def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:

@@ -15,7 +15,7 @@ A law yields one sentence for each way in which it is broken; a crash breaks it 
 loosened for a codec: what is right about the codec is said in `canonical`, with its reason, and a
 recording that is wrong is an exception, by name.
 
-`python -m dragoman.testing.laws FOLDER` holds every codec to them over the recordings of a folder.
+`python -m dragoman.testing FOLDER` holds every codec to them over the recordings in a folder.
 """
 
 from __future__ import annotations
