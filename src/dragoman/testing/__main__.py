@@ -16,9 +16,9 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Hold every codec to the laws and print what was seen; 0 when all of them hold, 1 otherwise.
+    """Hold every codec to the laws and print the result. Returns 0 when all laws hold, 1 otherwise.
 
-    folders, exceptions: what is read when the arguments name nothing else.
+    folders, exceptions: used when the arguments name none.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

@@ -1,7 +1,7 @@
-"""The laws over a whole folder of exchanges: the table, the exceptions, the exit code.
+"""The laws over a whole folder of exchanges: counts, exceptions and violations.
 
-An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. They
-stay below 1 % of a dialect's exchanges, and one that is no longer needed is a failure:
+An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. At most
+1 % of a dialect's exchanges may have one, and an exception that is no longer needed is a failure:
 
     [[exception]]
     law = "stream.grammar"
@@ -27,11 +27,11 @@ BOUND = 0.01
 """The share of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
 ALL = 8
-"""How many odd forms of each recorded body and stream are held to the laws: among the tests, and by hand."""
+"""The number of odd forms of each recorded body and stream: SAMPLE in the test suite, ALL in the command."""
 
 
 class Exceptions:
-    """Known breaches, by law and exchange; remembers which were met."""
+    """Known violations, by law and exchange. met: those that occurred."""
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
         self.reasons = dict(reasons)
@@ -39,7 +39,9 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """Those of a TOML file; none without a file. Raises ValueError for one that is not as above."""
+        """The exceptions in a TOML file; none without a file. Raises ValueError for an incomplete or repeated
+        entry.
+        """
         if path is None:
             return cls({})
         reasons: dict[tuple[str, str], str] = {}
@@ -51,22 +53,23 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this breach is known; it is then met."""
+        """Whether this violation is a known one, which is then marked as met."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """Of the exceptions for these exchanges those that were not met."""
+        """The exceptions for these exchanges that were not met."""
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
 
 class Count(msgspec.Struct):
-    """What was seen of one API: exchanges run, by subject, and those that broke a law, excepted or not.
+    """The counts of one API.
 
-    mutants: the odd forms of them that were tried; refused: those of them that were refused with words.
+    exchanges: tested ones, also by subject. mutants: tested odd forms; refused: those of them that were
+    refused with a message. excepted, failed: exchanges that violate a law, with and without an exception.
     """
 
     exchanges: int = 0
@@ -80,14 +83,14 @@ class Count(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """One more exchange."""
+        """Count one more exchange."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
 
 
 class Ledger:
-    """Holds exchanges to the laws and keeps the counts, the breaches and the leftover keys."""
+    """Holds exchanges to the laws, and records the counts, the violations and the unknown keys."""
 
     def __init__(
         self, dialects: Mapping[str, Dialect], exceptions: Exceptions, mutants: int = SAMPLE
@@ -102,7 +105,7 @@ class Ledger:
         self.leftovers: dict[str, Counter[str]] = {}
 
     def case(self, exchange: Exchange) -> Case | None:
-        """The exchange as a case of its dialect; None where no codec speaks it."""
+        """The exchange as a case of its dialect; None if no codec speaks it."""
         name = dialect_of(exchange.api)
         if name is None or name not in self.dialects:
             return None
@@ -110,7 +113,7 @@ class Ledger:
         return Case(exchange, self.dialects[name], others, self.mutants)
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
-        """Hold one exchange to the laws; its breaches that no exception covers."""
+        """Hold one exchange to the laws. Returns its violations that no exception covers."""
         if (case := self.case(exchange)) is None:
             return []
         count = self.counts.setdefault(exchange.api, Count())
@@ -131,7 +134,7 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the leftover keys of an exchange. One that cannot be read is a finding."""
+        """Count the unknown keys of an exchange. A value that cannot be decoded is a violation."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         for subject in sorted(
             {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
@@ -142,7 +145,7 @@ class Ledger:
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """What is wrong beside the breaches: too many exceptions, and those that nothing needs."""
+        """Problems beside the violations: too many exceptions, and exceptions that are no longer needed."""
         for law, id in self.exceptions.unused(self.ids):
             yield f"the exception for {law} of {id} is no longer needed"
         for name, ids in self.excepted.items():
@@ -171,7 +174,7 @@ def _row(name: str, count: Count) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """One breach as lines of text."""
+    """One violation as lines of text."""
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:
