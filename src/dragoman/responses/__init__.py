@@ -1,8 +1,8 @@
-"""The Responses API beyond one question and its answer: what is continued, kept, run in the background.
+"""The stateful parts of the Responses API: continued conversations, stored answers, background answers.
 
-The gateway owns this state. Providers are asked with the whole input and told to store nothing, so a
-conversation may go on at another provider, in another process, after a crash. Everything here is written in
-the protocol's own items, because what a client gets back must be what it was told.
+The gateway owns this state. Providers get the whole input and `store: false`, so a conversation can continue
+at another provider, in another process, or after a crash. Items are stored in the protocol's own words,
+because a later answer to the client must repeat exactly what it was told.
 
-Files: items (wire items) · keeping (what is kept and found) · turn (one request) · background · compaction.
+Files: items (wire items) · keeping (storing and finding) · turn (one request) · background · compaction.
 """

@@ -1,8 +1,8 @@
-"""Chat completions that their client wants to be kept (`store: true`), whatever model answers.
+"""Chat completions that the client wants to be stored (`store: true`), whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
-`metadata` stay here, so what is deleted here is gone. A completion is kept before its client reads the last
-of it.
+`metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
+the client reads its end.
 """
 
 from __future__ import annotations
@@ -30,19 +30,21 @@ log = logging.getLogger("dragoman.responses")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""What stands in the body of each request whose answer is to be kept."""
+"""The body of each request whose answer is to be stored contains this."""
 _OWN: Final = ("store", "metadata")
 """Members that only the gateway reads."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a kept completion shows."""
+"""Members of the request that a stored completion repeats."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Has one answer kept, if its request asks for that. Implements `work.Turn`. tenant: whose it is."""
+    """Stores one answer, if its request asks for that. Implements `work.Turn`. tenant: the owner of the
+    answer.
+    """
 
     hears = False
     precedes = False
@@ -52,7 +54,7 @@ class ChatTurn:
         self._tenant = tenant
 
     async def expand(self, work: Work) -> None:
-        """Take `store` and `metadata` out of the request, and let the keeper see the answer."""
+        """Remove `store` and `metadata` from the request, and put the keeper between engine and client."""
         body = work.wire.body
         if work.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
             return
@@ -62,11 +64,11 @@ class ChatTurn:
         work.head = {key: value for key, value in work.head.items() if key not in _OWN}
 
     async def admitted(self, work: Work) -> bool:
-        """A model is to be asked."""
+        """Always ask a model."""
         return True
 
     async def heard(self, work: Work, response: ir.Response) -> None:
-        """Do nothing: the keeper sees the answer as the client reads it."""
+        """Do nothing: the keeper reads the answer on its way to the client."""
 
     async def kept(self, work: Work, ending: Ending) -> bool:
         """Do nothing, for the same reason."""
@@ -74,9 +76,9 @@ class ChatTurn:
 
 
 class _Keeper(ForwardingClient):
-    """The client of a request whose answer is kept before it has been read to its end.
+    """A client that stores the answer before the real client reads its end.
 
-    work: as its client sent it.
+    work: the request as the client sent it.
     """
 
     def __init__(self, keeping: Keeping, tenant: str, work: Work) -> None:
@@ -89,18 +91,18 @@ class _Keeper(ForwardingClient):
         self._gathered: _Gathered | None = None
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
+        """Store a whole answer, then send it."""
         if status < 400:
             await self._keep(decode_head(body))
         await self._client.answer(status, headers, body)
 
     async def write(self, data: bytes) -> None:
-        """More of a stream."""
+        """Fold more of a stream, then send it."""
         self._gather(data)
         await self._client.write(data)
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream."""
+        """Store the folded stream, then send its end."""
         self._gather(data)
         assert self._gathered is not None
         work = self._work
@@ -118,7 +120,7 @@ class _Keeper(ForwardingClient):
         self._gathered.feed(data)
 
     async def _keep(self, answer: Mapping[str, msgspec.Raw]) -> None:
-        """Keep a completion. Where it cannot be kept, that is logged; its client reads it all the same."""
+        """Store a completion. If that fails, it is logged, and the client gets its answer all the same."""
         id_, model, created = (_value(answer.get(name)) for name in ("id", "model", "created"))
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
@@ -146,7 +148,7 @@ class _Keeper(ForwardingClient):
 
 
 class _Gathered:
-    """Folds the chunks that a client gets into one completion. most: bytes that may be folded."""
+    """Folds the chunks of a stream into one completion. most: the largest stream that is folded, in bytes."""
 
     def __init__(self, most: int, *, lines: bool) -> None:
         self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
@@ -158,7 +160,9 @@ class _Gathered:
         self._whole = True
 
     def feed(self, data: bytes) -> None:
-        """More of it. What is too large, has failed or is odd is not kept."""
+        """Fold more of the stream. A stream that is too large, has failed or cannot be decoded is not
+        stored.
+        """
         self.size += len(data)
         self._whole = self._whole and self.size <= self._most
         if not self._whole:
@@ -176,8 +180,9 @@ class _Gathered:
             self._fold.add(event)
 
     def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, msgspec.Raw] | None:
-        """The members of the completion; None where the stream gave no whole one. usage: what the gateway
-        knows, for a stream that states none.
+        """The members of the completion; None if the stream was not complete.
+
+        usage: the gateway's count, for a stream that states none.
         """
         try:
             self._add(self._decoder.close())
@@ -193,7 +198,7 @@ class _Gathered:
 
 
 def _value(raw: msgspec.Raw | None) -> Any:
-    """A member, read; None where there is none, or a number that is too large for any machine."""
+    """A decoded member; None if it is missing, or is a number that no machine type holds."""
     try:
         return None if raw is None else msgspec.json.decode(raw)
     except msgspec.MsgspecError:
@@ -201,10 +206,10 @@ def _value(raw: msgspec.Raw | None) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    """Whether a value may be Unix seconds. A provider wrote it, so it may be anything."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:
-    """A kept completion as the API shows it. It is JSON already: however large it is, nothing is read."""
+    """A stored completion in the API's format. The stored JSON is copied undecoded, however large it is."""
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

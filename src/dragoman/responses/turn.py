@@ -1,8 +1,8 @@
-"""One request to the Responses API as a turn: what it continues goes before it, its answer is kept.
+"""One request to the Responses API: its history is put before its input, and its answer is stored.
 
 Providers never see `previous_response_id`, `conversation`, `background` or an id of ours: they get the whole
-input and `store: false`. The answer is kept before the client reads its last bytes, so whatever it was told
-can be continued, from another process too.
+input and `store: false`. The answer is stored before the client reads its end, so the client can continue any
+answer that it has read, also through another process.
 """
 
 from __future__ import annotations
@@ -27,20 +27,22 @@ from dragoman.work import Client, ForwardingClient, Headers, Sealed, Work
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
-"""What a seal begins with that another protocol's provider made: no server of this one can read it."""
+"""The beginning of a seal that comes from another protocol's provider: no server of this protocol can read
+it.
+"""
 _REMEMBERED: Final = 8
-"""Answers that a WebSocket holds."""
+"""Answers that a WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""Bytes that they may hold together; the latest is held in any case."""
+"""Bytes that these answers may take together; the latest is remembered in any case."""
 _TOGETHER: Final = 256_000_000
-"""Bytes that all WebSockets may hold together: beyond it the store is asked again."""
+"""Bytes that the answers of all WebSockets may take together; the store is asked for answers beyond that."""
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Connection:
-    """What one WebSocket remembers: its latest answers with all that they continue, stored or not.
+    """The memory of one WebSocket: its latest answers with their histories, stored or not.
 
-    Where the sockets of a gateway hold too much together, this one forgets as much as it can.
+    When all sockets of the gateway together hold too much, this one forgets as much as it can.
     """
 
     __slots__ = ("_answers", "_held", "_keeping")
@@ -49,14 +51,16 @@ class Connection:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
         self._keeping = keeping
         self._held = 0
-        """Bytes, as far as they are counted by all sockets."""
+        """The bytes of this socket that `Keeping.held` includes."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """What an answer of this connection brings along."""
+        """The history of an answer that this connection remembers, the answer included."""
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Hold an answer, as one of the latest: a client may carry on several conversations."""
+        """Remember an answer among the latest. There are several, because a client may lead several
+        conversations.
+        """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -67,7 +71,7 @@ class Connection:
             self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
-        """The socket has ended."""
+        """Forget everything, because the socket has closed."""
         self._answers.clear()
         self._count()
 
@@ -77,22 +81,22 @@ class Connection:
         self._held = size
 
     def _size(self) -> int:
-        """Bytes of what is held. What one answer continues of another is there once."""
+        """Bytes of the remembered answers. A piece that several answers share counts once."""
         pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
         return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
-        """An answer that could not be continued is not offered again."""
+        """Forget an answer that could not be continued."""
         if id_ is not None:
             self._answers.pop(id_, None)
             self._count()
 
 
 class ResponseTurn:
-    """Expands one request, and keeps its answer. Implements `work.Turn`.
+    """Expands one request and stores its answer. Implements `work.Turn`.
 
-    tenant: whose state this is. connection: the WebSocket's memory, if it came over one. background: the
-    answer is kept by whoever runs it.
+    tenant: the owner of the state. connection: the WebSocket's memory, if the request came over one.
+    background: True = the background writer stores the answer.
     """
 
     hears = False
@@ -112,18 +116,18 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.over = False
-        """Whether the answer has been kept, as far as it is."""
+        """Whether the answer has been stored, or need not be."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """What is asked about the whole input, in the place of the input itself."""
+        """Makes another input from the whole input, to ask a question about it (compaction)."""
         self.everything: list[Wire] = []
-        """The whole input, where `asks` is set."""
+        """The whole input, if `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 
     async def expand(self, work: Work) -> None:
-        """Put what is continued before the input, and take out what is the gateway's alone.
+        """Put the history before the input, and remove the members that only the gateway reads.
 
-        Raises RequestFailed: nothing there, not finished, not allowed.
+        Raises RequestFailed if the history does not exist, has not finished, or is not allowed.
         """
         body = work.wire.body
         self._read(body)
@@ -142,7 +146,9 @@ class ResponseTurn:
         await work.step(self._join, work, own, found)
 
     def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
-        """The request with what it continues. own: its items, found: the same with what is kept of them."""
+        """Build the request with its history. own: the request's items; found: the same with stored content
+        added.
+        """
         body = work.wire.body
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
@@ -179,7 +185,7 @@ class ResponseTurn:
             self.input = kept(found, self.keeping.seams.random_id)
 
     def _check(self, sent: bytes, max_values: int) -> None:
-        """What a request continues counts as if it had brought it along. Raises RequestFailed (413)."""
+        """Raise RequestFailed (413) if the input with its history exceeds the limits for one request."""
         try:
             refuse_many_values(sent, max_values)
         except WireError as error:
@@ -188,7 +194,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """What the request says about state. Raises RequestFailed for what does not go together."""
+        """Read the members about state. Raises RequestFailed for members that contradict each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -216,7 +222,7 @@ class ResponseTurn:
         return ()
 
     async def _found(self, own: Sequence[Wire]) -> list[Wire]:
-        """The request's items with references looked up, and seals put back that the client was not shown.
+        """The request's items, with references resolved and missing encrypted content restored.
 
         Raises RequestFailed for an unknown reference.
         """
@@ -243,7 +249,9 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, work: Work) -> bool:
-        """A model is to be asked, unless the client only makes its context known (`generate: false`)."""
+        """Whether a model is asked. With `generate: false` the client only states its context and gets an
+        empty answer.
+        """
         if self._generates:
             return True
         reply = Reply(
@@ -266,13 +274,15 @@ class ResponseTurn:
         return False
 
     async def heard(self, work: Work, response: ir.Response) -> None:
-        """Nothing is to be done: what is kept is what the client reads."""
+        """Do nothing: the answer is stored as the client reads it."""
 
     # --- After -------------------------------------------------------------------------------------
 
     async def kept(self, work: Work, ending: Ending) -> bool:
-        """Keep a long answer. False = it was to be stored, and could not be; what is too large for that is
-        not even written. Raises RequestFailed where it cannot be added to its conversation.
+        """Store a long answer. False = it should be stored, but that failed; an answer that is too large is
+        not tried.
+
+        Raises RequestFailed if the answer cannot be added to its conversation.
         """
         if not self._keeps:
             return True
@@ -289,10 +299,10 @@ class ResponseTurn:
         return await self.keep(response, work.exchange.answered)
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
-        """Keep a finished answer. False = it was to be stored, and could not be.
+        """Store a finished answer. False = it should be stored, but that failed.
 
-        response: the object as the client gets it; what is not read of it may be JSON. deployment: who gave
-        it.
+        response: the object for the client; members that are not read here may be raw JSON. deployment: who
+        answered.
         """
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
@@ -309,7 +319,7 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """An answer as it is stored."""
+        """An answer in stored form."""
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -327,7 +337,7 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn to its conversation. Raises RequestFailed where it cannot be added."""
+        """Add this turn to its conversation. Raises RequestFailed if that fails."""
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -339,13 +349,13 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """The answer failed: what it was to continue is not offered again on this connection."""
+        """The answer failed: forget its predecessor on this connection."""
         if self._connection is not None:
             self._connection.forget(self.previous)
 
 
 class Keeper(ForwardingClient):
-    """The client of a request whose answer is kept before it has been read to its end."""
+    """A client that stores the answer before the real client reads its end."""
 
     def __init__(self, client: Client, turn: ResponseTurn, work: Work) -> None:
         super().__init__(client)
@@ -353,25 +363,27 @@ class Keeper(ForwardingClient):
         self._work = work
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
+        """Store a whole answer, then send it."""
         if status >= 400:
             self._turn.failed()
         else:
-            response = await self._told(_decode_head(body))
+            response = await self._keep(_decode_head(body))
             body = body if response is None else encode(response)
         await self._client.answer(status, headers, body)
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream, which holds its last event, unless that repeats a long text."""
+        """Store the answer in the last event, then send it. Events that repeat a long text are stored by
+        `kept`.
+        """
         if not self._turn.over and (found := _last(data)) is not None:
             start, stop = found
             event = _decode_head(memoryview(data)[start:stop])
-            if (response := await self._told(_decode_head(event["response"]))) is not None:
+            if (response := await self._keep(_decode_head(event["response"]))) is not None:
                 data = data[:start] + encode({**event, "response": response}) + data[stop:]
         await self._client.end(data)
 
-    async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """Keep an answer. Returns what the client gets instead where the store failed, else None."""
+    async def _keep(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
+        """Store an answer. Returns the answer for the client if storing failed, else None."""
         shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
         if shown.get("status") == "failed":
             self._turn.failed()
@@ -383,13 +395,13 @@ class Keeper(ForwardingClient):
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    """A kept item as it is sent: a compaction of ours is the message that it stands for."""
+    """A stored item as it is sent upstream: a compaction of the gateway becomes its message."""
     message = opened(decode(item.body)) if TAG in item.body else None
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
 def _last(data: bytes) -> tuple[int, int] | None:
-    """Where the JSON of the event that ends a stream begins and ends, among its last bytes."""
+    """The start and the end of the JSON of the final event, if `data` contains that event."""
     stop = len(data)
     while stop:
         start = data.rfind(b"\n", 0, stop) + 1
@@ -406,7 +418,7 @@ class _Kind(msgspec.Struct):
 
 _DATA: Final = b"data: "
 _READ: Final = ("id", "status", "created_at")
-"""Members of an answer that are read to keep it."""
+"""Members of an answer that are decoded to store it."""
 _decode_head: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 decode_kind = msgspec.json.Decoder(_Kind).decode
