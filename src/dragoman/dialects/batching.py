@@ -20,10 +20,10 @@ _FILLED: Final = 0.75
 """The share of a token limit that is used if tokens are estimated: too long a request would be refused."""
 
 
-Parts = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
+_Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
-def batches(most_inputs: int, most_tokens: int | None = None) -> Parts:
+def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
     """The function that splits a request by these limits of one provider request: see `Codec.parts`."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:

@@ -59,7 +59,7 @@ def whole_cost(asked: ir.Request | int, model: str, events: Iterable[ir.Event], 
     for event in events:
         if not isinstance(event, ir.End):
             counter.feed(event)
-    said, thought = counter.answered(share)
+    said, thought = counter.tokens(share)
     return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
 
 
@@ -80,7 +80,7 @@ def cost_so_far(
             counter.feed(event)
     if stated is not None and _answered(stated) not in {(None, None), begun}:
         return stated
-    said, thought = counter.answered(share)
+    said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
         return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
     return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
@@ -123,14 +123,14 @@ class EstimateUsage:
         elif isinstance(event, (ir.Tally, ir.Start)):
             self._stated = event.usage is not None and event.usage.stated
         elif isinstance(event, ir.End):
-            return ir.Tally(self.said()), event
+            return ir.Tally(self.so_far()), event
         return (event,)
 
-    def said(self) -> ir.Usage:
+    def so_far(self) -> ir.Usage:
         """The estimated usage up to now."""
-        return self._usage(*self.answered())
+        return self._usage(*self.tokens())
 
-    def answered(self, share: float = 1.0) -> tuple[int, int]:
+    def tokens(self, share: float = 1.0) -> tuple[int, int]:
         """The tokens of text and of thinking up to now. share: the factor from the fed events to the whole
         answer.
         """

@@ -163,7 +163,7 @@ _OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyTy
 _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Taken(msgspec.Struct, frozen=True):
     """The members that were removed from a body. tags: for the log. metadata: for hooks."""
 
     tags: tuple[str, ...] = ()
@@ -177,7 +177,7 @@ def concerns_gateway(body: Mapping[str, Any]) -> bool:
     return not _TAKEN.isdisjoint(body)
 
 
-def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Kept:
+def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Taken:
     """Remove the gateway's members from both forms of one body.
 
     dialect: the client's protocol. maps: the protocol's own members, which are never removed completely.
@@ -189,10 +189,10 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     for key in [key for key in body if key in _TAKEN]:
         value = body[key]
         if key in _METADATA:
-            kept = _kept(key, value, body, maps, dialect)
+            kept = _own_part(key, value, body, maps, dialect)
             if kept:
                 metadata.update(kept)
-                _leave(body, head, key, {name: one for name, one in value.items() if name not in kept})
+                _leave_only(body, head, key, {name: one for name, one in value.items() if name not in kept})
                 tags.extend(_tags(kept.get(_TAGS)))
                 changes.extend(_changes(key, value, kept))
                 losses.extend(_lost(f"$.{key}.{name}", why) for name, why in _within(kept))
@@ -201,14 +201,14 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
         elif key == _TAGS:
             if found := _tags(value):
                 tags.extend(found)
-                _leave(body, head, key, {})
+                _leave_only(body, head, key, {})
                 changes.append(Change(f"$.{key}", "", _KEPT))
         else:
-            _leave(body, head, key, {})
+            _leave_only(body, head, key, {})
             if value is not None:
                 losses.append(_lost(f"$.{key}", LITELLM[key]))
     noted, surplus = bounded(tags)
-    return Kept(noted, metadata, (*losses, *surplus), tuple(changes))
+    return Taken(noted, metadata, (*losses, *surplus), tuple(changes))
 
 
 def stated(value: str) -> list[str]:
@@ -225,7 +225,7 @@ def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
     return tuple(fit), ()
 
 
-def _kept(
+def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
     """The part of a metadata object that stays in the gateway.
@@ -248,7 +248,7 @@ def _kept(
     return foreign
 
 
-def _leave(body: dict[str, Any], head: dict[str, msgspec.Raw], key: str, rest: dict[str, Any]) -> None:
+def _leave_only(body: dict[str, Any], head: dict[str, msgspec.Raw], key: str, rest: dict[str, Any]) -> None:
     if rest:
         body[key] = rest
         head[key] = msgspec.Raw(encode(rest))

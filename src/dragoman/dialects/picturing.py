@@ -162,10 +162,10 @@ def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.I
 
 # --- Several requests --------------------------------------------------------------------------
 
-Parts = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
+_Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
-def several(most: Callable[[str], int]) -> Parts:
+def several(most: Callable[[str], int]) -> _Split:
     """The function that splits a request by the number of pictures per provider request: see
     `Codec.parts`.
     """

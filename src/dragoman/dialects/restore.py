@@ -256,7 +256,7 @@ class WholeObject:
         return text
 
     def close(self) -> str:
-        """ "{}" if no text came, else nothing."""
+        """`{}` if no text came, else nothing."""
         return "{}" if self._empty else ""
 
 

@@ -133,9 +133,9 @@ class ResponseTurn:
         self._read(body)
         if self._keeps and not self._background:
             work.client = Keeper(work.client, self, work)
-        self._pieces = await self._continued()
+        self._pieces = await self._history()
         own = items_of(body.get("input"))
-        found = await self._found(own)
+        found = await self._resolved(own)
         if self._generates and not (own or any(piece.items for piece in self._pieces)):
             raise RequestFailed(_EMPTY)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
@@ -209,7 +209,7 @@ class ResponseTurn:
     def _keeps(self) -> bool:
         return self.stores or self.conversation is not None or self._connection is not None
 
-    async def _continued(self) -> Sequence[Piece]:
+    async def _history(self) -> Sequence[Piece]:
         if self.previous is not None:
             near = None if self._connection is None else self._connection.find(self.previous)
             if near is not None:
@@ -221,7 +221,7 @@ class ResponseTurn:
             return [Piece(await self.keeping.conversation(self.tenant, self.conversation))]
         return ()
 
-    async def _found(self, own: Sequence[Wire]) -> list[Wire]:
+    async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
         """The request's items, with references resolved and missing encrypted content restored.
 
         Raises RequestFailed for an unknown reference.

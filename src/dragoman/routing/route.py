@@ -43,7 +43,7 @@ CATCH_ALL = "*"
 EVERY_MODEL = "/*"
 """The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
 _LONGEST_NAME = 128
-_MOST_MET = 1024
+_MOST_CACHED = 1024
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -229,12 +229,12 @@ class Table:
 
     __slots__ = (
         "_aliases",
+        "_cached",
         "_default",
         "_defaults",
         "_fallback",
         "_general",
         "_made",
-        "_met",
         "_models",
         "_patterns",
         "_providers",
@@ -256,7 +256,7 @@ class Table:
         self._reason = reason
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
-        self._met: dict[str, Route] = {}
+        self._cached: dict[str, Route] = {}
         self._fallback: _CatchAll | None = None
         self._default: Route | None = None
         self._defaults: dict[str, Route] = {}
@@ -311,7 +311,7 @@ class Table:
         """
         table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
-        table._met, table._fallback = self._met, self._fallback
+        table._cached, table._fallback = self._cached, self._fallback
         table._default, table._defaults = self._default, self._defaults
         return table
 
@@ -411,12 +411,12 @@ class Table:
         """The route of a name that is no alias. Names that clients make up are cached too, but only a limited
         number.
         """
-        route = self._models.get(name) or self._met.get(name)
-        if route is None and (route := self._made_up(name)) is not None:
-            _remember(self._met, name, route)
+        route = self._models.get(name) or self._cached.get(name)
+        if route is None and (route := self._unconfigured(name)) is not None:
+            _remember(self._cached, name, route)
         return route
 
-    def _made_up(self, name: str) -> Route | None:
+    def _unconfigured(self, name: str) -> Route | None:
         """The route of a name that the configuration does not contain, but that some provider serves."""
         first, slash, rest = name.partition("/")
         provider = self._providers.get(first) if slash and rest else None
@@ -466,30 +466,30 @@ class _CatchAll:
     `route`.
     """
 
-    __slots__ = ("_met", "_provider", "_route")
+    __slots__ = ("_cached", "_provider", "_route")
 
     def __init__(self, route: Route, provider: Provider | None) -> None:
         self._route = route
         self._provider = provider
-        self._met: dict[str, Route] = {}
+        self._cached: dict[str, Route] = {}
 
     def route(self, name: str) -> Route:
         """The route of a name. A limited number is cached, because each needs a look-up of facts."""
         if self._provider is None:
             return msgspec.structs.replace(self._route, asked=name)
-        if (route := self._met.get(name)) is None:
+        if (route := self._cached.get(name)) is None:
             deployment = _deployment(self._provider, name).within(self._route.deployments[0].window)
             route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
-            _remember(self._met, name, route)
+            _remember(self._cached, name, route)
         return route
 
 
-def _remember(met: dict[str, Route], name: str, route: Route) -> None:
+def _remember(cached: dict[str, Route], name: str, route: Route) -> None:
     """Cache the route of a name that a client made up. The number and length of such names is limited."""
     if len(name) <= _LONGEST_NAME:
-        if len(met) >= _MOST_MET:
-            met.clear()
-        met[name] = route
+        if len(cached) >= _MOST_CACHED:
+            cached.clear()
+        cached[name] = route
 
 
 def _caught(name: str) -> Fault:
