@@ -52,9 +52,7 @@ _decode: Final = msgspec.json.Decoder(Turn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: called with the name of an exceeded limit, and who exceeded
-    it.
-    """
+    """The sessions of one gateway. reached: called with the name of an exceeded limit, and by whom."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -81,9 +79,7 @@ def read(kept: Sequence[bytes]) -> list[Turn]:
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """The messages of all turns, and which provider made the seals in them. start: the first message's
-    position.
-    """
+    """The messages of all turns, and who made the seals in them. start: the first message's position."""
     messages: list[ir.Message] = []
     sealed: list[Sealed] = []
     for turn in read(kept):
@@ -212,9 +208,7 @@ class SessionTurn:
         return kept
 
     async def _recognise(self, work: Work, opening: int) -> None:
-        """Find the session of the messages that the client repeated, and replace them with the stored
-        ones.
-        """
+        """Find the session of the messages that the client repeated, and use the stored ones instead."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:

@@ -147,9 +147,7 @@ class ClientKeys:
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """(name, is_address) of a Host header without its port. name: "" if invalid. is_address: it is an IP
-    address.
-    """
+    """(name, is_address) of a Host header without its port. name: "" if invalid. is_address: of an IP."""
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False

@@ -11,9 +11,7 @@ from dragoman.wire.json import count_values
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _MOST_VALUES: Final = 50_000
-"""Values in one call's arguments. They are inside a text, so the limit on a body's values does not count
-them.
-"""
+"""Values in one call's arguments, which are a text, so that the limit on a body does not count them."""
 
 
 def arguments_text(stated: Any) -> str:
@@ -24,9 +22,7 @@ def arguments_text(stated: Any) -> str:
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """The arguments as an object, {} for an empty text. None = they are no object, or have more than 50,000
-    values.
-    """
+    """The arguments as an object, {} for an empty text. None = they are no object, or too many values."""
     if not text.strip():
         return {}
     if len(text) > _MOST_VALUES and count_values(text.encode(errors="replace"), _MOST_VALUES) > _MOST_VALUES:

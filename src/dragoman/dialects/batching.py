@@ -1,6 +1,4 @@
-"""Splits embedding requests with more inputs than a provider accepts, and joins the answers in order.
-Pure.
-"""
+"""Splits embedding requests with more inputs than a provider accepts, and joins the answers. Pure."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """The token limit of a batch, and the tokens of each input. All are 0 if the inputs cannot reach the
-    limit.
-    """
+    """The token limit of a batch, and the tokens of each input; all 0 if the limit cannot be reached."""
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
     counter = Counter(model)

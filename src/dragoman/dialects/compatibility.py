@@ -84,9 +84,7 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=2048)
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for an upstream of the client's own protocol: relayed ones, and the outcome of the
-    others.
-    """
+    """The features for an upstream of the client's own protocol, where most features are relayed."""
     return _sorted(face, face, quirks, facts)
 
 

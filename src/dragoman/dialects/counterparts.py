@@ -37,9 +37,7 @@ _WIDENED: Final = frozenset({"openai_chat"})
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """The reason why a member of a `dialect` request is not sent to `target`. top: it is a top-level
-    member.
-    """
+    """The reason why a member of a `dialect` request is not sent to `target`. top: it is at the top level."""
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
     if top and same:

@@ -19,9 +19,7 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """Selects the members of a chat body that the endpoint accepts; values may be raw. model: the upstream's
-    name.
-    """
+    """Selects the members of a chat body that the endpoint accepts. model: the upstream's name for it."""
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
 

@@ -16,8 +16,7 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member of a usage object that marks an estimate of the gateway. No protocol has a member of this
-name.
+"""The member of a usage object that marks an estimate of the gateway. No protocol has a member of this name.
 """
 _Part = TypeVar("_Part", bound=Sized)
 
@@ -131,9 +130,7 @@ class EstimateUsage:
         return self._usage(*self.tokens())
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
-        """The tokens of text and of thinking up to now. share: the factor from the fed events to the whole
-        answer.
-        """
+        """The tokens of text and of thinking so far. share: the factor from the fed part to the whole."""
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
         return round(said * share), round(thought * share)

@@ -163,9 +163,7 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """HTML without its tags, scripts and styles. Each character is read once, even if a tag is never
-    closed.
-    """
+    """HTML without its tags, scripts and styles. Each character is read once, even if no tag is closed."""
     pieces: list[str] = []
     at = 0
     unended: set[str] = set()
@@ -244,9 +242,7 @@ def untraced(text: str) -> str:
 
 
 def _last_words(trace: str) -> str:
-    """The message of a trace at the beginning of a text: Python writes it last, on a line without
-    indentation.
-    """
+    """The message of a trace that begins a text: Python writes it last, on a line without indentation."""
     lines = [line for line in trace.splitlines()[1:] if line[:1].strip() and not _TRACE.search(line)]
     return lines[-1] if lines else ""
 
@@ -281,9 +277,7 @@ _TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
 def _without_key(word: re.Match[str]) -> str:
-    """A word without the key in it: a known prefix, followed by characters with a digit or a mask among
-    them.
-    """
+    """A word without the key in it: a known prefix, followed by characters with a digit or a mask."""
     text = word[0]
     found = _PREFIX.search(text)
     if found is None or len(text) - found.end() < _SHORTEST or not _DIGIT.search(text, found.end()):

@@ -66,9 +66,7 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as form fields. A list becomes several fields with `[]` after the name; other values become
-    JSON.
-    """
+    """Members as form fields. A list becomes several fields named `NAME[]`; other values become JSON."""
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)

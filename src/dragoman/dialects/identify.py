@@ -15,8 +15,7 @@ import msgspec
 from dragoman import ir
 
 _DIGITS = 24
-"""Digits of the token in an id: 96 bits, and the id stays below the 40 characters that some providers
-allow.
+"""Digits of the token in an id: 96 bits, and the id stays below the 40 characters that some providers allow.
 """
 
 

@@ -18,9 +18,7 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """One value that was not carried. path: JSON path in the sender's body. dialect: the one that cannot
-    express it.
-    """
+    """One value that was not carried. path: JSON path in the sender's body. dialect: the one without it."""
 
     path: str
     reason: str
@@ -56,9 +54,7 @@ class Report:
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
         self.moved: Callable[[str], str] | None = None
-        """Converts a place in the shortened request to the place in the original; None = no message was left
-        out.
-        """
+        """Converts a place in the shortened request to the original's; None = no message was left out."""
         self._told: dict[Severity, set[tuple[str, str]]] = {}  # the (place, reason) pairs in `losses`
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:

@@ -211,9 +211,7 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """The client's descriptions of its namespaces, as a system text, because the target's tools cannot hold
-    them.
-    """
+    """The client's descriptions of its namespaces, as a system text, as no tool of the target has room."""
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):
         space = tool.namespace if isinstance(tool, ir.Function) else None

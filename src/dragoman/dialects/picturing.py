@@ -166,9 +166,7 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> _Split:
-    """The function that splits a request by the number of pictures per provider request: see
-    `Codec.parts`.
-    """
+    """The function that splits a request by the number of pictures per request: see `Codec.parts`."""
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
         left = request.count or 1

@@ -13,9 +13,7 @@ from dragoman.dialects.schema_budget import LONGEST_PLACE, shown_name
 
 
 class Mistake(NamedTuple):
-    """A mistake in a schema. path: its place inside the schema (`properties.city.type`), "" for the whole
-    schema.
-    """
+    """A mistake in a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
 
     path: str
     message: str

@@ -21,9 +21,7 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """A seal of another origin as a tagged text. withheld: whether the seal is all that was sent of the
-    thinking.
-    """
+    """A seal of another origin as a tagged text. withheld: whether the seal is all of the thinking."""
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""meaning: the answer may differ in content. quality: it may be worse or cost more. hint: nothing
-relevant.
+"""meaning: the answer may differ in content. quality: it may be worse or cost more. hint: nothing relevant.
 """
 
 FIELDS: Final[Mapping[str, Severity]] = {
@@ -163,9 +162,7 @@ def of_field(place: str) -> Severity:
 
 
 def of_refused(dialect: str, place: str) -> Severity:
-    """The severity of a place that a vendor refuses: a field, or a member that only the vendor's dialect
-    has.
-    """
+    """The severity of a place that a vendor refuses: a field, or a member that only its dialect has."""
     return FIELDS.get(place) or of_member(dialect, place)
 
 

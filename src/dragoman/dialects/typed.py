@@ -44,9 +44,7 @@ class Typed:
         ]
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """The object without the members of wrong types, and these members as leftovers. Most objects stay
-        unchanged.
-        """
+        """The object without members of wrong types, and these as leftovers. Most objects stay unchanged."""
         get = wire.get
         for member, kinds in self._types:
             value = get(member)
@@ -162,9 +160,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates of an answer in order, with distinct indexes; some vendors give all of them the same
-    index.
-    """
+    """The candidates of an answer in order, with distinct indexes; some vendors repeat one index."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

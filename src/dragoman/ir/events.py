@@ -33,9 +33,7 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. `block` holds what is known so far: names, ids, and the content if it is sent in one
-    piece.
-    """
+    """A block begins. `block` holds what is known so far: names, ids, perhaps the whole content."""
 
     index: int
     block: Block
@@ -86,9 +84,7 @@ class SealDelta(Value, frozen=True):
 
 
 class MediaDelta(Value, frozen=True):
-    """Content to append to a Media block: base64 or words of the transcript. `expires` replaces the earlier
-    value.
-    """
+    """Content to append to a Media block: base64 or words of the transcript. `expires` is replaced."""
 
     index: int
     data: str | None = None
@@ -106,9 +102,7 @@ class Cite(Value, frozen=True):
 
 
 class Close(Value, frozen=True):
-    """A block ends. block: the final block, which replaces the content of the deltas; None = the deltas are
-    right.
-    """
+    """A block ends. block: the final block, which replaces the sum of the deltas; None = no change."""
 
     index: int
     block: Block | None = None
@@ -130,9 +124,7 @@ class Tally(Value, frozen=True):
 
 
 class More(Value, frozen=True):
-    """Late facts about the answer: extra and echo are merged with the earlier ones, tier and model replace
-    them.
-    """
+    """Late facts about the answer: extra and echo are merged with earlier ones, tier and model replaced."""
 
     extra: Extra = None
     tier: str | None = None

@@ -45,15 +45,7 @@ class _Growing:
     """One open block and the deltas that have arrived for it."""
 
     __slots__ = (
-        "block",
-        "citations",
-        "data",
-        "expires",
-        "logprobs",
-        "pieces",
-        "sealed",
-        "summary",
-        "transcript",
+        *("block", "citations", "data", "expires", "logprobs", "pieces", "sealed", "summary", "transcript"),
     )
 
     def __init__(self, block: Block) -> None:

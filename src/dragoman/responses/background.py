@@ -58,8 +58,7 @@ _ENDINGS: Final[Mapping[Status, str]] = {
     "failed": "response.failed",
     "cancelled": "response.failed",
 }
-"""The last event of an answer, by its status. The API has no event for cancelled answers; see their
-status.
+"""The last event of an answer, by its status. The API has no event for cancelled answers; see their status.
 """
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
@@ -128,9 +127,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """The client of a flight in the background: stores its events. Implements `work.Client`, framing
-    "ndjson".
-    """
+    """The client of a flight in the background: stores its events. Implements `work.Client`."""
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -149,9 +146,7 @@ class Writer:
         self.over = False
         """Whether the last event has arrived: a complete answer is only being stored, and is not stopped."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
-        """The first result for the client. A fault is no exception here, because nobody may be waiting for
-        it.
-        """
+        """The first result for the client. A fault is a result, because nobody may be waiting."""
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, work: Work) -> None:
@@ -536,9 +531,7 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """Stop running answers without waiting. A complete answer is only being stored, and ends by
-        itself.
-        """
+        """Stop running answers without waiting. A complete answer, which is being stored, ends by itself."""
         for task, writer in list(self._tasks.items()):
             if not writer.over:
                 task.cancel()

@@ -42,9 +42,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Stores one answer, if its request asks for that. Implements `work.Turn`. tenant: the owner of the
-    answer.
-    """
+    """Stores one answer, if its request asks for that. Implements `work.Turn`. tenant: its owner."""
 
     hears = False
     precedes = False
@@ -160,9 +158,7 @@ class _Gathered:
         self._whole = True
 
     def feed(self, data: bytes) -> None:
-        """Fold more of the stream. A stream that is too large, has failed or cannot be decoded is not
-        stored.
-        """
+        """Fold more of the stream. A stream that is too large, failed or cannot be decoded is not stored."""
         self.size += len(data)
         self._whole = self._whole and self.size <= self._most
         if not self._whole:

@@ -105,9 +105,7 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items in stored form, each with an id; raw JSON stays unchanged. mint: makes the random part of an
-    id.
-    """
+    """Items in stored form, each with an id; raw JSON stays unchanged. mint: makes a random id part."""
     made = []
     for item in items:
         if isinstance(item, msgspec.Raw):
@@ -122,9 +120,7 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids of items that must be looked up: references, and reasoning items without their encrypted
-    content.
-    """
+    """The ids of items to look up: references, and reasoning items without their encrypted content."""
     return [
         item["id"]
         for item in items

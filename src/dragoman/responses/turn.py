@@ -27,9 +27,7 @@ from dragoman.work import Client, ForwardingClient, Headers, Sealed, Work
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
-"""The beginning of a seal that comes from another protocol's provider: no server of this protocol can read
-it.
-"""
+"""The beginning of a seal from another protocol's provider: no server of this protocol can read it."""
 _REMEMBERED: Final = 8
 """Answers that a WebSocket remembers."""
 _ROOM: Final = 64_000_000
@@ -58,9 +56,7 @@ class Connection:
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember an answer among the latest. There are several, because a client may lead several
-        conversations.
-        """
+        """Remember an answer. A socket has several, because a client may lead several conversations."""
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -146,9 +142,7 @@ class ResponseTurn:
         await work.step(self._join, work, own, found)
 
     def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
-        """Build the request with its history. own: the request's items; found: the same with stored content
-        added.
-        """
+        """Build the request with its history. own: the request's items; found: these with stored content."""
         body = work.wire.body
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
@@ -249,9 +243,7 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, work: Work) -> bool:
-        """Whether a model is asked. With `generate: false` the client only states its context and gets an
-        empty answer.
-        """
+        """Whether a model is asked. With `generate: false` the client only states its context."""
         if self._generates:
             return True
         reply = Reply(
@@ -372,9 +364,7 @@ class Keeper(ForwardingClient):
         await self._client.answer(status, headers, body)
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the answer in the last event, then send it. Events that repeat a long text are stored by
-        `kept`.
-        """
+        """Store the answer in the last event, then send it. `kept` stores events that repeat a long text."""
         if not self._turn.over and (found := _last(data)) is not None:
             start, stop = found
             event = _decode_head(memoryview(data)[start:stop])

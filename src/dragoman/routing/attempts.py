@@ -162,9 +162,7 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """The time and the candidate of the next retry: the failed one, or one whose Retry-After ends
-        earlier.
-        """
+        """The time and the candidate of the next retry: the failed one, or one that may be asked earlier."""
         choices = list(self._resting)
         if fault.retry_after is None:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)

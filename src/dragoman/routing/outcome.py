@@ -45,9 +45,7 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """The outcome class of a fault. Kinds that are missing in the table are the caller's and are not
-    retried.
-    """
+    """The outcome class of a fault. Kinds that the table lacks are the caller's and are not retried."""
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)

@@ -196,9 +196,7 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The model name to write into the answer: the requested name, or None if the upstream's own name is
-        the same.
-        """
+        """The requested model name, to write into the answer; None if the upstream's own name is the same."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
@@ -223,22 +221,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """All model names of one configuration. Immutable once built, except for caches; shared by all
-    requests.
-    """
+    """All model names of one configuration. Immutable except for caches; shared by all requests."""
 
     __slots__ = (
-        "_aliases",
-        "_cached",
-        "_default",
-        "_defaults",
-        "_fallback",
-        "_general",
-        "_made",
-        "_models",
-        "_patterns",
-        "_providers",
-        "_reason",
+        *("_aliases", "_cached", "_default", "_defaults", "_fallback", "_general", "_made", "_models"),
+        *("_patterns", "_providers", "_reason"),
     )
 
     def __init__(
@@ -306,9 +293,7 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """A copy of this table with these names that were created at run time, instead of the ones that it
-        had.
-        """
+        """A copy of this table with these names, created at run time, instead of the earlier ones."""
         table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
         table._cached, table._fallback = self._cached, self._fallback
@@ -362,9 +347,7 @@ class Table:
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
-        """One line of the model list, for any name that has a route without `*`. Raises RequestFailed
-        (404).
-        """
+        """One line of the model list, for any name with a route without `*`. Raises RequestFailed (404)."""
         route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
@@ -408,9 +391,7 @@ class Table:
         return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
-        """The route of a name that is no alias. Names that clients make up are cached too, but only a limited
-        number.
-        """
+        """The route of a name that is no alias. Names that clients make up are cached, up to a limit."""
         route = self._models.get(name) or self._cached.get(name)
         if route is None and (route := self._unconfigured(name)) is not None:
             _remember(self._cached, name, route)
@@ -462,9 +443,7 @@ class Table:
 
 
 class _CatchAll:
-    """The alias `*`. provider: the provider that gets every name as its model; None = every name means
-    `route`.
-    """
+    """The alias `*`. provider: gets every name as its model; None = every name means `route`."""
 
     __slots__ = ("_cached", "_provider", "_route")
 
@@ -580,9 +559,7 @@ def _deployment(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both JSON objects as one. Objects under the same key are merged in turn; otherwise the value of `over`
-    is used.
-    """
+    """Both JSON objects as one. Objects under the same key are merged in turn; else `over` wins."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

@@ -59,9 +59,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(before: Any, after: Any, form: Form) -> list[Difference]:
-    """The places where `after` differs from `before` beyond the canonical form, in the order of the
-    members.
-    """
+    """The places where `after` differs from `before` beyond the canonical form, in member order."""
     found: list[Difference] = []
     _compare(before, after, "", form, found)
     return found
@@ -171,9 +169,7 @@ _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """A body with the API's own keys in camelCase and its lists as lists, because servers read both
-    spellings.
-    """
+    """A body with the API's keys in camelCase and its lists as lists; servers read both spellings."""
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
@@ -243,9 +239,7 @@ def _upper(value: Any) -> Any:
 
 
 def _gemini_parts(value: Any) -> Any:
-    """The parts in the form of a stream: neighbouring texts are joined, and a signature is in an empty
-    part.
-    """
+    """The parts as a stream sends them: neighbouring texts joined, a signature in an empty part."""
     if type(value) is not list:
         return value
     parts: list[Any] = []
@@ -295,9 +289,7 @@ def _mistral_thoughts(value: Any) -> Any:
 
 
 def _mistral_content(value: Any) -> Any:
-    """The content of an answer: neighbouring texts are joined, and a list with only one text becomes that
-    text.
-    """
+    """The content of an answer: neighbouring texts are joined, and a list with only one text is that text."""
     if type(value) is not list:
         return value or _ABSENT
     parts: list[Any] = []
@@ -313,9 +305,7 @@ def _mistral_content(value: Any) -> Any:
 
 
 def _responses_include(value: Any) -> Any:
-    """The `include` list, sorted, without encrypted reasoning, which the gateway adds when nothing is
-    stored.
-    """
+    """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself."""
     if type(value) is not list:
         return value
     return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
@@ -329,9 +319,7 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset(
                 {
-                    "metadata",
-                    "tools[].function.parameters",
-                    "functions[].parameters",
+                    *("metadata", "tools[].function.parameters", "functions[].parameters"),
                     "response_format.json_schema.schema",
                 }
             ),
@@ -344,14 +332,8 @@ CANON: dict[str, Canon] = {
             # The specification requires these; vendors leave them out.
             may_add=frozenset(
                 {
-                    "id",
-                    "object",
-                    "created",
-                    "model",
-                    "choices[].index",
-                    "choices[].message",
-                    "choices[].message.role",
-                    "usage.total_tokens",
+                    *("id", "object", "created", "model", "choices[].index", "choices[].message"),
+                    *("choices[].message.role", "usage.total_tokens"),
                 }
             ),
             # Empty lists, and the empty first delta of a stream beside a whole message.
@@ -374,11 +356,8 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset(
                 {
-                    "metadata",
-                    "messages[].content[].input",
-                    "tools[].input_schema",
-                    "output_config.format.schema",
-                    "output_format.schema",
+                    *("metadata", "messages[].content[].input", "tools[].input_schema"),
+                    *("output_config.format.schema", "output_format.schema"),
                 }
             ),
             defaults={"stream": False},
@@ -393,13 +372,10 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset(
                 {
-                    "contents[].parts[].functionCall.args",
-                    "contents[].parts[].functionResponse.response",
+                    *("contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response"),
                     "tools[].functionDeclarations.parameters",
-                    "tools[].functionDeclarations.parametersJsonSchema",
-                    "generationConfig.responseSchema",
-                    "generationConfig.responseJsonSchema",
-                    "labels",
+                    *("tools[].functionDeclarations.parametersJsonSchema", "generationConfig.responseSchema"),
+                    *("generationConfig.responseJsonSchema", "labels"),
                 }
             ),
             defaults={
@@ -516,13 +492,7 @@ CANON: dict[str, Canon] = {
             may_add=frozenset(
                 {
                     *(
-                        "id",
-                        "object",
-                        "created_at",
-                        "completed_at",
-                        "status",
-                        "model",
-                        "output",
+                        *("id", "object", "created_at", "completed_at", "status", "model", "output"),
                         "output[].id",
                     ),
                     *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
@@ -538,6 +508,5 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
 }
-"""The canonical forms by dialect. An entry changes what a law demands, so the specification must justify
-it.
+"""The canonical forms by dialect. An entry changes what a law demands, so the specification must justify it.
 """

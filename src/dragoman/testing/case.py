@@ -27,53 +27,24 @@ from dragoman.wire.sse import SSESplitter
 
 APIS: dict[str, tuple[str, ...]] = {
     "openai_chat": (
-        "openai.chat",
-        "azure.chat",
-        "groq.chat",
-        "openrouter.chat",
-        "xai.chat",
-        "deepseek.chat",
-        "together.chat",
-        "perplexity.chat",
-        "cerebras.chat",
-        "huggingface.chat",
-        "databricks.chat",
-        "writer.chat",
-        "zai.chat",
-        "gpustack.chat",
-        "cloudflare.chat",
-        "snowflake.chat",
-        "crusoe.chat",
-        "portkey.chat",
-        "alibaba.chat",
-        "ollama.openai_chat",
-        "gemini.openai_chat",
-        "bedrock_mantle.chat",
+        *("openai.chat", "azure.chat", "groq.chat", "openrouter.chat", "xai.chat", "deepseek.chat"),
+        *("together.chat", "perplexity.chat", "cerebras.chat", "huggingface.chat", "databricks.chat"),
+        *("writer.chat", "zai.chat", "gpustack.chat", "cloudflare.chat", "snowflake.chat", "crusoe.chat"),
+        *("portkey.chat", "alibaba.chat", "ollama.openai_chat", "gemini.openai_chat", "bedrock_mantle.chat"),
     ),
     "openai_responses": (
-        "openai.responses",
-        "openai.responses_other",
-        "azure.responses",
-        "bedrock_mantle.responses",
-        "deepseek.responses",
-        "openrouter.responses",
-        "xai.responses",
-        "lmstudio.responses",
+        *("openai.responses", "openai.responses_other", "azure.responses", "bedrock_mantle.responses"),
+        *("deepseek.responses", "openrouter.responses", "xai.responses", "lmstudio.responses"),
     ),
     "anthropic": ("anthropic.messages",),
     "gemini": (
-        "gemini.generateContent",
-        "gemini.streamGenerateContent",
-        "vertex.generateContent",
+        *("gemini.generateContent", "gemini.streamGenerateContent", "vertex.generateContent"),
         "vertex.streamGenerateContent",
     ),
     "mistral": ("mistral.chat",),
     "ollama": ("ollama.chat",),
     "openai_completions": (
-        "openai.completions",
-        "azure.completions",
-        "together.completions",
-        "writer.completions",
+        *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
 """The recorded APIs of each dialect."""
@@ -191,9 +162,7 @@ class Case:
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the author of the protocol would refuse the request, so that the gateway does not translate
-        it.
-        """
+        """Whether the author of the protocol would refuse the request, so that it is not translated."""
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")
         try:
@@ -223,9 +192,7 @@ class Case:
 
     @property
     def wire_request(self) -> WireRequest:
-        """The request as a face passes it to the codec; a new copy each time, because decoders remove
-        keys.
-        """
+        """The request as a face passes it to the codec; a new copy each time, as decoders remove keys."""
         assert self.exchange.request is not None
         query = dict(parse_qsl(urlsplit(self.exchange.request.url or "").query))
         path, params = self._addressed
@@ -315,9 +282,7 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` decodes after these were encoded for it. Each write must hold whole
-    frames.
-    """
+    """The events that a client of `face` decodes from these. The encoder must write whole frames."""
     encoder = face.stream_encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.framing)]
     return events_of(face.stream_decoder(STANDARD), frames)

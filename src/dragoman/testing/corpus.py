@@ -26,9 +26,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. url: with the query. headers: lower-case names. body: None where it is not
-    JSON.
-    """
+    """The client's request. url: with the query. headers: lower-case names. body: None if not JSON."""
 
     method: str | None = "POST"
     url: str | None = None
@@ -61,9 +59,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer; either may be missing. features: tags of the API features that occur in
-    it.
-    """
+    """One request and its answer; either may be missing. features: tags of the API features in it."""
 
     id: str
     api: str

@@ -268,9 +268,7 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Relay passes every frame, reads the same usage, notices the end, and raises for an error in the
-    stream.
-    """
+    """Relay passes every frame, reads the same usage, notices the end, and raises for a streamed error."""
     relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
     decoder = case.dialect.stream_decoder(STANDARD)
     told = [event for frame in case.frames for event in decoder.feed(frame)]
@@ -297,9 +295,7 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """A stream that ends early, between two frames, is a whole answer neither for the decoder nor for the
-    relay.
-    """
+    """A stream that ends early is a whole answer neither for the decoder nor for the relay."""
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
     for length in sorted(length for length in lengths if 0 <= length < len(frames)):
@@ -327,9 +323,7 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face renders the fault with a status and a message, and decodes its own rendering as the same
-    fault.
-    """
+    """Every face renders the fault with status and message, and decodes its own rendering as the same."""
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
@@ -568,9 +562,7 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """The differences between two answers for a client of the dialect; of a broken one, the fault and the
-    content.
-    """
+    """The differences between two answers for a client; of a broken one, the fault and the content."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
     if before.error is not None or after.error is not None:
         yield from _same_fault(before.error, after.error)

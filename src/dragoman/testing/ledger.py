@@ -39,9 +39,7 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """The exceptions in a TOML file; none without a file. Raises ValueError for an incomplete or repeated
-        entry.
-        """
+        """The exceptions in a TOML file; none without a file. Raises ValueError for an invalid entry."""
         if path is None:
             return cls({})
         reasons: dict[tuple[str, str], str] = {}

@@ -18,9 +18,7 @@ from dragoman.verify.patterns import Pattern
 STEPS: Final = 300_000
 """Steps of one check. A step takes about a microsecond; a valid answer of 1 MB takes fewer steps."""
 PATTERN_SECONDS: Final = 0.05
-"""Seconds that all pattern searches of one check may take together. The engine may notice the end 0.05 s
-late.
-"""
+"""Seconds for all pattern searches of one check together. The engine may notice the end 0.05 s late."""
 
 
 class Exhausted(Exception):

@@ -112,9 +112,7 @@ class CheckOutput:
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event itself, or an Error event if a candidate finishes with text that does not have the
-        form.
-        """
+        """The event itself, or an Error event if a candidate finishes with text of another form."""
         kind = type(event)
         if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
             self._collect(event)
@@ -145,9 +143,7 @@ class CheckOutput:
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
     def _mistake(self, said: _Said) -> tuple[str | None, str]:
-        """The mistake in a text, as the words after "The model's response", and the fault's code. None = no
-        mistake.
-        """
+        """The mistake in a text, to follow "The model's response", and the fault's code. None = valid."""
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
         try:
@@ -202,9 +198,7 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """The place of the mistake as a JSON path. Its length is limited, because the model may invent member
-    names.
-    """
+    """The place of the mistake as a JSON path, cut because the model may invent long member names."""
     path = "$"
     for step in breach.path:
         if isinstance(step, int):

@@ -24,8 +24,7 @@ from typing import Any, Final, NamedTuple
 LONGEST_PATTERN: Final = 2_000
 """Characters of one pattern."""
 MOST_PARTS: Final = 10_000
-"""Parts of all patterns in one schema, copies of repetitions included. A part takes up to 700 bytes and 4
-µs.
+"""Parts of all patterns in one schema, copies of repetitions included. A part takes up to 700 bytes and 4 µs.
 """
 _DEEPEST: Final = 50
 """Levels of nested groups. The engine's own parser calls itself for each level."""

@@ -18,9 +18,7 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """The text with printable ASCII unchanged and all else percent-encoded as UTF-8, cut after `LIMIT`
-    bytes.
-    """
+    """The text with printable ASCII unchanged, the rest percent-encoded as UTF-8, cut at `LIMIT` bytes."""
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()
     value = quote(text[:LIMIT], safe=_PRINTABLE, errors="replace")

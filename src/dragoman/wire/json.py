@@ -60,8 +60,7 @@ _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""Words of msgspec's error after half of a pair: it misses the other half, or its escape, or the text
-ends.
+"""Words of msgspec's error after half of a pair: it misses the other half, or its escape, or the text ends.
 """
 _MOST_EXPLAINED = 1_000_000
 """Bytes of malformed JSON in which the mistake is searched escape by escape, or number by number. In 60 MB
@@ -80,8 +79,7 @@ _LONG = 256
 _STRIDE = 17
 """The first search reads one byte of this many: a long number shows as a run of digits there, too."""
 _MOST_DIGITS = 1_000_000
-"""Digits in a body that has long numbers. As numbers of 4,299 digits each they take 0.04 s; 64 MB take 2
-s.
+"""Digits in a body that has long numbers. As numbers of 4,299 digits each they take 0.04 s; 64 MB take 2 s.
 """
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))
@@ -369,9 +367,7 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first number that msgspec cannot decode: beyond a double, or of 4,300 digits and
-    more.
-    """
+    """The position of the first number that msgspec refuses: beyond a double, or of 4,300 or more digits."""
     for found in _NUMBER.finditer(body):
         number = found[1]
         if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):

@@ -21,9 +21,7 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ANSWER_TOO_LARGE, MAX_EVENT, ErrorFrame, too_large
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
-"""A whole string, which is skipped at once; or the opening quote of a string that the chunk cuts; or a
-bracket.
-"""
+"""A whole string, which is skipped at once; the opening quote of a string that is cut; or a bracket."""
 _STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
@@ -88,9 +86,7 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket outside of elements. Returns where the element, or the text after the bracket,
-        starts.
-        """
+        """Handle a bracket outside of elements. Returns where the element, or the text after it, starts."""
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1
             return at
@@ -100,9 +96,7 @@ class JSONArraySplitter:
         return at + 1
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the unfinished element, and the text outside of elements as an
-        ErrorFrame.
-        """
+        """End the stream. Returns the unfinished element, and text outside of elements as an ErrorFrame."""
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)
         if other:

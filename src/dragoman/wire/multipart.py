@@ -93,17 +93,8 @@ class MultipartParser:
     """
 
     __slots__ = (
-        "_block",
-        "_delimiter",
-        "_fields",
-        "_head",
-        "_held",
-        "_max_fields",
-        "_max_head",
-        "_max_text",
-        "_place",
-        "_skip",
-        "_text",
+        *("_block", "_delimiter", "_fields", "_head", "_held", "_max_fields", "_max_head", "_max_text"),
+        *("_place", "_skip", "_text"),
     )
 
     def __init__(
@@ -130,9 +121,7 @@ class MultipartParser:
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """The heads and bytes that `chunk` brings; after each head come the bytes of its field. Raises
-        WireError.
-        """
+        """The heads and bytes in `chunk`; after each head come the bytes of its field. Raises WireError."""
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
             data = chunk[start : start + _WINDOW]
@@ -277,9 +266,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """The text of a parameter. Some clients write it twice; the RFC 8187 form is preferred to the plain
-    form.
-    """
+    """The text of a parameter. Some clients write it twice; the RFC 8187 form is preferred."""
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
         _, quote, encoded = encoded.partition(b"'")

@@ -178,9 +178,7 @@ class SSECutter:
         self._tail = b""  # the last bytes in `_parts`, which may be the beginning of the event's end
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes, comments included. Raises WireError for one larger than the
-        limit.
-        """
+        """The events that `chunk` completes, comments included. Raises WireError for one too large."""
         start = len(self._tail)
         seen = self._tail + chunk
         events: list[bytes] = []
@@ -213,9 +211,7 @@ def too_large(what: str, most: int) -> WireError:
 
 
 def _ends(stream: bytes) -> Iterator[int]:
-    """The positions where events end. Nearly all streams have no CR; without it the search is twenty times
-    faster.
-    """
+    """The positions where events end. Without CR, as in nearly all streams, the search is much faster."""
     if _CR in stream:
         yield from (found.end() for found in _END.finditer(stream))
         return
