@@ -15,7 +15,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.transport import reason
+from dragoman.net.transport import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
@@ -68,7 +68,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
     if status != 200 or not isinstance(body, dict):
         raise Refused(_message(body, status), status)
     try:
-        answer = spoken.decode_response(body, STANDARD)
+        answer = spoken.response.decode(body, STANDARD)
     except (WireError, RequestFailed) as error:
         raise Refused(f"the response cannot be parsed: {error}", status) from None
     return _text(answer)

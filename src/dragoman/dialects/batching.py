@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply
+from dragoman.dialects.operation import OperationReply
 from dragoman.errors import WireError
 from dragoman.tokens import Counter
 from dragoman.tokens.vocabulary import size
@@ -22,7 +22,7 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """The function that splits a request by these limits of one provider request: see `Codec.parts`."""
+    """The function that splits a request by these limits of one request: see `ProviderSide.split`."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs

@@ -15,9 +15,9 @@ from yarl import URL
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.errors import RequestFailed
+from dragoman.net.transport import Answer, Flow, Transport
 from dragoman.providers.resources import Resource
 from dragoman.routing.route import Timers
-from dragoman.transport import Answer, Flow, Transport
 from dragoman.upstreams import hops
 from dragoman.upstreams.answers import read_refusal, unexpected
 from dragoman.upstreams.wire import Account
@@ -80,7 +80,7 @@ class Passage:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
+        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         if answer.status in {401, 403}:
             return RequestFailed(_REFUSED)
         return RequestFailed(self.account.discreet(fault))

@@ -16,9 +16,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import EVERYBODY, Caller
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.options import check_options
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
@@ -28,7 +28,7 @@ from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 MOST: Final = 1000
 """Names that can be made."""
@@ -62,7 +62,7 @@ _SUCCESS: Final = {"status": "success"}
 class Managing:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
         """Who made which name."""
@@ -235,8 +235,8 @@ def _with_messages(route: Route, system: str, messages: Any) -> Route:
         if type(messages) is list:
             messages = [*messages, _QUESTION]  # what opens a conversation need not ask anything
         wire = WireRequest("chat", {"model": route.asked, "messages": messages})
-        DIALECT.check(wire)
-        route = msgspec.structs.replace(route, opening=DIALECT.decode_request(wire).messages[:-1])
+        DIALECT.request.check(wire)
+        route = msgspec.structs.replace(route, opening=DIALECT.request.decode(wire).messages[:-1])
     return route
 
 

@@ -1,0 +1,578 @@
+"""Background answers: they run without a waiting client, and their events are stored.
+
+A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
+read it, and clients read only the store. So it makes no difference whether a client follows from the
+beginning, returns after its connection broke, or asks another process. A running answer has a lease that its
+process renews. If a lease does not change for a while, another process marks the answer as failed. A
+cancellation is a conditional write; the process that runs the answer notices it at its next renewal.
+
+No lease is compared with the time of day, because that jumps when a clock is set or a machine wakes up. Each
+process reads the leases repeatedly, and measures with its own monotonic clock how long each stayed unchanged.
+https://platform.openai.com/docs/guides/background
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.response import response_object
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
+from dragoman.engine.work import Client, Headers, Inbound, Work
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.seams.tasks import spawn
+from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
+from dragoman.turns.items import decode, kept
+from dragoman.turns.keeping import NO_ROOM, Keeping, reachable, shown
+from dragoman.turns.turn import ResponseTurn, decode_kind
+from dragoman.wire.json import encode
+
+log = logging.getLogger("dragoman.background")
+
+_LEASE: Final = 20.0
+"""Seconds without a renewal after which the process of a running answer counts as dead."""
+_LOOK: Final = 5.0
+"""Seconds between two reads of the leases."""
+_RENEWAL: Final = 2.0
+"""Seconds between renewals; a cancellation by another process is noticed about as late."""
+_FAREWELL: Final = 5.0
+"""Seconds for stopped answers to store their end."""
+_FLUSH: Final = 0.05
+"""Seconds for which events are collected before they are stored together."""
+_BUFFER: Final = 1_000_000
+"""Bytes of events that are collected while the store is busy; beyond that, the upstream must wait, too."""
+_POLL: Final = 0.25
+"""Seconds between two reads of an answer that another process runs."""
+_ENDINGS: Final[Mapping[Status, str]] = {
+    "completed": "response.completed",
+    "incomplete": "response.incomplete",
+    "failed": "response.failed",
+    "cancelled": "response.failed",
+}
+"""The last event of an answer, by its status. The API has no event for cancelled answers; see their status.
+"""
+_TERMINAL: Final = frozenset(_ENDINGS.values())
+
+Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
+
+
+class _Seen(msgspec.Struct):
+    """A lease, and the seconds for which it has stayed unchanged."""
+
+    lease: float
+    silent: float = 0.0
+
+
+class Silences:
+    """How long each lease has stayed unchanged, as this process observed it.
+
+    The time between two reads counts at most twice `_LOOK`. A longer pause means that this process was
+    suspended or its event loop was blocked; it observed nothing meanwhile, and the other processes may have
+    been suspended, too.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+        self._looked: float | None = None
+
+    def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
+        """The leases that have not changed for `_LEASE` seconds. now: monotonic seconds."""
+        passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
+        self._looked = now
+        seen: dict[str, _Seen] = {}
+        for one in leases:
+            known = self._seen.get(one.id)
+            if known is None or known.lease != one.lease:
+                known = _Seen(one.lease)
+            else:
+                known.silent += passed
+            seen[one.id] = known
+        self._seen = seen
+        return [one for one in leases if seen[one.id].silent >= _LEASE]
+
+
+class BackgroundTurn(ResponseTurn):
+    """A turn whose answer is stored by its writer."""
+
+    def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
+        super().__init__(keeping, tenant, background=True)
+        self._writer = writer
+
+    async def admitted(self, work: Work) -> bool:
+        """Store the queued answer. Raises RequestFailed (503) when that fails."""
+        await self._writer.accept(self, work)
+        return True
+
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Do nothing: the writer stores the answer with its last event."""
+        return True
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The HTTP answer for a request that failed before its background answer existed."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    fault: ir.Fault | None = None
+
+
+class Writer:
+    """The client of a flight in the background: stores its events. Implements `work.Client`."""
+
+    def __init__(self, background: Background, exchange: Exchange) -> None:
+        self._background = background
+        self._exchange = exchange
+        self._turn: ResponseTurn
+        self._record: StoredResponse
+        self._buffer: list[bytes] = []
+        self._size = self._next = self._kept = 0
+        self._full: ir.Fault | None = None
+        """The reason why no more events can be stored."""
+        self._flusher: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        """Held while events are stored, so that they stay in order."""
+        self._work: Work
+        self.begun = False
+        self.over = False
+        """Whether the last event has arrived: a complete answer is only being stored, and is not stopped."""
+        self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
+        """The first result for the client. A fault is a result, because nobody may be waiting."""
+        self.accepted = asyncio.get_running_loop().create_future()
+
+    async def accept(self, turn: ResponseTurn, work: Work) -> None:
+        """Store the answer as queued, with its first two events."""
+        self._turn, self._work = turn, work
+        reply = Reply(
+            work.brief,
+            Report(work.face.name),
+            work.answer_id,
+            int(work.exchange.created),
+            model=work.exchange.asked,
+            echo=work.echo,
+        )
+        nothing = ir.Response("", None, None, None, (), None)
+        response = {**response_object(nothing, reply, [], running=True), "status": "queued"}
+        record = turn.record(response, "queued", (), None)
+        record = msgspec.structs.replace(record, lease=turn.keeping.seams.now())
+        await reachable(turn.keeping.store.responses.save(record))
+        self._record = record
+        self._background.running[record.id] = self
+        for word in ("created", "queued"):
+            self._add({"type": f"response.{word}", "response": response})
+        await reachable(self.flush())
+        self.begun = True  # from now on a failure is part of the answer
+        self.accepted.set_result(record)
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The request failed before the background answer existed."""
+        self._exchange.status = status
+        self.accepted.set_result(Refused(status, headers, body))
+
+    def expect_stream(self) -> None:
+        """Do nothing: no client is waiting who needs a heartbeat."""
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Note the status. A background answer has no headers."""
+        self._exchange.status = status
+
+    async def write(self, data: bytes) -> None:
+        """Collect more events, one per line, and store them soon."""
+        self._take(data)
+        if self._full is not None:
+            raise RequestFailed(self._full)
+        if self._size > _BUFFER:
+            await self._kept_now()
+        elif self._flusher is None:
+            self._flusher = spawn(self._later(), "events")
+
+    async def end(self, data: bytes = b"") -> None:
+        """Store the last events. The answer's final status is written in the same step, before a client can
+        read them.
+
+        If the store has no room for the answer, the answer fails and is stored without its output.
+        """
+        self._take(data)
+        try:
+            await self.flush()
+        except StoreFull:
+            response = decode(self._buffer[-1]).get("response") or decode(self._record.body)
+            error = {"code": "server_error", "message": NO_ROOM.message}
+            failed = {**response, "status": "failed", "error": error, "output": []}
+            self._give_up(NO_ROOM)
+            self._add({"type": "response.failed", "response": failed})
+            await self.flush()
+
+    def _give_up(self, fault: ir.Fault) -> None:
+        """Drop the events that cannot be stored. The next write ends the flight with this fault."""
+        self._full = fault
+        self._buffer, self._size = [], 0
+        self._next = self._kept
+        self.over = False
+
+    def _take(self, data: bytes) -> None:
+        for line in data.splitlines():
+            if line and not self.over:
+                self._add(decode(line))
+
+    def _add(self, event: dict[str, Any]) -> None:
+        if event["type"] == "response.created" and self._next:
+            return  # it was stored before the upstream was asked
+        line = encode({**event, "sequence_number": self._next})
+        self._buffer.append(line)
+        self._size += len(line)
+        self._next += 1
+        if event["type"] in _TERMINAL:
+            self.over = True
+
+    async def _later(self) -> None:
+        await asyncio.sleep(_FLUSH)
+        self._flusher = None
+        try:
+            await self.flush()
+        except StoreFull:
+            self._give_up(NO_ROOM)
+        except StoreFailed:
+            log.exception("events of the response %s could not be stored", self._record.id)
+
+    async def _kept_now(self) -> None:
+        """Store the collected events before more are read. Raises RequestFailed when that fails."""
+        try:
+            await reachable(self.flush())
+        except RequestFailed as failed:
+            self._give_up(failed.fault)
+            raise
+
+    async def flush(self) -> None:
+        """Store the collected events. Raises StoreFailed; the events then stay collected."""
+        async with self._flushing:
+            events, self._buffer = self._buffer, []
+            size, self._size = self._size, 0
+            try:
+                await self._keep(events)
+            except StoreFailed:
+                self._buffer[:0] = events
+                self._size += size
+                raise
+
+    async def _keep(self, events: Sequence[bytes]) -> None:
+        if not events:
+            return
+        responses, first = self._turn.keeping.store.responses, self._kept
+        if self.over:
+            await self._settle(decode(events[-1])["response"], events)
+            return
+        if self._record.status == "queued" and first > 1:
+            body = encode({**decode(self._record.body), "status": "in_progress"})
+            running = msgspec.structs.replace(self._record, status="in_progress", body=body)
+            await responses.settle(running, first, events)
+            self._record = running
+        else:
+            await responses.append(self._record.id, first, events)
+        self._kept += len(events)
+        self._background.wake(self._record.id)
+
+    async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
+        """Write the answer with its last events, unless it was cancelled or deleted meanwhile."""
+        turn = self._turn
+        output = kept(response.get("output") or (), turn.keeping.seams.random_id)
+        status: Status = response["status"]
+        record = turn.record(response, status, output, self._work.exchange.answered)
+        settled = await turn.keeping.store.responses.settle(record, self._kept, events)
+        if settled and turn.conversation is not None and status != "failed":
+            try:
+                await turn.converse(output)
+            except RequestFailed:  # only logged, because the answer itself is complete and stored
+                log.exception("the conversation %s lacks the response %s", turn.conversation, record.id)
+        self._record = record
+        self._background.wake(record.id)
+
+    async def abandon(self, fault: ir.Fault) -> None:
+        """The flight has ended without an answer: report the fault, or store it as the answer's end."""
+        if not self.accepted.done():
+            self.accepted.set_result(fault)
+        elif self.begun and not self.over:
+            await self.end(self._work.failing(fault))
+
+
+class Background:
+    """The background answers that this process runs.
+
+    run: sends a request through the engine. begun, finished: called for each exchange, when it starts and
+    when it is over. most: answers that may run for one client at the same time. most_in_all: the same for all
+    clients.
+    """
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        run: Run,
+        finished: Callable[[Exchange], None],
+        *,
+        begun: Callable[[Exchange], None],
+        most: int,
+        most_in_all: int,
+    ) -> None:
+        self._keeping = keeping
+        self._begun = begun
+        self._run = run
+        self._finished = finished
+        self._most = most
+        self._most_in_all = most_in_all
+        self._running_for: Counter[str] = Counter()
+        self._silences = Silences()
+        self._tasks: dict[asyncio.Task[None], Writer] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._renewal: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.running: dict[str, Writer] = {}
+
+    def open(self) -> None:
+        """Start to watch the leases of other processes."""
+        self._watch = spawn(self.watch(), "abandoned answers")
+
+    async def start(self, asked: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
+        """Start an answer, and wait until it exists or is refused.
+
+        asked: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
+        "ndjson". Raises RequestFailed (429) if too many answers run already; nothing has been stored or sent
+        then.
+        """
+        self._admit(tenant)
+        inbound.room.hold()
+        seams = self._keeping.seams
+        exchange = Exchange(
+            f"ex_{seams.random_id()}",
+            asked.request_id,
+            asked.face,
+            asked.method,
+            f"{asked.path} (background)",
+            began=seams.monotonic(),
+            created=seams.now(),
+        )
+        exchange.client, exchange.address = asked.client, asked.address
+        exchange.forwarded, exchange.agent = asked.forwarded, asked.agent
+        writer = Writer(self, exchange)
+        turn = BackgroundTurn(self._keeping, tenant, writer)
+        flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
+        task = spawn(flight, f"background {exchange.id}")
+        self._tasks[task] = writer
+        self._begun(exchange)
+        self._running_for[tenant] += 1
+        task.add_done_callback(partial(self._ended, tenant))
+        task.add_done_callback(lambda _: inbound.room.free())
+        if self._renewal is None or self._renewal.done():
+            self._renewal = spawn(self._renew(), "leases")
+        begun = await asyncio.shield(writer.accepted)
+        if isinstance(begun, ir.Fault):
+            raise RequestFailed(begun)
+        return msgspec.structs.replace(begun, fault=exchange.fault) if isinstance(begun, Refused) else begun
+
+    def _admit(self, tenant: str) -> None:
+        own = self._running_for[tenant]
+        if own >= self._most or len(self._tasks) >= self._most_in_all:
+            raise RequestFailed(_too_many(own) if own >= self._most else _BUSY)
+
+    def _ended(self, tenant: str, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._running_for[tenant] -= 1
+        if not self._running_for[tenant]:
+            del self._running_for[tenant]
+
+    async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:
+        seams = self._keeping.seams
+        try:
+            await self._run(exchange, inbound, writer)
+        except asyncio.CancelledError:
+            exchange.fault = _STOPPED
+            await writer.abandon(_STOPPED)
+            raise
+        except Exception:
+            log.exception("the background response %s failed", exchange.id)
+            exchange.fault = _FAILED
+            await writer.abandon(_FAILED)
+        finally:
+            id_ = exchange.id.replace("ex_", "resp_", 1)
+            self.running.pop(id_, None)
+            self.wake(id_)
+            exchange.close(seams.monotonic())
+            self._finished(exchange)
+
+    # --- Reading -----------------------------------------------------------------------------------
+
+    def wake(self, id_: str) -> None:
+        """Tell the local readers of an answer that it has new events."""
+        if (news := self._news.pop(id_, None)) is not None:
+            news.set()
+
+    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
+        """The events of an answer with numbers above `after`, up to the last one, as they are stored."""
+        responses = self._keeping.store.responses
+        while True:
+            news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
+            events = await reachable(responses.events(tenant, id_, after=after))
+            for number, event in events:
+                after = number
+                yield event
+            if events:
+                if decode_kind(events[-1][1]).type in _TERMINAL:
+                    return
+                continue
+            record = await self.look(tenant, id_)
+            if record.status not in UNSETTLED:
+                around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
+                if any(number > after for number, _ in around):
+                    continue
+                if around and decode_kind(around[0][1]).type in _TERMINAL:
+                    return  # the client has read the last event before
+                yield _ending(record, after + 1)  # the answer was cancelled, or its process has died
+                return
+            if news is None:
+                await asyncio.sleep(_POLL)
+            else:
+                await news.wait()
+
+    async def look(self, tenant: str, id_: str) -> StoredResponse:
+        """One answer in its present state. Raises RequestFailed (404, 503)."""
+        return await self._keeping.get(tenant, id_)
+
+    async def cancel(self, tenant: str, id_: str) -> StoredResponse:
+        """Cancel an answer, whichever process runs it. Raises RequestFailed (400, 404, 503)."""
+        record = await self.look(tenant, id_)
+        if not record.background:
+            raise RequestFailed(_NOT_BACKGROUND)
+        if record.status in UNSETTLED:
+            body = encode({**decode(record.body), "status": "cancelled"})
+            cancelled = msgspec.structs.replace(record, status="cancelled", body=body, lease=None)
+            await reachable(self._keeping.store.responses.settle(cancelled))
+            self._stop(id_)
+            self.wake(id_)
+            record = await self._keeping.get(tenant, id_)
+        return record
+
+    async def delete(self, tenant: str, id_: str) -> None:
+        """Delete an answer and stop it if it runs. Raises RequestFailed (404, 503)."""
+        await self._keeping.delete(tenant, id_)
+        self._stop(id_)
+
+    # --- Leases -------------------------------------------------------------------------------------
+
+    def _stop(self, id_: str) -> None:
+        writer = self.running.get(id_)
+        for task, at in list(self._tasks.items()):
+            if at is writer and not at.over:
+                task.cancel()
+
+    async def _renew(self) -> None:
+        seams = self._keeping.seams
+        while self._tasks:
+            await asyncio.sleep(_RENEWAL)
+            ids = list(self.running)
+            try:
+                kept_on = await self._keeping.store.responses.renew(ids, seams.now()) if ids else ids
+            except StoreFailed:
+                log.exception("leases could not be renewed")
+                continue
+            for id_ in set(ids) - set(kept_on):
+                self._stop(id_)
+
+    async def watch(self) -> None:
+        """Look for answers of dead processes every `_LOOK` seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                if self._keeping.store.healthy:  # do not open the store only for this
+                    await self.sweep()
+            except (StoreFailed, RequestFailed):
+                log.exception("abandoned background responses could not be looked up")
+
+    async def sweep(self) -> None:
+        """Mark the answers of dead processes as failed. Raises StoreFailed."""
+        leases = await self._keeping.store.responses.leases()
+        for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
+            if one.id not in self.running:
+                record = await self._keeping.store.responses.get(one.tenant, one.id)
+                if record is not None:
+                    await self._orphaned(record, one.lease)
+
+    async def _orphaned(self, record: StoredResponse, lease: float) -> None:
+        body = {
+            **decode(record.body),
+            "status": "failed",
+            "error": {
+                "code": "server_error",
+                "message": "The gateway process that ran this background response has ended.",
+            },
+        }
+        failed = msgspec.structs.replace(record, status="failed", body=encode(body), lease=None)
+        await reachable(self._keeping.store.responses.settle(failed, lease=lease))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for running answers, but at most this long."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+
+    async def close(self) -> None:
+        """Stop running answers, which then fail, and wait until that is stored."""
+        self.stop()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=_FAREWELL)
+        for own in (self._renewal, self._watch):
+            if own is not None:
+                own.cancel()
+
+    def stop(self) -> None:
+        """Stop running answers without waiting. A complete answer, which is being stored, ends by itself."""
+        for task, writer in list(self._tasks.items()):
+            if not writer.over:
+                task.cancel()
+
+
+def _ending(record: StoredResponse, number: int) -> bytes:
+    """The last event of an answer that was cancelled or whose process died."""
+    event = {"type": _ENDINGS[record.status], "sequence_number": number, "response": shown(record)}
+    return encode(event)
+
+
+_WAIT: Final = 10.0
+"""The Retry-After, in seconds, for a client that has too many running answers."""
+
+
+def _too_many(own: int) -> ir.Fault:
+    text = (
+        f"{own} background responses are already running for this API key. Wait for one to "
+        "finish, or cancel it."
+    )
+    return ir.Fault("rate_limit", text, code="too_many_background", param="background", retry_after=_WAIT)
+
+
+_BUSY: Final = ir.Fault(
+    "rate_limit",
+    "The gateway has reached its limit of background responses. Try again later.",
+    code="too_many_background",
+    param="background",
+    retry_after=_WAIT,
+    blame="gateway",
+)
+_NOT_BACKGROUND: Final = ir.Fault(
+    "invalid_request",
+    "Only responses that were requested with 'background': true can be cancelled.",
+    code="invalid_request",
+    param="id",
+)
+_STOPPED: Final = ir.Fault(
+    "unavailable", "The response was cancelled before it was complete.", code="stopped", blame="gateway"
+)
+_FAILED: Final = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)

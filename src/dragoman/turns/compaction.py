@@ -1,0 +1,68 @@
+"""Compaction: replaces a long conversation by the user's latest messages and a summary, for every provider.
+
+The requested model writes the summary. It is sent in a `compaction` item as `encrypted_content`, as OpenAI's
+API does, and becomes a message again when the client sends the item back. So another provider can continue a
+compacted conversation. https://platform.openai.com/docs/api-reference/responses/compact
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman.turns.items import Wire, decode, kind
+from dragoman.wire.json import encode
+
+TAG: Final = b"dgmc1."
+"""The beginning of `encrypted_content` in compaction items of the gateway."""
+_MOST_KEPT: Final = 80_000
+"""Bytes of the user's own messages that are kept beside the summary, the latest first."""
+
+ASK: Final = (
+    "Summarize the conversation so far for whoever continues it without having seen it: the goals, every "
+    "decision and fact that still matters (names, numbers, paths, code), what was tried and how it ended, "
+    "what is still to be done. Write plain text, in the language of the conversation, and nothing else."
+)
+_HEADING: Final = "Summary of the conversation until here:\n\n"
+
+
+def asking(items: Sequence[Any]) -> list[Any]:
+    """The input that asks a model for a summary of these items."""
+    return [*items, {"type": "message", "role": "user", "content": [{"type": "input_text", "text": ASK}]}]
+
+
+def compacted(summary: str, id_: str) -> Wire:
+    """The compaction item that holds a summary."""
+    sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
+    return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
+
+
+def opened(item: Wire) -> Wire | None:
+    """The message in a compaction item of the gateway; None for every other item."""
+    content = item.get("encrypted_content")
+    if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
+        return None
+    if not content.startswith(TAG.decode()):
+        return None
+    try:
+        summary = decode(base64.urlsafe_b64decode(content[len(TAG) :]))["summary"]
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        return None
+    part = {"type": "input_text", "text": _HEADING + str(summary)}
+    return {"type": "message", "role": "user", "content": [part]}
+
+
+def remembered(items: Sequence[Wire]) -> list[Wire]:
+    """The user's messages that stay unchanged, oldest first."""
+    kept: list[Wire] = []
+    room = _MOST_KEPT
+    for item in reversed(items):
+        if kind(item) != "message" or item.get("role") != "user":
+            continue
+        room -= len(encode(item))
+        if room < 0:
+            break
+        kept.append(item)
+    return kept[::-1]
