@@ -49,7 +49,7 @@ class Restorer:
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
-        self._open: dict[tuple[int, int], _Seen | _Unfenced] = {}
+        self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
 
@@ -71,12 +71,12 @@ class Restorer:
             return [event]
         if call.name == undo.answer:
             self._answered.add(event.candidate)
-            seen = _Seen(_answer, _reader(undo.member), ir.TextDelta)
+            seen = _EmulatedCall(_answer, _reader(undo.member), ir.TextDelta)
         else:
             self._called.add(event.candidate)
             if (call.namespace, call.name) not in undo.custom:
                 return [replace(event, block=self._renamed(call))]
-            seen = _Seen(self._custom, _INPUT, ir.ArgsDelta)
+            seen = _EmulatedCall(self._custom, _INPUT, ir.ArgsDelta)
         self._open[event.candidate, event.index] = seen
         return seen.begin(event, call)
 
@@ -119,7 +119,7 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 }
 
 
-class Reader(Protocol):
+class ArgumentsReader(Protocol):
     """Converts the arguments of a call, piece by piece, to the text for the client."""
 
     def feed(self, text: str) -> str:
@@ -131,7 +131,7 @@ class Reader(Protocol):
         ...
 
 
-class _Seen:
+class _EmulatedCall:
     """An open call that the client gets as another block."""
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
@@ -139,7 +139,7 @@ class _Seen:
     def __init__(
         self,
         make: Callable[[ir.ToolCall, str], ir.Block],
-        reader: Callable[[], Reader],
+        reader: Callable[[], ArgumentsReader],
         delta: Callable[[int, str, int], ir.Event],
     ) -> None:
         self._make = make
@@ -360,7 +360,7 @@ def _unescaped(text: str) -> str:
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _reader(member: str | None) -> Callable[[], Reader]:
+def _reader(member: str | None) -> Callable[[], ArgumentsReader]:
     return WholeObject if member is None else partial(ValueMember, member)
 
 

@@ -20,7 +20,7 @@ _INDEX = re.compile(r"\[\d+\]")
 _ABSENT: Any = msgspec.UNSET
 
 
-class Form(msgspec.Struct, frozen=True):
+class CanonicalForm(msgspec.Struct, frozen=True):
     """The canonical form of one kind of body.
 
     exact: members that must be equal in every detail. defaults: members that mean the same when absent, with
@@ -41,10 +41,10 @@ class Canon(msgspec.Struct, frozen=True):
     where streams arrange the content differently.
     """
 
-    request: Form
-    response: Form
+    request: CanonicalForm
+    response: CanonicalForm
     terminator: bytes | None = None
-    streamed: Form | None = None
+    streamed: CanonicalForm | None = None
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -58,14 +58,14 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.path or 'body'}: {_shown(self.before)} became {_shown(self.after)}"
 
 
-def differences(before: Any, after: Any, form: Form) -> list[Difference]:
+def differences(before: Any, after: Any, form: CanonicalForm) -> list[Difference]:
     """The places where `after` differs from `before` beyond the canonical form, in member order."""
     found: list[Difference] = []
     _compare(before, after, "", form, found)
     return found
 
 
-def _compare(before: Any, after: Any, path: str, form: Form, found: list[Difference]) -> None:
+def _compare(before: Any, after: Any, path: str, form: CanonicalForm, found: list[Difference]) -> None:
     pattern = _INDEX.sub("[]", path)
     if pattern in form.exact:
         if not _equal(before, after):
@@ -316,7 +316,7 @@ _NAMELESS: dict[str, Any] = {"model": ""}
 
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
                     *("metadata", "tools[].function.parameters", "functions[].parameters"),
@@ -328,7 +328,7 @@ CANON: dict[str, Canon] = {
             # The specification allows "up to four sequences" as one string or as a list.
             spellings={"stop": _as_list, "messages[].tool_calls": _chat_calls},
         ),
-        Form(
+        CanonicalForm(
             # The specification requires these; vendors leave them out.
             may_add=frozenset(
                 {
@@ -353,7 +353,7 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
     "anthropic": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
                     *("metadata", "messages[].content[].input", "tools[].input_schema"),
@@ -362,14 +362,14 @@ CANON: dict[str, Canon] = {
             ),
             defaults={"stream": False},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"content[].input"}),
             may_add=frozenset({"id", "type", "role", "model"}),
             defaults=_NAMELESS,
         ),
     ),
     "gemini": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
                     *("contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response"),
@@ -389,12 +389,12 @@ CANON: dict[str, Canon] = {
                 "generationConfig.thinkingConfig.thinkingLevel": _upper,
             },
         ),
-        Form(
+        CanonicalForm(
             exact=_GEMINI_EXACT,
             defaults=_GEMINI_DEFAULTS,
             may_add=_GEMINI_ADDED,
         ),
-        streamed=Form(
+        streamed=CanonicalForm(
             exact=_GEMINI_EXACT,
             defaults=_GEMINI_DEFAULTS,
             may_add=_GEMINI_ADDED,
@@ -402,7 +402,7 @@ CANON: dict[str, Canon] = {
         ),
     ),
     "mistral": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}
             ),
@@ -419,7 +419,7 @@ CANON: dict[str, Canon] = {
                 "messages[].content[].thinking": _mistral_thoughts,
             },
         ),
-        Form(
+        CanonicalForm(
             # The specification requires these.
             may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
             defaults={
@@ -437,7 +437,7 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
     "ollama": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {"format", "tools[].function.parameters", "messages[].tool_calls[].function.arguments"}
             ),
@@ -452,7 +452,7 @@ CANON: dict[str, Canon] = {
             },
             spellings={"messages[].role": _lower, "messages[].tool_calls": _ollama_calls},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"message.tool_calls[].function.arguments"}),
             may_add=frozenset({"model", "created_at", "done"}),
             defaults={**_NAMELESS, "message.content": "", "message.thinking": "", "message.tool_calls": []},
@@ -460,13 +460,15 @@ CANON: dict[str, Canon] = {
         ),
     ),
     "openai_completions": Canon(
-        Form(defaults={"stream": False}),
+        CanonicalForm(defaults={"stream": False}),
         # The specification requires these; vendors leave them out.
-        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS),
+        CanonicalForm(
+            may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS
+        ),
         terminator=b"[DONE]",
     ),
     "openai_responses": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
                 "stream": False,
@@ -479,7 +481,7 @@ CANON: dict[str, Canon] = {
             may_add=frozenset({"store", "include"}),
             spellings={"include": _responses_include},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
                 **_NAMELESS,

@@ -35,7 +35,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
-from dragoman.testing.canonical import Form, differences
+from dragoman.testing.canonical import CanonicalForm, differences
 from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, events_of, split, streamed
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
@@ -291,7 +291,7 @@ def stream_relay(case: Case) -> Iterator[str]:
     if relay.done and terminator is not None and terminator not in wanted:
         wanted = [*wanted, terminator]  # clients wait for it, so relay adds it if the vendor forgets it
     for number, (before, after) in enumerate(zip_longest(wanted, relayed)):
-        if before is None or after is None or differences(_parsed(before), _parsed(after), Form()):
+        if before is None or after is None or differences(_parsed(before), _parsed(after), CanonicalForm()):
             yield f"frame {number} of {len(wanted)}: {before!r} became {after!r}"
             break
     yield from _unequal(folded.usage, relay.usage)
@@ -558,7 +558,7 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
     """The differences between two IR values, by field."""
     if before == after:
         return
-    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), Form())
+    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), CanonicalForm())
     yield from map(str, found)
     if not found:  # the blocks have different classes with the same fields, or one value is null
         yield f"{before!r} became {after!r}"

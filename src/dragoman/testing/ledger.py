@@ -63,7 +63,7 @@ class Exceptions:
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
 
-class Count(msgspec.Struct):
+class ApiCounts(msgspec.Struct):
     """The counts of one API.
 
     exchanges: tested ones, also by subject. mutants: tested odd forms; refused: those of them that were
@@ -81,7 +81,7 @@ class Count(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """Count one more exchange."""
+        """ApiCounts one more exchange."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
@@ -96,7 +96,7 @@ class Ledger:
         self.dialects = dialects
         self.mutants = mutants
         self.exceptions = exceptions
-        self.counts: dict[str, Count] = {}
+        self.counts: dict[str, ApiCounts] = {}
         self.broken: list[Broken] = []
         self.ids: list[str] = []
         self.excepted: dict[str, set[str]] = {}
@@ -114,7 +114,7 @@ class Ledger:
         """Hold one exchange to the laws. Returns its violations that no exception covers."""
         if (case := self.case(exchange)) is None:
             return []
-        count = self.counts.setdefault(exchange.api, Count())
+        count = self.counts.setdefault(exchange.api, ApiCounts())
         count.add(case)
         self.ids.append(exchange.id)
         broken = list(hold(case, laws))
@@ -132,7 +132,7 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the unknown keys of an exchange. A value that cannot be decoded is a violation."""
+        """ApiCounts the unknown keys of an exchange. A value that cannot be decoded is a violation."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         for subject in sorted(
             {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
@@ -153,11 +153,11 @@ class Ledger:
 
     def table(self) -> Iterator[str]:
         """The counts by API, as lines of text."""
-        yield f"{'':24}" + "".join(f"{field:>10}" for field in Count.__struct_fields__)
-        total = Count()
+        yield f"{'':24}" + "".join(f"{field:>10}" for field in ApiCounts.__struct_fields__)
+        total = ApiCounts()
         for api, count in sorted(self.counts.items(), key=lambda item: _order(item[0])):
             yield _row(api, count)
-            for field in Count.__struct_fields__:
+            for field in ApiCounts.__struct_fields__:
                 setattr(total, field, getattr(total, field) + getattr(count, field))
         yield _row("all", total)
 
@@ -167,8 +167,8 @@ def _order(api: str) -> tuple[int, int]:
     return list(APIS).index(name), APIS[name].index(api)
 
 
-def _row(name: str, count: Count) -> str:
-    return f"{name:24}" + "".join(f"{getattr(count, field):10}" for field in Count.__struct_fields__)
+def _row(name: str, count: ApiCounts) -> str:
+    return f"{name:24}" + "".join(f"{getattr(count, field):10}" for field in ApiCounts.__struct_fields__)
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:

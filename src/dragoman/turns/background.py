@@ -66,7 +66,7 @@ _TERMINAL: Final = frozenset(_ENDINGS.values())
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
 
 
-class _Seen(msgspec.Struct):
+class _WatchedLease(msgspec.Struct):
     """A lease, and the seconds for which it has stayed unchanged."""
 
     lease: float
@@ -82,18 +82,18 @@ class Silences:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _WatchedLease] = {}
         self._looked: float | None = None
 
     def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
         """The leases that have not changed for `_LEASE` seconds. now: monotonic seconds."""
         passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
         self._looked = now
-        seen: dict[str, _Seen] = {}
+        seen: dict[str, _WatchedLease] = {}
         for one in leases:
             known = self._seen.get(one.id)
             if known is None or known.lease != one.lease:
-                known = _Seen(one.lease)
+                known = _WatchedLease(one.lease)
             else:
                 known.silent += passed
             seen[one.id] = known

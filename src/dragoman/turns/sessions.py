@@ -25,8 +25,7 @@ import msgspec
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.work import Sealed, Work
-from dragoman.engine.work import Turn as WorkTurn
+from dragoman.engine.work import Sealed, Turn, Work
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.store import Store, StoreFailed, StoreFull
@@ -40,7 +39,7 @@ _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
 
-class Turn(msgspec.Struct, frozen=True):
+class StoredTurn(msgspec.Struct, frozen=True):
     """One stored turn: the messages of a request and the answer to it. provider: who answered."""
 
     messages: tuple[ir.Message, ...]
@@ -48,7 +47,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Turn).decode
+_decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
@@ -73,7 +72,7 @@ class Remembering:
             raise RequestFailed(_UNREACHABLE) from error
 
 
-def read(kept: Sequence[bytes]) -> list[Turn]:
+def read(kept: Sequence[bytes]) -> list[StoredTurn]:
     """The turns, decoded."""
     return [_decode(turn) for turn in kept]
 
@@ -133,7 +132,7 @@ class SessionTurn:
     """
 
     def __init__(
-        self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
+        self, remembering: Remembering, tenant: str, id_: str | None, inner: Turn | None = None
     ) -> None:
         self.hears = id_ is not None
         self.precedes = True
@@ -253,7 +252,7 @@ class SessionTurn:
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
                     await sessions.delete(self._id, self._tenant)  # an older session with the same messages
-            turn = await work.step(_encode, Turn(messages, provider))
+            turn = await work.step(_encode, StoredTurn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
             self._remembering.reached(

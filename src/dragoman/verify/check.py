@@ -26,10 +26,10 @@ LONGEST_TEXT: Final = 1_000_000
 """Characters of one answer. A longer answer cannot be checked and counts as wrong."""
 LARGEST_SCHEMA: Final = 200_000
 """Bytes of one schema, as JSON without white space. A compiled schema takes up to 70 times as much memory."""
-_MOST_KEPT: Final = 400_000
+_MOST_CACHED: Final = 400_000
 """Bytes of schemas, as JSON without white space, whose compiled tests are cached: about 30 MB of memory."""
 _PART_BYTES: Final = 10
-"""Bytes that each part of a compiled pattern counts in `_MOST_KEPT`, in proportion to its memory."""
+"""Bytes that each part of a compiled pattern counts in `_MOST_CACHED`, in proportion to its memory."""
 
 
 SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
@@ -57,7 +57,7 @@ def form_of(output: ir.Output | None) -> Form | None:
         if len(written) > LARGEST_SCHEMA:
             large = f"schemas of more than {LARGEST_SCHEMA} bytes are not supported"
             raise Unusable("", large, too_large=True)
-        return Form(_KEPT.test(written))
+        return Form(_CACHE.test(written))
     except Unusable as error:
         joint = "." if error.path and not error.path.startswith("[") else ""
         raise RequestFailed(
@@ -70,12 +70,12 @@ def form_of(output: ir.Output | None) -> Form | None:
         ) from error
 
 
-class _Kept:
+class _SchemaCache:
     """A cache of compiled schemas, by their text. Full, it drops the least recently used schema."""
 
     def __init__(self) -> None:
         self._tests: dict[bytes, tuple[Test, int]] = {}
-        self._taken = 0
+        self._weight = 0
 
     def test(self, schema: bytes) -> Test:
         """The test of a schema, from the cache or compiled now. Raises Unusable."""
@@ -83,14 +83,14 @@ class _Kept:
         if known is None:
             made = compile_schema(msgspec.json.decode(schema))
             known = made.test, len(schema) + _PART_BYTES * made.parts
-            self._taken += known[1]
-            while self._tests and self._taken > _MOST_KEPT:
-                self._taken -= self._tests.pop(next(iter(self._tests)))[1]
+            self._weight += known[1]
+            while self._tests and self._weight > _MOST_CACHED:
+                self._weight -= self._tests.pop(next(iter(self._tests)))[1]
         self._tests[schema] = known
         return known[0]
 
 
-_KEPT: Final = _Kept()
+_CACHE: Final = _SchemaCache()
 
 
 class CheckOutput:
@@ -99,15 +99,15 @@ class CheckOutput:
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
         self._clock = clock
-        self._candidates: dict[int, _Said] = {}
+        self._candidates: dict[int, _CandidateText] = {}
 
     def whole(self, response: ir.Response) -> ir.Response:
         """The answer, unchanged. Raises RequestFailed if it does not have the form."""
         for candidate in response.candidates:
-            said = _Said()
+            said = _CandidateText()
             for index, block in enumerate(candidate.blocks):
                 said.replace(index, block)
-            if (fault := self._judged(said, candidate.stop)) is not None:
+            if (fault := self._fault_of(said, candidate.stop)) is not None:
                 raise RequestFailed(fault)
         return response
 
@@ -117,8 +117,8 @@ class CheckOutput:
         if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
             self._collect(event)
         elif isinstance(event, ir.Finish):
-            said = self._candidates.pop(event.candidate, None) or _Said()
-            if (fault := self._judged(said, event.stop)) is not None:
+            said = self._candidates.pop(event.candidate, None) or _CandidateText()
+            if (fault := self._fault_of(said, event.stop)) is not None:
                 return (ir.Error(fault),)
         return (event,)
 
@@ -126,7 +126,7 @@ class CheckOutput:
         assert isinstance(event, ir.TextDelta | ir.Open | ir.Close | ir.RefusalDelta)
         said = self._candidates.get(event.candidate)
         if said is None:
-            said = self._candidates[event.candidate] = _Said()
+            said = self._candidates[event.candidate] = _CandidateText()
         if isinstance(event, ir.TextDelta):
             said.add(event.index, event.text)
         elif isinstance(event, ir.RefusalDelta):
@@ -134,7 +134,7 @@ class CheckOutput:
         elif event.block is not None:
             said.replace(event.index, event.block)
 
-    def _judged(self, said: _Said, stop: ir.Stop | None) -> ir.Fault | None:
+    def _fault_of(self, said: _CandidateText, stop: ir.Stop | None) -> ir.Fault | None:
         if said.other or (stop is not None and stop.reason not in _ENDED):
             return None
         mistake, code = self._mistake(said)
@@ -142,7 +142,7 @@ class CheckOutput:
             return None
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
-    def _mistake(self, said: _Said) -> tuple[str | None, str]:
+    def _mistake(self, said: _CandidateText) -> tuple[str | None, str]:
         """The mistake in a text, to follow "The model's response", and the fault's code. None = valid."""
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
@@ -164,7 +164,7 @@ _ENDED: Final = frozenset({"end", "sequence", "other"})
 """Stop reasons of a candidate whose answer is complete."""
 
 
-class _Said:
+class _CandidateText:
     """The text of one candidate. other: whether it refuses, or calls a tool of the client."""
 
     __slots__ = ("_texts", "length", "other")

@@ -61,14 +61,14 @@ def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
 
     if len(pattern) > LONGEST_PATTERN:
         raise TooCostly(f"patterns of more than {LONGEST_PATTERN} characters are not supported")
-    reader = _Reader(pattern, most)
-    text = reader.translated()
+    translator = _Translator(pattern, most)
+    text = translator.translated()
     try:
         engine = regex.compile(text, regex.V0, cache_pattern=False)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:
         raise _no_pattern(pattern) from error
-    weight = reader.weight * (3 if reader.ignores_case else 1)
-    return Pattern(engine, reader.parts, _REACH // weight)
+    weight = translator.weight * (3 if translator.ignores_case else 1)
+    return Pattern(engine, translator.parts, _REACH // weight)
 
 
 def _no_pattern(pattern: str, why: str = "") -> ValueError:
@@ -121,7 +121,7 @@ class _Group:
         self.run = 0
 
 
-class _Reader:
+class _Translator:
     """Translates one pattern and counts its compiled parts, in one pass without recursion."""
 
     def __init__(self, pattern: str, most: int) -> None:

@@ -35,7 +35,7 @@ def test_what_holds_is_counted() -> None:
     for id, api in (("a", "openai.chat"), ("b", "groq.chat"), ("c", "openai.chat"), ("d", "cohere.chat")):
         assert kept.run(exchange(id, api)) == []
     assert kept.ids == ["a", "b", "c"]
-    assert kept.counts["openai.chat"] == ledger.Count(exchanges=2, request=2)
+    assert kept.counts["openai.chat"] == ledger.ApiCounts(exchanges=2, request=2)
     assert [line.split() for line in kept.table()][1:] == [
         ["openai.chat", *"220000000"],
         ["groq.chat", *"110000000"],
