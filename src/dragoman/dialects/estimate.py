@@ -48,22 +48,22 @@ class Overheard(Generic[_Part]):
         return self._size / max(1, self._held)
 
 
-def whole_cost(asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
+def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
     """The estimated usage of a complete stream that stated none.
 
-    asked: the request, or its bytes if it is too large to be counted. events: the stream's beginning. share:
-    the size of the whole stream divided by the size of its beginning.
+    request: the request, or its bytes if it is too large to be counted. events: the stream's beginning.
+    share: the size of the whole stream divided by the size of its beginning.
     """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
         if not isinstance(event, ir.End):
             counter.feed(event)
     said, thought = counter.tokens(share)
-    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
 
 
 def cost_so_far(
-    asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
+    request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
     """The estimated usage of a stream that broke, as far as its provider has not stated it.
 
@@ -82,15 +82,15 @@ def cost_so_far(
     said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
         return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
-    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
 
 
 def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
     return (None, None) if usage is None else (usage.output, usage.reasoning)
 
 
-def _prompt(asked: ir.Request | int, model: str) -> int:
-    return _tokens(asked) if isinstance(asked, int) else count(asked, model).tokens
+def _prompt(request: ir.Request | int, model: str) -> int:
+    return _tokens(request) if isinstance(request, int) else count(request, model).tokens
 
 
 class EstimateUsage:
@@ -150,8 +150,8 @@ class EstimateUsage:
         return counter.blocks(blocks) - thought, thought
 
     def _usage(self, said: int, thought: int) -> ir.Usage:
-        asked = count(self._request, self._model).tokens
-        return ir.Usage(input=asked, output=said, reasoning=thought or None, estimated=True)
+        prompt = count(self._request, self._model).tokens
+        return ir.Usage(input=prompt, output=said, reasoning=thought or None, estimated=True)
 
 
 _SAYS = (ir.TextDelta, ir.ArgsDelta, ir.RefusalDelta)

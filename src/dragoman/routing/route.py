@@ -412,14 +412,10 @@ class Table:
                 return self._direct(name, provider, name)
         return None
 
-    def _direct(self, asked: str, provider: Provider, model: str) -> Route:
+    def _direct(self, name: str, provider: Provider, model: str) -> Route:
         general = self._general
-        return Route(
-            asked,
-            (_deployment(provider, model),),
-            strict=general.strict,
-            check_output=general.check_output,
-        )
+        deployments = (_deployment(provider, model),)
+        return Route(name, deployments, strict=general.strict, check_output=general.check_output)
 
     def _names(self) -> Iterator[str]:
         yield from self._made

@@ -341,10 +341,10 @@ class Background:
         """Start to watch the leases of other processes."""
         self._watch = spawn(self.watch(), "abandoned answers")
 
-    async def start(self, asked: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
+    async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
         """Start an answer, and wait until it exists or is refused.
 
-        asked: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
+        parent: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
         "ndjson". Raises RequestFailed (429) if too many answers run already; nothing has been stored or sent
         then.
         """
@@ -353,15 +353,15 @@ class Background:
         seams = self._keeping.seams
         exchange = Exchange(
             f"ex_{seams.random_id()}",
-            asked.request_id,
-            asked.face,
-            asked.method,
-            f"{asked.path} (background)",
+            parent.request_id,
+            parent.face,
+            parent.method,
+            f"{parent.path} (background)",
             began=seams.monotonic(),
             created=seams.now(),
         )
-        exchange.client, exchange.address = asked.client, asked.address
-        exchange.forwarded, exchange.agent = asked.forwarded, asked.agent
+        exchange.client, exchange.address = parent.client, parent.address
+        exchange.forwarded, exchange.agent = parent.forwarded, parent.agent
         writer = Writer(self, exchange)
         turn = BackgroundTurn(self._keeping, tenant, writer)
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)

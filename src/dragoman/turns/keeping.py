@@ -145,10 +145,10 @@ class Keeping:
             raise RequestFailed(missing(id_))
 
 
-async def reachable(asked: Awaitable[_T]) -> _T:
-    """The store's result. Raises RequestFailed (413, 503) when the store fails or refuses."""
+async def reachable(operation: Awaitable[_T]) -> _T:
+    """The result of a store operation. Raises RequestFailed (413, 503) when it fails or is refused."""
     try:
-        return await asked
+        return await operation
     except HistoryTooLarge as error:
         raise RequestFailed(TOO_LARGE) from error
     except StoreFull as error:
