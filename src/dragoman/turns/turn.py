@@ -365,7 +365,10 @@ class Keeper(ForwardingClient):
         await self._client.answer(status, headers, body)
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the answer in the last event, then send it. `kept` stores events that repeat a long text."""
+        """Store the answer in the last event, then send it.
+
+        If that event repeats a long text, `kept` has stored the answer already.
+        """
         if not self._turn.over and (found := _last(data)) is not None:
             start, stop = found
             event = _decode_head(memoryview(data)[start:stop])
