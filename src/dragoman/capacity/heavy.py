@@ -90,6 +90,20 @@ class HeavySteps:
             self._thread = None
 
 
+class Steps:
+    """The steps of one request. client: whose it is, None = nobody knows."""
+
+    __slots__ = ("_client", "_heavy")
+
+    def __init__(self, heavy: HeavySteps, client: str | None) -> None:
+        self._heavy = heavy
+        self._client = client
+
+    def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
+        """Run a step when its turn has come; what it returns or raises. size: bytes of what it works on."""
+        return self._heavy.run(size, self._client, step, *args, **named)
+
+
 class _Turns:
     """One sequence of turns: the running step, and the requests that wait."""
 

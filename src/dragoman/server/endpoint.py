@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
-from dragoman.engine.work import UNBOUNDED, Room
+from dragoman.engine.asked import UNBOUNDED, Room
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient

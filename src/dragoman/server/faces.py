@@ -19,7 +19,7 @@ from dragoman.accounts.keys import Caller
 from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.providers.catalog import CATALOG

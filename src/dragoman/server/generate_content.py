@@ -19,7 +19,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini import embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry

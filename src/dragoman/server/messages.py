@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry

@@ -12,7 +12,7 @@ from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dragoman.dialects.request import Operation
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Bodies, Handler, HttpRequest, with_model

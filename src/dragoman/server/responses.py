@@ -15,7 +15,8 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.work import Headers, Inbound, Turn
+from dragoman.engine.asked import Inbound, Turn
+from dragoman.engine.client import Headers
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient

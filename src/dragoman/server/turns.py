@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
-from dragoman.engine.work import Turn
+from dragoman.engine.asked import Turn
 from dragoman.turns import chats
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn, session_id

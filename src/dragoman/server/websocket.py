@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn

@@ -14,7 +14,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.estimate import EstimateUsage
-from dragoman.upstreams.upstream import Batches, Call, Upstream
+from dragoman.upstreams.answering import Answering
+from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -33,12 +34,22 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Several:
-    """Asks an upstream several questions. Implements `upstreams.upstream.Upstream`."""
+    """Asks an upstream several questions. Implements `Answering`."""
 
-    def __init__(self, upstream: Upstream, questions: Sequence[Question]) -> None:
+    def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
+        self.limits = upstream.limits
         self._upstream = upstream
         self._questions = questions
+
+    async def complete(self, request: ir.Request, call: Call) -> ir.Response:
+        """The whole answer, of the events of all answers."""
+        async with self.chat(request, call) as batches:
+            return await collected(batches)
+
+    def decode(self, body: bytes) -> ir.Response:
+        """Never called: `complete` decodes."""
+        raise AssertionError("several answers are no one body")
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:

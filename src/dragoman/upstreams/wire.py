@@ -22,7 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -31,7 +31,7 @@ from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
@@ -161,6 +161,8 @@ class WireUpstream:
     of account headers that a client's own header replaces. limits: of its answers.
     """
 
+    success: Final = 200
+
     def __init__(
         self,
         name: str,
@@ -259,8 +261,10 @@ class WireUpstream:
         self._thoughtless.add(model)
         return True
 
-    def able(self, operation: Operation, face: str) -> WireUpstream | None:
-        """The upstream for a dialect with this operation, preferably the face's; None = there is none."""
+    def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
+        """The upstream for a dialect with this operation, preferably the face's; None = there is none. model:
+        makes no difference, because nobody knows which models have the operation.
+        """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
@@ -342,6 +346,10 @@ class WireUpstream:
             wire.body = deep_merge(wire.body, call.body)
         return wire
 
+    def written(self, request: ir.Request, call: Call) -> Call:
+        """The call with the request in this provider's words."""
+        return msgspec.structs.replace(call, encoded=self.encode(request, call))
+
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
         """Another operation's request, as this provider takes it. Members merged into a form become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
@@ -370,8 +378,10 @@ class WireUpstream:
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
-    def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
-        """The fault with all secrets of the call replaced."""
+    def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
+        """The fault with all secrets of the call replaced. It names places of the provider's own request, so
+        `located` has nothing to do.
+        """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
@@ -401,6 +411,16 @@ class WireUpstream:
             return self.limits.hold_blocks(self.dialect.response.decode(value, self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
+
+    @property
+    def native(self) -> Abilities:
+        """What this provider takes as it is: what its protocol says."""
+        return self.dialect.abilities
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds that it may say nothing, None = any."""
+        return self.limits.silence
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama.embedding import EMBEDDING
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing, expects_text

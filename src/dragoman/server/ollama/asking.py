@@ -19,7 +19,7 @@ from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.embedding import OLD_PATH
 from dragoman.dialects.ollama.terms import dated
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
