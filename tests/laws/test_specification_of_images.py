@@ -12,7 +12,7 @@ from openapi_schema_validator import OAS31Validator
 from dragoman import ir
 from dragoman.dialects.dialect import OperationReply, Target, WireRequest
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.openai.image import IMAGE
 from dragoman.errors import WireError
 from dragoman.wire.multipart import Field
 from dragoman.wire.sse import SSESplitter

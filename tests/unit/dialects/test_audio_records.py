@@ -17,8 +17,8 @@ from dragoman.dialects.forms import texts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral import speech as mistral_speech
 from dragoman.dialects.mistral import transcription as mistral
-from dragoman.dialects.openai_chat.speech import SPEECH
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.openai.speech import SPEECH
+from dragoman.dialects.openai.transcription import TRANSCRIPTION
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field, Form
 from dragoman.wire.sse import SSESplitter

@@ -15,8 +15,8 @@ from dragoman.dialects.dialect import OperationReply, Payload, Target, WireReque
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini import image as gemini
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import pictures
-from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.openai import pictures
+from dragoman.dialects.openai.image import IMAGE
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_head, encode

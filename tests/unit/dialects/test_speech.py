@@ -13,8 +13,8 @@ from dragoman.dialects.dialect import OperationReply, Payload, Target, WireReque
 from dragoman.dialects.gemini.speech import SPEECH as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.speech import SPEECH as MISTRAL
-from dragoman.dialects.openai_chat.heard import seen
-from dragoman.dialects.openai_chat.speech import SPEECH
+from dragoman.dialects.openai.heard import seen
+from dragoman.dialects.openai.speech import SPEECH
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.sse import SSESplitter

@@ -14,7 +14,7 @@ from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION as MISTRAL
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION, TRANSLATIONS
+from dragoman.dialects.openai.transcription import TRANSCRIPTION, TRANSLATIONS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field

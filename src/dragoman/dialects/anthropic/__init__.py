@@ -21,7 +21,7 @@ What it cannot say, and what becomes of it:
   a tag, by which they return to their origin.
 
 Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
-thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate · count.
+thoughts and output · response · stream_decoder, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from dragoman.dialects.anthropic.request import (
     portable,
 )
 from dragoman.dialects.anthropic.response import decode_response, encode_response
-from dragoman.dialects.anthropic.stream import StreamDecoder
+from dragoman.dialects.anthropic.stream_decoder import StreamDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened

@@ -21,42 +21,50 @@ Files: here, which body is what · input (bodies like Responses) · mixed (chat 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
-from dragoman.dialects.cursor import input, mixed
+from dragoman.dialects.cursor.input import Input
+from dragoman.dialects.cursor.mixed import Blocks, Mixed, is_mixed
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_responses import DIALECT as RESPONSES
 
-INPUT: Final = replace(
-    CHAT,
-    name=RESPONSES.name,
-    maps=RESPONSES.maps,
-    check=input.check,
-    decode_request=input.decode_request,
-    brief=input.brief,
-    locate=RESPONSES.locate,
-    place=input.place,
-    portable=RESPONSES.portable,
-)
-"""Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
-asked in Responses.
-"""
-MIXED: Final = replace(
-    CHAT,
-    maps=CHAT.maps | {"system"},
-    check=mixed.check,
-    decode_request=mixed.decode_request,
-    brief=mixed.brief,
-    place=mixed.place,
-)
-"""Asked like chat with pieces of other protocols, answered like chat."""
+__all__ = ["Blocks", "Cursor"]
 
 
-def reading(body: Mapping[str, Any]) -> Dialect | None:
-    """How a body is to be read that is no request of chat's; None = it is simply wrong."""
-    if not body.get("messages") and body.get("input") is not None:
-        return INPUT
-    return MIXED if mixed.is_mixed(body) else None
+class Cursor:
+    """The two faces. input: asked like Responses, answered like chat. mixed: asked like chat with pieces of
+    other protocols, answered like chat.
+
+    The name of `input` is whose requests it has: a provider that speaks both is asked in Responses.
+    """
+
+    __slots__ = ("input", "mixed")
+
+    def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
+        asked, pieces = Input(responses), Mixed(chat, blocks)
+        self.input = replace(
+            chat,
+            name=responses.name,
+            maps=responses.maps,
+            check=asked.check,
+            decode_request=asked.decode_request,
+            brief=asked.brief,
+            locate=responses.locate,
+            place=asked.place,
+            portable=responses.portable,
+        )
+        self.mixed = replace(
+            chat,
+            maps=chat.maps | {"system"},
+            check=pieces.check,
+            decode_request=pieces.decode_request,
+            brief=pieces.brief,
+            place=pieces.place,
+        )
+
+    def reading(self, body: Mapping[str, Any]) -> Dialect | None:
+        """How a body is to be read that is no request of chat's; None = it is simply wrong."""
+        if not body.get("messages") and body.get("input") is not None:
+            return self.input
+        return self.mixed if is_mixed(body) else None

@@ -26,8 +26,8 @@ What it cannot say, and what becomes of it:
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
 
 Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
-history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
-with patches, stream_encoder · errors · relay · locate · count.
+history, tools, reasoning and output · response, with stops, usage, logprobs and grounding ·
+stream_decoder with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from dragoman.dialects.gemini.request import (
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
-from dragoman.dialects.gemini.stream import StreamDecoder
+from dragoman.dialects.gemini.stream_decoder import StreamDecoder
 from dragoman.dialects.gemini.stream_encoder import StreamEncoder
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION

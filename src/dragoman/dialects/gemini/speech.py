@@ -14,7 +14,7 @@ from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.gemini.output import VOICE, VOICES
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import speech as family
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object

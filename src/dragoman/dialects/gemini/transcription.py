@@ -19,7 +19,7 @@ from dragoman.dialects.dialect import Asking, Payload, Reading, Target, WireRequ
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
-from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object

@@ -13,7 +13,7 @@ from dragoman.dialects.batching import batches, joined
 from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import embedding as family
+from dragoman.dialects.openai import embedding as family
 from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
 from dragoman.errors import WireError
 

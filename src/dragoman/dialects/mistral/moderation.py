@@ -11,8 +11,8 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import moderation as family
-from dragoman.dialects.openai_chat.operation import Relay, model_of
+from dragoman.dialects.openai import moderation as family
+from dragoman.dialects.openai.operation import Relay, model_of
 from dragoman.dialects.rules import a_string, an_object, missing
 
 MAPS: Final = frozenset({"model", "input"})

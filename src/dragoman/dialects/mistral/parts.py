@@ -15,13 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.parts import from_url
-from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import from_url
 
 _TEXT: Final = frozenset({"type", "text"})
 _IMAGE: Final = frozenset({"type", "image_url"})

@@ -8,6 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.chat.response import opening
+from dragoman.dialects.chat.stops import decode_stop, lose_stop
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
@@ -24,9 +28,6 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.usage import decode_usage, encode_usage
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import failure
-from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError

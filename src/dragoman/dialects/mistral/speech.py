@@ -13,8 +13,8 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.mistral.terms import restore
-from dragoman.dialects.openai_chat import heard
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai import speech as family
 from dragoman.errors import WireError
 from dragoman.wire.wav import unpacked
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.usage import rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
-from dragoman.dialects.openai_chat.usage import rest_of, total_up
 from dragoman.dialects.typed import counted
 
 _NONE: Final[dict[str, Any]] = {}

@@ -21,7 +21,7 @@ Options and members that only this server has (`num_ctx`, `keep_alive`, …) sta
 loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
 
 Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
-response · stream (decoder) · stream_encoder · errors · relay · locate · generate · embedding.
+response · stream_decoder, stream_encoder · errors · relay · locate · generate · embedding.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from dragoman.dialects.ollama.locate import locate, place
 from dragoman.dialects.ollama.relay import Relay
 from dragoman.dialects.ollama.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
-from dragoman.dialects.ollama.stream import Decoder
+from dragoman.dialects.ollama.stream_decoder import Decoder
 from dragoman.dialects.ollama.stream_encoder import Encoder
 from dragoman.dialects.ollama.terms import NAME, PATH
 from dragoman.dialects.ollama.widened import widened

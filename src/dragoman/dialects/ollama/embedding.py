@@ -22,7 +22,7 @@ from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.embedding import lose_purpose
+from dragoman.dialects.openai.embedding import lose_purpose
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.history import answered
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
@@ -23,8 +25,6 @@ from dragoman.dialects.ollama.saying import (
     words,
 )
 from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered
 from dragoman.dialects.turns import turns
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError

@@ -8,6 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
@@ -22,8 +25,6 @@ from dragoman.dialects.ollama.terms import (
     leftovers,
     restore,
 )
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import lose_stop, shown_model
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError

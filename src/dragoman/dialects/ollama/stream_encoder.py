@@ -12,15 +12,15 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import shown_model
-from dragoman.dialects.openai_chat.saying import separated
 from dragoman.ir.fold import Fold
 
 _json = msgspec.json.Encoder().encode

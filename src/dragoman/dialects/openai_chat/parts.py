@@ -14,19 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import (
-    AUDIO_FORMATS,
-    AUDIO_TYPES,
-    NAME,
-    leftovers,
-    text_of,
-)
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
-from dragoman.wire.dataurl import is_data_url
-from dragoman.wire.dataurl import read as read_data_url
+from dragoman.wire.dataurl import from_url
 from dragoman.wire.wav import pcm_of, wav
 
 _TEXT: Final = frozenset({"type", "text"})
@@ -207,13 +202,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 """Readers by the part's type. The last three are vendors' (OpenRouter, DashScope, Perplexity)."""
 
 
-def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a data URL, the last of any other."""
-    if url is not None and is_data_url(url) and (found := read_data_url(url)) is not None:
-        return *found, None
-    return None, None, url
-
-
 # --- Encoding ----------------------------------------------------------------------------------
 
 
@@ -234,15 +222,15 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
     out = {"type": "text", "text": block.text}
     if block.cache is None and block.extra is None:
         return out
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
+    return finish(draft, {"type": "refusal", "refusal": block.text}, None, block.extra, where)
 
 
 def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "text", "text": text_of(block.value)}, None, block.extra, where)
+    return finish(draft, {"type": "text", "text": text_of(block.value)}, None, block.extra, where)
 
 
 def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -263,7 +251,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
         raise WireError(f"this protocol does not accept {block.kind}", where, "unsupported_modality")
     if block.sealed is not None:
         draft.leave_seal(where)
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:

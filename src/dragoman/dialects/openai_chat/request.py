@@ -11,27 +11,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, lose_fields
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.functions import as_tools
-from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
+from dragoman.dialects.openai_chat.history import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
-from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.openai_chat.terms import (
-    GUIDED,
-    NAME,
-    PATH,
-    REFUSED,
-    SCHEMA_BESIDE,
-    TIERS,
-    leftovers,
-    restore,
-)
+from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED

@@ -12,8 +12,8 @@ reasoning, sources, calls and media of answers, which are losses. Prompts of tok
 protocol only; of several prompts any other server is asked one at a time. A prompt that is to be repeated
 (`echo`) the gateway repeats where the upstream cannot.
 
-Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
-places.
+Files: terms (words) · check · request · response · logprobs, usage · stream_decoder, stream_encoder · relay ·
+locate.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai.errors import decode_error, encode_error
+from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_completions.check import check
-from dragoman.dialects.openai_completions.decoder import Decoder
-from dragoman.dialects.openai_completions.encoder import Encoder
-from dragoman.dialects.openai_completions.places import locate
+from dragoman.dialects.openai_completions.locate import locate
 from dragoman.dialects.openai_completions.relay import CompletionsRelay
 from dragoman.dialects.openai_completions.request import (
     MAPS,
@@ -36,6 +35,8 @@ from dragoman.dialects.openai_completions.request import (
     portable,
 )
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
+from dragoman.dialects.openai_completions.stream_decoder import Decoder
+from dragoman.dialects.openai_completions.stream_encoder import Encoder
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
 
@@ -46,7 +47,7 @@ DIALECT: Final = Dialect(
     version="2.3.0",
     framing="sse",
     id_prefix=ID_PREFIX,
-    stream_type=CHAT.stream_type,
+    stream_type="text/event-stream; charset=utf-8",
     paths={"chat": PATH, "models": "/models"},
     check=check,
     decode_request=decode_request,
@@ -55,13 +56,13 @@ DIALECT: Final = Dialect(
     encode_response=encode_response,
     stream_decoder=Decoder,
     stream_encoder=Encoder,
-    decode_error=CHAT.decode_error,
-    encode_error=CHAT.encode_error,
+    decode_error=decode_error,
+    encode_error=encode_error,
     locate=locate,
     relay=CompletionsRelay(),
     brief=brief,
-    request_headers=CHAT.request_headers,
-    response_headers=CHAT.response_headers,
+    request_headers=REQUEST_HEADERS,
+    response_headers=RESPONSE_HEADERS,
     maps=MAPS,
     features=frozenset(),
     portable=portable,

@@ -16,11 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, lose_fields
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.terms import (
     NAME,
     PATH,

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.chat.response import created_of, shown_model
+from dragoman.dialects.chat.stops import decode_stop
+from dragoman.dialects.chat.stops import encode_stop as chat_stop
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
-from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
-from dragoman.dialects.openai_chat.response import encode_stop as chat_stop
+from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore

@@ -19,7 +19,7 @@ What it cannot say, and what becomes of it:
 What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
 
 Files: terms (words) · draft · parts, items (both ways) · check · request, with history, tools, output,
-reasoning and include · response, usage · stream (decoder), stream_encoder · errors · relay · locate ·
+reasoning and include · response, usage · stream_decoder, stream_encoder · errors · relay · locate ·
 count.
 """
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
+from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.count import COUNT
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
@@ -44,7 +45,7 @@ from dragoman.dialects.openai_responses.request import (
     portable,
 )
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
-from dragoman.dialects.openai_responses.stream import StreamDecoder
+from dragoman.dialects.openai_responses.stream_decoder import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
@@ -70,15 +71,8 @@ DIALECT: Final = Dialect(
     relay=Relay(),
     brief=brief,
     id_prefix="resp_",
-    request_headers=frozenset({"openai-beta", "x-client-request-id", OPEN_RESPONSES}),
-    response_headers=frozenset(
-        {
-            *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
-            *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
-            *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
-            *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
-        }
-    ),
+    request_headers=REQUEST_HEADERS | {OPEN_RESPONSES},
+    response_headers=RESPONSE_HEADERS,
     maps=MAPS,
     features=EVERY_FEATURE,
     place=place,

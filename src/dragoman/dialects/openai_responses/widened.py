@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import FORMS
+from dragoman.dialects.chat.widened import Put, put_right
 from dragoman.dialects.dialect import WireRequest
-from dragoman.dialects.openai_chat.check import FORMS
-from dragoman.dialects.openai_chat.widened import Put, put_right
 from dragoman.dialects.quirks import Wider
 
 _Body = dict[str, Any]

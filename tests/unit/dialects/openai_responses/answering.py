@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Framing, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
-from dragoman.dialects.openai_responses.stream import StreamDecoder
+from dragoman.dialects.openai_responses.stream_decoder import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.quirks import STANDARD
 
