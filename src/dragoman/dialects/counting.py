@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode, encode_head
 
@@ -59,7 +60,7 @@ def counting(
         encode_response=encode_response,
         locate=lambda _, where: locate(where),
         maps=maps,
-        relay=Relay(path, member, reduce),
+        relay=CountRelay(path, member, reduce),
     )
 
 
@@ -71,7 +72,7 @@ def counted(answer: Payload, member: str) -> int:
     return tokens
 
 
-class Relay:
+class CountRelay(WholeAnswerRelay):
     """Passes what is counted of a request, and the answer as it is."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
@@ -89,7 +90,3 @@ class Relay:
         """What to send to the client: no answer names a model."""
         counted(answer, self._member)
         return answer, None
-
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Numbers do not come in streams."""
-        return None

@@ -133,10 +133,6 @@ class StreamEncoder(Protocol):
         """The bytes for one event; empty where the dialect says nothing."""
         ...
 
-    def ping(self) -> bytes:
-        """A heartbeat that this dialect's own clients ignore; empty where there is none."""
-        ...
-
 
 class StreamRelay(Protocol):
     """Passes one stream's frames through with named edits, and watches what must be known of it."""

@@ -132,9 +132,6 @@ class Encoder:
     def feed(self, event: ir.Event) -> bytes:
         return b"" if type(event) is self.without else self.right.feed(event)
 
-    def ping(self) -> bytes:
-        return b""
-
 
 def mute(dialect: Dialect, without: type) -> Dialect:
     return change(dialect, stream_encoder=lambda reply: Encoder(dialect, reply, without))

@@ -31,7 +31,7 @@ from dragoman.dialects.anthropic.check import check
 from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
-from dragoman.dialects.anthropic.relay import Relay
+from dragoman.dialects.anthropic.relay import AnthropicRelay
 from dragoman.dialects.anthropic.request import (
     MAPPED,
     PATH,
@@ -41,8 +41,8 @@ from dragoman.dialects.anthropic.request import (
     portable,
 )
 from dragoman.dialects.anthropic.response import decode_response, encode_response
-from dragoman.dialects.anthropic.stream_decoder import StreamDecoder
-from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
+from dragoman.dialects.anthropic.stream_decoder import AnthropicDecoder
+from dragoman.dialects.anthropic.stream_encoder import PING, AnthropicEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened
 from dragoman.dialects.dialect import Dialect
@@ -66,12 +66,12 @@ DIALECT = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
+    stream_decoder=AnthropicDecoder,
+    stream_encoder=AnthropicEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,
-    relay=Relay(),
+    relay=AnthropicRelay(),
     brief=brief,
     ping=PING,
     id_prefix="msg_",

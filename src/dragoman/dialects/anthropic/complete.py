@@ -165,7 +165,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
         report.lose(f"{_WHERE}.stop.detail", "the Messages API has no such field", "hint")
 
 
-class Encoder:
+class CompleteEncoder:
     """The bytes of one stream: a `completion` event for each piece."""
 
     __slots__ = ("_model", "_over", "_reply")
@@ -179,10 +179,6 @@ class Encoder:
         """The bytes for one event."""
         write = _WRITE.get(type(event))
         return b"" if write is None or self._over else write(self, event)
-
-    def ping(self) -> bytes:
-        """What the client skips."""
-        return MESSAGES.ping
 
     def _start(self, event: ir.Start) -> bytes:
         self._model = event.model
@@ -219,22 +215,22 @@ class Encoder:
         return self._event(error_body(event.fault))
 
     def _ping(self, event: ir.Ping) -> bytes:
-        return self.ping()
+        return MESSAGES.ping
 
     def _event(self, body: dict[str, Any]) -> bytes:
         return b"event: %b\ndata: %b\n\n" % (body["type"].encode(), _encode(body))
 
 
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._delta,
-    ir.RefusalDelta: Encoder._delta,
-    ir.Cite: Encoder._cite,
-    ir.Finish: Encoder._finish,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._ping,
+_WRITE: Final[dict[type, Callable[[CompleteEncoder, Any], bytes]]] = {
+    ir.Start: CompleteEncoder._start,
+    ir.Open: CompleteEncoder._open,
+    ir.TextDelta: CompleteEncoder._delta,
+    ir.RefusalDelta: CompleteEncoder._delta,
+    ir.Cite: CompleteEncoder._cite,
+    ir.Finish: CompleteEncoder._finish,
+    ir.End: CompleteEncoder._end,
+    ir.Error: CompleteEncoder._error,
+    ir.Ping: CompleteEncoder._ping,
 }
 
 FACE: Final = msgspec.structs.replace(
@@ -246,7 +242,7 @@ FACE: Final = msgspec.structs.replace(
     decode_request=decode_request,
     brief=brief,
     encode_response=encode_response,
-    stream_encoder=Encoder,
+    stream_encoder=CompleteEncoder,
     locate=locate,
     place=None,
     maps=frozenset(_Request.__struct_fields__),

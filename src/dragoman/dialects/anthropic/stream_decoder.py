@@ -71,7 +71,7 @@ class _Open:
         self.kept = kept
 
 
-class StreamDecoder:
+class AnthropicDecoder:
     """One stream's frames to events."""
 
     def __init__(self, _quirks: Quirks) -> None:
@@ -352,14 +352,14 @@ _DELTAS: dict[str, Callable[[_Open, dict[str, Any]], _Events]] = {
     "citations_delta": _cite_delta,
     "compaction_delta": _compaction_delta,
 }
-_TAKE: dict[Any, Callable[[StreamDecoder, dict[str, Any]], _Events]] = {
-    "message_start": StreamDecoder._message_start,
-    "content_block_start": StreamDecoder._block_start,
-    "content_block_delta": StreamDecoder._block_delta,
-    "content_block_stop": StreamDecoder._block_stop,
-    "message_delta": StreamDecoder._message_delta,
-    "message_stop": StreamDecoder._message_stop,
-    "ping": StreamDecoder._ping,
-    "error": StreamDecoder._error,
+_TAKE: dict[Any, Callable[[AnthropicDecoder, dict[str, Any]], _Events]] = {
+    "message_start": AnthropicDecoder._message_start,
+    "content_block_start": AnthropicDecoder._block_start,
+    "content_block_delta": AnthropicDecoder._block_delta,
+    "content_block_stop": AnthropicDecoder._block_stop,
+    "message_delta": AnthropicDecoder._message_delta,
+    "message_stop": AnthropicDecoder._message_stop,
+    "ping": AnthropicDecoder._ping,
+    "error": AnthropicDecoder._error,
 }
 _EARLY = frozenset({"message_start", "ping", "error"})

@@ -19,6 +19,7 @@ from dragoman.dialects.chat.stream_decoder import BROKEN, error_body
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.relaying import BodyRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data
@@ -45,19 +46,11 @@ class Words(NamedTuple):
     counts: Callable[[ir.Usage], dict[str, Any]]
 
 
-class ChatRelay:
+class ChatRelay(BodyRelay):
     """The relay of a protocol of the chat family. words: what the protocol says in its own way."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
-
-    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send upstream."""
-        body = {**head, **edits}
-        for key, value in edits.items():
-            if value is msgspec.UNSET:
-                del body[key]
-        return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The edits by which a streamed request asks for its usage; none where it does or does not stream."""
@@ -82,16 +75,12 @@ class ChatRelay:
             body = encode_head({**head, "model": reply.model})
         return body, usage
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = decode_head(body)
-        if "usage" in head and _decode(head["usage"]):
-            return body
-        return encode_head({**head, "usage": self._words.counts(usage)})
-
     def stream(self, reply: Reply) -> ChatStreamRelay:
         """A relay for one stream."""
         return ChatStreamRelay(reply, self._words)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return self._words.counts(usage)
 
     def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
         """The counts for our own records. An answer is not withheld because they cannot be read."""

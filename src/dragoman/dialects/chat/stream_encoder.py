@@ -1,13 +1,9 @@
-"""Streams of chunks, both directions: what all protocols of chat's family do alike, however they fill them.
-
-A chunk is one JSON object, `[DONE]` ends the stream, and a chunk that repeats the one before with another
-text is not decoded again. A stream without `[DONE]` is complete when its answer is.
-"""
+"""Streams of chunks to the wire: what the encoders of all protocols of the chat family do alike."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
@@ -17,17 +13,12 @@ from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.response import opening
 from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.leftovers import Leftovers
 
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
 """The end of a stream of events; one of lines has none, as on a socket the next answer follows."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 class Out:
@@ -67,7 +58,7 @@ class Choice(Generic[OutT]):
 ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 
 
-class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
+class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     """The bytes of one stream of chunks.
 
     Every chunk of text is a constant head, the text as JSON, and a constant tail; head and tail are made
@@ -86,12 +77,10 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     prose: ClassVar[frozenset[type]]
     """Blocks that belong to the text: what follows them is not set off."""
     _leftovers: ClassVar[Leftovers]
-    _table: ClassVar[dict[type, Callable[..., bytes]]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._leftovers = Leftovers(cls.dialect)
-        cls._table = {event: getattr(cls, method) for event, method in _WRITE.items()}
 
     def __init__(self, reply: Reply, choice: type[ChoiceT], out: type[OutT]) -> None:
         self._write = self._table  # found faster here than in the class
@@ -112,10 +101,6 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         return self._write[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """A comment, which the clients skip."""
-        return b": ping\n\n"
 
     # The frame -----------------------------------------------------------------------------------
 
@@ -316,25 +301,3 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
         """The chunk that tells an error."""
-
-
-_WRITE: Final[dict[type, str]] = {
-    ir.Start: "_start",
-    ir.Open: "_open",
-    ir.TextDelta: "_text",
-    ir.ArgsDelta: "_arguments",
-    ir.ThinkDelta: "_think",
-    ir.RefusalDelta: "_refuse",
-    ir.SealDelta: "_seal",
-    ir.MediaDelta: "_media",
-    ir.Cite: "_cite",
-    ir.Close: "_close",
-    ir.Finish: "_finish",
-    ir.Tally: "_tally",
-    ir.More: "_more",
-    ir.Raw: "_raw",
-    ir.End: "_end",
-    ir.Error: "_error",
-    ir.Ping: "_ping",
-}
-"""Which method writes which event, whatever a dialect makes of it."""

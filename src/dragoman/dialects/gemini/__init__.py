@@ -40,7 +40,7 @@ from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.parts import native, reads
-from dragoman.dialects.gemini.relay import Relay
+from dragoman.dialects.gemini.relay import GeminiRelay
 from dragoman.dialects.gemini.request import (
     MAPPED,
     PATH,
@@ -52,8 +52,8 @@ from dragoman.dialects.gemini.request import (
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
-from dragoman.dialects.gemini.stream_decoder import StreamDecoder
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
@@ -73,12 +73,12 @@ DIALECT = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
+    stream_decoder=GeminiDecoder,
+    stream_encoder=GeminiEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,
-    relay=Relay(),
+    relay=GeminiRelay(),
     brief=brief,
     ping=b"",
     response_headers=frozenset({"retry-after"}),

@@ -21,6 +21,7 @@ from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
 from dragoman.dialects.inputs import text_of
 from dragoman.dialects.loss import Report
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -249,7 +250,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     return Payload(encode(body))
 
 
-class Relay:
+class GeminiEmbeddingRelay(WholeAnswerRelay):
     """Passes a request, as a batch in any case, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -273,10 +274,6 @@ class Relay:
             head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
         return Payload(encode_head(head)), usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 _Heads = list[dict[str, msgspec.Raw]]
 
@@ -291,7 +288,7 @@ EMBEDDING: Final = Codec(
     decode_response=decode_response,
     encode_response=encode_response,
     locate=locate,
-    relay=Relay(),
+    relay=GeminiEmbeddingRelay(),
     maps=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
     parts=batches(MOST_INPUTS),
     join=joined,

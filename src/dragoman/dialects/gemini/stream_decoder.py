@@ -203,7 +203,7 @@ class _Answer:
         ]
 
 
-class StreamDecoder:
+class GeminiDecoder:
     """One stream's frames to events. A frame is the JSON of one chunk, however the stream is cut."""
 
     def __init__(self, _quirks: Quirks) -> None:

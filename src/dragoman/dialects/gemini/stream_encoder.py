@@ -10,13 +10,13 @@ is neither a terminator nor a heartbeat: Google's own client reads any other lin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
@@ -62,7 +62,7 @@ class _Block:
         return f"candidates[{self.candidate}].blocks[{self.index}]"
 
 
-class StreamEncoder:
+class GeminiEncoder(EventEncoder):
     """One stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
@@ -86,11 +86,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._over:
             return b""
-        return _TAKE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """Nothing: there is no heartbeat that Google's clients ignore."""
-        return b""
+        return self._table[type(event)](self, event)
 
     # --- Chunks ----------------------------------------------------------------------------------
 
@@ -156,6 +152,8 @@ class StreamEncoder:
 
     def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
         return b""
+
+    _raw = _ping = _silent
 
     def _error(self, event: ir.Error) -> bytes:
         return self._fail(event.fault)
@@ -266,6 +264,8 @@ class StreamEncoder:
             return self._parts(event.candidate, {"text": event.text}, **result)
         return self._say(state, event.text) if event.text else b""
 
+    _refuse = _text
+
     def _think(self, event: ir.ThinkDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
         text = event.text
@@ -277,7 +277,7 @@ class StreamEncoder:
                 text = _BETWEEN_PARTS + text
         return self._say(state, text)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         self._blocks[event.candidate, event.index].data.append(event.text)
         return b""
 
@@ -353,22 +353,3 @@ class StreamEncoder:
 
 
 _EMPTY = (ir.Text(""), ir.Thinking(), ir.Refusal(""))
-_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._seal,
-    ir.MediaDelta: StreamEncoder._media,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._tally,
-    ir.More: StreamEncoder._more,
-    ir.Raw: StreamEncoder._silent,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._silent,
-}

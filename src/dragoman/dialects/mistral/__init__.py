@@ -39,8 +39,8 @@ from dragoman.dialects.mistral.moderation import MODERATION
 from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
-from dragoman.dialects.mistral.stream_decoder import PADDING, Decoder
-from dragoman.dialects.mistral.stream_encoder import Encoder
+from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
+from dragoman.dialects.mistral.stream_encoder import MistralEncoder
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
 from dragoman.dialects.mistral.usage import decode_usage, estimated
@@ -66,8 +66,8 @@ DIALECT: Final = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
+    stream_decoder=MistralDecoder,
+    stream_encoder=MistralEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,

@@ -12,7 +12,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai import moderation as family
-from dragoman.dialects.openai.operation import Relay, model_of
+from dragoman.dialects.openai.operation import ListRelay, model_of
 from dragoman.dialects.rules import a_string, an_object, missing
 
 MAPS: Final = frozenset({"model", "input"})
@@ -64,6 +64,6 @@ MODERATION: Final = Codec(
     decode_response=family.decode_response,
     encode_response=family.encode_response,
     locate=family.locate,
-    relay=Relay(family.PATH, "results"),
+    relay=ListRelay(family.PATH, "results"),
     maps=MAPS | {"metadata"},
 )

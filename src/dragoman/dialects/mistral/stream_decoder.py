@@ -46,7 +46,7 @@ class _Candidate(Candidate):
         self.calls: dict[Any, Call] = {}
 
 
-class Decoder(ChunkDecoder[_Candidate]):
+class MistralDecoder(ChunkDecoder[_Candidate]):
     """Events of one stream."""
 
     __slots__ = ("_tier",)

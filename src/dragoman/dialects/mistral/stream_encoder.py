@@ -46,7 +46,7 @@ class _Choice(Choice[_Out]):
     __slots__ = ()
 
 
-class Encoder(ChunkEncoder[_Choice, _Out]):
+class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     """The bytes of one stream."""
 
     __slots__ = ("_finish_chunk", "_tier")

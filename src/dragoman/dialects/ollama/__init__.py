@@ -37,11 +37,11 @@ from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
-from dragoman.dialects.ollama.relay import Relay
+from dragoman.dialects.ollama.relay import OllamaRelay
 from dragoman.dialects.ollama.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
-from dragoman.dialects.ollama.stream_decoder import Decoder
-from dragoman.dialects.ollama.stream_encoder import Encoder
+from dragoman.dialects.ollama.stream_decoder import OllamaDecoder
+from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.ollama.terms import NAME, PATH
 from dragoman.dialects.ollama.widened import widened
 
@@ -58,12 +58,12 @@ DIALECT: Final = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
+    stream_decoder=OllamaDecoder,
+    stream_encoder=OllamaEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,
-    relay=Relay(),
+    relay=OllamaRelay(),
     brief=brief,
     ping=b"",
     response_headers=frozenset({"retry-after"}),
@@ -83,7 +83,7 @@ GENERATE: Final = msgspec.structs.replace(
     check=generate.check,
     decode_request=generate.decode_request,
     encode_response=generate.encode_response,
-    stream_encoder=generate.Encoder,
+    stream_encoder=generate.GenerateEncoder,
     maps=generate.MAPS,
     place=generate.located,
 )

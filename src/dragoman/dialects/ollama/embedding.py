@@ -23,6 +23,7 @@ from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai.embedding import lose_purpose
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -194,7 +195,7 @@ def _of_length_one(numbers: list[float]) -> list[float]:
     return list(map((1 / length).__mul__, numbers))
 
 
-class Relay:
+class OllamaEmbeddingRelay(WholeAnswerRelay):
     """Passes a request and its answer; vectors stay as they are written."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -216,10 +217,6 @@ class Relay:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 EMBEDDING: Final = Codec(
     paths=(PATH, OLD_PATH),
@@ -230,7 +227,7 @@ EMBEDDING: Final = Codec(
     decode_response=decode_response,
     encode_response=encode_response,
     locate=locate,
-    relay=Relay(),
+    relay=OllamaEmbeddingRelay(),
     maps=_MAPS,
     parts=batches(_MOST_INPUTS),
     join=joined,

@@ -57,7 +57,7 @@ _decode = msgspec.json.Decoder().decode
 _decode_words = msgspec.json.Decoder(_Words).decode
 
 
-class Decoder:
+class OllamaDecoder:
     """Events of one stream."""
 
     __slots__ = ("_called", "_extra", "_index", "_kept", "_kind", "_over", "_seen", "_started")

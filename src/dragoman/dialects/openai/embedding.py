@@ -21,6 +21,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.rules import Rule, a_string, empty_array, integer, missing, one_of, wrong_type
 from dragoman.errors import RequestFailed, WireError
 from dragoman.tokens import reads_tokens
@@ -269,16 +270,12 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     return Payload(encode(body))
 
 
-class Relay:
+class EmbeddingRelay(WholeAnswerRelay):
     """Passes a request and its answer; vectors stay as they are written."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """What to send upstream."""
         return Outgoing(PATH, encode_head({**head, **edits}))
-
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
@@ -309,7 +306,7 @@ EMBEDDING: Final = Codec(
     decode_response=decode_response,
     encode_response=encode_response,
     locate=locate,
-    relay=Relay(),
+    relay=EmbeddingRelay(),
     passes=passes,
     maps=MAPS,
     parts=batches(MOST_INPUTS, MOST_TOKENS),

@@ -267,7 +267,7 @@ _PLACES: Final = {
 # --- What passes -------------------------------------------------------------------------------
 
 
-class Relay:
+class ImageRelay:
     """Passes a request and its pictures."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -327,7 +327,7 @@ IMAGE: Final = Codec(
     encode_response=encode_response,
     locate=locate,
     maps=MAPS,
-    relay=Relay(),
+    relay=ImageRelay(),
     streams=streams,
     encode_stream=encode_stream,
     ends=("image_generation.completed", "image_edit.completed"),

@@ -16,7 +16,7 @@ from dragoman.dialects.chat.check import check_image
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.operation import Relay, model_of, refuse_failure, usage_of
+from dragoman.dialects.openai.operation import ListRelay, model_of, refuse_failure, usage_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
@@ -229,6 +229,6 @@ MODERATION: Final = Codec(
     decode_response=decode_response,
     encode_response=encode_response,
     locate=locate,
-    relay=Relay(PATH, "results"),
+    relay=ListRelay(PATH, "results"),
     maps=MAPS,
 )

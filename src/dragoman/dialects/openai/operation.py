@@ -10,6 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Outgoing, Payload, WireRequest
 from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode_head
 
@@ -40,7 +41,7 @@ def usage_of(told: Any) -> ir.Usage | None:
     return None if tokens is None else ir.Usage(input=tokens)
 
 
-class Relay:
+class ListRelay(WholeAnswerRelay):
     """Passes a request and its answer. member: the list that answers have. path: where it is asked."""
 
     def __init__(self, path: str, member: str) -> None:
@@ -63,7 +64,3 @@ class Relay:
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage
-
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Nothing of this comes in streams."""
-        return None

@@ -210,7 +210,7 @@ def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, mod
     return msgspec.structs.replace(response, usage=ir.Usage(input=tokens, estimated=True))
 
 
-class Relay:
+class SpeechRelay:
     """Passes a request and its sound."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -239,7 +239,7 @@ SPEECH: Final = Codec(
     encode_response=encode_response,
     locate=locate,
     maps=MAPS,
-    relay=Relay(),
+    relay=SpeechRelay(),
     flows=True,
     streams=streams,
     encode_stream=encode_stream,

@@ -181,7 +181,7 @@ _PLACES: Final = {
 }
 
 
-class Relay:
+class TranscriptionRelay:
     """Passes a form and its answer, whatever form that has."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -221,7 +221,7 @@ TRANSCRIPTION: Final = Codec(
     encode_response=encode_response,
     locate=locate,
     maps=MAPS,
-    relay=Relay(),
+    relay=TranscriptionRelay(),
     streams=streams,
     encode_stream=encode_stream,
     ends=("transcript.text.done", "transcription.done"),

@@ -35,8 +35,8 @@ from dragoman.dialects.openai_chat.locate import locate, place
 from dragoman.dialects.openai_chat.relay import RELAY
 from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
-from dragoman.dialects.openai_chat.stream_decoder import Decoder
-from dragoman.dialects.openai_chat.stream_encoder import Encoder
+from dragoman.dialects.openai_chat.stream_decoder import ChatDecoder
+from dragoman.dialects.openai_chat.stream_encoder import ChatEncoder
 from dragoman.dialects.openai_chat.terms import PATH
 from dragoman.dialects.openai_chat.widened import widened
 
@@ -54,8 +54,8 @@ DIALECT: Final = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
+    stream_decoder=ChatDecoder,
+    stream_encoder=ChatEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,

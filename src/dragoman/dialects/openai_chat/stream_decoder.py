@@ -98,7 +98,7 @@ class _Candidate(Candidate):
             self._put(key, value)
 
 
-class Decoder(ChunkDecoder[_Candidate]):
+class ChatDecoder(ChunkDecoder[_Candidate]):
     """Events of one stream."""
 
     __slots__ = ("_quirks", "_tier")

@@ -68,7 +68,7 @@ class _Choice(Choice[_Out]):
         self.spoken: Spoken | None = None
 
 
-class Encoder(ChunkEncoder[_Choice, _Out]):
+class ChatEncoder(ChunkEncoder[_Choice, _Out]):
     """The bytes of one stream."""
 
     __slots__ = ("_legacy",)
@@ -370,13 +370,13 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         return {"error": error_member(fault)}
 
 
-_OPEN: Final[dict[type, Callable[[Encoder, _Choice, _Out], bytes]]] = {
-    ir.Text: Encoder._open_text,
-    ir.Refusal: Encoder._open_refusal,
-    ir.Thinking: Encoder._open_thinking,
-    ir.ToolCall: Encoder._open_call,
-    ir.ToolResult: Encoder._open_result,
-    ir.Media: Encoder._open_media,
-    ir.Json: Encoder._open_json,
-    ir.Native: Encoder._open_native,
+_OPEN: Final[dict[type, Callable[[ChatEncoder, _Choice, _Out], bytes]]] = {
+    ir.Text: ChatEncoder._open_text,
+    ir.Refusal: ChatEncoder._open_refusal,
+    ir.Thinking: ChatEncoder._open_thinking,
+    ir.ToolCall: ChatEncoder._open_call,
+    ir.ToolResult: ChatEncoder._open_result,
+    ir.Media: ChatEncoder._open_media,
+    ir.Json: ChatEncoder._open_json,
+    ir.Native: ChatEncoder._open_native,
 }

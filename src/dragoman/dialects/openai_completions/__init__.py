@@ -35,8 +35,8 @@ from dragoman.dialects.openai_completions.request import (
     portable,
 )
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
-from dragoman.dialects.openai_completions.stream_decoder import Decoder
-from dragoman.dialects.openai_completions.stream_encoder import Encoder
+from dragoman.dialects.openai_completions.stream_decoder import CompletionsDecoder
+from dragoman.dialects.openai_completions.stream_encoder import CompletionsEncoder
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
 
@@ -54,8 +54,8 @@ DIALECT: Final = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
+    stream_decoder=CompletionsDecoder,
+    stream_encoder=CompletionsEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,

@@ -21,7 +21,7 @@ _OURS: Final = _CHUNK | {"object"}
 _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
-class Decoder(ChunkDecoder[Candidate]):
+class CompletionsDecoder(ChunkDecoder[Candidate]):
     """Events of one stream."""
 
     __slots__ = ("_quirks", "_scored")

@@ -6,7 +6,6 @@ echoed prompt, or empty. After an error nothing follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import created_of, shown_model
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai.errors import error_member
 from dragoman.dialects.openai_completions.logprobs import encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
@@ -29,7 +29,7 @@ _EVERY: Final = "system_fingerprint"
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
-class Encoder:
+class CompletionsEncoder(EventEncoder):
     """The bytes of one stream."""
 
     __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
@@ -46,11 +46,7 @@ class Encoder:
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
-        return _WRITE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """A comment, which the clients skip."""
-        return b": ping\n\n"
+        return self._table[type(event)](self, event)
 
     # The frame -----------------------------------------------------------------------------------
 
@@ -110,6 +106,8 @@ class Encoder:
         self._offsets[event.candidate] = start + sum(len(token.token) for token in tokens)
         return self._chunk(event.candidate, event.text, encode_logprobs(tokens, start))
 
+    _refuse = _text
+
     def _cite(self, event: ir.Cite) -> bytes:
         where = f"candidates[{event.candidate}].blocks[{event.index}].citations"
         self._draft.report.lose(where, "the Completions API has no citations", "quality")
@@ -127,6 +125,8 @@ class Encoder:
     def _nothing(self, event: ir.Event) -> bytes:
         """Of what is no text, `_open` has said that it is lost."""
         return b""
+
+    _arguments = _think = _media = _ping = _nothing
 
     # The end -------------------------------------------------------------------------------------
 
@@ -171,24 +171,3 @@ class Encoder:
 
     def _error(self, event: ir.Error) -> bytes:
         return b"data: " + _json({"error": error_member(event.fault)}) + b"\n\n"
-
-
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._text,
-    ir.ArgsDelta: Encoder._nothing,
-    ir.ThinkDelta: Encoder._nothing,
-    ir.RefusalDelta: Encoder._text,
-    ir.SealDelta: Encoder._seal,
-    ir.MediaDelta: Encoder._nothing,
-    ir.Cite: Encoder._cite,
-    ir.Close: Encoder._close,
-    ir.Finish: Encoder._finish,
-    ir.Tally: Encoder._tally,
-    ir.More: Encoder._more,
-    ir.Raw: Encoder._raw,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._nothing,
-}

@@ -36,7 +36,7 @@ from dragoman.dialects.openai_responses.include import stateless
 from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
-from dragoman.dialects.openai_responses.relay import Relay
+from dragoman.dialects.openai_responses.relay import ResponsesRelay
 from dragoman.dialects.openai_responses.request import (
     MAPS,
     brief,
@@ -45,8 +45,8 @@ from dragoman.dialects.openai_responses.request import (
     portable,
 )
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
-from dragoman.dialects.openai_responses.stream_decoder import StreamDecoder
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
 
@@ -63,12 +63,12 @@ DIALECT: Final = Dialect(
     encode_request=encode_request,
     decode_response=decode_response,
     encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
+    stream_decoder=ResponsesDecoder,
+    stream_encoder=ResponsesEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
     locate=locate,
-    relay=Relay(),
+    relay=ResponsesRelay(),
     brief=brief,
     id_prefix="resp_",
     request_headers=REQUEST_HEADERS | {OPEN_RESPONSES},

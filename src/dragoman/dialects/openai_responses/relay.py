@@ -11,9 +11,10 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
+from dragoman.dialects.relaying import BodyRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.sse import ErrorFrame
@@ -46,17 +47,8 @@ _ADDED: Final = frozenset({"conversation"})
 ENDED: Final = "The provider's stream ended before the response was complete."
 
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
-
-    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
-        body = {**head, **edits}
-        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+class ResponsesRelay(BodyRelay):
+    """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with what only the gateway can state, and its usage. Raises RequestFailed for a failure,
@@ -70,16 +62,12 @@ class Relay:
         edits = _fitting(_edits(reply), head)
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = decode_head(body)
-        if "usage" in head and _decode(head["usage"]):
-            return body
-        return encode_head({**head, "usage": _counts(usage)})
-
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> ResponsesStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return ResponsesStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any] | None:
+        return _counts(usage)
 
 
 def _failed(head: _Head) -> bool:
@@ -115,7 +103,7 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
-class StreamRelay:
+class ResponsesStreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
     __slots__ = (
@@ -207,7 +195,7 @@ class StreamRelay:
     def fail(self, fault: ir.Fault) -> bytes:
         """The events that end a stream that broke off, numbered behind the last one that went by."""
         if self._response is None:
-            return StreamEncoder(self._reply).feed(ir.Error(fault))
+            return ResponsesEncoder(self._reply).feed(ir.Error(fault))
         number = _number(self._last) + 1
         told = {"type": "error", "sequence_number": number, **error_event(fault)}
         response = {**self._response, "status": "failed", "error": failure_member(fault)}

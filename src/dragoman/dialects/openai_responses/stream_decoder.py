@@ -78,7 +78,7 @@ class _Open:
         self.logprobs: list[ir.Logprob] = []
 
 
-class StreamDecoder:
+class ResponsesDecoder:
     """One stream's frames to events."""
 
     def __init__(self, _quirks: Quirks) -> None:
@@ -426,37 +426,37 @@ _OWED: Final[dict[type, Callable[[_Open, Any], _Events]]] = {
     ir.ToolCall: _owed_call,
     ir.Thinking: _owed_thinking,
 }
-_TAKE: Final[dict[Any, Callable[[StreamDecoder, _Value], _Events]]] = {
-    "response.created": StreamDecoder._created,
-    "response.queued": StreamDecoder._progress,
-    "response.in_progress": StreamDecoder._progress,
-    "keepalive": StreamDecoder._keepalive,
-    "response.completed": StreamDecoder._terminal,
-    "response.incomplete": StreamDecoder._terminal,
-    "response.failed": StreamDecoder._terminal,
-    "response.cancelled": StreamDecoder._terminal,
-    "error": StreamDecoder._error,
-    "response.output_item.added": StreamDecoder._item_added,
-    "response.output_item.done": StreamDecoder._item_done,
-    "response.content_part.added": StreamDecoder._part_added,
-    "response.content_part.done": StreamDecoder._done,
-    "response.output_text.delta": StreamDecoder._text,
-    "response.output_text.done": StreamDecoder._done,
-    "response.output_text.annotation.added": StreamDecoder._annotation,
-    "response.refusal.delta": StreamDecoder._refusal,
-    "response.refusal.done": StreamDecoder._done,
-    "response.function_call_arguments.delta": StreamDecoder._arguments,
-    "response.function_call_arguments.done": StreamDecoder._done,
-    "response.custom_tool_call_input.delta": StreamDecoder._arguments,
-    "response.custom_tool_call_input.done": StreamDecoder._done,
-    "response.reasoning_text.delta": StreamDecoder._reasoning,
-    "response.reasoning_text.done": StreamDecoder._done,
-    "response.reasoning.delta": StreamDecoder._reasoning,
-    "response.reasoning.done": StreamDecoder._done,
-    "response.reasoning_summary_part.added": StreamDecoder._done,
-    "response.reasoning_summary_part.done": StreamDecoder._done,
-    "response.reasoning_summary_text.delta": StreamDecoder._summary,
-    "response.reasoning_summary_text.done": StreamDecoder._done,
+_TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
+    "response.created": ResponsesDecoder._created,
+    "response.queued": ResponsesDecoder._progress,
+    "response.in_progress": ResponsesDecoder._progress,
+    "keepalive": ResponsesDecoder._keepalive,
+    "response.completed": ResponsesDecoder._terminal,
+    "response.incomplete": ResponsesDecoder._terminal,
+    "response.failed": ResponsesDecoder._terminal,
+    "response.cancelled": ResponsesDecoder._terminal,
+    "error": ResponsesDecoder._error,
+    "response.output_item.added": ResponsesDecoder._item_added,
+    "response.output_item.done": ResponsesDecoder._item_done,
+    "response.content_part.added": ResponsesDecoder._part_added,
+    "response.content_part.done": ResponsesDecoder._done,
+    "response.output_text.delta": ResponsesDecoder._text,
+    "response.output_text.done": ResponsesDecoder._done,
+    "response.output_text.annotation.added": ResponsesDecoder._annotation,
+    "response.refusal.delta": ResponsesDecoder._refusal,
+    "response.refusal.done": ResponsesDecoder._done,
+    "response.function_call_arguments.delta": ResponsesDecoder._arguments,
+    "response.function_call_arguments.done": ResponsesDecoder._done,
+    "response.custom_tool_call_input.delta": ResponsesDecoder._arguments,
+    "response.custom_tool_call_input.done": ResponsesDecoder._done,
+    "response.reasoning_text.delta": ResponsesDecoder._reasoning,
+    "response.reasoning_text.done": ResponsesDecoder._done,
+    "response.reasoning.delta": ResponsesDecoder._reasoning,
+    "response.reasoning.done": ResponsesDecoder._done,
+    "response.reasoning_summary_part.added": ResponsesDecoder._done,
+    "response.reasoning_summary_part.done": ResponsesDecoder._done,
+    "response.reasoning_summary_text.delta": ResponsesDecoder._summary,
+    "response.reasoning_summary_text.done": ResponsesDecoder._done,
 }
 _EARLY: Final = frozenset(
     {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}

@@ -18,6 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Ending, Reply
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
@@ -43,7 +44,6 @@ from dragoman.wire.json import encode
 _Wire = dict[str, Any]
 
 _dumps = msgspec.json.Encoder().encode
-_PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
@@ -90,7 +90,7 @@ class _Block:
         self.words: list[str] = []
 
 
-class StreamEncoder:
+class ResponsesEncoder(EventEncoder):
     """One stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
@@ -119,7 +119,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        out = _TAKE[type(event)](self, event)
+        out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> None:
@@ -141,10 +141,6 @@ class StreamEncoder:
         """These values are told, and will be repeated."""
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
-
-    def ping(self) -> bytes:
-        """A heartbeat: a comment, which lines of JSON cannot have."""
-        return b"" if self._ndjson else _PING
 
     def _event(self, kind: str, members: _Wire) -> bytes:
         """One event with its number."""
@@ -169,6 +165,8 @@ class StreamEncoder:
     def _keep(self, event: ir.Event) -> bytes:
         self._fold.add(event)
         return b""
+
+    _tally = _more = _keep
 
     def _finish(self, event: ir.Finish) -> bytes:
         if event.candidate:
@@ -338,7 +336,9 @@ class StreamEncoder:
             return out + self._event("response.refusal.delta", members)
         return out + self._event("response.output_text.delta", members)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    _refuse = _text
+
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         if event.candidate:
             return b""
         self._fold.add(event)
@@ -401,6 +401,8 @@ class StreamEncoder:
         if not event.candidate:
             self._fold.add(event)
         return b""
+
+    _seal = _media = _content
 
     def _cite(self, event: ir.Cite) -> bytes:
         if event.candidate:
@@ -567,28 +569,9 @@ _ARGUMENTS: Final = {
     "custom_tool_call": ("custom_tool_call_input", "input"),
 }
 """By item: the word in the events of its arguments, and the member that holds them."""
-_ENDS: Final[dict[type, Callable[[StreamEncoder, _Block, Any, str], bytes]]] = {
-    ir.Text: StreamEncoder._end_text,
-    ir.Refusal: StreamEncoder._end_text,
-    ir.ToolCall: StreamEncoder._end_call,
-    ir.Thinking: StreamEncoder._end_thinking,
-}
-_TAKE: Final[dict[type, Callable[[StreamEncoder, Any], bytes]]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._content,
-    ir.MediaDelta: StreamEncoder._content,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._keep,
-    ir.More: StreamEncoder._keep,
-    ir.Raw: StreamEncoder._raw,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._ping,
+_ENDS: Final[dict[type, Callable[[ResponsesEncoder, _Block, Any, str], bytes]]] = {
+    ir.Text: ResponsesEncoder._end_text,
+    ir.Refusal: ResponsesEncoder._end_text,
+    ir.ToolCall: ResponsesEncoder._end_call,
+    ir.Thinking: ResponsesEncoder._end_thinking,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.gemini.stream_decoder import StreamDecoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
@@ -430,7 +430,7 @@ def test_a_broken_answer_with_parts_is_an_answer() -> None:
 
 
 def test_nothing_follows_the_end() -> None:
-    decoder = StreamDecoder(STANDARD)
+    decoder = GeminiDecoder(STANDARD)
     decoder.feed(json.dumps(body(candidate("a"))).encode())
     assert isinstance(decoder.close()[-1], ir.End)
     assert decoder.close() == []
@@ -454,7 +454,7 @@ def test_nothing_follows_the_end() -> None:
 )
 @pytest.mark.parametrize("begun", [True, False])
 def test_what_is_no_chunk(frame: bytes, begun: bool) -> None:
-    decoder = StreamDecoder(STANDARD)
+    decoder = GeminiDecoder(STANDARD)
     if begun:
         decoder.feed(json.dumps(body(candidate("a", stop=None))).encode())
     with pytest.raises(WireError):

@@ -197,4 +197,4 @@ def test_nothing_follows_an_error(end: Any) -> None:
 
 
 def test_there_is_no_heartbeat() -> None:
-    assert DIALECT.stream_encoder(reply()).ping() == DIALECT.ping == b""
+    assert DIALECT.stream_encoder(reply()).feed(ir.Ping()) == DIALECT.ping == b""

@@ -424,7 +424,8 @@ def test_lines_are_the_events_without_their_frames(told: list[ir.Event], usage: 
 
 
 def test_a_heartbeat_is_a_comment() -> None:
-    assert DIALECT.stream_encoder(reply()).ping() == b": ping\n\n"
+    assert DIALECT.ping == b": ping\n\n"
+    assert DIALECT.stream_encoder(reply()).feed(ir.Ping()) == b""
 
 
 @pytest.mark.parametrize(
