@@ -15,6 +15,10 @@ import msgspec
 from dragoman.ir import Fault, Kind
 from dragoman.wire.json import reworded
 
+ENDED = "The provider's stream ended before the response was complete."
+SILENT = "The provider's stream ended without a response."
+STREAM_BROKEN = Fault("upstream", ENDED, code="stream_broken", blame="upstream")
+"""What becomes of a stream that ends before its answer does."""
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
 """Characters that are kept of a body without structure, and of a message."""

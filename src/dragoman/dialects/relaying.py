@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base of the relays of chat. It holds no state. member: the one that holds the counts of an answer."""
+    """The base of the relays of chat. It holds no state. member: the one that holds an answer's counts."""
 
     member: ClassVar[str] = "usage"
 

@@ -6,6 +6,7 @@ error, because rules run on every request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -92,6 +93,17 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
         _bounded(value, path, "decimal", low, high)
 
     return rule
+
+
+def complaint(text: str) -> tuple[str, str]:
+    """What msgspec says is wrong with a value, and the value's path. text: of its ValidationError."""
+    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
+    what, placed, path = text.rpartition(" - at `$")
+    return (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+
+
+OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
+"""How msgspec says that a number is too small or too large."""
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:

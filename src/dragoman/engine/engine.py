@@ -27,6 +27,7 @@ from dragoman.engine.work import Client, Inbound, Turn, Work
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
+from dragoman.ir.fault import INTERNAL
 from dragoman.routing.route import Strict, Table
 from dragoman.routing.window import room
 from dragoman.verify.bounds import available
@@ -93,7 +94,7 @@ class Engine:
             await self._fail(work, failed.fault)
         except Exception:
             log.exception("exchange %s failed", exchange.id)
-            await self._fail(work, _INTERNAL)
+            await self._fail(work, INTERNAL)
 
     # Stages ------------------------------------------------------------------------------------------
 
@@ -289,11 +290,6 @@ def _read(work: Work) -> tuple[str | None, bool]:
     model, streamed = work.asked
     _check_model(model)
     return model, streamed
-
-
-_INTERNAL = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
-)
 
 
 _NO_CHECKS = ir.Fault(

@@ -25,6 +25,7 @@ from dragoman.dialects.dialect import (
     WireRequest,
 )
 from dragoman.dialects.emulate import emulate
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
 from dragoman.engine.delivery import Delivery
@@ -191,7 +192,7 @@ class Operating:
         limits.hold(rest, self._work.operation)
         told = self._seen([*splitter.feed(rest), *splitter.close()])
         if (spoke or told) and self._work.streams and not self._ended:  # a vendor's own ends in its own way
-            raise RequestFailed(_BROKEN)
+            raise RequestFailed(STREAM_BROKEN)
         if told:
             yield rest + b"\n\n"
 
@@ -410,15 +411,6 @@ def lacking(operation: Operation) -> ir.Fault:
         code="unsupported_value",
         param="model",
     )
-
-
-_BROKEN: Final = ir.Fault(
-    "upstream",
-    "The provider's stream ended before the response was complete.",
-    code="stream_broken",
-    blame="upstream",
-)
-"""What becomes of a stream that ends without its last event."""
 
 
 def _no_endpoint(operation: Operation) -> ir.Fault:

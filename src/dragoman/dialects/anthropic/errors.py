@@ -50,8 +50,6 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 """Fragments of messages, lower case, for statuses that stand for many things."""
 
 SECOND = "The provider started a second response in one stream."
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 

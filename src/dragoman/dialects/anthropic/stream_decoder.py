@@ -17,11 +17,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
-from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
+from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
+from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import Typed, an_object, required

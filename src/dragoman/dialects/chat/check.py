@@ -11,6 +11,7 @@ from dragoman.dialects.rules import (
     a_string,
     an_address,
     an_object,
+    empty_array,
     integer,
     missing,
     not_one_of,
@@ -144,3 +145,34 @@ def check_image(part: dict[str, Any], path: str) -> None:
     require(image, "url", an_address, f"{path}.image_url")
     if image.get("detail") is not None:
         _DETAIL(image["detail"], f"{path}.image_url.detail")
+
+
+def check_texts(value: Any, path: str, least: int | None = None) -> None:
+    """A text, texts, tokens, or lists of tokens; one kind of them. least: the smallest number of a token."""
+    if type(value) is str:
+        return
+    if type(value) is not list:
+        wrong_type(path, "a string or an array", value)
+    if not value:
+        empty_array(path)
+    kind = type(value[0])
+    if kind is int:
+        _check_tokens(value, path, least)
+        return
+    for index, item in enumerate(value):
+        if type(item) is not kind or kind not in _EXPECTED:
+            wrong_type(f"{path}[{index}]", _EXPECTED.get(kind, "a string"), item)
+        if kind is list:
+            _check_tokens(item, f"{path}[{index}]", least)
+
+
+_EXPECTED: Final[dict[type, str]] = {str: "a string", list: "an array of integers"}
+
+
+def _check_tokens(value: list[Any], path: str, least: int | None) -> None:
+    if not value:
+        empty_array(path)
+    rule = integer(least)
+    for index, token in enumerate(value):
+        if type(token) is not int or (least is not None and token < least):
+            rule(token, f"{path}[{index}]")

@@ -15,10 +15,11 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.chat.errors import failure
-from dragoman.dialects.chat.stream_decoder import BROKEN, error_body
+from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.relaying import BodyRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -193,7 +194,7 @@ class ChatStreamRelay:
         if self.done:
             return b""
         if not self._open or self._open - self._finished:
-            raise RequestFailed(BROKEN)
+            raise RequestFailed(STREAM_BROKEN)
         self.done = True
         return self._owed() + (b"" if self._lines else data(_DONE))
 

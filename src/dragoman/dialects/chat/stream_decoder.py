@@ -15,16 +15,10 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.chat.template import Template
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
-BROKEN: Final = ir.Fault(
-    "upstream",
-    "The provider's stream ended before the response was complete.",
-    code="stream_broken",
-    blame="upstream",
-)
-"""What becomes of a stream that ends before its answer does."""
 _ODD_END: Final = "message.finish_reason"
 """Where a finish reason is kept that is no word: the next one may be."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
@@ -120,12 +114,12 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         if self._over:
             return []
         complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
-        return self._ended() if complete else self._fail(BROKEN)
+        return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
         """The events of the end, which tells what was left open until then."""
         if not self._started:
-            return self._fail(BROKEN)
+            return self._fail(STREAM_BROKEN)
         self._over, self._last = True, None
         events: list[ir.Event] = []
         try:

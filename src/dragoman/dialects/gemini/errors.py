@@ -89,9 +89,6 @@ _CODES: dict[Kind, str] = {
 }
 _KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
-
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error answer. Never fails: whatever the body is, the status says something."""

@@ -18,7 +18,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, Kept, refuse_more
-from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
+from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.gemini.errors import broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part

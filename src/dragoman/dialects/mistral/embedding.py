@@ -14,6 +14,7 @@ from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai import embedding as family
+from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
@@ -53,7 +54,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     inputs, form = family.decode_input(body["input"])
     return ir.EmbedRequest(
         NAME,
-        family.model_of(wire),
+        model_of(wire),
         inputs,
         dimensions=body.get("output_dimension"),
         encoding=body.get("encoding_format"),
@@ -90,7 +91,7 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 EMBEDDING: Final = Codec(
     paths=(family.PATH,),
     check=check,
-    model=family.model_of,
+    model=model_of,
     decode_request=decode_request,
     encode_request=encode_request,
     decode_response=family.decode_response,

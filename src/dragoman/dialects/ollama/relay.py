@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.chat.stream_decoder import BROKEN
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import decode_usage
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay
@@ -131,5 +131,5 @@ class OllamaStreamRelay:
     def close(self) -> bytes:
         """The bytes have ended. Raises RequestFailed when the answer has not."""
         if not self.done:
-            raise RequestFailed(BROKEN)
+            raise RequestFailed(STREAM_BROKEN)
         return b""

@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.logprobs import decode_tokens
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.dialect import Reply
@@ -112,18 +113,7 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Tokens with their log probabilities."""
-    return tuple([_token(token) for token in tokens])
-
-
-def _token(token: dict[str, Any]) -> ir.Logprob:
-    spelled, top = token.get("bytes"), token.get("top_logprobs")
-    return ir.Logprob(
-        token["token"],
-        token["logprob"],
-        tuple(spelled) if spelled is not None else None,
-        decode_logprobs(top) if top is not None else None,
-        extra=leftovers(token, _TOKEN),
-    )
+    return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 # --- Encoding ----------------------------------------------------------------------------------

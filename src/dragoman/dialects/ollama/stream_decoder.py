@@ -12,7 +12,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
-from dragoman.dialects.chat.stream_decoder import BROKEN
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import (
     ANSWER,
@@ -93,7 +93,7 @@ class OllamaDecoder:
 
     def close(self) -> list[ir.Event]:
         """The bytes have ended: a stream whose last line did not say that it is done broke off."""
-        return [] if self._over else self._fail(BROKEN)
+        return [] if self._over else self._fail(STREAM_BROKEN)
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
         self._over = True

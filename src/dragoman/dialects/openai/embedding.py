@@ -8,24 +8,25 @@ with those, and its answer is then written anew as it was asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.chat.check import check_texts
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.openai.operation import model_of, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.relaying import WholeAnswerRelay
-from dragoman.dialects.rules import Rule, a_string, empty_array, integer, missing, one_of, wrong_type
-from dragoman.errors import RequestFailed, WireError
+from dragoman.dialects.rules import Rule, a_string, integer, missing, one_of
+from dragoman.errors import WireError
 from dragoman.tokens import reads_tokens
-from dragoman.wire.json import decode_head, encode, encode_head
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.wire.vectors import from_base64, from_floats, to_base64, to_floats
 
 PATH: Final = "/embeddings"
@@ -78,33 +79,9 @@ def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
 
 def check_input(value: Any, path: str) -> None:
     """A text, texts, tokens, or lists of tokens; one kind. An empty text is the provider's to judge."""
-    if type(value) is str:
-        return
-    if type(value) is not list:
-        wrong_type(path, "a string or an array", value)
-    if not value:
-        empty_array(path)
-    kind = type(value[0])
-    for index, item in enumerate(value):
-        inner = f"{path}[{index}]"
-        if type(item) is not kind or kind not in _EXPECTED:
-            wrong_type(inner, _EXPECTED.get(kind, "a string"), item)
-        if kind is list:
-            _tokens(item, inner)
-        elif kind is int and item < 0:
-            integer(0)(item, inner)
+    check_texts(value, path, 0)
 
 
-def _tokens(value: Sequence[Any], path: str) -> None:
-    if not value:
-        empty_array(path)
-    rule = integer(0)
-    for index, token in enumerate(value):
-        if type(token) is not int or token < 0:
-            rule(token, f"{path}[{index}]")
-
-
-_EXPECTED: Final[dict[type, str]] = {str: "a string", int: "an integer", list: "an array of integers"}
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
     "input": check_input,
@@ -193,12 +170,6 @@ def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
         report.lose("title", "this provider has no parameter for titles", "quality")
 
 
-def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for."""
-    model: str | None = wire.body.get("model")
-    return model
-
-
 def locate(request: ir.EmbedRequest, where: str) -> str:
     """A place in IR terms as a JSON path of a request."""
     if where.startswith("inputs["):
@@ -217,7 +188,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _refuse_failure(decode_head(answered.data))
+        refuse_failure(decode_object(answered.data), "data")
         raise WireError(str(error)) from error
     vectors = answer.data
     if all(vector.index is not None for vector in vectors):
@@ -242,12 +213,6 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
         usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
     )  # Voyage: the total alone
     return None if tokens is None else ir.Usage(input=tokens)
-
-
-def _refuse_failure(head: Mapping[str, msgspec.Raw]) -> None:
-    """Raise RequestFailed where a body tells a failure."""
-    if "data" not in head and ("error" in head or "message" in head or "detail" in head):
-        raise RequestFailed(fault_of({key: msgspec.json.decode(value) for key, value in head.items()}))
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
@@ -282,7 +247,8 @@ class EmbeddingRelay(WholeAnswerRelay):
     ) -> tuple[Payload, ir.Usage | None] | None:
         """What to send to the client; None where vectors are not written as they were asked for."""
         head = decode_head(answer.data)
-        _refuse_failure(head)
+        if "data" not in head:
+            refuse_failure(decode_object(answer.data), "data")
         if not (data := bytes(head.get("data", b""))).startswith(b"["):
             raise WireError("expected an array", "data")
         wished = wire.body.get("encoding_format")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.logprobs import decode_tokens
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.typed import sound_tokens
 
@@ -38,18 +39,7 @@ def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Tokens with their log probabilities."""
-    return tuple([_logprob(token) for token in tokens])
-
-
-def _logprob(token: dict[str, Any]) -> ir.Logprob:
-    spelled, top = token.get("bytes"), token.get("top_logprobs")
-    return ir.Logprob(
-        token["token"],
-        token["logprob"],
-        tuple(spelled) if spelled is not None else None,
-        decode_logprobs(top) if top is not None else None,
-        extra=leftovers(token, _TOKEN),
-    )
+    return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai import heard
+from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.rules import Rule, a_string, members, missing, number, one_of, wrong_type
 from dragoman.errors import WireError
@@ -81,12 +82,6 @@ def check(request: WireRequest) -> None:
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)
-
-
-def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for."""
-    model: str | None = wire.body.get("model")
-    return model
 
 
 def streams(wire: WireRequest) -> bool:

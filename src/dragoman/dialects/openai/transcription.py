@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.forms import edited, file_field, files, refuse_files, text_fields
 from dragoman.dialects.openai import heard
+from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai.transcript import (
     OUTPUTS,
@@ -110,12 +111,6 @@ def _check_file(request: WireRequest) -> None:
         missing("file")
     if (found or written is not None) and address is not None:
         raise WireError("Invalid 'url': expected either 'url' or 'file', not both.", "url", "invalid_value")
-
-
-def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for."""
-    model: str | None = wire.body.get("model")
-    return model
 
 
 def streams(wire: WireRequest) -> bool:

@@ -22,6 +22,7 @@ from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
+from dragoman.wire.sniff import picture_type
 from dragoman.wire.wav import pcm_of, wav
 
 _TEXT: Final = frozenset({"type", "text"})
@@ -33,7 +34,6 @@ _AUDIO_DATA: Final = frozenset({"data", "format"})
 _FILE: Final = frozenset({"type", "file"})
 _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
 
-_MAGIC: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 """How the base64 of each image format begins: some dialects carry images without their type."""
 
 _NAMED_TYPES: Final = {
@@ -353,7 +353,7 @@ def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
         raise _unreadable(where, "a file id is valid only with its own provider")
     mime = block.mime or ""
     if not (mime or draft.own):
-        mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
+        mime = picture_type(block.data)
     return f"data:{mime};base64,{block.data}"
 
 

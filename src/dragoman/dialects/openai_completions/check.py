@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman.dialects.chat.check import a_seed, check_few_stops
+from dragoman.dialects.chat.check import a_seed, check_few_stops, check_texts
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
     an_object,
-    empty_array,
     integer,
     members,
     missing,
     number,
-    wrong_type,
 )
 from dragoman.errors import WireError
 
@@ -38,34 +36,6 @@ def check(request: WireRequest) -> None:
         )
 
 
-def _prompt(value: Any, path: str) -> None:
-    """A text, texts, tokens, or lists of tokens; one kind of them."""
-    if type(value) is str:
-        return
-    if type(value) is not list:
-        wrong_type(path, "a string or an array", value)
-    if not value:
-        empty_array(path)
-    kind = type(value[0])
-    for index, item in enumerate(value):
-        inner = f"{path}[{index}]"
-        if kind is list and type(item) is list:
-            _tokens(item, inner)
-        elif type(item) is not kind or kind not in {str, int}:
-            wrong_type(inner, _EXPECTED.get(kind, "a string"), item)
-
-
-_EXPECTED: Final[dict[type, str]] = {int: "an integer", list: "an array of integers"}
-
-
-def _tokens(value: list[Any], path: str) -> None:
-    if not value:
-        empty_array(path)
-    for index, token in enumerate(value):
-        if type(token) is not int:
-            wrong_type(f"{path}[{index}]", "an integer", token)
-
-
 def _logit_bias(value: Any, path: str) -> None:
     an_object(value, path)
     for token, bias in value.items():
@@ -75,7 +45,7 @@ def _logit_bias(value: Any, path: str) -> None:
 _BIAS: Final = number(-100, 100)
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
-    "prompt": _prompt,
+    "prompt": check_texts,
     "best_of": integer(0, 20),
     "echo": a_boolean,
     "frequency_penalty": number(-2, 2),

@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.failure import ENDED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
@@ -44,7 +45,6 @@ _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
 _ADDED: Final = frozenset({"conversation"})
 """What no provider states, because it was not told of it."""
-ENDED: Final = "The provider's stream ended before the response was complete."
 
 
 class ResponsesRelay(BodyRelay):

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.parts import json_text, leave_seal
+from dragoman.dialects.openai_responses.parts import leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
@@ -242,7 +243,7 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
         return ir.Text(block.transcript or block.text or "")
     if isinstance(block, ir.Json):
         report.change(where, "output", "the structured value is written as JSON text")
-        return ir.Text(json_text(block.value))
+        return ir.Text(text_of(block.value))
     return block
 
 
