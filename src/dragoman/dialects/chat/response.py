@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.dialect import Reply
+from dragoman.errors import RequestFailed, WireError
+
+
+def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
+    """The candidates of a whole answer. Raises RequestFailed for an error inside a 200, WireError for what is
+    no answer.
+    """
+    if (failed := failure(body)) is not None:
+        raise RequestFailed(fault_of(failed))
+    choices = body.get("choices")
+    if type(choices) is not list:
+        raise WireError("expected an array", "choices")
+    return choices
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:

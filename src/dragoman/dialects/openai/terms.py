@@ -7,6 +7,6 @@ from typing import Final
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "openai_chat"
-_own: Final = Leftovers(NAME)
-leftovers: Final = _own.of
-restore: Final = _own.restore
+LEFTOVERS: Final = Leftovers(NAME)
+leftovers: Final = LEFTOVERS.of
+restore: Final = LEFTOVERS.restore

@@ -9,8 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft, is_enveloped
-from dragoman.dialects.chat.errors import failure
-from dragoman.dialects.chat.response import opening
+from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, encode_stop
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai.errors import error_member, fault_of
@@ -22,7 +21,7 @@ from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.sound import voice_of
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Typed, an_object, numbered, sound
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs", "stop_reason"})
@@ -46,11 +45,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
-    choices = body.get("choices")
-    if type(choices) is not list:
-        raise WireError("expected an array", "choices")
+    choices = choices_of(body, fault_of)
     try:
         return sound(_completion(body, choices, quirks))
     except (AttributeError, KeyError, TypeError) as error:

@@ -266,22 +266,8 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
         if block.logprobs:
             draft.report.lose(where + ".logprobs", "only output of the model can contain it", "hint")
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
-
-
-def leave_seal(draft: Draft, where: str) -> None:
-    """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin."""
-    if draft.answer:
-        draft.report.change(
-            where + ".sealed",
-            "",
-            "encrypted reasoning is not sent to the client, but stored by the gateway for the next turn",
-        )
-    else:
-        draft.report.lose(
-            where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
-        )
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
@@ -343,7 +329,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
         if getattr(block, member) is not None:
             draft.report.lose(f"{where}.{member}", "a content part has no such field", "hint")
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
 
 

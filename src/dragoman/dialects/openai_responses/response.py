@@ -17,7 +17,6 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.parts import leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
@@ -263,7 +262,7 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
             kept.append(None)
             if isinstance(block, ir.Text):
                 if block.sealed is not None:
-                    leave_seal(draft, f"{where}[{index}]")
+                    draft.leave_seal(f"{where}[{index}]")
                 restore({}, block.extra, draft.report, f"{where}[{index}]")
             continue
         kept.append(block)

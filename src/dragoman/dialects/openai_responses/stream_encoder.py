@@ -26,7 +26,6 @@ from dragoman.dialects.openai_responses.parts import (
     encode_citation,
     encode_logprobs,
     encode_part,
-    leave_seal,
 )
 from dragoman.dialects.openai_responses.response import (
     Mint,
@@ -466,7 +465,7 @@ class ResponsesEncoder(EventEncoder):
     def _leave(self, final: Any, where: str) -> bytes:
         """A text that got no words is not told."""
         if final.sealed is not None:
-            leave_seal(self._draft, where)
+            self._draft.leave_seal(where)
         return b""
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
