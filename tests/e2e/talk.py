@@ -19,7 +19,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target
-from dragoman.dialects.gemini.parts import SKIP_SIGNATURE
+from dragoman.dialects.gemini.part_decoder import SKIP_SIGNATURE
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing import corpus

@@ -19,9 +19,6 @@ What it cannot say, and what becomes of it:
 - JSON without a schema: emulated before it comes here;
 - reasoning of other providers: dropped from requests, shown in answers; their seals travel as signatures with
   a tag, by which they return to their origin.
-
-Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
-thoughts and output · response · stream_decoder, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations

@@ -86,16 +86,8 @@ class AnthropicStreamRelay:
     """One stream: frames pass as they are, but for the model's name in `message_start`."""
 
     __slots__ = (
-        "_counts",
-        "_id",
-        "_kept",
-        "_model",
-        "_named",
-        "_stopped",
-        "content",
-        "done",
-        "estimate",
-        "usage",
+        *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
+        *("estimate", "usage"),
     )
 
     def __init__(self, model: str | None) -> None:

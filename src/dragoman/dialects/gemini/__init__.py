@@ -24,10 +24,6 @@ What it cannot say, and what becomes of it:
   metadata, ids of end users: losses;
 - voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
-
-Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
-history, tools, reasoning and output · response, with stops, usage, logprobs and grounding ·
-stream_decoder with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
@@ -39,7 +35,8 @@ from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
-from dragoman.dialects.gemini.parts import native, reads
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_encoder import native
 from dragoman.dialects.gemini.relay import GeminiRelay
 from dragoman.dialects.gemini.request import (
     MAPPED,

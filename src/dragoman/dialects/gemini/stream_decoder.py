@@ -22,7 +22,7 @@ from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.gemini.errors import broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
-from dragoman.dialects.gemini.parts import decode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.patches import Patches
 from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
 from dragoman.dialects.gemini.stops import (

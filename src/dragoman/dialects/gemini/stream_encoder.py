@@ -17,10 +17,11 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
-from dragoman.dialects.gemini.parts import Draft, encode_part
+from dragoman.dialects.gemini.part_encoder import encode_part
 from dragoman.dialects.gemini.response import are_derived, identity
 from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of

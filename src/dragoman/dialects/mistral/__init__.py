@@ -20,9 +20,6 @@ What it cannot say, and what becomes of it:
 - `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
 - citations by address, and seals of other dialects: losses; video and free-text tools: refused;
 - a subset of the tools: only those are offered.
-
-Files: terms (words) · parts, calls, saying (an assistant's message) · check · request, with history and
-tools · response, usage, logprobs · stream_decoder, stream_encoder · errors · locate.
 """
 
 from __future__ import annotations

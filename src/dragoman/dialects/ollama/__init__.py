@@ -19,9 +19,6 @@ What it cannot say, and what becomes of it:
 
 Options and members that only this server has (`num_ctx`, `keep_alive`, …) stay with it, and are a hint of a
 loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
-
-Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
-response · stream_decoder, stream_encoder · errors · relay · locate · generate · embedding.
 """
 
 from __future__ import annotations

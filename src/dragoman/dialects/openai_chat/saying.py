@@ -28,23 +28,8 @@ class Saying:
     """
 
     __slots__ = (
-        "calls",
-        "draft",
-        "history",
-        "legacy",
-        "length",
-        "mint",
-        "moved",
-        "notes",
-        "own",
-        "parts",
-        "sounds",
-        "sources",
-        "spaced",
-        "texts",
-        "thoughts",
-        "voice",
-        "wire",
+        *("calls", "draft", "history", "legacy", "length", "mint", "moved", "notes", "own"),
+        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(

@@ -61,19 +61,8 @@ class _Candidate(Candidate):
     """What must be known of one candidate while it grows."""
 
     __slots__ = (
-        "audio",
-        "blocks",
-        "calls",
-        "images",
-        "legacy",
-        "length",
-        "notes",
-        "prose",
-        "prose_kind",
-        "sequence",
-        "texts",
-        "tokens",
-        "waiting",
+        *("audio", "blocks", "calls", "images", "legacy", "length", "notes", "prose"),
+        *("prose_kind", "sequence", "texts", "tokens", "waiting"),
     )
 
     def __init__(self, index: int) -> None:

@@ -11,9 +11,6 @@ What it cannot say: conversations, tools and media, which are refused; system te
 reasoning, sources, calls and media of answers, which are losses. Prompts of tokens go to servers of this
 protocol only; of several prompts any other server is asked one at a time. A prompt that is to be repeated
 (`echo`) the gateway repeats where the upstream cannot.
-
-Files: terms (words) · check · request · response · logprobs, usage · stream_decoder, stream_encoder · relay ·
-locate.
 """
 
 from __future__ import annotations

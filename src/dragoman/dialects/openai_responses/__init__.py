@@ -17,10 +17,6 @@ What it cannot say, and what becomes of it:
 - what other providers' own tools did: searches are shown, the rest is a loss.
 
 What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
-
-Files: terms (words) · draft · parts, items (both ways) · check · request, with history, tools, output,
-reasoning and include · response, usage · stream_decoder, stream_encoder · errors · relay · locate ·
-count.
 """
 
 from __future__ import annotations

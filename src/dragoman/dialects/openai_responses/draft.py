@@ -14,7 +14,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """mint: makes the id of an item that has none, from its prefix ("msg", "fc", "rs"): answers must have ids.
+    """mint: makes the id of an item that has none, from its prefix ("msg", "fc", "rs"), as answers need.
     summarised: thoughts of other protocols are told as a summary.
     """
 

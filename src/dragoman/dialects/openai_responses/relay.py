@@ -107,18 +107,8 @@ class ResponsesStreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
     __slots__ = (
-        *(
-            "_edits",
-            "_last",
-            "_ndjson",
-            "_renamed",
-            "_reply",
-            "_response",
-            "content",
-            "done",
-            "estimate",
-            "usage",
-        ),
+        *("_edits", "_last", "_ndjson", "_renamed", "_reply", "_response", "content"),
+        *("done", "estimate", "usage"),
     )
 
     def __init__(self, reply: Reply) -> None:
