@@ -264,3 +264,13 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
         missing(path)
     a_string(role, path)
     not_one_of(path, role, allowed)
+
+
+def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
+    """The members of a request by their rules. needed: those that must be there."""
+    for member in needed:
+        if body.get(member) is None:
+            missing(member)
+    for key, value in body.items():
+        if value is not None and (rule := rules.get(key)) is not None:
+            rule(value, key)

@@ -27,7 +27,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
-from dragoman.wire.sse import ErrorFrame
+from dragoman.wire.sse import ErrorFrame, read_event
 
 _Events = list[ir.Event]
 
@@ -94,7 +94,7 @@ class AnthropicDecoder:
         if type(frame) is ErrorFrame:
             self._over()
             return [ir.Error(fault_of(bytes(frame)))]
-        value = _read(frame)
+        value = read_event(frame)
         if value is None:
             return []
         kind = value.get("type")
@@ -255,18 +255,6 @@ class AnthropicDecoder:
         elif state.grown is not None and isinstance(block, ir.Native):
             return [ir.Close(index, ir.Native(NAME, block.kind, {**block.value, **state.grown}))]
         return [ir.Close(index)]
-
-
-def _read(frame: bytes) -> dict[str, Any] | None:
-    try:
-        value = _decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if frame.strip() == b"[DONE]":  # compatible servers end their streams as another protocol does
-            return None
-        raise WireError("a stream event is not JSON") from None
-    if type(value) is not dict:
-        raise WireError("a stream event must be an object")
-    return value
 
 
 # Blocks whose content may come with their start: it is passed on as deltas, like the rest of it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
@@ -41,3 +41,19 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
             report.add(f"usage.{member}", "clients require a number")
     out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+
+
+def lose_counts(
+    usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
+) -> None:
+    """Name the counts that an answer does not hold. included: fields that a total holds without saying so.
+    known: the details that are written. api: the protocol, for people.
+    """
+    for field in included:
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "included in a larger token count", "hint")
+    for key, value in (usage.detail or {}).items():
+        if value and key not in known:
+            report.lose(f"usage.detail.{key}", f"{api} has no such token count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", f"{api} does not report the tokens of other models", "hint")

@@ -15,7 +15,7 @@ from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai import embedding as family
 from dragoman.dialects.openai.operation import model_of
-from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
+from dragoman.dialects.rules import Rule, a_string, an_object, check_members, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
@@ -27,7 +27,7 @@ MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
-    family.check_members(request.body, _RULES)
+    check_members(request.body, _RULES, "input")
 
 
 def _input(value: Any, path: str) -> None:

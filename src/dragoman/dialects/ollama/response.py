@@ -12,6 +12,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.logprobs import decode_tokens
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
+from dragoman.dialects.chat.usage import lose_counts
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
@@ -41,6 +42,15 @@ SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _DURATION: Final = "total_duration"
 _NANOSECONDS: Final = 1_000_000_000
+_INCLUDED: Final = (
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "tool_input",
+    "reasoning",
+)
+"""Counts that a larger one includes."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -211,25 +221,12 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
     if not draft.own or usage.output is not None:
         out["eval_count"] = usage.output_total
     if not draft.own:
-        _lose_counts(usage, draft.report)
+        lose_counts(usage, draft.report, _INCLUDED, (), "the Ollama API")
     if usage.extra is not None:
         restore(out, usage.extra, draft.report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
-
-
-def _lose_counts(usage: ir.Usage, report: Report) -> None:
-    for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or {}).items():
-        if value:
-            report.lose(f"usage.detail.{key}", "the Ollama API has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Ollama API does not report the tokens of other models", "hint"
-        )
 
 
 def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[dict[str, Any]]:

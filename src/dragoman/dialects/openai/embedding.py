@@ -23,7 +23,7 @@ from dragoman.dialects.openai.operation import model_of, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.relaying import WholeAnswerRelay
-from dragoman.dialects.rules import Rule, a_string, integer, missing, one_of
+from dragoman.dialects.rules import Rule, a_string, check_members, integer, one_of
 from dragoman.errors import WireError
 from dragoman.tokens import reads_tokens
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -65,16 +65,7 @@ _read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
-    check_members(request.body, _RULES)
-
-
-def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
-    """The same by the rules of a dialect of this family."""
-    if body.get("input") is None:
-        missing("input")
-    for key, value in body.items():
-        if value is not None and (rule := rules.get(key)) is not None:
-            rule(value, key)
+    check_members(request.body, _RULES, "input")
 
 
 def check_input(value: Any, path: str) -> None:

@@ -31,6 +31,7 @@ from dragoman.dialects.rules import (
     a_boolean,
     a_string,
     an_address,
+    check_members,
     empty_array,
     integer,
     missing,
@@ -96,9 +97,7 @@ def check(request: WireRequest) -> None:
             missing("image")
         else:
             _check_named(body)
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(body, _RULES)
 
 
 def typed(request: WireRequest) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
+    check_members,
     empty_array,
     integer,
-    missing,
     strings,
     wrong_type,
 )
@@ -85,13 +85,7 @@ _OWN: Final = frozenset({"results", "data", "model", "id", "object"})
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
-    body = request.body
-    for member in ("query", "documents"):
-        if body.get(member) is None:
-            missing(member)
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(request.body, _RULES, "query", "documents")
 
 
 def _documents(value: Any, path: str) -> None:

@@ -19,7 +19,16 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai import heard
 from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
-from dragoman.dialects.rules import Rule, a_string, members, missing, number, one_of, wrong_type
+from dragoman.dialects.rules import (
+    Rule,
+    a_string,
+    check_members,
+    members,
+    missing,
+    number,
+    one_of,
+    wrong_type,
+)
 from dragoman.errors import WireError
 from dragoman.tokens import Counter
 from dragoman.wire.json import encode_head
@@ -75,13 +84,7 @@ def check(request: WireRequest) -> None:
 
     How long the text may be is the provider's to say: OpenAI takes 4,096 characters, others more.
     """
-    body = request.body
-    for member in ("input", "voice"):
-        if body.get(member) is None:
-            missing(member)
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(request.body, _RULES, "input", "voice")
 
 
 def streams(wire: WireRequest) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.chat.usage import rest_of, total_up
+from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.terms import NAME, restore
@@ -35,6 +35,8 @@ _OUTPUT: Final = {
 _DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
 _NONE: Final[dict[str, Any]] = {}
 _ODD_TOTAL: Final = (list, dict, str, bool)
+_INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
+"""Counts that a larger one includes."""
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
@@ -163,7 +165,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     if not own:
         if "total_tokens" not in out:
             total_up(out, usage, report)
-        _lose(usage, report)
+        lose_counts(usage, report, _INCLUDED, _DETAILS, "this protocol")
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     if usage.estimated:
@@ -210,18 +212,3 @@ def _encode_cached(
     if "hit_miss" in words:
         out["prompt_cache_hit_tokens"] = cached
         out["prompt_cache_miss_tokens"] = out.get("prompt_tokens", cached) - cached
-
-
-def _lose(usage: ir.Usage, report: Report) -> None:
-    """What the totals hold without saying so, and what they do not hold."""
-    if usage.cache_write_5m or usage.cache_write_1h or usage.tool_input:
-        for field in ("cache_write_5m", "cache_write_1h", "tool_input"):
-            if getattr(usage, field):
-                report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or _NONE).items():
-        if key not in _DETAILS and value:
-            report.lose(f"usage.detail.{key}", "this protocol has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "this protocol does not report the tokens of other models", "hint"
-        )

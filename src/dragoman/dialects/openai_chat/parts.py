@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
@@ -310,11 +311,7 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
             draft.report.add(where + ".file.filename", "a file must have a name")
         return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
     if text is not None or block.blocks is not None:
-        draft.report.change(where, where, "the text document is sent as text")
-        title = f' title="{block.name}"' if block.name else ""
-        if text is None:
-            text = _words(block.blocks or (), draft, where)
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return {"type": "text", "text": document_text(block, draft, where, text)}
     raise _unreadable(where, "a document must be sent as data or text")
 
 
@@ -327,17 +324,6 @@ def _text_of(data: str, mime: str | None) -> str | None:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-
-
-def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
-    """The texts of a document that is given as content."""
-    texts: list[str] = []
-    for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            texts.append(block.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
-    return "\n\n".join(texts)
 
 
 def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:

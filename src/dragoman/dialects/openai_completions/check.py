@@ -11,9 +11,9 @@ from dragoman.dialects.rules import (
     a_boolean,
     a_string,
     an_object,
+    check_members,
     integer,
     members,
-    missing,
     number,
 )
 from dragoman.errors import WireError
@@ -22,11 +22,7 @@ from dragoman.errors import WireError
 def check(request: WireRequest) -> None:
     """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
     body = request.body
-    if body.get("prompt") is None:
-        missing("prompt")
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")
     if best_of is not None and best_of < (body.get("n") or 1):
         raise WireError("'best_of' must be at least as large as 'n'.", "best_of", "invalid_value")

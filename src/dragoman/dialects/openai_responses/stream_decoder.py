@@ -37,7 +37,7 @@ from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
-from dragoman.wire.sse import ErrorFrame
+from dragoman.wire.sse import ErrorFrame, read_event
 
 _Events = list[ir.Event]
 _Value = dict[str, Any]
@@ -97,7 +97,7 @@ class ResponsesDecoder:
             return []
         if type(frame) is ErrorFrame:
             return self._fail(fault_of(bytes(frame)))
-        value = _read(frame)
+        value = read_event(frame)
         if value is None:
             return []
         kind = value.get("type")
@@ -328,18 +328,6 @@ class ResponsesDecoder:
     def _done(self, value: _Value) -> _Events:
         """The end of a part, which the end of its item tells again."""
         return []
-
-
-def _read(frame: bytes) -> _Value | None:
-    try:
-        value = _decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if frame.strip() == b"[DONE]":
-            return None
-        raise WireError("a stream event is not JSON") from None
-    if type(value) is not dict:
-        raise WireError("a stream event must be an object")
-    return value
 
 
 def _words(value: _Value) -> str:
