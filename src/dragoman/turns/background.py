@@ -23,10 +23,10 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import response_object
-from dragoman.engine.work import Client, Headers, Inbound, Work
+from dragoman.engine.asked import Asked, Inbound
+from dragoman.engine.client import Client, Headers
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL
@@ -34,7 +34,7 @@ from dragoman.seams.tasks import spawn
 from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.items import decode, kept
 from dragoman.turns.keeping import NO_ROOM, Keeping, reachable, shown
-from dragoman.turns.turn import ResponseTurn, decode_kind
+from dragoman.turns.turn import ResponseTurn
 from dragoman.wire.json import encode
 
 log = logging.getLogger("dragoman.background")
@@ -63,6 +63,13 @@ _ENDINGS: Final[Mapping[Status, str]] = {
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
+
+
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+_decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
 class _Seen(msgspec.Struct):
@@ -106,14 +113,10 @@ class BackgroundTurn(ResponseTurn):
         super().__init__(keeping, tenant, background=True)
         self._writer = writer
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
-        await self._writer.accept(self, work)
-        return True
-
-    async def kept(self, work: Work, ending: Ending) -> bool:
-        """Its writer keeps it with its last event."""
-        return True
+        await self._writer.accept(self, asked, last_words)
+        return None
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -126,7 +129,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """Where a flight in the background writes to. Implements `work.Client`, framing "ndjson"."""
+    """Where a flight in the background writes to. Implements `Client`, framing "ndjson"."""
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -140,7 +143,8 @@ class Writer:
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
         """Events are kept in order, however slow the store is."""
-        self._work: Work
+        self._last_words: Callable[[ir.Fault], bytes]
+        """How a reader is told that the answer has failed."""
         self.begun = False
         self.over = False
         """Whether the last event is there: what is complete is kept, and stopped by nobody."""
@@ -148,17 +152,10 @@ class Writer:
         """What the client is told first. A fault as a result: perhaps nobody waits for it any more."""
         self.accepted = asyncio.get_running_loop().create_future()
 
-    async def accept(self, turn: ResponseTurn, work: Work) -> None:
-        """Keep the answer as queued, with its first two events."""
-        self._turn, self._work = turn, work
-        reply = Reply(
-            work.brief,
-            Report(work.face.name),
-            work.answer_id,
-            int(work.exchange.created),
-            model=work.exchange.asked,
-            echo=work.echo,
-        )
+    async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
+        """Keep the answer as queued, with its first two events. last_words: as for `Turn.admitted`."""
+        self._turn, self._last_words = turn, last_words
+        reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
         nothing = ir.Response("", None, None, None, (), None)
         response = {**response_object(nothing, reply, [], running=True), "status": "queued"}
         record = turn.record(response, "queued", (), None)
@@ -284,7 +281,7 @@ class Writer:
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
         status: Status = response["status"]
-        record = turn.record(response, status, output, self._work.exchange.answered)
+        record = turn.record(response, status, output, self._exchange.answered)
         settled = await turn.keeping.store.responses.settle(record, self._kept, events)
         if settled and turn.conversation is not None and status != "failed":
             try:
@@ -299,7 +296,7 @@ class Writer:
         if not self.accepted.done():
             self.accepted.set_result(fault)
         elif self.begun and not self.over:
-            await self.end(self._work.failing(fault))
+            await self.end(self._last_words(fault))
 
 
 class Background:
@@ -420,7 +417,7 @@ class Background:
                 after = number
                 yield event
             if events:
-                if decode_kind(events[-1][1]).type in _TERMINAL:
+                if _decode_kind(events[-1][1]).type in _TERMINAL:
                     return
                 continue
             record = await self.look(tenant, id_)
@@ -428,7 +425,7 @@ class Background:
                 around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
                 if any(number > after for number, _ in around):
                     continue
-                if around and decode_kind(around[0][1]).type in _TERMINAL:
+                if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
                 yield _ending(record, after + 1)  # it was cancelled, or its process is gone
                 return

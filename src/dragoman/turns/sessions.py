@@ -24,9 +24,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
-from dragoman.dialects.dialect import Ending
-from dragoman.engine.work import Sealed, Work
-from dragoman.engine.work import Turn as WorkTurn
+from dragoman.dialects.streaming import Ending
+from dragoman.engine.asked import Answer, Asked, Said, Sealed
+from dragoman.engine.asked import Turn as Continued
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.store import Store, StoreFailed, StoreFull
@@ -126,16 +126,17 @@ def session_id(stated: str, param: str = HEADER) -> str:
 
 
 class SessionTurn:
-    """One request in a session. Implements `work.Turn`.
+    """One request in a session. Implements `asked.Turn`.
 
     id_: None = the request's body may name it. inner: what else the request continues and is kept by, in its
     own protocol's way.
     """
 
     def __init__(
-        self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
+        self, remembering: Remembering, tenant: str, id_: str | None, inner: Continued | None = None
     ) -> None:
-        self.hears = id_ is not None
+        self._named = id_ is not None
+        """Whether the request is in a session."""
         self.precedes = True
         self._inner = inner
         self._remembering = remembering
@@ -146,114 +147,143 @@ class SessionTurn:
         self._earlier: tuple[ir.Message, ...] = ()
         """The messages that the client sent again, where a history names the session."""
 
-    def _name(self, work: Work) -> None:
+    @property
+    def relayed(self) -> bool:
+        """A request in a session is translated, because its answer is kept in IR terms."""
+        return not self._named and (self._inner is None or self._inner.relayed)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the answer belongs to a session, or its own protocol must be told it."""
+        return self._named or (self._inner is not None and self._inner.hears)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its own protocol keeps the answer."""
+        return self._inner is not None and self._inner.keeps
+
+    def _name(self, asked: Asked) -> Asked:
         """Find the session that the body names. Raises RequestFailed for an odd id."""
-        body = work.wire.body
+        wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
             if member == "history":
-                self._param, self.hears = member, True
-                return
-            stated = body.get(member)
+                self._param, self._named = member, True
+                break
+            stated = wire.body.get(member)
             if not isinstance(stated, str) or not stated:
                 continue
-            self._param, self.hears = member, True
+            self._param, self._named = member, True
             if member == "session_id":
                 self._id = session_id(stated, member)
-                own = {key: value for key, value in body.items() if key != member}
-                work.wire = msgspec.structs.replace(work.wire, body=own)
-                work.head = {key: value for key, value in work.head.items() if key != member}
-            else:  # providers get it, too, and whatever it is made of
-                self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
-            return
+                own = {key: value for key, value in wire.body.items() if key != member}
+                head = {key: value for key, value in head.items() if key != member}
+                said = Said(msgspec.structs.replace(wire, body=own), head, asked.said.raw)
+                return msgspec.structs.replace(asked, said=said)
+            # providers get it, too, and whatever it is made of
+            self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
+            break
+        return asked
 
-    async def expand(self, work: Work) -> None:
+    async def expand(self, asked: Asked) -> Asked:
         """Put the session's turns before the request's messages, behind what it says to the system.
 
         Raises RequestFailed (400, 503).
         """
-        if not self.hears:
-            self._name(work)
-        if self.hears and not self._remembering.ttl:
+        if not self._named:
+            asked = self._name(asked)
+        if self._named and not self._remembering.ttl:
             raise RequestFailed(_off(self._param))
-        work.preceded = self.hears and self._param != "history"
+        asked.wire.preceded = self._named and self._param != "history"
         if self._inner is not None:
-            await self._inner.expand(work)
-        if self.hears and work.wire.continued[1]:
+            asked = await self._inner.expand(asked)
+        if self._named and asked.wire.continued[1]:
             if self._param not in _GIVES_WAY:
                 raise RequestFailed(_twice(self._param))
-            self.hears = False  # what the request says of itself counts more
-        if not self.hears:
-            return
-        request = work.request if work.light else await work.step(work.decoded)
+            self._named = False  # what the request says of itself counts more
+        if not self._named:
+            return asked
+        request = asked.request if asked.light else await asked.step(asked.decoded)
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
             opening += 1
         self._asked = request.messages[opening:]
         if self._param == "history":
-            await self._recognise(work, opening)
-            return
-        kept = await self._kept(work, self._id)
+            return await self._recognise(asked, opening)
+        kept = await self._kept(asked, self._id)
         if not kept:
-            return
-        work.grow(sum(map(len, kept)))
-        messages, work.sealed = await work.step(_joined, kept, opening)
-        work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages)))
+            return asked
+        asked = msgspec.structs.replace(asked, weight=asked.weight + sum(map(len, kept)))
+        messages, sealed = await asked.step(_joined, kept, opening)
+        asked.wire.continued = (opening, len(messages))
         whole = (*request.messages[:opening], *messages, *self._asked)
-        work.request = msgspec.structs.replace(request, messages=whole)
+        asked = asked.with_request(msgspec.structs.replace(request, messages=whole))
+        return msgspec.structs.replace(asked, sealed=sealed)
 
-    async def _kept(self, work: Work, id_: str) -> Sequence[bytes]:
+    async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
         """The kept turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
         kept = await self._remembering.turns(self._tenant, id_)
-        work.inbound.room.take(sum(map(len, kept)))
+        asked.inbound.room.take(sum(map(len, kept)))
         return kept
 
-    async def _recognise(self, work: Work, opening: int) -> None:
+    async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of messages that the client sent again, and replace them with the kept ones."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:
-            return
+            return asked
         self._earlier, self._asked = own[: answers[-1] + 1], own[answers[-1] + 1 :]
-        id_ = await work.step(digest, self._earlier)
-        kept = await self._kept(work, id_)
-        messages, sealed = await work.step(_joined, kept, opening)
-        if await work.step(digest, messages) != id_:  # there is none, or its oldest turns have left
-            return
+        id_ = await asked.step(digest, self._earlier)
+        kept = await self._kept(asked, id_)
+        messages, sealed = await asked.step(_joined, kept, opening)
+        if await asked.step(digest, messages) != id_:  # there is none, or its oldest turns have left
+            return asked
         self._id = id_
         if len(messages) != len(self._earlier):
-            return
-        whole = (*work.request.messages[:opening], *messages, *self._asked)
-        work.request = msgspec.structs.replace(work.request, messages=whole)
-        work.sealed = sealed
+            return asked
+        whole = (*asked.request.messages[:opening], *messages, *self._asked)
+        asked = asked.with_request(msgspec.structs.replace(asked.request, messages=whole))
+        return msgspec.structs.replace(asked, sealed=sealed)
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """A model is to be asked, unless its own protocol says otherwise."""
-        return self._inner is None or await self._inner.admitted(work)
+        return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
-    async def kept(self, work: Work, ending: Ending) -> bool:
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
         """Its own protocol may keep the answer, too."""
-        return self._inner is None or await self._inner.kept(work, ending)
+        return self._inner is None or await self._inner.kept(answer, ending)
 
-    async def heard(self, work: Work, response: ir.Response) -> None:
+    def failed(self) -> None:
+        """Its own protocol may take note."""
+        if self._inner is not None:
+            self._inner.failed()
+
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Keep the turn."""
+        if self._inner is not None and self._inner.hears:
+            await self._inner.heard(answer, response)
+        if self._named:
+            await self._remember(answer, response)
+
+    async def _remember(self, answer: Answer, response: ir.Response) -> None:
         """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
         if response.error is not None or not response.candidates:
             return
         blocks = response.candidates[0].blocks
         if not blocks:
             return
-        answer = ir.Message("assistant", blocks)
-        messages = (*self._asked, answer)
-        provider = work.deployment.provider
+        messages = (*self._asked, ir.Message("assistant", blocks))
+        provider = None if answer.deployment is None else answer.deployment.provider
+        steps, weight = answer.steps, answer.weight
         now = self._remembering.seams.now()
         sessions = self._remembering.store.sessions
         try:
             if self._param == "history":
                 before = self._id
-                self._id = await work.step(digest, (*self._earlier, *messages))
+                self._id = await steps.run(weight, digest, (*self._earlier, *messages))
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
                     await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
-            turn = await work.step(_encode, Turn(messages, provider))
+            turn = await steps.run(weight, _encode, Turn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
             self._remembering.reached(

@@ -14,9 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
-from dragoman.dialects.loss import Report
-from dragoman.engine.work import Client, ForwardingClient, Headers, Sealed, Work
+from dragoman.dialects.streaming import Ending
+from dragoman.engine.asked import Answer, Asked, Said, Sealed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.compaction import TAG, opened
@@ -34,7 +33,6 @@ _ROOM: Final = 64_000_000
 """Bytes that they may hold together; the latest is held in any case."""
 _TOGETHER: Final = 256_000_000
 """Bytes that all WebSockets may hold together: beyond it the store is asked again."""
-_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Connection:
@@ -89,12 +87,13 @@ class Connection:
 
 
 class ResponseTurn:
-    """Expands one request, and keeps its answer. Implements `work.Turn`.
+    """Expands one request, and keeps its answer. Implements `asked.Turn`.
 
     tenant: whose state this is. connection: the WebSocket's memory, if it came over one. background: the
     answer is kept by whoever runs it.
     """
 
+    relayed = True
     hears = False
     precedes = False
 
@@ -111,8 +110,6 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
-        self.over = False
-        """Whether the answer has been kept, as far as it is."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
         """What is asked about the whole input, in the place of the input itself."""
         self.everything: list[Wire] = []
@@ -120,15 +117,13 @@ class ResponseTurn:
 
     # --- Before ------------------------------------------------------------------------------------
 
-    async def expand(self, work: Work) -> None:
+    async def expand(self, asked: Asked) -> Asked:
         """Put what is continued before the input, and take out what is the gateway's alone.
 
         Raises RequestFailed: nothing there, not finished, not allowed.
         """
-        body = work.wire.body
+        body = asked.wire.body
         self._read(body)
-        if self._keeps and not self._background:
-            work.client = Keeper(work.client, self, work)
         self._pieces = await self._continued()
         own = items_of(body.get("input"))
         found = await self._found(own)
@@ -137,13 +132,13 @@ class ResponseTurn:
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
         if size > self.keeping.largest:
             raise RequestFailed(TOO_LARGE)
-        work.inbound.room.take(size)
-        work.grow(size)
-        await work.step(self._join, work, own, found)
+        asked.inbound.room.take(size)
+        asked = msgspec.structs.replace(asked, weight=asked.weight + size)
+        return await asked.step(self._join, asked, own, found)
 
-    def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
+    def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
         """The request with what it continues. own: its items, found: the same with what is kept of them."""
-        body = work.wire.body
+        wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
         sealed: list[Sealed] = []
@@ -152,31 +147,35 @@ class ResponseTurn:
             history += map(_raw, piece.items)
             if piece.provider is not None:
                 sealed.append(Sealed(start, len(history), piece.provider))
-        work.sealed = tuple(sealed)
-        work.echo = self._echo(body)
         changes: dict[str, Any] = {"store": False}
         if self.asks is not None:
             self.everything = [*map(decode, history), *resolved]
             changes["input"] = self.asks(self.everything)
         elif history or resolved != own:
             changes["input"] = [*history, *resolved]
-        hidden = {key: value for key, value in body.items() if key not in _STATE}
+        hidden = {key: value for key, value in wire.body.items() if key not in _STATE}
         decoded = changes
-        sent = work.head.get("input", b"")
+        sent = head.get("input", b"")
         if "input" in changes:
             sent = changes["input"] = msgspec.Raw(encode(changes["input"]))
-            self._check(bytes(sent), work.inbound.max_values)
+            self._check(bytes(sent), asked.inbound.max_values)
             decoded = {**changes, "input": decode(sent)}
-        if not work.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
+        if not wire.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
             raise RequestFailed(_no_call(call, place - len(history)))
-        work.wire = msgspec.structs.replace(
-            work.wire, body={**hidden, **decoded}, continued=(0, len(history)), written=body
-        )
-        work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
-        work.changed = work.changed or _FOREIGN in bytes(sent)
-        if self._keeps:
+        if self._remembers:
             self.input = kept(found, self.keeping.seams.random_id)
+        expanded = msgspec.structs.replace(
+            wire, body={**hidden, **decoded}, continued=(0, len(history)), written=wire.body
+        )
+        head = {**{key: value for key, value in head.items() if key not in _STATE}, **changes}
+        return msgspec.structs.replace(
+            asked,
+            said=Said(expanded, head, asked.said.raw),
+            echo=self._echo(wire.body),
+            sealed=tuple(sealed),
+            reasons=(*asked.reasons, "seals") if _FOREIGN in bytes(sent) else asked.reasons,
+        )
 
     def _check(self, sent: bytes, max_values: int) -> None:
         """What a request continues counts as if it had brought it along. Raises RequestFailed (413)."""
@@ -200,7 +199,12 @@ class ResponseTurn:
             raise RequestFailed(_NOT_RETAINED if body.get("store") is not False else _NOT_STORED)
 
     @property
-    def _keeps(self) -> bool:
+    def keeps(self) -> bool:
+        """Whether the answer is kept by this turn."""
+        return self._remembers and not self._background
+
+    @property
+    def _remembers(self) -> bool:
         return self.stores or self.conversation is not None or self._connection is not None
 
     async def _continued(self) -> Sequence[Piece]:
@@ -242,51 +246,31 @@ class ResponseTurn:
             echo["conversation"] = {"id": self.conversation}
         return echo
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """A model is to be asked, unless the client only makes its context known (`generate: false`)."""
         if self._generates:
-            return True
-        reply = Reply(
-            work.brief,
-            Report(work.face.name),
-            work.answer_id,
-            int(work.exchange.created),
-            work.exchange.asked,
-            work.inbound.framing,
-            work.echo,
-            work.now,
-        )
-        nothing = ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
-        if work.streams:
-            encoder = work.face.stream_encoder(reply)
-            await work.client.begin(200, ())
-            await work.client.end(b"".join([encoder.feed(event) for event in ir.unfold(nothing)]))
-        else:
-            await work.client.answer(200, (), encode(work.face.encode_response(nothing, reply)))
-        return False
+            return None
+        return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
 
-    async def heard(self, work: Work, response: ir.Response) -> None:
-        """Nothing is to be done: what is kept is what the client reads."""
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Do nothing: what is kept is what the client reads."""
 
     # --- After -------------------------------------------------------------------------------------
 
-    async def kept(self, work: Work, ending: Ending) -> bool:
-        """Keep a long answer. False = it was to be stored, and could not be; what is too large for that is
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
+        """Keep an answer. False = it was to be stored, and could not be; what is too large for that is
         not even written. Raises RequestFailed where it cannot be added to its conversation.
         """
-        if not self._keeps:
-            return True
-        keeping, response = self.keeping, ending.response
-        if response["status"] == "failed":
+        keeping, response = self.keeping, _plain(ending.response)
+        if response.get("status") == "failed":
             self.failed()
         elif self.conversation is not None and ending.size > min(keeping.largest, keeping.most):
             raise RequestFailed(_CONVERSATION_FULL)
-        self.over = True
         if ending.size > keeping.most and self._connection is None:
             if self.stores:
                 keeping.too_large(self.tenant, response["id"], ending.size)
             return not self.stores
-        return await self.keep(response, work.exchange.answered)
+        return await self.keep(response, answer.exchange.answered)
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
         """Keep a finished answer. False = it was to be stored, and could not be.
@@ -344,42 +328,15 @@ class ResponseTurn:
             self._connection.forget(self.previous)
 
 
-class Keeper(ForwardingClient):
-    """The client of a request whose answer is kept before it has been read to its end."""
-
-    def __init__(self, client: Client, turn: ResponseTurn, work: Work) -> None:
-        super().__init__(client)
-        self._turn = turn
-        self._work = work
-
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
-        if status >= 400:
-            self._turn.failed()
-        else:
-            response = await self._told(_decode_head(body))
-            body = body if response is None else encode(response)
-        await self._client.answer(status, headers, body)
-
-    async def end(self, data: bytes = b"") -> None:
-        """The last of a stream, which holds its last event, unless that repeats a long text."""
-        if not self._turn.over and (found := _last(data)) is not None:
-            start, stop = found
-            event = _decode_head(memoryview(data)[start:stop])
-            if (response := await self._told(_decode_head(event["response"]))) is not None:
-                data = data[:start] + encode({**event, "response": response}) + data[stop:]
-        await self._client.end(data)
-
-    async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """Keep an answer. Returns what the client gets instead where the store failed, else None."""
-        shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
-        if shown.get("status") == "failed":
-            self._turn.failed()
-        output = _decode_list(response["output"]) if "output" in response else ()
-        whole: dict[str, Any] = {**response, **shown, "output": output or ()}
-        if await self._turn.keep(whole, self._work.exchange.answered):
-            return None
-        return {**response, "store": False}
+def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer's members, those that are read here decoded. Its items may be JSON."""
+    plain = dict(response)
+    for name in _READ:
+        if isinstance(value := plain.get(name), msgspec.Raw):
+            plain[name] = decode(value)
+    if isinstance(output := plain.get("output"), msgspec.Raw):
+        plain["output"] = _decode_list(output)
+    return plain
 
 
 def _raw(item: Item) -> msgspec.Raw:
@@ -388,28 +345,9 @@ def _raw(item: Item) -> msgspec.Raw:
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
-def _last(data: bytes) -> tuple[int, int] | None:
-    """Where the JSON of the event that ends a stream begins and ends, among its last bytes."""
-    stop = len(data)
-    while stop:
-        start = data.rfind(b"\n", 0, stop) + 1
-        place = start + len(_DATA) if data.startswith(_DATA, start) else start
-        if data.startswith(b"{", place) and decode_kind(memoryview(data)[place:stop]).type in _ENDS:
-            return place, stop
-        stop = max(start - 1, 0)
-    return None
-
-
-class _Kind(msgspec.Struct):
-    type: str = ""
-
-
-_DATA: Final = b"data: "
 _READ: Final = ("id", "status", "created_at")
 """Members of an answer that are read to keep it."""
-_decode_head: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
-decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 def _no_call(call: str, place: int) -> ir.Fault:

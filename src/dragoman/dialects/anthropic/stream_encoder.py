@@ -18,8 +18,8 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
 
 
 def is_enveloped(reply: Reply) -> bool:

@@ -18,9 +18,9 @@ from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data

@@ -8,7 +8,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.chat.errors import failure
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 
 

@@ -12,9 +12,9 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.response import opening
 from dragoman.dialects.chat.saying import separated
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]

@@ -46,21 +46,27 @@ class Cursor:
         self.input = replace(
             chat,
             name=responses.name,
-            maps=responses.maps,
-            check=asked.check,
-            decode_request=asked.decode_request,
-            brief=asked.brief,
-            locate=responses.locate,
-            place=asked.place,
-            portable=responses.portable,
+            request=replace(
+                chat.request,
+                members=responses.request.members,
+                check=asked.check,
+                decode=asked.decode_request,
+                brief=asked.brief,
+                locate=responses.request.locate,
+                locate_in=asked.place,
+                check_portable=responses.request.check_portable,
+            ),
         )
         self.mixed = replace(
             chat,
-            maps=chat.maps | {"system"},
-            check=pieces.check,
-            decode_request=pieces.decode_request,
-            brief=pieces.brief,
-            place=pieces.place,
+            request=replace(
+                chat.request,
+                members=chat.request.members | {"system"},
+                check=pieces.check,
+                decode=pieces.decode_request,
+                brief=pieces.brief,
+                locate_in=pieces.place,
+            ),
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from dragoman import ir
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import a_boolean, members
 from dragoman.errors import WireError
 
@@ -32,7 +33,7 @@ class Input:
     __slots__ = ("_responses",)
 
     def __init__(self, responses: Dialect) -> None:
-        self._responses = responses
+        self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
         """Raise WireError for the first mistake, as Responses does, with its place in the body as written."""
@@ -55,14 +56,14 @@ class Input:
         """A place in IR terms as a JSON path of this request."""
         located = (
             self._responses.locate
-            if self._responses.place is None
-            else partial(self._responses.place, request)
+            if self._responses.locate_in is None
+            else partial(self._responses.locate_in, request)
         )
         return "$." + _written(request.body, located(where).removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
         """A checked request. Raises WireError where the input has no known form."""
-        request = self._responses.decode_request(_responses(wire))
+        request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))
 
     def brief(self, wire: WireRequest) -> ir.Request:

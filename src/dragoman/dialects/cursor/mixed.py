@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from dragoman import ir
 from dragoman.dialects.chat.locate import has
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
@@ -66,7 +67,7 @@ class Mixed:
     __slots__ = ("_blocks", "_chat")
 
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
-        self._chat = chat
+        self._chat = chat.request
         self._blocks = blocks
 
     def check(self, wire: WireRequest) -> None:
@@ -101,7 +102,7 @@ class Mixed:
     def decode_request(self, wire: WireRequest) -> ir.Request:
         """A checked request. Raises WireError for structures that no check let pass."""
         body = wire.body
-        request = self._chat.decode_request(_chat(wire))
+        request = self._chat.decode(_chat(wire))
         if any(map(_foreign, body["messages"])):
             messages = tuple(map(self._with_blocks, request.messages, body["messages"]))
             request = replace(request, messages=messages, dialect=NAME)
@@ -127,7 +128,9 @@ class Mixed:
                 order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
                 if (number := int(block[3])) < len(order):
                     where = f"{block[1]}[{order[number]}]{block[4]}"
-        located = self._chat.locate if self._chat.place is None else partial(self._chat.place, request)
+        located = (
+            self._chat.locate if self._chat.locate_in is None else partial(self._chat.locate_in, request)
+        )
         return located(where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:

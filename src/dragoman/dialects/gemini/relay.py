@@ -12,13 +12,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import UNREADABLE, BodyRelay
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
 

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import error_body
@@ -27,6 +26,7 @@ from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.gemini.usage import encode_usage
+from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.chat.locate import has, nearest
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),

@@ -12,7 +12,6 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import by_effort
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
@@ -28,6 +27,7 @@ from dragoman.dialects.mistral.terms import (
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 

@@ -11,7 +11,6 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, lose_stop
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
@@ -28,6 +27,7 @@ from dragoman.dialects.mistral.terms import (
 )
 from dragoman.dialects.mistral.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import WireError
 

@@ -14,7 +14,6 @@ from dragoman import ir
 from dragoman.dialects.chat.saying import lose_unsaid
 from dragoman.dialects.chat.stream_encoder import Choice, ChunkEncoder, Out
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.mistral.calls import encode_call
 from dragoman.dialects.mistral.errors import error_members
 from dragoman.dialects.mistral.logprobs import encode_logprobs
@@ -22,6 +21,7 @@ from dragoman.dialects.mistral.parts import encode_citations, encode_part
 from dragoman.dialects.mistral.response import encode_stop, mint, shown_usage
 from dragoman.dialects.mistral.saying import shown_media
 from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.reply import Reply
 
 replace = msgspec.structs.replace
 _json = msgspec.json.Encoder().encode

@@ -17,13 +17,14 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.ollama.check import check as check_chat
 from dragoman.dialects.ollama.locate import place as place_in_chat
 from dragoman.dialects.ollama.request import MAPS as CHAT_MAPS
 from dragoman.dialects.ollama.request import decode_request as decode_chat
 from dragoman.dialects.ollama.response import encode_response as encode_chat
 from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 
 PATH: Final = "/api/generate"

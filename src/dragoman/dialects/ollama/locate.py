@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.chat.locate import has, nearest
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama.options import PLACES
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, str]] = {
     **PLACES,

@@ -13,21 +13,13 @@ from dragoman.dialects.chat.logprobs import decode_tokens
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.chat.usage import lose_counts
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
-from dragoman.dialects.ollama.terms import (
-    NAME,
-    STOP_WORDS,
-    STOPS,
-    STOPS_LOST,
-    dated,
-    leftovers,
-    restore,
-)
+from dragoman.dialects.ollama.terms import NAME, STOP_WORDS, STOPS, STOPS_LOST, dated, leftovers, restore
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 

@@ -14,13 +14,13 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.saying import separated
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
+from dragoman.dialects.reply import Reply
 from dragoman.ir.fold import Fold
 
 _json = msgspec.json.Encoder().encode

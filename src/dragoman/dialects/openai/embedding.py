@@ -16,13 +16,21 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.chat.check import check_texts
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.operation import model_of, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.relaying import WholeAnswerRelay
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, check_members, integer, one_of
 from dragoman.errors import WireError
 from dragoman.tokens import reads_tokens
@@ -254,18 +262,22 @@ class EmbeddingRelay(WholeAnswerRelay):
         return answer, usage
 
 
-EMBEDDING: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+EMBEDDING: Final = OperationCodec(
     relay=EmbeddingRelay(),
-    passes=passes,
-    maps=MAPS,
-    parts=batches(MOST_INPUTS, MOST_TOKENS),
-    join=joined,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(
+        paths=(PATH,),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(MOST_INPUTS, MOST_TOKENS),
+        join=joined,
+    ),
+    relays=passes,
 )

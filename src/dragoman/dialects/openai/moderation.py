@@ -13,11 +13,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.check import check_image
-from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.operation import ListRelay, model_of, refuse_failure, usage_of
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import ClientSide, OperationCodec, OperationReply, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
@@ -220,15 +221,15 @@ def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]
     return tuple(texts)
 
 
-MODERATION: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+MODERATION: Final = OperationCodec(
     relay=ListRelay(PATH, "results"),
-    maps=MAPS,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response),
 )

@@ -20,7 +20,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai.embedding import EMBEDDING
 from dragoman.dialects.openai.errors import decode_error, encode_error
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
@@ -45,27 +53,27 @@ DIALECT: Final = Dialect(
     title="OpenAI Chat Completions",
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
-    framing="sse",
-    id_prefix="chatcmpl-",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=ChatDecoder,
-    stream_encoder=ChatEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        widen=widened,
+        locate_in=place,
+    ),
+    response=ResponseCodec(id_prefix="chatcmpl-", decode=decode_response, encode=encode_response),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8", decoder=ChatDecoder, encoder=ChatEncoder
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=RELAY,
-    brief=brief,
-    request_headers=REQUEST_HEADERS,
-    response_headers=RESPONSE_HEADERS,
-    maps=MAPS,
-    widened=widened,
-    place=place,
+    headers=Headers(
+        request=REQUEST_HEADERS,
+        response=RESPONSE_HEADERS,
+    ),
     operations={
         "embed": EMBEDDING,
         "image": IMAGE,

@@ -17,13 +17,13 @@ from dragoman.dialects.chat.check import (
     check_name,
     check_response_format,
 )
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check_parts import (
     check_annotations,
     check_content,
     check_details,
     check_images,
 )
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,

@@ -21,12 +21,13 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import encode_stop
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.openai.terms import NAME
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
 from dragoman.dialects.openai_chat.saying import encode_image
 from dragoman.dialects.plain import plain_text
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import Rule, a_string, integer, missing, number
 from dragoman.errors import RequestFailed, WireError
 
@@ -134,13 +135,15 @@ FACE: Final = msgspec.structs.replace(
     title="Dragoman's /generate",
     spec="docs/clients/others.md",
     version="1",
-    id_prefix="gen-",
-    check=check,
-    decode_request=decode_request,
-    brief=brief,
-    encode_response=encode_response,
-    place=place,
-    maps=frozenset({*_RULES, "stream"}),
-    request_headers=frozenset(),
+    request=msgspec.structs.replace(
+        CHAT.request,
+        check=check,
+        decode=decode_request,
+        brief=brief,
+        locate_in=place,
+        members=frozenset({*_RULES, "stream"}),
+    ),
+    response=msgspec.structs.replace(CHAT.response, encode=encode_response, id_prefix="gen-"),
+    headers=msgspec.structs.replace(CHAT.headers, request=frozenset()),
 )
 """What the endpoint's clients speak."""

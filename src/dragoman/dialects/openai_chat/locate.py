@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from dragoman.dialects.chat.locate import has, nearest
 from dragoman.dialects.chat.terms import SCHEMA_BESIDE
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.answer import thinking_members
 from dragoman.dialects.openai_chat.terms import GUIDED
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),

@@ -13,7 +13,6 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import SCHEMA_BESIDE
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
@@ -28,6 +27,7 @@ from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_rea
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError

@@ -11,7 +11,6 @@ from dragoman import ir
 from dragoman.dialects.chat.draft import Draft, is_enveloped
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, encode_stop
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai.logprobs import encode_logprobs, in_objects, read_logprobs
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
@@ -20,6 +19,7 @@ from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.sound import voice_of
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound
 from dragoman.errors import WireError
 

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.terms import AUDIO_FORMATS
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai.terms import restore
+from dragoman.dialects.reply import Reply
 from dragoman.wire.wav import Pcm, pcm_of, wav
 
 _SAMPLES: Final = "pcm16"

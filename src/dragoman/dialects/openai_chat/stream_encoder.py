@@ -16,7 +16,6 @@ from dragoman.dialects.chat.saying import lose_unsaid
 from dragoman.dialects.chat.stops import encode_stop
 from dragoman.dialects.chat.stream_encoder import Choice, ChunkEncoder, Out
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai.errors import error_member
 from dragoman.dialects.openai.logprobs import encode_logprobs
 from dragoman.dialects.openai.terms import NAME
@@ -34,6 +33,7 @@ from dragoman.dialects.openai_chat.saying import (
 )
 from dragoman.dialects.openai_chat.sound import Spoken, voice_of
 from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from dragoman.dialects.chat.check import FORMS
 from dragoman.dialects.chat.widened import Put, _Body, put_max_tokens, put_right, put_stop
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:

@@ -17,7 +17,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai.errors import decode_error, encode_error
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_completions.check import check
@@ -42,27 +51,26 @@ DIALECT: Final = Dialect(
     title="OpenAI Completions",
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
-    framing="sse",
-    id_prefix=ID_PREFIX,
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=CompletionsDecoder,
-    stream_encoder=CompletionsEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        check_portable=portable,
+        widen=widened,
+        questions=parts,
+    ),
+    response=ResponseCodec(id_prefix=ID_PREFIX, decode=decode_response, encode=encode_response),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8",
+        decoder=CompletionsDecoder,
+        encoder=CompletionsEncoder,
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=CompletionsRelay(),
-    brief=brief,
-    request_headers=REQUEST_HEADERS,
-    response_headers=RESPONSE_HEADERS,
-    maps=MAPS,
-    features=frozenset(),
-    portable=portable,
-    widened=widened,
-    parts=parts,
+    headers=Headers(request=REQUEST_HEADERS, response=RESPONSE_HEADERS),
+    abilities=Abilities(features=frozenset()),
 )

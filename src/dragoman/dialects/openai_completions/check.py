@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman.dialects.chat.check import a_seed, check_few_stops, check_texts
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,

@@ -10,13 +10,13 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import choices_of, created_of, shown_model
 from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stops import encode_stop as chat_stop
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
 from dragoman.errors import WireError
 

@@ -13,7 +13,6 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.response import created_of, shown_model
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai.errors import error_member
 from dragoman.dialects.openai_completions.logprobs import encode_logprobs
@@ -21,6 +20,7 @@ from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.response import answer_id, encode_stop, lose_beside
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT, restore
 from dragoman.dialects.openai_completions.usage import encode_usage
+from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"

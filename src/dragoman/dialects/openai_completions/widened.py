@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.chat.widened import Put, put_max_tokens, put_right, put_stop
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:

@@ -23,7 +23,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
+from dragoman.dialects.dialect import (
+    EVERY_FEATURE,
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Opaque,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.count import COUNT
@@ -33,13 +44,7 @@ from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
 from dragoman.dialects.openai_responses.relay import ResponsesRelay
-from dragoman.dialects.openai_responses.request import (
-    MAPS,
-    brief,
-    decode_request,
-    encode_request,
-    portable,
-)
+from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request, portable
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
@@ -51,32 +56,32 @@ DIALECT: Final = Dialect(
     title="OpenAI Responses",
     spec="https://platform.openai.com/docs/api-reference/responses",
     version="2026-04-24",
-    framing="sse",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=ResponsesDecoder,
-    stream_encoder=ResponsesEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        locate_in=place,
+        unstored=stateless,
+        check_portable=portable,
+        widen=widened,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="resp_"),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8",
+        decoder=ResponsesDecoder,
+        encoder=ResponsesEncoder,
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=ResponsesRelay(),
-    brief=brief,
-    id_prefix="resp_",
-    request_headers=REQUEST_HEADERS | {OPEN_RESPONSES},
-    response_headers=RESPONSE_HEADERS,
-    maps=MAPS,
-    features=EVERY_FEATURE,
-    place=place,
-    reads=reads,
-    seals=True,
-    native=native,
-    stateless=stateless,
-    portable=portable,
-    widened=widened,
+    headers=Headers(
+        request=REQUEST_HEADERS | {OPEN_RESPONSES},
+        response=RESPONSE_HEADERS,
+    ),
+    abilities=Abilities(features=EVERY_FEATURE, reads=reads),
+    opaque=Opaque(seals=True, native=native),
     operations={"count": COUNT},
 )

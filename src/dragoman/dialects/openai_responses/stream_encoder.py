@@ -17,16 +17,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
-from dragoman.dialects.openai_responses.parts import (
-    encode_citation,
-    encode_logprobs,
-    encode_part,
-)
+from dragoman.dialects.openai_responses.parts import encode_citation, encode_logprobs, encode_part
 from dragoman.dialects.openai_responses.response import (
     Mint,
     asks_for_summary,
@@ -38,6 +33,8 @@ from dragoman.dialects.openai_responses.response import (
 )
 from dragoman.dialects.openai_responses.sharing import Shared, any_long
 from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.wire.json import encode
 
 _Wire = dict[str, Any]
@@ -112,6 +109,7 @@ class ResponsesEncoder(EventEncoder):
         self._renumbered: dict[Any, int] = {}
         self._shared: Shared | None = None  # as soon as a long text is to be repeated
         self.pieces: list[list[bytes]] | None = None
+        self.waits = False
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
@@ -121,13 +119,13 @@ class ResponsesEncoder(EventEncoder):
         out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
-    def end(self, *, stored: bool) -> None:
-        """Tell the terminal event of an answer with a long text. stored: False = it could not be kept."""
+    def end(self, *, stored: bool) -> bytes:
+        """The terminal event, if it waited. stored: False = the answer could not be kept."""
         assert self.ending is not None
-        assert self._shared is not None
         told = self.ending.response
-        self._cut(self._over(told if stored else {**told, "store": False}), self._shared)
         self.ending = None
+        out = self._over({**told} if stored else {**told, "store": False})
+        return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
         """Put events that repeat a long text into `pieces`, and what comes behind them; the others' bytes."""
@@ -184,10 +182,10 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. One that repeats a long text waits for `end`."""
+        """The terminal event. One that repeats a long text waits for `end`, and so does one that is kept."""
         told = self._object([item for _, item in sorted(self._output.items())])
-        if self._shared is not None:
-            self.ending = Ending(told, self._shared.size(told["output"]))
+        if self._shared is not None or self.waits:
+            self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
             return b""
         return self._over(told)
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from dragoman.dialects.chat.check import FORMS
 from dragoman.dialects.chat.widened import Put, put_right
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 

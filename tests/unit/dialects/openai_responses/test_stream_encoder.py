@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.openai_responses import DIALECT
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from tests.unit.dialects.openai_responses.answering import (
     CREATED,
@@ -224,7 +225,8 @@ def test_lines_for_a_socket() -> None:
     assert [value["sequence_number"] for value in values] == list(range(len(values)))
 
 
-def test_a_ping_of_the_provider_says_nothing() -> None:
+def test_a_heartbeat_is_a_comment() -> None:
+    assert DIALECT.stream.ping == b": ping\n\n"
     assert ResponsesEncoder(reply()).feed(ir.Ping()) == b""
 
 
