@@ -41,14 +41,8 @@ BUILT_IN: Final = ("local", "simulate")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _TRANSPORT_HEADERS: Final = frozenset(
     {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "te",
-        "transfer-encoding",
-        "upgrade",
+        *("accept-encoding", "connection", "content-length", "content-type", "host", "te"),
+        *("transfer-encoding", "upgrade"),
     }
 )
 """Headers that only the HTTP client may set."""
@@ -59,35 +53,11 @@ _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
     {
-        *(
-            "audio",
-            "frequency_penalty",
-            "logit_bias",
-            "logprobs",
-            "max_completion_tokens",
-            "max_tokens",
-            "metadata",
-        ),
-        *("modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
-        *(
-            "reasoning_effort",
-            "response_format",
-            "safety_identifier",
-            "seed",
-            "service_tier",
-            "stop",
-            "store",
-        ),
-        *(
-            "temperature",
-            "tool_choice",
-            "tools",
-            "top_logprobs",
-            "top_p",
-            "user",
-            "verbosity",
-            "web_search_options",
-        ),
+        *("audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
+        *("max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction"),
+        *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format"),
+        *("safety_identifier", "seed", "service_tier", "stop", "store", "temperature", "tool_choice"),
+        *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
 """Request fields of the Chat Completions API. A field that is similar to one of them is probably misspelt and

@@ -164,7 +164,7 @@ class _LeadFinder:
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if the base URL comes from the environment alone, without any text of the file."""
+        """True if the file does not state the base URL, or states only a variable that contains all of it."""
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )

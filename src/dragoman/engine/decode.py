@@ -10,7 +10,7 @@ from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.forms import texts
-from dragoman.dialects.gateway_members import HEADERS, Kept, bounded, concerns_gateway, stated, take
+from dragoman.dialects.gateway_members import HEADERS, Taken, bounded, concerns_gateway, stated, take
 from dragoman.dialects.loss import Change, Loss
 from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.quirks import EVERYTHING
@@ -162,7 +162,7 @@ def _tag(exchange: Exchange, listed: str) -> None:
     _take(exchange, losses, ())
 
 
-def _keep(exchange: Exchange, kept: Kept) -> None:
+def _keep(exchange: Exchange, kept: Taken) -> None:
     """Note what was taken out of the body."""
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata

@@ -21,7 +21,8 @@ import msgspec
 from dragoman import ir
 from dragoman.capacity.space import Space
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
+from dragoman.wire.json import TOO_LARGE
+from dragoman.wire.multipart import Field, Form, Head, MultipartParser, boundary_of
 
 log = logging.getLogger("dragoman.server")
 

@@ -425,18 +425,12 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._in_head:
             if self._complete:
                 return refusals.INVALID  # too many empty lines between two requests
-            return refusals.too_large(
-                431, f"The trailers are larger than {self._max_head} bytes.", "headers_too_large"
-            )
+            return refusals.trailers_too_large(self._max_head)
         if len(self.url) > self._max_url or not self.headers:
-            return refusals.too_large(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
+            return refusals.url_too_long(self._max_url)
         if len(self.headers) > self._max_headers:
-            return refusals.too_large(
-                431, f"The request has more than {self._max_headers} headers.", "headers_too_large"
-            )
-        return refusals.too_large(
-            431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large"
-        )
+            return refusals.too_many_headers(self._max_headers)
+        return refusals.headers_too_large(self._max_head)
 
     # --- Refusals ----------------------------------------------------------------------------------------
 

@@ -25,8 +25,27 @@ class Refused(Exception):
         self.fault = fault
 
 
-def too_large(status: int, message: str, code: str) -> ir.Fault:
-    """The fault for a part of a request above its limit. status: 414 or 431."""
+def trailers_too_large(limit: int) -> ir.Fault:
+    """The trailers of a body have more than `limit` bytes."""
+    return _too_large(431, f"The trailers are larger than {limit} bytes.", "headers_too_large")
+
+
+def headers_too_large(limit: int) -> ir.Fault:
+    """The head of a request has more than `limit` bytes."""
+    return _too_large(431, f"The request headers are larger than {limit} bytes.", "headers_too_large")
+
+
+def too_many_headers(limit: int) -> ir.Fault:
+    """A request has more than `limit` headers."""
+    return _too_large(431, f"The request has more than {limit} headers.", "headers_too_large")
+
+
+def url_too_long(limit: int) -> ir.Fault:
+    """A URL has more than `limit` bytes."""
+    return _too_large(414, f"The URL is longer than {limit} bytes.", "url_too_long")
+
+
+def _too_large(status: int, message: str, code: str) -> ir.Fault:
     return ir.Fault("too_large", message, code=code, status=status)
 
 

@@ -1,8 +1,8 @@
-"""Chat completions that their client wants to be kept (`store: true`), whatever model answers.
+"""Chat completions that the client wants to be stored (`store: true`), whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
-`metadata` stay here, so what is deleted here is gone. A completion is kept before its client reads the last
-of it.
+`metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
+the client reads its end.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""What stands in the body of each request whose answer is to be kept."""
+"""The body of each request whose answer is to be stored contains this."""
 _OWN: Final = ("store", "metadata")
 """Members that only the gateway reads."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a kept completion shows."""
+"""Members of the request that a stored completion repeats."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -136,10 +136,10 @@ def _value(value: Any) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    """Whether a value may be Unix seconds. A provider wrote it, so it may be anything."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:
-    """A kept completion as the API shows it. It is JSON already: however large it is, nothing is read."""
+    """A stored completion in the API's format. The stored JSON is copied undecoded, however large it is."""
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

@@ -1,14 +1,14 @@
-"""Sessions: the gateway remembers a conversation for a client that sends only what is new.
+"""Sessions: the gateway remembers a conversation for a client that sends only new messages.
 
-A request names its session by the header `X-Session-Id`, or by a member of its body where the configuration
-allows that (`sessions.by`). The session's turns go before its messages. When the answer is complete, the
-request's messages and the answer become the next turn. Turns are kept in IR terms, so a session may go on in
-another protocol and at another provider; a seal stays with the provider that made it. A turn that failed is
-not kept. Turns that run at the same time begin from the same history and are kept in the order in which they
-end.
+A request names its session by the header `X-Session-Id`, or by a member of its body if the configuration
+allows that (`sessions.by`). The session's turns are put before the request's messages. When the answer is
+complete, the request's messages and the answer become the next turn. Turns are stored as IR values, so a
+session can continue in another protocol and at another provider; a seal is sent only to the provider that
+made it. A failed turn is not stored. Turns that run at the same time start from the same history and are
+stored in the order in which they end.
 
-A client that sends its whole history may have a session, too (`sessions.by: history`). The session is found
-by the SHA-256 of the earlier messages, and its turns, with their thoughts and seals, replace the client's
+A client that sends its whole history may have a session, too (`sessions.by: history`). The SHA-256 of the
+earlier messages is the session's id, and its turns, with their thinking and seals, replace the client's
 copy of them.
 """
 
@@ -35,24 +35,24 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""These name a session only where the request continues nothing else."""
+"""These name a session only if the request has no history of another kind."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One kept turn: the messages of a request and the answer to it. provider: who answered."""
+class StoredTurn(msgspec.Struct, frozen=True):
+    """One stored turn: the messages of a request and the answer to it. provider: who answered."""
 
     messages: tuple[ir.Message, ...]
     provider: str | None = None
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Turn).decode
+_decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: is told the name of a bound that was reached, and by whom."""
+    """The sessions of one gateway. reached: called with the name of an exceeded limit, and by whom."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -65,7 +65,7 @@ class Remembering:
         """The members of a body that name a session."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The kept turns of a session, for `read`. Raises RequestFailed (503)."""
+        """The stored turns of a session, for `read`. Raises RequestFailed (503)."""
         try:
             return await self.store.sessions.turns(tenant, id_)
         except StoreFailed as error:
@@ -73,13 +73,13 @@ class Remembering:
             raise RequestFailed(_UNREACHABLE) from error
 
 
-def read(kept: Sequence[bytes]) -> list[Turn]:
-    """Turns as they were before they were kept."""
+def read(kept: Sequence[bytes]) -> list[StoredTurn]:
+    """The turns, decoded."""
     return [_decode(turn) for turn in kept]
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """The messages of all turns, and who made the seals in them. start: the place of the first message."""
+    """The messages of all turns, and who made the seals in them. start: the first message's position."""
     messages: list[ir.Message] = []
     sealed: list[Sealed] = []
     for turn in read(kept):
@@ -91,7 +91,7 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """The id of the session that has said this: who said what, without thoughts, seals and ids of calls."""
+    """The session id for these messages: a hash of role and content, without thinking, seals and call ids."""
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
     ]
@@ -99,7 +99,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """The part of a block that is the same in an answer and in a history that brings it back."""
+    """The content of a block that is the same in an answer and in the client's copy of it."""
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -119,7 +119,7 @@ def _written(arguments: str) -> Any:
 
 
 def session_id(stated: str, param: str = HEADER) -> str:
-    """A session's id as a client states it. Raises RequestFailed for what is none."""
+    """The client's session id, checked. Raises RequestFailed for an invalid one."""
     if not _ID.match(stated):
         raise RequestFailed(_odd(param))
     return stated
@@ -128,8 +128,8 @@ def session_id(stated: str, param: str = HEADER) -> str:
 class SessionTurn:
     """One request in a session. Implements `asked.Turn`.
 
-    id_: None = the request's body may name it. inner: what else the request continues and is kept by, in its
-    own protocol's way.
+    id_: None = the request's body may name the session. inner: the turn of the request's own protocol, which
+    may continue and store something as well.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """The messages that the client sent again, where a history names the session."""
+        """The messages that the client repeated, if the history names the session."""
 
     @property
     def relayed(self) -> bool:
@@ -283,13 +283,13 @@ class SessionTurn:
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
                     await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
-            turn = await steps.run(weight, _encode, Turn(messages, provider))
+            turn = await steps.run(weight, _encode, StoredTurn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
             self._remembering.reached(
                 "session_turn_too_large", f"by {self._tenant}: it is not stored: {full}"
             )
-        except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written
+        except (StoreFailed, ValueError):  # ValueError: half of a surrogate pair cannot be encoded
             log.exception("a turn of a session could not be stored")
 
 

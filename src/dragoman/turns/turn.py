@@ -1,8 +1,8 @@
-"""One request to the Responses API as a turn: what it continues goes before it, its answer is kept.
+"""One request to the Responses API: its history is put before its input, and its answer is stored.
 
 Providers never see `previous_response_id`, `conversation`, `background` or an id of ours: they get the whole
-input and `store: false`. The answer is kept before the client reads its last bytes, so whatever it was told
-can be continued, from another process too.
+input and `store: false`. The answer is stored before the client reads its end, so the client can continue any
+answer that it has read, also through another process.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from dragoman.wire.json import encode, refuse_many_values
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
-"""What a seal begins with that another protocol's provider made: no server of this one can read it."""
+"""The beginning of a seal from another protocol's provider: no server of this protocol can read it."""
 _REMEMBERED: Final = 8
-"""Answers that a WebSocket holds."""
+"""Answers that a WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""Bytes that they may hold together; the latest is held in any case."""
+"""Bytes that these answers may take together; the latest is remembered in any case."""
 _TOGETHER: Final = 256_000_000
 """Bytes that all WebSockets may hold together: beyond it the store is asked again."""
 
 
 class Connection:
-    """What one WebSocket remembers: its latest answers with all that they continue, stored or not.
+    """The memory of one WebSocket: its latest answers with their histories, stored or not.
 
-    Where the sockets of a gateway hold too much together, this one forgets as much as it can.
+    When all sockets of the gateway together hold too much, this one forgets as much as it can.
     """
 
     __slots__ = ("_answers", "_held", "_keeping")
@@ -47,14 +47,14 @@ class Connection:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
         self._keeping = keeping
         self._held = 0
-        """Bytes, as far as they are counted by all sockets."""
+        """The bytes of this socket that `Keeping.held` includes."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """What an answer of this connection brings along."""
+        """The history of an answer that this connection remembers, the answer included."""
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Hold an answer, as one of the latest: a client may carry on several conversations."""
+        """Remember an answer. A socket has several, because a client may lead several conversations."""
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -65,7 +65,7 @@ class Connection:
             self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
-        """The socket has ended."""
+        """Forget everything, because the socket has closed."""
         self._answers.clear()
         self._count()
 
@@ -75,12 +75,12 @@ class Connection:
         self._held = size
 
     def _size(self) -> int:
-        """Bytes of what is held. What one answer continues of another is there once."""
+        """Bytes of the remembered answers. A piece that several answers share counts once."""
         pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
         return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
-        """An answer that could not be continued is not offered again."""
+        """Forget an answer that could not be continued."""
         if id_ is not None:
             self._answers.pop(id_, None)
             self._count()
@@ -89,8 +89,8 @@ class Connection:
 class ResponseTurn:
     """Expands one request, and keeps its answer. Implements `asked.Turn`.
 
-    tenant: whose state this is. connection: the WebSocket's memory, if it came over one. background: the
-    answer is kept by whoever runs it.
+    tenant: the owner of the state. connection: the WebSocket's memory, if the request came over one.
+    background: True = the background writer stores the answer.
     """
 
     relayed = True
@@ -111,22 +111,22 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """What is asked about the whole input, in the place of the input itself."""
+        """Makes another input from the whole input, to ask a question about it (compaction)."""
         self.everything: list[Wire] = []
-        """The whole input, where `asks` is set."""
+        """The whole input, if `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 
     async def expand(self, asked: Asked) -> Asked:
         """Put what is continued before the input, and take out what is the gateway's alone.
 
-        Raises RequestFailed: nothing there, not finished, not allowed.
+        Raises RequestFailed if the history does not exist, has not finished, or is not allowed.
         """
         body = asked.wire.body
         self._read(body)
-        self._pieces = await self._continued()
+        self._pieces = await self._history()
         own = items_of(body.get("input"))
-        found = await self._found(own)
+        found = await self._resolved(own)
         if self._generates and not (own or any(piece.items for piece in self._pieces)):
             raise RequestFailed(_EMPTY)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
@@ -178,7 +178,7 @@ class ResponseTurn:
         )
 
     def _check(self, sent: bytes, max_values: int) -> None:
-        """What a request continues counts as if it had brought it along. Raises RequestFailed (413)."""
+        """Raise RequestFailed (413) if the input with its history exceeds the limits for one request."""
         try:
             refuse_many_values(sent, max_values)
         except WireError as error:
@@ -187,7 +187,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """What the request says about state. Raises RequestFailed for what does not go together."""
+        """Read the members about state. Raises RequestFailed for members that contradict each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -207,7 +207,7 @@ class ResponseTurn:
     def _remembers(self) -> bool:
         return self.stores or self.conversation is not None or self._connection is not None
 
-    async def _continued(self) -> Sequence[Piece]:
+    async def _history(self) -> Sequence[Piece]:
         if self.previous is not None:
             near = None if self._connection is None else self._connection.find(self.previous)
             if near is not None:
@@ -219,8 +219,8 @@ class ResponseTurn:
             return [Piece(await self.keeping.conversation(self.tenant, self.conversation))]
         return ()
 
-    async def _found(self, own: Sequence[Wire]) -> list[Wire]:
-        """The request's items with references looked up, and seals put back that the client was not shown.
+    async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
+        """The request's items, with references resolved and missing encrypted content restored.
 
         Raises RequestFailed for an unknown reference.
         """
@@ -273,10 +273,10 @@ class ResponseTurn:
         return await self.keep(response, answer.exchange.answered)
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
-        """Keep a finished answer. False = it was to be stored, and could not be.
+        """Store a finished answer. False = it should be stored, but that failed.
 
-        response: the object as the client gets it; what is not read of it may be JSON. deployment: who gave
-        it.
+        response: the object for the client; members that are not read here may be raw JSON. deployment: who
+        answered.
         """
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
@@ -293,7 +293,7 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """An answer as it is stored."""
+        """An answer in stored form."""
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -311,7 +311,7 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn to its conversation. Raises RequestFailed where it cannot be added."""
+        """Add this turn to its conversation. Raises RequestFailed if that fails."""
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -323,7 +323,7 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """The answer failed: what it was to continue is not offered again on this connection."""
+        """The answer failed: forget its predecessor on this connection."""
         if self._connection is not None:
             self._connection.forget(self.previous)
 
@@ -340,7 +340,7 @@ def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    """A kept item as it is sent: a compaction of ours is the message that it stands for."""
+    """A stored item as it is sent upstream: a compaction of the gateway becomes its message."""
     message = opened(decode(item.body)) if TAG in item.body else None
     return msgspec.Raw(item.body if message is None else encode(message))
 
