@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
+from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -18,6 +20,7 @@ from dragoman.dialects.openai_responses.output import decode_output, encode_outp
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_responses.terms import (
     ENCRYPTED,
+    LEFTOVERS,
     LOGPROBS,
     NAME,
     OPEN_RESPONSES,
@@ -46,14 +49,12 @@ _ALIKE: Final = {
 }
 """Members that are a field of the request under this or another name."""
 _SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
-_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
-_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
     | frozenset(_ALIKE)
     | frozenset(_SAMPLING)
-    | _CACHE
+    | CACHING
 )
 """The members that the IR carries; `extra` never holds them."""
 _READ: Final = MAPS | {"include"}
@@ -101,7 +102,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         max_output=get("max_output_tokens"),
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
-        cache=None if _CACHE.isdisjoint(body) else _decode_cache(body),
+        cache=None if CACHING.isdisjoint(body) else decode_caching(body, LEFTOVERS),
         user=get("user"),
         safety_identifier=get("safety_identifier"),
         metadata=get("metadata"),
@@ -154,18 +155,6 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
     return ir.Sampling(**stated) if stated else _NO_SAMPLING
 
 
-def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
-    options = body.get("prompt_cache_options") or {}
-    cache = ir.Caching(
-        body.get("prompt_cache_key"),
-        options.get("mode"),
-        options.get("ttl"),
-        body.get("prompt_cache_retention"),
-        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
-    )
-    return None if cache == ir.Caching() else cache
-
-
 # --- Encoding ----------------------------------------------------------------------------------
 
 
@@ -214,7 +203,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.reasoning is not None:
         encode_reasoning(body, request.reasoning, draft)
     if request.cache is not None:
-        _encode_cache(body, request.cache, draft)
+        encode_caching(body, request.cache, draft, LEFTOVERS)
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
@@ -256,11 +245,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         elif value:
             draft.report.lose(f"sampling.{member}", reason)
     if draft.facts.sampling is False:
-        for member in ("temperature", "top_p"):
-            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose(
-                    "sampling." + member, "the model does not accept sampling parameters", "quality"
-                )
+        leave_out_sampling(body, ("temperature", "top_p"), draft)
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -268,22 +253,6 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
-
-
-def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
-    if cache.key is not None:
-        body["prompt_cache_key"] = cache.key
-    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
-    if options and not draft.own:
-        draft.report.lose("cache", "the provider has no prompt cache settings")
-    elif options:
-        body["prompt_cache_options"] = options
-    if cache.retention is not None:
-        body["prompt_cache_retention"] = cache.retention
-    if cache.mark is not None:
-        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
-    if cache.extra is not None:
-        restore(body, cache.extra, draft.report, "cache")
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
