@@ -18,18 +18,18 @@ from multidict import CIMultiDict
 from openai import AsyncOpenAI
 from yarl import URL
 
+from dragoman.capacity.space import Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.space import Space
 from dragoman.testing.provider import Seen, Whole
 from dragoman.testing.serving import serving
-from dragoman.transport import Transport
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field, content_type, written
 from tests.e2e.conftest import Provide, Serve

@@ -15,7 +15,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.transport import reason
+from dragoman.net.transport import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024

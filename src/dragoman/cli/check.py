@@ -45,7 +45,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
     environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for each setting
     what to write here instead.
     """
-    from dragoman.assembly import naming, refuse_unknown
+    from dragoman.assembly.names import naming, refuse_unknown
     from dragoman.config.load import load
     from dragoman.stores.open import located
 

@@ -18,7 +18,7 @@ import aiohttp
 
 from dragoman.cli.choosing import Choice, choice
 from dragoman.cli.terminal import clean
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 QUESTION: Final = [{"role": "user", "content": "Say hello in one short sentence."}]
 TURNS: Final = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dragoman.cli.terminal import CONFIGURATION, Failure
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 FILE: Final = "client-key"
 """In Dragoman's folder."""

@@ -188,7 +188,7 @@ def _providers_alone(loaded: Loaded) -> Table:
     """The names that the providers of a configuration answer to; its own may rest on what is found."""
     import msgspec
 
-    from dragoman.assembly import naming
+    from dragoman.assembly.names import naming
 
     config = msgspec.structs.replace(
         loaded.config, models={}, aliases={}, default_model=None, default_models={}

@@ -40,7 +40,7 @@ def effective(found: Loaded) -> dict[str, str]:
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     """What this machine and the rest of the configuration make of the server's own settings."""
-    from dragoman.assembly import needs_key
+    from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable
     from dragoman.upstreams.local.cores import usable_cores
@@ -59,7 +59,7 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
 
 def _silence(settings: ProviderSettings) -> str:
     """The longest silence in an answer of a provider."""
-    from dragoman.assembly import answer_limits
+    from dragoman.assembly.providers import answer_limits
     from dragoman.config.scalars import Duration
 
     return str(Duration(answer_limits(settings).silence or 0))

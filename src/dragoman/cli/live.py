@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.assembly import assemble
+from dragoman.assembly.assemble import assemble
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import Outgoing
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.routing.outcome import is_absent
 from dragoman.routing.route import Timers
-from dragoman.seams import SYSTEM
-from dragoman.tasks import spawn
+from dragoman.seams.clock import SYSTEM
+from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream, is_success
 from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
-    from dragoman.assembly import Assembly
+    from dragoman.assembly.assemble import Assembly
     from dragoman.config.load import Loaded
 
 State: TypeAlias = Literal["ok", "refused", "not reached", "failed"]

@@ -14,7 +14,7 @@ from dragoman.cli.options import config_option, loaded
 from dragoman.cli.progress import Progress
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import DragomanError
-from dragoman.extras import command as added_by
+from dragoman.seams.extras import command as added_by
 
 if TYPE_CHECKING:
     from dragoman.upstreams.local.weights import Weights
@@ -43,7 +43,7 @@ command = Group(
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     """Every model name that answers, and who answers it first."""
-    from dragoman.assembly import naming
+    from dragoman.assembly.names import naming
 
     if embedded:
         _list_embedded(terminal)

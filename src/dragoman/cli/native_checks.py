@@ -35,7 +35,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.wire import SPLITTERS
 
 _REQUIRED: Final = {"anthropic": "messages", "gemini": "contents", "openai_responses": "input"}

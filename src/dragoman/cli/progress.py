@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dragoman.cli.terminal import Terminal, clean
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 if TYPE_CHECKING:
     from dragoman.upstreams.local.weights import Progress as Step

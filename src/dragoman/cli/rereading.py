@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dragoman.cli.terminal import Channel, Terminal, clean
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 if TYPE_CHECKING:
     from dragoman.config.reread import Outcome, Reading

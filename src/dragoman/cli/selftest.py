@@ -21,7 +21,7 @@ from dragoman.cli.options import config_option, loaded
 from dragoman.cli.protocols import Spoken, spoken, stated
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, Failure, Terminal, clean
 from dragoman.providers.address import base_url
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 if TYPE_CHECKING:
     from dragoman.config.load import Loaded

@@ -21,8 +21,8 @@ from dragoman.cli.options import config_option, loaded, refused
 from dragoman.cli.rereading import tell
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError
-from dragoman.extras import command as added_by
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
+from dragoman.seams.extras import command as added_by
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dragoman.config.load import Loaded
     from dragoman.config.reread import Reading
-    from dragoman.supervisor import Worker
+    from dragoman.server.supervisor import Worker
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -199,8 +199,8 @@ def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
     """Serve in several workers until told to stop."""
-    from dragoman.gateway import DRAIN_DELAY
-    from dragoman.supervisor import NotStarted, supervise
+    from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.server.supervisor import NotStarted, supervise
 
     for module in _SHARED:
         import_module(module)
@@ -245,7 +245,7 @@ def _with_neighbours(
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
     """Raise Failure where clients are granted models that nobody has, servers that were found included."""
     if found.doubts:
-        from dragoman.assembly import naming, refuse_unknown
+        from dragoman.assembly.names import naming, refuse_unknown
 
         try:
             refuse_unknown(found, naming(found))
@@ -285,7 +285,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
     """The configuration with the kept or made key, where a key is needed and none is configured."""
     from dragoman.accounts.keys import is_loopback
     from dragoman.config.settings import ClientKey as Setting
-    from dragoman.secret import Secret
+    from dragoman.seams.secret import Secret
 
     auth = found.config.auth
     needed = not is_loopback(found.config.server.host) if auth.required is None else auth.required
@@ -300,7 +300,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:
     from dragoman.accounts.keys import is_loopback
-    from dragoman.assembly import needs_key
+    from dragoman.assembly.keys import needs_key
     from dragoman.stores.open import located
 
     server = found.config.server

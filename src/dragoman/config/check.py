@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.config import resolve
 from dragoman.config.decode import suggest
 from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
-from dragoman.database import HINT as DATABASE_HINT
-from dragoman.database import database
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
-from dragoman.extras import command as added_by
-from dragoman.grants import WILDCARD, Grants
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
 from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS, unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.providers.resources import OFFERED
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
+from dragoman.seams.extras import command as added_by
+from dragoman.stores.address import HINT as DATABASE_HINT
+from dragoman.stores.address import database
 from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")

@@ -13,7 +13,7 @@ import msgspec
 from dragoman.config.about import about
 from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 ScalarType: TypeAlias = type[Duration] | type[Size] | type[Moment] | type[PathPrefix] | type[FilePath]
 SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Moment, PathPrefix, FilePath)

@@ -32,7 +32,7 @@ from dragoman.config.scalars import FilePath
 from dragoman.config.section import Section
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})

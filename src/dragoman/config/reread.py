@@ -21,7 +21,7 @@ from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 from dragoman.errors import Problem
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 Outcome: TypeAlias = Literal["changed", "unchanged", "failed", "restart"]
 """changed: the new secret is used. unchanged: the file holds the same one. failed: the new one cannot be

@@ -22,7 +22,7 @@ from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "settings.md"
 

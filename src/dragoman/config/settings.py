@@ -22,7 +22,7 @@ from dragoman.config.serving import Server
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
 from dragoman.providers.resources import Resource
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]

@@ -18,7 +18,7 @@ from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.section import Section
 from dragoman.config.tree import join
 from dragoman.providers.address import without_keys
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 
 class Shown(NamedTuple):

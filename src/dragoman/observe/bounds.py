@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dragoman.exchange import Exchange
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
 
 log = logging.getLogger("dragoman.bounds")
 

@@ -20,11 +20,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
-from dragoman.assembly import needs_key
+from dragoman.assembly.keys import needs_key
+from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
     arrived_body,
@@ -45,13 +46,12 @@ from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
 from dragoman.server.visitor import note_visitor
 from dragoman.server.websocket import Sockets, without_upgrade
-from dragoman.space import Share, Space
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.json import extra_memory
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
@@ -62,7 +62,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 class App:
     """One gateway as an ASGI application."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self.gateway = self._gateway = gateway
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)

@@ -15,13 +15,13 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.deadlines import Deadlines
+from dragoman.capacity.heavy import LARGE, Run
+from dragoman.capacity.space import Share
 from dragoman.errors import RequestFailed, WireError
-from dragoman.heavy import LARGE, Run
+from dragoman.seams.deadlines import Deadlines
 from dragoman.server.client import ClientGone
 from dragoman.server.codings import TAKEN, TOO_LARGE, UNKNOWN, Unpacker, codings
 from dragoman.server.link import Message, Receive
-from dragoman.space import Share
 
 
 class Pace(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ from operator import itemgetter
 
 from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
+from dragoman.seams.tasks import spawn
 from dragoman.server.link import Send
-from dragoman.tasks import spawn
 from dragoman.wire.header import header_value
 
 Headers = Sequence[tuple[bytes, bytes]]

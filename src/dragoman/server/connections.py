@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from dragoman import ir
+from dragoman.capacity.space import Space
 from dragoman.config.serving import Server
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.faults import CROWDED
-from dragoman.space import Space
 
 _TICK = 1.0
 """Seconds between two looks at all connections."""

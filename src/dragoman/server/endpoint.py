@@ -9,12 +9,12 @@ import msgspec
 
 from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
+from dragoman.engine.work import UNBOUNDED, Room
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
-from dragoman.work import UNBOUNDED, Room
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from dragoman.accounts.keys import Caller
 from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.providers.catalog import CATALOG
@@ -41,10 +42,9 @@ from dragoman.server.stored_chats import StoredChatsApi
 from dragoman.server.turns import turn_of
 from dragoman.version import __version__
 from dragoman.wire.json import encode
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
@@ -62,7 +62,7 @@ _SLASHES: Final = re.compile("//+")
 class PathTable:
     """All paths of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._default_face = DIALECTS["openai_chat"]
         self._exact: dict[str, Endpoint] = {}

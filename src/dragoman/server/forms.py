@@ -19,8 +19,8 @@ from typing import IO, Final, Self
 import msgspec
 
 from dragoman import ir
+from dragoman.capacity.space import Space
 from dragoman.errors import RequestFailed, WireError
-from dragoman.space import Space
 from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
 
 log = logging.getLogger("dragoman.server")

@@ -18,16 +18,16 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini import embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
+from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.wire.json import decode_head, encode
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 NAME: Final = "gemini"
 VERSIONS: Final = ("/v1beta", "/v1alpha")
@@ -47,7 +47,7 @@ _SPACE: Final = b"\r\n"
 class GenerateContentApi:
     """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 

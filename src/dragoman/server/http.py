@@ -24,7 +24,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dragoman import ir
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link

@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.errors import CallFailed
+from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.link import EXTENSION, Link, Message, Scope
-from dragoman.tasks import spawn
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call
 from dragoman.wire.json import decode_head, encode, encode_head
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 NAME: Final = "anthropic"
 PREFIXES: Final = ("/v1", "/anthropic/v1")
@@ -41,7 +41,7 @@ _USUAL, _MOST = 20, 1000
 class MessagesApi:
     """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 

@@ -12,15 +12,15 @@ from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine.work import Inbound
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.wire.json import encode
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _DIGITS: Final = 24
 """Of an anonymous id, hexadecimal: 96 random bits."""
@@ -29,7 +29,7 @@ _DIGITS: Final = 24
 class NativeApi:
     """The handlers of one gateway. inbound: a call to a face as the engine takes it."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 

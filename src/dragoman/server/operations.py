@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dragoman.dialects.request import Operation
+from dragoman.engine.work import Inbound
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Bodies, Call, Handler, with_model
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/embeddings": ("embed", "json"),
@@ -39,7 +39,7 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
 class OperationsApi:
     """The handlers of one gateway. inbound: a call as the engine takes it, for the face of these paths."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 

@@ -18,24 +18,24 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
-from dragoman.connector import CONNECTED
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.net.connector import CONNECTED
+from dragoman.net.transport import Answer, Flow
 from dragoman.providers.resources import PATHS, Resource
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.messages import NAME as ANTHROPIC
 from dragoman.server.messages import PREFIXES, VERSION_HEADER
-from dragoman.transport import Answer, Flow
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
 from dragoman.wire.inert import inert_headers
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
@@ -68,7 +68,7 @@ gateway: without its origin it is below the base URL that they were given.
 class PassThroughApi:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def paths(self) -> Iterator[Endpoint]:

@@ -15,23 +15,23 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
+from dragoman.engine.work import Headers, Inbound, Turn
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.responses.background import Refused
-from dragoman.responses.compaction import asking, compacted, remembered
-from dragoman.responses.items import Wire, decode, displayed, kept, kind, wanted
-from dragoman.responses.keeping import conversation_missing, reachable, written
-from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, object_of, page_of
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
+from dragoman.turns.background import Refused
+from dragoman.turns.compaction import asking, compacted, remembered
+from dragoman.turns.items import Wire, decode, displayed, kept, kind, wanted
+from dragoman.turns.keeping import conversation_missing, reachable, written
+from dragoman.turns.turn import ResponseTurn
 from dragoman.wire.json import decode_head, encode, encode_head
-from dragoman.work import Headers, Inbound, Turn
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _MOST_ITEMS: Final = 20
 """Items that one request may add to a conversation, as the API has it."""
@@ -40,7 +40,7 @@ _MOST_ITEMS: Final = 20
 class ResponsesApi:
     """The handlers of one gateway. face: the dialect openai_responses."""
 
-    def __init__(self, gateway: Gateway, face: Dialect) -> None:
+    def __init__(self, gateway: Core, face: Dialect) -> None:
         self._gateway = gateway
         self._face = face
 

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from dragoman.errors import DragomanError
+from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.http import served
-from dragoman.tasks import spawn
 
 if TYPE_CHECKING:
+    from dragoman.assembly.core import Core
     from dragoman.config.reread import Reading
-    from dragoman.gateway import Gateway
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        gateway: Gateway,
+        gateway: Core,
         *,
         ready: Callable[[], None],
         orders: socket.socket | None,
@@ -163,7 +163,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    gateway: Gateway,
+    gateway: Core,
     listener: socket.socket,
     ready: Callable[[], None],
     *,

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
-from dragoman.sessions import read
 from dragoman.state.store import Session
+from dragoman.turns.keeping import reachable
+from dragoman.turns.sessions import read
 from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 
 class SessionsApi:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:

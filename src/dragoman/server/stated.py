@@ -11,7 +11,7 @@ from dragoman.server.endpoint import Call
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _MOST_LISTED: Final = 100
 _MOST_METADATA: Final = 16
@@ -44,7 +44,7 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     return value
 
 
-async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
+async def object_of(gateway: Core, call: Call) -> dict[str, Any]:
     """The body of a request that asks no model; {} where there is none. It has the same bounds as one that
     asks a model. Raises RequestFailed (400, 413).
     """

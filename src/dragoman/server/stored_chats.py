@@ -14,16 +14,16 @@ import msgspec
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.responses.chats import written
-from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, object_of, page_of
 from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
+from dragoman.turns.chats import written
+from dragoman.turns.keeping import reachable
 from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _FILTER: Final = re.compile(r"metadata\[(.{1,64})\]")
 _MOST_FILTERS: Final = 16
@@ -33,7 +33,7 @@ _decode: Final = msgspec.json.Decoder().decode
 class StoredChatsApi:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:

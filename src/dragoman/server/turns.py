@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
-from dragoman.responses import chats
-from dragoman.responses.chats import ChatTurn
-from dragoman.responses.turn import Connection, ResponseTurn
-from dragoman.sessions import SessionTurn, session_id
-from dragoman.work import Turn
+from dragoman.engine.work import Turn
+from dragoman.turns import chats
+from dragoman.turns.chats import ChatTurn
+from dragoman.turns.sessions import SessionTurn, session_id
+from dragoman.turns.turn import Connection, ResponseTurn
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 STATEFUL = "openai_responses"
 """The face whose protocol has state of its own."""
@@ -27,7 +27,7 @@ keeps its own history, and would get everything twice.
 
 
 def turn_of(
-    gateway: Gateway,
+    gateway: Core,
     face: Dialect,
     caller: Caller,
     headers: Mapping[str, str],

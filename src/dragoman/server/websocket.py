@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.responses.turn import Connection
+from dragoman.seams.tasks import spawn
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, UPGRADE_MISSING, standing
@@ -34,12 +35,11 @@ from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import LANGUAGES, Asked, Language
 from dragoman.server.turns import turn_of
 from dragoman.server.visitor import note_visitor
-from dragoman.tasks import spawn
+from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 log = logging.getLogger("dragoman.server")
 
@@ -89,7 +89,7 @@ def _offered_key(subprotocols: Iterable[str]) -> str | None:
 class Sockets:
     """The sockets of one gateway."""
 
-    def __init__(self, gateway: Gateway, paths: PathTable, origins: Origins) -> None:
+    def __init__(self, gateway: Core, paths: PathTable, origins: Origins) -> None:
         self._gateway = gateway
         self._paths = paths
         self._origins = origins
@@ -181,7 +181,7 @@ class Sockets:
 class _Socket:
     """One accepted socket."""
 
-    def __init__(self, gateway: Gateway, visitor: _Visitor, link: Link, send: Send) -> None:
+    def __init__(self, gateway: Core, visitor: _Visitor, link: Link, send: Send) -> None:
         self._gateway = gateway
         self._visitor = visitor
         self._link = link
@@ -357,7 +357,7 @@ class _Inbox:
         self._filled.set()
 
 
-def _exchange(gateway: Gateway, face: str, path: str) -> Exchange:
+def _exchange(gateway: Core, face: str, path: str) -> Exchange:
     id_ = gateway.seams.random_id()
     return Exchange(
         f"ex_{id_}",

@@ -26,7 +26,7 @@ from websockets.protocol import State
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
 from dragoman.server.link import EXTENSION, Link
 from dragoman.wire.json import extra_memory

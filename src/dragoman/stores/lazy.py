@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
+from dragoman.seams.tasks import spawn
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     Chats,
@@ -21,7 +22,6 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
-from dragoman.tasks import spawn
 
 
 class LazyStore:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.seals import MemoryVault, Vault
 from dragoman.state.store import (
     UNSETTLED,

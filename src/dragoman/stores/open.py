@@ -8,11 +8,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from dragoman.database import HINT, database
 from dragoman.errors import ConfigError, Problem
-from dragoman.extras import command as added_by
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.extras import command as added_by
 from dragoman.state.store import Store
+from dragoman.stores.address import HINT, database
 from dragoman.stores.lazy import LazyStore
 from dragoman.stores.limits import STANDARD, Limits
 from dragoman.stores.memory import MemoryStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from dragoman.seams import Seams
+from dragoman.seams.clock import Seams
 from dragoman.state.store import Store, StoreFailed
 
 log = logging.getLogger("dragoman.stores")

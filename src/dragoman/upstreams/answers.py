@@ -18,7 +18,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import Kept
 from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
-from dragoman.transport import Answer
+from dragoman.net.transport import Answer
 from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 

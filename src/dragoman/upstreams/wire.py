@@ -39,11 +39,11 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.reply import Framing
 from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
+from dragoman.net.transport import Answer, Transport
 from dragoman.providers.catalog import LIST_PATHS
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
-from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
 from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,

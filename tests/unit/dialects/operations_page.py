@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DIALECTS
-from dragoman.operating import NAMES
+from dragoman.engine.operate import NAMES
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.simulate.upstream import SimulateUpstream
 from dragoman.upstreams.upstream import METHODS

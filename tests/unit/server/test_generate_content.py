@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.grants import Grants
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call

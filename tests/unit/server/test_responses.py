@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dragoman.heavy import LARGE
+from dragoman.capacity.heavy import LARGE
 from dragoman.server import stated
 from dragoman.state.store import StoreFailed
 from dragoman.wire.json import MAX_VALUES, decode_object
-from tests.unit.responses.asking import Asker, Paced
+from tests.unit.turns.asking import Asker, Paced
 
 
 async def test_whoever_follows_what_is_deleted_is_told_so() -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import Conversation, Item, StoredResponse, StoreFailed
 from dragoman.stores.limits import STANDARD, Limits
 from dragoman.stores.sql import room

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama.embedding import EMBEDDING
+from dragoman.engine.work import Inbound
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing, expects_text
 from dragoman.server.ollama.managing import Managing
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 __all__ = ["NAME", "PREFIX", "OllamaApi", "expects_text"]
 
@@ -34,7 +34,7 @@ PREFIX: Final = "/api/"
 class OllamaApi:
     """The protocol's paths at one gateway. inbound: a call of a face as the engine takes it."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
         self._asking = Asking(gateway, inbound)
         self._managing = Managing(gateway)
         self.listing = Listing(gateway)

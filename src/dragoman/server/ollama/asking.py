@@ -18,6 +18,7 @@ from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.embedding import OLD_PATH
 from dragoman.dialects.ollama.terms import dated
+from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
@@ -26,10 +27,9 @@ from dragoman.server.endpoint import Call
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
 from dragoman.wire.json import encode, encode_head
-from dragoman.work import Inbound
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 Head = dict[str, msgspec.Raw]
 _NOT_TO_THINK: Final = (None, False, "")
@@ -38,7 +38,7 @@ _NOT_TO_THINK: Final = (None, False, "")
 class Asking:
     """The handlers of one gateway. inbound: a call of a face as the engine takes it."""
 
-    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 

@@ -18,7 +18,7 @@ from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_v
 from dragoman.wire.ndjson import line
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 STREAM_TYPE: Final = b"application/x-ndjson"
 _EMPTY: Final = frozenset({b"", b"null", b'""', b"[]"})
@@ -26,7 +26,7 @@ _LONGEST_EMPTY: Final = 64
 _SPACE: Final = b" \t\r\n"
 
 
-def members(gateway: Gateway, call: Call) -> dict[str, Any]:
+def members(gateway: Core, call: Call) -> dict[str, Any]:
     """The members of a body that asks no model. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
     try:
@@ -37,7 +37,7 @@ def members(gateway: Gateway, call: Call) -> dict[str, Any]:
         raise RequestFailed(odd(error)) from error
 
 
-def head(gateway: Gateway, call: Call) -> dict[str, msgspec.Raw]:
+def head(gateway: Core, call: Call) -> dict[str, msgspec.Raw]:
     """The members of a body that asks a model, unread. Raises RequestFailed (400)."""
     try:
         _present(call.body)

@@ -33,7 +33,7 @@ from dragoman.upstreams.local.upstream import LocalModel
 from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
@@ -70,7 +70,7 @@ def _file(name: str, path: str) -> _File:
 class Listing:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     async def tags(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

@@ -28,7 +28,7 @@ from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
 if TYPE_CHECKING:
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 MOST: Final = 1000
 """Names that can be made."""
@@ -62,7 +62,7 @@ _SUCCESS: Final = {"status": "success"}
 class Managing:
     """The handlers of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
         """Who made which name."""

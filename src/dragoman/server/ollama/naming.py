@@ -14,7 +14,7 @@ from dragoman.routing.route import Route
 
 if TYPE_CHECKING:
     from dragoman.accounts.keys import Caller
-    from dragoman.gateway import Gateway
+    from dragoman.assembly.core import Core
 
 _LATEST: Final = ":latest"
 _NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?::[\w.-]+)?", re.ASCII)
@@ -31,7 +31,7 @@ def untagged(name: str) -> str:
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
-def find(gateway: Gateway, stated: str) -> Route:
+def find(gateway: Core, stated: str) -> Route:
     """What a client means by a name; "" is the default model. Raises RequestFailed (400, 404)."""
     table = gateway.engine.table
     if not stated:
@@ -55,7 +55,7 @@ def find(gateway: Gateway, stated: str) -> Route:
         raise RequestFailed(missing(stated)) from None
 
 
-def _in_any_case(gateway: Gateway, bare: str) -> Route | None:
+def _in_any_case(gateway: Core, bare: str) -> Route | None:
     wanted = bare.lower()
     listed = [entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted]
     if not listed:
@@ -63,7 +63,7 @@ def _in_any_case(gateway: Gateway, bare: str) -> Route | None:
     return gateway.engine.table.find(bare if bare in listed else listed[0])
 
 
-def find_granted(gateway: Gateway, caller: Caller, stated: str) -> Route:
+def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
     """The same among the names that the caller may use: the others are as if they were not there."""
     route = find(gateway, stated)
     if not caller.may_use(route.asked):
@@ -71,7 +71,7 @@ def find_granted(gateway: Gateway, caller: Caller, stated: str) -> Route:
     return route
 
 
-def made(gateway: Gateway, stated: str) -> str | None:
+def made(gateway: Core, stated: str) -> str | None:
     """The name that was made while the gateway runs and that a client means; None = there is none."""
     wanted = untagged(stated).lower()
     return next((name for name in gateway.made if name.lower() == wanted), None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
-from dragoman.seams import Seams
+from dragoman.seams.clock import Seams
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits

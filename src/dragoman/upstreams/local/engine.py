@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from dragoman.errors import DragomanError
-from dragoman.extras import make_target
+from dragoman.seams.extras import make_target
 from dragoman.upstreams.local.protocol import (
     Draw,
     Embed,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.errors import WireError
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import gguf
 from dragoman.upstreams.local.cores import usable_cores
 from dragoman.upstreams.local.engine import EngineRefused, Token, missing_engine

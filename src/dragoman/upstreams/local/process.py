@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from dragoman.tasks import spawn
+from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
     Answer,

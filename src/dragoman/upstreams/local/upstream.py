@@ -22,7 +22,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.counts import hold_to_counts
 from dragoman.upstreams.local import operations, weights
 from dragoman.upstreams.local.answering import Answer

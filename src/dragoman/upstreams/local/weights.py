@@ -24,7 +24,7 @@ import msgspec
 
 from dragoman.dialects.request import Operation
 from dragoman.errors import DragomanError
-from dragoman.extras import make_target
+from dragoman.seams.extras import make_target
 from dragoman.upstreams.local.protocol import Draw, EngineName
 
 MIB = 1024 * 1024

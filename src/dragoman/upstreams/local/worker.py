@@ -21,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, get_args
 
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate

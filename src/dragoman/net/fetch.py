@@ -1,0 +1,411 @@
+"""Reads what a request names by URL, for upstreams that take bytes only.
+
+Every address is checked on every hop against the egress policy (`egress`); how many, how much, how long
+and how many hops is bounded; nothing is cached, and no credential is ever sent. What comes must be what the
+part says it is: a page is no picture.
+
+A few bytes of a request can name gigabytes at servers that take their time. So how much is read at once, and
+how much is held until its exchanges end, is bounded for the whole gateway, too, and no client has all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs
+from yarl import URL
+
+from dragoman import ir
+from dragoman.capacity.shares import Shares
+from dragoman.errors import RequestFailed
+from dragoman.net.connector import Connector
+from dragoman.net.egress import EgressRefused, GuardedResolver, ends_in_a_number
+from dragoman.net.resolver import CLIENT, Resolver, Unresolved
+from dragoman.wire.sniff import media_type
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOPS = 3
+_BEGINNING = 64
+"""Bytes that tell what a file is."""
+_RETRY = 5.0
+"""Seconds after which a client may ask again when what all clients share is taken."""
+_SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_FITTING = {
+    "image": ("image/",),
+    "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
+    "video": ("video/", "application/mp4"),
+}
+"""How the types begin that a part of each kind may hold. Containers of video often hold sound alone."""
+
+Keep: TypeAlias = Callable[[ir.Media], bool]
+"""Whether an upstream reads a medium at its address itself (its own files, a cloud's buckets)."""
+
+
+class Bounds(NamedTuple):
+    """What may be fetched.
+
+    Of one request: addresses: how many, each as often as it is named; at_once: how many at the same time;
+    each, together: bytes, decompressed; seconds: for all of them, None = no limit.
+    Of all requests: reads: how many addresses at the same time, a quarter of it for one client; wait: seconds
+    that one waits for its turn; space: bytes held until their exchanges end, half of it for one client.
+    """
+
+    addresses: int = 20
+    at_once: int = 5
+    each: int = 20 * 1024 * 1024
+    together: int = 64 * 1024 * 1024
+    seconds: float | None = 30.0
+    reads: int = 64
+    wait: float | None = 10.0
+    space: int = 256_000_000
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
+class Room:
+    """The bytes that all exchanges hold of what was fetched for them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held = 0
+        self.by_client: dict[str, int] = {}
+
+
+class Claim:
+    """What one exchange holds of the room. Closed when the exchange has ended."""
+
+    __slots__ = ("_room", "client", "held")
+
+    def __init__(self, room: Room, client: str) -> None:
+        self._room = room
+        self.client = client
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold more bytes. Raises RequestFailed (`fetch_busy`), but not while nobody else holds any."""
+        room = self._room
+        theirs = room.by_client.get(self.client, 0)
+        crowded = room.held + size > room.size and room.held > self.held
+        if crowded or (theirs + size > room.size // 2 and theirs > self.held):
+            raise _busy("the space for files fetched for requests is used up")
+        self.held += size
+        room.held += size
+        room.by_client[self.client] = theirs + size
+
+    def close(self) -> None:
+        """Give all of it back. It may be used again."""
+        room, held = self._room, self.held
+        if not held:
+            return
+        self.held = 0
+        room.held -= held
+        room.by_client[self.client] -= held
+        if not room.by_client[self.client]:
+            del room.by_client[self.client]
+
+
+class Fetcher:
+    """The guarded session of one gateway.
+
+    allow: hosts and networks that the operator opened to requests. resolver: who looks their names up.
+    """
+
+    def __init__(
+        self,
+        allow: tuple[str, ...] = (),
+        bounds: Bounds = DEFAULT_BOUNDS,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._guard = GuardedResolver(allow, resolver)
+        self._bounds = bounds
+        self._room = Room(bounds.space)
+        self._reads = Shares(bounds.reads, max(1, bounds.reads // 4))
+        self._session: aiohttp.ClientSession | None = None
+
+    def claim(self, client: str) -> Claim:
+        """What an exchange of this client holds of the room for fetched bytes: nothing yet."""
+        return Claim(self._room, client)
+
+    async def inline(
+        self, request: ir.Request, keep: Keep | None = None, claim: Claim | None = None
+    ) -> ir.Request:
+        """The request with all media that are named by URL replaced by their bytes.
+
+        keep: which of them stay as they are; None = none does. claim: holds the bytes, None = they are not
+        counted any more once they are here. Raises RequestFailed with the caller's fault, whose param is the
+        part's place in IR terms: no http(s) address, user information in it, no public address, another
+        status than 200, too large, too many redirects, bytes of another kind than the part's. Without a
+        place: too many addresses, too much together, no answer in time. With the gateway's fault: too much
+        is fetched for others.
+        """
+        named = [
+            found
+            for index, message in enumerate(request.messages)
+            for found in _named(message.blocks, f"messages[{index}].blocks", keep)
+        ]
+        if not named:
+            return request
+        found = iter(await self.read(named, claim))
+        return msgspec.structs.replace(
+            request,
+            messages=tuple(
+                msgspec.structs.replace(message, blocks=_replaced(message.blocks, found, keep))
+                for message in request.messages
+            ),
+        )
+
+    async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
+        """Media, each with its place, with their bytes, in the same order. Raises as `inline` does."""
+        if claim is not None:
+            return await self._all(named, claim)
+        claim = self.claim("")
+        try:
+            return await self._all(named, claim)
+        finally:
+            claim.close()
+
+    async def try_read(
+        self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
+    ) -> list[ir.Media]:
+        """The same; what cannot be read in bounds stays as it is."""
+        read = [media for media, _ in named]
+
+        async def attempt(index: int, media: ir.Media) -> None:
+            async with gate:
+                with suppress(RequestFailed):
+                    read[index] = await self._inlined(media, budget)
+
+        bounds = self._bounds
+        held = claim or self.claim("")
+        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds, held)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                    for index, media in enumerate(read[: bounds.addresses]):
+                        group.create_task(attempt(index, media))
+        finally:
+            if claim is None:
+                held.close()
+        return read
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _all(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
+        bounds = self._bounds
+        if len(named) > bounds.addresses:
+            raise _refused(
+                f"The request contains {len(named)} URLs of files; the gateway fetches at most "
+                f"{bounds.addresses}."
+            )
+        gate = asyncio.Semaphore(bounds.at_once)
+        budget = _Budget(bounds, claim)
+
+        async def one(media: ir.Media, place: str) -> ir.Media:
+            async with gate:
+                try:
+                    return await self._inlined(media, budget)
+                except RequestFailed as failed:
+                    if failed.fault.blame != "client":
+                        raise
+                    raise RequestFailed(msgspec.structs.replace(failed.fault, param=place)) from failed
+
+        try:
+            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(*found)) for found in named]
+        except TimeoutError:
+            raise _unfetched("did not respond in time") from None
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the first one; the others have been cancelled
+        return [task.result() for task in tasks]
+
+    async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
+        client = budget.client
+        CLIENT.set(client)  # of the task that reads this one address
+        await self._turn(client)
+        try:
+            data, kind = await self._hops(URL(media.url or ""), budget)
+        except Unresolved as error:
+            raise _unresolved(error) from error
+        except (aiohttp.ClientError, EgressRefused, ValueError, OSError) as error:
+            cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
+            if isinstance(cause, EgressRefused):
+                raise _unfetched("is not a public address") from None
+            raise _unfetched("could not be fetched") from error
+        finally:
+            self._reads.give_back(client)
+        told = _type(media, bytes(data[:_BEGINNING]), kind)
+        encoded = base64.b64encode(data).decode()
+        return msgspec.structs.replace(media, url=None, data=encoded, mime=media.mime or told)
+
+    async def _turn(self, client: str) -> None:
+        try:
+            async with asyncio.timeout(self._bounds.wait):
+                await self._reads.take(client)
+        except TimeoutError:
+            raise _busy("too many URLs are being fetched at the same time") from None
+
+    async def _hops(self, url: URL, budget: _Budget) -> tuple[bytearray, str | None]:
+        session = self._open()
+        for _ in range(_HOPS + 1):
+            self._permit(url)
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status in _REDIRECTS and (location := response.headers.get(hdrs.LOCATION)):
+                    url = url.join(URL(location))
+                    continue
+                return await budget.read(response), response.headers.get(hdrs.CONTENT_TYPE)
+        raise _unfetched("redirects too many times")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = Connector(resolver=self._guard, use_dns_cache=False, limit=0)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(),  # ours is the one for all of a request's addresses
+                trust_env=False,
+            )
+        return self._session
+
+    def _permit(self, url: URL) -> None:
+        """A host that is an IP literal never meets the resolver, so it is judged here."""
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise _unfetched("is not an http or https URL")
+        if url.user is not None or url.password is not None:
+            raise _unfetched("contains a user name or a password")
+        try:
+            permitted = self._guard.permits(url.host, url.host)
+        except ValueError:
+            # A name, which the resolver judges, unless some reader takes it for a literal (`127.1`).
+            permitted = not ends_in_a_number(url.host)
+        if not permitted:
+            raise _unfetched("is not a public address")
+
+
+class _Budget:
+    """The bytes that one request may still have fetched. claim: holds those that came."""
+
+    def __init__(self, bounds: Bounds, claim: Claim) -> None:
+        self._bounds = bounds
+        self._claim = claim
+        self._left = bounds.together
+        self.client = claim.client
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytearray:
+        if response.status != 200:
+            raise _unfetched(f"answered with status {response.status}")
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            self._left -= len(chunk)
+            if len(data) > self._bounds.each:
+                raise _unfetched(f"is larger than {self._bounds.each} bytes")
+            if self._left < 0:
+                raise _refused(
+                    "The files at the URLs in the request are larger than "
+                    f"{self._bounds.together} bytes in total."
+                )
+            self._claim.take(len(chunk))
+            await asyncio.sleep(0)  # what is there already is read, and decompressed, without any wait
+        return data
+
+
+def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
+    """The type of what begins like this, None where nothing tells it. A picture's bytes know better than its
+    server.
+    """
+    stated: str | None = (header or "").partition(";")[0].strip().lower()
+    if stated in _SAYS_NOTHING:
+        stated = None
+    seen = media_type(data)
+    ordered = (seen, stated) if seen is not None and seen.startswith("image/") else (stated, seen)
+    told = [mime for mime in ordered if mime is not None]
+    fitting = next((mime for mime in told if _fits(media.kind, mime)), None)
+    if told and fitting is None:
+        raise _unfetched(f"is of the type {told[0]}, not a supported {media.kind} type")
+    return fitting
+
+
+def _fits(kind: str, mime: str) -> bool:
+    if kind == "document":
+        return not mime.startswith(("image/", "audio/", "video/"))
+    return mime.startswith(_FITTING[kind])
+
+
+def _wanted(block: ir.Block, keep: Keep | None) -> bool:
+    return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
+
+
+def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
+    """The media that have a URL, with their places in order, those inside of documents and results too."""
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            continue  # what most blocks are
+        if isinstance(block, ir.Media) and _wanted(block, keep):
+            yield block, f"{where}[{index}]"
+        else:
+            field, inner = _inner(block)
+            yield from _named(inner, f"{where}[{index}].{field}", keep)
+
+
+def _replaced(
+    blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
+) -> tuple[ir.Block, ...]:
+    """The blocks with the next of `found` in place of each that `_named` gives."""
+    return tuple([_replaced_one(block, found, keep) for block in blocks])
+
+
+def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None) -> ir.Block:
+    if _wanted(block, keep):
+        return next(found)
+    field, inner = _inner(block)
+    return msgspec.structs.replace(block, **{field: _replaced(inner, found, keep)}) if inner else block
+
+
+def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
+    """The blocks inside of one, and the field that holds them.
+
+    What a provider's own tool found is no medium of the client's: its addresses are those of pages.
+    """
+    if isinstance(block, ir.ToolResult):
+        return "content", block.content if block.by == "client" else ()
+    return "blocks", (block.blocks or ()) if isinstance(block, ir.Media) else ()
+
+
+def _unfetched(what: str) -> RequestFailed:
+    return _refused(f"A URL in the request {what}.")
+
+
+def _refused(message: str) -> RequestFailed:
+    return RequestFailed(ir.Fault("invalid_request", message, code="invalid_image_url"))
+
+
+def _unresolved(error: Unresolved) -> RequestFailed:
+    if error.busy:
+        return _busy("too many host names are being looked up at the same time")
+    fault = ir.Fault(
+        "invalid_request",
+        "The host name of a URL in the request could not be looked up (DNS) in time.",
+        code="name_resolution_timeout",
+    )
+    return RequestFailed(fault)
+
+
+def _busy(why: str) -> RequestFailed:
+    fault = ir.Fault(
+        "overloaded",
+        f"The gateway cannot fetch the URLs in the request at the moment: {why}. Try again later.",
+        code="fetch_busy",
+        retry_after=_RETRY,
+        blame="gateway",
+    )
+    return RequestFailed(fault)
