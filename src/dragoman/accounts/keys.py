@@ -22,6 +22,8 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.seams.clock import SYSTEM
 
+_AZURES: Final = "api-key"
+"""The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
@@ -69,7 +71,8 @@ class Key(NamedTuple):
 class ClientKeys:
     """The keys of one configuration. required: whether a request needs one; a known one is believed anyhow.
 
-    keys: who presents which secret, and until when. hosts: further Host names that are ours. any_host: every
+    keys: who presents which secret, and until when. headers: those beside `authorization` that may hold one,
+    the first before the others. hosts: further Host names that are ours. any_host: every
     name is, because the operator says that something else stands in front. anyone: who calls without a known
     key. keyless: who calls from this machine without any, by the face whose clients send none. now: Unix
     seconds.
@@ -80,12 +83,14 @@ class ClientKeys:
         keys: Iterable[Key] = (),
         *,
         required: bool,
+        headers: Iterable[str] = (),
         hosts: Iterable[str] = (),
         any_host: bool = False,
         anyone: Caller = ANYONE,
         keyless: Mapping[str, Caller] | None = None,
         now: Callable[[], float] = SYSTEM.now,
     ) -> None:
+        self._headers = (*headers, _AZURES)
         self._keyless = keyless or {}
         self._anyone = anyone
         self._any_host = any_host
@@ -115,7 +120,7 @@ class ClientKeys:
         holds, where its protocol puts it there; a header is believed before it. first: what the path begins
         with, which is believed before all: such a client may have to send some key besides.
         """
-        key = first or presented(headers) or key
+        key = first or self.presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
             if self._ends and (ends := self._ends.get(digest)) is not None and self._now() >= ends:
                 return _expired(ends)
@@ -129,10 +134,18 @@ class ClientKeys:
         address at the other end of the connection.
         """
         caller = self._keyless.get(face)
-        if caller is None or presented(headers) is not None or not is_loopback(peer):
+        if caller is None or self.presented(headers) is not None or not is_loopback(peer):
             return None
         passed_on = any(_FORWARDED.fullmatch(name) for name in headers)
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
+
+    def presented(self, headers: Mapping[str, str]) -> str | None:
+        """The key in the headers: `Authorization: Bearer`, or a header of one of the protocols."""
+        authorization = headers.get("authorization")
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            return token.strip() if scheme.lower() == "bearer" else None
+        return next((key for name in self._headers if (key := headers.get(name))), None)
 
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
@@ -158,15 +171,6 @@ def unnamed(key: str) -> str:
     so that no owner finds another's state once a key is added or removed.
     """
     return f"key {_digest('name of ' + key).hex()[:8]}"
-
-
-def presented(headers: Mapping[str, str]) -> str | None:
-    """The key in the headers: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or Azure's `api-key`."""
-    authorization = headers.get("authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
-    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key")
 
 
 def is_loopback(host: str) -> bool:

@@ -20,10 +20,6 @@ from dragoman.net.transport import reason
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
 """Enough for a model that thinks before it says hello."""
-_VERSIONS: Final = {"gemini": "/v1beta", "ollama": ""}
-"""What stands before a protocol's paths, where it is not /v1."""
-
-
 _LONGEST_NAME: Final = 512
 """Characters of a model's name. What is longer, or holds control characters, is left out: it would
 be printed, and written into files.
@@ -63,7 +59,8 @@ async def ask(dialect: str, gateway: Gateway) -> str:
         "max_completion_tokens": _TOKENS,
     }
     asked = translated(question, DIALECTS["openai_chat"], spoken, model=gateway.model)
-    url = f"{gateway.base}{_VERSIONS.get(dialect, '/v1')}{asked.path}"
+    assert spoken.face is not None
+    url = gateway.base + spoken.face.roots[0] + asked.path
     status, body = await _call("POST", url, gateway, json=asked.body)
     if status != 200 or not isinstance(body, dict):
         raise Refused(_message(body, status), status)

@@ -31,15 +31,13 @@ from dragoman.cli.checks import (
 )
 from dragoman.cli.protocols import Spoken
 from dragoman.cli.terminal import clean
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.wire import SPLITTERS
-
-_REQUIRED: Final = {"anthropic": "messages", "gemini": "contents", "openai_responses": "input"}
-"""The member without which there is no question; Ollama loads the model then."""
 
 
 class NativeProbe(Probe):
@@ -106,17 +104,16 @@ class NativeProbe(Probe):
                 raise CheckFailed(f"a stream that cannot be read: {error}") from None
 
 
-_LISTS: Final = {"ollama": ("/api/tags", "models", "name"), "gemini": ("/models", "models", "name")}
-
-
 async def model_list(probe: NativeProbe) -> str:
     """The models are listed. Without --model one of them is asked from here on."""
-    path, member, name = _LISTS.get(probe.dialect.name, ("/models", "data", "id"))
-    answer = await probe.call("GET", probe.base + path)
-    if answer.status == 404 and probe.dialect.name not in _LISTS:
+    form = probe.dialect.models
+    answer = await probe.call("GET", probe.base + form.path)
+    if answer.status == 404 and form == ModelList():
         raise LeftOut("no model list here")
     answer.expect(200)
-    rows = [{"id": str(row[name]).removeprefix("models/"), **_owner(row)} for row in answer.body[member]]
+    rows = [
+        {"id": str(row[form.name]).removeprefix("models/"), **_owner(row)} for row in answer.body[form.member]
+    ]
     return probe.chosen(rows)
 
 
@@ -178,9 +175,9 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 async def missing_question(probe: NativeProbe) -> str:
     """A body without a question is a 400 that names what is missing."""
-    member = _REQUIRED.get(probe.dialect.name)
-    if member is None:
-        raise LeftOut("Ollama loads a model that is asked nothing")
+    stated = probe.dialect.probe
+    if stated is None or not (member := stated.question):
+        raise LeftOut(f"{probe.dialect.title} loads a model that is asked nothing")
     url, body = probe.written()
     answer = await probe.call("POST", url, json={name: body[name] for name in body if name != member})
     answer.expect(400)

@@ -21,6 +21,12 @@ DIALECTS: dict[str, Dialect] = {
 }
 """By name, in the order that documentation shows them."""
 
+
+def key_headers() -> tuple[str, ...]:
+    """The headers beside `authorization` in which the protocols' clients send their key."""
+    return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
+
+
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: cursor.reading}
 """By the name of a face, what else a body may be that it refuses: the face that understands it, None = it is
 simply wrong.

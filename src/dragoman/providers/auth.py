@@ -7,21 +7,22 @@ any other place, whatever a request, a redirect or a mistake of ours asks for. P
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
+from dragoman.dialects.access import Scheme, key_header
+from dragoman.dialects.table import key_headers
 from dragoman.errors import DragomanError
 from dragoman.seams.secret import Secret
 
-Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
-"""How a key travels: `Authorization: Bearer KEY`, or as it is in the header of this name. Never in the query:
-addresses end up in logs."""
 
-CREDENTIAL_HEADERS: Final = frozenset(
-    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
-)
-"""Headers (lower case) that may hold a credential. A client's own never travel on."""
+def credential_headers() -> frozenset[str]:
+    """The headers (lower case) that may hold a credential. A client's own never travel on."""
+    return _ALWAYS.union(key_headers())
+
+
+_ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization"})
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -52,18 +53,16 @@ def sign(
     server without keys. Credential headers that the request brought along are dropped. Raises
     DragomanError when `url` is not at the credential's origin.
     """
-    signed = dict(fixed)
-    signed.update((name, value) for name, value in headers.items() if name not in CREDENTIAL_HEADERS)
+    signed, secret = dict(fixed), credential_headers()
+    signed.update((name, value) for name, value in headers.items() if name not in secret)
     signed.update(extra)
     if credential is not None:
         if not _within(url, credential.origin):
             raise DragomanError(
                 f"the API key belongs to {credential.origin} and is not sent to another address"
             )
-        if scheme == "bearer":
-            signed["authorization"] = f"Bearer {credential.secret.reveal()}"
-        else:
-            signed[scheme] = credential.secret.reveal()
+        name, value = key_header(scheme, credential.secret.reveal())
+        signed[name] = value
     return signed
 
 

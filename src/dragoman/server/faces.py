@@ -17,12 +17,12 @@ from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.resources import PATHS
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.providers.catalog import CATALOG
-from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.administration import instead, manages_keys

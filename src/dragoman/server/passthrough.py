@@ -2,7 +2,7 @@
 
 Bodies flow through in both directions, byte for byte, and are kept nowhere. One thing is edited: the address
 of a batch's results, see `_RESULTS`. What passes is stated: paths and methods by
-`providers.resources`, headers here. Ids are the provider's. A client whose key is limited to some models
+`dialects.resources`, headers here. Ids are the provider's. A client whose key is limited to some models
 may not, since a batch asks for any. Of the providers that have the resource and speak the client's protocol
 one is asked: the only one, or the one that `X-Dragoman-Provider` names.
 """
@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connector import CONNECTED
 from dragoman.net.transport import Answer, Flow
-from dragoman.providers.resources import PATHS, Resource
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Call, Endpoint, Handler

@@ -132,7 +132,7 @@ class Case:
         provider = exchange.api.partition(".")[0]
         vendor = CATALOG.get(_VENDORS.get(provider, provider))
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
-        spoken = vendor.also.get(dialect.name) if vendor is not None else None  # type: ignore[call-overload]
+        spoken = vendor.also.get(dialect.name) if vendor is not None else None
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:

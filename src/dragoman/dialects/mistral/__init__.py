@@ -29,16 +29,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Headers, Paths
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.mistral.check import check
 from dragoman.dialects.mistral.decoder import PADDING, Decoder
 from dragoman.dialects.mistral.embedding import EMBEDDING
@@ -67,7 +59,7 @@ DIALECT: Final = Dialect(
     title="Mistral",
     spec="https://docs.mistral.ai/api/#tag/chat",
     version="3.7.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -87,6 +79,7 @@ DIALECT: Final = Dialect(
         # Nothing is documented that forbids a forced call to a model that reasons.
         features=frozenset({"schema", "json", "forced_thinking"})
     ),
+    resources=frozenset({"files", "fine_tuning"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
     provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -20,15 +20,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, Paths, Probe
+from dragoman.dialects.dialect import Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.openai_chat.check import check
 from dragoman.dialects.openai_chat.decoder import Decoder
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
@@ -45,13 +38,15 @@ from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.terms import NAME, PATH
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
 from dragoman.dialects.openai_chat.widened import widened
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Chat Completions",
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -83,6 +78,10 @@ DIALECT: Final = Dialect(
             }
         ),
     ),
+    probe=Probe(called="OpenAI's chat completions", question="messages"),
+    face=Face(also=("/chat",)),
+    resources=OPENAIS,
+    quirks=Quirks(functions=False),
     operations={
         "embed": EMBEDDING,
         "image": IMAGE,

@@ -20,16 +20,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, Paths
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_completions.check import check
 from dragoman.dialects.openai_completions.decoder import Decoder
@@ -47,13 +39,14 @@ from dragoman.dialects.openai_completions.request import (
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Completions",
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -70,5 +63,7 @@ DIALECT: Final = Dialect(
     errors=ErrorCodec(decode=CHAT.errors.decode, encode=CHAT.errors.encode),
     relay=CompletionsRelay(),
     headers=Headers(request=CHAT.headers.request, response=CHAT.headers.response),
+    face=Face(),
+    resources=OPENAIS,
     abilities=Abilities(features=frozenset()),
 )

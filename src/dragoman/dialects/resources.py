@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from dragoman.providers.catalog import DialectName
-
 Resource: TypeAlias = Literal[
     "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
 ]
@@ -63,18 +61,5 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
 )
 """Every path that passes, below the API's version, with its methods; names in braces are one segment each."""
 
-_OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
-
-OFFERED: Final[Mapping[DialectName, frozenset[Resource]]] = MappingProxyType(
-    {
-        "openai_chat": _OPENAIS,
-        "openai_responses": _OPENAIS,
-        "openai_completions": _OPENAIS,
-        "mistral": frozenset({"files", "fine_tuning"}),
-        "anthropic": frozenset({"files", "message_batches"}),
-        # Google's files are sent to an address that an answer names; Ollama keeps none.
-        "gemini": frozenset(),
-        "ollama": frozenset(),
-    }
-)
-"""What a provider can have, by the dialect that it speaks first."""
+OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
+"""Those of OpenAI, whatever protocol a provider is asked in."""
