@@ -14,7 +14,7 @@ addresses end up in logs."""
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths at a provider, below its base URL. `{model}` stands for the model's name, which no body has then."""
+    """Paths at a provider, below its base URL. `{model}` stands for the model's name, absent in the body."""
 
     chat: str = ""
     """Where an answer is asked for; "" = no provider is asked in this protocol."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman.dialects import cursor
+from dragoman.dialects.access import Face
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
@@ -20,6 +21,14 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
 """By name, in the order that documentation shows them."""
+
+DEFAULT: Final = openai_chat
+"""What a server is asked in, and what a path or a client speaks, where nothing says another protocol."""
+
+
+def faces() -> list[tuple[Dialect, Face]]:
+    """The protocols that the gateway serves, and where."""
+    return [(dialect, dialect.face) for dialect in DIALECTS.values() if dialect.face is not None]
 
 
 def key_headers() -> tuple[str, ...]:

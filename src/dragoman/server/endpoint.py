@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -62,13 +62,22 @@ class Handler(msgspec.Struct, frozen=True):
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One path. template: how logs and metrics name it. methods: none = there is nothing at the path. public:
-    needs no key. key_in_query: its protocol's clients may put their key behind the `?`, as `key`. scope: what
-    its callers need.
+    needs no key. scope: what its callers need. slashes: the name in braces may hold slashes. shared: several
+    protocols have the path, and the request's headers tell which one its client speaks.
     """
 
     template: str
     face: Dialect
     methods: Mapping[str, Handler]
     public: bool = False
-    key_in_query: bool = False
     scope: Scope = "inference"
+    slashes: bool = False
+    shared: bool = False
+
+
+def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
+    """Endpoints of paths with their methods, below each root of a dialect that is served."""
+    assert dialect.face is not None
+    for path, methods in paths:
+        for root in dialect.face.roots:
+            yield Endpoint(root + path, dialect, methods)

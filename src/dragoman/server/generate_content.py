@@ -9,31 +9,26 @@ between the elements of an array white space means nothing.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini import embedding
+from dragoman.dialects.gemini import DIALECT, embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.engine.work import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.wire.json import decode_head, encode
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
-
-NAME: Final = "gemini"
-VERSIONS: Final = ("/v1beta", "/v1alpha")
-"""Where only this protocol is served; what asks a model is also under /v1."""
-CLIENT_HEADERS: Final = ("x-goog-api-key", "x-goog-api-client")
-"""Google's clients send one of them at least, no other does."""
 
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000
@@ -45,14 +40,25 @@ _SPACE: Final = b"\r\n"
 
 
 class GenerateContentApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
+    """The handlers of one gateway. chat: what reads a call for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
+        assert DIALECT.face is not None
+        self.face = DIALECT.face
 
-    def asking(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """What stands before and after a model's name below a version, with the methods there."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. The list of models is Google's where no other protocol is spoken."""
+        for root in self.face.roots:
+            for path, methods in self._methods():
+                yield Endpoint(root + path, DIALECT, methods, slashes=True)
+        for root in self.face.alone:
+            yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
+            yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
+
+    def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """The paths below a root that ask a model, with their methods."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -63,7 +69,10 @@ class GenerateContentApi:
         # Some clients take a name with a slash for a whole path: tunedModels/NAME, but also provider/model.
         for before in ("/models/", "/"):
             for method, run in runs.items():
-                yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
+                yield (
+                    f"{before}{{model}}:{method}",
+                    {"POST": Handler(partial(_named, run), takes_body="json")},
+                )
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request at once."""
@@ -86,7 +95,9 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _asking(self, call: Call, path: str) -> Inbound:
-        return msgspec.structs.replace(self._inbound(call), path=path, params={"model": call.params["model"]})
+        return msgspec.structs.replace(
+            self._chat.inbound(DIALECT, call), path=path, params={"model": call.params["model"]}
+        )
 
     async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's prompt is."""

@@ -6,31 +6,26 @@ Who counts is the engine's to know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.engine.work import Inbound
+from dragoman.dialects.anthropic import DIALECT, complete
+from dragoman.dialects.anthropic.count import PATH as COUNT_PATH
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import Call, Endpoint, Handler, below
 from dragoman.wire.json import decode_head, encode, encode_head
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
-
-NAME: Final = "anthropic"
-PREFIXES: Final = ("/v1", "/anthropic/v1")
-"""Where the protocol is served. Clients put `/v1/messages` behind their base URL themselves; the second is
-for those whose base URL must tell the protocols of one gateway apart.
-"""
-VERSION_HEADER: Final = "anthropic-version"
-"""Every client of the protocol sends it, no other does."""
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
 """More than any answer has, and than any budget for thoughts, which must be less."""
@@ -39,15 +34,30 @@ _USUAL, _MOST = 20, 1000
 
 
 class MessagesApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
+    """The handlers of one gateway. chat: what asks a model."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
+        assert DIALECT.face is not None
+        self.face = DIALECT.face
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path but those of chat."""
+        yield from below(DIALECT, self._paths())
+        for root in self.face.roots[1:]:  # below the first stands OpenAI's list
+            yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
+            yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        yield "/complete", {"POST": Handler(partial(self._chat.ask, complete.FACE), takes_body="json")}
+        yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's prompt is."""
-        inbound = msgspec.structs.replace(self._inbound(call), body=_bounded(call.body), operation="count")
+        inbound = msgspec.structs.replace(
+            self._chat.inbound(DIALECT, call), body=_bounded(call.body), operation="count"
+        )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

@@ -7,17 +7,18 @@ paths of Cohere's clients (https://docs.cohere.com/v2/reference/rerank), which J
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from dragoman.dialects.request import Operation
-from dragoman.engine.work import Inbound
+from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Bodies, Call, Handler, with_model
+from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler, with_model
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
@@ -37,26 +38,25 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
 
 
 class OperationsApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for the face of these paths."""
+    """The handlers of one gateway. chat: what reads a call for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
 
-    def paths(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """What stands before and after a model's name, and the methods; nothing after where there is none."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
-            yield path, "", methods
-            yield f"/v1{path}", "", methods
-            if operation == "rerank":
-                yield f"/v2{path}", "", methods
-        yield "/v1/engines/", "/embeddings", {"POST": Handler(self._engine, takes_body="json")}
+            for root in ("", "/v1", "/v2") if operation == "rerank" else ("", "/v1"):
+                yield Endpoint(root + path, DEFAULT, methods)
+        engine = {"POST": Handler(self._engine, takes_body="json")}
+        yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)
 
     async def _ask(
         self, operation: Operation, path: str, call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
-        inbound = self._inbound(call)
+        inbound = self._chat.inbound(DEFAULT, call)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,

@@ -10,7 +10,7 @@ one is asked: the only one, or the one that `X-Dragoman-Provider` names.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.access import Face
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connector import CONNECTED
@@ -27,8 +29,6 @@ from dragoman.net.transport import Answer, Flow
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Call, Endpoint, Handler
-from dragoman.server.messages import NAME as ANTHROPIC
-from dragoman.server.messages import PREFIXES, VERSION_HEADER
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
@@ -71,24 +71,22 @@ class PassThroughApi:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def paths(self) -> Iterator[Endpoint]:
+    def endpoints(self) -> Iterator[Endpoint]:
         """Every path. Headers tell which protocol a client of `/v1/files` speaks."""
-        for resource, below in PATHS.items():
-            if resource != "message_batches":
-                yield from self._endpoints(resource, below, ("/v1", ""), "openai_chat")
-        yield from self._endpoints("message_batches", PATHS["message_batches"], PREFIXES, ANTHROPIC)
-        yield from self._endpoints("files", PATHS["files"], PREFIXES[1:], ANTHROPIC)
-
-    def _endpoints(
-        self, resource: Resource, below: Mapping[str, Sequence[str]], prefixes: Sequence[str], face: str
-    ) -> Iterator[Endpoint]:
-        for path, methods in below.items():
-            run = partial(self._pass, resource=resource, path=path, face=face)
-            handlers = {
-                method: Handler(run, takes_body="parts" if method == "POST" else "") for method in methods
-            }
-            for prefix in prefixes:
-                yield Endpoint(prefix + path, DIALECTS[face], handlers)
+        known: set[str] = set()
+        for dialect, face in faces():
+            for resource in sorted(dialect.resources):
+                shared = not face.client_headers and any(_tell(other, resource) for other in faces())
+                for path, methods in PATHS[resource].items():
+                    run = partial(self._pass, resource=resource, path=path, face=dialect)
+                    handlers = {
+                        method: Handler(run, takes_body="parts" if method == "POST" else "")
+                        for method in methods
+                    }
+                    for template in dict.fromkeys(root + path for root in face.roots):
+                        if template not in known:
+                            known.add(template)
+                            yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a fine-tuned model at its provider, the only kind of model that can be. Raises
@@ -103,13 +101,21 @@ class PassThroughApi:
             raise RequestFailed(_undeletable(name))
         headers = {**call.headers, CHOICE: first} if model != name else call.headers
         call = msgspec.structs.replace(call, params={"model": model}, headers=headers)
-        path, face = "/models/{model}", "openai_chat"
-        await self._pass(call, exchange, client, resource="fine_tuning", path=path, face=face)
+        path = "/models/{model}"
+        await self._pass(call, exchange, client, resource="fine_tuning", path=path, face=DEFAULT)
 
     async def _pass(
-        self, call: Call, exchange: Exchange, client: AsgiClient, *, resource: Resource, path: str, face: str
+        self,
+        call: Call,
+        exchange: Exchange,
+        client: AsgiClient,
+        *,
+        resource: Resource,
+        path: str,
+        face: Dialect,
     ) -> None:
-        passage = self._passage(resource, call, anthropic=face == ANTHROPIC or VERSION_HEADER in call.headers)
+        told = (one for one, where in faces() if resource in one.resources and where.serves(call.headers))
+        passage = self._passage(resource, call, _form(next(told, face)))
         target = _target(path, call)
         now = self._gateway.seams.monotonic
         record = AttemptRecord(
@@ -147,14 +153,14 @@ class PassThroughApi:
             record.ended = now()
         exchange.phase = "done"
 
-    def _passage(self, resource: Resource, call: Call, *, anthropic: bool) -> Passage:
-        """Who is asked. Raises RequestFailed: 403, 501, 400."""
+    def _passage(self, resource: Resource, call: Call, form: str) -> Passage:
+        """Who is asked. form: as `_form` gives it. Raises RequestFailed: 403, 501, 400."""
         if call.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
             name: passage
             for name, passage in self._gateway.passages.items()
-            if resource in passage.resources and (passage.dialect.name == ANTHROPIC) is anthropic
+            if resource in passage.resources and _form(passage.dialect) == form
         }
         if not able:
             raise RequestFailed(_nobody(resource))
@@ -164,6 +170,17 @@ class PassThroughApi:
         if wished not in able:
             raise RequestFailed(_unnamed(resource, wished, list(able)))
         return able[wished]
+
+
+def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
+    """Whether headers tell the clients of a protocol that has this resource."""
+    dialect, face = served
+    return resource in dialect.resources and bool(face.client_headers)
+
+
+def _form(dialect: Dialect) -> str:
+    """Whose form the resources of a protocol have: its own if headers tell its clients, else OpenAI's."""
+    return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:

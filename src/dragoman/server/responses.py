@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_responses import DIALECT
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
 from dragoman.engine.work import Headers, Inbound, Turn
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Call, Endpoint, Handler, below
 from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, object_of, page_of
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
@@ -38,14 +38,18 @@ _MOST_ITEMS: Final = 20
 
 
 class ResponsesApi:
-    """The handlers of one gateway. face: the dialect openai_responses."""
+    """The handlers of one gateway."""
 
-    def __init__(self, gateway: Core, face: Dialect) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
-        self._face = face
+        self._face = DIALECT
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
+        return below(DIALECT, self._paths())
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below a root, with its methods."""
 
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Call, Endpoint, Handler, below
 from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, object_of, page_of
 from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
 from dragoman.turns.chats import written
@@ -36,8 +37,12 @@ class StoredChatsApi:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
+        return below(DEFAULT, self._paths())
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below a root, with its methods."""
         yield "/chat/completions", {"GET": Handler(self.listed)}
         yield (
             "/chat/completions/{id}",
