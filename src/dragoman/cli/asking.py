@@ -12,7 +12,7 @@ from dragoman.cli.checks import PATIENCE, TooLarge, read
 from dragoman.cli.clients import Gateway
 from dragoman.cli.terminal import clean
 from dragoman.dialects.quirks import STANDARD
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import reason
@@ -58,7 +58,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
         "messages": [{"role": "user", "content": _QUESTION}],
         "max_completion_tokens": _TOKENS,
     }
-    asked = translated(question, DIALECTS["openai_chat"], spoken, model=gateway.model)
+    asked = translated(question, DEFAULT, spoken, model=gateway.model)
     assert spoken.face is not None
     url = gateway.base + spoken.face.roots[0] + asked.path
     status, body = await _call("POST", url, gateway, json=asked.body)

@@ -33,7 +33,7 @@ from dragoman.cli.protocols import Spoken
 from dragoman.cli.terminal import clean
 from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import STANDARD
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.seams.clock import SYSTEM
@@ -65,8 +65,7 @@ class NativeProbe(Probe):
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
         question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
-        chat = DIALECTS["openai_chat"]
-        asked = translated(question, chat, self.dialect, model=self.model)
+        asked = translated(question, DEFAULT, self.dialect, model=self.model)
         return self.base + asked.path, asked.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:

@@ -11,10 +11,9 @@ import aiohttp
 
 from dragoman.cli.checks import PATIENCE, TooLarge, read
 from dragoman.dialects.access import Probe, key_header
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers.address import base_url
 
-_CHAT: Final = "openai_chat"
 _VERSION: Final = re.compile(r"/(v\d\w*|api)\Z")
 _ABSENT: Final = frozenset({404, 405, 501})
 
@@ -74,7 +73,7 @@ async def spoken(base: str, key: str | None) -> Spoken:
                     return candidate
             except (aiohttp.ClientError, TimeoutError, OSError, TooLarge):
                 break
-    return Spoken(_CHAT, base)
+    return Spoken(DEFAULT.name, base)
 
 
 def _candidates(base: str) -> Iterator[Spoken]:

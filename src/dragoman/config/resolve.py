@@ -17,7 +17,7 @@ from dragoman.config.settings import Provider as Settings
 from dragoman.config.tree import Source, join
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import (
@@ -38,7 +38,7 @@ def vendor_of(name: str, settings: Settings) -> Vendor | None:
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
     """The protocol that it speaks."""
     if vendor is None:
-        return settings.dialect or "openai_chat"
+        return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
         raise ValueError(f"the known provider {vendor.name} speaks {vendor.dialect}")
     return vendor.dialect

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from dragoman.dialects import cursor
@@ -21,6 +22,22 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
 """By name, in the order that documentation shows them."""
+
+
+@contextmanager
+def registered(dialect: Dialect) -> Iterator[None]:
+    """Speak one more protocol while the block lasts. What is made before, a gateway or its paths, has it not.
+
+    Raises ValueError when a protocol of this name is spoken already.
+    """
+    if dialect.name in DIALECTS:
+        raise ValueError(f"the protocol {dialect.name} is spoken already")
+    DIALECTS[dialect.name] = dialect
+    try:
+        yield
+    finally:
+        del DIALECTS[dialect.name]
+
 
 DEFAULT: Final = openai_chat
 """What a server is asked in, and what a path or a client speaks, where nothing says another protocol."""

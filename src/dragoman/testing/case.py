@@ -21,9 +21,10 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.streaming import StreamDecoder
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
-from dragoman.testing.canonical import CANON
+from dragoman.testing.canonical import CANON, Canon, Form
 from dragoman.testing.corpus import Exchange
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
@@ -79,7 +80,7 @@ APIS: dict[str, tuple[str, ...]] = {
         "writer.completions",
     ),
 }
-"""Which recorded APIs speak which dialect."""
+"""Which recorded APIs speak which dialect. One more: that of its own name, `mistral.chat`."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -108,6 +109,9 @@ _MALFORMED = frozenset({400, 413, 415, 422})
 
 def dialect_of(api: str) -> str | None:
     """The name of the dialect that an API speaks, None where it is none of ours."""
+    name, _, what = api.partition(".")
+    if what == "chat" and name in DIALECTS:
+        return name
     return next((name for name, apis in APIS.items() if api in apis), None)
 
 
@@ -128,7 +132,7 @@ class Case:
         self.tried = self.refused = 0
         self.dialect = dialect
         self.others = tuple(others)
-        self.canon = CANON[dialect.name]
+        self.canon = CANON.get(dialect.name, Canon(Form(), Form()))
         provider = exchange.api.partition(".")[0]
         vendor = CATALOG.get(_VENDORS.get(provider, provider))
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
