@@ -1,4 +1,5 @@
-"""What providers keep and run for their account that the gateway passes through and does not interpret. Pure.
+"""Resources that providers keep for an account (files, batches, …). The gateway relays calls of them unread.
+Pure.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches
@@ -13,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 Resource: TypeAlias = Literal[
     "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
 ]
-"""A group of paths. message_batches: Anthropic's."""
+"""A group of paths. message_batches: Anthropic's batches."""
 
 _LIST: Final = ("GET", "POST")
 _GET: Final = ("GET",)
@@ -59,7 +60,7 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
         },
     }
 )
-"""Every path that passes, below the API's version, with its methods; names in braces are one segment each."""
+"""Every path that is relayed, below the API's version, with its methods; a name in braces is one segment."""
 
 OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
 """Those of OpenAI, whatever protocol a provider is asked in."""

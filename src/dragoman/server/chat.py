@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.table import DEFAULT, faces
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.turns import turn_of
 
 if TYPE_CHECKING:
@@ -37,26 +37,30 @@ class ChatApi:
             engine = {"POST": Handler(partial(self._engine, dialect), takes_body="json")}
             yield Endpoint(f"/v1/engines/{{model}}{dialect.paths.chat}", dialect, engine, slashes=True)
 
-    def ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
+    def ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
         """Answer one request."""
         heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat or None)
-        return self._gateway.engine.handle(exchange, self.inbound(face, call), client)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
 
-    def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
-        return self.ask(face, with_model(call), exchange, client)
+    def _engine(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
+        return self.ask(face, with_model(request), exchange, client)
 
-    def inbound(self, face: Dialect, call: Call) -> Inbound:
-        """A call as the engine takes it."""
+    def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
+        """An HTTP request as the engine takes it."""
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(
             face,
-            call.body,
-            call.headers,
+            request.body,
+            request.headers,
             settings.max_depth,
-            call.caller.models,
+            request.caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, call.caller, call.headers, body=call.body),
-            room=call.room,
+            turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
+            room=request.room,
         )

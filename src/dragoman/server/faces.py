@@ -24,7 +24,7 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.health import HealthApi
-from dragoman.server.link import Scope
+from dragoman.server.link import AsgiScope
 from dragoman.server.messages import MessagesApi
 from dragoman.server.models import ModelsApi
 from dragoman.server.native import NativeApi
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""The beginning of a path with two roots: the base URL had one, the client added one. The last counts."""
+"""A path with two API roots at its start: the base URL's and the client's own. The last one counts."""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
 _VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
-"""What vendors have instead of `/v1`, by the catalogue: their own clients (Groq's, Fireworks') add it to
-whatever base URL they are given.
+"""The vendors' own prefixes instead of `/v1`, from the catalogue. The vendors' clients (Groq's, Fireworks')
+add them to any base URL.
 """
 _SLASHES: Final = re.compile("//+")
 
@@ -73,13 +73,13 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
 
 
 class PathTable:
-    """All paths of one gateway."""
+    """All paths of one gateway, each with its endpoint."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._exact: dict[str, Endpoint] = {}
         self._slashed: list[tuple[str, str, str, Endpoint]] = []
-        """What stands before and after a name that may hold slashes, and what the name is called."""
+        """For paths with a name that may hold slashes: prefix, suffix, key in `params`, endpoint."""
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._faces = faces()
@@ -99,9 +99,10 @@ class PathTable:
             methods = endpoint.methods if known is None else {**known.methods, **endpoint.methods}
             self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
 
-    def unlocked(self, scope: Scope) -> tuple[str, str | None]:
-        """A request's path without the key that it begins with (`/key/KEY/v1/models`), and the key, None = it
-        has none. Clients of which only the base URL can be chosen put it there.
+    def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
+        """The request's path without the key at its beginning (`/key/KEY/v1/models`), and that key or None.
+
+        A client that can be configured with a base URL only sends its key this way.
         """
         path: str = scope["path"]
         below = path.removeprefix(scope.get("root_path", ""))
@@ -110,15 +111,15 @@ class PathTable:
         before = path[: len(path) - len(below)] + self._base
         rest = below[len(self._base + _KEY) :]
         if manages_keys(below[len(self._base) :]):
-            return path, None  # LiteLLM's own path, with no key in it
+            return path, None  # one of LiteLLM's own paths, which hold no key
         key = _first(rest, scope.get("raw_path") or b"")
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path and what the path holds. root: where the application is mounted."""
+        """The endpoint of a path, and its placeholders' values. root: where the application is mounted."""
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
-        path = path.removeprefix(root)  # some parents have taken it off already
+        path = path.removeprefix(root)  # some parent applications have removed it already
         if not path.startswith(self._base):
             return None, {}
         path = path[len(self._base) :]
@@ -138,7 +139,7 @@ class PathTable:
         for pattern, endpoint in self._patterns:
             if (found := pattern.fullmatch(path)) is not None:
                 return endpoint, found.groupdict()
-        if "//" in path:  # its base URL ended in a slash
+        if "//" in path:  # the client's base URL ends in a slash
             return self._found(_SLASHES.sub("/", path))
         for dialect, face in self._faces:
             if path.startswith(face.alone):
@@ -146,8 +147,8 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """How logs and errors call a path: by its template, and as it came where nothing is; but never by a
-        key that stands in the wrong place of it.
+        """The path's name in logs and errors: the endpoint's template, or the path itself if there is no
+        endpoint. A key in the wrong part of the path is removed.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -156,15 +157,15 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """Whose envelope the errors of this endpoint wear. headers: the request's, which decide between
-        protocols that share the path, and where there is nothing at the path.
+        """The protocol whose error form this endpoint uses. The request's headers decide if several
+        protocols share the path, or if there is nothing at it.
         """
         if endpoint is not None and not endpoint.shared:
             return endpoint.face
         return next((dialect for dialect, face in self._faces if face.serves(headers)), DEFAULT)
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """The handler of a method. Raises RequestFailed (404, 405)."""
+        """The handler for a method of an endpoint. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
@@ -189,13 +190,13 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """The key that the rest of a path begins with. raw: the whole path as it came, in which a slash of the
-    key's own is told from one that ends it.
+    """The key at the beginning of `rest`, the decoded path after `/key/`. raw: the whole path, still
+    percent-encoded: there, a slash within the key differs from the slash after it.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """A path whose names in braces stand for one segment each."""
+    """A regular expression for a path in which each name in braces stands for one segment."""
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))

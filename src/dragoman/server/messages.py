@@ -1,7 +1,7 @@
-"""What Anthropic's protocol has besides asking a model: counting tokens, and its own form of the model list.
+"""Anthropic's protocol besides the messages themselves: counting tokens, and its own form of the model list.
 
-https://platform.claude.com/docs/en/api/messages-count-tokens, https://platform.claude.com/docs/en/api/models-list.
-Who counts is the engine's to know.
+https://platform.claude.com/docs/en/api/messages-count-tokens,
+https://platform.claude.com/docs/en/api/models-list.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler, below
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.wire.json import decode_head, encode, encode_head
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
-"""More than any answer has, and than any budget for thoughts, which must be less."""
+"""A limit above every answer's length, and above every thinking budget, which must be less than the limit."""
 _USUAL, _MOST = 20, 1000
-"""Models on one page, as the API has it."""
+"""Models on one page by default and at most, as in Anthropic's API."""
 
 
 class MessagesApi:
@@ -53,17 +53,17 @@ class MessagesApi:
         yield "/complete", {"POST": Handler(partial(self._chat.ask, complete.FACE), takes_body="json")}
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
-    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's prompt is."""
         inbound = msgspec.structs.replace(
-            self._chat.inbound(DIALECT, call), body=_bounded(call.body), operation="count"
+            self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One page of the models that the caller may use."""
-        entries = self._gateway.entries(call.caller.models)
-        query = call.query
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one page of the models that the caller may use."""
+        entries = self._gateway.entries(request.caller.models)
+        query = request.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]
         if (before := query.get("before_id")) is not None:
@@ -82,11 +82,11 @@ class MessagesApi:
         }
         await client.answer(200, (), encode(listed))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One model. Raises RequestFailed (404)."""
-        name = call.params["model"]
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one model. Raises RequestFailed (404)."""
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(ir.Fault("model_not_found", f"model: {name[:128]}", "model_not_found"))
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
@@ -105,8 +105,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """A question of tokens as a request: it need state no bound of an answer. What is no JSON stays, for the
-    engine to refuse.
+    """A token-counting body as a valid messages body: with a `max_tokens`, which it need not have, and
+    without streaming. An invalid body stays; the engine refuses it.
     """
     try:
         head = decode_head(body)

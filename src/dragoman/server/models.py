@@ -12,7 +12,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
@@ -25,11 +25,11 @@ class OwnList(Protocol):
 
     face: Face
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """List the models."""
         ...
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Tell one model."""
         ...
 
@@ -53,38 +53,38 @@ class ModelsApi:
     def _owner(self, headers: Mapping[str, str]) -> OwnList | None:
         return next((api for api in self._own if api.face.serves(headers)), None)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """List the models, in the form of the client's protocol."""
-        if (own := self._owner(call.headers)) is not None:
-            await own.models(call, exchange, client)
+        if (own := self._owner(request.headers)) is not None:
+            await own.models(request, exchange, client)
             return
-        entries = self._gateway.entries(call.caller.models)
+        entries = self._gateway.entries(request.caller.models)
         data = [self._listed(entry) for entry in entries]
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Tell one model, with what the clients of each face can use of it."""
-        if (own := self._owner(call.headers)) is not None:
-            await own.model(call, exchange, client)
+        if (own := self._owner(request.headers)) is not None:
+            await own.model(request, exchange, client)
             return
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(_no_model(name))
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a fine-tuned model at its provider."""
-        if self._owner(call.headers) is not None:
+        if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
-        if not call.caller.may_use(name := call.params["model"]):
+        if not request.caller.may_use(name := request.params["model"]):
             raise RequestFailed(_no_model(name))
-        await self._passing.delete_model(call, exchange, client)
+        await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """What the clients of each face can use of a model. It is too long for the list of all models."""
+        """Which features of a model the clients of each face can use. Too long for the list of all models."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
@@ -111,16 +111,17 @@ def _no_model(name: str) -> ir.Fault:
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know.
+    """One model as OpenAI's API lists it, with fields of our own; SDKs ignore fields they do not know.
 
-    modes: whether each face that is served relays to it or translates. measured: how fast it has been.
+    modes: for each face, whether its requests are relayed or translated. measured: how fast the model has
+    been.
     """
     listed: dict[str, Any] = {
         "id": entry.id,
         "object": "model",
         "created": entry.created,
         "owned_by": entry.owned_by,
-        # What the API listed of old; some clients still read it.
+        # OpenAI listed this earlier; some clients still read it.
         "permission": [],
         "root": entry.id,
         "parent": None,

@@ -1,8 +1,8 @@
-"""Ollama's protocol over HTTP: asking a model, what there is, and names that are made here.
+"""Ollama's protocol over HTTP: asking a model, listing models, and managing names.
 
-https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not say of what
-kind their bodies are, and write names in several ways. What belongs to accounts in Ollama's cloud is not
-here.
+https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not always
+state the content type of their bodies, and write the same name in several ways. Paths for accounts in
+Ollama's cloud are not served.
 
 Files: asking · listing · managing · naming (names) · bodies (members and lines).
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class OllamaApi:
-    """The protocol's paths at one gateway. chat: what reads a call for the engine."""
+    """The protocol's paths at one gateway. chat: what reads a request for the engine."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._asking = Asking(gateway, chat.inbound)
