@@ -34,7 +34,6 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
-from dragoman.providers.catalog import DialectName
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -151,7 +150,7 @@ class Core:
         *,
         rewrite: str | None = None,
         facts: Facts = UNKNOWN,
-        preferred_api: DialectName | None = None,
+        preferred_api: str | None = None,
     ) -> None:
         """Offer a model under a name of your choice, before the gateway has started.
 
