@@ -310,7 +310,7 @@ class Draft(msgspec.Struct):
     """What parts are written into.
 
     own: the IR came from this dialect, so nothing needs repair. answer: it is an answer for a client, not a
-    request. names: the functions' names by the ids of their calls, which results must repeat.
+    request.
     """
 
     report: Report
@@ -318,7 +318,6 @@ class Draft(msgspec.Struct):
     answer: bool = False
     quirks: Quirks = STANDARD
     facts: Facts = UNKNOWN
-    names: dict[str, str] = {}
 
     def to(self, place: str) -> str:
         """A place below some part, in the body that is written."""
@@ -455,7 +454,7 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     result: _Wire = {}
     if block.id is not None and draft.quirks.call_ids:
         result["id"] = block.id
-    result["name"] = draft.names.get(block.id or "") or block.name or block.id or "unknown"
+    result["name"] = block.name or block.id or "unknown"
     out: _Wire = {"functionResponse": result}
     if len(block.content) == 1 and (alone := bare_text(block.content[0])) is not None:
         result["response"] = {"error" if block.error else "output": alone["text"]}
