@@ -38,6 +38,8 @@ https://github.com/googleapis/python-genai do: a word may begin in one and end i
 CUT_OFF: Final = "The call was never answered: it was cancelled or its result was lost."
 BEGIN: Final = "Please begin."
 GO_ON: Final = "Please continue."
+_BRIDGE: Final = "OK"
+"""Clients write the same where the assistant must speak; an empty message is refused by some models."""
 _SYSTEM: Final = frozenset({"system", "developer"})
 _WORDS: Final = (ir.Text, ir.Refusal, ir.Json)
 _MOST_OF_ID: Final = 40
@@ -84,14 +86,15 @@ class Rules(Value, frozen=True, kw_only=True):
     in_order: the results of a turn stand in the order of the calls.
 
     absent: the text of the result that an unanswered call gets, None = it may stay without. needs: which calls
-    need one. orphans: what becomes of a result without its call: "words" of the user, an "error" or "kept".
+    need one. orphans: what becomes of a result without its call: "words" of the user, an "error" or "kept";
+    "any" = the calls of results are not looked for.
     words: what stands before its content then, with {name} and {text}; where {text} is not named, the content
     follows as it is.
 
-    moves: which media of the assistant move to the user. takes_out: which media of results do.
+    moves: which media of an assistant's message move to the user. takes_out: which media of results do.
     transcribed: why sound of the assistant is sent as its words, None = it is not.
 
-    bridge: why the assistant says `OK` between a tool's result and the user, None = it need not.
+    bridge: why the assistant says "OK" between a tool's result and the user, None = it need not.
     tagged: why a system message in the middle becomes tagged text of the user, None = it may stand there.
     between: some models take one between the user and the assistant (`Facts.mid_system`).
     opened: why the user is made to begin, None = anybody may. opens: when that is: before an "assistant",
@@ -114,11 +117,11 @@ class Rules(Value, frozen=True, kw_only=True):
     absent: str | None = None
     added: Why = _SILENT
     needs: Callable[[ir.ToolCall], bool] = _anything
-    orphans: Literal["words", "error", "kept"] = "error"
+    orphans: Literal["words", "error", "kept", "any"] = "error"
     words: str = ""
     orphaned: Why = _SILENT
 
-    moves: Callable[[ir.Media], bool] | None = None
+    moves: Callable[[ir.Media, ir.Message], bool] | None = None
     moved: Why = _SILENT
     takes_out: Callable[[ir.Media], bool] | None = None
     taken_out: Why = _SILENT
@@ -150,10 +153,11 @@ class Piece:
 
     message: the client's, whose members beside its blocks belong here; None = they do not, or it has none.
     index: of that message, -1 = the request's own system text. places: of the blocks in IR terms, None = they
-    are the message's own. tagged: it is system text, to be told from the user's.
+    are the message's own. tagged: it is system text, to be told from the user's. apart: something else stood
+    between it and the piece before.
     """
 
-    __slots__ = ("blocks", "index", "message", "places", "tagged")
+    __slots__ = ("apart", "blocks", "index", "message", "places", "tagged")
 
     def __init__(
         self,
@@ -163,7 +167,9 @@ class Piece:
         places: Sequence[str] | None = None,
         *,
         tagged: bool = False,
+        apart: bool = False,
     ) -> None:
+        self.apart = apart
         self.message = message
         self.index = index
         self.blocks = blocks
@@ -255,6 +261,7 @@ class _Repair:
         """
         blocks: list[ir.Block] | None = None  # None = as the client wrote them
         places: list[str] = []
+        apart = False
         for at, block in enumerate(message.blocks):
             kept: ir.Block | None = block
             if type(block) is ir.ToolCall:
@@ -262,17 +269,23 @@ class _Repair:
                     kept = self._called(block, f"messages[{index}].blocks[{at}]", turn, first, position)
                     position += 1
             elif type(block) is ir.Media:
-                kept = self._shown(block, f"messages[{index}].blocks[{at}]", turn)
-            if blocks is None and kept is not block:
+                kept = self._shown(block, message, f"messages[{index}].blocks[{at}]", turn)
+            if blocks is None and kept is block:
+                continue
+            if blocks is None:
                 blocks = list(message.blocks[:at])
                 places = [f"messages[{index}].blocks[{before}]" for before in range(at)]
-            if blocks is not None and kept is not None:
+            if kept is not None:
                 blocks.append(kept)
                 places.append(f"messages[{index}].blocks[{at}]")
+            else:
+                if blocks:
+                    turn.pieces.append(Piece(None, index, blocks, places, apart=apart))
+                blocks, places, apart = [], [], True
         if blocks is None:
             turn.pieces.append(Piece(message, index, message.blocks))
         else:
-            turn.pieces.append(Piece(message, index, blocks, places))
+            turn.pieces.append(Piece(message, index, blocks, places, apart=apart))
         return position
 
     def _called(self, block: ir.ToolCall, where: str, turn: Turn, first: int, position: int) -> ir.ToolCall:
@@ -300,13 +313,13 @@ class _Repair:
             self.count += 1
         return block if chosen == stated else replace(block, id=chosen)
 
-    def _shown(self, block: ir.Media, where: str, turn: Turn) -> ir.Block | None:
+    def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
         """A medium of the assistant's, or its words; None where it moves to the user."""
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
             turn.notes.append(Note(where, *rules.transcribed))
             return ir.Text(block.transcript)
-        if rules.moves is None or not rules.moves(block):
+        if rules.moves is None or not rules.moves(block, message):
             return block
         self.moved.append((block, where))
         return None
@@ -331,6 +344,8 @@ class _Repair:
         Raises WireError for a result without its call, where the target takes none.
         """
         rules = self.rules
+        if rules.orphans == "any":
+            return block, None
         key = self.key(block.id) if block.id else None
         call = self.waiting.take(key, block.name)
         if call is None and key is None and rules.order == "messages":
@@ -343,8 +358,10 @@ class _Repair:
             notes.append(Note(where, "", "the tool result belongs to no tool call", of_field(where)))
         identity = key if call is None else call.id
         name = block.name
-        if rules.named == "always" or (rules.named is not None and name is None):
-            name = (self.names.get(identity or "") if call is None else call.name) or name
+        if rules.named == "always" and call is not None:
+            name = call.name
+        elif rules.named == "always" or (rules.named is not None and name is None):
+            name = self.names.get(identity or "", name)
         if rules.orphans == "kept" and identity is None:
             identity = block.name or "call"
         if identity == block.id and name == block.name:
@@ -574,10 +591,9 @@ class _Messages(_Repair):
     def write(self) -> None:
         """Write the turns."""
         self.last: Role = "system"
-        messages = self.request.messages
         if self.request.system:
             self._add(Turn("system", [Piece(None, -1, self.request.system)]))
-        for index, group in grouped(messages, chunked=self.request.dialect in CHUNKED):
+        for index, group in self._groups():
             message = group[0]
             if message.role == "assistant":
                 self._settle()
@@ -592,13 +608,23 @@ class _Messages(_Repair):
         self._settle()
         self._end()
 
+    def _groups(self) -> Iterator[tuple[int, Sequence[ir.Message]]]:
+        messages, dialect = self.request.messages, self.request.dialect
+        if dialect == self.rules.dialect:
+            return ((index, (message,)) for index, message in enumerate(messages))
+        return grouped(messages, chunked=dialect in CHUNKED)
+
     def _add(self, turn: Turn) -> None:
-        says = self.rules.says
-        if says is _anything or turn.role == "user" or turn.role == "tool":
-            self.last = turn.role
-        elif any(says(block) for piece in turn.pieces for block in piece.blocks):
-            self.last = turn.role
         self.turns.append(turn)
+        if self._is_written(turn):
+            self.last = turn.role
+
+    def _is_written(self, turn: Turn) -> bool:
+        """Whether the encoder writes a turn: it may leave out empty ones of the assistant's and system text."""
+        if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
+            return True
+        says = self.rules.says
+        return says is _anything or any(says(block) for piece in turn.pieces for block in piece.blocks)
 
     def _settle(self, *, bridge: bool = False) -> None:
         """Write what must stand before the next message that is no result. bridge: it is no assistant's."""
@@ -609,8 +635,10 @@ class _Messages(_Repair):
                 self._add(Turn("tool", [piece], [Note(None, *rules.added)]))
             self.waiting.clear()
         if rules.bridge is not None and (bridge or self.moved) and self.last == "tool":
-            piece = Piece(None, 0, (ir.Text("OK"),), ("",))
-            self._add(Turn("assistant", [piece], [Note(None, *rules.bridge)]))
+            turn = Turn(
+                "assistant", [Piece(None, 0, (ir.Text(_BRIDGE),), ("",))], [Note(None, *rules.bridge)]
+            )
+            self._add(turn)
         if self.moved:
             self._add(self.show(Turn("user", [])))
 
@@ -619,7 +647,10 @@ class _Messages(_Repair):
         turn = Turn(message.role, [Piece(message, index, message.blocks)])
         if rules.says is _anything or any(map(rules.says, message.blocks)):
             self._settle(bridge=True)
-            holds_media = any(type(block) is ir.Media and block.text is None for block in message.blocks)
+            holds_media = any(
+                type(block) is ir.Media and block.text is None and block.blocks is None
+                for block in message.blocks
+            )
             if rules.tagged is not None and (self.last == "assistant" or holds_media):
                 self._tag(turn)
         self._add(turn)
@@ -656,31 +687,19 @@ class _Messages(_Repair):
 
     def _end(self) -> None:
         """The history has ended: somebody must have asked, and system text may not come last."""
-        rules, speaking = self.rules, self._speaking()
-        if not speaking:
+        rules = self.rules
+        written = [turn for turn in self.turns if self._is_written(turn)]
+        if not written:
             if rules.opened is not None:
-                self._add(
-                    Turn("user", [Piece(None, 0, (ir.Text(BEGIN),), ("",))], [Note(None, *rules.opened)])
-                )
+                piece = Piece(None, 0, (ir.Text(BEGIN),), ("",))
+                self._add(Turn("user", [piece], [Note(None, *rules.opened)]))
             return
-        last = speaking[-1]
-        if rules.asked is not None and all(turn.role in _SYSTEM for turn in speaking):
+        last = written[-1]
+        if rules.asked is not None and all(turn.role in _SYSTEM for turn in written):
             last.role = "user"
             last.notes.append(Note(_where(last.pieces[0]), *rules.asked))
         elif rules.tagged is not None and last.role in _SYSTEM:
             self._tag(last)
-
-    def _speaking(self) -> list[Turn]:
-        """The turns that are written."""
-        says = self.rules.says
-        if says is _anything:
-            return self.turns
-        return [
-            turn
-            for turn in self.turns
-            if turn.role in {"user", "tool"}
-            or any(says(block) for piece in turn.pieces for block in piece.blocks)
-        ]
 
 
 def _where(piece: Piece) -> str:

@@ -15,6 +15,7 @@ from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
+from dragoman.dialects.repair import Piece
 from dragoman.errors import WireError
 
 
@@ -63,7 +64,7 @@ class Saying:
     parts: the content was a list. mint: the id to write for a call (its own, its place among the calls).
     """
 
-    __slots__ = ("calls", "chunks", "draft", "mint", "moved", "parts", "spaced")
+    __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
 
     def __init__(
         self,
@@ -77,7 +78,6 @@ class Saying:
         self.parts = parts
         self.chunks: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.spaced = False  # something else came after the last text
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
@@ -85,12 +85,27 @@ class Saying:
         self.add(blocks, where)
         return self.done()
 
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Some blocks of the message. where: their owner in IR terms."""
-        if not self.draft.chunked:
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a message of the history."""
+        self.add(piece.blocks, f"messages[{piece.index}]", piece.places, apart=piece.apart)
+
+    def add(
+        self,
+        blocks: Sequence[ir.Block],
+        where: str,
+        places: Sequence[str] | None = None,
+        *,
+        apart: bool = False,
+    ) -> None:
+        """Some blocks of the message. where: their owner in IR terms. places: their own, None = in order.
+
+        apart: something else stood between them and those before.
+        """
+        if apart or not self.draft.chunked:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
-            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+            place = f"{where}.blocks[{index}]" if places is None else places[index]
+            _SAY[type(block)](self, block, place)
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""
@@ -141,8 +156,6 @@ class Saying:
             self.chunks.extend(encode_part(block, self.draft, where))
         elif self.draft.answer:
             self.chunks.extend(shown_media(block, self.draft, where))
-        elif block.data is not None or block.url is not None:
-            self.moved.append((block, where))
         elif block.kind == "audio":
             self._spoken(block, where)
         else:

@@ -15,6 +15,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
+from dragoman.dialects.repair import Piece
 
 
 class Saying:
@@ -32,7 +33,6 @@ class Saying:
         "legacy",
         "length",
         "mint",
-        "moved",
         "notes",
         "own",
         "parts",
@@ -70,22 +70,36 @@ class Saying:
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
-        if self.own and any(map(_is_part, blocks)):
+        if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
         return self.done()
 
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Some blocks of the message. where: their owner in IR terms."""
-        if not self.draft.chunked:
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a message of the history."""
+        self.add(piece.blocks, f"messages[{piece.index}]", piece.places, apart=piece.apart)
+
+    def add(
+        self,
+        blocks: Sequence[ir.Block],
+        where: str,
+        places: Sequence[str] | None = None,
+        *,
+        apart: bool = False,
+    ) -> None:
+        """Some blocks of the message. where: their owner in IR terms. places: their own, None = in order.
+
+        apart: something else stood between them and those before.
+        """
+        if apart or not self.draft.chunked:
             self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
-            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+            place = f"{where}.blocks[{index}]" if places is None else places[index]
+            _SAY[type(block)](self, block, place)
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""
@@ -247,8 +261,6 @@ class Saying:
             self._audio(block, where)
         elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (self.draft.quirks.answer_images and (shown or not self.own)):
-            self.moved.append((msgspec.structs.replace(block, form=None) if shown else block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)
             if image is not None:
@@ -277,7 +289,7 @@ class Saying:
             self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif _is_part(block):
+        elif is_part(block):
             self._part(block, where)
         elif block.kind != "images":
             self.thoughts.append((block, where))
@@ -339,7 +351,7 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
     return block.arguments if draft.own or block.arguments else "{}"
 
 
-def _is_part(block: ir.Block) -> bool:
+def is_part(block: ir.Block) -> bool:
     """Whether a block is a vendor's own content part, for which the content must be a list."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
