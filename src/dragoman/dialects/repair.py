@@ -577,9 +577,12 @@ class _Turns(_Repair):
 
 
 def _calls(turn: Turn) -> bool:
-    return any(
-        type(block) is ir.ToolCall and block.by == "client" for piece in turn.pieces for block in piece.blocks
-    )
+    return any(_is_call(block) for piece in turn.pieces for block in piece.blocks)
+
+
+def _is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
+    """Whether a block is a call that the client answers."""
+    return type(block) is ir.ToolCall and block.by == "client"
 
 
 # Messages that stay apart --------------------------------------------------------------------------
@@ -784,7 +787,7 @@ class _Items(_Repair):
                 for block, where in piece.placed():
                     blocks.append(block)
                     places.append(where)
-                    if type(block) is ir.ToolCall and block.id in left and self.rules.needs(block):
+                    if _is_call(block) and block.id in left and self.rules.needs(block):
                         blocks.append(self.absent(left[block.id]))
                         places.append("")
                         turn.notes.append(Note(None, *self.rules.added))
