@@ -148,7 +148,7 @@ class Note(NamedTuple):
     severity: Severity | None = None
 
 
-class Piece:
+class Piece(msgspec.Struct):
     """Blocks of one of the client's messages, which go into one turn.
 
     message: the client's, whose members beside its blocks belong here; None = they do not, or it has none.
@@ -157,24 +157,12 @@ class Piece:
     between it and the piece before.
     """
 
-    __slots__ = ("apart", "blocks", "index", "message", "places", "tagged")
-
-    def __init__(
-        self,
-        message: ir.Message | None,
-        index: int,
-        blocks: Sequence[ir.Block],
-        places: Sequence[str] | None = None,
-        *,
-        tagged: bool = False,
-        apart: bool = False,
-    ) -> None:
-        self.apart = apart
-        self.message = message
-        self.index = index
-        self.blocks = blocks
-        self.places = places
-        self.tagged = tagged
+    message: ir.Message | None
+    index: int
+    blocks: Sequence[ir.Block]
+    places: Sequence[str] | None = None
+    tagged: bool = False
+    apart: bool = False
 
     def place(self, at: int) -> str:
         """A block's place in IR terms."""
@@ -187,15 +175,12 @@ class Piece:
         return [(block, self.place(at)) for at, block in enumerate(self.blocks)]
 
 
-class Turn:
+class Turn(msgspec.Struct):
     """One message of the target, or several items of it. A result that is a message of its own is a "tool"'s."""
 
-    __slots__ = ("notes", "pieces", "role")
-
-    def __init__(self, role: Role, pieces: list[Piece], notes: Sequence[Note] = ()) -> None:
-        self.role: Role = role
-        self.pieces = pieces
-        self.notes = list(notes)
+    role: Role
+    pieces: list[Piece] = []
+    notes: list[Note] = []
 
     def tell(self, report: Report, at: int = 0) -> None:
         """Report what was changed. at: the index of the message in the body that is written."""
@@ -222,7 +207,7 @@ def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[
     return _ORDERS[rules.order](request, rules, facts).turns
 
 
-class _Call(NamedTuple):
+class _Call(msgspec.Struct, frozen=True, gc=False):
     """A call that waits for its result. id: as it is written."""
 
     id: str | None
@@ -245,7 +230,8 @@ class _Repair:
         self.count = 0
         self.minted = 0
         self.moved: list[tuple[ir.Media, str]] = []
-        self.key = str if rules.ids == "unique" else rules.fit
+        self.unique = rules.ids == "unique"
+        self.shared = rules.ids == "shared"
         self.write()
 
     def write(self) -> None:
@@ -259,6 +245,9 @@ class _Repair:
 
         position: how many calls the turn has so far; returns how many it has then.
         """
+        if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
+            turn.pieces.append(Piece(message, index, message.blocks))
+            return position
         blocks: list[ir.Block] | None = None  # None = as the client wrote them
         places: list[str] = []
         apart = False
@@ -266,7 +255,7 @@ class _Repair:
             kept: ir.Block | None = block
             if type(block) is ir.ToolCall:
                 if block.by == "client":
-                    kept = self._called(block, f"messages[{index}].blocks[{at}]", turn, first, position)
+                    kept = self._called(block, index, at, turn, first, position)
                     position += 1
             elif type(block) is ir.Media:
                 kept = self._shown(block, message, f"messages[{index}].blocks[{at}]", turn)
@@ -288,7 +277,9 @@ class _Repair:
             turn.pieces.append(Piece(message, index, blocks, places, apart=apart))
         return position
 
-    def _called(self, block: ir.ToolCall, where: str, turn: Turn, first: int, position: int) -> ir.ToolCall:
+    def _called(
+        self, block: ir.ToolCall, index: int, at: int, turn: Turn, first: int, position: int
+    ) -> ir.ToolCall:
         """A call with the id that is written; from here it waits for its result."""
         rules, stated = self.rules, block.id
         chosen = stated
@@ -299,16 +290,18 @@ class _Repair:
             chosen = rules.fit(
                 rules.mint.format(index=first, position=position, known=len(self.ids), minted=self.minted)
             )
-        if rules.ids == "unique" and chosen is not None:
+        key = chosen
+        if self.unique and chosen is not None:
+            key = stated
             while chosen in self.ids:
                 chosen = f"{chosen}_{len(self.ids)}"
             self.ids.add(chosen)
             if stated and chosen != stated:
-                turn.notes.append(Note(f"{where}.id", rules.renamed.to, f"{rules.renamed.reason} {chosen}"))
-        key = stated if rules.ids == "unique" else chosen
-        if chosen is not None and rules.named is not None:
+                where = f"messages[{index}].blocks[{at}].id"
+                turn.notes.append(Note(where, rules.renamed.to, f"{rules.renamed.reason} {chosen}"))
+        elif rules.named is not None and chosen is not None:
             self.names[chosen] = block.name
-        if rules.ids != "shared" or key is None or not self.waiting.has(key):
+        if not self.shared or key is None or not self.waiting.has(key):
             self.waiting.add(_Call(chosen, block.name, block.kind, self.count), key, block.name)
             self.count += 1
         return block if chosen == stated else replace(block, id=chosen)
@@ -346,8 +339,12 @@ class _Repair:
         rules = self.rules
         if rules.orphans == "any":
             return block, None
-        key = self.key(block.id) if block.id else None
+        key = block.id or None
+        if key is not None and not self.unique:
+            key = rules.fit(key)
         call = self.waiting.take(key, block.name)
+        if call is not None and rules.named is None:
+            return block if call.id == block.id else replace(block, id=call.id), call
         if call is None and key is None and rules.order == "messages":
             call = self.waiting.take(None)
             if call is not None:
@@ -382,9 +379,7 @@ class _Repair:
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
         """A result without the media that it cannot hold, and these. noted: a word stands where each was."""
         takes_out = self.rules.takes_out
-        if takes_out is None or not any(
-            type(inner) is ir.Media and takes_out(inner) for inner in block.content
-        ):
+        if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
             return block, []
         media: list[tuple[ir.Media, str]] = []
         kept: list[ir.Block] = []
@@ -395,7 +390,7 @@ class _Repair:
             media.append((inner, f"{where}.content[{index}]"))
             if noted:
                 kept.append(ir.Text(f"(The {inner.kind} follows in the next message.)"))
-        return replace(block, content=tuple(kept)), media
+        return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
         """The result of a call that has none."""
@@ -426,6 +421,13 @@ class _Repair:
         return [head, *content], [where, *places]
 
 
+def _has_results(message: ir.Message) -> bool:
+    for block in message.blocks:  # noqa: SIM110 - each user's message comes here, and this is quicker
+        if type(block) is ir.ToolResult:
+            return True
+    return False
+
+
 def _is_bare(block: ir.Block) -> TypeGuard[ir.Text]:
     """Whether a block is a text that carries nothing else."""
     return type(block) is ir.Text and block == ir.Text(block.text)
@@ -447,16 +449,17 @@ class _Turns(_Repair):
         if self.request.system:
             self.turns.append(Turn("system", [Piece(None, -1, self.request.system)]))
         for index, message in enumerate(self.request.messages):
-            if message.role in _SYSTEM:
-                self._instruct(message, index)
-            elif message.role == "assistant":
+            role = message.role
+            if role == "user":
+                if self.turn.role != "user":
+                    self._begin("user")
+                self._hear(message, index)
+            elif role == "assistant":
                 if self.turn.role != "assistant":
                     self._begin("assistant")
                 self.said(message, index, self.turn, index, 0)
             else:
-                if self.turn.role != "user":
-                    self._begin("user")
-                self._hear(message, index)
+                self._instruct(message, index)
         self._end()
 
     def _begin(self, role: Role) -> None:
@@ -514,7 +517,7 @@ class _Turns(_Repair):
         return next((role for role in following if role not in _SYSTEM), "assistant") == "assistant"
 
     def _hear(self, message: ir.Message, index: int) -> None:
-        if not any(type(block) is ir.ToolResult for block in message.blocks):
+        if not _has_results(message):
             self.turn.pieces.append(Piece(message, index, message.blocks))
             return
         blocks: list[ir.Block] = []
@@ -562,18 +565,21 @@ class _Turns(_Repair):
     def _open(self) -> None:
         """Let the user begin, where nobody else may."""
         rules = self.rules
-        at = next((at for at, turn in enumerate(self.turns) if turn.role != "system"), len(self.turns))
-        first = next((turn for turn in self.turns[at:] if self._speaks(turn)), None)
-        if first is not None and first.role != "assistant":
-            return
-        if first is not None and rules.opens == "calls" and not _calls(first):
-            return
+        begin = 0
+        for at, turn in enumerate(self.turns):
+            if turn.role == "system" and begin == at:
+                begin += 1
+            elif self._speaks(turn):
+                if turn.role == "assistant" and (rules.opens == "assistant" or _calls(turn)):
+                    break
+                return
         assert rules.opened is not None
-        self.turns.insert(at, Turn("user", [Piece(None, 0, (ir.Text(BEGIN),))]))
+        self.turns.insert(begin, Turn("user", [Piece(None, 0, (ir.Text(BEGIN),))]))
         self.turns[-1].notes.append(Note(None, *rules.opened))
 
     def _speaks(self, turn: Turn) -> bool:
-        return any(self.rules.says(block) for piece in turn.pieces for block in piece.blocks)
+        says = self.rules.says
+        return any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
 
 def _calls(turn: Turn) -> bool:
@@ -619,7 +625,7 @@ class _Messages(_Repair):
 
     def _add(self, turn: Turn) -> None:
         self.turns.append(turn)
-        if self._is_written(turn):
+        if self.rules.says is _anything or self._is_written(turn):
             self.last = turn.role
 
     def _is_written(self, turn: Turn) -> bool:
@@ -627,7 +633,7 @@ class _Messages(_Repair):
         if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
             return True
         says = self.rules.says
-        return says is _anything or any(says(block) for piece in turn.pieces for block in piece.blocks)
+        return says is _anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
         """Write what must stand before the next message that is no result. bridge: it is no assistant's."""
@@ -666,7 +672,7 @@ class _Messages(_Repair):
         turn.notes.append(Note(_where(piece), *self.rules.tagged))
 
     def _hear(self, message: ir.Message, index: int) -> None:
-        if not any(type(block) is ir.ToolResult for block in message.blocks):
+        if not _has_results(message):
             self._settle(bridge=True)
             self._add(Turn("user", [Piece(message, index, message.blocks)]))
             return
@@ -691,6 +697,8 @@ class _Messages(_Repair):
     def _end(self) -> None:
         """The history has ended: somebody must have asked, and system text may not come last."""
         rules = self.rules
+        if self.turns and self.last not in _SYSTEM:
+            return
         written = [turn for turn in self.turns if self._is_written(turn)]
         if not written:
             if rules.opened is not None:
@@ -757,7 +765,7 @@ class _Items(_Repair):
     def _hear(self, message: ir.Message, index: int) -> None:
         turn = Turn(message.role, [Piece(message, index, message.blocks)])
         self.turns.append(turn)
-        if not any(type(block) is ir.ToolResult for block in message.blocks):
+        if not _has_results(message):
             return
         blocks: list[ir.Block] = []
         places: list[str] = []

@@ -271,8 +271,7 @@ class _History:
     def _assistant(self, turn: Turn) -> None:
         draft, last = self.draft, turn.pieces[-1].message
         where = f"messages[{turn.pieces[0].index}]"
-        said = [block for piece in turn.pieces if piece.message for block in piece.message.blocks]
-        parts = draft.own and last is not None and (last.form == "parts" or any(map(is_part, said)))
+        parts = draft.own and last is not None and (last.form == "parts" or any(map(is_part, last.blocks)))
         saying = Saying(draft, lambda _: None, history=True, parts=parts)
         for piece in turn.pieces:
             saying.add_piece(piece)
@@ -281,7 +280,8 @@ class _History:
         for piece in turn.pieces:
             if piece.message is not None:
                 self._mark(out, piece.message, f"messages[{piece.index}]")
-        if not _is_lost(out, said):
+        said = [piece.message.blocks for piece in turn.pieces if piece.message]
+        if not _is_lost(out, [block for blocks in said for block in blocks]):
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
