@@ -17,7 +17,9 @@ from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_b
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
-from dragoman.dialects.repair import CUT_OFF, Piece, Rules, Turn, Why, repaired, tagged
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn, tagged
 
 _Wire = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]+")

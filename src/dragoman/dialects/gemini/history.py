@@ -17,7 +17,9 @@ from dragoman import ir
 from dragoman.dialects.gemini.parts import SKIP_SIGNATURE, Draft, bare_text, encode_part
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
-from dragoman.dialects.repair import CUT_OFF, Rules, Turn, Why, repaired, tagged
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
+from dragoman.dialects.repair.turn import Turn, tagged
 
 _Wire = dict[str, Any]
 _SYSTEM_ROLES = frozenset({"system", "developer"})

@@ -23,7 +23,9 @@ from dragoman.dialects.mistral.terms import NAME, call_id, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.messages import read_content, read_history
 from dragoman.dialects.openai_chat.terms import text_of
-from dragoman.dialects.repair import Piece, Rules, Turn, Why, repaired, tagged
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn, tagged
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system"})
@@ -129,7 +131,7 @@ class _OwnHistory:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether a block leaves anything in a message of the system's, or of the assistant's without its media."""
+    """Whether a block leaves anything in system text, or in the assistant's message without its media."""
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
     if isinstance(block, ir.Media):

@@ -28,7 +28,7 @@ from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import by_effort
 from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {

@@ -15,7 +15,7 @@ from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
-from dragoman.dialects.repair import Piece
+from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 

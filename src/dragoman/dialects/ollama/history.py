@@ -24,7 +24,9 @@ from dragoman.dialects.ollama.saying import (
 )
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.repair import Piece, Rules, Turn, Why, repaired
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 ROLES: Final = ("system", "user", "assistant", "tool")

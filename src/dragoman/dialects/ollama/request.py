@@ -18,7 +18,7 @@ from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import lose_visibility
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.errors import WireError
 
 MAPS: Final = frozenset(

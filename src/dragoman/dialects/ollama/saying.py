@@ -18,7 +18,7 @@ from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
 from dragoman.dialects.openai_chat.terms import text_of
-from dragoman.dialects.repair import Piece
+from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError

@@ -18,7 +18,9 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.saying import Saying, is_part
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, text_of
-from dragoman.dialects.repair import Piece, Rules, Turn, Why, repaired
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})

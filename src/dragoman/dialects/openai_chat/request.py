@@ -33,8 +33,8 @@ from dragoman.dialects.openai_chat.terms import (
     restore,
 )
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.severity import of_refused
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final = frozenset(

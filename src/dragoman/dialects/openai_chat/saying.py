@@ -15,7 +15,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
-from dragoman.dialects.repair import Piece
+from dragoman.dialects.repair.turn import Piece
 
 
 class Saying:

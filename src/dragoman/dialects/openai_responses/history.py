@@ -25,7 +25,10 @@ from dragoman.dialects.openai_responses.items import (
 from dragoman.dialects.openai_responses.parts import encode_part
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.tools import decode_tools
-from dragoman.dialects.repair import CHUNKED, CUT_OFF, Piece, Role, Rules, Why, repaired
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.messages import CHUNKED
+from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
+from dragoman.dialects.repair.turn import Piece, Role
 from dragoman.dialects.replay import has_strange_id, is_open_thought
 from dragoman.errors import WireError
 
