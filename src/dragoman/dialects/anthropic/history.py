@@ -19,7 +19,7 @@ from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
-from dragoman.dialects.repair.turn import Piece, Turn, tagged
+from dragoman.dialects.repair.turn import Piece, Turn, has_heading, tagged
 
 _Wire = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -159,29 +159,28 @@ class _Writer:
         self.led = True
         content: list[_Wire] = []
         self._pieces(turn, content)
-        turn.tell(self.report)
+        if turn.notes:
+            turn.tell(self.report)
         if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
             self.messages.append({"role": turn.role, "content": content[0]["text"]})
         elif content:
             self.messages.append({"role": turn.role, "content": content})
 
     def _pieces(self, turn: Turn, content: list[_Wire]) -> None:
+        role = turn.role
         for piece in turn.pieces:
             before = len(content)
-            if turn.role in _SYSTEM_ROLES or piece.tagged:
+            if piece.tagged or role in _SYSTEM_ROLES:
                 self._instruct(piece, content)
             else:
                 for at, block in enumerate(piece.blocks):
                     bare = bare_text(block)
                     if bare is not None:
                         content.append(bare)
-                    elif (wire := self._block(block, turn.role, piece.place(at))) is not None:
+                    elif (wire := self._block(block, role, piece.place(at))) is not None:
                         content.append(wire)
-            message = piece.message
-            if message is not None and (
-                message.name is not None or message.extra is not None or message.cache is not None
-            ):
-                self._heading(message, f"messages[{piece.index}]", content[before:])
+            if piece.message is not None and has_heading(piece.message):
+                self._heading(piece.message, f"messages[{piece.index}]", content[before:])
             if piece.tagged:
                 for wire in content[before:]:
                     wire["text"] = tagged(wire["text"])

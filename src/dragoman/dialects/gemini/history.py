@@ -19,7 +19,7 @@ from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
-from dragoman.dialects.repair.turn import Turn, tagged
+from dragoman.dialects.repair.turn import Turn, has_heading, tagged
 
 _Wire = dict[str, Any]
 _SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -142,14 +142,12 @@ def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
                 part = encode_part(block, draft, piece.place(at))
             if part is not None and part != _NO_WORDS:  # an empty text is refused, unless it is signed
                 parts.append(_tagged(part) if piece.tagged else part)
-        if piece.message is not None:
+        if piece.message is not None and has_heading(piece.message):
             _heading(piece.message, piece.index, draft.report)
 
 
 def _heading(message: ir.Message, index: int, report: Report) -> None:
     """What a message carries beside its blocks."""
-    if message.name is None and message.cache is None and message.extra is None:
-        return
     where = f"messages[{index}]"
     if message.name is not None:
         report.lose(f"{where}.name", "the Gemini API has no author names", "hint")

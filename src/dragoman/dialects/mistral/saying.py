@@ -85,27 +85,19 @@ class Saying:
         self.add(blocks, where)
         return self.done()
 
-    def add_piece(self, piece: Piece) -> None:
-        """Some blocks of a message of the history."""
-        self.add(piece.blocks, f"messages[{piece.index}]", piece.places, apart=piece.apart)
-
-    def add(
-        self,
-        blocks: Sequence[ir.Block],
-        where: str,
-        places: Sequence[str] | None = None,
-        *,
-        apart: bool = False,
-    ) -> None:
-        """Some blocks of the message. where: their owner in IR terms. places: their own, None = in order.
-
-        apart: something else stood between them and those before.
-        """
-        if apart or not self.draft.chunked:
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Some blocks of the message. where: their owner in IR terms."""
+        if not self.draft.chunked:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
-            place = f"{where}.blocks[{index}]" if places is None else places[index]
-            _SAY[type(block)](self, block, place)
+            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.chunks)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""

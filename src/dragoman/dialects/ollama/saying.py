@@ -106,26 +106,19 @@ class Saying:
         self.calls: list[dict[str, Any]] = []
         self.spaced = False  # something else came after the last text
 
-    def add_piece(self, piece: Piece) -> None:
-        """Some blocks of a message of the history."""
-        self.add(piece.blocks, f"messages[{piece.index}]", piece.places, apart=piece.apart)
-
-    def add(
-        self,
-        blocks: Sequence[ir.Block],
-        where: str,
-        places: Sequence[str] | None = None,
-        *,
-        apart: bool = False,
-    ) -> None:
-        """Some blocks of the message. where: their owner in IR terms. places: their own, None = in order.
-
-        apart: something else stood between them and those before.
-        """
-        if apart or not self.draft.chunked:
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Some blocks of the message. where: their owner in IR terms."""
+        if not self.draft.chunked:
             self.spaced = bool(self.text)
         for index, block in enumerate(blocks):
-            self.say(block, f"{where}.blocks[{index}]" if places is None else places[index])
+            self.say(block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.text)
+        for index, block in enumerate(piece.blocks):
+            self.say(block, piece.place(index))
 
     def say(self, block: ir.Block, where: str) -> None:
         """One block of the message. where: its own place."""

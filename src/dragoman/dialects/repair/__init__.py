@@ -24,6 +24,7 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.repair.alternating import Alternating
 from dragoman.dialects.repair.calls import Repair
 from dragoman.dialects.repair.items import Items
+from dragoman.dialects.repair.kept import kept
 from dragoman.dialects.repair.messages import Messages
 from dragoman.dialects.repair.rules import Rules
 from dragoman.dialects.repair.turn import Turn
@@ -36,4 +37,5 @@ def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[
 
     Raises WireError for a result without its call, where the target takes none.
     """
-    return _ORDERS[rules.order](request, rules, facts).turns
+    turns = kept(request, rules)
+    return _ORDERS[rules.order](request, rules, facts).turns if turns is None else turns

@@ -6,7 +6,7 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.dialects.repair.calls import SYSTEM, Repair, has_results, is_call
-from dragoman.dialects.repair.turn import Note, Piece, Role, Turn
+from dragoman.dialects.repair.turn import Note, Piece, Role, Turn, has_heading
 
 BEGIN: Final = "Please begin."
 GO_ON: Final = "Please continue."
@@ -62,8 +62,8 @@ class Alternating(Repair):
         if self.results:
             if rules.in_order:
                 self.results.sort(key=lambda result: result[0])
-            blocks = [block for _, block, _ in self.results]
-            turn.pieces.insert(0, Piece(None, 0, blocks, [where for _, _, where in self.results]))
+            _, blocks, places = zip(*self.results, strict=True)
+            turn.pieces.insert(0, Piece(None, 0, blocks, places))
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
@@ -109,14 +109,17 @@ class Alternating(Repair):
             else:
                 blocks.append(block)
                 places.append(where)
-        self.turn.pieces.append(Piece(message, index, blocks, places))
+        if blocks or has_heading(message):
+            self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
         """Put a result before everything else; one without its call stays in its place as words."""
-        rules = self.rules
-        block, call = self.answer(block, where, self.turn.notes)
-        block, media = self.without_media(block, where, noted=False)
-        self.turn.notes += [Note(place, *rules.taken_out) for _, place in media]
+        rules, notes = self.rules, self.turn.notes
+        block, call = self.answer(block, where, notes)
+        media: list[tuple[ir.Media, str]] = []
+        if rules.takes_out is not None:
+            block, media = self.without_media(block, where, noted=False)
+            notes += [Note(place, *rules.taken_out) for _, place in media]
         if call is not None:
             self.results.append((call.number, block, where))
             self.results += [(call.number, medium, place) for medium, place in media]
@@ -124,7 +127,7 @@ class Alternating(Repair):
         words, its = self.as_words(block, where)
         blocks += [*words, *(medium for medium, _ in media)]
         places += [*its, *(place for _, place in media)]
-        self.turn.notes.append(Note(where, *rules.orphaned))
+        notes.append(Note(where, *rules.orphaned))
 
     def _end(self) -> None:
         """The history has ended: its calls are answered, and its ends are what they must be."""

@@ -37,9 +37,9 @@ class Rules(Value, frozen=True, kw_only=True):
     says: whether a block leaves anything in a message of this protocol.
 
     fit: gives the id of a call in the form that the protocol accepts. mint: the pattern of an id for a call
-    without one, None = it needs none. The pattern may name {index} of the message, {position} among the turn's
-    calls, {known} calls so far and {minted} ids. ids: "unique" = no two calls share an id; "shared" = one
-    result answers all calls of an id. renamed: why an id was changed, reported where ids are unique.
+    without one, None = it needs none. The pattern may name the {index} of the message, the {position} among
+    the turn's calls, the {known} calls so far and the {minted} ids. ids: "unique" = no two calls share an id;
+    "shared" = one result answers all calls of an id. renamed: why an id was changed, where ids are unique.
 
     patient: a call waits for its result beyond the next message. named: a result states the name of its
     call; "missing" = only where the client stated none. in_order: results stand in the order of the calls.

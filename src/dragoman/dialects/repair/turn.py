@@ -75,3 +75,8 @@ class Turn(msgspec.Struct):
 def tagged(text: str) -> str:
     """System text as it stands in a user's message."""
     return f"<system>\n{text}\n</system>"
+
+
+def has_heading(message: ir.Message) -> bool:
+    """Whether a message carries something beside its blocks."""
+    return message.name is not None or message.cache is not None or message.extra is not None
