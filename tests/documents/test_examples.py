@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from dragoman.assembly import naming
+from dragoman.assembly.names import naming
 from dragoman.config.load import load
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import CATALOG

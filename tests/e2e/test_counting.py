@@ -15,8 +15,8 @@ from anthropic import AsyncAnthropic
 from google import genai
 from openai import AsyncOpenAI
 
-from dragoman import counting
 from dragoman.config.load import load
+from dragoman.engine import count as counting
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.testing.provider import Answer, FakeProvider, Seen, Whole

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from tests.e2e import stubs
 from tests.e2e.calls import CHAT, HELLO, Site
 from tests.e2e.conftest import Provide, Visit

@@ -15,7 +15,7 @@ import pytest
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.seams import Seams
+from dragoman.seams.clock import Seams
 from dragoman.testing.provider import Whole
 from dragoman.testing.serving import serving
 from tests.e2e.calls import CHAT, HELLO

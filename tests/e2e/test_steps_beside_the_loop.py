@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from dragoman import sessions
+from dragoman.capacity.heavy import LARGE
 from dragoman.dialects import estimate
-from dragoman.heavy import LARGE
 from dragoman.testing.provider import Answer, Streamed, Whole
 from dragoman.tokens import count
+from dragoman.turns import sessions
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.test_estimated_usage import STREAMS, WHOLE
-from tests.unit.responses.asking import Asker, Paced
+from tests.unit.turns.asking import Asker, Paced
 
 LONG = "Some words that nobody counted. " * (LARGE // 16)
 SAID = [{"role": "user", "content": LONG}]

@@ -20,12 +20,13 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
+from dragoman.upstreams.local.grammar import CallableTool, call_grammar, json_grammar
 from dragoman.upstreams.simulate.example import example
 from dragoman.upstreams.simulate.words import Draw
 from dragoman.verify.bounds import available
@@ -301,8 +302,8 @@ def test_a_request_in_the_older_form_is_read(attack: str) -> None:
         "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
         "tools": [{"functionDeclarations": declared}],
     }
-    wire = WireRequest("chat", body, path=dialect.paths["chat"], params={"model": "m"})
-    written(lambda: dialect.check(wire))
+    wire = WireRequest("chat", body, path=dialect.paths.chat, params={"model": "m"})
+    written(lambda: dialect.request.check(wire))
     written(lambda: translated(body, dialect, dialect))
 
 
@@ -311,7 +312,7 @@ def test_the_embedded_models_grammar_is_written(attack: str) -> None:
     schema = ATTACKS[attack]()
     grammar = written(lambda: json_grammar(schema, "output.schema"))
     assert grammar is None or len(grammar) < 3_000_000
-    calls = [Call(f"f{at}", schema, f"tools[{at}].parameters") for at in range(20)]
+    calls = [CallableTool(f"f{at}", schema, f"tools[{at}].parameters") for at in range(20)]
     written(lambda: call_grammar(calls, (schema, "output.schema")))  # one budget for all of them
 
 

@@ -19,8 +19,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.grants import Grants
-from dragoman.seams import SYSTEM
+from dragoman.accounts.grants import Grants
+from dragoman.seams.clock import SYSTEM
 
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 

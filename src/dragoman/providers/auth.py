@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from dragoman.errors import DragomanError
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
 """How a key travels: `Authorization: Bearer KEY`, or as it is in the header of this name. Never in the query:

@@ -11,7 +11,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers import address
 from dragoman.providers.auth import Credential, Scheme
 from dragoman.providers.catalog import APPENDING, BASE_PATHS, CHAT_PATHS, DialectName, Vendor
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,10 +26,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from dragoman.dialects.dialect import PROMPTED, Operation
+from dragoman.accounts.grants import Grants
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
+from dragoman.dialects.request import PROMPTED, Operation
 from dragoman.errors import ConfigError, Problem, RequestFailed
-from dragoman.grants import Grants
 from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 

@@ -11,7 +11,7 @@ import uvicorn
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
-from dragoman.server.http import served
+from dragoman.server.http import uvicorn_options
 from dragoman.server.serve import listen
 
 
@@ -26,7 +26,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         app if around is None else around(app),
-        **served(app),
+        **uvicorn_options(app),
         timeout_graceful_shutdown=1,
     )
     config.load()

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
 from tests.e2e.conftest import Provide, up

@@ -16,8 +16,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from dragoman.responses import background
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.turns import background
 from tests.e2e.command import Serving, serving
 from tests.e2e.responses.conftest import Gate
 from tests.e2e.test_workers import health

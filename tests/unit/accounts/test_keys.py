@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, presented, unnamed
-from dragoman.grants import Grants
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))
 KNOWN = [Key("key-a", Caller("ann")), Key("key-b", Caller("bob", Grants({"m"}))), Key("key-c", CAROL)]

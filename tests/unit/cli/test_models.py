@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dragoman import extras
 from dragoman.cli import progress as told
 from dragoman.errors import DragomanError
+from dragoman.seams import extras
 from dragoman.upstreams.local import weights
 from dragoman.upstreams.local.weights import Progress, Weights
 from tests.unit.cli.conftest import Run

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dragoman import extras
 from dragoman.cli import serve
 from dragoman.cli.discovery import Server
 from dragoman.config.load import Loaded
+from dragoman.seams import extras
 from tests.unit.cli.conftest import Run
 
 

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import pytest
 
-from dragoman import extras
 from dragoman.config.load import Loaded
+from dragoman.seams import extras
 
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]

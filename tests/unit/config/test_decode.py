@@ -9,7 +9,7 @@ import pytest
 from dragoman.config.load import Loaded
 from dragoman.config.scalars import Duration
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Timeouts
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from dragoman.assembly import naming, refuse_unknown
+from dragoman.assembly.names import naming, refuse_unknown
 from dragoman.config.load import Loaded
 from dragoman.errors import ConfigError
 from dragoman.gateway import Gateway

@@ -18,7 +18,7 @@ from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import CATALOG
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dragoman import ir
 from dragoman.dialects.estimate import EstimateUsage
-from dragoman.steps import through
+from dragoman.engine.steps import through
 from dragoman.tokens import count
 
 ASKED = ir.Request("here", "alias", (ir.Message("user", (ir.Text("Say something long."),)),))

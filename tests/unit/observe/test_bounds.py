@@ -10,7 +10,7 @@ import pytest
 from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.observe.bounds import Bounds
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 
 
 class Clock:

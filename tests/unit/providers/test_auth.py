@@ -4,7 +4,7 @@ import pytest
 
 from dragoman.errors import DragomanError
 from dragoman.providers.auth import CREDENTIAL_HEADERS, Credential, Scheme, sign
-from dragoman.secret import Secret
+from dragoman.seams.secret import Secret
 
 KEY = "sk-0123456789abcdef"
 ORIGIN = "https://api.example.com"

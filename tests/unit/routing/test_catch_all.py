@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dragoman.accounts.grants import Grants
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
-from dragoman.grants import Grants
 from dragoman.providers.models import facts_for
 from dragoman.routing.route import Alias, Model, Provider, Table
 

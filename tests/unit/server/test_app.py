@@ -14,7 +14,7 @@ import pytest
 from dragoman import ir
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.seams import Seams
+from dragoman.seams.clock import Seams
 from dragoman.server.link import Message
 
 CHAT = json.dumps({"model": "own/x", "messages": [{"role": "user", "content": "Hi"}]}).encode()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.deadlines import Deadlines
 from dragoman.errors import RequestFailed
+from dragoman.seams.deadlines import Deadlines
 from dragoman.server.bodies import Pace, arrived_body, body_parts, stated_size
 from dragoman.server.client import ClientGone
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 import pytest
 
 from dragoman import ir
+from dragoman.capacity.space import Space
 from dragoman.errors import RequestFailed
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.space import Space
 from dragoman.wire.multipart import Field, content_type, written
 
 MIB = 1024 * 1024

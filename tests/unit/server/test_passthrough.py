@@ -11,7 +11,7 @@ import pytest
 
 from dragoman.testing.provider import FakeProvider, Whole
 from dragoman.wire.json import encode
-from tests.unit.responses.asking import Asker, Paced
+from tests.unit.turns.asking import Asker, Paced
 
 
 @pytest.fixture

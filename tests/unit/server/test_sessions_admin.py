@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman.wire.json import encode
-from tests.unit.responses.asking import Answer, Asker, Paced
+from tests.unit.turns.asking import Answer, Asker, Paced
 
 ANN, BEN, ADMIN = "ann-key-0123456789", "ben-key-0123456789", "admin-key-0123456789"
 KEYS = [

@@ -10,7 +10,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.wire.json import encode
-from tests.unit.responses.asking import Asker, Paced
+from tests.unit.turns.asking import Asker, Paced
 
 ANN, BEN = "ann-key-0123456789", "ben-key-0123456789"
 U1, A1 = {"role": "user", "content": "My name is Ann."}, {"role": "assistant", "content": "Hi."}

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import Store
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.seams import SYSTEM, Seams
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import Conversation, Item, Status, Store, StoredResponse, StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.memory import MemoryStore

@@ -21,7 +21,7 @@ from dragoman.stores.open import open_store, writable
 UNUSED = """
 import sys
 from pathlib import Path
-import dragoman.assembly
+import dragoman.assembly.assemble
 from dragoman.stores.open import installed, open_store
 assert installed()
 open_store("sqlite", Path(sys.argv[1]))

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from dragoman.seams import Seams
+from dragoman.seams.clock import Seams
 from dragoman.state.store import StoreFailed
 from dragoman.stores import sweep
 from dragoman.stores.memory import MemoryStore

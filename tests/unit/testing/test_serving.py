@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
-from dragoman.seams import SYSTEM
+from dragoman.seams.clock import SYSTEM
 from dragoman.server.app import App
 from dragoman.server.http import HttpProtocol
 from dragoman.testing.serving import serving

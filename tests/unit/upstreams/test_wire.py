@@ -8,7 +8,7 @@ from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
-from dragoman.transport import Transport
+from dragoman.net.transport import Transport
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import Account, WireUpstream
 

@@ -15,11 +15,11 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.anthropic.terms import NAME, restore
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn, has_heading, tagged
+from dragoman.dialects.request import Target
 
 _Wire = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]+")

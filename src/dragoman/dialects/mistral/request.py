@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
@@ -29,6 +28,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import by_effort
 from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.dialects.repair.messages import CHUNKED
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai_chat.draft import Draft
@@ -34,6 +33,7 @@ from dragoman.dialects.openai_chat.terms import (
 )
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.repair.messages import CHUNKED
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 

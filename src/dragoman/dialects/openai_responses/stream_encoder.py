@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
@@ -38,12 +37,13 @@ from dragoman.dialects.openai_responses.response import (
 )
 from dragoman.dialects.openai_responses.sharing import Shared, any_long
 from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.wire.json import encode
 
 _Wire = dict[str, Any]
 
 _dumps = msgspec.json.Encoder().encode
-_PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
@@ -113,6 +113,7 @@ class StreamEncoder:
         self._renumbered: dict[Any, int] = {}
         self._shared: Shared | None = None  # as soon as a long text is to be repeated
         self.pieces: list[list[bytes]] | None = None
+        self.waits = False
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
@@ -122,13 +123,13 @@ class StreamEncoder:
         out = _TAKE[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
-    def end(self, *, stored: bool) -> None:
-        """Tell the terminal event of an answer with a long text. stored: False = it could not be kept."""
+    def end(self, *, stored: bool) -> bytes:
+        """The terminal event, if it waited. stored: False = the answer could not be kept."""
         assert self.ending is not None
-        assert self._shared is not None
         told = self.ending.response
-        self._cut(self._over(told if stored else {**told, "store": False}), self._shared)
         self.ending = None
+        out = self._over({**told} if stored else {**told, "store": False})
+        return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
         """Put events that repeat a long text into `pieces`, and what comes behind them; the others' bytes."""
@@ -141,10 +142,6 @@ class StreamEncoder:
         """These values are told, and will be repeated."""
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
-
-    def ping(self) -> bytes:
-        """A heartbeat: a comment, which lines of JSON cannot have."""
-        return b"" if self._ndjson else _PING
 
     def _event(self, kind: str, members: _Wire) -> bytes:
         """One event with its number."""
@@ -187,10 +184,10 @@ class StreamEncoder:
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. One that repeats a long text waits for `end`."""
+        """The terminal event. One that repeats a long text waits for `end`, and so does one that is kept."""
         told = self._object([item for _, item in sorted(self._output.items())])
-        if self._shared is not None:
-            self.ending = Ending(told, self._shared.size(told["output"]))
+        if self._shared is not None or self.waits:
+            self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
             return b""
         return self._over(told)
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from dragoman.errors import DragomanError
-from dragoman.extras import make_target
+from dragoman.seams.extras import make_target
 from dragoman.upstreams.local import weights
 from dragoman.upstreams.local.weights import Progress, Weights
 

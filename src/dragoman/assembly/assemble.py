@@ -1,0 +1,170 @@
+"""From a configuration to the parts that serve it: table, upstreams, client keys, retry policy.
+
+This is the only place that knows both the settings and the running parts. It reads no file and no
+environment; what it builds belongs to one gateway and is closed with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from dragoman.accounts.keys import ClientKeys
+from dragoman.assembly.keys import client_keys_of
+from dragoman.assembly.names import Names, local_models, naming, refuse_unknown, timers_of
+from dragoman.assembly.providers import accounts_of, answer_limits, passage_of, transport_of, wire_upstream
+from dragoman.capacity.space import Space
+from dragoman.config.egress import Egress
+from dragoman.config.load import Loaded
+from dragoman.config.settings import Config
+from dragoman.net.fetch import Bounds, Fetcher
+from dragoman.net.resolver import Resolver
+from dragoman.net.transport import CROWDED, Reached, untold
+from dragoman.routing.attempts import Policy
+from dragoman.routing.route import Model
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.deadlines import Deadlines
+from dragoman.seams.tasks import spawn
+from dragoman.state.store import Store
+from dragoman.stores.limits import Limits
+from dragoman.stores.open import open_store
+from dragoman.stores.sweep import keep_swept
+from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.passage import Passage
+from dragoman.upstreams.simulate import SimulateUpstream
+from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
+
+
+class Assembly(msgspec.Struct, frozen=True):
+    """The running parts of one gateway generation."""
+
+    names: Names
+    upstreams: Mapping[str, Upstream]
+    passages: Mapping[str, Passage]
+    client_keys: ClientKeys
+    policy: Policy
+    fetcher: Fetcher
+    deadlines: Deadlines
+    store: Store
+    opened: AsyncExitStack
+
+    async def close(self) -> None:
+        """Close every connection and process of this generation; one that fails to spares no other."""
+        await self.opened.aclose()
+
+
+async def assemble(
+    loaded: Loaded,
+    own: Mapping[str, Upstream],
+    models: Iterable[Model],
+    seams: Seams = SYSTEM,
+    reached: Reached = untold,
+) -> Assembly:
+    """Build everything that serving needs; connects to nothing. What was made is closed when the rest fails.
+
+    own: upstreams made in code, beside those of the configuration. models: registered in code. reached: told
+    of bounds that were reached where no exchange ends by it.
+    """
+    config = loaded.config
+    names = naming(loaded, own, models)
+    refuse_unknown(loaded, names)
+    async with AsyncExitStack() as opened:
+        deadlines = Deadlines(asyncio.get_running_loop())
+        fetcher = _fetcher(config.egress)
+        opened.push_async_callback(fetcher.close)
+        store = open_store(config.stores.sql, loaded.home, _limits(config), seams)
+        opened.push_async_callback(store.close)
+        opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
+        space = Space(config.server.answer_space, CROWDED)
+        upstreams: dict[str, Upstream] = {}
+        passages: dict[str, Passage] = {}
+        for name, provider in loaded.providers.items():
+            transport = transport_of(name, config.providers.named[name], deadlines, reached, space)
+            opened.push_async_callback(transport.close)
+            limits = answer_limits(config.providers.named[name])
+            upstreams[name] = upstream = wire_upstream(provider, transport, limits)
+            if resources := config.providers.named[name].passthrough:
+                timers = timers_of(config.providers.named[name].timeouts)
+                passages[name] = passage_of(provider, upstream, transport, timers, resources)
+        if config.providers.local.enabled:
+            settings = config.providers.local
+            local = LocalUpstream(local_models(config), queue=settings.queue)
+            opened.push_async_callback(local.close)
+            upstreams["local"] = local
+        if loaded.simulate:
+            told = config.providers.simulate
+            upstreams["simulate"] = SimulateUpstream(
+                seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
+            )
+        upstreams.update(own)
+        return Assembly(
+            names=names,
+            upstreams=upstreams,
+            passages=passages,
+            client_keys=client_keys_of(config, seams),
+            policy=Policy(
+                retries=config.retries.attempts - 1,
+                backoff=config.retries.backoff,
+                backoff_max=config.retries.backoff_max,
+                patience=config.retries.backoff_max,
+            ),
+            fetcher=fetcher,
+            deadlines=deadlines,
+            store=store,
+            opened=opened.pop_all(),
+        )
+
+
+def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
+    """The same running parts with the secrets of a configuration that differs in nothing else. What runs goes
+    on with those that it was begun with.
+
+    names: those of the configuration as it is now.
+    """
+    for name, provider in after.providers.items():
+        if provider == before.providers[name]:
+            continue
+        upstream = assembly.upstreams[name]
+        if not isinstance(upstream, WireUpstream):
+            continue  # made in code, in the place of the configuration's
+        for api in provider.apis:
+            upstream.in_dialect(api.dialect).renew(accounts_of(provider, api))
+        if (passage := assembly.passages.get(name)) is not None:
+            passage.renew(upstream.accounts[0])
+    keys = assembly.client_keys
+    if after.config.auth.keys != before.config.auth.keys:
+        keys = client_keys_of(after.config, seams)
+    return msgspec.structs.replace(assembly, client_keys=keys, names=names)
+
+
+def _fetcher(settings: Egress) -> Fetcher:
+    bounds = Bounds(
+        addresses=settings.max_addresses,
+        each=settings.max_size,
+        together=settings.max_total,
+        seconds=settings.read_timeout or None,
+        reads=settings.max_reads,
+        wait=settings.wait or None,
+        space=settings.space,
+    )
+    return Fetcher(settings.allow, bounds, Resolver(settings.max_lookups, settings.lookup_timeout or None))
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        size=config.responses.max_size,
+        history_size=config.server.max_body,
+        session_count=config.sessions.max_count,
+        session_size=config.sessions.max_size,
+        seals_size=config.seals.max_size,
+        seals_ttl=config.seals.ttl,
+    )
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,525 @@
+"""The inside of a gateway: its configuration, its running parts, and its life from start to close.
+
+`dragoman.gateway.Gateway` is this with the ways in for clients; the server sees no more of it than this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.grants import Grants
+from dragoman.assembly.assemble import Assembly, assemble, renew
+from dragoman.assembly.names import naming
+from dragoman.capacity.heavy import HeavySteps
+from dragoman.config.load import Loaded, load
+from dragoman.config.reread import Reading, reread
+from dragoman.dialects import compatibility
+from dragoman.dialects.compatibility import Compatibility
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.engine.engine import Engine
+from dragoman.engine.runtime import Runtime
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange, Mode
+from dragoman.hooks import Hooks
+from dragoman.observe.board import Board
+from dragoman.observe.bounds import Bounds
+from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
+from dragoman.observe.performance import Performance
+from dragoman.providers.catalog import DialectName
+from dragoman.routing.route import Deployment, Entry, Model, Route
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.deadlines import Deadlines
+from dragoman.state.store import StoreFailed
+from dragoman.stores.open import located
+from dragoman.turns.background import Background
+from dragoman.turns.keeping import Keeping
+from dragoman.turns.sessions import Remembering
+from dragoman.upstreams.backend import backends
+from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.local.weights import may_chat
+from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
+from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from dragoman.accounts.keys import ClientKeys
+    from dragoman.upstreams.passage import Passage
+
+log = logging.getLogger("dragoman.gateway")
+Observer = Callable[[Exchange], None]
+
+_FAREWELL = 1.0
+"""Seconds that requests have for their last words when the gateway is closed."""
+DRAIN_DELAY: Final = 5.0
+"""Seconds for which the port stays open for those who ask for readiness, usually every few seconds."""
+_PROBED_LATELY = 60.0
+_TOLD_EVERY = 0.5
+"""Seconds between two words of a worker to the others."""
+_PROVES_NOTHING = frozenset({"simulate"})
+"""Providers whose state says nothing of the gateway's."""
+_STORE_WAIT = 0.5
+"""Seconds that a store has to say how many sessions it holds."""
+_CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
+
+
+def _load(config: str | Path | Mapping[str, Any] | None, own: Iterable[str]) -> Loaded:
+    return load(Path(config) if isinstance(config, str) else config, os.environ, own=own)
+
+
+class Core:
+    """One gateway: a configuration, its providers and its engine.
+
+    config: a configuration file, or settings as such a file states them, or what `dragoman.load` gave.
+    None = what `dragoman serve` would read: `dragoman.yaml` of the working directory or of Dragoman's own
+    folder, if there is one. Environment variables count as they do there, unless `dragoman.load` was given
+    others. upstreams: your own providers by name, beside those of the configuration. hooks: see
+    `dragoman.hooks`. observers: called with each finished exchange; they must not block, and what they
+    raise is logged. Raises ConfigError with everything that is wrong in the configuration.
+    """
+
+    def __init__(
+        self,
+        config: Loaded | str | Path | Mapping[str, Any] | None = None,
+        *,
+        upstreams: Mapping[str, Upstream] | None = None,
+        hooks: Iterable[Any] = (),
+        observers: Iterable[Observer] = (),
+        seams: Seams = SYSTEM,
+    ) -> None:
+        self._loaded = config if isinstance(config, Loaded) else _load(config, upstreams or ())
+        self.config = self._loaded.config
+        located(self.config.stores.sql, self._loaded.home)  # a database that cannot be is told here
+        self.seams = seams
+        self._stopping: float | None = None
+        """When the port closes, or has closed, for good; None = nobody has asked for a stop."""
+        self._probed: float | None = None
+        self.worker = self.workers = 1
+        """Which process this is, and of how many that share the work."""
+        self.connections: Callable[[], Mapping[str, int]] | None = None
+        """How many connections of clients there are, and may be; None = our own server does not run."""
+        self.closed = False
+        self.heavy = HeavySteps()
+        """Where the steps of large requests run."""
+        self.requests: set[asyncio.Task[Any]] = set()
+        """Whoever serves a request now."""
+        self.exchanges: set[Exchange] = set()
+        """Those that run now: of requests, of messages on sockets, of answers in the background."""
+        self._own = dict(upstreams or {})
+        self._models: list[Model] = []
+        self._made: dict[str, Route] = {}
+        self._hooks = Hooks(hooks)
+        self._observers = list(observers)
+        self._began = seams.monotonic()
+        self._assembly: Assembly | None = None
+        self._engine: Engine | None = None
+        self._figures = Figures()
+        self.board: Board | None = None
+        """Where several workers tell each other what they count; None = there is one process."""
+        self._telling: asyncio.TimerHandle | None = None
+        self.performance = Performance()
+        self.bounds = Bounds(seams)
+        """How often strangers have reached the bounds that are set to them."""
+        self._sessions: int | None = None
+        self._keeping: Keeping | None = None
+        self._remembering: Remembering | None = None
+        self._background: Background | None = None
+        self._rereading = asyncio.Lock()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A gateway that environment variables alone configure: no file is looked for, but one that
+        DRAGOMAN_CONFIG names is read.
+
+        environ: None = the process's own. options: as the constructor takes them. Raises ConfigError.
+        """
+        found = os.environ if environ is None else environ
+        own = options.get("upstreams") or ()
+        return cls(load(None, {"DRAGOMAN_CONFIG": "", **found}, own=own), **options)
+
+    def register(
+        self,
+        name: str,
+        provider: str | Upstream,
+        *,
+        rewrite: str | None = None,
+        facts: Facts = UNKNOWN,
+        preferred_api: DialectName | None = None,
+    ) -> None:
+        """Offer a model under a name of your choice, before the gateway has started.
+
+        provider: the name of a configured one, or an Upstream of your own. rewrite: what the model is
+        called there, None = the same. facts: what it can and cannot do. preferred_api: the protocol to ask it
+        in where its provider has several, None = the client's own, as far as the model and the request allow.
+        """
+        if self._engine is not None:
+            raise RuntimeError("register models before the gateway has started")
+        if not isinstance(provider, str):
+            self._own[provider.name] = provider
+            provider = provider.name
+        self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
+
+    async def start(self) -> None:
+        """Open what serving needs. Safe to call again; the first request does it where nobody has.
+
+        Raises RequestFailed once the gateway has been closed: that is for good.
+        """
+        if self.closed:
+            raise RequestFailed(_CLOSED)
+        if self._engine is None:
+            self._assembly = assembly = await assemble(
+                self._loaded, self._own, self._models, self.seams, self.bounds.reached
+            )
+            self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
+            self._engine = Engine(
+                Runtime(
+                    table=assembly.names.table,
+                    backends=backends(assembly.upstreams),
+                    deadlines=assembly.deadlines,
+                    fetcher=assembly.fetcher,
+                    hooks=self._hooks,
+                    policy=assembly.policy,
+                    seams=self.seams,
+                    always_usage=self.config.stream_usage == "always",
+                    count_upstream=self.config.count_upstream,
+                    vault=assembly.store.seals,
+                    store=assembly.store,
+                    heavy=self.heavy,
+                )
+            )
+            responses = self.config.responses
+            self._keeping = Keeping(
+                assembly.store,
+                responses,
+                self.seams,
+                largest=self.config.server.max_body,
+                reached=self.bounds.reached,
+                heavy=self.heavy,
+            )
+            self._remembering = Remembering(
+                assembly.store, self.config.sessions, self.seams, self.bounds.reached
+            )
+            self._background = Background(
+                self._keeping,
+                self._engine.handle,
+                self.observe,
+                begun=self.exchanges.add,
+                most=responses.max_background,
+                most_in_all=responses.max_background_total,
+            )
+            self._background.open()
+            if self.board is not None:
+                self._tell(self.board)
+
+    async def reread_secrets(self) -> tuple[Reading, ...]:
+        """Read the files of secrets again, and use from now on what they hold: as keys of clients, as keys
+        and headers of providers and models. What runs goes on with what it began with.
+
+        What came of each secret that stands in a file; one that cannot be used leaves the old one in force.
+        """
+        async with self._rereading:
+            before = self._loaded
+            after, readings = await asyncio.to_thread(reread, before)
+            self._loaded, self.config = after, after.config
+            if after is not before and self._assembly is not None:
+                self._renew(self._assembly, before, after)
+        return readings
+
+    def _renew(self, assembly: Assembly, before: Loaded, after: Loaded) -> None:
+        names = assembly.names
+        if after.config.models != before.config.models:
+            local = None if self.local is None else self.local.models
+            names = naming(after, self._own, self._models, local)
+            fresh = {
+                old.reveal(): new.reveal()
+                for name, model in before.config.models.items()
+                for old, new in zip(
+                    model.headers.values(), after.config.models[name].headers.values(), strict=True
+                )
+            }
+            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.engine.rename(names.table)
+        self._assembly = renew(assembly, before, after, names, self.seams)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server stops: it finishes what runs, and readiness says no."""
+        return self._stopping is not None
+
+    def stopping(self, delay: float = 0.0) -> None:
+        """Begin to drain. Everything that runs shares the time that begins when the port closes.
+
+        delay: seconds until that. Only the first call counts.
+        """
+        if self._stopping is None:
+            self._stopping = self.seams.monotonic() + delay
+
+    def probed(self) -> None:
+        """Somebody has asked whether the gateway is ready."""
+        self._probed = self.seams.monotonic()
+
+    @property
+    def drain_delay(self) -> float:
+        """Seconds for which the port stays open when a stop is asked for: as configured, else long enough for
+        whoever keeps asking for readiness to notice.
+        """
+        if (stated := self.config.server.drain_delay) is not None:
+            return float(stated)
+        asked = self._probed is not None and self.seams.monotonic() - self._probed < _PROBED_LATELY
+        return DRAIN_DELAY if asked else 0.0
+
+    async def drain(self) -> None:
+        """Let what runs in the background end, for as long as the configuration says and is left of it."""
+        self.stopping()
+        assert self._stopping is not None
+        if self._background is not None:
+            gone = self.seams.monotonic() - self._stopping
+            await self._background.drain(max(0.0, self.config.server.drain - gone))
+
+    def hurry(self) -> None:
+        """Wait no longer for what runs in the background."""
+        if self._background is not None:
+            self._background.stop()
+
+    async def close(self) -> None:
+        """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
+        self.closed = True
+        self.stopping()
+        if self._telling is not None:
+            self._telling.cancel()
+        running = self.requests - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_FAREWELL)
+        if self._background is not None:
+            await self._background.close()
+        self.heavy.close()
+        assembly, self._assembly, self._engine = self._assembly, None, None
+        if assembly is not None:
+            await assembly.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine. Raises RuntimeError before `start`, RequestFailed after `close`."""
+        if self._engine is None:
+            raise self._resting()
+        return self._engine
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept of answers of the Responses API."""
+        if self._keeping is None:
+            raise self._resting()
+        return self._keeping
+
+    @property
+    def remembering(self) -> Remembering:
+        """The sessions."""
+        if self._remembering is None:
+            raise self._resting()
+        return self._remembering
+
+    @property
+    def background(self) -> Background:
+        """The answers that run although nobody waits."""
+        if self._background is None:
+            raise self._resting()
+        return self._background
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The limits on how long anybody waits here."""
+        return self._running.deadlines
+
+    @property
+    def client_keys(self) -> ClientKeys:
+        """Who may call."""
+        return self._running.client_keys
+
+    @property
+    def passages(self) -> Mapping[str, Passage]:
+        """The providers whose resources are passed through, by name."""
+        return self._running.passages
+
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
+        """The model list. granted: the only names that are listed, None = all."""
+        return self._running.names.entries(granted)
+
+    @property
+    def made(self) -> Mapping[str, Route]:
+        """The names that were made while the gateway runs."""
+        return self._made
+
+    def make(self, name: str, route: Route | None) -> None:
+        """Let a name stand for a route from now on, whoever asks; None = not any more. Only this process
+        knows of it, and forgets it when it ends. What runs is not touched.
+        """
+        if route is None:
+            del self._made[name]
+        else:
+            self._made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
+        names = self._running.names
+        names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+        self._assembly = msgspec.structs.replace(self._running, names=names)
+        self.engine.rename(names.table)
+
+    def example_model(self) -> str | None:
+        """A model to chat with: the default one, else the first that the configuration names, else the first
+        whose provider is real.
+        """
+        if self.config.default_model is not None:
+            return self.config.default_model
+        named = {*self.config.models, *self.config.aliases}
+        entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
+        entries.sort(key=lambda entry: (entry.id not in named, entry.provider == "simulate"))
+        return entries[0].id if entries else None
+
+    @property
+    def local(self) -> LocalUpstream | None:
+        """The models of this machine, None where there are none."""
+        upstream = self._running.upstreams.get("local")
+        return upstream if isinstance(upstream, LocalUpstream) else None
+
+    @property
+    def origin(self) -> str:
+        """Where the configuration came from, in words."""
+        return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
+
+    def mode(self, model: str, face: Dialect) -> Mode:
+        """Whether a face relays to whoever answers first for a model, as long as nothing in a request stands
+        against it.
+        """
+        _, upstream = self._first(model, face)
+        if not isinstance(upstream, WireUpstream):
+            return "translate"
+        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
+
+    def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
+        """What a face's clients can use of a model's first deployment, and what they lose. None for an
+        upstream without a protocol: it knows only when it is asked.
+        """
+        first, upstream = self._first(model, face)
+        if not isinstance(upstream, WireUpstream):
+            return None
+        facts = upstream.facts(first.model, first.facts)
+        if upstream.dialect is face and upstream.quirks.relays({}):
+            return compatibility.relayed(face.name, upstream.quirks, facts)
+        return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
+
+    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:
+        """A model's first deployment, and its upstream in the protocol for a plain request of a face."""
+        route = self._running.names.table.resolve(model)
+        first = route.deployments[0]
+        upstream = self._running.upstreams[first.provider]
+        if isinstance(upstream, WireUpstream):
+            plain = ir.Request(face.name, first.model)
+            upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
+        return first, upstream
+
+    def describe(self) -> list[str]:
+        """The providers in a few words each, without secrets."""
+        words: list[str] = []
+        for name, upstream in self._running.upstreams.items():
+            keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
+            provider = self._loaded.providers.get(name)
+            vendor = provider.vendor if provider is not None else None
+            needed = vendor is not None and bool(vendor.keys)
+            told = f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else ""
+            words.append(name + told)
+        return words
+
+    @property
+    def _running(self) -> Assembly:
+        if self._assembly is None:
+            raise self._resting()
+        return self._assembly
+
+    def _resting(self) -> Exception:
+        return RequestFailed(_CLOSED) if self.closed else RuntimeError("the gateway has not been started")
+
+    def observe(self, exchange: Exchange) -> None:
+        """Take note of a finished exchange and pass it to the observers."""
+        self.exchanges.discard(exchange)
+        self._figures.note(exchange, self.seams.now())
+        self.performance(exchange)
+        if exchange.fault is not None or len(exchange.attempts) > 1:
+            self.bounds(exchange)
+        for observer in self._observers:
+            try:
+                observer(exchange)
+            except Exception:
+                log.exception("an observer failed on exchange %s", exchange.id)
+
+    async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
+        """The state of this gateway, of all its workers if there are several. details: providers and the
+        store with their last error; never keys. asking: who wants to know, and is left out of what runs.
+
+        `sessions` is null while nobody has used a store that may hold some.
+        """
+        own = self._counted(asking)
+        told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
+        figures = together([own, *told])
+        state: dict[str, Any] = {
+            "status": "draining" if self.draining else status(figures.providers, _PROVES_NOTHING),
+            "version": __version__,
+            "uptime": round(self.seams.monotonic() - self._began, 3),
+            "requests": {
+                "running": figures.running,
+                "finished": figures.finished,
+                "failed": figures.failed,
+                "refused": figures.refused,
+            },
+        }
+        if self._assembly is not None:
+            store = await self._store_health(self._assembly)
+            state["sessions"] = self._sessions
+            if details:
+                state["store"] = store
+        if details:
+            state["worker"], state["workers"] = self.worker, self.workers
+            state["reporting"] = 1 + len(told)
+            state["bounds"] = figures.bounds
+            if figures.connections is not None:
+                state["connections"] = figures.connections
+            state["providers"] = {name: shown(health) for name, health in figures.providers.items()}
+        else:
+            tried = [health.healthy for health in figures.providers.values()]
+            state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
+        return state
+
+    def _counted(self, asking: Exchange | None = None) -> Figures:
+        """What this process counts, as it is now. asking: an exchange that is left out of what runs."""
+        figures = self._figures
+        figures.running = len(self.exchanges - {asking})
+        figures.bounds = self.bounds.counts
+        figures.connections = None if self.connections is None else self.connections()
+        return figures
+
+    def _tell(self, board: Board) -> None:
+        """Tell the other workers what this one counts, now and every while."""
+        publish(self._counted(), board, self.worker, self.seams.monotonic())
+        self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
+
+    async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
+        """How the store is, and how many sessions it holds now; a store that hangs makes nobody wait long."""
+        store = assembly.store
+        health: dict[str, Any] = {"kind": store.kind}
+        if store.healthy is not None:
+            try:
+                with assembly.deadlines.within(_STORE_WAIT):
+                    self._sessions = await store.sessions.count()
+            except StoreFailed:
+                pass  # noted by the store itself
+            except TimeoutError:
+                return {**health, "healthy": False, "last_error": "it does not answer"}
+        return {**health, "healthy": store.healthy, "last_error": store.last_error}

@@ -1,0 +1,41 @@
+"""From the settings of client keys to those who may call."""
+
+from __future__ import annotations
+
+from dragoman.accounts.grants import granted
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
+from dragoman.config.settings import ClientKey, Config
+from dragoman.seams.clock import Seams
+
+
+def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
+    """The client keys of a configuration."""
+    keys = [Key(key.key.reveal(), _caller(key), key.expires) for key in config.auth.keys]
+    own = is_loopback(config.server.host) and not config.auth.open
+    anyone = ANYONE if own else EVERYBODY
+    models = granted(config.server.keyless_models)
+    keyless: dict[str, Caller] = {
+        face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces
+    }
+    return ClientKeys(
+        keys,
+        required=needs_key(config),
+        any_host=config.auth.open,
+        anyone=anyone,
+        keyless=keyless,
+        now=seams.now,
+    )
+
+
+def _caller(key: ClientKey) -> Caller:
+    name = key.name or unnamed(key.key.reveal())
+    return Caller(name, granted(key.models), frozenset(key.scopes))
+
+
+def needs_key(config: Config) -> bool:
+    """Whether clients must present a key: the operator's word, else wherever other machines can call."""
+    auth = config.auth
+    required = auth.required
+    if required is None:
+        required = bool(auth.keys) or not is_loopback(config.server.host)
+    return required and not auth.open

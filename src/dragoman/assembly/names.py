@@ -1,0 +1,185 @@
+"""What can be asked for: names of models and what they stand for, from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.config.load import Loaded
+from dragoman.config.settings import Config, ModelTimeouts, Timeouts
+from dragoman.config.settings import Model as ModelSettings
+from dragoman.dialects.facts import Facts
+from dragoman.errors import ConfigError
+from dragoman.providers.catalog import unconfigured
+from dragoman.providers.provider import Provider
+from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
+from dragoman.routing.route import Provider as Named
+from dragoman.upstreams.local.protocol import Options
+from dragoman.upstreams.local.upstream import LocalModel, embedded
+from dragoman.upstreams.local.weights import WEIGHTS, remedy
+from dragoman.upstreams.local.weights import known as known_weights
+from dragoman.upstreams.simulate import MODELS as SIMULATED
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What can be asked for. known: models that providers without a list of their own are known to offer."""
+
+    table: Table
+    known: Mapping[str, tuple[str, ...]]
+
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
+        """The model list. granted: the only names that are listed, None = all."""
+        return self.table.entries(self.known, granted)
+
+
+def naming(
+    loaded: Loaded,
+    own: Iterable[str] = (),
+    models: Iterable[Model] = (),
+    local: Iterable[str] | None = None,
+) -> Names:
+    """What can be asked for. Needs no event loop and touches nothing.
+
+    own: names of upstreams made in code. models: registered in code. local: the models of this machine,
+    None = what is installed now.
+    """
+    config = loaded.config
+    named = [
+        _named(provider, config.providers.named[name].timeouts) for name, provider in loaded.providers.items()
+    ]
+    named += [Named(name, name) for name in own]
+    if config.providers.local.enabled:
+        spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
+        named.append(
+            Named("local", "local", tuple(local_models(config) if local is None else local), spellings)
+        )
+    if loaded.simulate:
+        named.append(Named("simulate", "simulate"))
+
+    rows: dict[str, str | None] = {provider.name: None for provider in named}
+    rows |= {name: one.vendor.name if one.vendor else None for name, one in loaded.providers.items()}
+
+    def reason(name: str) -> str | None:
+        if config.providers.local.enabled and (row := known_weights(name.removeprefix("local/"))) is not None:
+            return f"{row.id} is not installed; install it with {remedy(row)}"
+        return unconfigured(name, rows)
+
+    table = Table.build(
+        named,
+        [*(_model(name, model, config) for name, model in config.models.items()), *models],
+        [
+            Alias(
+                name,
+                alias.route,
+                alias.defaults,
+                alias.system_prompt,
+                alias.strict,
+                alias.check_output,
+                alias.api,
+                alias.context_window,
+            )
+            for name, alias in config.aliases.items()
+        ],
+        default_model=config.default_model,
+        default_models={str(operation): name for operation, name in config.default_models.items()},
+        general=Demands(config.strict, config.check_output),
+        reason=reason,
+    )
+    known = {
+        name: provider.vendor.known
+        for name, provider in loaded.providers.items()
+        if provider.models is None and provider.vendor is not None
+    }
+    if loaded.simulate:
+        known["simulate"] = SIMULATED
+    return Names(table, known)
+
+
+def refuse_unknown(loaded: Loaded, names: Names) -> None:
+    """Raise ConfigError where clients are granted names that stand for nothing."""
+    unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
+    if unknown:
+        raise ConfigError(*unknown)
+
+
+def _is_offered(name: str, names: Names) -> bool:
+    """Whether a granted name or pattern stands for something; weights that could be installed here do."""
+    if WILDCARD not in name:
+        return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
+    pattern = Grants([name])
+    return names.table.has_provider(name.partition("/")[0]) or bool(names.entries(pattern))
+
+
+def local_models(config: Config) -> dict[str, LocalModel]:
+    """What runs on this machine, by name: installed embedded models and the operator's own files."""
+    settings = config.providers.local
+    keep_alive = _seconds_or_ever(settings.keep_alive)
+    models = embedded(keep_alive=keep_alive, threads=settings.threads or 0)
+    for name, model in config.models.items():
+        for target in model.targets:
+            if target.file is not None:
+                options = Options(
+                    str(Path(target.file).expanduser()),
+                    context=target.context,
+                    threads=target.threads or settings.threads or 0,
+                    gpu_layers=target.gpu_layers or 0,
+                )
+                own = keep_alive if target.keep_alive is None else float(target.keep_alive)
+                models[name] = LocalModel(options, own)
+    return models
+
+
+def _seconds_or_ever(keep_alive: float | None) -> float:
+    return -1.0 if keep_alive is None else float(keep_alive)
+
+
+def _named(provider: Provider, timeouts: Timeouts) -> Named:
+    vendor = provider.vendor
+    return Named(
+        provider.name,
+        vendor.name if vendor is not None else provider.name,
+        provider.models,
+        patterns=vendor.models if vendor is not None else (),
+        timers=timers_of(timeouts),
+        body=dict(provider.body),
+    )
+
+
+def _model(name: str, model: ModelSettings, config: Config) -> Model:
+    supports = model.supports
+    facts = Facts(
+        context=model.context_window,
+        max_output=model.max_output,
+        tools=supports.tools,
+        images=supports.images,
+        audio=supports.audio,
+        documents=supports.documents,
+        structured=supports.structured,
+        reasoning=supports.reasoning,
+    )
+    uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
+    timers = None
+    if model.timeouts != ModelTimeouts():
+        provider = config.providers.named.get(uses[0].partition("/")[0])
+        timers = timers_of(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
+    headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
+    return Model(
+        name,
+        uses,
+        facts,
+        timers,
+        headers,
+        model.body,
+        strict=model.strict,
+        check_output=model.check_output,
+        windows=tuple(target.context_window for target in model.targets),
+        api=model.api,
+    )
+
+
+def timers_of(timeouts: Timeouts) -> Timers:
+    """The time limits of calls, from settings in seconds where 0 means none."""
+    return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))

@@ -1,0 +1,124 @@
+"""From the settings of providers to the upstreams that call them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dragoman.capacity.space import Space
+from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.dialects.table import DIALECTS
+from dragoman.net.transport import Pool, Reached, Transport
+from dragoman.providers.auth import sign
+from dragoman.providers.provider import Api, Provider
+from dragoman.providers.resources import Resource
+from dragoman.routing.route import Timers
+from dragoman.seams.deadlines import Deadlines
+from dragoman.upstreams.answers import AnswerLimits
+from dragoman.upstreams.passage import Passage
+from dragoman.upstreams.wire import Account, WireUpstream
+
+
+def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits) -> WireUpstream:
+    """The upstream of a configured provider, in all protocols that it speaks."""
+    first, *rest = provider.apis
+    further = [_spoken(provider, api, transport, limits) for api in rest]
+    return _spoken(provider, first, transport, limits, further)
+
+
+def answer_limits(settings: ProviderSettings) -> AnswerLimits:
+    """What a provider's answers may be at most."""
+    answers, first_byte = settings.answers, settings.timeouts.first_byte
+    silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
+    return AnswerLimits(
+        answers.max_values,
+        answers.max_numbers,
+        answers.max_event,
+        answers.max_opening,
+        answers.max_stream,
+        answers.max_blocks,
+        float(silence) or None,
+    )
+
+
+def _spoken(
+    provider: Provider,
+    api: Api,
+    transport: Transport,
+    limits: AnswerLimits,
+    further: Sequence[WireUpstream] = (),
+) -> WireUpstream:
+    return WireUpstream(
+        provider.name,
+        DIALECTS[api.dialect],
+        transport,
+        chat_url=api.chat_url,
+        stream_url=api.stream_url,
+        base_url=_base_url(api),
+        bases=api.bases,
+        accounts=accounts_of(provider, api),
+        quirks=api.quirks,
+        models=api.models,
+        further=further,
+        yields=api.fixed.keys() - provider.headers.keys(),
+        limits=limits,
+    )
+
+
+def accounts_of(provider: Provider, api: Api) -> list[Account]:
+    """The provider's credentials as they travel in one of its protocols."""
+    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
+    return [
+        Account(
+            sign(api.chat_url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
+            None if credential is None else credential.secret.tail,
+            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
+        )
+        for credential in provider.credentials or (None,)
+    ]
+
+
+def passage_of(
+    provider: Provider,
+    upstream: WireUpstream,
+    transport: Transport,
+    timers: Timers,
+    resources: Sequence[Resource],
+) -> Passage:
+    """The upstream of what is passed through to a provider as it is."""
+    api = provider.apis[0]
+    base_url = _base_url(api)
+    assert base_url is not None, "the configuration was not checked"
+    return Passage(
+        provider.name,
+        upstream.dialect,
+        transport,
+        base_url=base_url,
+        account=upstream.accounts[0],
+        timers=timers,
+        resources=resources,
+        yields=api.fixed.keys() - provider.headers.keys(),
+    )
+
+
+def _base_url(api: Api) -> str | None:
+    """What the paths of other operations follow. An odd address of chat tells of no other."""
+    path = DIALECTS[api.dialect].paths.chat
+    return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
+
+
+def transport_of(
+    name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
+) -> Transport:
+    """The connections to one provider. reached: told when a bound was reached. space: shared by answers."""
+    pool = settings.pool
+    return Transport(
+        Pool(pool.size, pool.keep_alive, pool.wait or None),
+        ca_file=settings.ca_file,
+        verify_tls=settings.verify_tls,
+        proxy=settings.proxy.reveal() if settings.proxy else None,
+        deadlines=deadlines,
+        name=name,
+        max_answer=settings.answers.max_size,
+        reached=reached,
+        space=space,
+    )

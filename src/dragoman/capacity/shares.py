@@ -1,0 +1,60 @@
+"""Limits how many things run at a time, in all and for each client.
+
+A client waits if there is no free place. The client that has waited longest gets the next place, but a
+client that already holds its full share is skipped until it frees a place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TypeAlias
+
+_Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
+
+
+class Shares:
+    """The places of one event loop. most: in all. share: for one client."""
+
+    def __init__(self, most: int, share: int) -> None:
+        self.most = most
+        self.share = share
+        self.taken = 0
+        self._held: dict[str, int] = {}
+        self._waiting: deque[_Waiting] = deque()
+
+    async def take(self, client: str) -> None:
+        """Wait for a place. The caller must give it back."""
+        if self._may(client):
+            self._note(client)
+            return
+        waiting: _Waiting = (client, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        try:
+            await waiting[1]
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            else:
+                self.give_back(client)  # the place came in the same moment as the cancellation
+            raise
+
+    def give_back(self, client: str) -> None:
+        """Free a place, and give it to the first waiting client that may have it."""
+        self.taken -= 1
+        self._held[client] -= 1
+        if not self._held[client]:
+            del self._held[client]
+        for waiting in self._waiting:
+            if self._may(waiting[0]):
+                self._waiting.remove(waiting)
+                self._note(waiting[0])
+                waiting[1].set_result(None)
+                return
+
+    def _may(self, client: str) -> bool:
+        return self.taken < self.most and self._held.get(client, 0) < self.share
+
+    def _note(self, client: str) -> None:
+        self.taken += 1
+        self._held[client] = self._held.get(client, 0) + 1

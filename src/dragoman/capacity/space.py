@@ -1,0 +1,63 @@
+"""Limits what all requests of a process take together: files on disk, bodies and answers in memory."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+
+
+class Space:
+    """Bytes on disk or in memory that all requests of a process share.
+
+    limit: bytes; a single request may take more. full: the fault if there is not enough left.
+    """
+
+    def __init__(self, limit: int, full: ir.Fault) -> None:
+        self._limit = limit
+        self._full = full
+        self._taken = 0
+
+    def take(self, size: int, own: int = 0) -> None:
+        """Take bytes. own: bytes that this request has taken before. Raises RequestFailed (503)."""
+        self.require(size, own)
+        self._taken += size
+
+    def require(self, size: int, own: int = 0) -> None:
+        """Raise RequestFailed (503) if so many bytes are not left."""
+        if self._taken > own and self._taken + size > self._limit:
+            raise RequestFailed(self._full)
+
+    def free(self, size: int) -> None:
+        """Give bytes back."""
+        self._taken -= size
+
+
+class Share:
+    """The bytes that one request has taken of a space. They are freed when all holders have called `free`."""
+
+    __slots__ = ("_holders", "_space", "_taken")
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._taken = 0
+        self._holders = 1
+
+    def take(self, size: int) -> None:
+        """Take more bytes. Raises RequestFailed (503)."""
+        self._space.take(size, self._taken)
+        self._taken += size
+
+    def give(self, size: int) -> None:
+        """Give some of the bytes back."""
+        self._space.free(size)
+        self._taken -= size
+
+    def hold(self) -> None:
+        """Add a holder that needs the bytes for longer than the request. It must also call `free`."""
+        self._holders += 1
+
+    def free(self) -> None:
+        """A holder needs the bytes no more: the request has ended, or another holder is done."""
+        self._holders -= 1
+        if self._taken and not self._holders:
+            self.give(self._taken)

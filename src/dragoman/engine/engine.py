@@ -1,0 +1,132 @@
+"""The way of a request: a literal list of stages, and nothing else orchestrates.
+
+Every operation of every face goes through `Engine.handle`. A stage gives the value that the next one works
+on, or raises `RequestFailed`, which ends in one place: told by the face, whole before the answer has begun
+and in-band afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.capacity.heavy import Steps
+from dragoman.engine.asked import Asked, Inbound, Turn
+from dragoman.engine.client import Client
+from dragoman.engine.count import count
+from dragoman.engine.decode import decode
+from dragoman.engine.delivery import Delivery
+from dragoman.engine.flight import Flight
+from dragoman.engine.plan import Plan, fill_in, route
+from dragoman.engine.runtime import Runtime
+from dragoman.engine.ways import Way, way_of
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.hooks import HookFailed
+from dragoman.routing.route import Table
+
+log = logging.getLogger("dragoman.engine")
+
+_INTERNAL: Final = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+
+
+class Engine:
+    """Carries requests from a face to an upstream and the answers back. One per gateway generation."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    @property
+    def table(self) -> Table:
+        """What model names stand for."""
+        return self._runtime.table
+
+    def rename(self, table: Table) -> None:
+        """Let names stand for what this table says, for requests that come from now on."""
+        self._runtime = msgspec.structs.replace(self._runtime, table=table)
+
+    async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
+        """Answer one request, whatever happens. Only the client's own going away leaves through here."""
+        runtime = self._runtime
+        exchange.operation = inbound.operation
+        delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
+        try:
+            await self._serve(runtime, exchange, inbound, delivery)
+            exchange.phase = "done"
+        except RequestFailed as failed:
+            await self._fail(exchange, delivery, failed.fault)
+        except Exception:
+            log.exception("exchange %s failed", exchange.id)
+            await self._fail(exchange, delivery, _INTERNAL)
+
+    async def _serve(
+        self, runtime: Runtime, exchange: Exchange, inbound: Inbound, delivery: Delivery
+    ) -> None:
+        steps = Steps(runtime.heavy, exchange.client)
+        way = way_of(inbound.operation)
+        asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
+        delivery.expect(asked)
+        if asked.turn is not None:
+            asked = await self._expanded(asked, asked.turn)
+        planned = (runtime.table, asked)
+        asked, plan = _planned(*planned) if asked.light else await asked.step(_planned, *planned)
+        if way.hooked and runtime.hooks.change_requests:
+            asked = await self._before(runtime, asked)
+        left = (runtime, way, asked, plan)
+        plan = _through(*left) if asked.light else await asked.step(_through, *left)
+        delivery.asked = asked
+        if inbound.operation == "count":
+            await count(runtime, way, asked, plan, delivery)
+        elif asked.turn is None or await self._admitted(asked, delivery):
+            await Flight(runtime, way, asked, plan, delivery).run()
+
+    async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
+        """The request with what it continues before it."""
+        asked = await turn.expand(asked)
+        if turn.relayed:
+            return asked
+        return msgspec.structs.replace(asked, reasons=(*asked.reasons, "continued"))
+
+    async def _before(self, runtime: Runtime, asked: Asked) -> Asked:
+        """The request behind the hooks, which may change it or end it."""
+        request = await asked.step(asked.decoded)
+        changed = await runtime.hooks.before(asked.exchange, request)
+        return asked if changed is request else asked.with_request(changed, "hook")
+
+    async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
+        """Whether a model is to be asked. If not, the turn's own answer has been sent."""
+        assert asked.turn is not None
+        answer = await asked.turn.admitted(asked, delivery.last_words)
+        if answer is not None:
+            await delivery.without_model(asked, answer, self._runtime.seams.now)
+        return answer is None
+
+    # The one place where failures end ------------------------------------------------------------------
+
+    async def _fail(self, exchange: Exchange, delivery: Delivery, fault: ir.Fault) -> None:
+        try:
+            fault = await self._runtime.hooks.on_error(exchange, fault)
+        except RequestFailed as failed:
+            fault = failed.fault
+        except HookFailed:
+            log.exception("exchange %s: an error hook failed", exchange.id)
+        exchange.fault = fault
+        await delivery.fail(fault)
+
+
+def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
+    """What the model's name stands for, and the request with what its alias adds."""
+    plan = route(table, asked)
+    return fill_in(asked, plan) if asked.prompts else asked, plan
+
+
+def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
+    """The plan behind all stages of the operation's way."""
+    for stage in way.stages:
+        plan = stage(runtime, asked, plan)
+    return plan

@@ -1,0 +1,249 @@
+"""The upstream side of an exchange while it runs.
+
+A flight owns the attempts: it drives `routing.attempts`, calls one upstream after another, and has each
+attempt relayed or translated in its operation's way. When the client goes, the task is cancelled, and with
+it the upstream call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.engine.asked import Asked
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.delivery import Delivery
+from dragoman.engine.media import Media
+from dragoman.engine.places import located
+from dragoman.engine.plan import Plan
+from dragoman.engine.runtime import Runtime
+from dragoman.engine.sealing import Seals
+from dragoman.engine.ways import Prospect, Way
+from dragoman.errors import DragomanError, RequestFailed
+from dragoman.exchange import AttemptRecord, Reason
+from dragoman.hooks import EndedByHook
+from dragoman.net.connector import CONNECTED
+from dragoman.routing import attempts as machine
+from dragoman.routing.outcome import for_client, is_absent, refuses_seals
+from dragoman.routing.route import Deployment
+from dragoman.upstreams.answers import silent
+from dragoman.upstreams.backend import Backend
+from dragoman.upstreams.upstream import Call, Stopwatch
+
+log = logging.getLogger("dragoman.engine.flight")
+
+_BEGIN = machine.Begin()
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A deployment with one of its provider's credentials."""
+
+    deployment: Deployment
+    account: int
+
+
+def _pool(candidate: Candidate) -> str:
+    """All credentials of a provider share its connections."""
+    return candidate.deployment.provider
+
+
+class Flight:
+    """One round of attempts for one exchange. way: how its operation is asked for."""
+
+    def __init__(self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
+        self._runtime = runtime
+        self._way = way
+        self._asked = asked
+        self._plan = plan
+        self._delivery = delivery
+        self._exchange = asked.exchange
+        self._now = runtime.seams.monotonic
+        self._media = Media(runtime.fetcher, asked.exchange.client or "")
+        self._seals = Seals(runtime.vault, runtime.kept, asked)
+        candidates = [
+            Candidate(deployment, account)
+            for deployment in plan.route.deployments
+            for account in range(len(runtime.backends[deployment.provider].accounts))
+        ]
+        self._round: machine.Attempts[Candidate] = machine.Attempts(
+            candidates, runtime.policy, runtime.seams.uniform, _pool
+        )
+        delivery.begin_round(self._round)
+
+    async def run(self) -> None:
+        """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
+        round_ = self._round
+        CONNECTED.set(self._exchange.connected)
+        try:
+            commands = round_.on(_BEGIN, self._now())
+            while commands:
+                command = commands.pop(0)
+                if isinstance(command, machine.Start):
+                    fault = await self._ask(command.candidate)
+                    if fault is None:
+                        return
+                    if not self._delivery.committed:
+                        self._delivery.cost_so_far = None  # nothing of it was delivered
+                    commands = round_.on(machine.Failed(fault), self._now())
+                elif isinstance(command, machine.WakeAt):
+                    self._exchange.phase = "route"
+                    pause = max(0.0, command.at - self._now())
+                    await asyncio.sleep(pause)
+                    self._exchange.waited += pause
+                    commands = round_.on(machine.Timer(), self._now())
+                else:
+                    provider = (self._exchange.answered or "").partition("/")[0]
+                    named = self._plan.names_deployment
+                    raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
+        except (Exception, asyncio.CancelledError):
+            await self._delivery.broken_off()
+            raise
+        finally:
+            self._media.close()
+
+    async def _ask(self, candidate: Candidate) -> ir.Fault | None:
+        """One candidate in the protocol that suits; again where a refusal says what was wrong with that.
+
+        None = the answer is delivered. Where no protocol has the model, the first one's error is told: it is
+        the protocol that the client speaks, or the one that the provider knows best.
+        """
+        tried: list[Backend] = []
+        first: ir.Fault | None = None
+        model = candidate.deployment.model
+        backend = await self._choose(candidate.deployment)
+        plain = False  # whether the model has been asked again because it has nothing to seal
+        while True:
+            tried.append(backend)
+            fault = await self._attempt(candidate, backend)
+            if fault is None or self._delivery.committed or not self._way.learns:
+                return fault
+            told = first if first is not None and is_absent(fault) else fault
+            if refuses_seals(fault) and backend.dialect is not None and not self._asked.sealless:
+                self._asked = self._asked.without_seals()
+                continue
+            if not plain and backend.learns_thoughtless(model, fault):
+                plain = True
+                continue
+            if not backend.learns(model, fault):
+                return told
+            first = first or fault
+            backend = await self._choose(candidate.deployment)
+            if backend in tried:
+                return told
+
+    async def _choose(self, deployment: Deployment) -> Backend:
+        """The upstream of a deployment in the protocol in which it is asked now."""
+        backend, asked, plan = self._runtime.backends[deployment.provider], self._asked, self._plan
+        if asked.light:
+            return self._way.choose(backend, deployment, asked, plan)
+        return await asked.step(self._way.choose, backend, deployment, asked, plan)
+
+    async def _attempt(self, candidate: Candidate, backend: Backend) -> ir.Fault | None:
+        """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
+        asked, exchange, delivery, way = self._asked, self._exchange, self._delivery, self._way
+        deployment = candidate.deployment
+        facts = backend.facts(deployment.model, deployment.facts)
+        prospect = Prospect(self._runtime, asked, self._plan, backend, deployment.model, facts)
+        reasons = way.against(prospect) if asked.light else await asked.step(way.against, prospect)
+        record = self._record(candidate, backend, reasons)
+        watch = Stopwatch(self._now)
+        call = Call(
+            attempt=record.id,
+            model=deployment.model,
+            report=Report(backend.name if backend.dialect is None else backend.dialect.name),
+            watch=watch,
+            timers=deployment.timers,
+            facts=facts,
+            account=candidate.account,
+            headers=deployment.headers,
+            body=deployment.body,
+            client=exchange.client or "",
+        )
+        silence, total = _silence(backend, deployment), deployment.timers.total
+        limit = self._runtime.deadlines.within(total if silence is None else silence)
+        delivery.begin_attempt(record, deployment, backend.success, limit=limit, silence=silence, total=total)
+        try:
+            with limit:
+                seals = None
+                if way.seals:
+                    exchange.phase = "encode" if reasons else exchange.phase
+                    seals = await self._seals.of(backend, relayed=not reasons)
+                attempt = Attempt(
+                    runtime=self._runtime,
+                    asked=asked,
+                    plan=self._plan,
+                    deployment=deployment,
+                    backend=backend,
+                    call=call,
+                    record=record,
+                    delivery=delivery,
+                    media=self._media,
+                    seals=seals,
+                )
+                await (way.translate if reasons else way.relay)(attempt)
+        except EndedByHook:
+            raise  # somebody decided, and no other attempt may undo it
+        except RequestFailed as failed:
+            fault = backend.told(failed.fault, call, lambda fault: located(asked, fault))
+            record.fault, record.status = fault, fault.status
+            return fault
+        except Exception as error:
+            if limit.expired:
+                record.fault = _too_late(deployment, None if delivery.committed else silence)
+            elif self._is_final(error):
+                raise
+            else:
+                log.exception("the attempt at %s failed", deployment.name)
+                record.fault = _unexpected(backend.name)
+            return record.fault
+        finally:
+            exchange.waited += watch.take()
+            record.ended = self._now()
+        return None
+
+    def _record(self, candidate: Candidate, backend: Backend, reasons: tuple[Reason, ...]) -> AttemptRecord:
+        """The record of an attempt that begins. Losses and counts of an earlier one are not its own."""
+        exchange, deployment = self._exchange, candidate.deployment
+        record = AttemptRecord(
+            f"{exchange.id}-{len(exchange.attempts) + 1}",
+            deployment.name,
+            backend.accounts[candidate.account].tail,
+            "translate" if reasons else "relay",
+            self._now(),
+            reasons=reasons,
+        )
+        exchange.attempts.append(record)
+        exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
+        exchange.losses, exchange.changes = exchange.taken
+        exchange.usage = None
+        return record
+
+    def _is_final(self, error: Exception) -> bool:
+        """Whether no other attempt would mend what has happened. An answer that nobody expected, or other
+        people's code, is no reason for not trying the next.
+        """
+        if isinstance(error, DragomanError) or self._exchange.phase == "encode":
+            return True
+        return self._delivery.committed and isinstance(error, OSError)  # the way to the client broke
+
+
+def _silence(backend: Backend, deployment: Deployment) -> float | None:
+    """Seconds in which an attempt must have content, None where its total runs out before."""
+    silence, total = backend.silence, deployment.timers.total
+    return None if silence is None or (total is not None and total <= silence) else silence
+
+
+def _too_late(deployment: Deployment, silence: float | None) -> ir.Fault:
+    if silence is not None:
+        return silent(deployment.name, silence)
+    text = f"{deployment.name} did not complete the response within {deployment.timers.total:g} s."
+    return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
+
+
+def _unexpected(name: str) -> ir.Fault:
+    text = f"The request to {name!r} failed unexpectedly; the gateway's log has the details."
+    return ir.Fault("upstream", text, code="upstream_failed", blame="upstream")

@@ -1,0 +1,281 @@
+"""An operation beside chat (vectors, pictures, speech, transcripts, judgements, rankings, counts): asked of
+an upstream of another protocol in as many requests as it needs, or of one that speaks none. `pass_on`
+relays it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.emulate import emulate
+from dragoman.dialects.forms import unknown_files
+from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import (
+    AnyOperationCodec,
+    AnyProviderSide,
+    OperationReply,
+    Outcome,
+    Outgoing,
+    Payload,
+)
+from dragoman.dialects.request import Operation, WireRequest
+from dragoman.engine.asked import blamed
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.client import Headers
+from dragoman.engine.places import located, locator
+from dragoman.errors import RequestFailed, WireError
+from dragoman.net.transport import Answer
+from dragoman.routing.apis import lesson_of
+from dragoman.upstreams.backend import OwnUpstream, begin, over_http
+from dragoman.upstreams.wire import WireUpstream, is_success, unreadable
+from dragoman.wire.json import encode
+
+NAMES: Final[dict[Operation, str]] = {
+    "count": "token counting",
+    "embed": "embeddings",
+    "image": "images",
+    "speech": "speech",
+    "transcription": "transcription",
+    "moderation": "moderation",
+    "rerank": "reranking",
+}
+"""What people call the operations."""
+
+
+async def operate(attempt: Attempt) -> None:
+    """Ask the upstream, and deliver its answer. Raises RequestFailed."""
+    asked = attempt.asked
+    attempt.delivery.failing = (
+        told_in_band if asked.streamed else None
+    )  # a heartbeat may have begun the stream
+    for name in unknown_files(asked.wire.fields, codec_of(attempt).client.members):
+        attempt.call.report.lose(name, "a file id is valid only with its own provider")
+    if isinstance(attempt.backend, OwnUpstream):
+        await _perform(attempt, attempt.backend)
+    else:
+        await _translate(attempt, over_http(attempt.backend))
+
+
+def codec_of(attempt: Attempt) -> AnyOperationCodec:
+    """How the client's protocol says the operation."""
+    codec = attempt.asked.codec
+    assert codec is not None, "chat is no operation beside chat"
+    return codec
+
+
+# --- An upstream of one's own --------------------------------------------------------------------------
+
+
+async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
+    asked, call = attempt.asked, attempt.call
+    operation = asked.inbound.operation
+    perform = own.performer(operation, call.model)
+    if perform is None:
+        raise RequestFailed(lacking(operation))
+    begin(call)
+    request = await asked.step(asked.decoded)
+
+    def account() -> None:
+        attempt.account(locator(asked))
+
+    response = await perform(request, msgspec.structs.replace(call, ready=account))
+    call.watch.stop()
+    account()
+    operation_answer = OperationAnswer(attempt)
+    await operation_answer.deliver(await operation_answer.joined(codec_of(attempt).provider, (response,)))
+
+
+# --- A provider of another protocol --------------------------------------------------------------------
+
+
+async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
+    exchange, asked = attempt.exchange, attempt.asked
+    exchange.phase = "encode"
+    side = upstream.codec(asked.inbound.operation)
+    request = await _readable(attempt, upstream, side)
+    requests = await asked.step(_requests, attempt, upstream, side, request)
+    exchange.phase = "connect"
+    operation_answer = OperationAnswer(attempt)
+    answers: list[Outcome] = []
+    for part, outgoing, headers in requests:
+        answer = await send(attempt, upstream, outgoing, headers)
+        try:
+            payload = await operation_answer.read(answer, upstream)
+            answers.append(await asked.steps.run(len(payload.data), side.decode, payload, part))
+        except WireError as error:
+            raise unreadable(upstream.name, error) from error
+        finally:
+            answer.close()
+    await operation_answer.deliver(await operation_answer.joined(side, answers))
+
+
+async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
+    """The request, with the bytes of what its provider does not read at its address."""
+    asked = attempt.asked
+    request = await asked.step(asked.decoded)
+    if asked.prompts:
+        return await asked.step(_prompted, attempt, upstream, await attempt.media.inline(asked, upstream))
+    return await attempt.media.read(asked, None if side.unread is None else side.unread(request), request)
+
+
+def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
+    """A chat request as its provider would be asked it, but for what would be put back or cut off, and
+    for the bound of an answer, which some protocols make every request state.
+    """
+    asked, call = attempt.asked.with_request(inlined), attempt.call
+    portable = asked.face.request.check_portable
+    try:
+        if portable is not None and not attempt.same_protocol:
+            portable(asked.wire)
+    except WireError as error:
+        raise RequestFailed(blamed(error)) from error
+    request = asked.readable(attempt.deployment.provider, call.report)
+    request = msgspec.structs.replace(request, max_output=None)
+    return emulate(request, upstream.native, call.facts, upstream.quirks, call.report).request
+
+
+def _requests(
+    attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
+) -> list[tuple[Any, Outgoing, dict[str, str]]]:
+    """The requests that this takes: each part, what is sent for it, and its headers."""
+    requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
+    for start, part in side.split(request, attempt.call.model):
+        wire = _encoded(attempt, upstream, part, start)
+        requests.append((part, Outgoing(wire.path, wire.fields or encode(wire.body)), wire.headers))
+    attempt.account(locator(attempt.asked))
+    return requests
+
+
+def _encoded(attempt: Attempt, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
+    """A part of the request in the provider's words. start: where its inputs begin in the whole."""
+    asked, report = attempt.asked, attempt.call.report
+    report.moved = (lambda where: _moved(where, start)) if start else None
+    try:
+        return upstream.encode_operation(asked.inbound.operation, part, attempt.call)
+    except WireError as error:
+        # Another deployment may be able to say it; if none is, the client is told where it is.
+        locate = locator(asked)
+        fault = located(asked, blamed(error), lambda where: locate(report.placed(where)))
+        raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+
+
+def _moved(where: str, start: int) -> str:
+    """A place in a part of the inputs, in all of them."""
+    if not where.startswith("inputs["):
+        return where
+    index, bracket, rest = where.removeprefix("inputs[").partition("]")
+    return f"inputs[{int(index) + start}{bracket}{rest}"
+
+
+async def send(
+    attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
+) -> Answer:
+    """An answer that is none of failure. The caller closes it."""
+    operation = attempt.asked.inbound.operation
+    answer = await upstream.ask(outgoing, attempt.call, headers, operation)
+    attempt.record.status = answer.status
+    if is_success(answer):
+        return answer
+    try:
+        failed = await upstream.refused(answer)
+    finally:
+        answer.close()
+    raise RequestFailed(_no_endpoint(operation)) if lesson_of(failed.fault) == "never" else failed
+
+
+# --- The answer ----------------------------------------------------------------------------------------
+
+
+class OperationAnswer:
+    """The answer of one attempt, on its way to the client. It is delivered whole."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._size = 0
+        """Bytes that have come."""
+
+    async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
+        """A whole answer. Raises WireError for one of too many values."""
+        raw = await answer.read()
+        self._attempt.call.watch.stop()
+        kind = answer.headers.get("content-type", "")
+        upstream.limits.hold(raw, self._attempt.asked.inbound.operation)
+        self._size += len(raw)
+        return Payload(raw, kind)
+
+    async def joined(self, side: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
+        """One answer of several."""
+        asked, model = self._attempt.asked, self._attempt.call.model
+        joined: Outcome = await self._step(side.join, answers, asked.request, model)
+        return joined
+
+    async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
+        """Send an answer in the client's words. passed: the upstream's headers that may pass."""
+        attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
+        client = codec_of(attempt).client
+        if client.unread is not None:
+            response = await attempt.media.try_read(client.unread(response, asked.request), response)
+        attempt.record.first = delivery.now()
+        if asked.streamed and client.encode_stream is not None:
+            attempt.exchange.usage = response.usage
+            reply = self._reply(response)
+            data = client.encode_stream(response, reply)
+            delivery.lost(reply.report)
+            delivery.failing = told_in_band
+            await delivery.begin(attempt.call, passed)
+            await delivery.client.end(data)
+            return
+        payload, attempt.exchange.usage = await self._step(self._encoded, response)
+        await delivery.payload(payload, attempt.call, passed)
+
+    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
+        asked = self._attempt.asked
+        return asked.steps.run(max(asked.weight, self._size), step, *args)
+
+    def _encoded(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
+        """An answer in the client's words, and what it cost."""
+        reply = self._reply(response)
+        payload = codec_of(self._attempt).client.encode(response, reply)
+        self._attempt.delivery.lost(reply.report)
+        return payload, response.usage
+
+    def _reply(self, response: Outcome) -> OperationReply[Any]:
+        attempt, exchange = self._attempt, self._attempt.exchange
+        return OperationReply(
+            attempt.asked.request,
+            Report(attempt.asked.face.name, "response"),
+            attempt.shown or response.model or attempt.call.model,
+            exchange.id.removeprefix("ex_"),
+            int(exchange.created),
+        )
+
+
+def told_in_band(fault: ir.Fault) -> bytes:
+    """A failure as the last event of a stream that has begun, as OpenAI's operations tell it."""
+    error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
+    return b"event: error\ndata: " + encode({"type": "error", "error": error}) + b"\n\n"
+
+
+def lacking(operation: Operation) -> ir.Fault:
+    """Nobody behind a model's name can do this."""
+    return ir.Fault(
+        "unsupported",
+        f"This model's provider does not offer {NAMES[operation]}.",
+        code="unsupported_value",
+        param="model",
+    )
+
+
+def _no_endpoint(operation: Operation) -> ir.Fault:
+    """What a server says with a 404 that names nothing: another deployment may have one."""
+    return ir.Fault(
+        "not_implemented",
+        f"This model's provider has no endpoint for {NAMES[operation]}.",
+        code="not_implemented",
+        param="model",
+        blame="upstream",
+    )

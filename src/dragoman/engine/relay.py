@@ -1,0 +1,330 @@
+"""Relaying a chat: an attempt in the client's own dialect. Frames pass with named edits, and nothing is
+decoded that does not have to be. An answer that comes otherwise than it was asked for, streamed or whole,
+is translated.
+
+One task reads and writes, so that the client's reading pace reaches the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.capacity.heavy import MEDIUM
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
+from dragoman.dialects.loss import Change, Report
+from dragoman.dialects.pieces import joined
+from dragoman.dialects.relay import StreamRelay, TellsFailure
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
+from dragoman.dialects.streaming import Ending, StreamDecoder
+from dragoman.engine.asked import Asked
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.gathering import Gathered
+from dragoman.engine.opening import Opening
+from dragoman.engine.places import locator
+from dragoman.engine.sealing import Sealing
+from dragoman.engine.steps import whole
+from dragoman.errors import RequestFailed, WireError
+from dragoman.net.transport import Answer
+from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
+from dragoman.upstreams.backend import over_http
+from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
+from dragoman.wire.json import decode_both, decode_head, encode, encode_head
+
+_STREAM: Final = {"stream": True}
+_COUNTED_BYTES: Final = 1_000_000
+"""Bytes of a request that are kept until its stream ends, to count them where the provider does not."""
+_HEARD_BYTES: Final = 65_536
+_USAGE: Final = "stream_options.include_usage"
+_WHY: Final = "requested for the gateway's own records; the client does not receive it"
+_TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
+_TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
+
+
+async def relay(attempt: Attempt) -> None:
+    """Ask the upstream, which speaks the client's protocol, and deliver its answer. Raises RequestFailed."""
+    asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
+    if attempt.seals is not None:
+        await _name_left_behind(attempt, attempt.seals)
+    body = _body(attempt) if asked.light else await asked.step(_body, attempt)
+    answer = await upstream.send(body, call, asked.wire.headers, stream=asked.streamed)
+    try:
+        attempt.record.status = answer.status
+        if not is_success(answer):
+            raise await upstream.refused(answer)
+        reply = attempt.reply(call.report, relayed=True)
+        if not asked.streamed:
+            if streams(answer):
+                await _collect(attempt, upstream, answer)
+            else:
+                await _whole(attempt, upstream, answer, reply)
+        elif answer.headers.get("content-type", "").startswith("application/json"):
+            await _unfold(attempt, upstream, answer, reply)
+        else:
+            await _Passage(attempt, upstream, answer, reply).run()
+    finally:
+        answer.close()
+
+
+# --- The request ---------------------------------------------------------------------------------------
+
+
+def _body(attempt: Attempt) -> bytes:
+    """What the upstream is sent: the client's own words, with the named edits."""
+    asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
+    edits = attempt.edits()
+    if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):
+        edits = {**asking, **edits}
+        options = asked.wire.body.get("stream_options") or {}
+        exchange.changes += _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
+    if face.request.unstored is not None:
+        said = asked.wire.written or asked.wire.body
+        unstored, changes = face.request.unstored(said, attempt.call.facts, attempt.backend.quirks)
+        edits |= unstored
+        exchange.changes += changes
+    return face.relay.request(asked.said.head, edits)
+
+
+async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
+    asked = attempt.asked
+    pieces = await asked.step(joined, await asked.step(asked.decoded))
+    await seals.left_behind(pieces.request, attempt.scope, attempt.call.report)
+    attempt.account(pieces.located(locator(asked)))
+
+
+# --- A whole answer ------------------------------------------------------------------------------------
+
+
+async def _read(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> _Told:
+    """A whole answer as it came, as its client gets it, and what it cost."""
+    raw = await answer.read()
+    attempt.call.watch.stop()
+    attempt.record.first = attempt.delivery.now()
+
+    def told() -> tuple[bytes, ir.Usage | None]:
+        upstream.limits.hold_relayed(raw)
+        return attempt.asked.face.relay.response(raw, reply)
+
+    try:
+        return raw, *(told() if len(raw) < MEDIUM else await attempt.asked.steps.run(len(raw), told))
+    except WireError as error:
+        raise unreadable(upstream.name, error) from error
+
+
+_Told = tuple[bytes, bytes, ir.Usage | None]
+
+
+async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+    """Pass a whole answer."""
+    asked, delivery = attempt.asked, attempt.delivery
+    raw, data, usage = await _read(attempt, upstream, answer, reply)
+    if usage is None:  # then the request is counted, too
+        size = max(asked.weight, len(raw))
+        data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
+    delivery.counted(usage)
+    if asked.turn is not None and asked.turn.keeps:
+        head = decode_head(data)
+        if not await delivery.kept(Ending(head), reply):
+            data = encode_head({**head, "store": msgspec.Raw(encode(False))})
+    await delivery.body(data, attempt.call, asked.face.headers.passed(answer.headers))
+
+
+def _filled(
+    attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
+) -> tuple[bytes, ir.Usage | None]:
+    """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
+    is: its client judges it. raw: as it came; data: as it is sent.
+    """
+    try:
+        decoded = upstream.decode(raw)
+    except RequestFailed:
+        return data, None
+    response = EstimateUsage(attempt.asked.request, attempt.deployment.model).whole(decoded)
+    if response.usage is None or not response.usage.estimated:
+        return data, response.usage
+    return attempt.asked.face.relay.fill(data, response.usage), response.usage
+
+
+async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> None:
+    """Deliver a stream that nobody asked for as a whole answer."""
+    response = await upstream.collect(answer)
+    attempt.call.watch.stop()
+    response = await attempt.asked.step(_finished, attempt, response)
+    await attempt.delivery.response(
+        response, attempt.reply(Report(attempt.asked.face.name, "response")), attempt.call, 0
+    )
+
+
+async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+    """Deliver a whole answer as the stream that was asked for."""
+    asked = attempt.asked
+    _, data, _ = await _read(attempt, upstream, answer, reply)
+    size = max(asked.weight, len(data))
+    response = await asked.steps.run(size, lambda: _finished(attempt, upstream.decode(data)))
+    await attempt.delivery.streamed(
+        response, attempt.reply(Report(attempt.asked.face.name, "response"), relayed=True), attempt.call
+    )
+
+
+def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
+    """An answer that came in another form than it was asked for, as its client gets it."""
+    return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
+
+
+# --- A stream ------------------------------------------------------------------------------------------
+
+
+class _Passage:
+    """One stream that passes. It listens to as little of it as its usage and those who keep it need."""
+
+    def __init__(self, attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+        self._attempt = attempt
+        self._upstream = upstream
+        self._answer = answer
+        self._reply = reply
+        self._relay = relay = attempt.asked.face.relay.stream(reply)
+        delivery = attempt.delivery
+        delivery.failing = relay.fail if isinstance(relay, TellsFailure) else None
+        self._ends = delivery.open_ends(relay, reply)
+        turn = attempt.asked.turn
+        self._gathered = Gathered() if turn is not None and turn.hears else None
+        self._decoder: StreamDecoder | None = None
+        if self._gathered is not None:
+            self._decoder = upstream.dialect.stream.decoder(upstream.quirks)
+        self._overheard = _overheard(attempt, upstream, relay)
+
+    async def run(self) -> None:
+        """Pass the stream, and its last bytes when the answer has been kept. Raises RequestFailed."""
+        attempt, relay = self._attempt, self._relay
+        try:
+            data = await self._pass()
+        except WireError as error:
+            raise unreadable(self._upstream.name, error) from error
+        finally:
+            attempt.delivery.counted(relay.usage)
+        if self._gathered is not None:
+            await attempt.delivery.heard(self._gathered.response(), self._reply)
+        await attempt.delivery.client.end(await self._ends.last(data))
+        await self._answer.finish()  # what may follow the protocol's own end is of no account
+
+    async def _pass(self) -> bytes:
+        """Pass everything but the last bytes, which it returns. Raises RequestFailed, WireError."""
+        attempt, answer, relay, upstream = self._attempt, self._answer, self._relay, self._upstream
+        delivery, limits = attempt.delivery, upstream.limits
+        client = delivery.client
+        splitter = SPLITTERS[upstream.dialect.stream.framing](limits.event)
+        passed = attempt.asked.face.headers.passed(answer.headers)
+        opening = Opening(delivery, attempt.call, passed, limits=limits, name=upstream.name)
+        parts = Parts()
+        while True:
+            more = parts.more
+            chunk = await (parts.next() if more else answer.chunk())
+            if not more:
+                self._overheard.hear(chunk)
+            if len(chunk) > PART:
+                chunk = parts.first(chunk)
+            frames = splitter.feed(chunk) if chunk else splitter.close()
+            data, broken = _passed(relay, frames, limits)
+            if self._gathered is not None and broken is None:
+                self._gather(self._gathered, frames)
+            if not chunk and broken is None:
+                data, broken = _closed(relay, data)
+            if not delivery.committed:
+                # Content counts although an error came in the same read: reads are no boundaries.
+                content = relay.content or (broken is None and (relay.done or not chunk))
+                data = await opening.add(data, content=content)
+            elif data:
+                opening.silent_since = None
+            else:
+                await opening.add(data, content=False)
+            if broken is not None:
+                if data:
+                    await client.write(data)
+                raise broken
+            if relay.done or not chunk:
+                return data
+            if data:
+                await client.write(data)
+
+    def _gather(self, gathered: Gathered, frames: Sequence[bytes]) -> None:
+        """Hear what the frames say. Raises WireError."""
+        assert self._decoder is not None
+        for frame in frames:
+            gathered.add(self._decoder.feed(frame))
+
+
+def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
+    """These bytes and the relay's last ones, and the fault of a stream that broke off."""
+    try:
+        return data + relay.close(), None
+    except RequestFailed as failed:
+        return data, failed
+
+
+def _passed(
+    relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
+) -> tuple[bytes, RequestFailed | WireError | None]:
+    """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
+    cannot be read.
+    """
+    pieces: list[bytes] = []
+    unsuspicious = limits.unsuspicious
+    try:
+        for frame in frames:
+            if len(frame) > unsuspicious:
+                limits.hold_relayed(frame)
+            pieces.append(relay.feed(frame))
+    except (RequestFailed, WireError) as failed:
+        return b"".join(pieces), failed
+    except RecursionError:
+        return b"".join(pieces), WireError(TOO_DEEP)
+    return b"".join(pieces), None
+
+
+# --- What a stream costs that does not say so ----------------------------------------------------------
+
+
+def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
+    """What listens to a stream, to estimate its usage: of one that breaks off for the record, of one
+    that ends without any where its client is told some.
+    """
+    asked = attempt.asked
+    # The answer's beginning lets go of the request's words.
+    said = asked.said.raw if asked.weight <= _COUNTED_BYTES else b""
+    heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
+    model = attempt.deployment.model
+
+    def estimate() -> ir.Usage:
+        return whole_cost(_counted(asked, said), model, _events(upstream, heard), heard.share)
+
+    def so_far() -> ir.Usage:
+        return cost_so_far(_counted(asked, said), model, _events(upstream, heard), heard.share, relay.usage)
+
+    if asked.brief.stream_usage or not asked.face.relay.ask_usage(_STREAM):
+        relay.estimate = estimate
+    attempt.delivery.cost_so_far = so_far
+    return heard
+
+
+def _counted(asked: Asked, said: bytes) -> ir.Request | int:
+    """The request of a stream that has begun; its size where it was too large to be kept."""
+    inbound = asked.inbound
+    if said:
+        with suppress(WireError):
+            body, _ = decode_both(said, inbound.max_depth)
+            wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
+            return asked.face.request.decode(wire)
+    return asked.weight
+
+
+def _events(upstream: WireUpstream, heard: Overheard[bytes]) -> Iterator[ir.Event]:
+    decoder = upstream.dialect.stream.decoder(upstream.quirks)
+    splitter = SPLITTERS[upstream.dialect.stream.framing](upstream.limits.event)
+    with suppress(WireError, RequestFailed):
+        for frame in splitter.feed(b"".join(heard.parts)):
+            yield from decoder.feed(frame)

@@ -1,0 +1,43 @@
+"""What requests are served with: the running parts of one gateway generation, passed to each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from dragoman.capacity.heavy import HeavySteps
+from dragoman.engine.sealing import Kept
+from dragoman.hooks import Hooks
+from dragoman.net.fetch import Fetcher
+from dragoman.routing.attempts import Policy
+from dragoman.routing.route import Table
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.deadlines import Deadlines
+from dragoman.state.seals import Vault
+from dragoman.state.store import Store
+from dragoman.upstreams.backend import Backend
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts, all made for one event loop.
+
+    backends: the upstreams by provider name. always_usage: streams end with their usage although nobody
+    asked. count_upstream: providers are asked for the tokens of a prompt. heavy: gives the steps of large
+    requests their turns. vault: where seals wait for the next turn, None = nowhere. kept: whose seals are
+    there. store: what else lasts between requests.
+    """
+
+    table: Table
+    backends: Mapping[str, Backend]
+    deadlines: Deadlines
+    fetcher: Fetcher
+    store: Store
+    heavy: HeavySteps = msgspec.field(default_factory=HeavySteps)
+    hooks: Hooks = msgspec.field(default_factory=Hooks)
+    policy: Policy = Policy()
+    seams: Seams = SYSTEM
+    always_usage: bool = False
+    count_upstream: bool = True
+    vault: Vault | None = None
+    kept: Kept = msgspec.field(default_factory=Kept)

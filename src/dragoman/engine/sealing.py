@@ -1,0 +1,259 @@
+"""The seals of one exchange: those that its history lacks, and those that its answer brings.
+
+What they are and where they belong is decided in `state.recall`; this asks the vault and tells it. A vault
+that fails is logged, and the exchange goes on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from dragoman import ir
+from dragoman.capacity.heavy import Run
+from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import joined
+from dragoman.engine.asked import Asked
+from dragoman.engine.gathering import Gathered
+from dragoman.state.recall import Marks, Question, Recalled, Scope, ask, entry, matters, recall
+from dragoman.state.seals import Vault
+from dragoman.state.store import StoreFailed
+from dragoman.upstreams.backend import Backend
+
+log = logging.getLogger("dragoman.engine.sealing")
+
+_BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
+
+
+class Kept:
+    """The clients of whose answers this process has kept something: tenants and their protocols.
+
+    A relay carries its client's own words, so all but these may go out unlooked at.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def add(self, tenant: str, dialect: str) -> None:
+        """Something of an answer to a client of this protocol was kept."""
+        self._known.add((tenant, dialect))
+
+    def has(self, tenant: str, dialect: str) -> bool:
+        """Whether something may stay behind when a request of such a client is relayed."""
+        return (tenant, dialect) in self._known
+
+
+def begin(
+    vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
+) -> Sealing | None:
+    """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep.
+
+    run: runs what looks at the whole request. kept: grows by what is kept.
+    """
+    if not issues(backend):
+        answered = any(message.role == "assistant" for message in request.messages)
+        if not (vault.holds and answered):
+            return None
+    try:
+        return Sealing(vault, tenant, request, run, kept)
+    except Exception:
+        log.exception("the conversation could not be identified")
+        return None
+
+
+def issues(backend: Backend) -> bool:
+    """Whether answers hold what later requests must bring back."""
+    return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
+
+
+def _wants_reasoning(backend: Backend) -> bool:
+    """Whether reasoning must return although nobody signed it."""
+    return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
+
+
+class Seals:
+    """What remembers the seals of one exchange, made when an attempt first needs it."""
+
+    def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
+        self._vault = vault
+        self._kept = kept
+        self._asked = asked
+        self._sealing: Sealing | None = None
+
+    async def of(self, backend: Backend, *, relayed: bool) -> Sealing | None:
+        """What remembers them for one attempt; None where there is nothing to find or to keep. A relay only
+        leaves behind what earlier answers have sealed.
+        """
+        asked, tenant = self._asked, self._asked.exchange.client or ""
+        if self._vault is None or (relayed and not self._kept.has(tenant, asked.face.name)):
+            return None
+        if self._sealing is None:
+            vault = self._vault
+
+            def begun() -> Sealing | None:
+                request = joined(asked.request).request
+                return begin(vault, tenant, backend, request, asked.step, kept=self._kept)
+
+            self._sealing = begun() if asked.light else await asked.step(begun)
+        return self._sealing
+
+
+class Sealing:
+    """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
+
+    def __init__(
+        self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
+    ) -> None:
+        self.vault = vault
+        self._kept = kept
+        self._dialect = request.dialect
+        self._run = run
+        self._tenant = tenant
+        self._request: ir.Request | None = request
+        self._questions: Sequence[Question] = ()
+        self._digest = b""
+        self._found: Mapping[bytes, bytes] | None = None
+        self._restored: frozenset[int] = frozenset()
+
+    @cached_property
+    def marks(self) -> Marks:
+        """The tenant's keys and digests. Most answers need none."""
+        return Marks(self.vault.secret, self._tenant)
+
+    def _ask(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
+
+    async def asked(self) -> bytes:
+        """The digest of the conversation that is being answered."""
+        await self._run(self._ask)
+        return self._digest
+
+    async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
+        """The request with what its client does not hold, as far as this scope issued it."""
+        recalled = await self._recalled(request, scope)
+        self._restored = frozenset() if recalled is None else recalled.messages
+        if recalled is None:
+            return request
+        for where, reason in recalled.losses:
+            report.lose(where, reason, "quality")
+        if recalled.messages:
+            report.add(
+                "messages[]",
+                f"reasoning, signatures and server tool calls of {len(recalled.messages)} earlier "
+                "responses, which the client did not send back",
+            )
+        return recalled.request
+
+    async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
+        """Report what the vault holds of earlier answers and a relayed request leaves behind."""
+        recalled = await self._recalled(request, scope)
+        if recalled is None:
+            return
+        for where, reason in recalled.losses:
+            report.lose(where, reason, "quality")
+        for index in sorted(recalled.messages):
+            report.lose(
+                f"messages[{index}]",
+                "its stored reasoning or signatures cannot be added to a relayed request",
+                "quality",
+            )
+
+    async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
+        """The request with what the vault has for this scope; None where it has nothing, or fails."""
+        try:
+            if self._found is None:
+                self._found = await self._find()
+            if not self._found:
+                return None
+            recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
+            if recalled.wanted and (own := await self.vault.find(recalled.wanted)):
+                self._found = {**self._found, **own}
+                recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
+        except StoreFailed as failed:
+            log.warning("stored reasoning could not be read: %s", failed)
+        except Exception:
+            log.exception("stored reasoning could not be read")
+        else:
+            return recalled
+        self._found = {}
+        return None
+
+    def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
+        """`locate` for what is said of the restored request: a message that got something back has other
+        blocks than its client wrote, so its places are the message itself.
+        """
+        if not self._restored:
+            return locate
+
+        def inside(where: str) -> str:
+            block = _BLOCK.match(where)
+            return locate(block[1] if block and int(block[2]) in self._restored else where)
+
+        return inside
+
+    def noted(self) -> None:
+        """Note that something of the answer is kept."""
+        if self._kept is not None:
+            self._kept.add(self._tenant, self._dialect)
+
+    async def _find(self) -> Mapping[bytes, bytes]:
+        await self.vault.open()
+        if self._request is not None and (self._request.stream or self.vault.holds):
+            await self._run(self._ask)  # a stream lets go of its request before its answer is known
+        keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
+        return await self.vault.find(keys) if keys else {}
+
+    def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
+        """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
+        return Keeper(self, scope, backend) if issues(backend) else None
+
+
+class Keeper:
+    """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
+
+    def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
+        self._sealing = sealing
+        self._scope = scope
+        self._replay = "always" if not backend.quirks.signatures else backend.quirks.reasoning_replay
+        self._native = None if backend.dialect is None else backend.dialect.opaque.native
+        self._gathered: Gathered | None = None
+
+    async def keep(self, response: ir.Response) -> None:
+        """Keep what must be of a whole answer."""
+        sealing = self._sealing
+        for candidate in response.candidates:
+            try:
+                blocks, native = candidate.blocks, self._native
+                unsealed = self._wants_reasoning_of(blocks)
+                if not matters(blocks, unsealed=unsealed, native=native):
+                    continue
+                marks = sealing.marks
+                asked = await sealing.asked()
+                kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)
+                if kept is not None:
+                    await sealing.vault.keep(*kept, owner=marks.owner)
+                    sealing.noted()
+            except StoreFailed as failed:
+                log.warning("reasoning could not be stored: %s", failed)
+            except Exception:
+                log.exception("reasoning could not be stored")
+
+    def _wants_reasoning_of(self, blocks: Sequence[ir.Block]) -> bool:
+        if self._replay == "tool_turns":
+            return any(isinstance(block, ir.ToolCall) for block in blocks)
+        return self._replay == "always"
+
+    def watch(self, events: Sequence[ir.Event]) -> bool:
+        """Take some events of a stream; whether something has finished and is to be kept now."""
+        if self._gathered is None:
+            self._gathered = Gathered()
+        return self._gathered.add(events)
+
+    async def keep_streamed(self) -> None:
+        """Keep what must be of the answer that has been watched."""
+        if self._gathered is not None:
+            await self.keep(self._gathered.response())

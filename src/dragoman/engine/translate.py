@@ -1,0 +1,147 @@
+"""Translating a chat: an attempt in which both codecs meet at the IR.
+
+On the way there: media that the provider does not read itself, seals of earlier turns, and what `wording`
+makes of the request. On the way back: the provider's decoder, the steps, the hooks, those who keep
+something of the answer, the client's encoder. One task does both ways, so that the client's reading pace
+reaches the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.estimate import Overheard, cost_so_far
+from dragoman.dialects.loss import Report
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.gathering import Gathered
+from dragoman.engine.opening import Opening
+from dragoman.engine.sealing import Keeper
+from dragoman.engine.steps import Step, through, whole
+from dragoman.engine.wording import Wording, worded
+from dragoman.errors import RequestFailed
+
+_HEARD_EVENTS: Final = 500
+_NOTHING_SAID: Final = ir.Fault(
+    "upstream", "The provider's response ended without any content.", blame="upstream"
+)
+
+
+async def translate(attempt: Attempt) -> None:
+    """Ask the upstream, and deliver its answer. Raises RequestFailed."""
+    asked, exchange = attempt.asked, attempt.exchange
+    exchange.phase = "encode"
+    if not asked.light:
+        await asked.step(asked.decoded)
+    wording = await worded(attempt)
+    exchange.phase = "connect"
+    keeper = None
+    if attempt.seals is not None and not asked.sealless and wording.alone:
+        keeper = attempt.seals.keeper(attempt.backend, attempt.scope)
+    steps = [*wording.counted, *attempt.steps(wording.emulation)]
+    if asked.streamed:
+        await _Stream(attempt, wording, steps, keeper).run()
+    else:
+        await _whole(attempt, wording, steps, keeper)
+
+
+async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None) -> None:
+    asked, delivery, backend, size = attempt.asked, attempt.delivery, wording.backend, 0
+    response = await backend.complete(wording.request, wording.call)
+    if isinstance(response, bytes):  # which is not held any longer than it is needed
+        size = len(response)
+        response = await asked.steps.run(size, backend.decode, response)
+    wording.call.watch.stop()
+    if response.error is not None and not response.candidates:
+        raise RequestFailed(response.error)
+    # Where nobody stated what it cost, the request is counted, however short the answer is.
+    response = await asked.steps.run(max(asked.weight, size), whole, steps, response)
+    hooks = attempt.runtime.hooks
+    if hooks.need_events:
+        response = await hooks.after(attempt.exchange, response)
+    if keeper is not None:
+        await keeper.keep(response)
+    reply = attempt.reply(Report(asked.face.name, "response"))
+    await delivery.heard(response, reply)
+    await delivery.response(response, reply, wording.call, size)
+
+
+class _Stream:
+    """One stream from the upstream's events to the client's bytes."""
+
+    def __init__(
+        self, attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
+    ) -> None:
+        self._attempt = attempt
+        self._wording = wording
+        self._steps = steps
+        self._keeper = keeper
+        asked, delivery = attempt.asked, attempt.delivery
+        self._reply = attempt.reply(Report(asked.face.name, "response"))
+        self._encoder = encoder = asked.face.stream.encoder(self._reply)
+        self._ends = delivery.open_ends(encoder, self._reply)
+        delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
+        self._gathered = Gathered() if asked.turn is not None and asked.turn.hears else None
+        self._counts = bool(steps) and not asked.light  # at the end, where nobody stated what it cost
+        self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
+
+    async def run(self) -> None:
+        """Ask, and pass the answer on event by event. Raises RequestFailed."""
+        attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
+        delivery, ends, feed = attempt.delivery, self._ends, self._encoder.feed
+        client = delivery.client
+        opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
+        async with backend.chat(self._wording.request, call) as batches:
+            delivery.cost_so_far = self._so_far
+            async for arrived in batches:
+                batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
+                data = b"".join(map(feed, batch))
+                if ends.pieces:
+                    await ends.write(await opening.add(data, content=True))
+                    data, speaks = b"", True
+                if speaks and delivery.committed:
+                    opening.silent_since = None
+                else:
+                    data = await opening.add(data, content=speaks)
+                if fault is not None:
+                    if data:
+                        await client.write(data)
+                    raise RequestFailed(fault)
+                if delivery.committed and batch and isinstance(batch[-1], ir.End):
+                    delivery.lost(self._reply.report)
+                    await client.end(await ends.last(data))  # what may follow the end is of no account
+                    return
+                if data:
+                    await client.write(data)
+        delivery.lost(self._reply.report)
+        if not delivery.committed:
+            raise RequestFailed(_NOTHING_SAID)
+        await client.end()
+
+    async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
+        """Events as the client's side gets them; those who keep something have heard them before."""
+        attempt = self._attempt
+        self._heard.hear(arrived)
+        if self._counts and arrived and type(arrived[-1]) is ir.End:
+            batch = await attempt.asked.step(through, self._steps, arrived)
+        else:
+            batch = through(self._steps, arrived)
+        hooks = attempt.runtime.hooks
+        if hooks.need_events:
+            batch = await hooks.events(attempt.exchange, batch)
+        if self._keeper is not None and self._keeper.watch(batch):
+            await self._keeper.keep_streamed()  # before its client gets the last of it
+        if self._gathered is not None:
+            self._gathered.add(batch)
+            if batch and isinstance(batch[-1], ir.End):
+                await attempt.delivery.heard(self._gathered.response(), self._reply)
+        return batch
+
+    def _so_far(self) -> ir.Usage:
+        """The likely usage of a stream that has broken off."""
+        attempt, heard = self._attempt, self._heard
+        events = (event for batch in heard.parts for event in batch)
+        return cost_so_far(
+            self._wording.request, attempt.deployment.model, events, heard.share, attempt.exchange.usage
+        )

@@ -1,0 +1,154 @@
+"""Reusable connections, over aiohttp: reused only after a complete exchange without extra bytes.
+
+An HTTP/1.1 answer belongs to the request before it on the same connection. If a provider, or a proxy on the
+way, sends a second answer without a request, it would be read as the answer to the next request, which is
+another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: bytes that come while
+the connection is idle, and bytes directly after a body, which it parses after the connection has gone back
+to the pool. This handler closes the connection in both cases.
+
+The specification: https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a
+connection that doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid
+response"), and https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for requests that are sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+
+_MOST_INTERIM = 32
+"""The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
+
+CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
+"""Called when the request of the running task gets a connection, a new or a kept one."""
+
+Surprised = Callable[[], None]
+"""Called for each connection that has brought bytes without a request."""
+
+
+def _nothing() -> None:
+    """Ignore it."""
+
+
+class Connection(ResponseHandler):
+    """One connection. It is closed when bytes come that no request asked for.
+
+    surprised: called when that happens.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
+        super().__init__(loop)
+        self._surprised = surprised
+        self._answered: object = None
+        """The parser that has read the head of the latest answer; None before the first answer. Each request
+        has its own parser, so the running request has been answered if this is its parser.
+        """
+        self._interim = 0  # the latest request's interim answers so far
+        self._unread: Callable[[], object] = _nothing
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._unread = _watching(transport.get_extra_info("socket").fileno())
+
+    def set_response_params(self, **options: Any) -> None:
+        """The connection gets its next request."""
+        if (connected := CONNECTED.get(None)) is not None:
+            connected()
+        super().set_response_params(**options)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take the head of an answer. A second final answer to a request ends the connection."""
+        if self._answered is self._parser:
+            self._break_off()
+            return
+        if 100 <= data[0].code < 200 and data[0].code != 101:
+            self._interim += 1
+            if self._interim > _MOST_INTERIM:
+                self._break_off()
+                return
+        else:
+            self._answered = self._parser
+            self._interim = 0
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes. Bytes between an answer and the next request end the connection.
+
+        aiohttp also calls this with no bytes, to continue decompressing.
+        """
+        if data and self._answered is self._parser and self._idle:
+            self._break_off()
+            return
+        super().data_received(data)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
+        """Continue a paused reading. aiohttp calls this after each piece that was read, even if reading is
+        not paused; then the parser and the transport would be asked for nothing.
+        """
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def is_connected(self) -> bool:
+        """True: a request may be sent here. The pool asks this before it reuses an idle connection.
+
+        Anything that the event loop has not read yet makes it False: bytes, or the end of the connection.
+        """
+        if not super().is_connected():
+            return False
+        return not (self._answered is self._parser and self._idle and self._unread())
+
+    @property
+    def _idle(self) -> bool:
+        payload = self._payload
+        return payload is None or payload.is_eof()
+
+    def _break_off(self) -> None:
+        self.force_close()
+        if self.transport is not None and not self.transport.is_closing():
+            self._surprised()
+            self.transport.abort()
+
+
+def _watching(descriptor: int) -> Callable[[], object]:
+    """A function that tells at once whether a socket has something to read, its end or an error included."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: select.select([descriptor], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return partial(poll.poll, 0)
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes and keeps such connections. surprised: as in `Connection`. options: of `aiohttp.TCPConnector`."""
+
+    def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
+        super().__init__(**options)
+        factory: Callable[..., ResponseHandler] = partial(Connection, self._loop, surprised)
+        self._factory = factory  # type: ignore[assignment]  # a partial of aiohttp's own, by its annotation
+
+    def drop_idle(self) -> None:
+        """Close all idle connections. They are as old as the one that was found to be dead."""
+        idle = [connection for kept in self._conns.values() for connection, _ in kept]
+        self._conns.clear()
+        for connection in idle:
+            connection.close()
+
+
+def is_head_too_large(error: BaseException) -> bool:
+    """True: a call failed by the size of its answer's head: a line above 8,190 bytes or over 128 fields."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return True
+        if isinstance(cause, BadHttpMessage) and "Too many headers" in cause.message:
+            return True
+        cause = cause.__cause__
+    return False

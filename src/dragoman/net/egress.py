@@ -1,0 +1,105 @@
+"""The addresses to which the gateway may connect.
+
+Addresses that the operator configured are trusted, loopback included. An address that a request names (an
+image by URL) must be global unicast. This is checked for the address that the connection really uses, on
+every redirect: names are resolved here and the connection uses exactly these addresses. So a name whose
+address changes between check and use gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from dragoman.errors import DragomanError
+from dragoman.net.resolver import Resolver
+
+_GLOBAL = ipaddress.ip_network("2000::/3")
+"""All IPv6 unicast that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, unknown to most Python versions
+_PLATFORMS = frozenset({ipaddress.ip_address("168.63.129.16")})
+"""Global unicast addresses at which a cloud provides internal services to its machines. Azure:
+https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 Other clouds use networks
+that are not global (169.254/16, 100.64/10, 192.0.0/24, fd00::/8).
+"""
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+"""The first half of an interface identifier whose second half is an IPv4 address (RFC 5214, section 6.1)."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Older Python versions call parts of this block global; RFC 6890 reserves all of it for protocols.
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
+
+
+class EgressRefused(DragomanError):
+    """Requests may not connect to this address. The message names the host, never the address behind it."""
+
+
+def is_public(address: str) -> bool:
+    """True: the IP address is global unicast. An IPv4 address embedded in it must be so, too."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        # Python's tables miss some addresses outside of 2000::/3: forms with an embedded IPv4 address
+        # (::127.0.0.1, ::ffff:0:127.0.0.1, a network's own NAT64), site-local addresses, unassigned ones.
+        if ip not in _GLOBAL or ip in _DOCUMENTATION:
+            return False
+        if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP and not is_public(
+            str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        ):
+            return False
+    elif ip in _PROTOCOLS or ip in _PLATFORMS:
+        return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
+
+
+def ends_in_a_number(host: str) -> bool:
+    """True: some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
+
+    No host name ends in a number: https://url.spec.whatwg.org/#ends-in-a-number-checker
+    """
+    return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names, and refuses a name if any of its addresses is not global unicast.
+
+    allow: host names or networks that the operator allows in requests. inner: the resolver that does the
+    look-up.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), inner: AbstractResolver | None = None) -> None:
+        self._inner = inner or Resolver()
+        self._hosts: set[str] = set()
+        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        for entry in allow:
+            try:
+                self._networks.append(ipaddress.ip_network(entry, strict=False))
+            except ValueError:
+                self._hosts.add(entry.lower().rstrip("."))
+
+    def permits(self, host: str, address: str) -> bool:
+        """True: a request that names `host` may connect to `address`."""
+        if is_public(address) or host.lower().rstrip(".") in self._hosts:
+            return True
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        return any(ip in network for network in self._networks)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses to connect to. Raises EgressRefused if one of them is not allowed."""
+        found = await self._inner.resolve(host, port, family)
+        if not all(self.permits(host, entry["host"]) for entry in found):
+            raise EgressRefused(f"URLs in requests may not lead to {host}")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()

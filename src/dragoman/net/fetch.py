@@ -1,0 +1,409 @@
+"""Downloads the files that a request names by URL, for upstreams that take bytes only.
+
+Every address is checked on every redirect against the egress policy (`egress`). The number of files, their
+bytes, the time and the redirects are limited. Nothing is cached, and no credential is ever sent. The file
+must have the kind that the request states: a web page is no image.
+
+A few bytes of a request can name gigabytes on slow servers. So the downloads at a time, and the bytes that
+are held until their exchanges end, are also limited for the whole gateway, and one client can never use up
+the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs
+from yarl import URL
+
+from dragoman import ir
+from dragoman.capacity.shares import Shares
+from dragoman.errors import RequestFailed
+from dragoman.net.connector import Connector
+from dragoman.net.egress import EgressRefused, GuardedResolver, ends_in_a_number
+from dragoman.net.resolver import CLIENT, Resolver, Unresolved
+from dragoman.wire.sniff import media_type
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOPS = 3
+_BEGINNING = 64
+"""Bytes at the beginning of a file that tell its type."""
+_RETRY = 5.0
+"""Seconds for the header retry-after when the limits of the whole gateway are used up."""
+_SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_FITTING = {
+    "image": ("image/",),
+    "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
+    "video": ("video/", "application/mp4"),
+}
+"""The beginnings of the allowed media types, by kind. Video containers often hold only audio."""
+
+Keep: TypeAlias = Callable[[ir.Media], bool]
+"""True: the upstream itself can read the medium at this URL (its own files, a cloud's buckets)."""
+
+
+class Bounds(NamedTuple):
+    """The limits for downloads.
+
+    Of one request: addresses: URLs, repeated ones counted each time; at_once: downloads at a time; each,
+    together: bytes of one file and of all, decompressed; seconds: for all files, None = no limit.
+    Of the whole gateway: reads: downloads at a time, a quarter of them for one client; wait: seconds that a
+    download waits for its start; space: bytes held until their exchanges end, half of them for one client.
+    """
+
+    addresses: int = 20
+    at_once: int = 5
+    each: int = 20 * 1024 * 1024
+    together: int = 64 * 1024 * 1024
+    seconds: float | None = 30.0
+    reads: int = 64
+    wait: float | None = 10.0
+    space: int = 256_000_000
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
+class Room:
+    """The downloaded bytes that all exchanges hold."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held = 0
+        self.by_client: dict[str, int] = {}
+
+
+class Claim:
+    """The downloaded bytes that one exchange holds. It is closed when the exchange has ended."""
+
+    __slots__ = ("_room", "client", "held")
+
+    def __init__(self, room: Room, client: str) -> None:
+        self._room = room
+        self.client = client
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold more bytes. Raises RequestFailed (`fetch_busy`), unless this exchange is the only holder."""
+        room = self._room
+        theirs = room.by_client.get(self.client, 0)
+        crowded = room.held + size > room.size and room.held > self.held
+        if crowded or (theirs + size > room.size // 2 and theirs > self.held):
+            raise _busy("the space for files fetched for requests is used up")
+        self.held += size
+        room.held += size
+        room.by_client[self.client] = theirs + size
+
+    def close(self) -> None:
+        """Release all bytes. The claim may be used again."""
+        room, held = self._room, self.held
+        if not held:
+            return
+        self.held = 0
+        room.held -= held
+        room.by_client[self.client] -= held
+        if not room.by_client[self.client]:
+            del room.by_client[self.client]
+
+
+class Fetcher:
+    """The downloads of one gateway, in one guarded HTTP session.
+
+    allow: hosts and networks that the operator allows in requests. resolver: looks up host names.
+    """
+
+    def __init__(
+        self,
+        allow: tuple[str, ...] = (),
+        bounds: Bounds = DEFAULT_BOUNDS,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._guard = GuardedResolver(allow, resolver)
+        self._bounds = bounds
+        self._room = Room(bounds.space)
+        self._reads = Shares(bounds.reads, max(1, bounds.reads // 4))
+        self._session: aiohttp.ClientSession | None = None
+
+    def claim(self, client: str) -> Claim:
+        """A claim for the downloads of this client's exchange; it holds nothing yet."""
+        return Claim(self._room, client)
+
+    async def inline(
+        self, request: ir.Request, keep: Keep | None = None, claim: Claim | None = None
+    ) -> ir.Request:
+        """The request with all media that are named by URL replaced by their bytes.
+
+        keep: media for which it returns True stay as they are; None = none stays. claim: holds the bytes;
+        None = they are not counted after the download. Raises RequestFailed with a fault of the client. Its
+        param is the medium's place in the IR for: no http(s) URL, user information in it, no public address,
+        a status other than 200, too large, too many redirects, a wrong kind of file. It has no param for:
+        too many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
+        gateway are used up.
+        """
+        named = [
+            found
+            for index, message in enumerate(request.messages)
+            for found in _named(message.blocks, f"messages[{index}].blocks", keep)
+        ]
+        if not named:
+            return request
+        found = iter(await self.read(named, claim))
+        return msgspec.structs.replace(
+            request,
+            messages=tuple(
+                msgspec.structs.replace(message, blocks=_replaced(message.blocks, found, keep))
+                for message in request.messages
+            ),
+        )
+
+    async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
+        """The media, each given with its place, replaced by their bytes, in order. Raises as `inline`."""
+        if claim is not None:
+            return await self._all(named, claim)
+        claim = self.claim("")
+        try:
+            return await self._all(named, claim)
+        finally:
+            claim.close()
+
+    async def try_read(
+        self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
+    ) -> list[ir.Media]:
+        """As `read`, but media that cannot be read within the limits stay as they are."""
+        read = [media for media, _ in named]
+
+        async def attempt(index: int, media: ir.Media) -> None:
+            async with gate:
+                with suppress(RequestFailed):
+                    read[index] = await self._inlined(media, budget)
+
+        bounds = self._bounds
+        held = claim or self.claim("")
+        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds, held)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                    for index, media in enumerate(read[: bounds.addresses]):
+                        group.create_task(attempt(index, media))
+        finally:
+            if claim is None:
+                held.close()
+        return read
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _all(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
+        bounds = self._bounds
+        if len(named) > bounds.addresses:
+            raise _refused(
+                f"The request contains {len(named)} URLs of files; the gateway fetches at most "
+                f"{bounds.addresses}."
+            )
+        gate = asyncio.Semaphore(bounds.at_once)
+        budget = _Budget(bounds, claim)
+
+        async def one(media: ir.Media, place: str) -> ir.Media:
+            async with gate:
+                try:
+                    return await self._inlined(media, budget)
+                except RequestFailed as failed:
+                    if failed.fault.blame != "client":
+                        raise
+                    raise RequestFailed(msgspec.structs.replace(failed.fault, param=place)) from failed
+
+        try:
+            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(*found)) for found in named]
+        except TimeoutError:
+            raise _unfetched("did not respond in time") from None
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the first error; it has cancelled the other downloads
+        return [task.result() for task in tasks]
+
+    async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
+        client = budget.client
+        CLIENT.set(client)  # in the task of this one download
+        await self._turn(client)
+        try:
+            data, kind = await self._hops(URL(media.url or ""), budget)
+        except Unresolved as error:
+            raise _unresolved(error) from error
+        except (aiohttp.ClientError, EgressRefused, ValueError, OSError) as error:
+            cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
+            if isinstance(cause, EgressRefused):
+                raise _unfetched("is not a public address") from None
+            raise _unfetched("could not be fetched") from error
+        finally:
+            self._reads.give_back(client)
+        told = _type(media, bytes(data[:_BEGINNING]), kind)
+        encoded = base64.b64encode(data).decode()
+        return msgspec.structs.replace(media, url=None, data=encoded, mime=media.mime or told)
+
+    async def _turn(self, client: str) -> None:
+        try:
+            async with asyncio.timeout(self._bounds.wait):
+                await self._reads.take(client)
+        except TimeoutError:
+            raise _busy("too many URLs are being fetched at the same time") from None
+
+    async def _hops(self, url: URL, budget: _Budget) -> tuple[bytearray, str | None]:
+        session = self._open()
+        for _ in range(_HOPS + 1):
+            self._permit(url)
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status in _REDIRECTS and (location := response.headers.get(hdrs.LOCATION)):
+                    url = url.join(URL(location))
+                    continue
+                return await budget.read(response), response.headers.get(hdrs.CONTENT_TYPE)
+        raise _unfetched("redirects too many times")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = Connector(resolver=self._guard, use_dns_cache=False, limit=0)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(),  # none: one timeout covers all downloads of a request
+                trust_env=False,
+            )
+        return self._session
+
+    def _permit(self, url: URL) -> None:
+        """Check the URL, and its host if that is an IP address: aiohttp resolves only names."""
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise _unfetched("is not an http or https URL")
+        if url.user is not None or url.password is not None:
+            raise _unfetched("contains a user name or a password")
+        try:
+            permitted = self._guard.permits(url.host, url.host)
+        except ValueError:
+            # A name: the resolver checks it. But some systems read `127.1` as an IP address.
+            permitted = not ends_in_a_number(url.host)
+        if not permitted:
+            raise _unfetched("is not a public address")
+
+
+class _Budget:
+    """The bytes that one request may still download. claim: holds the bytes that have come."""
+
+    def __init__(self, bounds: Bounds, claim: Claim) -> None:
+        self._bounds = bounds
+        self._claim = claim
+        self._left = bounds.together
+        self.client = claim.client
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytearray:
+        if response.status != 200:
+            raise _unfetched(f"answered with status {response.status}")
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            self._left -= len(chunk)
+            if len(data) > self._bounds.each:
+                raise _unfetched(f"is larger than {self._bounds.each} bytes")
+            if self._left < 0:
+                raise _refused(
+                    "The files at the URLs in the request are larger than "
+                    f"{self._bounds.together} bytes in total."
+                )
+            self._claim.take(len(chunk))
+            await asyncio.sleep(0)  # bytes that have arrived are read and decompressed without any wait
+        return data
+
+
+def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
+    """The media type of a file that begins with `data`; None = unknown. An image's bytes decide first."""
+    stated: str | None = (header or "").partition(";")[0].strip().lower()
+    if stated in _SAYS_NOTHING:
+        stated = None
+    seen = media_type(data)
+    ordered = (seen, stated) if seen is not None and seen.startswith("image/") else (stated, seen)
+    told = [mime for mime in ordered if mime is not None]
+    fitting = next((mime for mime in told if _fits(media.kind, mime)), None)
+    if told and fitting is None:
+        raise _unfetched(f"is of the type {told[0]}, not a supported {media.kind} type")
+    return fitting
+
+
+def _fits(kind: str, mime: str) -> bool:
+    if kind == "document":
+        return not mime.startswith(("image/", "audio/", "video/"))
+    return mime.startswith(_FITTING[kind])
+
+
+def _wanted(block: ir.Block, keep: Keep | None) -> bool:
+    return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
+
+
+def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
+    """The media with a URL, each with its place, in order; also those within documents and tool results."""
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            continue  # a fast path for the most frequent block
+        if isinstance(block, ir.Media) and _wanted(block, keep):
+            yield block, f"{where}[{index}]"
+        else:
+            field, inner = _inner(block)
+            yield from _named(inner, f"{where}[{index}].{field}", keep)
+
+
+def _replaced(
+    blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
+) -> tuple[ir.Block, ...]:
+    """The blocks, with the next item of `found` in place of each block that `_named` gives."""
+    return tuple([_replaced_one(block, found, keep) for block in blocks])
+
+
+def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None) -> ir.Block:
+    if _wanted(block, keep):
+        return next(found)
+    field, inner = _inner(block)
+    return msgspec.structs.replace(block, **{field: _replaced(inner, found, keep)}) if inner else block
+
+
+def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
+    """The blocks within a block, and the name of the field that holds them.
+
+    Results of a provider's own tool are skipped: their URLs are those of web pages, no media of the client.
+    """
+    if isinstance(block, ir.ToolResult):
+        return "content", block.content if block.by == "client" else ()
+    return "blocks", (block.blocks or ()) if isinstance(block, ir.Media) else ()
+
+
+def _unfetched(what: str) -> RequestFailed:
+    return _refused(f"A URL in the request {what}.")
+
+
+def _refused(message: str) -> RequestFailed:
+    return RequestFailed(ir.Fault("invalid_request", message, code="invalid_image_url"))
+
+
+def _unresolved(error: Unresolved) -> RequestFailed:
+    if error.busy:
+        return _busy("too many host names are being looked up at the same time")
+    fault = ir.Fault(
+        "invalid_request",
+        "The host name of a URL in the request could not be looked up (DNS) in time.",
+        code="name_resolution_timeout",
+    )
+    return RequestFailed(fault)
+
+
+def _busy(why: str) -> RequestFailed:
+    fault = ir.Fault(
+        "overloaded",
+        f"The gateway cannot fetch the URLs in the request at the moment: {why}. Try again later.",
+        code="fetch_busy",
+        retry_after=_RETRY,
+        blame="gateway",
+    )
+    return RequestFailed(fault)

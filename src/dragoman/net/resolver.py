@@ -1,0 +1,122 @@
+"""Looks up the hosts that requests name, in threads of its own.
+
+The system's look-up blocks a thread while a name server is silent, and the owner of a name decides how long
+that is. uvloop has four threads for all look-ups of the process; asyncio shares its threads with everything
+else. So one request with four such names would stop the look-ups of all configured providers. The threads
+here are limited, one client may use a quarter of them, and each look-up has a time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from threading import Thread
+from typing import Any, TypeAlias
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from dragoman.capacity.shares import Shares
+from dragoman.errors import DragomanError
+
+CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
+"""The name of the client for which the running task looks up names."""
+
+_Info: TypeAlias = tuple[Any, ...]
+_Lookup: TypeAlias = Callable[..., list[_Info]]
+_LONGEST = 253
+"""Characters of a host name (RFC 1035, section 2.3.4, without the length bytes)."""
+_FLAGS = socket.AI_ADDRCONFIG
+
+
+class Unresolved(DragomanError):
+    """A name was not looked up in time. busy: True = no thread was free for it."""
+
+    def __init__(self, message: str, *, busy: bool) -> None:
+        super().__init__(message)
+        self.busy = busy
+
+
+class Resolver(AbstractResolver):
+    """Looks up names for requests.
+
+    threads: look-ups at a time, timed-out ones included until they really end. seconds: for one look-up,
+    None = no limit. lookup: a function like `socket.getaddrinfo`.
+    """
+
+    def __init__(
+        self, threads: int = 16, seconds: float | None = 5.0, lookup: _Lookup = socket.getaddrinfo
+    ) -> None:
+        self._threads = Shares(threads, max(1, threads // 4))
+        self._seconds = seconds
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a host. Raises Unresolved, or OSError if there is no address."""
+        if len(host.removesuffix(".")) > _LONGEST:
+            raise OSError(socket.EAI_NONAME, "the host name is too long")
+        client = CLIENT.get()
+        begun = False
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._threads.take(client)
+                begun = True
+                found = await self._begun(client, host, port, family)
+        except TimeoutError:
+            raise Unresolved(f"{host} could not be looked up (DNS) in time", busy=not begun) from None
+        return [_result(host, info) for info in found]
+
+    async def close(self) -> None:
+        """Not needed: running look-ups end by themselves, and no exit waits for them."""
+
+    def _begun(
+        self, client: str, host: str, port: int, family: socket.AddressFamily
+    ) -> asyncio.Future[list[_Info]]:
+        """Start a look-up in a thread. Its place is freed when it really ends."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[_Info]] = loop.create_future()
+
+        def end(found: list[_Info], error: BaseException | None) -> None:
+            self._threads.give_back(client)
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(found)
+
+        def run() -> None:
+            found: list[_Info] = []
+            failed: BaseException | None = None
+            try:
+                found = self._lookup(host, port, family, socket.SOCK_STREAM, 0, _FLAGS)
+            except Exception as error:  # noqa: BLE001 - passed on to the waiting task
+                failed = error
+            with suppress(RuntimeError):  # the event loop is closed
+                loop.call_soon_threadsafe(end, found, failed)
+
+        try:
+            Thread(target=run, name="dragoman-resolver", daemon=True).start()  # the exit does not wait for it
+        except RuntimeError as error:  # the system cannot start another thread
+            self._threads.give_back(client)
+            raise Unresolved(f"no free thread to look up {host} (DNS)", busy=True) from error
+        return future
+
+
+def _result(host: str, info: _Info) -> ResolveResult:
+    family, _, proto, _, address = info
+    ip = address[0]
+    if family == socket.AF_INET6 and address[3] and "%" not in ip:
+        ip = f"{ip}%{address[3]}"  # a link-local address needs its link
+    return ResolveResult(
+        hostname=host,
+        host=ip,
+        port=address[1],
+        family=family,
+        proto=proto,
+        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    )

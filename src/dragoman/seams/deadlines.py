@@ -1,0 +1,117 @@
+"""Many deadlines with a single timer.
+
+Every request waits under several time limits, and nearly none of them expires. A timer for each limit would
+cost more than the work that it guards. Here a deadline is an entry in a table, which one timer checks
+several times a second. So setting, moving and removing a deadline is a dictionary access. The price is
+precision: a deadline expires up to `TICK` seconds late, never early.
+
+    with deadlines.within(30.0):          # raises TimeoutError in the task that waits
+        await something()
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from types import TracebackType
+from typing import Any, Self
+
+TICK = 0.05
+"""Seconds between two checks: too short for a person to notice, much longer than a check takes."""
+
+
+class Deadline:
+    """One time limit for one task, as a context manager. Leaving it removes the limit."""
+
+    __slots__ = ("_table", "_task", "expired")
+
+    def __init__(self, table: Deadlines, task: asyncio.Task[Any]) -> None:
+        self._table = table
+        self._task = task
+        self.expired = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the limit. A cancellation by this limit becomes TimeoutError."""
+        self._table.entries.pop(self, None)
+        # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
+        # If one remains after `uncancel`, it came from elsewhere and has precedence.
+        if self.expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def lift(self) -> None:
+        """Remove the limit."""
+        self._table.entries.pop(self, None)
+
+    def push(self, seconds: float) -> None:
+        """Expire this many seconds from now instead."""
+        self._table.entries[self] = self._table.time() + seconds
+
+    def rest(self) -> None:
+        """Do not expire until the next `push`."""
+        self._table.entries[self] = inf
+
+    def run_out(self) -> None:
+        """The time is over: cancel the task."""
+        self.expired = True
+        self._task.cancel()
+
+
+class Unlimited:
+    """A deadline without a limit."""
+
+    __slots__ = ()
+    expired = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def lift(self) -> None:
+        """Do nothing."""
+
+    def push(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def rest(self) -> None:
+        """Do nothing."""
+
+
+UNLIMITED = Unlimited()
+
+
+class Deadlines:
+    """The deadlines of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.time = loop.time
+        self.entries: dict[Deadline, float] = {}
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def within(self, seconds: float | None) -> Deadline | Unlimited:
+        """A context manager that limits the running task to this time; None = no limit."""
+        if seconds is None:
+            return UNLIMITED
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            raise RuntimeError("a deadline needs a task to cancel")
+        deadline = Deadline(self, task)
+        self.entries[deadline] = self.time() + seconds
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK, self._look)
+        return deadline
+
+    def _look(self) -> None:
+        """Expire the deadlines that are due. Without deadlines the timer is not set again."""
+        now = self.time()
+        for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
+            del self.entries[deadline]
+            deadline.run_out()
+        self._timer = self._loop.call_later(TICK, self._look) if self.entries else None

@@ -1,0 +1,76 @@
+"""The command that adds an extra to this installation, from the source of this installation.
+
+It never assumes a package index: a stranger could have published a package with this name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from dragoman.version import __version__
+
+_NAME: Final = "dragoman"
+_BY_MODELS: Final = frozenset({"embeddings", "speech"})
+"""The extras that need `make models`; all others come with `make run`."""
+
+
+def command(*extras: str) -> str:
+    """The shell command that adds these extras. It may hold a path of this machine."""
+    checkout, target = _checkout(), make_target(*extras)
+    if checkout is not None and target is not None:
+        return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
+    wanted = ",".join(extras)
+    return f"{quote(sys.executable)} -m pip install {quote(_requirement(wanted))}"
+
+
+def make_target(*extras: str) -> str | None:
+    """The make target that adds these extras; None unless a checkout's own `.venv` runs this."""
+    if _checkout() is None:
+        return None
+    return "make models" if _BY_MODELS.intersection(extras) else "make run"
+
+
+def _requirement(wanted: str) -> str:
+    """The package for pip to install, from the source in this installation's record (PEP 610)."""
+    origin = _origin()
+    if origin is None:  # this runs from a source folder
+        return f"{Path(__file__).parents[3]}[{wanted}]"
+    url = origin.get("url")
+    if url is None:
+        return f"{_NAME}[{wanted}]=={__version__}"
+    if (vcs := origin.get("vcs_info")) is not None:
+        return f"{_NAME}[{wanted}] @ {vcs['vcs']}+{url}@{vcs['commit_id']}"
+    path = _path(url)
+    return f"{_NAME}[{wanted}] @ {url}" if path is None else f"{path}[{wanted}]"
+
+
+def _checkout() -> Path | None:
+    """The checkout whose own `.venv` runs this, or None."""
+    path = _path((_origin() or {}).get("url", ""))
+    if path is None or not (path / "Makefile").is_file():
+        return None
+    return path if Path(sys.prefix) == path / ".venv" else None
+
+
+@cache
+def _origin() -> dict[str, Any] | None:
+    """The record of the installation's source; empty = a package index, None = not installed."""
+    from importlib import metadata  # imported late: it loads slower than the rest of a command
+
+    try:
+        record = metadata.distribution(_NAME).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return None
+    return dict(json.loads(record)) if record else {}
+
+
+def _path(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None

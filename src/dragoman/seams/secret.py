@@ -1,0 +1,70 @@
+"""A value that must not become visible: a provider's or a client's API key.
+
+A `Secret` hides its text when it is printed, logged, formatted, pickled, encoded as JSON or part of an error
+message. Code that needs the text calls `reveal()`, which is easy to search for.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+from typing import Final, NoReturn, Self, final
+
+_SHORT: Final = 12
+
+
+@final
+class Secret:
+    """A masked text. It equals only secrets with the same text, compared in constant time.
+
+    value: the text, with any Unicode characters; whether a header can carry it is checked where it is read.
+    file: the file that it was read from, None = no file.
+    """
+
+    __slots__ = ("_value", "file")
+
+    def __init__(self, value: str, file: Path | None = None) -> None:
+        self._value = value
+        self.file = file
+
+    def reveal(self) -> str:
+        """The text. Call this only where the text is sent to its destination."""
+        return self._value
+
+    @property
+    def tail(self) -> str:
+        """The last four characters, so that its owner can recognise it; "" for a text below 12 characters."""
+        return self._value[-4:] if len(self._value) >= _SHORT else ""
+
+    def matches(self, candidate: str) -> bool:
+        """True: `candidate` is the same text. The time does not depend on where the texts differ."""
+        return hmac.compare_digest(
+            self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self.matches(other._value) if isinstance(other, Secret) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __str__(self) -> str:
+        return f"…{self.tail}"
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret is not serialised")

@@ -1,0 +1,30 @@
+"""Starts asyncio tasks; no other module may do so.
+
+Python may collect a running task to which nobody holds a reference, and nobody sees an exception in it.
+`spawn` holds a reference until the task ends, and logs its failure. The linter forbids `asyncio.create_task`
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger("dragoman.seams.tasks")
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    """Start `work` in the background. A failure is logged with `name`."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    _running.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task %s failed", task.get_name(), exc_info=error)

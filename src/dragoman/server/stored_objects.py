@@ -1,0 +1,98 @@
+"""What the paths for stored objects share: pages, numbers and metadata in requests, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from dragoman import ir
+from dragoman.errors import RequestFailed, WireError
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import HttpRequest
+from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
+
+if TYPE_CHECKING:
+    from dragoman.assembly.core import Core
+
+_MOST_LISTED: Final = 100
+_MOST_METADATA: Final = 16
+
+
+def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
+    """The page of a list that a query asks for: how many items, latest first or not, after which item.
+
+    order: the default if the query states none. Raises RequestFailed for invalid parameters.
+    """
+    limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
+    order = query.get("order", order)
+    if order not in {"asc", "desc"}:
+        raise RequestFailed(invalid("order", "'asc' or 'desc'"))
+    return limit, order == "desc", query.get("after")
+
+
+def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
+    """A whole number in a query. Raises RequestFailed for no number, or one out of bounds."""
+    stated = query.get(name)
+    if stated is None:
+        return default
+    try:
+        value = int(stated)
+    except ValueError:
+        value = at_least - 1
+    if not at_least <= value <= at_most:
+        most = f" to {at_most}" if at_most < 2**53 else " or more"
+        raise RequestFailed(invalid(name, f"a whole number, {at_least}{most}"))
+    return value
+
+
+async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
+    """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
+    body of a request to a model. Raises RequestFailed (400, 413).
+    """
+    settings = gateway.config.server
+
+    def read() -> dict[str, Any]:
+        refuse_many_values(request.body, settings.max_values)
+        return decode_object(request.body or b"{}", settings.max_depth)
+
+    try:
+        return await gateway.heavy.run(len(request.body), request.caller.name, read)
+    except WireError as error:
+        of: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
+        raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
+
+
+async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
+    """Answer with stored JSON. The request is charged with its memory until the client has read it."""
+    request.room.take(len(body))
+    await client.answer(200, (), body)
+
+
+def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata in a body. Raises RequestFailed for metadata of another form."""
+    stated = body.get("metadata")
+    if stated is None:
+        return {}
+    if not (
+        isinstance(stated, dict)
+        and len(stated) <= _MOST_METADATA
+        and all(
+            len(key) <= 64 and isinstance(value, str) and len(value) <= 512 for key, value in stated.items()
+        )
+    ):
+        raise RequestFailed(invalid("metadata", "at most 16 strings of 512 characters, by keys of 64"))
+    return stated
+
+
+def invalid(param: str, expected: str) -> ir.Fault:
+    """The error for a parameter with an invalid value."""
+    return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
+
+
+def missing(param: str) -> ir.Fault:
+    """The error for a missing parameter."""
+    text = f"Missing required parameter: '{param}'."
+    return ir.Fault("invalid_request", text, "missing_required_parameter", param)
+
+
+NOT_LISTED: Final = invalid("after", "the id of an item of this list")

@@ -1,0 +1,342 @@
+"""The parent process of several workers: owns the listening socket, and starts, watches, replaces and stops
+workers.
+
+A worker is a fork of the parent, made after everything is loaded. So the configuration and its secrets stay
+in memory, modules are shared, and a replacement starts within milliseconds. For the same reason the parent
+must never run an event loop or a thread, nor open anything that a fork must not share. See
+docs/decisions/0010-workers.md.
+
+Parent and worker communicate over a socket pair. The worker reports once that it answers requests. The
+parent sends its orders: drain, end at once. If the parent dies in any way, its end of the pair closes.
+Signals are handled by the parent: Ctrl-C in a terminal reaches every process, and only the parent decides
+what it means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator, Sequence
+from types import FrameType
+from typing import Final, NoReturn
+
+from dragoman.errors import DragomanError
+from dragoman.observe.board import Board
+from dragoman.seams.clock import SYSTEM
+from dragoman.server.serve import CLOSE, DRAIN, END, REREAD
+
+log = logging.getLogger("dragoman.server.supervisor")
+
+_STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+_WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
+_YOUNG = 10.0
+"""Seconds. If a worker dies younger than this, its replacement waits before it starts."""
+_PAUSE = 0.1
+_PAUSE_MAX = 30.0
+_GRACE = 10.0
+"""Seconds beyond the drain time (or beyond the order to end at once) after which a worker is killed."""
+
+
+class NotStarted(DragomanError):
+    """The first worker ended before it answered requests, so others would end as well. It has printed why."""
+
+
+class Worker:
+    """The parent, as a worker sees it. number: 1 … count; a replacement gets the number of its predecessor.
+
+    orders: a socket that brings DRAIN, CLOSE, END or REREAD (`server.serve`); it ends when the parent has
+    gone. board: the shared memory with the counters of all workers.
+    """
+
+    def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
+        self.number = number
+        self.count = count
+        self.orders = orders
+        self.board = board
+
+    def ready(self, message: bytes) -> None:
+        """Report that requests are answered. message: without a line end; goes to `announce`."""
+        with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
+            self.orders.sendall(message + b"\n")
+
+
+class _Place:
+    """The place of one worker: its running process, or the time when the next one starts.
+
+    pid: 0 = no process. line: the parent's end of the socket pair. said: the bytes of the worker's message
+    so far. pause: seconds before the latest start.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.pid = 0
+        self.line: socket.socket | None = None
+        self.said = b""
+        self.ready = False
+        self.began = 0.0
+        self.due = 0.0
+        self.pause = 0.0
+
+    def order(self, what: bytes) -> None:
+        if self.line is not None:
+            with contextlib.suppress(OSError):  # it has just died, or hangs and no longer reads orders
+                self.line.send(what, socket.MSG_DONTWAIT)
+
+    def hear(self, line: socket.socket) -> None:
+        """Read the message of a worker that is starting."""
+        try:
+            heard = line.recv(65_536)
+        except ConnectionResetError:  # it died before it read its orders
+            heard = b""
+        self.said += heard
+        self.ready = self.said.endswith(b"\n")
+        if not heard:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+
+
+def supervise(
+    listener: socket.socket,
+    count: int,
+    work: Callable[[Worker], None],
+    announce: Callable[[bytes], None],
+    *,
+    drain: float,
+) -> None:
+    """Run `count` workers until a signal stops them and all of them have ended.
+
+    The first SIGTERM or SIGINT lets the workers finish their requests, for at most `drain` seconds; after
+    SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second one ends them at
+    once. SIGHUP lets them read the secret files again. listener: the socket on which they accept; the parent
+    closes it at the first stop signal, a worker when it closes the port. work: a worker's whole life, called
+    in its own process, where `supervise` never returns. announce: called once with the first worker's
+    message, when all workers answer requests.
+
+    Must run in the main thread of a process without other threads. Raises NotStarted, and KeyboardInterrupt
+    if it was stopped before all workers answered.
+    """
+    _Parent(listener, count, work, announce, drain).run()
+
+
+class _Parent:
+    def __init__(
+        self,
+        listener: socket.socket,
+        count: int,
+        work: Callable[[Worker], None],
+        announce: Callable[[bytes], None],
+        drain: float,
+    ) -> None:
+        self._listener = listener
+        self._places = [_Place(number) for number in range(1, count + 1)]
+        self._board = Board(count)
+        self._work = work
+        self._announce = announce
+        self._drain = drain
+        self._announced = False
+        self._stopping = False
+        self._reread = False
+        self._failure: NotStarted | None = None
+        self._kill_at = math.inf
+
+    def run(self) -> None:
+        gc.collect()
+        gc.freeze()  # otherwise garbage collection would write to every object, and so copy the shared memory
+        with _noted_signals() as noted:
+            while not self._stopping or any(place.pid for place in self._places):
+                self._start_who_is_due()
+                self._listen(noted)
+                self._bury_the_dead()
+                if not self._announced and all(place.ready for place in self._places):
+                    self._announced = True
+                    self._announce(self._places[0].said.rstrip())
+                if SYSTEM.monotonic() >= self._kill_at:
+                    self._kill()
+        if self._failure is not None:
+            raise self._failure
+        if not self._announced:
+            raise KeyboardInterrupt
+
+    def _listen(self, noted: socket.socket) -> None:
+        """Wait for the first of these: a signal, a message of a starting worker, or the next time limit."""
+        starting = {place.line: place for place in self._places if place.line and not place.ready}
+        times = [self._kill_at]
+        if not self._stopping:
+            times += [place.due for place in self._startable() if not place.pid]
+        first = min(times)
+        patience = None if first == math.inf else max(0.0, first - SYSTEM.monotonic())
+        heard, _, _ = select.select([noted, *starting], [], [], patience)
+        for line in heard:
+            if line is noted:
+                for number in noted.recv(4096):
+                    if number in _STOPS:
+                        self._stop(CLOSE if number == signal.SIGINT else DRAIN)
+                    elif number == signal.SIGHUP:
+                        self._renew()
+            else:
+                starting[line].hear(line)
+
+    # --- Starting workers ----------------------------------------------------------------------------------
+
+    def _startable(self) -> Sequence[_Place]:
+        """The first worker starts alone: an error that would stop all workers is then reported once."""
+        first = self._places[0]
+        return self._places if self._announced or first.ready else (first,)
+
+    def _start_who_is_due(self) -> None:
+        if self._stopping:
+            return
+        for place in self._startable():
+            if not place.pid and place.due <= SYSTEM.monotonic():
+                try:
+                    self._start(place)
+                except OSError as error:
+                    self._rest(place, f"worker {place.number} cannot be started: {error.strerror}")
+
+    def _start(self, place: _Place) -> None:
+        place.began = SYSTEM.monotonic()
+        place.said, place.ready = b"", False
+        place.line, theirs = socket.socketpair()
+        if self._reread:
+            place.order(REREAD)  # the first order: a fork has the secrets that the parent read at its start
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # until the child has its own handlers
+        try:
+            place.pid = os.fork()
+            if place.pid == 0:
+                self._become(Worker(place.number, len(self._places), theirs, self._board), unblocked)
+        except OSError:
+            place.hang_up()
+            raise
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+    def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
+        """Run the child process to its end. Nothing of the parent's call stack runs in the child."""
+        code = 1
+        try:
+            for place in self._places:
+                place.hang_up()  # an open copy would hide the parent's death from its worker
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+            self._work(worker)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException:
+            log.exception("worker %d has failed", worker.number)
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+
+    # --- Ended workers -------------------------------------------------------------------------------------
+
+    def _bury_the_dead(self) -> None:
+        for place in self._places:
+            if place.pid:
+                pid, status = os.waitpid(place.pid, os.WNOHANG)
+                if pid:
+                    self._ended(place, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, place: _Place, code: int) -> None:
+        """Handle the end of a worker. code: the exit code; negative = the signal that ended it."""
+        pid, place.pid = place.pid, 0
+        self._board.clear(place.number)
+        answered, place.ready = place.ready, False
+        place.hang_up()
+        if self._stopping:
+            return
+        if code > 0 and not answered and not self._announced:
+            self._failure = NotStarted(f"worker {place.number} could not start")
+            self._stop(CLOSE)
+            return
+        self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
+
+    def _rest(self, place: _Place, why: str) -> None:
+        """Set when the next worker starts: at once, or after a pause that doubles while workers die young."""
+        now = SYSTEM.monotonic()
+        young = now - place.began < _YOUNG
+        place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
+        place.due = now + place.pause
+        _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
+
+    def _renew(self) -> None:
+        """Let all workers read the secret files again, later ones included."""
+        self._reread = True
+        for place in self._places:
+            place.order(REREAD)
+
+    def _stop(self, order: bytes) -> None:
+        """Stop all workers: the first time by this order, the second time at once."""
+        patience = _GRACE if self._stopping else self._drain + _GRACE
+        for place in self._places:
+            place.order(END if self._stopping else order)
+        self._kill_at = SYSTEM.monotonic() + patience
+        self._stopping = True
+        self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
+
+    def _kill(self) -> None:
+        """Kill the workers that have not ended in time."""
+        self._kill_at = math.inf
+        for place in self._places:
+            if place.pid:
+                _say(
+                    logging.ERROR, f"worker {place.number} (process {place.pid}) does not stop and is killed"
+                )
+                os.kill(place.pid, signal.SIGKILL)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:  # most real-time signals have no name
+        return f"by signal {-code}"
+
+
+def _say(level: int, message: str) -> None:
+    """Log an event, unless stderr is a full pipe: writing to it would block the parent."""
+    _, writable, _ = select.select([], [sys.stderr], [], 0)
+    if writable:
+        log.log(level, message)
+
+
+@contextlib.contextmanager
+def _noted_signals() -> Generator[socket.socket]:
+    """A socket from which the numbers of received signals can be read, one byte each."""
+    noted, noting = socket.socketpair()
+    noting.setblocking(False)
+    before = {number: signal.signal(number, _note) for number in _WATCHED}
+    woken = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
+    try:
+        yield noted
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        noted.close()
+        noting.close()
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    """Do nothing: only a signal with a Python handler is written to the socket."""

@@ -1,0 +1,145 @@
+"""Chat completions that their client wants to be kept (`store: true`), whatever model answers.
+
+https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
+`metadata` stay here, so what is deleted here is gone. A completion is kept before its client reads the last
+of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeGuard
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.streaming import Ending
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.asked import Answer, Asked, Said
+from dragoman.exchange import Exchange
+from dragoman.state.store import StoredChat, StoreFailed, StoreFull
+from dragoman.turns.keeping import Keeping
+from dragoman.wire.json import encode
+
+log = logging.getLogger("dragoman.turns")
+
+NAME: Final = "openai_chat"
+MARK: Final = b'"store"'
+"""What stands in the body of each request whose answer is to be kept."""
+_OWN: Final = ("store", "metadata")
+"""Members that only the gateway reads."""
+_SHOWN: Final = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
+    *("response_format", "service_tier"),
+)
+"""Members of the request that a kept completion shows."""
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class ChatTurn:
+    """Has one answer kept, if its request asks for that. Implements `asked.Turn`. tenant: whose it is."""
+
+    relayed = True
+    precedes = False
+
+    def __init__(self, keeping: Keeping, tenant: str) -> None:
+        self._keeping = keeping
+        self._tenant = tenant
+        self._said: Said | None = None
+        """The request as its client sent it, where its answer is to be kept."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a whole answer is kept."""
+        return self._said is not None
+
+    hears = keeps
+    """Whether a stream is."""
+
+    async def expand(self, asked: Asked) -> Asked:
+        """Take `store` and `metadata` out of the request, if its answer is to be kept."""
+        said = asked.said
+        body = said.wire.body
+        if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
+            return asked
+        self._said = Said(said.wire, said.head, b"")
+        own = {key: value for key, value in body.items() if key not in _OWN}
+        head = {key: value for key, value in said.head.items() if key not in _OWN}
+        expanded = Said(msgspec.structs.replace(said.wire, body=own), head, said.raw)
+        return msgspec.structs.replace(asked, said=expanded)
+
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
+        """A model is to be asked."""
+        return None
+
+    def failed(self) -> None:
+        """Do nothing: what failed is not kept."""
+
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
+        """Keep a whole answer. Where it cannot be kept, that is logged; its client reads it all the same."""
+        assert self._said is not None
+        await self._keep(answer.exchange, self._said, ending.response)
+        return True
+
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Keep the answer of a stream. One that failed is not kept."""
+        exchange = answer.exchange
+        if (
+            self._said is None
+            or not exchange.streamed
+            or response.error is not None
+            or not response.candidates
+        ):
+            return
+        if response.usage is None:
+            response = msgspec.structs.replace(response, usage=exchange.usage)
+        reply = msgspec.structs.replace(answer.reply, report=Report(NAME, "response"))
+        completion = await answer.steps.run(answer.weight, DIALECTS[NAME].response.encode, response, reply)
+        await self._keep(exchange, self._said, completion)
+
+    async def _keep(self, exchange: Exchange, said: Said, completion: Mapping[str, Any]) -> None:
+        id_, model, created = (_value(completion.get(name)) for name in ("id", "model", "created"))
+        if not isinstance(id_, str) or not id_:
+            log.warning("a chat completion without an id cannot be stored")
+            return
+        head = said.head
+        shown = {name: head.get(name, _NULL) for name in _SHOWN}
+        shown["input_user"] = head.get("user", _NULL)
+        shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
+        own = {key: value for key, value in completion.items() if key != "metadata"}
+        chat = StoredChat(
+            id=id_,
+            tenant=self._tenant,
+            created=created if _is_time(created) else exchange.created,
+            model=model if isinstance(model, str) else "",
+            body=encode({**shown, **own}),
+            messages=bytes(head["messages"]),
+            metadata=said.wire.body.get("metadata") or {},
+            expires=self._keeping.expires(),
+        )
+        try:
+            await self._keeping.store.chats.save(chat)
+        except StoreFull as full:
+            self._keeping.reached("responses_full", f"by {self._tenant}: {id_} is not stored: {full}")
+        except StoreFailed as error:
+            log.error("the chat completion %s could not be stored: %s", id_, error)  # noqa: TRY400 - as in `keeping`
+
+
+def _value(value: Any) -> Any:
+    """A member, read; None where there is none, or a number that is too large for any machine."""
+    try:
+        return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    except msgspec.MsgspecError:
+        return None
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    return isinstance(value, int | float) and 0 <= value < 2**53
+
+
+def written(chat: StoredChat) -> bytes:
+    """A kept completion as the API shows it. It is JSON already: however large it is, nothing is read."""
+    return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

@@ -1,0 +1,215 @@
+"""What is kept of answers and found again, in one tenant's name, with the faults that clients are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.capacity.heavy import HeavySteps
+from dragoman.config.lasting import Responses as Settings
+from dragoman.errors import RequestFailed
+from dragoman.seams.clock import Seams
+from dragoman.state.store import (
+    UNSETTLED,
+    HistoryTooLarge,
+    Item,
+    Store,
+    StoredResponse,
+    StoreFailed,
+    StoreFull,
+)
+from dragoman.turns.items import Wire, decode
+
+log = logging.getLogger("dragoman.turns")
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some items of a history and who answered with them, None = nobody's seals are among them."""
+
+    items: Sequence[Item]
+    deployment: str | None = None
+
+    @property
+    def provider(self) -> str | None:
+        """Whose seals these items may hold."""
+        return None if self.deployment is None else self.deployment.partition("/")[0]
+
+
+def _nobody(_bound: str, _detail: str) -> None:
+    """Nobody counts how often bounds are reached."""
+
+
+class Keeping:
+    """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client.
+
+    largest: bytes of a request together with all that it continues and refers to. reached: is told the name
+    of a bound that was reached, and by whom. heavy: gives the steps of large requests their turns.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        seams: Seams,
+        *,
+        largest: int = 64_000_000,
+        reached: Callable[[str, str], None] = _nobody,
+        heavy: HeavySteps | None = None,
+    ) -> None:
+        self.store = store
+        self.seams = seams
+        self.largest = largest
+        self.most = int(settings.max_size)
+        """The largest answer that is kept, in bytes, even where nothing else is kept."""
+        self.reached = reached
+        self.retains = settings.retain
+        self._heavy = heavy or HeavySteps()
+        self.held = 0
+        """Bytes that WebSockets remember, all together."""
+        self._ttl = float(settings.ttl)
+
+    async def run(
+        self, size: int, tenant: str, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
+    ) -> _T:
+        """Run a step that works on so many bytes of kept content, when its turn has come."""
+        return await self._heavy.run(size, tenant, step, *args, **named)
+
+    def expires(self) -> float | None:
+        """Until when what is kept now lasts."""
+        return self.seams.now() + self._ttl if self._ttl else None
+
+    def too_large(self, tenant: str, id_: str, size: int) -> None:
+        """Note that an answer is not kept because its output alone is too large."""
+        why = f"{size} bytes are more than the {self.most} bytes that may be stored"
+        self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
+
+    async def save(self, response: StoredResponse) -> bool:
+        """Keep an answer; False = it could not be, which is logged."""
+        try:
+            await self.store.responses.save(response)
+        except StoreFull as full:
+            self.reached("responses_full", f"by {response.tenant}: {response.id} is not stored: {full}")
+            return False
+        except StoreFailed as error:
+            log.error("the response %s could not be stored: %s", response.id, error)  # noqa: TRY400 - see `reachable`
+            return False
+        return True
+
+    async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
+        """What an answer that is continued brings along, oldest first.
+
+        Raises RequestFailed (404, 409, 503).
+        """
+        found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
+        if not found:
+            raise RequestFailed(previous_missing(id_))
+        if found[-1].status in UNSETTLED:
+            raise RequestFailed(_unfinished(id_))
+        return [Piece((*one.input, *one.output), one.deployment) for one in found]
+
+    async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
+        """The items of a conversation. Raises RequestFailed (404, 503)."""
+        items = await reachable(self.store.conversations.items(tenant, id_))
+        if items is None:
+            raise RequestFailed(conversation_missing(id_))
+        return items
+
+    async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
+        """Items by id, as far as they are known. Raises RequestFailed (413, 503).
+
+        ids: of each item as often as it is to be put in, so a short request cannot become a huge one.
+        """
+        if not ids:
+            return {}
+        found = await reachable(self.store.responses.items(tenant, frozenset(ids)))
+        if sum([len(found.get(id_, b"")) for id_ in ids]) > self.largest:
+            raise RequestFailed(TOO_LARGE)
+        return {id_: decode(body) for id_, body in found.items()}
+
+    async def get(self, tenant: str, id_: str) -> StoredResponse:
+        """One answer. Raises RequestFailed (404, 503)."""
+        found = await reachable(self.store.responses.get(tenant, id_))
+        if found is None:
+            raise RequestFailed(missing(id_))
+        return found
+
+    async def delete(self, tenant: str, id_: str) -> None:
+        """Forget an answer. Raises RequestFailed (404, 503)."""
+        if not await reachable(self.store.responses.delete(tenant, id_)):
+            raise RequestFailed(missing(id_))
+
+
+async def reachable(asked: Awaitable[_T]) -> _T:
+    """What the store says. Raises RequestFailed (413, 503) where it fails or refuses."""
+    try:
+        return await asked
+    except HistoryTooLarge as error:
+        raise RequestFailed(TOO_LARGE) from error
+    except StoreFull as error:
+        raise RequestFailed(NO_ROOM) from error
+    except StoreFailed as error:
+        # No traceback: a database that somebody locks fails for everybody, and must not fill the log.
+        log.error("the store failed: %s", error)  # noqa: TRY400
+        raise RequestFailed(UNREACHABLE) from error
+
+
+def shown(response: StoredResponse) -> dict[str, Any]:
+    """The response object as a client gets it."""
+    return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
+
+
+def written(response: StoredResponse) -> bytes:
+    """The same as JSON. What is kept is JSON already: however large it is, nothing is read for it."""
+    output = b",".join([item.body for item in response.output])
+    return b'%b,"output":[%b]}' % (response.body[:-1], output)
+
+
+def missing(id_: str) -> ir.Fault:
+    """There is no such answer, for this tenant."""
+    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
+
+
+def previous_missing(id_: str) -> ir.Fault:
+    """What is to be continued is not there."""
+    text = f"Previous response with id {id_[:128]!r} not found."
+    return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
+
+
+def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
+    """There is no such conversation, for this tenant."""
+    text = f"Conversation with id {id_[:128]!r} not found."
+    return ir.Fault("not_found", text, code="conversation_not_found", param=param)
+
+
+def _unfinished(id_: str) -> ir.Fault:
+    text = f"The response {id_[:128]!r} has not finished yet, so it cannot be continued."
+    return ir.Fault("conflict", text, code="response_not_finished", param="previous_response_id")
+
+
+TOO_LARGE: Final = ir.Fault(
+    "too_large",
+    "This request, together with the stored responses and items that it refers to, is larger "
+    "than the limit for one request.",
+    code="request_too_large",
+    param="input",
+)
+NO_ROOM: Final = ir.Fault(
+    "unavailable",
+    "The response cannot be stored: it is too large, or the store is full of running "
+    "responses. Send 'store': false, or try again later.",
+    code="insufficient_storage",
+    retry_after=10.0,
+    blame="gateway",
+)
+UNREACHABLE: Final = ir.Fault(
+    "unavailable",
+    "Stored responses are not available at the moment. Try again later.",
+    code="store_unavailable",
+    blame="gateway",
+)

@@ -1,0 +1,316 @@
+"""The gateway as one object: its end is an end, observers are on their own, health is what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.config.load import load
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import ConfigError, RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.gateway import Gateway
+from dragoman.net.transport import Transport
+from dragoman.seams.clock import SYSTEM
+from dragoman.state.store import StoreFailed
+from dragoman.stores.memory import MemoryStore
+from tests.unit.server.test_app import Own, Visit
+
+REFUSED = ir.Fault("upstream", "no", code="server_error", blame="upstream")
+STOPPED = ir.Fault("unavailable", "stopping", blame="gateway")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def finished(
+    *, fault: ir.Fault | None = None, attempt: ir.Fault | None = None, gone: bool = False
+) -> Exchange:
+    """An exchange with one attempt at the simulator, over."""
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0, created=0)
+    record = AttemptRecord("ex_1-1", "simulate/echo", None, "translate", 0)
+    record.fault = attempt
+    exchange.attempts.append(record)
+    exchange.fault = fault
+    exchange.close(1, gone=gone)
+    return exchange
+
+
+async def test_what_is_closed_stays_closed_and_says_so() -> None:
+    gateway = Gateway()
+    app = gateway.asgi()
+    first = Visit(app, path="/health")
+    await first.task
+    assert first.status == 200
+    await gateway.close()
+    await gateway.close()
+    for path in ("/health", "/v1/models", "/v1/chat/completions"):
+        visit = Visit(app, path=path)
+        await visit.task
+        assert (visit.status, visit.error["code"]) == (503, "gateway_closed")
+    with pytest.raises(RequestFailed):
+        await gateway.start()
+    with pytest.raises(RequestFailed):
+        _ = gateway.engine
+    with pytest.raises(RequestFailed):
+        gateway.entries()
+
+
+def test_it_takes_what_the_server_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DRAGOMAN_PORT", "9001")
+    (tmp_path / "dragoman.yaml").write_text("server: {heartbeat: 3s}")
+    (tmp_path / "other.yaml").write_text("server: {heartbeat: 4s}")
+    found = [Gateway(), Gateway("other.yaml"), Gateway(tmp_path / "other.yaml"), Gateway.from_env()]
+    found += [Gateway({"server": {"heartbeat": "5s"}}), Gateway(load(None, {}, cwd=tmp_path))]
+    assert [float(one.config.server.heartbeat) for one in found] == [3, 4, 4, 15, 5, 3]
+    assert [one.config.server.port for one in found] == [9001, 9001, 9001, 9001, 9001, 8080]
+    assert Gateway.from_env({}).config.server.port == 8080
+    with pytest.raises(ConfigError, match=r"server\.prot: unknown setting"):
+        Gateway({"server": {"prot": 1}})
+
+
+def test_what_was_never_started_is_the_callers_mistake() -> None:
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = Gateway().engine
+
+
+async def test_requests_that_run_when_it_is_closed_get_a_503() -> None:
+    exchanges: list[Exchange] = []
+    own = Own()
+    gateway = Gateway(upstreams={"own": own}, observers=[exchanges.append])
+    visit = Visit(gateway.asgi())
+    await own.called.wait()
+    await gateway.close()
+    assert visit.task.done()
+    await visit.task
+    assert (visit.status, visit.error["type"]) == (503, "service_unavailable_error")
+    assert exchanges[0].end == "gateway/first_byte/gateway_stopping"
+    assert gateway.requests == set()
+
+
+async def test_a_body_that_arrives_after_the_end_gets_a_503() -> None:
+    gateway = Gateway()
+    visit = Visit(gateway.asgi(), parts=[b"{", b"}"])
+    visit.pause = 0.05
+    await asyncio.sleep(0.01)
+    await gateway.close()
+    await visit.task
+    assert visit.status == 503
+
+
+async def test_an_observer_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def bad(exchange: Exchange) -> None:
+        raise ValueError("an observer's own mistake")
+
+    seen: list[Exchange] = []
+    gateway = Gateway(observers=[bad, seen.append])
+    with caplog.at_level(logging.ERROR, "dragoman"):
+        await (visit := Visit(gateway.asgi(), path="/health")).task
+    assert (visit.status, len(seen)) == (200, 1)
+    assert "an observer's own mistake" in caplog.text
+    await gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "healthy"),
+    [
+        (finished(), True),
+        (finished(gone=True), None),
+        (finished(fault=STOPPED), None),
+        (finished(fault=REFUSED, attempt=REFUSED), False),
+        (finished(fault=STOPPED, attempt=STOPPED), None),
+    ],
+    ids=["delivered", "client gone", "gateway stopped", "refused", "our own fault"],
+)
+async def test_health_is_what_delivered_answers_tell(exchange: Exchange, healthy: bool | None) -> None:
+    gateway = Gateway()
+    await gateway.start()
+    gateway.observe(exchange)
+    provider = (await gateway.health(details=True))["providers"]["simulate"]
+    assert provider == {
+        "configured": True,
+        "healthy": healthy,
+        "last_error": "server_error" if healthy is False else None,
+        "last_error_message": provider["last_error_message"],
+        "last_error_at": provider["last_error_at"],
+        "consecutive_failures": int(healthy is False),
+    }
+    assert (provider["last_error_at"] is not None) is (healthy is False)
+    assert (provider["last_error_message"] is not None) is (healthy is False)
+    await gateway.close()
+
+
+async def test_health_tells_of_the_store(tmp_path: Path) -> None:
+    gateway = Gateway()
+    await gateway.start()
+    health = await gateway.health(details=True)
+    assert health["store"] == {"kind": "memory", "healthy": True, "last_error": None}
+    assert health["sessions"] == 0
+    assert "store" not in await gateway.health(details=False)
+    await gateway.close()
+
+
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path: Path) -> None:
+    environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
+    gateway = Gateway(load(None, environ, cwd=tmp_path))
+    await gateway.start()
+    health = await gateway.health(details=True)
+    assert health["store"] == {"kind": "sqlite", "healthy": None, "last_error": None}
+    assert health["sessions"] is None
+    assert names_in(tmp_path) == []
+    store = gateway._running.store
+    await store.sessions.append("t", "s", b"{}", now=0, expires=9e9)
+    health = await gateway.health(details=True)
+    assert (health["store"]["healthy"], health["sessions"]) == (True, 1)
+    await gateway.close()
+    with pytest.raises(StoreFailed):
+        await store.sessions.count()
+
+
+class Odd(MemoryStore):
+    """A store that counts as it is told: fails, or never answers."""
+
+    def __init__(self, fails: Exception | None) -> None:
+        super().__init__()
+        self.sessions: Any = self
+        self.healthy = fails is None
+        self.last_error = "lost" if fails else None
+        self._fails = fails
+
+    async def count(self) -> int:
+        if self._fails is not None:
+            raise self._fails
+        await asyncio.Event().wait()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"), [(StoreFailed("lost"), "lost"), (None, "it does not answer")], ids=["lost", "hangs"]
+)
+async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
+    monkeypatch: pytest.MonkeyPatch, fails: Exception | None, told: str
+) -> None:
+    monkeypatch.setattr("dragoman.assembly.assemble.open_store", lambda *_: Odd(fails))
+    monkeypatch.setattr("dragoman.assembly.core._STORE_WAIT", 0.01)
+    gateway = Gateway()
+    await gateway.start()
+    health = await asyncio.wait_for(gateway.health(details=True), 5)
+    assert health["status"] == "healthy"
+    assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
+    assert health["sessions"] is None
+    await gateway.close()
+
+
+async def test_a_start_that_fails_half_way_closes_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    (tmp_path / "dragoman.yaml").write_text(
+        "providers:\n  first: {base_url: 'http://127.0.0.1:1', keys: [a-key-for-this]}\n"
+        "  second: {base_url: 'https://second.example', keys: [a-key-for-that], ca_file: broken.pem}\n"
+    )
+    closed: list[Any] = []
+
+    close_really = Transport.close
+
+    async def close(self: Transport) -> None:
+        closed.append(self)
+        await close_really(self)
+
+    monkeypatch.setattr(Transport, "close", close)
+    gateway = Gateway(load(tmp_path / "dragoman.yaml", {}, cwd=tmp_path))
+    with pytest.raises(OSError, match=r"(?i)certificate|PEM|SSL"):
+        await gateway.start()
+    assert len(closed) == 1
+    await gateway.close()
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "face", "mode"),
+    [
+        ("openai/gpt-4o", "openai_chat", "relay"),
+        ("openai/gpt-4o", "openai_responses", "relay"),
+        ("openai/gpt-4o", "anthropic", "translate"),
+        ("openai/gpt-5-pro", "openai_chat", "translate"),  # Responses alone
+        ("chat", "openai_responses", "translate"),  # the operator's word
+        ("vllm/qwen", "openai_chat", "translate"),  # no role `developer`: every body is looked at
+        ("vllm/qwen", "anthropic", "relay"),
+        ("simulate/echo", "openai_chat", "translate"),
+    ],
+)
+async def test_whether_a_face_relays_depends_on_the_model(
+    tmp_path: Path, model: str, face: str, mode: str
+) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text(
+        "providers: {openai: {keys: key-012345}, vllm: {}, simulate: {enabled: true}}\n"
+        "models: {chat: {use: openai/gpt-4o, api: openai_chat}}\n"
+    )
+    gateway = Gateway(load(file, {}))
+    await gateway.start()
+    try:
+        assert gateway.mode(model, DIALECTS[face]) == mode
+    finally:
+        await gateway.close()
+
+
+async def test_a_registered_model_is_asked_in_the_api_that_it_prefers() -> None:
+    gateway = Gateway()
+    gateway.register("mine", "simulate", rewrite="echo", preferred_api="openai_responses")
+    await gateway.start()
+    try:
+        route = gateway.engine.table.resolve("mine")
+        assert (route.deployments[0].name, route.api) == ("simulate/echo", "openai_responses")
+    finally:
+        await gateway.close()
+
+
+async def test_the_time_to_drain_begins_when_the_port_closes() -> None:
+    """Answers in the background have all of it, however long the port has stayed open."""
+    clock = Clock(1000.0)
+    exchanges: list[Exchange] = []
+    settings = {
+        "server": {"drain": 30},
+        "providers": {"simulate": {"enabled": True, "first_token": "300ms"}},
+    }
+    seams = msgspec.structs.replace(SYSTEM, monotonic=clock)
+    gateway = Gateway(settings, seams=seams, observers=[exchanges.append])
+    asked = {"model": "simulate/echo", "input": "Hello!", "background": True}
+    answer = await gateway.ask(asked, "/v1/responses")
+    assert answer["status"] == "queued"
+    gateway.stopping(delay=60)
+    clock.at += 60
+    await gateway.drain()
+    assert [(one.operation, one.asked, one.end) for one in exchanges][1:] == [
+        ("chat", "simulate/echo", "done")
+    ]
+    await gateway.close()
+
+
+def test_a_database_that_cannot_be_is_told_when_the_gateway_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the first request, where a client would hear of it."""
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    with pytest.raises(ConfigError, match="needs the extra `sql`"):
+        Gateway({"stores": {"sql": f"sqlite:///{tmp_path}/state.db"}})
