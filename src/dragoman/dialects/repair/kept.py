@@ -60,7 +60,7 @@ def _links(message: ir.Message, rules: Rules) -> list[str] | None:
             ids.append(block.id)
         elif type(block) is not ir.Thinking or role != "assistant":
             return None
-    return None if role == "developer" else ids
+    return ids if message.blocks and role != "developer" else None
 
 
 def _results(message: ir.Message, index: int) -> list[Turn]:

@@ -44,6 +44,7 @@ def test_a_history_that_keeps_the_rules_stays(order: Any, messages: tuple[ir.Mes
     "messages",
     [
         (),
+        (user(),),
         (assistant("Hi"), user("x")),
         (user("Hi"), assistant("x")),
         (user("Hi"), user("x")),
