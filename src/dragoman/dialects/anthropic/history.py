@@ -221,9 +221,9 @@ class _Writer:
 
         last: the index of the client's last message.
         """
-        message = self.messages[-1]
-        if message["role"] != "assistant":
+        if not self.messages or self.messages[-1]["role"] != "assistant":
             return
+        message = self.messages[-1]
         content = message["content"]
         holder, key = (message, "content") if isinstance(content, str) else (content[-1], "text")
         text = holder.get(key, "")

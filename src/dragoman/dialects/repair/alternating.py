@@ -91,7 +91,8 @@ class Alternating(Repair):
 
     def _ends_turn(self, index: int) -> bool:
         """Whether a system message stands between the user and the assistant, or ends the history."""
-        if self.turn.role != "user" or self.turn.pieces[-1].tagged:
+        pieces = self.turn.pieces
+        if self.turn.role != "user" or (pieces and pieces[-1].tagged):
             return False
         following = (message.role for message in self.request.messages[index:])
         return next((role for role in following if role not in SYSTEM), "assistant") == "assistant"

@@ -188,6 +188,12 @@ CASES: dict[str, tuple[tuple[ir.Message, ...], dict[str, Any], list[str], list[A
         ["user: Hi", "system: S", "assistant: x"],
         [],
     ),
+    "system text may follow results": (
+        (user("Hi"), assistant(CALL), user(result("a", "x")), system("S")),
+        {**TAGGED, "between": True, "facts": Facts(mid_system=True)},
+        ["user: Hi", "assistant: call a", "user: result a (x)", "system: S"],
+        [],
+    ),
     "system text never follows the assistant": (
         (
             user("Hi"),
