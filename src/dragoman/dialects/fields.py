@@ -1,8 +1,14 @@
-"""Fields of a request for which a target's protocol has no member."""
+"""What a dialect does with each field of a request, so that no encoder forgets one in silence.
+
+Every dialect states all fields of `ir.Request` and of the settings in it, in one `Fields`: which function
+handles a field, or why the protocol has no member for it. A dialect that states nothing of a field cannot be
+imported (docs/decisions/0025-member-rows.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 from typing import Final
 
 from dragoman import ir
@@ -22,6 +28,107 @@ ANSWERS_ONLY: Final[Mapping[str, str]] = {
     "safety_identifier": "this protocol has no end user id",
 }
 """The same, and what else a protocol lacks that knows nothing but a question and its answer."""
+
+_SETTINGS: Final[Mapping[str, ir.Value]] = {
+    "": ir.Request("", None),
+    "sampling": ir.Sampling(),
+    "output": ir.Output(),
+    "reasoning": ir.Reasoning(),
+    "cache": ir.Caching(),
+}
+"""A request and the settings in it, by the field that holds them. These state nothing."""
+_FORMS: Final = frozenset({"dialect", "form", "forms", "extra"})
+"""Fields that tell how a dialect wrote a request, not what it asks for."""
+PLACES: Final = tuple(
+    f"{holder}.{field}" if holder else field
+    for holder, settings in _SETTINGS.items()
+    for field in settings.__struct_fields__
+    if field not in _FORMS and field not in _SETTINGS
+)
+"""Every field that a request may state: `max_output`, `sampling.seed`."""
+_DONE: Final = frozenset({"truncation"})
+"""What the gateway does before it encodes a request (`shorten`), so that a dialect need not handle it."""
+_ZEROS: Final = frozenset(
+    {
+        *("sampling.min_p", "sampling.seed", "sampling.repetition_penalty", "sampling.top_logprobs"),
+        *("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
+    }
+)
+"""Fields whose zero or empty text is told as lost, too."""
+
+
+class Fields:
+    """What one dialect does with the fields of a request.
+
+    handled: places, by the function that writes, fits or refuses their values. lost: places for which the
+    protocol has no member, with the reason that a client reads; `reasoning` stands for all fields in it.
+    Raises TypeError for a field of which nothing is stated, or two things, and for a place that is no field.
+    """
+
+    __slots__ = ("_lost", "handled")
+
+    def __init__(
+        self,
+        dialect: str,
+        *,
+        handled: Mapping[Callable[..., object], Collection[str]],
+        lost: Mapping[str, str],
+    ) -> None:
+        self.handled: Final = [place for places in handled.values() for place in places]
+        stated = [*self.handled, *lost]
+        whole = lost.keys() & _SETTINGS.keys()
+        known = {place for place in PLACES if place in stated or _holder(place) in whole}
+        twice = {place for place in stated if stated.count(place) > 1}
+        for wrong, words in (
+            (set(PLACES) - known - _DONE, "states nothing of"),
+            (set(stated).difference(PLACES, whole), "states what no request has:"),
+            (twice, "states two things of"),
+        ):
+            if wrong:
+                raise TypeError(f"the dialect {dialect} {words} {', '.join(sorted(wrong))}")
+        self._lost: Final = {
+            holder: _Lost(empty, {place: why for place, why in lost.items() if _holder(place) == holder})
+            for holder, empty in _SETTINGS.items()
+        }
+
+    def lose(
+        self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
+    ) -> None:
+        """Name the lost fields that a request, or an object of settings in it, states.
+
+        holder: the field that holds the settings, empty = the request itself. written: fields that are not
+        lost in this request, because its own dialect has written them.
+        """
+        lost = self._lost[holder]
+        if lost.values(settings) == lost.unstated:
+            return
+        for place, reason in lost.reasons.items():
+            value, unstated = (getattr(one, _name(place)) for one in (settings, lost.empty))
+            if value != unstated and (value or place in _ZEROS) and place not in written:
+                report.lose(place, reason)
+
+
+class _Lost:
+    """The lost fields of one kind of settings.
+
+    empty: such settings that state nothing. values: of the lost fields; unstated: those of `empty`.
+    """
+
+    __slots__ = ("empty", "reasons", "unstated", "values")
+
+    def __init__(self, empty: ir.Value, reasons: Mapping[str, str]) -> None:
+        self.empty = empty
+        self.reasons = reasons
+        self.values: Callable[[ir.Value], object] = attrgetter(*map(_name, reasons)) if reasons else type
+        self.unstated = self.values(empty)
+
+
+def _holder(place: str) -> str:
+    return place.rpartition(".")[0]
+
+
+def _name(place: str) -> str:
+    return place.rpartition(".")[2]
 
 
 def lose_fields(request: ir.Request, reasons: Mapping[str, str], report: Report) -> None:

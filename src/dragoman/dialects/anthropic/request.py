@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
@@ -25,6 +24,7 @@ from dragoman.dialects.anthropic.terms import (
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.fields import Fields
 from dragoman.errors import WireError
 
 PATH = "/messages"
@@ -228,8 +228,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         _encode_sampling(request.sampling, target, body, own=own)
     if request.stream:
         body["stream"] = True
-    if _rare_values(request) != _NOTHING_RARE:
-        _encode_rare(request, target, body)
+    _encode_rare(request, target, body)
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
@@ -290,26 +289,6 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-_LOST: dict[str, str] = {
-    "min_p": "the Messages API has no min_p",
-    "seed": "the Messages API has no seed",
-    "frequency_penalty": "the Messages API has no penalties",
-    "presence_penalty": "the Messages API has no penalties",
-    "repetition_penalty": "the Messages API has no penalties",
-    "logit_bias": "the Messages API has no logit bias",
-    "logprobs": "the Messages API has no log probabilities",
-    "top_logprobs": "the Messages API has no log probabilities",
-}
-_NEUTRAL: dict[str, Any] = {
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "logit_bias": {},
-    "logprobs": False,
-}
-_lost_values = attrgetter(*_LOST)
-_NOTHING = (None,) * len(_LOST)
-
-
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
     stated: dict[str, Any] = {}
@@ -326,11 +305,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         body.update(stated if own else _fit_sampling(stated, target, body))
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
-    values = _lost_values(sampling)
-    if values != _NOTHING:
-        for key, value in zip(_LOST, values, strict=True):
-            if value is not None and value != _NEUTRAL.get(key):
-                report.lose(f"sampling.{key}", _LOST[key])
+    FIELDS.lose(sampling, report, "sampling")
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
@@ -363,23 +338,6 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
         body["stop_sequences"] = kept
 
 
-_rare_values = attrgetter(
-    "user",
-    "metadata",
-    "safety_identifier",
-    "tier",
-    "cache",
-    "store",
-    "prediction",
-    "moderation",
-    "previous",
-    "conversation",
-    "background",
-    "extra",
-)
-_NOTHING_RARE = (None,) * 12
-
-
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     """What most requests do not have."""
     own, report = request.dialect == NAME, target.report
@@ -394,15 +352,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
                 report.change("tier", "service_tier", f"{request.tier} is written as {word}")
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
-    if request.store:
-        report.lose("store", "the Messages API does not store responses")
-    if request.prediction is not None:
-        report.lose("prediction", "the Messages API has no predicted output")
-    if request.moderation is not None:
-        report.lose("moderation", "the Messages API has no moderation")
-    for field in ("previous", "conversation", "background"):
-        if getattr(request, field):
-            report.lose(field, "the Messages API is stateless")
+    FIELDS.lose(request, report)
     if request.extra is not None:
         restore(body, _members(request.extra), report, "")
 
@@ -438,7 +388,54 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
 def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> None:
     if cache.mark is not None:
         body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
-    for field in ("key", "mode", "ttl", "retention"):
-        if getattr(cache, field) is not None:
-            target.report.lose(f"cache.{field}", "the Messages API has no such setting of prompt caching")
+    FIELDS.lose(cache, target.report, "cache")
     restore({}, cache.extra, target.report, "cache")
+
+
+_CACHING = "the Messages API has no such setting of prompt caching"
+_PENALTIES = "the Messages API has no penalties"
+_PROBABILITIES = "the Messages API has no log probabilities"
+_STATELESS = "the Messages API is stateless"
+FIELDS = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "sampling.n", "stream", "stream_usage"),
+        _own_history: ("system", "messages"),
+        _limit: ("max_output",),
+        _encode_sampling: ("sampling.temperature", "sampling.top_p", "sampling.top_k"),
+        _encode_stop: ("sampling.stop",),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        encode_reasoning: (
+            *("reasoning.mode", "reasoning.effort", "reasoning.budget", "reasoning.summary"),
+            "reasoning.visible",
+        ),
+        encode_output: (
+            *("output.kind", "output.schema", "output.name", "output.description", "output.strict"),
+            *("output.modalities", "output.audio", "output.verbosity"),
+        ),
+        _encode_identity: ("user", "safety_identifier", "metadata"),
+        _encode_rare: ("tier",),
+        _encode_caching: ("cache.mark",),
+    },
+    lost={
+        "sampling.min_p": "the Messages API has no min_p",
+        "sampling.seed": "the Messages API has no seed",
+        "sampling.frequency_penalty": _PENALTIES,
+        "sampling.presence_penalty": _PENALTIES,
+        "sampling.repetition_penalty": _PENALTIES,
+        "sampling.logit_bias": "the Messages API has no logit bias",
+        "sampling.logprobs": _PROBABILITIES,
+        "sampling.top_logprobs": _PROBABILITIES,
+        "cache.key": _CACHING,
+        "cache.mode": _CACHING,
+        "cache.ttl": _CACHING,
+        "cache.retention": _CACHING,
+        "store": "the Messages API does not store responses",
+        "prediction": "the Messages API has no predicted output",
+        "moderation": "the Messages API has no moderation",
+        "previous": _STATELESS,
+        "conversation": _STATELESS,
+        "background": _STATELESS,
+    },
+)
+"""What becomes of each field of a request."""

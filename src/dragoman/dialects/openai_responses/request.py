@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.fields import Fields
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -195,6 +196,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["top_logprobs"] = 0
     if not draft.own:
         _lose_foreign(body, request, draft)
+    FIELDS.lose(request, draft.report)
     body["store"] = request.store if draft.own and request.store is not None else False
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
@@ -280,8 +282,7 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
-    if cache.mark is not None:
-        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
+    FIELDS.lose(cache, draft.report, "cache")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -297,7 +298,32 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
             report.lose(field, "state of another protocol cannot be referenced")
     if body.pop("background", None):
         report.change("background", "", "the gateway does this itself")
-    if request.prediction is not None:
-        report.lose("prediction", "the Responses API has no predicted output")
     if request.store:
         report.change("store", "", "the gateway stores the response itself")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage", *_ALIKE.values(), "store"),
+        encode_history: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*_SAMPLING, *_ABSENT})),
+        _encode_include: ("sampling.logprobs",),
+        _bound: ("max_output",),
+        encode_output: (
+            *("output.kind", "output.schema", "output.name", "output.description", "output.strict"),
+            *("output.modalities", "output.audio", "output.verbosity"),
+        ),
+        encode_reasoning: (
+            *("reasoning.mode", "reasoning.effort", "reasoning.budget", "reasoning.summary"),
+            "reasoning.visible",
+        ),
+        _encode_cache: ("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
+    },
+    lost={
+        "cache.mark": "the provider has no cache breakpoints",
+        "prediction": "the Responses API has no predicted output",
+    },
+)
+"""What becomes of each field of a request."""
