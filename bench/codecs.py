@@ -18,9 +18,9 @@ from bench.processes import bound
 from bench.stage import Stage
 from bench.windows import Effort
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.wire.sse import SSESplitter
@@ -64,8 +64,8 @@ def _stream(name: Dialect) -> Callable[[], None]:
     request = ir.Request(_CHAT.name, "m", stream=True)
 
     def work() -> None:
-        decoder = dialect.stream_decoder(STANDARD)
-        encoder = _CHAT.stream_encoder(Reply(request, Report(_CHAT.name, "response"), "chatcmpl-1", 0, "m"))
+        decoder = dialect.stream.decoder(STANDARD)
+        encoder = _CHAT.stream.encoder(Reply(request, Report(_CHAT.name, "response"), "chatcmpl-1", 0, "m"))
         for frame in sent:
             for event in decoder.feed(frame):
                 encoder.feed(event)

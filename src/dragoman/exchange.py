@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from dragoman import ir
-from dragoman.dialects.dialect import Operation
 from dragoman.dialects.loss import Change, Loss
+from dragoman.dialects.request import Operation
 from dragoman.dialects.severity import Severity
 
 Mode: TypeAlias = Literal["relay", "translate"]

@@ -48,7 +48,7 @@ def _row(kind: ir.Kind) -> str:
 
 
 def _told(face: str, fault: ir.Fault) -> tuple[int, dict[str, Any]]:
-    status, _, body = DIALECTS[face].encode_error(fault, None)
+    status, _, body = DIALECTS[face].errors.encode(fault, None)
     return status, msgspec.json.decode(body)["error"]
 
 

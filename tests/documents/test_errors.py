@@ -68,5 +68,5 @@ def test_the_examples_are_what_clients_get() -> None:
     fault = ir.Fault("invalid_request", MISSING_MODEL, param="model")
     shown = [msgspec.json.decode(text) for text in _EXAMPLE.findall(errors_page.PAGE.read_text("utf-8"))]
     for face, request_id in (("openai_chat", None), ("anthropic", "req_…")):
-        _, _, body = DIALECTS[face].encode_error(fault, request_id)
+        _, _, body = DIALECTS[face].errors.encode(fault, request_id)
         assert msgspec.json.decode(body) in shown

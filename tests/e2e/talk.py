@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.parts import SKIP_SIGNATURE
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing import corpus
 from dragoman.testing.case import Case
@@ -106,7 +106,7 @@ def talks(folder: Path, voice: Voice, *apis: str) -> Iterator[Talk]:
         if not any(kind == "native" or seal for kind, _, seal in told):
             continue
         request = _joined(Case(exchange, DIALECTS[voice.dialect], ()).request)
-        chat = DIALECTS["openai_chat"].encode_request(request, Target(Report("openai_chat"))).body
+        chat = DIALECTS["openai_chat"].request.encode(request, Target(Report("openai_chat"))).body
         wishes: Wire = {key: chat[key] for key in ("tools", "reasoning_effort") if key in chat}
         yield Talk(exchange.id, exchange.model or "m", chat["messages"], wishes, answers)
 

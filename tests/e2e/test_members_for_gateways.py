@@ -267,7 +267,10 @@ async def test_the_official_client_tags_its_requests(provide: Provide) -> None:
 
 def test_no_protocol_has_one_of_these_members() -> None:
     for dialect in DIALECTS.values():
-        for maps in (dialect.maps, *(codec.maps for codec in dialect.operations.values())):
+        for maps in (
+            dialect.request.members,
+            *(codec.client.members for codec in dialect.operations.values()),
+        ):
             assert not LITELLM.keys() & maps, dialect.name
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing.provider import Whole
@@ -74,18 +74,18 @@ async def test_it_is_refused_before_anything_is_sent(
 def test_no_encoder_sends_what_its_target_refuses(
     face: str, body: dict[str, Any], place: str, target: str
 ) -> None:
-    asked = DIALECTS[face].decode_request(WireRequest("chat", {"model": "m", **body}))
+    asked = DIALECTS[face].request.decode(WireRequest("chat", {"model": "m", **body}))
     with pytest.raises(WireError, match="with the id 'call_1' that does not come before it") as refused:
-        DIALECTS[target].encode_request(asked, Target(Report(target), "m"))
+        DIALECTS[target].request.encode(asked, Target(Report(target), "m"))
     assert (refused.value.path or "").endswith(place)
 
 
 @pytest.mark.parametrize("target", ["anthropic", "gemini", "ollama"])
 def test_where_the_call_is_not_needed_it_is_told(target: str) -> None:
-    asked = DIALECTS["openai_responses"].decode_request(
+    asked = DIALECTS["openai_responses"].request.decode(
         WireRequest("chat", {"model": "m", "input": STORED["a compaction"], "store": False})
     )
-    body = DIALECTS[target].encode_request(asked, Target(Report(target), "m")).body
+    body = DIALECTS[target].request.encode(asked, Target(Report(target), "m")).body
     assert "Sunny." in str(body)
 
 
@@ -96,8 +96,8 @@ def test_a_result_of_another_name_answers_the_call_that_waits(target: str) -> No
     result = {"functionResponse": {"name": "78f55bc8", "response": {"content": "Ruby"}}}
     contents = [{"role": "user", "parts": [{"text": "Look."}]}, {"role": "model", "parts": [call]}]
     wire = WireRequest("chat", {"contents": [*contents, {"role": "user", "parts": [result]}]})
-    asked = DIALECTS["gemini"].decode_request(wire)
-    messages = DIALECTS[target].encode_request(asked, Target(Report(target), "m")).body["messages"]
+    asked = DIALECTS["gemini"].request.decode(wire)
+    messages = DIALECTS[target].request.encode(asked, Target(Report(target), "m")).body["messages"]
     [made] = messages[1]["tool_calls"]
     assert messages[2]["tool_call_id"] == made["id"]
     assert "Ruby" in str(messages[2]["content"])

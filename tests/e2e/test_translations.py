@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.providers.models import facts_for
@@ -59,7 +59,7 @@ def test_what_one_provider_took_the_other_takes(recorded: Path, name: str, model
         if "request" not in case.subjects or not case.accepted:
             continue
         try:
-            CHAT.check(WireRequest("chat", case.body))
+            CHAT.request.check(WireRequest("chat", case.body))
             request = _fetched(case.request)
         except WireError:
             continue  # what a vendor beside the specification takes is no client's of ours
@@ -73,8 +73,8 @@ def _verdict(request: ir.Request, name: str, model: str, which: str) -> str:
     """What becomes of one request."""
     dialect, facts, report = DIALECTS[name], facts_for(name, model), Report(name)
     try:
-        emulation = emulate(request, dialect, facts, STANDARD, report)
-        wire = dialect.encode_request(emulation.request, Target(report, model, STANDARD, facts))
+        emulation = emulate(request, dialect.abilities, facts, STANDARD, report)
+        wire = dialect.request.encode(emulation.request, Target(report, model, STANDARD, facts))
     except WireError as error:
         return f"refused: {error.code}"
     path = PATHS[name]

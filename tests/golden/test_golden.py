@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import Dialect, Target
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
@@ -28,29 +29,29 @@ CASES = FOLDER.parent / "cases"
 def request(case: Case, to: Dialect) -> dict[str, Any]:
     report = Report(to.name)
     try:
-        if case.dialect.portable is not None:
-            case.dialect.portable(case.wire_request)
-        wire = to.encode_request(case.request, Target(report, model="the-model"))
+        if case.dialect.request.check_portable is not None:
+            case.dialect.request.check_portable(case.wire_request)
+        wire = to.request.encode(case.request, Target(report, model="the-model"))
     except WireError as error:
         return {"refused": str(error)}
     sent = {"path": wire.path, "headers": wire.headers, "body": wire.body}
-    return {key: value for key, value in sent.items() if value} | said(report, case.dialect.locate)
+    return {key: value for key, value in sent.items() if value} | said(report, case.dialect.request.locate)
 
 
 def response(case: Case, to: Dialect) -> dict[str, Any]:
     report = Report(to.name, "response")
-    body = to.encode_response(case.response, case.reply(to, report))
+    body = to.response.encode(case.response, case.reply(to, report))
     return {"body": body} | said(report, str)
 
 
 def stream(case: Case, to: Dialect) -> dict[str, Any]:
     report = Report(to.name, "response")
-    encoder = to.stream_encoder(case.reply(to, report))
+    encoder = to.stream.encoder(case.reply(to, report))
     return {"lines": b"".join(map(encoder.feed, case.events)).decode().split("\n")} | said(report, str)
 
 
 def error(case: Case, to: Dialect) -> dict[str, Any]:
-    status, headers, body = to.encode_error(case.fault, "request-1")
+    status, headers, body = to.errors.encode(case.fault, "request-1")
     return {"status": status, "headers": headers, "body": json.loads(body)}
 
 

@@ -141,7 +141,7 @@ def test_what_we_stream_adds_up_for_the_official_client(recorded: Path, dialect:
     assert len(cases) > 50
     judged = []
     for case in cases:
-        encoder = face.stream_encoder(case.reply(face, Report(dialect, "response")))
+        encoder = face.stream.encoder(case.reply(face, Report(dialect, "response")))
         judged.append((case, accumulated(dialect, split(*map(encoder.feed, case.events)))))
     assert differing(judged) <= EXCEPT.keys()
 
@@ -160,5 +160,5 @@ def differing(judged: Sequence[tuple[Case, dict[str, Any] | None]]) -> set[str]:
         case.exchange.id
         for case, whole in judged
         if whole is None
-        or told(ir.fold(case.events)) != told(case.dialect.decode_response(whole, case.quirks))
+        or told(ir.fold(case.events)) != told(case.dialect.response.decode(whole, case.quirks))
     }

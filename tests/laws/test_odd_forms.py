@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing.case import Case, events_of, split
@@ -150,7 +150,7 @@ def test_a_vendors_odd_answer_keeps_every_law(form: str) -> None:
 
 def test_choices_of_one_number_get_numbers_of_their_own() -> None:
     said = [{"index": 0, "message": {"role": "assistant", "content": text}} for text in ("one", "two")]
-    read = DIALECTS["openai_chat"].decode_response({"choices": said}, STANDARD)
+    read = DIALECTS["openai_chat"].response.decode({"choices": said}, STANDARD)
     assert [(one.index, one.blocks) for one in read.candidates] == [
         (0, (ir.Text("one"),)),
         (1, (ir.Text("two"),)),
@@ -207,7 +207,7 @@ def test_a_result_without_any_call_is_still_refused() -> None:
     case = Ledger(DIALECTS, Exceptions({})).case(asked("openai.responses", body))
     assert case is not None
     with pytest.raises(WireError, match="No tool call found"):
-        case.dialect.check(case.wire_request)
+        case.dialect.request.check(case.wire_request)
 
 
 def test_a_response_that_is_created_twice_is_one() -> None:
@@ -234,7 +234,7 @@ def test_an_error_inside_of_a_success_is_an_error() -> None:
     gemini = DIALECTS["gemini"]
     reply = Reply(ir.Request("gemini", "m"), Report("gemini", "response"), id="a", created=1)
     with pytest.raises(RequestFailed, match="Slow down") as read:
-        gemini.decode_response(body, STANDARD)
+        gemini.response.decode(body, STANDARD)
     with pytest.raises(RequestFailed, match="Slow down") as relayed:
         gemini.relay.response(msgspec.json.encode(body), reply)
     assert read.value.fault.kind == relayed.value.fault.kind == "rate_limit"
@@ -245,13 +245,13 @@ def test_an_error_inside_of_a_success_is_an_error() -> None:
 def test_an_error_in_a_stream_keeps_its_kind(face: str, kind: ir.Kind) -> None:
     dialect = DIALECTS[face]
     reply = Reply(ir.Request(face, "m", stream=True), Report(face, "response"), id="a", created=1)
-    encoder, decoder = dialect.stream_encoder(reply), dialect.stream_decoder(STANDARD)
+    encoder, decoder = dialect.stream.encoder(reply), dialect.stream.decoder(STANDARD)
     begun = (ir.Start(face, "i", "m", 1), ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hi"))
     case = Case(streamed("openai.chat"), dialect, ())
     told = b"".join(encoder.feed(event) for event in (*begun, ir.Error(ir.Fault(kind, "It broke."))))
     (error,) = [
         event
-        for event in events_of(decoder, split(told, framing=case.dialect.framing))
+        for event in events_of(decoder, split(told, framing=case.dialect.stream.framing))
         if isinstance(event, ir.Error)
     ]
     assert (error.fault.kind, error.fault.message) == (kind, "It broke.")
@@ -260,19 +260,19 @@ def test_an_error_in_a_stream_keeps_its_kind(face: str, kind: ir.Kind) -> None:
 def test_members_of_other_types_are_carried_to_their_own_clients() -> None:
     body = {"id": 7, "object": "chat.completion", "created": [1], "model": "m", "usage": [], "choices": []}
     chat, claude = DIALECTS["openai_chat"], DIALECTS["anthropic"]
-    read = chat.decode_response(dict(body), STANDARD)
+    read = chat.response.decode(dict(body), STANDARD)
     assert (read.id, read.created, read.usage) == (None, None, None)
     reply = Reply(ir.Request("openai_chat", "m"), Report("openai_chat", "response"), id="a", created=1)
-    assert chat.encode_response(read, reply) | body == chat.encode_response(read, reply)
+    assert chat.response.encode(read, reply) | body == chat.response.encode(read, reply)
     report = Report("anthropic", "response")
-    claude.encode_response(read, Reply(ir.Request("anthropic", "m"), report, id="a", created=1))
+    claude.response.encode(read, Reply(ir.Request("anthropic", "m"), report, id="a", created=1))
     assert {"id", "created", "usage"} <= {loss.path for loss in report.losses}
 
 
 def test_what_an_answer_cannot_be_read_without_is_named() -> None:
     broken = {"choices": [{"message": {"tool_calls": [{"function": {"name": 7}}]}}]}
     with pytest.raises(WireError, match="expected a string") as refused:
-        DIALECTS["openai_chat"].decode_response(broken, STANDARD)
+        DIALECTS["openai_chat"].response.decode(broken, STANDARD)
     assert refused.value.path == "choices[0].message.tool_calls[0].function.name"
 
 
@@ -287,7 +287,7 @@ def test_an_odd_tool_is_refused_with_its_place(tool: dict[str, Any], path: str) 
     case = Ledger(DIALECTS, Exceptions({})).case(asked("anthropic.messages", body))
     assert case is not None
     with pytest.raises(WireError) as refused:
-        case.dialect.check(case.wire_request)
+        case.dialect.request.check(case.wire_request)
     assert refused.value.path == path
 
 
@@ -325,9 +325,11 @@ def test_a_codec_that_loses_an_odd_answer_is_found() -> None:
     anthropic = DIALECTS["anthropic"]
 
     def forgetful(response: ir.Response, reply: Reply) -> dict[str, Any]:
-        return {**anthropic.encode_response(response, reply), "content": []}
+        return {**anthropic.response.encode(response, reply), "content": []}
 
-    losing = msgspec.structs.replace(anthropic, encode_response=forgetful)
+    losing = msgspec.structs.replace(
+        anthropic, response=msgspec.structs.replace(anthropic.response, encode=forgetful)
+    )
     held = Ledger({**DIALECTS, "anthropic": losing}, Exceptions({}), mutants=4)
     broken = held.run(ANSWERS["a call that did not end its message"], ["response.mutants"])
     assert {one.law for one in broken} == {"response.mutants"}
@@ -340,7 +342,7 @@ def test_a_codec_that_dies_of_an_odd_answer_is_found() -> None:
     def trusting(body: dict[str, Any], _: Any) -> ir.Response:
         return ir.Response("openai_chat", body["id"].strip(), model=body["model"])
 
-    dying = msgspec.structs.replace(chat, decode_response=trusting)
+    dying = msgspec.structs.replace(chat, response=msgspec.structs.replace(chat.response, decode=trusting))
     held = Ledger({**DIALECTS, "openai_chat": dying}, Exceptions({}), mutants=40)
     (broken,) = held.run(ANSWERS["an empty model"], ["response.mutants"])
     assert any(" in trusting, line" in how for how in broken.how)

@@ -20,8 +20,9 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
@@ -301,8 +302,8 @@ def test_a_request_in_the_older_form_is_read(attack: str) -> None:
         "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
         "tools": [{"functionDeclarations": declared}],
     }
-    wire = WireRequest("chat", body, path=dialect.paths["chat"], params={"model": "m"})
-    written(lambda: dialect.check(wire))
+    wire = WireRequest("chat", body, path=dialect.paths.chat, params={"model": "m"})
+    written(lambda: dialect.request.check(wire))
     written(lambda: translated(body, dialect, dialect))
 
 

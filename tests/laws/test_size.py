@@ -15,11 +15,12 @@ import msgspec
 import pytest
 
 from dragoman.dialects.capabilities import refuse
-from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.state.recall import Marks, ask
 from dragoman.wire import json
@@ -283,7 +284,7 @@ ID = "{0[0]}: {0[1]}".format
 
 
 def wire_of(dialect: Dialect, body: bytes) -> WireRequest:
-    path = dialect.paths["chat"]
+    path = dialect.paths.chat
     params = {"model": "m"} if "{model}" in path else {}
     return WireRequest("chat", json.decode_object(body), path=path, params=params)
 
@@ -329,8 +330,8 @@ def test_reading_a_request(case: tuple[str, str]) -> None:
             _, head = json.decode_both(data)
             dialect.relay.request(head, {"model": "other"})
             wire = wire_of(dialect, data)
-            dialect.check(wire)
-            request = dialect.decode_request(wire)
+            dialect.request.check(wire)
+            request = dialect.request.decode(wire)
             refuse(request, BLIND)
             ask(request, marks)
 
@@ -348,13 +349,13 @@ def test_writing_a_request(case: tuple[str, str], target: str) -> None:
 
     def prepare(n: int) -> Callable[[], object]:
         wire = wire_of(dialect, body(n))
-        request = dialect.decode_request(wire)
+        request = dialect.request.decode(wire)
 
         def run() -> None:
             report = Report(other.name)
-            emulation = emulate(request, other, FACTS, STANDARD, report)
-            other.encode_request(emulation.request, Target(report, "m", facts=FACTS))
-            report.located(dialect.located(wire))
+            emulation = emulate(request, other.abilities, FACTS, STANDARD, report)
+            other.request.encode(emulation.request, Target(report, "m", facts=FACTS))
+            report.located(dialect.locator(wire))
 
         return run
 

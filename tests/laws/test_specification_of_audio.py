@@ -12,10 +12,10 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.operation import OperationReply
 from dragoman.upstreams.simulate.sound import written
 from dragoman.wire.sse import SSESplitter
 
@@ -66,19 +66,19 @@ def transcripts(output: str) -> Iterator[tuple[ir.TranscriptionRequest, ir.Trans
 @pytest.mark.parametrize("output", FORMS)
 def test_transcripts(components: dict[str, Any], output: str) -> None:
     for asked, response in transcripts(output):
-        told = TRANSCRIPTION.encode_response(response, OperationReply(asked, Report("")))
+        told = TRANSCRIPTION.client.encode(response, OperationReply(asked, Report("")))
         hold(json.loads(told.data), FORMS[output], components)
         if output in TRANSLATED:
             translated = msgspec.structs.replace(asked, translate=True)
-            told = TRANSCRIPTION.encode_response(response, OperationReply(translated, Report("")))
+            told = TRANSCRIPTION.client.encode(response, OperationReply(translated, Report("")))
             hold(json.loads(told.data), TRANSLATED[output], components)
 
 
 @pytest.mark.parametrize("output", FORMS)
 def test_events_of_transcripts(components: dict[str, Any], output: str) -> None:
-    assert TRANSCRIPTION.encode_stream is not None
+    assert TRANSCRIPTION.client.encode_stream is not None
     for asked, response in transcripts(output):
-        raw = TRANSCRIPTION.encode_stream(response, OperationReply(asked, Report("")))
+        raw = TRANSCRIPTION.client.encode_stream(response, OperationReply(asked, Report("")))
         *frames, end = SSESplitter().feed(raw)
         assert end == b"[DONE]"
         for told in map(json.loads, frames):
@@ -87,10 +87,10 @@ def test_events_of_transcripts(components: dict[str, Any], output: str) -> None:
 
 @pytest.mark.parametrize("usage", [None, TOKENS])
 def test_events_of_speech(components: dict[str, Any], usage: ir.Usage | None) -> None:
-    assert SPEECH.encode_stream is not None
+    assert SPEECH.client.encode_stream is not None
     asked = ir.SpeechRequest("openai_chat", None, "Hi", "alloy")
     response = ir.SpeechResponse(b"ID3abc", "mp3", "audio/mpeg", usage=usage)
-    frames = SSESplitter().feed(SPEECH.encode_stream(response, OperationReply(asked, Report(""))))
+    frames = SSESplitter().feed(SPEECH.client.encode_stream(response, OperationReply(asked, Report(""))))
     assert len(frames) == 2
     for told in map(json.loads, frames):
         hold(told, EVENTS[told["type"]], components)

@@ -10,9 +10,10 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.operation import OperationReply
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 from dragoman.wire.multipart import Field
 from dragoman.wire.sse import SSESplitter
@@ -68,7 +69,7 @@ def test_what_is_allowed_is_let_in(components: dict[str, Any], name: str) -> Non
     """Each member with each of its values; a form has texts alone."""
     schema, path = components["schemas"][name], REQUESTS[name]
     form = name not in {"CreateImageRequest", "EditImageBodyJsonParam"}
-    assert set(schema["properties"]) <= IMAGE.maps
+    assert set(schema["properties"]) <= IMAGE.client.members
     fields = (Field("image", b"1", "a.png"),) if form else ()
     named = {"images": [{"image_url": "https://a/1"}]} if name == "EditImageBodyJsonParam" else {}
     tried = 0
@@ -81,9 +82,9 @@ def test_what_is_allowed_is_let_in(components: dict[str, Any], name: str) -> Non
             written = value if not form or isinstance(value, str) else json.dumps(value)
             body = {"prompt": "x", **named, member: written}
             wire = WireRequest("image", body, path=path, fields=fields)
-            IMAGE.check(wire)
+            IMAGE.client.check(wire)
             report = Report("")
-            again = IMAGE.encode_request(IMAGE.decode_request(wire), Target(report))
+            again = IMAGE.provider.encode(IMAGE.client.decode(wire), Target(report))
             if value is not None and value is not False:
                 assert again.body[member] == value
             tried += 1
@@ -100,7 +101,7 @@ def test_what_is_not_allowed_is_refused(components: dict[str, Any], name: str) -
             body = {"prompt": "x", **named, member: value}
             if flaws(body, name, components) and not (member in free and isinstance(value, str)):
                 with pytest.raises(WireError) as caught:
-                    IMAGE.check(WireRequest("image", body, path=REQUESTS[name]))
+                    IMAGE.client.check(WireRequest("image", body, path=REQUESTS[name]))
                 assert caught.value.path == member
 
 
@@ -116,11 +117,11 @@ def test_answers_and_events(
         ir.ImageResponse(pictures, "m", 7, told, usage),
     ):
         reply = OperationReply(asked, Report(""), created=1)
-        body = json.loads(IMAGE.encode_response(response, reply).data)
+        body = json.loads(IMAGE.client.encode(response, reply).data)
         if asked is ASKED or usage is None or usage.detail:
             assert flaws(body, "ImagesResponse", components) == []
-        assert IMAGE.encode_stream is not None
-        frames = SSESplitter().feed(IMAGE.encode_stream(response, reply))
+        assert IMAGE.client.encode_stream is not None
+        frames = SSESplitter().feed(IMAGE.client.encode_stream(response, reply))
         assert len(frames) == 2
         for event in map(json.loads, frames):
             if asked is ASKED or usage is None or usage.detail:

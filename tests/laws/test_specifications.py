@@ -17,8 +17,8 @@ from jsonschema.exceptions import ValidationError, best_match
 from openai.types.responses import Response, ResponseStreamEvent
 from openapi_schema_validator import OAS31Validator
 
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
@@ -91,10 +91,10 @@ def translations() -> Iterator[tuple[str, str, Wire]]:
         if "request" in case.subjects and (body := asked(case)) is not None:
             yield exchange.id, "request", body
         if "response" in case.subjects:
-            answer = FACE.encode_response(case.response, reply)
+            answer = FACE.response.encode(case.response, reply)
             yield exchange.id, "response", json.loads(encode(answer))
         if "stream" in case.subjects:
-            encoder = FACE.stream_encoder(reply)
+            encoder = FACE.stream.encoder(reply)
             for frame in split(*map(encoder.feed, case.events)):
                 if frame != b"[DONE]":
                     yield exchange.id, "event", json.loads(frame)
@@ -103,9 +103,9 @@ def translations() -> Iterator[tuple[str, str, Wire]]:
 def asked(case: Case) -> Wire | None:
     """A request as it is written here; None where it is refused."""
     try:
-        if case.dialect.portable is not None:
-            case.dialect.portable(case.wire_request)
-        wire = FACE.encode_request(case.request, Target(Report(NAME), model="m"))
+        if case.dialect.request.check_portable is not None:
+            case.dialect.request.check_portable(case.wire_request)
+        wire = FACE.request.encode(case.request, Target(Report(NAME), model="m"))
     except WireError:
         return None
     body: Wire = json.loads(encode(wire.body))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing.case import events_of
@@ -26,13 +27,13 @@ def reply(dialect: str) -> tuple[Reply, Report]:
 def returned(dialect: str, response: ir.Response) -> tuple[ir.Response, Report]:
     """What a client of the same dialect reads of an answer."""
     to, report = reply(dialect)
-    body = json.loads(json.dumps(DIALECTS[dialect].encode_response(response, to)))
-    return DIALECTS[dialect].decode_response(body, STANDARD), report
+    body = json.loads(json.dumps(DIALECTS[dialect].response.encode(response, to)))
+    return DIALECTS[dialect].response.decode(body, STANDARD), report
 
 
 def streamed(dialect: str, *chunks: dict[str, Any]) -> ir.Response:
     frames = [json.dumps(chunk).encode() for chunk in chunks]
-    return ir.fold(events_of(DIALECTS[dialect].stream_decoder(STANDARD), frames))
+    return ir.fold(events_of(DIALECTS[dialect].stream.decoder(STANDARD), frames))
 
 
 def chat(usage: Any = None, *choices: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def test_tokens_of_a_stream_whose_other_tokens_are_odd() -> None:
     ],
 )
 def test_a_count_that_is_none(dialect: str, body: dict[str, Any]) -> None:
-    usage = DIALECTS[dialect].decode_response(body, STANDARD).usage
+    usage = DIALECTS[dialect].response.decode(body, STANDARD).usage
     assert usage is not None
     assert (usage.input, usage.output) == (3, None)
     assert usage.extra is not None or dialect == "ollama"
@@ -101,7 +102,7 @@ def test_a_count_that_is_none(dialect: str, body: dict[str, Any]) -> None:
 )
 def test_reasoning_that_no_total_tells_to_be_outside(usage: dict[str, Any]) -> None:
     body = chat({**usage, "completion_tokens_details": {"reasoning_tokens": 325}})
-    read = DIALECTS["openai_chat"].decode_response(body, Quirks(reasoning_tokens="outside"))
+    read = DIALECTS["openai_chat"].response.decode(body, Quirks(reasoning_tokens="outside"))
     again, _ = returned("openai_chat", read)
     assert again.usage is not None
     assert (again.usage.output, again.usage.reasoning) == (39, 325)
@@ -112,7 +113,7 @@ def test_choices_come_in_order() -> None:
         {"index": at, "message": {"role": "assistant", "content": str(at)}, "finish_reason": "stop"}
         for at in (1, 0)
     ]
-    told = DIALECTS["openai_chat"].decode_response(chat(None, *choices), STANDARD)
+    told = DIALECTS["openai_chat"].response.decode(chat(None, *choices), STANDARD)
     assert [candidate.index for candidate in told.candidates] == [0, 1]
     assert ir.fold(ir.unfold(told)).candidates == told.candidates
 
@@ -161,12 +162,12 @@ def test_a_text_of_responses_outlives_what_is_odd_about_it(odd: dict[str, Any]) 
     assert isinstance(before, ir.Text)
     assert len(text.citations) == len(before.citations) == len(part["annotations"])
     for face in DIALECTS:
-        DIALECTS[face].encode_response(told, reply(face)[0])
+        DIALECTS[face].response.encode(told, reply(face)[0])
 
 
 def test_an_event_whose_type_is_none() -> None:
     with pytest.raises(WireError, match="must begin with"):
-        DIALECTS["openai_responses"].stream_decoder(STANDARD).feed(b'{"type": {"odd": 1}}')
+        DIALECTS["openai_responses"].stream.decoder(STANDARD).feed(b'{"type": {"odd": 1}}')
 
 
 def test_counts_of_a_stream_that_are_none() -> None:
@@ -200,5 +201,5 @@ SPACE = {"type": "namespace", "name": "a", "description": "b", "tools": []}
 )
 def test_a_request_of_other_types_is_refused(dialect: str, body: dict[str, Any], place: str) -> None:
     with pytest.raises(WireError) as refused:
-        DIALECTS[dialect].check(WireRequest("chat", {"model": "m", **body}))
+        DIALECTS[dialect].request.check(WireRequest("chat", {"model": "m", **body}))
     assert refused.value.path == place

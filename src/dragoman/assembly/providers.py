@@ -102,7 +102,7 @@ def passage_of(
 
 def _base_url(api: Api) -> str | None:
     """What the paths of other operations follow. An odd address of chat tells of no other."""
-    path = DIALECTS[api.dialect].paths["chat"]
+    path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
 

@@ -68,7 +68,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
     if status != 200 or not isinstance(body, dict):
         raise Refused(_message(body, status), status)
     try:
-        answer = spoken.decode_response(body, STANDARD)
+        answer = spoken.response.decode(body, STANDARD)
     except (WireError, RequestFailed) as error:
         raise Refused(f"the response cannot be parsed: {error}", status) from None
     return _text(answer)

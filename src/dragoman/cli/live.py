@@ -14,9 +14,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.assemble import assemble
-from dragoman.dialects.dialect import Outgoing
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import Outgoing
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.routing.outcome import is_absent
 from dragoman.routing.route import Timers

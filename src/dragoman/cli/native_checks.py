@@ -60,7 +60,7 @@ class NativeProbe(Probe):
     @property
     def chat_url(self) -> str:
         """Where a whole answer of the model is asked for."""
-        return self.base + self.dialect.paths["chat"].format_map({"model": self.model or "no-model"})
+        return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
         """Address and body of one question."""
@@ -77,15 +77,15 @@ class NativeProbe(Probe):
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
         try:
-            return self.dialect.decode_response(answer.body, STANDARD)
+            return self.dialect.response.decode(answer.body, STANDARD)
         except (WireError, RequestFailed) as error:
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
         """The events of a streamed answer. Raises CheckFailed."""
         url, body = self.written(stream=True)
-        decoder = self.dialect.stream_decoder(STANDARD)
-        splitter = SPLITTERS[self.dialect.framing](LARGEST)
+        decoder = self.dialect.stream.decoder(STANDARD)
+        splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)
         async with self.post(url, body) as response:
             if response.status != 200:
                 (await Answer.of(response)).expect(200)

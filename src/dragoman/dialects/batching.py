@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply
+from dragoman.dialects.operation import OperationReply
 from dragoman.errors import WireError
 from dragoman.tokens import Counter
 from dragoman.tokens.vocabulary import size
@@ -22,7 +22,7 @@ Parts = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> Parts:
-    """What cuts a request, by what one may hold: see `Codec.parts`."""
+    """What cuts a request, by what one may hold: see `ProviderSide.split`."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs

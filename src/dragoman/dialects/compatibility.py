@@ -15,11 +15,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.capabilities import refuse
-from dragoman.dialects.dialect import Dialect, Target
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Loss, Report
 from dragoman.dialects.quirks import AUTHOR, Quirks
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 
@@ -113,7 +114,7 @@ def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibil
 
 def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
     """Whether a client's own words reach the model as they are."""
-    body = face.encode_request(request, Target(Report(face.name), "m")).body
+    body = face.request.encode(request, Target(Report(face.name), "m")).body
     formed = request.output is not None and facts.structured is False
     return not formed and quirks.relays(body) and facts.takes(body)
 
@@ -140,8 +141,8 @@ def wishes(face: str) -> tuple[str, ...]:
 def _says(face: Dialect, request: ir.Request) -> bool:
     report = Report(face.name)
     try:
-        wire = face.encode_request(request, Target(report, "m"))
-        return not report.losses and _held(request, face.decode_request(wire))
+        wire = face.request.encode(request, Target(report, "m"))
+        return not report.losses and _held(request, face.request.decode(wire))
     except WireError:
         return False
 
@@ -172,8 +173,8 @@ def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts)
         return None
     report = Report(dialect.name)
     try:
-        request = emulate(request, dialect, facts, quirks, report).request
-        dialect.encode_request(request, Target(report, "m", quirks, facts))
+        request = emulate(request, dialect.abilities, facts, quirks, report).request
+        dialect.request.encode(request, Target(report, "m", quirks, facts))
     except WireError:
         return None
     return tuple(report.losses)

@@ -13,7 +13,15 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode, encode_head
 
@@ -36,7 +44,7 @@ def counting(
     encode_request: Callable[[ir.Request, Target], WireRequest],
     locate: Callable[[str], str],
     maps: frozenset[str],
-) -> Codec[ir.Request, ir.TokenCount]:
+) -> OperationCodec[ir.Request, ir.TokenCount]:
     """The codec of one dialect. path: the endpoint. member: of an answer, with the number. told: an answer
     that states a number. The rest is the dialect's own for chat.
     """
@@ -48,18 +56,22 @@ def counting(
     def encode_response(response: ir.TokenCount, _: OperationReply[ir.Request]) -> Payload:
         return Payload(encode(told(response.tokens)))
 
-    return Codec(
-        paths=(path,),
-        check=check,
-        model=lambda wire: brief(wire).model,
-        decode_request=decode_request,
-        encode_request=encode_request,
-        sent=sent,
-        decode_response=lambda answer, _: ir.TokenCount(counted(answer, member)),
-        encode_response=encode_response,
-        locate=lambda _, where: locate(where),
-        maps=maps,
+    return OperationCodec(
         relay=Relay(path, member, reduce),
+        client=ClientSide(
+            check=check,
+            model=lambda wire: brief(wire).model,
+            decode=decode_request,
+            encode=encode_response,
+            locate=lambda _, where: locate(where),
+            members=maps,
+        ),
+        provider=ProviderSide(
+            paths=(path,),
+            encode=encode_request,
+            finish=sent,
+            decode=lambda answer, _: ir.TokenCount(counted(answer, member)),
+        ),
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.request import WireRequest
 
 _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "stream", "extra", "forms"})
 
@@ -22,7 +22,7 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
     """
     changes: dict[str, Any] = {}
     if defaults:
-        given = CHAT.decode_request(WireRequest("chat", {"model": "", "messages": [], **defaults}))
+        given = CHAT.request.decode(WireRequest("chat", {"model": "", "messages": [], **defaults}))
         changes = _absent(request, given, ir.Request.__struct_fields__)
         sampling = _absent(request.sampling, given.sampling, ir.Sampling.__struct_fields__)
         if sampling:

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reading
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import Reading
 from dragoman.dialects.severity import Severity
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url, read
@@ -166,7 +166,7 @@ Parts = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> Parts:
-    """What cuts a request, by how many pictures a model makes at once: see `Codec.parts`."""
+    """What cuts a request, by how many pictures a model makes at once: see `ProviderSide.split`."""
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
         left = request.count or 1

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.table import READINGS
 from dragoman.dialects.unknown import in_words
@@ -47,32 +48,30 @@ def translated(
     model: the upstream's name of the model, None = the body's own. quirks: None = as specified. stream:
     whether the request asks for a stream, where the source says that in its path.
     """
-    path = source.paths["chat"]
+    path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}
-    wire = WireRequest(
-        "chat", body, path=source.stream_paths.get("chat", path) if stream else path, params=params
-    )
+    wire = WireRequest("chat", body, path=(source.paths.stream or path) if stream else path, params=params)
     applied = quirks or STANDARD
     try:
-        source.check(wire)
+        source.request.check(wire)
     except WireError:
         reading = READINGS.get(source.name)
         other = None if reading is None else reading(body)
         if other is not None:
             source = other
-            source.check(wire)
+            source.request.check(wire)
         elif target is source:
             source.check_widely(wire, applied.widens)
         else:
             raise
-    if source.portable is not None and target is not source:
-        source.portable(wire)
+    if source.request.check_portable is not None and target is not source:
+        source.request.check_portable(wire)
     report = Report(target.name)
-    asked = source.decode_request(wire)
+    asked = source.request.decode(wire)
     if target.name != asked.dialect:
         asked = in_words(asked)
     request = shortened(asked, facts.context, model or "", report)
-    emulation = emulate(request, target, facts, applied, report)
-    written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
-    losses, changes = report.located(source.located(wire))
+    emulation = emulate(request, target.abilities, facts, applied, report)
+    written = target.request.encode(emulation.request, Target(report, model or request.model, applied, facts))
+    losses, changes = report.located(source.locator(wire))
     return Translation(written.path.format_map(written.params), written.body, losses, changes)

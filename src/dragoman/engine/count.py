@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import OperationReply
 from dragoman.engine.flight import Flight
 from dragoman.engine.operate import able
 from dragoman.engine.runtime import Runtime
@@ -74,7 +74,7 @@ async def _count_here(work: Work, deployment: Deployment) -> None:
     exchange.losses, exchange.changes = exchange.taken
     counted = await work.step(lambda: counted_here(work.request, deployment.model))
     reply = OperationReply(work.request, Report(work.face.name, "response"))
-    payload = work.codec.encode_response(ir.TokenCount(counted.tokens), reply)
+    payload = work.codec.client.encode(ir.TokenCount(counted.tokens), reply)
     headers = [] if counted.exact else [(b"x-dragoman-estimated", b"1")]
     if exchange.attempts:
         headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))

@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Payload, StreamEncoder, TellsInPieces
 from dragoman.dialects.loss import Change, Report
+from dragoman.dialects.operation import Payload
+from dragoman.dialects.streaming import StreamEncoder, TellsInPieces
 from dragoman.engine.work import Headers, Work
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
@@ -216,7 +217,7 @@ class Delivery:
         """Send a whole answer in the client's protocol. size: bytes that it came in, 0 = not known."""
         record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
-        body = await self._work.step_of(size, lambda: encode(face.encode_response(response, reply)))
+        body = await self._work.step_of(size, lambda: encode(face.response.encode(response, reply)))
         self.counted(response.usage)
         self.lost(reply.report)
         await self.body(body, call, ())
@@ -225,7 +226,7 @@ class Delivery:
         """Send a whole answer as a stream, because the client asked for one."""
         work = self._work
         reply = work.reply(Report(work.face.name, "response"), relayed=True)
-        encoder = work.face.stream_encoder(reply)
+        encoder = work.face.stream.encoder(reply)
         work.ending = lambda fault: encoder.feed(ir.Error(fault))
         ends = Ends(work, encoder)
         events = list(ir.unfold(response))

@@ -16,9 +16,9 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
-from dragoman.dialects.dialect import PROMPTED, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gateway_members import HEADERS, concerns_gateway, take
+from dragoman.dialects.request import PROMPTED, WireRequest
 from dragoman.engine.count import count
 from dragoman.engine.flight import Flight, spoken
 from dragoman.engine.operate import able, lacking
@@ -249,7 +249,7 @@ class Engine:
             elif work.ending is not None:
                 await client.end(work.ending(fault))
             return  # a sound that breaks off cannot say so: the connection is cut
-        status, headers, body = work.face.encode_error(fault, exchange.request_id)
+        status, headers, body = work.face.errors.encode(fault, exchange.request_id)
         named = [(name.encode(), value.encode()) for name, value in headers.items()]
         if exchange.answered:
             named.extend(work.headers())
@@ -264,11 +264,11 @@ def _read(work: Work) -> tuple[str | None, bool]:
     else:
         refuse_many_values(inbound.body, inbound.max_values)
         body, work.head = decode_both(inbound.body, inbound.max_depth)
-    codec = work.face if work.operation == "chat" else work.codec
+    codec = work.face.request if work.operation == "chat" else work.codec.client
     if concerns_gateway(body):
-        work.keep(take(body, work.head, work.face.name, codec.maps))
-    if not body.keys() <= codec.maps:
-        refuse_case_variants(body, codec.maps)
+        work.keep(take(body, work.head, work.face.name, codec.members))
+    if not body.keys() <= codec.members:
+        refuse_case_variants(body, codec.members)
     work.wire = WireRequest(
         work.operation,
         body,
@@ -282,8 +282,8 @@ def _read(work: Work) -> tuple[str | None, bool]:
         codec.check(work.wire)
     except WireError as refused:
         if work.reread():
-            refuse_case_variants(body, work.face.maps)
-            work.face.check(work.wire)
+            refuse_case_variants(body, work.face.request.members)
+            work.face.request.check(work.wire)
         else:
             work.suspend(refused)
     model, streamed = work.asked

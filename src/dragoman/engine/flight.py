@@ -264,7 +264,9 @@ class Flight:
         ):
             return False
         return any(
-            type(value) is dict and (key in upstreams or key in DIALECTS) and key not in work.face.maps
+            type(value) is dict
+            and (key in upstreams or key in DIALECTS)
+            and key not in work.face.request.members
             for key, value in body.items()
         )
 

@@ -14,19 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import (
-    PROMPTED,
-    AnyAsking,
-    Operation,
-    OperationReply,
-    Outcome,
-    Outgoing,
-    Payload,
-    WireRequest,
-)
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import AnyProviderSide, OperationReply, Outcome, Outgoing, Payload
+from dragoman.dialects.request import PROMPTED, Operation, WireRequest
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.translate import claim_of, fetch_media
 from dragoman.engine.work import Headers, Work
@@ -94,7 +86,7 @@ class Operating:
         if self._relayed and isinstance(upstream, WireUpstream):
             await self._relay(upstream)
             return
-        for name in unknown_files(work.wire.fields, work.codec.maps):
+        for name in unknown_files(work.wire.fields, work.codec.client.members):
             self._call.report.lose(name, "a file id is valid only with its own provider")
         if isinstance(upstream, WireUpstream):
             await self._translate(upstream)
@@ -108,7 +100,7 @@ class Operating:
         outgoing = await work.step(lambda: relay.request(work.wire, work.head, work.edits(call)))
         answer = await self._ask(upstream, outgoing, work.wire.headers)
         try:
-            passed = work.face.passes(answer.headers)
+            passed = work.face.headers.passed(answer.headers)
             if self._flows(answer):
                 await self._pass(answer, passed, upstream.limits)
                 return
@@ -124,11 +116,11 @@ class Operating:
             if not work.streams:
                 told = await work.step_of(size, relay.response, work.wire, payload, work.shown)
             if told is None:  # it is no stream, or not what was asked for
-                response = await work.step_of(size, work.codec.decode_response, payload, work.job)
+                response = await work.step_of(size, work.codec.provider.decode, payload, work.job)
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         if response is not None:
-            await self._deliver(await self._joined(work.codec, (response,)), passed)
+            await self._deliver(await self._joined(work.codec.provider, (response,)), passed)
             return
         assert told is not None
         self._record.first = self._now()
@@ -139,11 +131,11 @@ class Operating:
         """Whether an answer passes as it comes. Raises WireError for events where nobody asked for any."""
         work = self._work
         if streams(answer):
-            if not work.streams and not work.codec.flows:
+            if not work.streams and not work.codec.sound:
                 raise WireError("the provider sent a stream, which was not requested")
             return True
         kind = answer.headers.get("content-type", "")
-        return work.codec.flows and not work.streams and kind.startswith(_SOUND)
+        return work.codec.sound and not work.streams and kind.startswith(_SOUND)
 
     async def _pass(self, answer: Answer, passed: Headers, limits: AnswerLimits) -> None:
         """Pass a stream as it is: sound as it comes, events one by one. Raises WireError for what is none."""
@@ -204,7 +196,7 @@ class Operating:
             work.exchange.usage = relay.seen(frame) or work.exchange.usage
             self._ended = self._ended or any(word in frame for word in self._ends)
             if isinstance(frame, ErrorFrame):  # in other words than the codec knows
-                raise RequestFailed(work.face.decode_error(_FAILED, {}, frame))
+                raise RequestFailed(work.face.errors.decode(_FAILED, {}, frame))
         return bool(frames)
 
     async def _translate(self, upstream: WireUpstream) -> None:
@@ -220,7 +212,7 @@ class Operating:
             try:
                 payload = await self._read(answer, upstream)
                 size = len(payload.data)
-                answers.append(await work.step_of(size, codec.decode_response, payload, part))
+                answers.append(await work.step_of(size, codec.decode, payload, part))
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             finally:
@@ -228,22 +220,22 @@ class Operating:
         await self._deliver(await self._joined(codec, answers))
 
     def _asked(
-        self, upstream: WireUpstream, codec: AnyAsking, request: Any
+        self, upstream: WireUpstream, codec: AnyProviderSide, request: Any
     ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
         """The requests that this takes: each part, what is sent for it, and its headers."""
         asked: list[tuple[Any, Outgoing, dict[str, str]]] = []
-        for start, part in codec.parts(request, self._call.model):
+        for start, part in codec.split(request, self._call.model):
             wire = self._encoded(upstream, part, start)
             asked.append((part, Outgoing(wire.path, wire.fields or encode(wire.body)), wire.headers))
         self._account()
         return asked
 
-    async def _readable(self, upstream: WireUpstream, codec: AnyAsking) -> Any:
+    async def _readable(self, upstream: WireUpstream, codec: AnyProviderSide) -> Any:
         """The request, with the bytes of what its provider does not read at its address."""
         if self._work.operation in PROMPTED:
             return await self._prompt(upstream)
         job = await self._work.step(self._job)
-        if codec.reads is None or not (reading := codec.reads(job)).media:
+        if codec.unread is None or not (reading := codec.unread(job)).media:
             return job
         try:
             claim = claim_of(self._work, self._fetcher)
@@ -266,20 +258,23 @@ class Operating:
     def _prompted(self, upstream: WireUpstream) -> ir.Request:
         work, call = self._work, self._call
         try:
-            if work.face.portable is not None and upstream.dialect is not work.face:
-                work.face.portable(work.wire)
+            if work.face.request.check_portable is not None and upstream.dialect is not work.face:
+                work.face.request.check_portable(work.wire)
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         request = work.readable(work.deployment.provider, call.report)
         request = msgspec.structs.replace(request, max_output=None)
-        return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report).request
+        return emulate(request, upstream.dialect.abilities, call.facts, upstream.quirks, call.report).request
 
     async def _fetched(self, response: Outcome) -> Outcome:
         """An answer with the bytes that its client asked for, where the provider named their address. What
         cannot be read stays as it is, for the client to read or to be told: it has been paid for.
         """
         work = self._work
-        if work.codec.fetches is None or not (reading := work.codec.fetches(response, work.job)).media:
+        if (
+            work.codec.client.unread is None
+            or not (reading := work.codec.client.unread(response, work.job)).media
+        ):
             return response
         claim = claim_of(work, self._fetcher)
         fetched: Outcome = reading.fill(await self._fetcher.try_read(reading.media, claim))
@@ -308,7 +303,7 @@ class Operating:
         response = await perform(job, msgspec.structs.replace(call, ready=self._account))
         call.watch.stop()
         self._account()
-        await self._deliver(await self._joined(work.codec, (response,)))
+        await self._deliver(await self._joined(work.codec.provider, (response,)))
 
     async def _ask(self, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]) -> Answer:
         """An answer that is none of failure. The caller closes it."""
@@ -341,7 +336,7 @@ class Operating:
         work.exchange.account(*self._call.report.located(work.locate()))
         work.hold_strict()
 
-    async def _joined(self, codec: AnyAsking, answers: Sequence[Outcome]) -> Outcome:
+    async def _joined(self, codec: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
         work, size = self._work, max(self._work.weight, self._size)
         joined: Outcome = await work.step_of(size, codec.join, answers, work.job, self._call.model)
         return joined
@@ -351,10 +346,10 @@ class Operating:
         work, codec = self._work, self._work.codec
         response = await self._fetched(response)
         self._record.first = self._now()
-        if work.streams and codec.encode_stream is not None:
+        if work.streams and codec.client.encode_stream is not None:
             work.exchange.usage = response.usage
             reply = self._reply(response)
-            data = codec.encode_stream(response, reply)
+            data = codec.client.encode_stream(response, reply)
             self._delivery.lost(reply.report)
             work.ending = told_in_band
             await self._delivery.begin(self._call, self._record, passed)
@@ -367,7 +362,7 @@ class Operating:
     def _encoded_answer(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
         """An answer in the client's words, and what it cost."""
         reply = self._reply(response)
-        payload = self._work.codec.encode_response(response, reply)
+        payload = self._work.codec.client.encode(response, reply)
         self._delivery.lost(reply.report)
         return payload, response.usage
 

@@ -15,10 +15,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure, WireRequest
 from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
 from dragoman.dialects.loss import Change
 from dragoman.dialects.pieces import joined
+from dragoman.dialects.relay import StreamRelay, TellsFailure
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.engine.delivery import Delivery, Opening
 from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import whole
@@ -108,7 +110,7 @@ class Relaying:
             if usage is None:  # then the request is counted, too
                 data, usage = await work.step_of(max(work.weight, len(raw)), self._filled, raw, data)
             self._delivery.counted(usage)
-            await self._delivery.body(data, call, face.passes(answer.headers))
+            await self._delivery.body(data, call, face.headers.passed(answer.headers))
         finally:
             answer.close()
 
@@ -120,9 +122,9 @@ class Relaying:
             edits = {**asking, **edits}
             options = work.wire.body.get("stream_options") or {}
             work.exchange.changes += _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
-        if face.stateless is not None:
+        if face.request.unstored is not None:
             asked = work.wire.written or work.wire.body
-            unstored, changes = face.stateless(asked, call.facts, self._upstream.quirks)
+            unstored, changes = face.request.unstored(asked, call.facts, self._upstream.quirks)
             edits |= unstored
             work.exchange.changes += changes
         return face.relay.request(work.head, edits)
@@ -178,13 +180,13 @@ class Relaying:
             with suppress(WireError):
                 body, _ = decode_both(inbound.body, inbound.max_depth)
                 wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
-                return self._work.face.decode_request(wire)
+                return self._work.face.request.decode(wire)
         return size
 
     def _heard_events(self, heard: Overheard[bytes]) -> Iterator[ir.Event]:
         upstream = self._upstream
-        decoder = upstream.dialect.stream_decoder(upstream.quirks)
-        splitter = SPLITTERS[upstream.dialect.framing](upstream.limits.event)
+        decoder = upstream.dialect.stream.decoder(upstream.quirks)
+        splitter = SPLITTERS[upstream.dialect.stream.framing](upstream.limits.event)
         with suppress(WireError, RequestFailed):
             for frame in splitter.feed(b"".join(heard.parts)):
                 yield from decoder.feed(frame)
@@ -209,8 +211,8 @@ class Relaying:
         work.ending = relay.fail if isinstance(relay, TellsFailure) else None
         upstream, client = self._upstream, work.client
         limits = upstream.limits
-        splitter = SPLITTERS[upstream.dialect.framing](limits.event)
-        passed = work.face.passes(answer.headers)
+        splitter = SPLITTERS[upstream.dialect.stream.framing](limits.event)
+        passed = work.face.headers.passed(answer.headers)
         heard = self._overheard(relay)
         parts = Parts()
         opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)

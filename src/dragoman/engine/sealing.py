@@ -64,7 +64,7 @@ def begin(
 
 def issues(upstream: WireUpstream) -> bool:
     """Whether answers hold what later requests must bring back."""
-    return upstream.dialect.seals or _wants_reasoning(upstream)
+    return upstream.dialect.opaque.seals or _wants_reasoning(upstream)
 
 
 def _wants_reasoning(upstream: WireUpstream) -> bool:
@@ -193,7 +193,7 @@ class Keeper:
         self._sealing = sealing
         self._scope = scope
         self._replay = "always" if not upstream.quirks.signatures else upstream.quirks.reasoning_replay
-        self._native = upstream.dialect.native
+        self._native = upstream.dialect.opaque.native
         self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:

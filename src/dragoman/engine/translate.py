@@ -103,13 +103,17 @@ class Translating:
         work, upstream, call = self._work, self._upstream, self._call
         try:
             own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
-            if work.face.parts is not None and not own and (parts := work.face.parts(request)):
+            if (
+                work.face.request.questions is not None
+                and not own
+                and (parts := work.face.request.questions(request))
+            ):
                 self._upstream = Several(upstream, [self._question(part) for part in parts])
                 self._keeper = None  # an answer to several questions is none that a later turn goes on from
                 self._account()
                 return Emulation(request)
-            if work.face.portable is not None and not own:
-                work.face.portable(work.wire)
+            if work.face.request.check_portable is not None and not own:
+                work.face.request.check_portable(work.wire)
             emulation, self._call = self._written(request)
         except WireError as error:
             # Another deployment may be able to say it; if none is, the client is told where it is.
@@ -136,8 +140,8 @@ class Translating:
                 encoded.body = added(
                     encoded.body,
                     told,
-                    upstream.dialect.maps,
-                    client=work.face.maps,
+                    upstream.dialect.request.members,
+                    client=work.face.request.members,
                     configured=call.body or {},
                 )
             call = msgspec.structs.replace(call, encoded=encoded)
@@ -155,8 +159,8 @@ class Translating:
         names = {self._work.deployment.provider}
         if isinstance(upstream, WireUpstream):
             names.add(upstream.dialect.name)
-        names -= self._work.face.maps
-        others = {*self._runtime.upstreams, *DIALECTS} - names - self._work.face.maps
+        names -= self._work.face.request.members
+        others = {*self._runtime.upstreams, *DIALECTS} - names - self._work.face.request.members
         return addressed(request, names, others, self._call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
@@ -178,7 +182,7 @@ class Translating:
 
     def _locate(self) -> Callable[[str], str]:
         """A place of the request that is sent, in the client's own words."""
-        locate = self._work.face.located(self._work.wire)
+        locate = self._work.face.locator(self._work.wire)
         if self._pieces is not None:
             locate = self._pieces.located(locate)
         return locate if self._seals is None else self._seals.located(locate)
@@ -196,7 +200,7 @@ class Translating:
                 else:
                     call.report.add(place, _FOR_THE_RECORD)
             request = msgspec.structs.replace(request, stream_usage=True)
-        return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
+        return emulate(request, upstream.dialect.abilities, call.facts, upstream.quirks, call.report)
 
     async def _whole(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, upstream, call = self._work, self._upstream, self._call
@@ -228,7 +232,7 @@ class Translating:
     async def _stream(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
-        encoder = work.face.stream_encoder(reply)
+        encoder = work.face.stream.encoder(reply)
         ends = Ends(work, encoder)
         feed, pieces = encoder.feed, ends.pieces
         work.ending = lambda fault: feed(ir.Error(fault))
@@ -297,7 +301,7 @@ async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:
     """Media named by an address become bytes, where the provider does not read them there itself."""
     if not isinstance(upstream, WireUpstream):
         return
-    reads = upstream.dialect.reads
+    reads = upstream.dialect.abilities.reads
     if reads is None and upstream.quirks.media_urls:
         if upstream.dialect is work.face:
             return

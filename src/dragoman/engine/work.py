@@ -17,19 +17,14 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, HeavySteps
 from dragoman.dialects import gateway_members
-from dragoman.dialects.dialect import (
-    PROMPTED,
-    AnyCodec,
-    Dialect,
-    Ending,
-    Framing,
-    Operation,
-    Reply,
-    WireRequest,
-)
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Change, Loss, Report
+from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.quirks import EVERYTHING
+from dragoman.dialects.reply import Framing, Reply
+from dragoman.dialects.request import PROMPTED, Operation, WireRequest
+from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -303,7 +298,7 @@ class Work:
         return self._heavy.run(size, self.exchange.client, step, *args, **named)
 
     @property
-    def codec(self) -> AnyCodec:
+    def codec(self) -> AnyOperationCodec:
         """How the face says the operation; it is asked for it, so it can."""
         return self.face.operations[self.operation]
 
@@ -314,7 +309,7 @@ class Work:
             return self.request
         if self._job is None:
             try:
-                self._job = self.codec.decode_request(self.wire)
+                self._job = self.codec.client.decode(self.wire)
             except WireError as error:
                 raise RequestFailed(self.blamed(error)) from error
         return self._job
@@ -323,7 +318,7 @@ class Work:
     def asked(self) -> tuple[str | None, bool]:
         """The model's name, and whether the answer is to be a stream."""
         if self.operation != "chat":
-            return self.codec.model(self.wire), self.codec.streams(self.wire)
+            return self.codec.client.model(self.wire), self.codec.client.streams(self.wire)
         return self.brief.model, self.brief.stream
 
     @property
@@ -345,7 +340,7 @@ class Work:
 
     def suspend(self, refused: WireError) -> None:
         """Leave what the face refuses to who is asked, if some servers take it. Raises WireError."""
-        if self.operation != "chat" or self.face.widened is None:
+        if self.operation != "chat" or self.face.request.widen is None:
             raise refused
         self.face.check_widely(self.wire, EVERYTHING)
         self.beyond = refused
@@ -366,7 +361,7 @@ class Work:
     def brief(self) -> ir.Request:
         """What the form of the answer depends on, without the messages."""
         if self._brief is None:
-            brief = self.face.brief(self.wire)
+            brief = self.face.request.brief(self.wire)
             if self._always_usage:
                 brief = msgspec.structs.replace(brief, stream_usage=True)
             self._brief = brief
@@ -386,7 +381,7 @@ class Work:
         """The request in IR terms, decoded when a stage first needs it: a plain relay never does."""
         if self._request is None:
             try:
-                self._request = self.face.decode_request(self.wire)
+                self._request = self.face.request.decode(self.wire)
             except WireError as error:
                 raise RequestFailed(self.blamed(error)) from error
         return self._request
@@ -413,7 +408,7 @@ class Work:
     def passed_headers(self) -> dict[str, str]:
         """The client's headers that may reach an upstream of the same dialect."""
         get = self.inbound.headers.get
-        return {name: value for name in self.face.request_headers if (value := get(name)) is not None}
+        return {name: value for name in self.face.headers.request if (value := get(name)) is not None}
 
     def blamed(self, error: WireError) -> ir.Fault:
         """The inbound edge: what does not fit the client's protocol is the client's to mend."""
@@ -435,8 +430,8 @@ class Work:
     def locate(self) -> Callable[[str], str]:
         """A place of the request in IR terms, in the client's own words."""
         if self.operation not in PROMPTED:
-            return partial(self.codec.locate, self.job)
-        return self.face.located(self.wire)
+            return partial(self.codec.client.locate, self.job)
+        return self.face.locator(self.wire)
 
     def can_relay(self, upstream: Upstream, model: str, facts: Facts) -> bool:
         """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated.
@@ -449,7 +444,7 @@ class Work:
             and (
                 self._can_relay_chat(upstream, facts)
                 if self.operation in PROMPTED
-                else self.codec.relay is not None and self.codec.passes(self.wire, upstream.quirks, model)
+                else self.codec.relay is not None and self.codec.relays(self.wire, upstream.quirks, model)
             )
         )
 
@@ -459,7 +454,10 @@ class Work:
             and facts.takes(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
             and (not self.sealed or all(sealed.provider == upstream.name for sealed in self.sealed))
-            and not (self.face.foreign and any(mark in self.inbound.body for mark in self.face.foreign))
+            and not (
+                self.face.opaque.foreign
+                and any(mark in self.inbound.body for mark in self.face.opaque.foreign)
+            )
         )
 
     @property
@@ -519,7 +517,7 @@ class Work:
     @property
     def answer_id(self) -> str:
         """The id of the answer, where the gateway makes it."""
-        return self.face.id_prefix + self.exchange.id.removeprefix("ex_")
+        return self.face.response.id_prefix + self.exchange.id.removeprefix("ex_")
 
     def failing(self, fault: ir.Fault) -> bytes:
         """How the client is told of a failure once its stream has begun."""
@@ -533,7 +531,7 @@ class Work:
             framing=self.inbound.framing,
             echo=self.echo,
         )
-        return self.face.stream_encoder(reply).feed(ir.Error(fault))
+        return self.face.stream.encoder(reply).feed(ir.Error(fault))
 
     def tag(self, stated: str) -> None:
         """Note the tags of a header."""

@@ -27,8 +27,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from dragoman.accounts.grants import Grants
-from dragoman.dialects.dialect import PROMPTED, Operation
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
+from dragoman.dialects.request import PROMPTED, Operation
 from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for

@@ -110,7 +110,7 @@ class App:
         client = AsgiClient(
             send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
         )
-        client.id_header = DIALECTS[exchange.face].id_header
+        client.id_header = DIALECTS[exchange.face].headers.id
         link.task = task = asyncio.current_task()
         assert task is not None
         self._gateway.requests.add(task)
@@ -328,7 +328,7 @@ class App:
 
     def full(self) -> Answer:
         """The answer to a connection for which there is no room."""
-        status, extra, body = DIALECTS["openai_chat"].encode_error(FULL, "")
+        status, extra, body = DIALECTS["openai_chat"].errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
@@ -393,7 +393,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
 
 def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:
     """A failure in the face's own form."""
-    status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
+    status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
     named = [(name.encode(), header_value(value)) for name, value in extra.items()]

@@ -284,7 +284,7 @@ class PathTable:
 
     def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
         heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat or None)
         return self._gateway.engine.handle(exchange, self._inbound(face, call), client)
 
     def _inbound(self, face: Dialect, call: Call) -> Inbound:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.request import Operation
 from dragoman.engine.work import Inbound
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -67,7 +67,7 @@ class OperationsApi:
             body=b"{}" if call.form == () else inbound.body,
         )
         face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
-        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat or None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

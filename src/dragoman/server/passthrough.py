@@ -217,7 +217,7 @@ def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[byt
     kind = answer.headers.get("content-type", _ANY)
     passed += inert_headers(kind, answer.headers.get("content-disposition"))
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
-    return [*passed, *passage.dialect.passes(answer.headers), deployment]
+    return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
 
 
 def _is_json(answer: Answer) -> bool:

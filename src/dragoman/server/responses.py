@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_responses.errors import error_event
+from dragoman.dialects.request import WireRequest
 from dragoman.engine.work import Headers, Inbound, Turn
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -79,7 +80,9 @@ class ResponsesApi:
         """Answer one request, now or in the background."""
         gateway = self._gateway
         settings = gateway.config.server
-        client.streams_as(self._face.stream_type.encode(), self._face.ping, settings.heartbeat or None)
+        client.streams_as(
+            self._face.stream.content_type.encode(), self._face.stream.ping, settings.heartbeat or None
+        )
         inbound = self._inbound(call)
         head = _background(call.body)
         if head is None:
@@ -126,7 +129,7 @@ class ResponsesApi:
             raise RequestFailed(_NOT_STREAMED)
         after = number(call.query, "starting_after", -1, at_least=-1)
         heartbeat = self._gateway.config.server.heartbeat or None
-        client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
+        client.streams_as(self._face.stream.content_type.encode(), self._face.stream.ping, heartbeat)
         await self._follow(call, id_, after, exchange, client)
 
     async def _follow(self, call: Call, id_: str, after: int, exchange: Exchange, client: AsgiClient) -> None:
@@ -304,7 +307,7 @@ class ResponsesApi:
         if not isinstance(given, list) or len(given) > _MOST_ITEMS:
             raise RequestFailed(invalid("items", f"a list of at most {_MOST_ITEMS} items"))
         try:
-            self._face.check(WireRequest("chat", {"model": "", "input": given}))
+            self._face.request.check(WireRequest("chat", {"model": "", "input": given}))
         except WireError as error:
             param = "items" + error.path.removeprefix("input")
             message = error.message.replace("'input", "'items")

@@ -161,7 +161,7 @@ class Sockets:
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: Scope, send: Send
     ) -> None:
         """Answer over HTTP, where the server can (ASGI's extension "websocket.http.response")."""
-        status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
+        status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
             if "websocket.http.response" not in (scope.get("extensions") or ()):
@@ -303,7 +303,7 @@ class _Socket:
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
-        status, extra, body = self._visitor.endpoint.face.encode_error(fault, exchange.request_id)
+        status, extra, body = self._visitor.endpoint.face.errors.encode(fault, exchange.request_id)
         await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
     def _client(self, exchange: Exchange, lane: bytes = b"") -> SocketClient:

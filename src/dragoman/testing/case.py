@@ -15,9 +15,12 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Framing, Reply, StreamDecoder, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
+from dragoman.dialects.reply import Framing, Reply
+from dragoman.dialects.request import WireRequest
+from dragoman.dialects.streaming import StreamDecoder
 from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
@@ -195,7 +198,7 @@ class Case:
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")
         try:
-            self.dialect.check(wire)
+            self.dialect.request.check(wire)
         except WireError:
             return True
         return False
@@ -207,10 +210,10 @@ class Case:
         assert response is not None
         if response.status < 400:
             try:
-                self.dialect.decode_response(copy_of(self.answer), self.quirks)
+                self.dialect.response.decode(copy_of(self.answer), self.quirks)
             except RequestFailed as failed:
                 return failed.fault
-        return self.dialect.decode_error(response.status, response.headers, response.raw)
+        return self.dialect.errors.decode(response.status, response.headers, response.raw)
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -237,19 +240,19 @@ class Case:
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
         """The dialect's own path, and what it holds, for the address that was asked."""
-        path = self.dialect.paths["chat"]
+        path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
         assert self.exchange.request is not None
         found = _MODEL.search(self.exchange.request.url or "")
         if found is not None and path.rpartition(":")[2] != found[2]:
-            path = self.dialect.stream_paths["chat"]
+            path = self.dialect.paths.stream
         return path, {"model": found[1] if found is not None else self.exchange.model or "model"}
 
     @cached_property
     def request(self) -> ir.Request:
         """The request in IR terms."""
-        return self.dialect.decode_request(self.wire_request)
+        return self.dialect.request.decode(self.wire_request)
 
     @cached_property
     def answer(self) -> dict[str, Any]:
@@ -261,14 +264,14 @@ class Case:
     @cached_property
     def response(self) -> ir.Response:
         """The whole answer in IR terms."""
-        return self.dialect.decode_response(copy_of(self.answer), self.quirks)
+        return self.dialect.response.decode(copy_of(self.answer), self.quirks)
 
     @property
     def _values(self) -> Sequence[Any] | None:
         """The JSON values of a stream without framing; a dialect may cut its streams as one array."""
         response = self.exchange.response
         assert response is not None
-        array = self.dialect.json_framing == "json_array" and type(response.body) is list
+        array = self.dialect.stream.json_framing == "json_array" and type(response.body) is list
         return response.body if array else response.events
 
     @cached_property
@@ -277,14 +280,14 @@ class Case:
         response = self.exchange.response
         assert response is not None
         if response.stream is not None:
-            return split(response.stream.encode(), framing=self.dialect.framing)
+            return split(response.stream.encode(), framing=self.dialect.stream.framing)
         frames = [msgspec.json.encode(event) for event in self._values or ()]
         return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
 
     @cached_property
     def events(self) -> list[ir.Event]:
         """The events of a streamed answer."""
-        return events_of(self.dialect.stream_decoder(self.quirks), self.frames)
+        return events_of(self.dialect.stream.decoder(self.quirks), self.frames)
 
     def reply(self, face: Dialect, report: Report) -> Reply:
         """What an answer to a client of `face` is encoded for; usage in the stream is asked for."""
@@ -312,9 +315,9 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
     """The events that a client of `face` reads when these are encoded for it, each write whole frames."""
-    encoder = face.stream_encoder(reply)
-    frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.framing)]
-    return events_of(face.stream_decoder(STANDARD), frames)
+    encoder = face.stream.encoder(reply)
+    frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.stream.framing)]
+    return events_of(face.stream.decoder(STANDARD), frames)
 
 
 def check_grammar(events: Sequence[ir.Event]) -> None:

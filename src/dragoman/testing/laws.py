@@ -29,9 +29,10 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
 from dragoman.testing.canonical import Form, differences
@@ -54,17 +55,17 @@ def request_check(case: Case) -> Iterator[str]:
 def request_identity(case: Case) -> Iterator[str]:
     """encode∘decode gives the request back, up to the canonical form."""
     report = Report(case.dialect.name)
-    wire = case.dialect.encode_request(case.request, Target(report))
+    wire = case.dialect.request.encode(case.request, Target(report))
     yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
     yield from (f"names a loss to itself: {loss.path}: {loss.reason}" for loss in report.losses)
 
 
 def request_ir(case: Case) -> Iterator[str]:
     """decode∘encode gives the IR back."""
-    wire = case.dialect.encode_request(case.request, Target(Report(case.dialect.name)))
+    wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # what the encoder added is not the client's
     body = {key: value for key, value in _plain(wire.body).items() if key not in owed}
-    again = case.dialect.decode_request(
+    again = case.dialect.request.decode(
         WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
     )
     yield from _unequal(case.request, again)
@@ -73,14 +74,16 @@ def request_ir(case: Case) -> Iterator[str]:
 def request_maps(case: Case) -> Iterator[str]:
     """No key that the IR carries is left over."""
     for dialect, keys in (case.request.extra or {}).items():
-        yield from (f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.maps)
+        yield from (
+            f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.request.members
+        )
         if dialect != case.dialect.name:
             yield f"leftovers under another dialect's name: {dialect}"
 
 
 def request_brief(case: Case) -> Iterator[str]:
     """The brief reading agrees with the whole one."""
-    brief = case.dialect.brief(case.wire_request)
+    brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
         short, whole = getattr(brief, field), getattr(case.request, field)
         if short != whole:
@@ -105,24 +108,24 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
         return  # refused before any other protocol is tried
     report = Report(dialect.name)
     try:
-        if case.dialect.portable is not None and dialect is not case.dialect:
-            case.dialect.portable(case.wire_request)
-        wire = dialect.encode_request(case.request, Target(report, model="model", quirks=quirks))
+        if case.dialect.request.check_portable is not None and dialect is not case.dialect:
+            case.dialect.request.check_portable(case.wire_request)
+        wire = dialect.request.encode(case.request, Target(report, model="model", quirks=quirks))
     except WireError as error:
         if not error.path:
             yield f"to {to}: refused without naming a place: {error}"
         return
     body = _plain(wire.body)
     if dialect is not case.dialect:  # what its own client wrote is judged by `request_check`
-        dialect.check(
+        dialect.request.check(
             WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
         )
-    again = dialect.decode_request(
+    again = dialect.request.decode(
         WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
     )
     lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
     yield from (f"to {to}: lost in silence: {fact}" for fact in lost)
-    locate = case.dialect.located(case.wire_request)
+    locate = case.dialect.locator(case.wire_request)
     for loss in report.losses:
         place = locate(loss.path)
         in_header = place.removeprefix("$.").partition(".")[0] in case.wire_request.headers
@@ -136,7 +139,7 @@ def request_relay(case: Case) -> Iterator[str]:
     edits = {"model": "renamed", "gone": msgspec.UNSET}
     relayed = json.decode_head(case.dialect.relay.request({**head, "gone": msgspec.Raw(b"1")}, edits))
     wanted = {key: bytes(value) for key, value in head.items()}
-    if "{model}" not in case.dialect.paths["chat"]:
+    if "{model}" not in case.dialect.paths.chat:
         wanted["model"] = b'"renamed"'
     else:
         wanted.pop("model", None)  # some of Google's clients write it in both places
@@ -149,7 +152,7 @@ def request_relay(case: Case) -> Iterator[str]:
 def response_identity(case: Case) -> Iterator[str]:
     """encode∘decode gives the answer back, up to the canonical form."""
     report = Report(case.dialect.name, "response")
-    body = case.dialect.encode_response(case.response, case.reply(case.dialect, report))
+    body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
     yield from map(str, differences(case.answer, _plain(body), case.canon.response))
     yield from (f"names a loss to itself: {loss.path}: {loss.reason}" for loss in report.losses)
 
@@ -157,7 +160,7 @@ def response_identity(case: Case) -> Iterator[str]:
 def response_ir(case: Case) -> Iterator[str]:
     """decode∘encode gives the IR back, up to what the gateway fills in."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
-    again = case.dialect.decode_response(_plain(case.dialect.encode_response(case.response, reply)), STANDARD)
+    again = case.dialect.response.decode(_plain(case.dialect.response.encode(case.response, reply)), STANDARD)
     yield from _unequal(_filled(case.response, again), again)
 
 
@@ -187,8 +190,8 @@ def response_cross(case: Case) -> Iterator[str]:
     """Every other dialect's client is told each fact, or it is named as lost."""
     for other in case.others:
         report = Report(other.name, "response")
-        body = _plain(other.encode_response(case.response, case.reply(other, report)))
-        again = other.decode_response(body, STANDARD)
+        body = _plain(other.response.encode(case.response, case.reply(other, report)))
+        again = other.response.decode(body, STANDARD)
         lost = facts.missing(facts.of_response(case.response), facts.of_response(again), report)
         yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
 
@@ -202,7 +205,7 @@ def response_relay(case: Case) -> Iterator[str]:
     yield from _same_bytes(
         {key: bytes(value) for key, value in json.decode_head(body).items()}, json.decode_head(relayed)
     )
-    yield from _unequal(case.dialect.decode_response(copy_of(case.answer), STANDARD).usage, usage)
+    yield from _unequal(case.dialect.response.decode(copy_of(case.answer), STANDARD).usage, usage)
 
 
 # --- Streams -----------------------------------------------------------------------------------
@@ -213,7 +216,7 @@ def stream_split(case: Case) -> Iterator[str]:
     response = case.exchange.response
     if response is None or response.stream is None:
         return
-    stream, framing = response.stream.encode(), case.dialect.framing
+    stream, framing = response.stream.encode(), case.dialect.stream.framing
     if split(*(stream[i : i + 1] for i in range(len(stream))), framing=framing) != case.frames:
         yield "other frames when fed byte by byte"
     for number in range(3):
@@ -269,13 +272,13 @@ def stream_cross(case: Case) -> Iterator[str]:
 def stream_relay(case: Case) -> Iterator[str]:
     """Relay passes every frame, sees the same usage and the end, and raises for an error in the stream."""
     relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
-    decoder = case.dialect.stream_decoder(STANDARD)
+    decoder = case.dialect.stream.decoder(STANDARD)
     told = [event for frame in case.frames for event in decoder.feed(frame)]
     folded = ir.Fold()
     for event in (*told, *decoder.close()):
         folded.add(event)
     try:
-        relayed = split(*map(relay.feed, case.frames), relay.close(), framing=case.dialect.framing)
+        relayed = split(*map(relay.feed, case.frames), relay.close(), framing=case.dialect.stream.framing)
     except RequestFailed as failed:
         yield from _same_fault(folded.fault, failed.fault)
         return
@@ -298,7 +301,7 @@ def stream_cut(case: Case) -> Iterator[str]:
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
     for length in sorted(length for length in lengths if 0 <= length < len(frames)):
-        response = ir.fold(events_of(case.dialect.stream_decoder(STANDARD), frames[:length]))
+        response = ir.fold(events_of(case.dialect.stream.decoder(STANDARD), frames[:length]))
         relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
         where = f"after {length} of {len(frames)} frames"
         try:
@@ -329,10 +332,10 @@ def error_faces(case: Case) -> Iterator[str]:
 
 def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
     """What is wrong with a fault as `face` renders it."""
-    status, headers, body = face.encode_error(fault, "request-1")
+    status, headers, body = face.errors.encode(fault, "request-1")
     if not 400 <= status <= 599:
         yield f"status {status}"
-    yield from _same_fault(fault, face.decode_error(status, headers, body))
+    yield from _same_fault(fault, face.errors.decode(status, headers, body))
 
 
 # --- Odd forms ---------------------------------------------------------------------------------
@@ -350,12 +353,12 @@ def request_mutants(case: Case) -> Iterator[str]:
 def _asked(odd: Case) -> Iterator[str]:
     wire = odd.wire_request
     wire.body.setdefault("model", odd.exchange.model or "model")
-    odd.dialect.check(wire)
-    odd.dialect.brief(odd.wire_request)
+    odd.dialect.request.check(wire)
+    odd.dialect.request.brief(odd.wire_request)
     yield from _unsound(odd.request)
     for dialect in (odd.dialect, *odd.others):
         try:
-            json.encode(dialect.encode_request(odd.request, Target(Report(dialect.name), model="model")).body)
+            json.encode(dialect.request.encode(odd.request, Target(Report(dialect.name), model="model")).body)
         except WireError as error:
             if not error.path:
                 yield f"to {dialect.name}: refused without naming a place: {error}"
@@ -422,7 +425,7 @@ def error_mutants(case: Case) -> Iterator[str]:
 def _failed(odd: Case) -> Iterator[str]:
     yield from _unsound(odd.fault)
     for face in (odd.dialect, *odd.others):
-        face.encode_error(odd.fault, "request-1")
+        face.errors.encode(odd.fault, "request-1")
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
@@ -450,8 +453,8 @@ def _told(odd: Case, response: ir.Response) -> Iterator[str]:
     """What of an answer the clients of a face are neither told nor told to have lost."""
     for face in (odd.dialect, *odd.others):
         report = Report(face.name, "response")
-        body = _plain(face.encode_response(response, odd.reply(face, report)))
-        again = face.decode_response(body, STANDARD)
+        body = _plain(face.response.encode(response, odd.reply(face, report)))
+        again = face.response.decode(body, STANDARD)
         lost = facts.missing(facts.of_response(response), facts.of_response(again), report)
         yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
 
@@ -563,7 +566,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
     if before.error is not None or after.error is not None:
         yield from _same_fault(before.error, after.error)
         before, after = (msgspec.structs.replace(answer, error=None) for answer in (before, after))
-    old, new = (_plain(case.dialect.encode_response(answer, reply)) for answer in (before, after))
+    old, new = (_plain(case.dialect.response.encode(answer, reply)) for answer in (before, after))
     yield from map(str, differences(old, new, case.canon.streamed or case.canon.response))
 
 

@@ -23,9 +23,10 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import response_object
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.engine.work import Client, Headers, Inbound, Work
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange

@@ -14,9 +14,10 @@ from typing import Any, Final, TypeGuard
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.work import ForwardingClient, Headers, Work
 from dragoman.errors import DragomanError
@@ -150,7 +151,7 @@ class _Gathered:
 
     def __init__(self, most: int, *, lines: bool) -> None:
         self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
-        self._decoder = DIALECTS[NAME].stream_decoder(STANDARD)
+        self._decoder = DIALECTS[NAME].stream.decoder(STANDARD)
         self._fold = ir.Fold()
         self._most = most
         self.size = 0
@@ -188,7 +189,7 @@ class _Gathered:
             return None
         if response.usage is None:
             response = msgspec.structs.replace(response, usage=usage)
-        whole = DIALECTS[NAME].encode_response(response, reply)
+        whole = DIALECTS[NAME].response.encode(response, reply)
         return {key: msgspec.Raw(encode(value)) for key, value in whole.items()}
 
 

@@ -24,7 +24,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
-from dragoman.dialects.dialect import Ending
+from dragoman.dialects.streaming import Ending
 from dragoman.engine.work import Sealed, Work
 from dragoman.engine.work import Turn as WorkTurn
 from dragoman.errors import RequestFailed

@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.engine.work import Client, ForwardingClient, Headers, Sealed, Work
 from dragoman.errors import RequestFailed, WireError
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
@@ -258,11 +259,11 @@ class ResponseTurn:
         )
         nothing = ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
         if work.streams:
-            encoder = work.face.stream_encoder(reply)
+            encoder = work.face.stream.encoder(reply)
             await work.client.begin(200, ())
             await work.client.end(b"".join([encoder.feed(event) for event in ir.unfold(nothing)]))
         else:
-            await work.client.answer(200, (), encode(work.face.encode_response(nothing, reply)))
+            await work.client.answer(200, (), encode(work.face.response.encode(nothing, reply)))
         return False
 
     async def heard(self, work: Work, response: ir.Response) -> None:

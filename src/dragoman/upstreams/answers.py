@@ -16,7 +16,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.wire.json import count_values

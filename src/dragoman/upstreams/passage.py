@@ -80,7 +80,7 @@ class Passage:
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
+        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         if answer.status in {401, 403}:
             return RequestFailed(_REFUSED)
         return RequestFailed(self.account.discreet(fault))

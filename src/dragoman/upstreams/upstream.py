@@ -26,9 +26,11 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import USUAL_FEATURES, Feature, Operation, Outcome, WireRequest
+from dragoman.dialects.dialect import USUAL_FEATURES, Feature
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import Outcome
+from dragoman.dialects.request import Operation, WireRequest
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 

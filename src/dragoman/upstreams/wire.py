@@ -31,10 +31,13 @@ from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept
-from dragoman.dialects.dialect import AnyAsking, Dialect, Framing, Operation, Outgoing, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
+from dragoman.dialects.operation import AnyProviderSide, Outgoing
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Framing
+from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer, Transport
 from dragoman.providers.catalog import LIST_PATHS
@@ -186,8 +189,8 @@ class WireUpstream:
         self._streamed_chat = Address(stream_url or chat_url)
         self._list = None if base_url is None else URL(base_url + LIST_PATHS[dialect.name], encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
-        asked: dict[Operation, AnyAsking] = {**dialect.asked, **dialect.operations}
-        for operation, codec in asked.items():
+        self._codecs = dialect.asked()
+        for operation, codec in self._codecs.items():
             if operation == "count" and not quirks.counts:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
@@ -264,9 +267,9 @@ class WireUpstream:
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
-    def codec(self, operation: Operation) -> AnyAsking:
+    def codec(self, operation: Operation) -> AnyProviderSide:
         """How an operation is asked for here. Only one that is `able` has it."""
-        return self.dialect.operations.get(operation) or self.dialect.asked[operation]
+        return self._codecs[operation]
 
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
@@ -337,7 +340,7 @@ class WireUpstream:
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The request in this provider's words, with the configured extra body merged in."""
         target = Target(call.report, call.model, self.quirks, call.facts)
-        wire = self.dialect.encode_request(request, target)
+        wire = self.dialect.request.encode(request, target)
         if call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
@@ -346,12 +349,12 @@ class WireUpstream:
         """The same for a request for another operation. What is merged into a form are texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
-        wire = codec.encode_request(request, target)
+        wire = codec.encode(request, target)
         if call.body and wire.fields:
             wire.fields = edited(wire.fields, call.body)
         elif call.body:
             wire.body = deep_merge(wire.body, call.body)
-        return codec.sent(wire)
+        return codec.finish(wire)
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)
@@ -367,7 +370,7 @@ class WireUpstream:
         """The fault of an answer that is none: an error, or of a status that was not asked for."""
         if not _REFUSES <= answer.status <= _LAST_STATUS:
             return unexpected(self.name, answer.status)
-        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
+        fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
@@ -388,7 +391,7 @@ class WireUpstream:
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams although it was not asked to."""
-        async with aclosing(self._events(answer, self.dialect.framing)) as batches:
+        async with aclosing(self._events(answer, self.dialect.stream.framing)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
@@ -398,7 +401,7 @@ class WireUpstream:
             value = decode_object(body)
             if suspicious:
                 self.limits.hold_plain(value)
-            return self.limits.hold_blocks(self.dialect.decode_response(value, self.quirks))
+            return self.limits.hold_blocks(self.dialect.response.decode(value, self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
 
@@ -407,9 +410,9 @@ class WireUpstream:
         """Answer one chat request as events."""
         answer = await self._post(request, call)
         try:
-            framing: Framing | None = self.dialect.framing
+            framing: Framing | None = self.dialect.stream.framing
             if answer.headers.get("content-type", "").startswith("application/json"):
-                framing = self.dialect.json_framing
+                framing = self.dialect.stream.json_framing
             if framing is None:
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
@@ -421,7 +424,7 @@ class WireUpstream:
 
     async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         limits = self.limits
-        decoder = self.dialect.stream_decoder(self.quirks)
+        decoder = self.dialect.stream.decoder(self.quirks)
         splitter = SPLITTERS[framing](limits.event)
         unsuspicious, most = limits.unsuspicious, limits.stream
         parts = Parts()

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
@@ -51,7 +51,7 @@ async def test_what_anthropic_took_the_others_take(
                 continue
             body = {**asked.body, "model": MODELS[dialect]}
             try:
-                FACE.check(WireRequest("chat", body))
+                FACE.request.check(WireRequest("chat", body))
             except WireError:
                 continue
             async with session.post(f"{base}/v1/messages?beta=true", json=body) as answer:

@@ -46,7 +46,7 @@ def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str)
     elif target == "openai_responses":
         assert body["input"] == "Hi" if source == target else body["input"][0]["content"][0]["text"] == "Hi"
     else:
-        assert endpoint == f"POST {DIALECTS[target].paths['chat']}"
+        assert endpoint == f"POST {DIALECTS[target].paths.chat}"
         assert body["model"] == "gemini-2.5-flash"
         assert body["prompt"] == "Hi" if "prompt" in body else body["messages"][0]["role"] == "user"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.operate import NAMES
 from dragoman.upstreams.local.upstream import LocalUpstream
@@ -34,7 +34,7 @@ def _lines() -> Iterator[list[str]]:
     yield ["a provider that speaks", *NAMES.values()]
     yield ["---"] * (len(NAMES) + 1)
     for dialect in DIALECTS.values():
-        codecs = {**dialect.asked, **dialect.operations}
+        codecs = dialect.asked()
         yield [dialect.title, *(_cell(codecs[one].paths) if one in codecs else "–" for one in NAMES)]
     for title, upstream in _OWN.items():
         yield [title, *("yes" if _has(upstream, one) else "–" for one in NAMES)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
 
 
 def showing(model: str | None) -> Reply:

@@ -8,8 +8,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.arguments import parse_arguments
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 
 
@@ -43,7 +43,7 @@ def test_what_is_no_object_is_sent_inside_of_one(dialect: str, text: str) -> Non
     )
     request = ir.Request("openai_chat", "m", messages, tools=(ir.Function("f"),))
     report = Report("openai_chat")
-    sent = DIALECTS[dialect].encode_request(request, Target(report, "m")).body
+    sent = DIALECTS[dialect].request.encode(request, Target(report, "m")).body
     assert any(change.path == "messages[1].blocks[0]" for change in report.changes) is bool(text.strip())
     assert (text in repr(sent)) is bool(text.strip()) or "\ud800" in text
 

@@ -12,13 +12,14 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral import speech as mistral_speech
 from dragoman.dialects.mistral import transcription as mistral
 from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field, Form
 from dragoman.wire.sse import SSESplitter
@@ -63,13 +64,13 @@ def test_forms_come_back(recorded: Path, api: str, least: int) -> None:
     assert len(found) >= least
     for record in found:
         wire = request(record)
-        TRANSCRIPTION.check(wire)
-        asked = TRANSCRIPTION.decode_request(wire)
+        TRANSCRIPTION.client.check(wire)
+        asked = TRANSCRIPTION.client.decode(wire)
         report = Report("openai_chat")
-        written = TRANSCRIPTION.encode_request(asked, Target(report))
+        written = TRANSCRIPTION.provider.encode(asked, Target(report))
         assert sorted(written.fields, key=str) == sorted(wire.fields, key=str), record["id"]
         assert (written.path, report.losses) == (wire.path, [])
-        assert TRANSCRIPTION.streams(wire) is ("stream" in record["features"])
+        assert TRANSCRIPTION.client.streams(wire) is ("stream" in record["features"])
 
 
 @pytest.mark.parametrize("api", ["openai.audio", "openrouter.audio"])
@@ -78,10 +79,10 @@ def test_transcripts_come_back(recorded: Path, api: str) -> None:
     for record in records(recorded, api, "transcription"):
         if "sse" in record["response"]:
             continue
-        asked, told = TRANSCRIPTION.decode_request(request(record)), answer(record)
-        response = TRANSCRIPTION.decode_response(told, asked)
+        asked, told = TRANSCRIPTION.client.decode(request(record)), answer(record)
+        response = TRANSCRIPTION.provider.decode(told, asked)
         report = Report("openai_chat", "response")
-        written = TRANSCRIPTION.encode_response(response, OperationReply(asked, report))
+        written = TRANSCRIPTION.client.encode(response, OperationReply(asked, report))
         assert report.losses == []
         if "body_text" in record["response"]:
             assert written == told, record["id"]
@@ -98,8 +99,8 @@ def test_a_sample_comes_back(recorded: Path) -> None:
     (line,) = (recorded / "openai.audio.samples.jsonl").read_text(encoding="utf-8").splitlines()
     body = json.loads(line)["response"]["body"]
     asked = msgspec.structs.replace(DIARIZED, output="verbose_json", timestamps=("word",))
-    response = TRANSCRIPTION.decode_response(Payload(encode(body)), asked)
-    written = TRANSCRIPTION.encode_response(response, OperationReply(asked, Report("")))
+    response = TRANSCRIPTION.provider.decode(Payload(encode(body)), asked)
+    written = TRANSCRIPTION.client.encode(response, OperationReply(asked, Report("")))
     assert json.loads(written.data) == body
 
 
@@ -110,17 +111,17 @@ def test_streams_are_understood(recorded: Path) -> None:
     for record in streams:
         frames = SSESplitter().feed(record["response"]["sse"].encode())
         assert TRANSCRIPTION.relay is not None
-        assert TRANSCRIPTION.encode_stream is not None
+        assert TRANSCRIPTION.client.encode_stream is not None
         told = [usage for frame in frames[:-1] if (usage := TRANSCRIPTION.relay.seen(frame))]
         last = json.loads(frames[-2])
         assert [usage.total for usage in told] == [last["usage"]["total_tokens"]]
         response = ir.TranscriptionResponse(last["text"], usage=told[0])
-        asked = TRANSCRIPTION.decode_request(request(record))
+        asked = TRANSCRIPTION.client.decode(request(record))
         if asked.output == "diarized_json":
             first = json.loads(frames[0])
             segment = ir.Segment(first["text"], first["start"], first["end"], first["speaker"])
             response = msgspec.structs.replace(response, segments=(segment,))
-        written = TRANSCRIPTION.encode_stream(response, OperationReply(asked, Report("")))
+        written = TRANSCRIPTION.client.encode_stream(response, OperationReply(asked, Report("")))
         again = SSESplitter().feed(written)
         assert again[-1] == frames[-1] == b"[DONE]"
         assert json.loads(again[-2]) == last
@@ -130,12 +131,12 @@ def test_streams_are_understood(recorded: Path) -> None:
 def test_speech_comes_back(recorded: Path) -> None:
     (record,) = records(recorded, "openai.audio", "speech")
     wire = WireRequest("speech", record["request"]["body"])
-    SPEECH.check(wire)
-    asked = SPEECH.decode_request(wire)
-    assert SPEECH.encode_request(asked, Target(Report(""))).body == wire.body
+    SPEECH.client.check(wire)
+    asked = SPEECH.client.decode(wire)
+    assert SPEECH.provider.encode(asked, Target(Report(""))).body == wire.body
     told = Payload(b64decode(record["response"]["binary_b64"]), "audio/mpeg")
-    response = SPEECH.decode_response(told, asked)
-    assert SPEECH.encode_response(response, OperationReply(asked, Report(""))) == told
+    response = SPEECH.provider.decode(told, asked)
+    assert SPEECH.client.encode(response, OperationReply(asked, Report(""))) == told
 
 
 def test_mistral_is_asked_as_it_was(recorded: Path) -> None:
@@ -160,7 +161,7 @@ def test_mistral_is_asked_as_it_was(recorded: Path) -> None:
         assert response.text == body["text"]
         assert response.usage is not None
         assert response.usage.total == body["usage"]["total_tokens"]
-        written_answer = TRANSCRIPTION.encode_response(response, OperationReply(asked, report))
+        written_answer = TRANSCRIPTION.client.encode(response, OperationReply(asked, report))
         told = json.loads(written_answer.data)
         assert told["text"] == body["text"]
         if diarized:

@@ -10,9 +10,9 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept, inner_values, refuse_index, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 
@@ -85,7 +85,7 @@ FLOODS: dict[str, tuple[str, list[dict[str, Any]], Iterable[dict[str, Any]]]] = 
 @pytest.mark.parametrize("flood", list(FLOODS))
 def test_a_flood_ends(flood: str) -> None:
     dialect, before, frames = FLOODS[flood]
-    decoder = DIALECTS[dialect].stream_decoder(STANDARD)
+    decoder = DIALECTS[dialect].stream.decoder(STANDARD)
     for frame in before:
         decoder.feed(json.dumps(frame).encode())
     told = [json.dumps(frame).encode() for frame in frames]
@@ -164,7 +164,7 @@ KEPT: dict[str, tuple[str, list[dict[str, Any]], Iterable[dict[str, Any]]]] = {
 @pytest.mark.parametrize("flood", list(KEPT))
 def test_what_is_kept_of_a_stream_holds_no_more_than_a_whole_answer(flood: str) -> None:
     dialect, before, frames = KEPT[flood]
-    decoder = DIALECTS[dialect].stream_decoder(STANDARD)
+    decoder = DIALECTS[dialect].stream.decoder(STANDARD)
     for frame in before:
         decoder.feed(json.dumps(frame).encode())
     told = [json.dumps(frame).encode() for frame in frames]
@@ -176,7 +176,7 @@ def test_what_is_kept_of_a_stream_holds_no_more_than_a_whole_answer(flood: str) 
 @pytest.mark.parametrize("dialect", ["openai_chat", "mistral", "openai_completions"])
 def test_members_that_are_told_again_and_again_are_kept_once(dialect: str) -> None:
     """Perplexity repeats its search results in every chunk; some servers count in each."""
-    decoder = DIALECTS[dialect].stream_decoder(STANDARD)
+    decoder = DIALECTS[dialect].stream.decoder(STANDARD)
     for n in range(400):
         choice = {"index": 0, "delta": {"content": "a"}, "text": "a", "k": [{"n": n}, *LARGE]}
         decoder.feed(json.dumps({"choices": [choice], "results": LARGE, "timings": {"n": n}}).encode())
@@ -206,7 +206,7 @@ def test_values_inside() -> None:
 
 
 def test_a_large_summary_index_makes_no_long_list() -> None:
-    decoder = DIALECTS["openai_responses"].stream_decoder(STANDARD)
+    decoder = DIALECTS["openai_responses"].stream.decoder(STANDARD)
     delta = {"type": "response.reasoning_summary_text.delta", "output_index": 0, "delta": "x"}
     told = [CREATED, THINKS, {**delta, "summary_index": 10**9}, {**delta, "summary_index": 10**9}]
     events = [event for frame in told for event in decoder.feed(json.dumps(frame).encode())]
@@ -219,7 +219,7 @@ def test_a_large_summary_index_makes_no_long_list() -> None:
 
 
 def test_citations_of_many_chunks_are_told_once_each() -> None:
-    decoder = DIALECTS["gemini"].stream_decoder(STANDARD)
+    decoder = DIALECTS["gemini"].stream.decoder(STANDARD)
 
     def chunk(*numbers: int, **more: Any) -> bytes:
         sources = [{"uri": f"https://x.test/{n}", "startIndex": 0} for n in numbers]

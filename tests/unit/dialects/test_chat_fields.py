@@ -14,10 +14,10 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 
 from dragoman import ir
 from dragoman.dialects.capabilities import refuse
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
@@ -81,8 +81,8 @@ def _wire(name: str) -> Callable[[dict[str, Any], Row], Told]:
 
 def _decoded(body: dict[str, Any]) -> ir.Request:
     wire = WireRequest("chat", body)
-    CHAT.check(wire)
-    return CHAT.decode_request(wire)
+    CHAT.request.check(wire)
+    return CHAT.request.decode(wire)
 
 
 def _local(body: dict[str, Any], row: Row) -> Told:
@@ -92,7 +92,7 @@ def _local(body: dict[str, Any], row: Row) -> Told:
     report = Report("local")
     emulation = emulate(request, native(LocalUpstream({})), LOCAL.facts, STANDARD, report)
     asked = ask(emulation.request, report, Draw())
-    losses, changes = report.located(CHAT.located(WireRequest("chat", body)))
+    losses, changes = report.located(CHAT.locator(WireRequest("chat", body)))
     return Told(
         _plain(asked),
         frozenset((loss.path, loss.severity) for loss in losses),
@@ -159,7 +159,7 @@ def _refused(row: Row, upstream: str) -> tuple[str | None, str]:
     """The code and the parameter that the client is told. Its own mistakes are found before any upstream."""
     wire = WireRequest("chat", row.body)
     try:
-        CHAT.check(wire)
+        CHAT.request.check(wire)
     except WireError as error:
         return error.code, error.path
     try:
@@ -170,7 +170,7 @@ def _refused(row: Row, upstream: str) -> tuple[str | None, str]:
         code, where = failed.fault.code, failed.fault.param or ""
     else:
         pytest.fail("was not refused")
-    return code, CHAT.located(wire)(where).removeprefix("$.")
+    return code, CHAT.locator(wire)(where).removeprefix("$.")
 
 
 _ABSENT = object()

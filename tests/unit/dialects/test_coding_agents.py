@@ -14,12 +14,14 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Reply, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing.case import check_grammar, split, streamed
 
@@ -156,12 +158,12 @@ class Asked(NamedTuple):
 
 
 def asked(value: dict[str, Any], target: Dialect) -> Asked:
-    wire = WireRequest("chat", value, path=AGENTS.paths["chat"])
-    AGENTS.check(wire)
+    wire = WireRequest("chat", value, path=AGENTS.paths.chat)
+    AGENTS.request.check(wire)
     report = Report(target.name)
-    emulation = emulate(AGENTS.decode_request(wire), target, UNKNOWN, STANDARD, report)
-    written = target.encode_request(emulation.request, Target(report, "m"))
-    losses, changes = report.located(AGENTS.located(wire))
+    emulation = emulate(AGENTS.request.decode(wire), target.abilities, UNKNOWN, STANDARD, report)
+    written = target.request.encode(emulation.request, Target(report, "m"))
+    losses, changes = report.located(AGENTS.locator(wire))
     assert all(change.reason for change in changes)
     return Asked(written, emulation, report, [(loss.path, loss.severity) for loss in losses])
 
@@ -196,7 +198,7 @@ LOST = {
 def test_every_tool_that_the_agent_runs_is_offered(name: str) -> None:
     target = DIALECTS[name]
     sent = asked(body(), target)
-    read = target.decode_request(sent.wire)
+    read = target.request.decode(sent.wire)
     offered = [tool.name for tool in read.tools or () if isinstance(tool, ir.Function)]
     assert offered == [*FLAT, *OWN, "mcp__tracker__find"]
     kinds = {tool.kind for tool in read.tools or () if isinstance(tool, ir.ProviderTool)}
@@ -210,7 +212,7 @@ def test_the_history_has_every_call_with_its_result(name: str) -> None:
     target = DIALECTS[name]
     sent = asked(body(), target)
     assert "no result" not in json.dumps(sent.wire.body)
-    blocks = [block for message in target.decode_request(sent.wire).messages for block in message.blocks]
+    blocks = [block for message in target.request.decode(sent.wire).messages for block in message.blocks]
     calls = [block for block in blocks if isinstance(block, ir.ToolCall)]
     called = ["run", "agents__spawn", "patch", "tool_search", "shell", "local_shell"]
     assert [call.name for call in calls] == called
@@ -240,7 +242,7 @@ def test_an_upstream_of_the_same_protocol_gets_everything_as_it_was() -> None:
     sent = asked(value, AGENTS)
     assert sent.emulation.undo is None
     assert sent.wire.body["tools"] == TOOLS
-    assert AGENTS.decode_request(sent.wire) == AGENTS.decode_request(WireRequest("chat", value))
+    assert AGENTS.request.decode(sent.wire) == AGENTS.request.decode(WireRequest("chat", value))
     assert sent.lost == []
 
 
@@ -263,7 +265,7 @@ CALLS: list[dict[str, Any]] = [
 
 def answer(target: Dialect) -> ir.Response:
     """The same from a model that knows the tools by the names that were sent to it."""
-    custom = "custom" if "custom_tools" in target.features else "function"
+    custom = "custom" if "custom_tools" in target.abilities.features else "function"
     blocks: list[ir.Block] = [ir.Text("I begin.")]
     for number, item in enumerate(CALLS):
         name = item.get("name", item["type"].removesuffix("_call"))
@@ -288,7 +290,7 @@ def to_upstreams_client(target: Dialect) -> Reply:
 
 def to_agent() -> Reply:
     value = body()
-    request = AGENTS.decode_request(WireRequest("chat", value))
+    request = AGENTS.request.decode(WireRequest("chat", value))
     return Reply(request, Report(AGENTS.name, "response"), "resp_1", 1, echo=value)
 
 
@@ -307,9 +309,9 @@ def test_a_whole_answer_has_the_items_of_openais_own(name: str) -> None:
     target = DIALECTS[name]
     restorer = asked(body(), target).emulation.restorer()
     assert restorer is not None
-    wire = target.encode_response(answer(target), to_upstreams_client(target))
-    response = restorer.whole(target.decode_response(json.loads(json.dumps(wire)), STANDARD))
-    told = AGENTS.encode_response(Identify("t" * 32).whole(response), to_agent())
+    wire = target.response.encode(answer(target), to_upstreams_client(target))
+    response = restorer.whole(target.response.decode(json.loads(json.dumps(wire)), STANDARD))
+    told = AGENTS.response.encode(Identify("t" * 32).whole(response), to_agent())
     Response.model_validate(told)
     assert bare(told["output"]) == CALLS
 
@@ -322,7 +324,7 @@ def test_a_streamed_answer_has_the_items_of_openais_own(name: str) -> None:
     upstream = streamed(list(ir.unfold(answer(target))), target, to_upstreams_client(target))
     events = [seen for event in upstream for one in restorer.feed(event) for seen in identify.feed(one)]
     check_grammar(events)
-    encoder = AGENTS.stream_encoder(to_agent())
+    encoder = AGENTS.stream.encoder(to_agent())
     frames = [
         json.loads(frame) for event in events for frame in split(encoder.feed(event)) if frame[:1] == b"{"
     ]
@@ -354,7 +356,7 @@ def test_the_next_turn_finds_its_calls_under_the_same_names(name: str) -> None:
     restorer = asked(body(), target).emulation.restorer()
     assert restorer is not None
     first = answer(target)
-    items = AGENTS.encode_response(Identify("t" * 32).whole(restorer.whole(first)), to_agent())["output"]
+    items = AGENTS.response.encode(Identify("t" * 32).whole(restorer.whole(first)), to_agent())["output"]
     results: list[dict[str, Any]] = []
     for item in items[1:]:
         result: dict[str, Any] = {
@@ -368,7 +370,7 @@ def test_the_next_turn_finds_its_calls_under_the_same_names(name: str) -> None:
             result["output"] = [{"stdout": "done", "stderr": "", "outcome": {"type": "timeout"}}]
         results.append(result)
     sent = asked(body(*items, *results), target)
-    blocks = [block for message in target.decode_request(sent.wire).messages for block in message.blocks]
+    blocks = [block for message in target.request.decode(sent.wire).messages for block in message.blocks]
     calls = [block for block in blocks if isinstance(block, ir.ToolCall)][-len(CALLS) :]
     wanted = [block for block in first.candidates[0].blocks if isinstance(block, ir.ToolCall)]
     assert [call.name for call in calls] == [call.name for call in wanted]

@@ -10,9 +10,10 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.counterparts import why_lost
-from dragoman.dialects.dialect import Reply, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import MEMBERS
 from dragoman.dialects.table import DIALECTS
 
@@ -25,8 +26,8 @@ SAFETY = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
 def reasons(dialect: str, body: dict[str, Any], target: str) -> dict[str, tuple[str, str]]:
     """Why each lost member of a request is lost, and how much it matters."""
     report = Report(target)
-    request = DIALECTS[dialect].decode_request(WireRequest("chat", body))
-    DIALECTS[target].encode_request(request, Target(report, "m"))
+    request = DIALECTS[dialect].request.decode(WireRequest("chat", body))
+    DIALECTS[target].request.encode(request, Target(report, "m"))
     return {loss.path: (loss.severity, loss.reason) for loss in report.losses}
 
 
@@ -110,8 +111,8 @@ def test_members_of_an_answer_are_hints() -> None:
         "stop_reason": "end_turn",
     }
     body |= {"content": [{"type": "text", "text": "hi"}], "container": {"id": "c"}}
-    answer = DIALECTS["anthropic"].decode_response(body, STANDARD)
-    DIALECTS["openai_chat"].encode_response(answer, Reply(ir.Request("openai_chat", "m"), report, "1", 1))
+    answer = DIALECTS["anthropic"].response.decode(body, STANDARD)
+    DIALECTS["openai_chat"].response.encode(answer, Reply(ir.Request("openai_chat", "m"), report, "1", 1))
     assert [(loss.path, loss.severity, loss.reason) for loss in report.losses] == [
         ("container", "hint", "this field of anthropic responses is not translated")
     ]
@@ -121,7 +122,7 @@ def test_members_of_an_answer_are_hints() -> None:
 def test_what_a_field_carries_is_not_listed(name: str) -> None:
     generate = {"system", "prompt", "images", "suffix", "template", "raw", "context"}
     listed = MEMBERS[name].keys() - (generate if name == "ollama" else set())
-    assert not listed & DIALECTS[name].maps
+    assert not listed & DIALECTS[name].request.members
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_every_member_of_the_specification_is_known(name: str, schema: str) -> N
         inner = [members(part) for part in wire.get("allOf", ())]
         return set(wire.get("properties", ())).union(*inner)
 
-    assert not members(schemas[schema]) - DIALECTS[name].maps - MEMBERS[name].keys()
+    assert not members(schemas[schema]) - DIALECTS[name].request.members - MEMBERS[name].keys()
 
 
 def test_a_target_with_no_protocol_of_its_own() -> None:

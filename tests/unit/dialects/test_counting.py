@@ -13,17 +13,18 @@ from openai.types.responses import input_token_count_params, response_create_par
 
 from dragoman import ir
 from dragoman.dialects.anthropic import count as anthropic
-from dragoman.dialects.dialect import AnyCodec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.gemini import count as gemini
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import count as openai_responses
+from dragoman.dialects.operation import AnyOperationCodec, OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
 from dragoman.testing.corpus import Exchange
 from dragoman.wire.json import decode_head, decode_object, encode
 
-CODECS: Final[dict[str, AnyCodec]] = {
+CODECS: Final[dict[str, AnyOperationCodec]] = {
     name: dialect.operations["count"] for name, dialect in DIALECTS.items() if "count" in dialect.operations
 }
 EVERY: Final = pytest.mark.parametrize("dialect", ["anthropic", "gemini", "openai_responses"])
@@ -59,7 +60,7 @@ def counts(dialect: str, folder: Path) -> list[tuple[Exchange, WireRequest]]:
             body = {**body, "max_tokens": 1}
         if dialect == "gemini":
             body, params = body.get(WHOLE, body), {"model": exchange.model or ""}
-        path = DIALECTS[dialect].paths["chat"]
+        path = DIALECTS[dialect].paths.chat
         found.append((exchange, WireRequest("count", body, path=path, params=params)))
     assert len(found) > 2
     return found
@@ -106,7 +107,7 @@ def test_a_relay_edits_the_model_and_leaves_out_what_is_not_counted(dialect: str
     outgoing = codec.relay.request(wire, decode_head(encode(body)), {"model": "up-model"})
     assert isinstance(outgoing.body, bytes)
     sent = decode_object(outgoing.body)
-    assert outgoing.path == codec.paths[0]
+    assert outgoing.path == codec.provider.paths[0]
     if dialect == "gemini":
         assert sent == BODIES[dialect]
     else:
@@ -125,10 +126,10 @@ def test_a_request_of_any_protocol_becomes_one(dialect: str, face: str) -> None:
         system=(ir.Text("Be brief."),),
         max_output=7,
     )
-    wire = codec.encode_request(request, Target(Report(dialect), "up-model"))
+    wire = codec.provider.encode(request, Target(Report(dialect), "up-model"))
     wire.body["temperature"] = 0.5  # as the configuration may add
-    sent = codec.sent(wire)
-    assert (sent.operation, sent.path) == ("count", codec.paths[0])
+    sent = codec.provider.finish(wire)
+    assert (sent.operation, sent.path) == ("count", codec.provider.paths[0])
     text = encode(sent.body).decode()
     assert "Hello!" in text
     assert "Be brief." in text
@@ -153,13 +154,15 @@ def test_what_is_no_number_is_no_answer(dialect: str, answer: Any) -> None:
     with pytest.raises(WireError):
         codec.relay.response(wire, Payload(encode(body)), None)
     with pytest.raises(WireError):
-        codec.decode_response(Payload(encode(body)), ir.Request(dialect, "m"))
+        codec.provider.decode(Payload(encode(body)), ir.Request(dialect, "m"))
 
 
 @EVERY
 def test_a_place_is_one_of_the_request(dialect: str) -> None:
     codec = CODECS[dialect]
-    assert codec.locate(ir.Request(dialect, "m"), "messages[0]") == DIALECTS[dialect].locate("messages[0]")
+    assert codec.client.locate(ir.Request(dialect, "m"), "messages[0]") == DIALECTS[dialect].request.locate(
+        "messages[0]"
+    )
 
 
 # --- Recorded counts -------------------------------------------------------------------------------
@@ -186,11 +189,11 @@ def test_recorded_requests_come_back(dialect: str, recorded: Path) -> None:
     for exchange, wire in counts(dialect, recorded):
         assert exchange.request is not None
         wanted = said(exchange.request.body)
-        codec.check(wire)
+        codec.client.check(wire)
         report = Report(dialect)
-        model = codec.model(wire)
-        written = codec.encode_request(codec.decode_request(wire), Target(report, model))
-        assert said(codec.sent(written).body) == wanted, exchange.id
+        model = codec.client.model(wire)
+        written = codec.provider.encode(codec.client.decode(wire), Target(report, model))
+        assert said(codec.provider.finish(written).body) == wanted, exchange.id
         assert report.losses == [], exchange.id
         passed = codec.relay.request(wire, decode_head(encode(wire.body)), {"model": model}).body
         assert isinstance(passed, bytes)
@@ -209,10 +212,10 @@ def test_recorded_answers_pass_and_come_back(dialect: str, recorded: Path) -> No
             continue
         answer = Payload(exchange.response.raw)
         assert codec.relay.response(wire, answer, "alias") == (answer, None)
-        request = codec.decode_request(wire)
-        counted = codec.decode_response(answer, request)
+        request = codec.client.decode(wire)
+        counted = codec.provider.decode(answer, request)
         assert counted.tokens > 0
-        told = decode_object(codec.encode_response(counted, OperationReply(request, Report(dialect))).data)
+        told = decode_object(codec.client.encode(counted, OperationReply(request, Report(dialect))).data)
         body: dict[str, Any] = exchange.response.body
         assert {key: body[key] for key in told} == told, exchange.id
         seen += 1
@@ -230,8 +233,8 @@ def test_recorded_answers_pass_and_come_back(dialect: str, recorded: Path) -> No
 def test_an_answer_is_one_number(dialect: str, body: dict[str, Any]) -> None:
     codec = CODECS[dialect]
     request = ir.Request(dialect, "m")
-    assert codec.decode_response(Payload(encode(body)), request) == ir.TokenCount(7)
-    written = codec.encode_response(ir.TokenCount(7), OperationReply(request, Report(dialect)))
+    assert codec.provider.decode(Payload(encode(body)), request) == ir.TokenCount(7)
+    written = codec.client.encode(ir.TokenCount(7), OperationReply(request, Report(dialect)))
     assert decode_object(written.data) == body
     more = Payload(encode({**body, "theirs": [1]}))
     assert codec.relay is not None

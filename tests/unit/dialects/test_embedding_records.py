@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.gemini.embedding import BATCH_PATH, PATH
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.embedding import OLD_PATH
 from dragoman.dialects.ollama.embedding import PATH as EMBED_PATH
+from dragoman.dialects.operation import OperationCodec, OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
@@ -35,7 +36,7 @@ APIS: Final = pytest.mark.parametrize("api", DIALECT_OF)
 NAMELESS: Final = "an Azure deployment of old names the model in its path"
 
 
-EmbedCodec = Codec[ir.EmbedRequest, ir.EmbedResponse]
+EmbedCodec = OperationCodec[ir.EmbedRequest, ir.EmbedResponse]
 
 
 def codec(api: str) -> EmbedCodec:
@@ -63,12 +64,12 @@ def exchanges(folder: Path, api: str) -> list[tuple[Exchange, WireRequest]]:
 
 def asked(embedding: EmbedCodec, wire: WireRequest) -> ir.EmbedRequest | None:
     """The request in IR terms; None where it holds media, which only Gemini embeds."""
-    embedding.check(wire)
+    embedding.client.check(wire)
     if b"inline_data" in encode(wire.body):
         with pytest.raises(WireError):
-            embedding.decode_request(wire)
+            embedding.client.decode(wire)
         return None
-    return embedding.decode_request(wire)
+    return embedding.client.decode(wire)
 
 
 @APIS
@@ -81,7 +82,7 @@ def test_requests_come_back(recorded: Path, api: str) -> None:
         model = request.model
         if DIALECT_OF[api] == "gemini" and sent.path == BATCH_PATH:
             model = sent.body["requests"][0]["model"]
-        written = embedding.encode_request(request, Target(report, model))
+        written = embedding.provider.encode(request, Target(report, model))
         assert canonical(written.body) == canonical(sent.body), exchange.id
         assert report.losses == [], exchange.id
 
@@ -96,12 +97,12 @@ def test_answers_hold_the_same_vectors_in_both_encodings(recorded: Path, api: st
         body = encode(exchange.response.body)
         if b'"embedding":""' in body:  # what ada answered to an empty text
             continue
-        response = embedding.decode_response(Payload(body), request)
+        response = embedding.provider.decode(Payload(body), request)
         assert len(response.vectors) == len(request.inputs), exchange.id
         for encoding in ("float", "base64"):
             wished = msgspec.structs.replace(request, encoding=encoding)
             reply = OperationReply(wished, Report(""))
-            again = embedding.decode_response(embedding.encode_response(response, reply), request)
+            again = embedding.provider.decode(embedding.client.encode(response, reply), request)
             assert again.vectors == response.vectors, exchange.id
             assert again.usage == response.usage
         for vector, stated in zip(response.vectors, numbers(exchange.response.body), strict=True):

@@ -12,11 +12,23 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dragoman import ir
-from dragoman.dialects.dialect import EVERY_FEATURE, Dialect, Feature, WireRequest
+from dragoman.dialects.dialect import (
+    EVERY_FEATURE,
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Feature,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat.relay import ChatRelay
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
@@ -34,29 +46,21 @@ def target(*lacks: Feature, tool_name: str = NAME) -> Dialect:
         title="T",
         spec="",
         version="",
-        framing="sse",
-        stream_type="",
-        paths={},
-        check=unused,
-        decode_request=unused,
-        encode_request=unused,
-        decode_response=unused,
-        encode_response=unused,
-        stream_decoder=unused,
-        stream_encoder=unused,
-        decode_error=unused,
-        encode_error=unused,
-        locate=unused,
-        relay=None,  # type: ignore[arg-type]
-        brief=unused,
-        features=EVERY_FEATURE - set(lacks),
-        tool_name=tool_name,
+        paths=Paths(),
+        request=RequestCodec(
+            check=unused, decode=unused, encode=unused, locate=unused, brief=unused, members=frozenset()
+        ),
+        response=ResponseCodec(decode=unused, encode=unused),
+        stream=StreamCodec(framing="sse", content_type="", decoder=unused, encoder=unused),
+        errors=ErrorCodec(decode=unused, encode=unused),
+        relay=ChatRelay(),
+        abilities=Abilities(features=EVERY_FEATURE - set(lacks), tool_name=tool_name),
     )
 
 
 def ask(request: ir.Request, dialect: Dialect, facts: Facts = UNKNOWN, quirks: Quirks = STANDARD) -> Any:
     report = Report("t")
-    return emulate(request, dialect, facts, quirks, report), report
+    return emulate(request, dialect.abilities, facts, quirks, report), report
 
 
 USER = ir.Message("user", (ir.Text("Hello"),))
@@ -269,7 +273,7 @@ def test_what_is_refused_beside_an_instruction_is_named_where_the_client_wrote_i
     with pytest.raises(WireError) as caught:
         translated(body, source, target_, facts=Facts(structured=False, forced_tool=False))
     assert caught.value.path is not None
-    assert source.located(WireRequest("chat", body))(caught.value.path) == "$.messages[1].content[0]"
+    assert source.locator(WireRequest("chat", body))(caught.value.path) == "$.messages[1].content[0]"
 
 
 GRAMMAR = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[0-9]+"}}

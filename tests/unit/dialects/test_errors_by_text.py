@@ -53,4 +53,4 @@ def test_another_status_says_it_itself(dialect: str, status: int, sentence: str,
 
 def kind_of(dialect: str, status: int, sentence: str) -> str:
     body = {"type": "error", "error": {"message": sentence}}
-    return DIALECTS[dialect].decode_error(status, {}, json.dumps(body).encode()).kind
+    return DIALECTS[dialect].errors.decode(status, {}, json.dumps(body).encode()).kind

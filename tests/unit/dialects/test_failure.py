@@ -136,9 +136,9 @@ def test_no_face_shows_what_a_provider_repeats_of_a_credential(name: str, status
     key = "sk-proj-0123456789"
     details = [{"@type": "type.googleapis.com/google.rpc.Help", "links": [{"url": f"https://x/?key={key}"}]}]
     error = {"message": "m", "details": details, "innererror": {"key": key}, "failed_generation": key}
-    fault = DIALECTS[name].decode_error(status, {}, msgspec.json.encode({"error": error, "request_id": key}))
+    fault = DIALECTS[name].errors.decode(status, {}, msgspec.json.encode({"error": error, "request_id": key}))
     for face in DIALECTS.values():
-        _, headers, body = face.encode_error(fault, None)
+        _, headers, body = face.errors.encode(fault, None)
         assert key not in f"{headers} {body!r}"
 
 

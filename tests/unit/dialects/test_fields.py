@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from typing import Any
 
 import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.fields import PLACES, Fields
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 
@@ -116,7 +115,7 @@ def told(dialect: str, request: ir.Request) -> Any:
     """What a server is told and what is reported, or the refusal."""
     report = Report(dialect)
     try:
-        wire = DIALECTS[dialect].encode_request(request, Target(report))
+        wire = DIALECTS[dialect].request.encode(request, Target(report))
     except WireError as error:
         return str(error)
     return wire, report.losses, report.changes
@@ -135,7 +134,7 @@ def at(request: ir.Request, place: str) -> Any:
 
 @pytest.mark.parametrize("dialect", UNTOLD)
 def test_every_encoder_states_what_becomes_of_each_field(dialect: str) -> None:
-    assert isinstance(import_module(f"dragoman.dialects.{dialect}.request").FIELDS, Fields)
+    assert DIALECTS[dialect].request.fields is not None
 
 
 def test_there_is_a_value_of_each_field() -> None:
@@ -155,10 +154,10 @@ def test_a_field_that_is_written_is_read_again(dialect: str, place: str) -> None
     _, stated = stating(dialect, place)
     report = Report(dialect)
     try:
-        wire = DIALECTS[dialect].encode_request(stated, Target(report))
+        wire = DIALECTS[dialect].request.encode(stated, Target(report))
     except WireError:
         return
-    again = at(DIALECTS[dialect].decode_request(wire), place) == at(stated, place)
+    again = at(DIALECTS[dialect].request.decode(wire), place) == at(stated, place)
     unsaid = UNTOLD[dialect] | NEVER_SAID.get(dialect, set())
     assert again or report.losses or report.changes or place in unsaid
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.testing.case import events_of
@@ -20,7 +21,7 @@ COUNTS = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 def streamed(dialect: str, *frames: Any) -> ir.Response:
     told = [json.dumps(frame).encode() for frame in frames]
-    return ir.fold(events_of(DIALECTS[dialect].stream_decoder(STANDARD), told))
+    return ir.fold(events_of(DIALECTS[dialect].stream.decoder(STANDARD), told))
 
 
 def chunk(delta: Any, finish: str | None = None, **members: Any) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def chunk(delta: Any, finish: str | None = None, **members: Any) -> dict[str, An
 
 
 def whole(dialect: str, body: dict[str, Any]) -> ir.Response:
-    return DIALECTS[dialect].decode_response(body, STANDARD)
+    return DIALECTS[dialect].response.decode(body, STANDARD)
 
 
 def relayed(dialect: str, body: dict[str, Any]) -> None:
@@ -237,8 +238,8 @@ def test_ollamas_cloud_tells_the_status_beside_an_error() -> None:
 @pytest.mark.parametrize("member", ["truncate", "logprobs", "top_logprobs", "think"])
 def test_an_empty_text_states_nothing_to_ollama(member: str) -> None:
     wire = WireRequest("chat", {"model": "m", "messages": [{"role": "user", "content": "Hi"}], member: ""})
-    DIALECTS["ollama"].check(wire)
-    read = DIALECTS["ollama"].decode_request(wire)
+    DIALECTS["ollama"].request.check(wire)
+    read = DIALECTS["ollama"].request.decode(wire)
     assert (read.truncation, read.sampling, read.reasoning) == (None, ir.Sampling(), None)
 
 
@@ -319,14 +320,14 @@ def test_fingerprints_and_filter_results_are_told_by_both(source: str, stream: b
     response, report = whole(source, body), Report(target, "response")
     reply = Reply(ir.Request(target, "m", stream=stream), report, id="r", created=1)
     if stream:
-        encoder = DIALECTS[target].stream_encoder(reply)
+        encoder = DIALECTS[target].stream.encoder(reply)
         frames = b"".join([encoder.feed(event) for event in ir.unfold(response)]).split(b"\n\n")
         assert b'"choices":[]' not in b"".join(frames)
         chunks = [json.loads(frame[6:]) for frame in frames if frame[6:7] == b"{"]
         body = {key: value for one in chunks for key, value in one.items() if key != "choices"}
         choice = dict(pair for one in chunks for inner in one["choices"] for pair in inner.items())
     else:
-        body = DIALECTS[target].encode_response(response, reply)
+        body = DIALECTS[target].response.encode(response, reply)
         [choice] = body["choices"]
     assert (body["system_fingerprint"], choice["content_filter_results"]) == ("fp", FILTERED)
     assert [loss.path for loss in report.losses] == ["candidates[0].odd"]
@@ -348,4 +349,4 @@ def test_fingerprints_and_filter_results_are_told_by_both(source: str, stream: b
 )
 def test_errors_of_moonshot_and_zai(status: int, error: dict[str, Any], kind: str) -> None:
     body = json.dumps({"error": error}).encode()
-    assert DIALECTS["openai_chat"].decode_error(status, {}, body).kind == kind
+    assert DIALECTS["openai_chat"].errors.decode(status, {}, body).kind == kind

@@ -49,10 +49,10 @@ OURS_OR_SECRET = ("set-cookie", "openai-organization", "content-length", "conten
 @pytest.mark.parametrize("dialect", [DIALECTS[name] for name in RESPONSE], ids=list(RESPONSE))
 def test_a_client_sees_the_headers_that_its_protocol_documents(dialect: Dialect) -> None:
     documented = dict.fromkeys(RESPONSE[dialect.name], "7")
-    passed = dialect.passes({**documented, **dict.fromkeys(OURS_OR_SECRET, "no")})
+    passed = dialect.headers.passed({**documented, **dict.fromkeys(OURS_OR_SECRET, "no")})
     assert sorted(passed) == sorted((name.encode(), b"7") for name in documented)
 
 
 @pytest.mark.parametrize("dialect", [DIALECTS[name] for name in REQUEST], ids=list(REQUEST))
 def test_a_provider_sees_no_headers_but_these(dialect: Dialect) -> None:
-    assert dialect.request_headers == REQUEST[dialect.name]
+    assert dialect.headers.request == REQUEST[dialect.name]

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini import image as gemini
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import pictures
 from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_head, encode
 from dragoman.wire.multipart import Field
@@ -50,9 +51,9 @@ def test_requests_come_back(recorded: Path) -> None:
     assert len(found) >= 15
     for record in found:
         wire = request(record)
-        IMAGE.check(wire)
-        asked, report = IMAGE.decode_request(wire), Report("openai_chat")
-        written = IMAGE.encode_request(asked, Target(report))
+        IMAGE.client.check(wire)
+        asked, report = IMAGE.client.decode(wire), Report("openai_chat")
+        written = IMAGE.provider.encode(asked, Target(report))
         assert written.path == wire.path
         if wire.fields:
             assert sorted(written.fields, key=str) == sorted(wire.fields, key=str), record["id"]
@@ -72,9 +73,9 @@ def test_answers_come_back(recorded: Path) -> None:
     for record in [*found, sample]:
         wire = request(record) if record["request"] else WireRequest("image", {"prompt": "x"})
         told = Payload(encode(record["response"]["body"]))
-        asked = IMAGE.decode_request(wire)
+        asked = IMAGE.client.decode(wire)
         report = Report("openai_chat", "response")
-        written = IMAGE.encode_response(IMAGE.decode_response(told, asked), OperationReply(asked, report))
+        written = IMAGE.client.encode(IMAGE.provider.decode(told, asked), OperationReply(asked, report))
         assert json.loads(written.data) == record["response"]["body"], record["id"]
         assert (report.losses, report.changes) == ([], [])
         assert IMAGE.relay.response(wire, told, None) == (told, None)
@@ -87,17 +88,17 @@ def test_xai_is_asked_as_it_was_and_answers(recorded: Path) -> None:
     quirks = Quirks(pictures="xai")
     for record in found:
         wire = request(record)
-        IMAGE.check(wire)
-        assert not IMAGE.passes(wire, quirks, "m")
-        asked, report = IMAGE.decode_request(wire), Report("xai")
-        written = IMAGE.encode_request(asked, Target(report, quirks=quirks))
+        IMAGE.client.check(wire)
+        assert not IMAGE.relays(wire, quirks, "m")
+        asked, report = IMAGE.client.decode(wire), Report("xai")
+        written = IMAGE.provider.encode(asked, Target(report, quirks=quirks))
         assert (written.path, written.body, report.losses) == (wire.path, wire.body, [])
         body = record["response"]["body"]
-        response = IMAGE.decode_response(Payload(encode(body)), asked)
+        response = IMAGE.provider.decode(Payload(encode(body)), asked)
         assert [(one.url, one.kind) for one in response.pictures] == [
             (one["url"], "image/jpeg") for one in body["data"]
         ]
-        told = json.loads(IMAGE.encode_response(response, OperationReply(asked, report, created=7)).data)
+        told = json.loads(IMAGE.client.encode(response, OperationReply(asked, report, created=7)).data)
         assert told == {"created": 7, "data": [{"url": body["data"][0]["url"]}], "usage": body["usage"]}
 
 
@@ -113,18 +114,18 @@ def test_openrouter_is_asked_as_it_was_and_answers(recorded: Path) -> None:
             {"model": body["model"], "prompt": body["prompt"], "images": images},
             path=pictures.EDITS,
         )
-        IMAGE.check(wire)
-        asked, report = IMAGE.decode_request(wire), Report("openrouter")
-        written = IMAGE.encode_request(asked, Target(report, quirks=Quirks(pictures="openrouter")))
+        IMAGE.client.check(wire)
+        asked, report = IMAGE.client.decode(wire), Report("openrouter")
+        written = IMAGE.provider.encode(asked, Target(report, quirks=Quirks(pictures="openrouter")))
         assert (written.path, written.body, report.losses) == (pictures.OPENROUTER, body, [])
         told = record["response"]["body"]
-        response = IMAGE.decode_response(Payload(encode(told)), asked)
+        response = IMAGE.provider.decode(Payload(encode(told)), asked)
         (picture,) = response.pictures
         assert (picture.data, picture.kind) == (told["data"][0]["b64_json"], "image/jpeg")
         assert response.usage is not None
         assert (response.usage.input, response.usage.output) == (1125, 1120)
         assert (response.usage.detail, response.created) == ({"output_image": 1120}, None)
-        shown = json.loads(IMAGE.encode_response(response, OperationReply(asked, report)).data)
+        shown = json.loads(IMAGE.client.encode(response, OperationReply(asked, report)).data)
         assert shown["usage"]["total_tokens"] == told["usage"]["total_tokens"]
         assert shown["usage"]["cost"] == told["usage"]["cost"]
 
@@ -156,7 +157,7 @@ def test_what_was_filtered_out_at_vertex(recorded: Path) -> None:
         if count:
             response = gemini.decode_response(told, asked)
             report = Report("openai_chat", "response")
-            IMAGE.encode_response(response, OperationReply(asked, report))
+            IMAGE.client.encode(response, OperationReply(asked, report))
             assert len(response.pictures) == count
             assert [loss.path for loss in report.losses] == ([] if count == 4 else ["n"])
             drawn += 1
@@ -174,7 +175,7 @@ def test_what_openai_is_sent_is_what_came(recorded: Path) -> None:
     assert IMAGE.relay is not None
     for record in records(recorded, "openai.images"):
         wire = request(record)
-        assert IMAGE.passes(wire, STANDARD, "m")
+        assert IMAGE.relays(wire, STANDARD, "m")
         head = {} if wire.fields else decode_head(encode(wire.body))
         sent = IMAGE.relay.request(wire, head, {"model": "dall-e-2"})
         assert sent.path == wire.path

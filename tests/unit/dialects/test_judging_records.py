@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from dragoman.dialects.dialect import AnyCodec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import AnyOperationCodec, OperationReply, Payload
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing import corpus
 from dragoman.testing.corpus import Exchange
@@ -22,7 +23,7 @@ RANKINGS: Final = {"cohere.rerank": "jina", "openrouter.rerank": "jina", "voyage
 APIS: Final = pytest.mark.parametrize("api", ["openai.moderations", *RANKINGS])
 
 
-def codec(api: str) -> AnyCodec:
+def codec(api: str) -> AnyOperationCodec:
     return OPERATIONS["moderation" if api.endswith("moderations") else "rerank"]
 
 
@@ -46,10 +47,10 @@ def stated(body: dict[str, Any]) -> dict[str, Any]:
 @APIS
 def test_requests_come_back(recorded: Path, api: str) -> None:
     for exchange, sent in exchanges(recorded, api):
-        codec(api).check(sent)
+        codec(api).client.check(sent)
         report = Report("")
         target = Target(report, quirks=Quirks(ranking=RANKINGS.get(api, "jina")))  # type: ignore[arg-type]
-        written = codec(api).encode_request(codec(api).decode_request(sent), target)
+        written = codec(api).provider.encode(codec(api).client.decode(sent), target)
         whole = stated(sent.body)
         whole.pop("return_documents", None)  # what is to come back is known, see `rerank.encode_request`
         assert written.body == whole, exchange.id
@@ -63,10 +64,10 @@ def test_answers_come_back(recorded: Path, api: str) -> None:
         if exchange.response.status != 200:
             continue
         body: dict[str, Any] = exchange.response.body
-        request = codec(api).decode_request(sent)
-        response = codec(api).decode_response(Payload(encode(body)), request)
+        request = codec(api).client.decode(sent)
+        response = codec(api).provider.decode(Payload(encode(body)), request)
         reply = OperationReply(request, Report(""), body.get("model"))
-        told = decode_object(codec(api).encode_response(response, reply).data)
+        told = decode_object(codec(api).client.encode(response, reply).data)
         assert {key: told[key] for key in body} == body, exchange.id
         assert told.keys() - body.keys() <= {"object", "model"}, exchange.id
 
@@ -77,9 +78,9 @@ def test_answers_without_their_requests_come_back(recorded: Path, api: str) -> N
     assert exchange.response is not None
     body = exchange.response.body
     words: dict[str, Any] = {"top_k": None} if api.startswith("voyage") else {}
-    request = codec("rerank").decode_request(
+    request = codec("rerank").client.decode(
         WireRequest("rerank", {"model": "m", "query": "q", "documents": ["a", "b"], **words})
     )
-    response = codec("rerank").decode_response(Payload(encode(body)), request)
-    told = decode_object(codec("rerank").encode_response(response, OperationReply(request, Report(""))).data)
+    response = codec("rerank").provider.decode(Payload(encode(body)), request)
+    told = decode_object(codec("rerank").client.encode(response, OperationReply(request, Report(""))).data)
     assert {key: told[key] for key in body} == body

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 
 KNOWN = frozenset({"a"})
@@ -75,5 +75,5 @@ def test_what_belongs_to_another_dialect_is_lost_by_name() -> None:
 )
 def test_a_request_of_the_own_dialect_keeps_what_nobody_knows(dialect: str, body: dict[str, Any]) -> None:
     codec = DIALECTS[dialect]
-    request = codec.decode_request(WireRequest("chat", {"model": "m", **body}))
-    assert codec.encode_request(request, Target(Report(dialect), "m")).body.items() >= body.items()
+    request = codec.request.decode(WireRequest("chat", {"model": "m", **body}))
+    assert codec.request.encode(request, Target(Report(dialect), "m")).body.items() >= body.items()

@@ -27,8 +27,12 @@ LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
 def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping: bytes) -> None:
     dialect = DIALECTS[name]
     assert dialect.name == name
-    assert (dialect.paths["chat"], dialect.paths["models"]) == (chat, models)
-    assert (dialect.id_prefix, dialect.stream_type, dialect.ping) == (prefix, SSE, ping)
+    assert (dialect.paths.chat, dialect.paths.models) == (chat, models)
+    assert (dialect.response.id_prefix, dialect.stream.content_type, dialect.stream.ping) == (
+        prefix,
+        SSE,
+        ping,
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,17 +47,17 @@ def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping:
 def test_vectors_are_asked_for_where_there_is_a_codec(name: str, path: tuple[str, ...] | None) -> None:
     dialect = DIALECTS[name]
     codec = dialect.operations.get("embed")
-    assert (codec.paths if codec is not None else None) == path
+    assert (codec.provider.paths if codec is not None else None) == path
 
 
 def test_providers_are_called_where_the_dialects_say() -> None:
     dialects = {name: dialect for name, dialect in DIALECTS.items() if name in CHAT_PATHS}
-    assert {name: dialect.paths["chat"] for name, dialect in dialects.items()} == {
+    assert {name: dialect.paths.chat for name, dialect in dialects.items()} == {
         name: path for name, path in CHAT_PATHS.items() if name in dialects
     }
-    assert {
-        name: dialect.stream_paths["chat"] for name, dialect in dialects.items() if dialect.stream_paths
-    } == {name: path for name, path in STREAM_PATHS.items() if name in dialects}
+    assert {name: dialect.paths.stream for name, dialect in dialects.items() if dialect.paths.stream} == {
+        name: path for name, path in STREAM_PATHS.items() if name in dialects
+    }
 
 
 @pytest.mark.parametrize(("name", "longest"), LONGEST.items())
@@ -72,15 +76,15 @@ def test_a_tools_name_has_no_other_letters(name: str, letter: str) -> None:
 
 
 def test_anthropic_has_schemas_but_no_json_mode_and_no_free_text_for_tools() -> None:
-    assert DIALECTS["anthropic"].features == {"schema"}
-    assert DIALECTS["openai_chat"].features >= {"schema", "json", "custom_tools"}
-    assert DIALECTS["mistral"].features == {"schema", "json", "forced_thinking"}
+    assert DIALECTS["anthropic"].abilities.features == {"schema"}
+    assert DIALECTS["openai_chat"].abilities.features >= {"schema", "json", "custom_tools"}
+    assert DIALECTS["mistral"].abilities.features == {"schema", "json", "forced_thinking"}
 
 
 def named(dialect: str, tool: str) -> str:
     """The name by which a tool of the client's is known upstream."""
     request = ir.Request("t", "m", (ir.Message("user", (ir.Text("Hello"),)),), tools=(ir.Function(tool),))
-    emulated = emulate(request, DIALECTS[dialect], UNKNOWN, STANDARD, Report(dialect)).request
+    emulated = emulate(request, DIALECTS[dialect].abilities, UNKNOWN, STANDARD, Report(dialect)).request
     (function,) = emulated.tools or ()
     assert isinstance(function, ir.Function)
     return function.name

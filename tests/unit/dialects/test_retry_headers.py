@@ -31,5 +31,5 @@ def test_what_is_said_of_trying_again(fault: ir.Fault, headers: dict[str, str]) 
 
 @pytest.mark.parametrize("name", [name for name, one in DIALECTS.items() if name != "openai_completions"])
 def test_no_client_tries_again_what_only_the_operator_can_mend(name: str) -> None:
-    _, headers, _ = DIALECTS[name].encode_error(REFUSED, "req_1")
+    _, headers, _ = DIALECTS[name].errors.encode(REFUSED, "req_1")
     assert headers["x-should-retry"] == "false"

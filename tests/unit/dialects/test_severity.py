@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import FIELDS, of_member
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
@@ -78,7 +78,7 @@ def losses(request: ir.Request, name: str) -> Report:
     if name == "local":
         ask(request, report, Draw())
     else:
-        DIALECTS[name].encode_request(request, Target(report, "m", STANDARD))
+        DIALECTS[name].request.encode(request, Target(report, "m", STANDARD))
     return report
 
 
@@ -113,7 +113,7 @@ def test_what_held_part_of_the_question_or_its_limits_is_meaning(member: str) ->
     """5.2: strictness refuses a cache that held the prompt, a container, a limit; a label it lets pass."""
     dialect, wire, severity = MEMBERS[member]
     spoken = DIALECTS[dialect]
-    request = spoken.decode_request(WireRequest("chat", {**BODIES[dialect], **wire}))
+    request = spoken.request.decode(WireRequest("chat", {**BODIES[dialect], **wire}))
     for name in [*DIALECTS, "local"]:
         if name == dialect:
             continue
@@ -137,7 +137,7 @@ def test_a_refused_member_is_missed_as_its_field_is() -> None:
         reasoning=ir.Reasoning(effort="low"),
     )
     report = Report("openai_chat")
-    DIALECTS["openai_chat"].encode_request(request, Target(report, "m", quirks))
+    DIALECTS["openai_chat"].request.encode(request, Target(report, "m", quirks))
     found = {x.path: x.severity for x in report.losses}
     assert found == {
         "sampling.logit_bias": "meaning",

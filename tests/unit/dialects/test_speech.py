@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.gemini.speech import SPEECH as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.speech import SPEECH as MISTRAL
 from dragoman.dialects.openai_chat.heard import seen
 from dragoman.dialects.openai_chat.speech import SPEECH
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.sse import SSESplitter
@@ -53,24 +54,24 @@ def asked(**changes: Any) -> ir.SpeechRequest:
 
 def test_every_member_comes_back() -> None:
     sent = WireRequest("speech", FULL)
-    SPEECH.check(sent)
+    SPEECH.client.check(sent)
     report = Report("")
-    assert SPEECH.encode_request(SPEECH.decode_request(sent), Target(report)).body == FULL
+    assert SPEECH.provider.encode(SPEECH.client.decode(sent), Target(report)).body == FULL
     assert report.losses == []
 
 
 def test_how_the_sound_is_delivered_is_not_the_providers_matter() -> None:
     sent = wire(stream_format="sse")
-    request = SPEECH.decode_request(sent)
-    assert (SPEECH.streams(sent), request.delivery) == (True, "sse")
-    assert "stream_format" not in SPEECH.encode_request(request, Target(Report(""))).body
-    assert not SPEECH.streams(wire(stream_format="audio"))
-    assert not SPEECH.streams(wire())
+    request = SPEECH.client.decode(sent)
+    assert (SPEECH.client.streams(sent), request.delivery) == (True, "sse")
+    assert "stream_format" not in SPEECH.provider.encode(request, Target(Report(""))).body
+    assert not SPEECH.client.streams(wire(stream_format="audio"))
+    assert not SPEECH.client.streams(wire())
 
 
 def test_places() -> None:
     for where, path in (("text", "$.input"), ("output", "$.response_format"), ("voice", "$.voice")):
-        assert SPEECH.locate(ASKED, where) == path
+        assert SPEECH.client.locate(ASKED, where) == path
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_places() -> None:
     ],
 )
 def test_a_format_that_is_another_is_named(answer: ir.SpeechResponse, named: str | None) -> None:
-    for write in (SPEECH.encode_response, SPEECH.encode_stream):
+    for write in (SPEECH.client.encode, SPEECH.client.encode_stream):
         assert write is not None
         report = Report("openai_chat", "response")
         write(answer, OperationReply(asked(output="pcm"), report))
@@ -92,9 +93,9 @@ def test_a_format_that_is_another_is_named(answer: ir.SpeechResponse, named: str
 
 def test_sound_as_events_is_the_same_sound() -> None:
     data = bytes(range(256)) * 500
-    assert SPEECH.encode_stream is not None
+    assert SPEECH.client.encode_stream is not None
     told = msgspec.structs.replace(spoken(data), usage=ir.Usage(input=3, output=40))
-    raw = SPEECH.encode_stream(told, OperationReply(ASKED, Report("")))
+    raw = SPEECH.client.encode_stream(told, OperationReply(ASKED, Report("")))
     *deltas, done = [msgspec.json.decode(frame) for frame in SSESplitter().feed(raw)]
     assert len(deltas) == 3
     assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
@@ -104,12 +105,12 @@ def test_sound_as_events_is_the_same_sound() -> None:
 
 
 def test_what_nobody_counts_is_estimated() -> None:
-    counted = SPEECH.join([spoken()], ASKED, "gpt-4o-mini-tts")
+    counted = SPEECH.provider.join([spoken()], ASKED, "gpt-4o-mini-tts")
     assert counted.usage is not None
     assert counted.usage.estimated
     assert (counted.usage.input or 0) > 0
     told = msgspec.structs.replace(spoken(), usage=ir.Usage(input=7))
-    assert SPEECH.join([told], ASKED, "m").usage == ir.Usage(input=7)
+    assert SPEECH.provider.join([told], ASKED, "m").usage == ir.Usage(input=7)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_what_nobody_counts_is_estimated() -> None:
 )
 def test_what_is_no_sound_is_no_answer(answer: Payload) -> None:
     with pytest.raises(WireError):
-        SPEECH.decode_response(answer, ASKED)
+        SPEECH.provider.decode(answer, ASKED)
     with pytest.raises(WireError):
         RELAY.response(wire(), answer, None)
 
@@ -162,7 +163,7 @@ def test_mistral_is_asked_for_a_file_where_samples_are_wished_for() -> None:
     """Its own are floats."""
     report = Report("mistral")
     request = asked(output="pcm", speed=1.0, custom=True)
-    body = MISTRAL.encode_request(request, Target(report, "tts")).body
+    body = MISTRAL.encode(request, Target(report, "tts")).body
     assert body == {
         "model": "tts",
         "input": "Hello there",
@@ -171,20 +172,20 @@ def test_mistral_is_asked_for_a_file_where_samples_are_wished_for() -> None:
     }
     assert (report.losses, len(report.changes)) == ([], 1)
     data = b64encode(wav(SAMPLES, Pcm(22_050))).decode()
-    response = MISTRAL.decode_response(Payload(encode({"audio_data": data})), request)
+    response = MISTRAL.decode(Payload(encode({"audio_data": data})), request)
     assert response == ir.SpeechResponse(SAMPLES, "pcm", "audio/pcm", 22_050)
 
 
 def test_what_mistral_is_not_told_is_named() -> None:
     report = Report("mistral")
     request = asked(speed=2.0, instructions="softly", language="en", extra={"openai_chat": {"x": 1}})
-    MISTRAL.encode_request(request, Target(report))
+    MISTRAL.encode(request, Target(report))
     assert [loss.path for loss in report.losses] == ["speed", "instructions", "language", "x"]
 
 
 def test_mistral_has_no_aac() -> None:
     with pytest.raises(WireError) as refused:
-        MISTRAL.encode_request(asked(output="aac"), Target(Report("")))
+        MISTRAL.encode(asked(output="aac"), Target(Report("")))
     assert refused.value.path == "output"
 
 
@@ -201,7 +202,7 @@ def test_mistral_has_no_aac() -> None:
 )
 def test_what_is_no_sound_of_mistrals(output: str, body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
-        MISTRAL.decode_response(Payload(encode(body)), asked(output=output))
+        MISTRAL.decode(Payload(encode(body)), asked(output=output))
 
 
 # --- Gemini -----------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def sound(data: bytes = SAMPLES, kind: str = "audio/L16;codec=pcm;rate=24000") -
 def test_gemini_is_told_all_that_it_understands() -> None:
     report = Report("gemini")
     request = asked(voice="puck", output="wav", instructions="Say sadly: ", language="de", speed=2.0)
-    body = GEMINI.encode_request(request, Target(report)).body
+    body = GEMINI.encode(request, Target(report)).body
     assert body["contents"] == [{"role": "user", "parts": [{"text": "Say sadly: Hello there"}]}]
     voice = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}, "languageCode": "de"}
     assert body["generationConfig"] == {"responseModalities": ["AUDIO"], "speechConfig": voice}
@@ -228,7 +229,7 @@ def test_gemini_is_told_all_that_it_understands() -> None:
 
 def test_gemini_has_other_voices() -> None:
     report = Report("gemini")
-    body = GEMINI.encode_request(asked(output="pcm"), Target(report)).body
+    body = GEMINI.encode(asked(output="pcm"), Target(report)).body
     config = body["generationConfig"]["speechConfig"]["voiceConfig"]
     assert config == {"prebuiltVoiceConfig": {"voiceName": "Kore"}}
     assert [(loss.path, loss.severity) for loss in report.losses] == [("voice", "quality")]
@@ -236,27 +237,27 @@ def test_gemini_has_other_voices() -> None:
 
 def test_samples_of_gemini_are_a_file_or_samples() -> None:
     told = said(sound(SAMPLES[:100]), sound(SAMPLES[100:]))
-    response = GEMINI.decode_response(told, asked(output="wav"))
+    response = GEMINI.decode(told, asked(output="wav"))
     assert (unpacked(response.data), response.kind) == ((SAMPLES, Pcm()), "audio/wav")
-    response = GEMINI.decode_response(told, asked(output="pcm"))
+    response = GEMINI.decode(told, asked(output="pcm"))
     assert (response.data, response.kind, response.rate) == (SAMPLES, "audio/pcm", 24_000)
-    assert GEMINI.decode_response(told, asked()).output == "wav"
+    assert GEMINI.decode(told, asked()).output == "wav"
     stereo = said(sound(kind="audio/L16;rate=24000;channels=2"))
-    assert GEMINI.decode_response(stereo, asked(output="pcm")).output == "wav"
+    assert GEMINI.decode(stereo, asked(output="pcm")).output == "wav"
     file = said(sound(b"RIFF", "audio/wav"))
-    assert GEMINI.decode_response(file, asked(output="pcm")).data == b"RIFF"
+    assert GEMINI.decode(file, asked(output="pcm")).data == b"RIFF"
 
 
 def test_gemini_without_sound() -> None:
     with pytest.raises(RequestFailed) as refused:
-        GEMINI.decode_response(said(reason="SAFETY"), ASKED)
+        GEMINI.decode(said(reason="SAFETY"), ASKED)
     assert refused.value.fault.kind == "content_policy"
     with pytest.raises(RequestFailed) as failed:
-        GEMINI.decode_response(said({"text": "Hello there"}), ASKED)
+        GEMINI.decode(said({"text": "Hello there"}), ASKED)
     assert (failed.value.fault.kind, failed.value.fault.blame) == ("upstream", "upstream")
     with pytest.raises(WireError):
-        GEMINI.decode_response(said(sound(kind="audio/midi")), ASKED)
+        GEMINI.decode(said(sound(kind="audio/midi")), ASKED)
     with pytest.raises(WireError):
-        GEMINI.decode_response(said({"inlineData": {"mimeType": "audio/pcm", "data": "!!!!"}}), ASKED)
+        GEMINI.decode(said({"inlineData": {"mimeType": "audio/pcm", "data": "!!!!"}}), ASKED)
     with pytest.raises(RequestFailed):
-        GEMINI.decode_response(Payload(encode({"error": {"code": 500, "message": "no"}})), ASKED)
+        GEMINI.decode(Payload(encode({"error": {"code": 500, "message": "no"}})), ASKED)

@@ -54,9 +54,9 @@ def test_no_dialect_tells_a_trace(name: str, html: bool) -> None:
     """Neither in the message, nor in what else the provider stated, which its own clients are shown."""
     said = {"message": PYTHON, "type": "server_error", "code": "x", "details": {"trace": [PYTHON]}}
     page = f"<html><body><pre>{PYTHON}</pre></body></html>".encode()
-    fault = DIALECTS[name].decode_error(500, {}, page if html else encode({"error": said}))
+    fault = DIALECTS[name].errors.decode(500, {}, page if html else encode({"error": said}))
     for face in DIALECTS.values():
-        _, _, body = face.encode_error(fault, "req_1")
+        _, _, body = face.errors.encode(fault, "req_1")
         assert b"Traceback" not in body
         assert b"server.py" not in body
         assert html or b"The batch is empty." in body

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION as MISTRAL
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION, TRANSLATIONS
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.multipart import Field
@@ -37,7 +38,7 @@ def asked(**changes: Any) -> ir.TranscriptionRequest:
 
 def written(response: ir.TranscriptionResponse, **changes: Any) -> tuple[Payload, Report]:
     report = Report("openai_chat", "response")
-    return TRANSCRIPTION.encode_response(response, OperationReply(asked(**changes), report)), report
+    return TRANSCRIPTION.client.encode(response, OperationReply(asked(**changes), report)), report
 
 
 # --- Requests ---------------------------------------------------------------------------------------
@@ -55,11 +56,11 @@ def test_every_field_comes_back() -> None:
         "chunking_strategy[type]": b"server_vad",
     }
     sent = form(*(Field(name, value) for name, value in fields.items()))
-    TRANSCRIPTION.check(sent)
-    request = TRANSCRIPTION.decode_request(sent)
+    TRANSCRIPTION.client.check(sent)
+    request = TRANSCRIPTION.client.decode(sent)
     assert (request.temperature, request.timestamps, request.stream) == (0.5, ("word",), True)
     assert request.audio == ir.File(b"ID3abc", "a.mp3", "audio/mpeg")
-    again = TRANSCRIPTION.encode_request(request, Target(Report("")))
+    again = TRANSCRIPTION.provider.encode(request, Target(Report("")))
     assert sorted(again.fields, key=str) == sorted(sent.fields, key=str)
 
 
@@ -70,17 +71,17 @@ def test_every_field_comes_back() -> None:
 )
 def test_a_recording_that_is_only_named(field: Field) -> None:
     sent = form(field, file=None)
-    TRANSCRIPTION.check(sent)
-    request = TRANSCRIPTION.decode_request(sent)
+    TRANSCRIPTION.client.check(sent)
+    request = TRANSCRIPTION.client.decode(sent)
     assert request.audio.url == "https://x.example/a.mp3"
-    assert TRANSCRIPTION.locate(request, "audio") == "$.url"
-    own = TRANSCRIPTION.encode_request(request, Target(Report("")))
+    assert TRANSCRIPTION.client.locate(request, "audio") == "$.url"
+    own = TRANSCRIPTION.provider.encode(request, Target(Report("")))
     assert own.fields == (Field("model", b"m"), Field("url", b"https://x.example/a.mp3"))
-    theirs = MISTRAL.encode_request(request, Target(Report("")))
+    theirs = MISTRAL.encode(request, Target(Report("")))
     assert theirs.fields == (Field("model", b"m"), Field("file_url", b"https://x.example/a.mp3"))
-    assert GEMINI.reads is not None
-    assert not GEMINI.reads(ASKED).media
-    reading = GEMINI.reads(request)
+    assert GEMINI.unread is not None
+    assert not GEMINI.unread(ASKED).media
+    reading = GEMINI.unread(request)
     assert reading.media == [(ir.Media("audio", url="https://x.example/a.mp3"), "audio")]
     filled = reading.fill([ir.Media("audio", "audio/ogg", "T2dnUw==")])
     assert filled == msgspec.structs.replace(request, audio=ir.File(b"OggS", kind="audio/ogg"))
@@ -89,25 +90,25 @@ def test_a_recording_that_is_only_named(field: Field) -> None:
 def test_two_addresses_are_no_recording() -> None:
     address = Field("file", b"https://x.example/a.mp3")
     with pytest.raises(WireError) as refused:
-        TRANSCRIPTION.check(form(address, address, file=None))
+        TRANSCRIPTION.client.check(form(address, address, file=None))
     assert (refused.value.path, refused.value.code) == ("file", "invalid_type")
 
 
 def test_a_granularity_without_brackets() -> None:
     sent = form(Field("timestamp_granularities", b"segment"))
-    TRANSCRIPTION.check(sent)
-    assert TRANSCRIPTION.decode_request(sent).timestamps == ("segment",)
+    TRANSCRIPTION.client.check(sent)
+    assert TRANSCRIPTION.client.decode(sent).timestamps == ("segment",)
 
 
 def test_a_file_without_a_name_gets_one() -> None:
-    request = TRANSCRIPTION.encode_request(asked(audio=ir.File(b"x")), Target(Report("")))
+    request = TRANSCRIPTION.provider.encode(asked(audio=ir.File(b"x")), Target(Report("")))
     assert request.fields[-1] == Field("file", b"x", "audio", "application/octet-stream")
 
 
 def test_places() -> None:
     told = {"audio": "$.file", "output": "$.response_format", "timestamps": "$.timestamp_granularities"}
     for where, path in {**told, "prompt": "$.prompt", "translate": "$.model"}.items():
-        assert TRANSCRIPTION.locate(ASKED, where) == path
+        assert TRANSCRIPTION.client.locate(ASKED, where) == path
 
 
 # --- Answers ------------------------------------------------------------------------------------------
@@ -117,10 +118,10 @@ def test_places() -> None:
 def test_subtitles_are_read_as_they_are_written(output: str) -> None:
     answer, _ = written(ir.TranscriptionResponse("Hi. Ho.", segments=SPANS), output=output)
     assert answer.kind == "text/plain; charset=utf-8"
-    again = TRANSCRIPTION.decode_response(answer, asked(output=output))
+    again = TRANSCRIPTION.provider.decode(answer, asked(output=output))
     assert again == ir.TranscriptionResponse("Hi. Ho.", segments=SPANS)
     quoted = Payload(encode(answer.data.decode()))  # some servers answer with a text as JSON
-    assert TRANSCRIPTION.decode_response(quoted, asked(output=output)) == again
+    assert TRANSCRIPTION.provider.decode(quoted, asked(output=output)) == again
     wanted = form(Field("response_format", output.encode()))
     assert RELAY.response(wanted, answer, "m") == (answer, None)
     assert RELAY.response(wanted, quoted, "m") is None
@@ -129,15 +130,15 @@ def test_subtitles_are_read_as_they_are_written(output: str) -> None:
 def test_another_form_than_the_one_that_was_asked_for_is_translated() -> None:
     plain = Payload(b"Hi.\n", "text/plain")
     assert RELAY.response(form(), plain, "m") is None
-    told = TRANSCRIPTION.decode_response(plain, ASKED)
+    told = TRANSCRIPTION.provider.decode(plain, ASKED)
     assert written(told)[0].data == b'{"text":"Hi."}'
     assert RELAY.response(form(Field("response_format", b"text")), Payload(b'{"text":"Hi."}'), "m") is None
 
 
 @pytest.mark.parametrize("kind", ["", "application/octet-stream"])
 def test_a_media_type_that_says_nothing(kind: str) -> None:
-    assert TRANSCRIPTION.decode_response(Payload(b' {"text":"Hi."}', kind), ASKED).text == "Hi."
-    assert TRANSCRIPTION.decode_response(Payload(b"Hi.\n", kind), asked(output="text")).text == "Hi."
+    assert TRANSCRIPTION.provider.decode(Payload(b' {"text":"Hi."}', kind), ASKED).text == "Hi."
+    assert TRANSCRIPTION.provider.decode(Payload(b"Hi.\n", kind), asked(output="text")).text == "Hi."
 
 
 @pytest.mark.parametrize("output", ["json", "text"])
@@ -145,21 +146,21 @@ def test_a_page_is_no_transcript(output: str) -> None:
     page = Payload(b"\n<html>Please log in</html>", "text/html; charset=utf-8")
     assert RELAY.response(form(Field("response_format", output.encode())), page, "m") is None
     with pytest.raises(WireError, match="not a page"):
-        TRANSCRIPTION.decode_response(page, asked(output=output))
+        TRANSCRIPTION.provider.decode(page, asked(output=output))
     called = Payload(b"1\n00:00:00,000 --> 00:00:01,000\nHi.\n\n", "text/html")  # as Flask calls every text
     assert RELAY.response(form(Field("response_format", b"srt")), called, "m") == (called, None)
 
 
 def test_a_file_and_an_address_are_one_too_many() -> None:
     with pytest.raises(WireError) as refused:
-        TRANSCRIPTION.check(form(Field("url", b"https://x.example/a.mp3")))
+        TRANSCRIPTION.client.check(form(Field("url", b"https://x.example/a.mp3")))
     assert (refused.value.path, refused.value.code) == ("url", "invalid_value")
 
 
 @pytest.mark.parametrize("name", ["model", "prompt", "timestamp_granularities[]"])
 def test_a_file_is_no_text(name: str) -> None:
     with pytest.raises(WireError) as refused:
-        TRANSCRIPTION.check(form(Field(name, b"x", "a.txt")))
+        TRANSCRIPTION.client.check(form(Field(name, b"x", "a.txt")))
     assert (refused.value.path, refused.value.code) == (name.removesuffix("[]"), "invalid_type")
 
 
@@ -230,7 +231,7 @@ def test_tokens_are_no_seconds() -> None:
 @pytest.mark.parametrize("body", [{}, {"text": 5}, {"text": "x", "segments": [{"text": "x"}]}, []])
 def test_what_is_no_answer(body: Any) -> None:
     with pytest.raises(WireError):
-        TRANSCRIPTION.decode_response(Payload(encode(body)), ASKED)
+        TRANSCRIPTION.provider.decode(Payload(encode(body)), ASKED)
 
 
 def test_what_passes_is_looked_at() -> None:
@@ -267,7 +268,7 @@ def test_mistral_is_asked_for_times_where_they_are_needed(
 ) -> None:
     report = Report("mistral")
     request = asked(output=output, timestamps=timestamps, language="en")
-    body = MISTRAL.encode_request(request, Target(report, "voxtral")).body
+    body = MISTRAL.encode(request, Target(report, "voxtral")).body
     assert body.get("timestamp_granularities") == (None if times is None else [times])
     assert body.get("diarize") == (True if output == "diarized_json" else None)
     assert body.get("language") == ("en" if times is None else None)
@@ -283,7 +284,7 @@ def test_mistral_is_asked_for_times_where_they_are_needed(
 )
 def test_what_mistral_cannot(changes: dict[str, Any], place: str) -> None:
     with pytest.raises(WireError) as refused:
-        MISTRAL.encode_request(asked(**changes), Target(Report("")))
+        MISTRAL.encode(asked(**changes), Target(Report("")))
     assert refused.value.path == place
 
 
@@ -295,13 +296,13 @@ def test_mistrals_tokens_are_all_counted() -> None:
         "total_tokens": 389,
         "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 375},
     }
-    told = MISTRAL.decode_response(Payload(encode({"text": "Hi", "usage": usage})), ASKED).usage
+    told = MISTRAL.decode(Payload(encode({"text": "Hi", "usage": usage})), ASKED).usage
     assert told is not None
     assert (told.input, told.cache_read, told.output, told.total) == (377, 1, 11, 389)
     assert told.detail == {"input_audio": 375, "input_text": 3, "audio_seconds": 3}
     inside = {"prompt_tokens": 378, "completion_tokens": 11, "total_tokens": 389}
     inside["prompt_tokens_details"] = {"audio_tokens": 375}  # type: ignore[assignment]
-    told = MISTRAL.decode_response(Payload(encode({"text": "Hi", "usage": inside})), ASKED).usage
+    told = MISTRAL.decode(Payload(encode({"text": "Hi", "usage": inside})), ASKED).usage
     assert told is not None
     assert told.total == 389
 
@@ -309,9 +310,9 @@ def test_mistrals_tokens_are_all_counted() -> None:
 def test_a_segment_of_mistrals_without_times_makes_all_untimed() -> None:
     segments = [{"text": "Hi", "start": 0, "end": 1}, {"text": "Ho", "start": None, "end": None}]
     answer = Payload(encode({"text": "Hi Ho", "segments": segments}))
-    assert MISTRAL.decode_response(answer, asked(output="srt")).segments is None
+    assert MISTRAL.decode(answer, asked(output="srt")).segments is None
     with pytest.raises(WireError):
-        MISTRAL.decode_response(Payload(encode({"segments": []})), ASKED)
+        MISTRAL.decode(Payload(encode({"segments": []})), ASKED)
 
 
 # --- Gemini -------------------------------------------------------------------------------------------
@@ -328,7 +329,7 @@ def test_a_segment_of_mistrals_without_times_makes_all_untimed() -> None:
     ],
 )
 def test_gemini_is_told_what_a_recording_is(file: ir.File, kind: str) -> None:
-    body = GEMINI.encode_request(asked(audio=file), Target(Report(""))).body
+    body = GEMINI.encode(asked(audio=file), Target(Report(""))).body
     text, sound = body["contents"][0]["parts"]
     assert text["text"].startswith("Transcribe")
     assert sound["inlineData"]["mimeType"] == kind
@@ -338,7 +339,7 @@ def test_gemini_is_told_what_a_recording_is(file: ir.File, kind: str) -> None:
 def test_gemini_is_told_the_rest_in_words() -> None:
     report = Report("gemini")
     request = asked(translate=True, language="fr", prompt="Names: Zoë", temperature=0.0)
-    body = GEMINI.encode_request(request, Target(report)).body
+    body = GEMINI.encode(request, Target(report)).body
     prompt = body["contents"][0]["parts"][0]["text"]
     assert "into English" in prompt
     assert "is fr." in prompt
@@ -350,7 +351,7 @@ def test_gemini_is_told_the_rest_in_words() -> None:
 def test_geminis_answers() -> None:
     def told(*parts: Any, reason: str = "STOP") -> ir.TranscriptionResponse:
         candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": reason}
-        return GEMINI.decode_response(Payload(encode({"candidates": [candidate]})), ASKED)
+        return GEMINI.decode(Payload(encode({"candidates": [candidate]})), ASKED)
 
     assert told({"text": "Well", "thought": True}, {"text": "Hi "}, {"text": "there.\n"}).text == "Hi there."
     assert told().text == ""
@@ -361,22 +362,24 @@ def test_geminis_answers() -> None:
 
 def test_a_translation_is_told_where_it_was_asked_for() -> None:
     sent = msgspec.structs.replace(form(), path=TRANSLATIONS)
-    request = TRANSCRIPTION.decode_request(sent)
+    request = TRANSCRIPTION.client.decode(sent)
     assert request.translate
-    assert TRANSCRIPTION.encode_request(request, Target(Report(""))).path == TRANSLATIONS
+    assert TRANSCRIPTION.provider.encode(request, Target(Report(""))).path == TRANSLATIONS
     assert RELAY.request(sent, {}, {"model": "other"}).path == TRANSLATIONS
 
 
 def test_gemini_takes_no_recording_that_fits_into_no_request() -> None:
     with pytest.raises(WireError) as refused:
-        GEMINI.encode_request(asked(audio=ir.File(bytes(70 * 1024 * 1024 + 1))), Target(Report("")))
+        GEMINI.encode(asked(audio=ir.File(bytes(70 * 1024 * 1024 + 1))), Target(Report("")))
     assert (refused.value.path, refused.value.code) == ("audio", "request_too_large")
 
 
 @pytest.mark.parametrize(("output", "lost"), [("srt", 1), ("verbose_json", 1), ("json", 0), (None, 0)])
 def test_events_that_hold_no_times_are_a_loss(output: str | None, lost: int) -> None:
     report = Report("openai_chat", "response")
-    assert TRANSCRIPTION.encode_stream is not None
+    assert TRANSCRIPTION.client.encode_stream is not None
     answer = ir.TranscriptionResponse("Hi. Ho.", segments=SPANS)
-    assert b"Hi. Ho." in TRANSCRIPTION.encode_stream(answer, OperationReply(asked(output=output), report))
+    assert b"Hi. Ho." in TRANSCRIPTION.client.encode_stream(
+        answer, OperationReply(asked(output=output), report)
+    )
     assert [loss.path for loss in report.losses] == ["response_format"] * lost

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.turns import turns
 
@@ -41,7 +41,7 @@ def test_what_one_turn_is(messages: tuple[ir.Message, ...], sizes: list[int]) ->
 def test_the_calls_of_a_turn_stand_in_one_message(name: str) -> None:
     report = Report(name)
     request = ir.Request("items", "m", (USER, THOUGHT, ONE, TEXT, TWO, *RESULTS, TEXT, USER))
-    messages = DIALECTS[name].encode_request(request, Target(report)).body["messages"]
+    messages = DIALECTS[name].request.encode(request, Target(report)).body["messages"]
     assert [message["role"] for message in messages] == [
         *("user", "assistant", "tool", "tool"),
         *("assistant", "user"),
@@ -70,7 +70,7 @@ def test_chunks_of_one_answer_are_one_message(name: str) -> None:
     """Chats of google-genai keep an answer that they streamed as its chunks, each in a content of its own."""
     request = ir.Request("gemini", "m", (USER, *CHUNKS, USER, *CHUNKS[:2], ONE, RESULTS[0], *CHUNKS, USER))
     report = Report(name)
-    messages = DIALECTS[name].encode_request(request, Target(report)).body["messages"]
+    messages = DIALECTS[name].request.encode(request, Target(report)).body["messages"]
     assert [(message["role"], message.get("content")) for message in messages] == [
         ("user", "Hi"),
         ("assistant", "The Loire flows."),
@@ -87,7 +87,7 @@ def test_chunks_of_one_answer_are_one_message(name: str) -> None:
 def test_chunks_of_one_answer_are_one_item() -> None:
     request = ir.Request("gemini", "m", (USER, *CHUNKS, USER, *CHUNKS[:2], ONE, RESULTS[0], *CHUNKS, USER))
     report = Report("openai_responses")
-    items = DIALECTS["openai_responses"].encode_request(request, Target(report)).body["input"]
+    items = DIALECTS["openai_responses"].request.encode(request, Target(report)).body["input"]
     said = [item["content"] for item in items if item.get("role") == "assistant"]
     assert said == ["The Loire flows.", "The Loire ", "The Loire flows."]
     assert [item["type"] for item in items if item["type"] != "message"] == [
@@ -98,14 +98,14 @@ def test_chunks_of_one_answer_are_one_item() -> None:
 
 def test_words_of_other_protocols_were_said_one_after_the_other() -> None:
     request = ir.Request("items", "m", (USER, *CHUNKS, USER))
-    items = DIALECTS["openai_responses"].encode_request(request, Target(Report("r"))).body["input"]
+    items = DIALECTS["openai_responses"].request.encode(request, Target(Report("r"))).body["input"]
     assert len(items) == 5
 
 
 def test_words_before_and_behind_a_call_are_set_apart() -> None:
     request = ir.Request("items", "m", (USER, TEXT, ONE, TEXT, RESULTS[0]))
     for name in ("openai_chat", "mistral"):
-        messages = DIALECTS[name].encode_request(request, Target(Report(name))).body["messages"]
+        messages = DIALECTS[name].request.encode(request, Target(Report(name))).body["messages"]
         assert messages[1]["content"].split("\n\n") == ["I look.", "I look."]
 
 
@@ -113,6 +113,6 @@ def test_a_vendor_that_wants_thoughts_with_calls_gets_them_in_one_message() -> N
     quirks = Quirks(reasoning_field="reasoning_content", reasoning_replay="tool_turns")
     request = ir.Request("items", "m", (USER, THOUGHT, ONE, RESULTS[0]))
     report = Report("openai_chat")
-    body = DIALECTS["openai_chat"].encode_request(request, Target(report, quirks=quirks)).body
+    body = DIALECTS["openai_chat"].request.encode(request, Target(report, quirks=quirks)).body
     assert body["messages"][1]["reasoning_content"] == "So."
     assert report.losses == []

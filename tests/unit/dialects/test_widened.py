@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import AUTHOR, EVERYTHING, STANDARD, USUALLY_WIDER, Wider
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.sealing import Gathered, Sealing, begin, issues
 from dragoman.state.recall import Scope
@@ -161,11 +161,11 @@ async def test_what_the_providers_own_tools_did_comes_back_as_it_was() -> None:
     search = ir.ToolCall("srv", "web_search", '{"query":"x"}', "builtin", "provider")
     page = {"type": "web_search_result", "url": "https://a.example/", "title": "A", "encrypted_content": "E"}
     found = {"type": "web_search_tool_result", "tool_use_id": "srv", "content": [page]}
-    result = DIALECTS["anthropic"].decode_response({"content": [found]}, STANDARD).candidates[0].blocks
+    result = DIALECTS["anthropic"].response.decode({"content": [found]}, STANDARD).candidates[0].blocks
     await answered(vault, ir.Response("t", candidates=(ir.Candidate((search, *result, ir.Text("A."))),)))
     second = msgspec.structs.replace(FIRST, messages=(USER, ir.Message("assistant", (ir.Text("A."),)), USER))
     restored = await started(vault, second).restored(second, HERE, Report("anthropic"))
-    body = DIALECTS["anthropic"].encode_request(restored, Target(Report("anthropic"), "m")).body
+    body = DIALECTS["anthropic"].request.encode(restored, Target(Report("anthropic"), "m")).body
     use = {"type": "server_tool_use", "id": "srv", "name": "web_search", "input": {"query": "x"}}
     assert body["messages"][1]["content"] == [use, found, {"type": "text", "text": "A."}]
 

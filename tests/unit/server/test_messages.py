@@ -9,7 +9,7 @@ from anthropic.types import ModelInfo
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from dragoman.routing.route import Entry
 from dragoman.server.messages import listing
@@ -25,17 +25,17 @@ def test_a_model_has_the_official_shape() -> None:
 
 def test_a_thread_is_refused_in_the_words_that_clients_know() -> None:
     wire = WireRequest("chat", {"thread": {"type": "create"}})
-    assert DIALECT.portable is not None
+    assert DIALECT.request.check_portable is not None
     with pytest.raises(WireError) as caught:
-        DIALECT.portable(wire)
+        DIALECT.request.check_portable(wire)
     assert (caught.value.path, caught.value.code) == ("thread", "thread_unsupported_request")
     fault = ir.Fault("untranslatable", "No.", code=caught.value.code, param=caught.value.path)
-    status, _, body = DIALECT.encode_error(fault, None)
+    status, _, body = DIALECT.errors.encode(fault, None)
     assert status == 400
     details = json.loads(body)["error"]["details"]
     assert details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 
 
 def test_without_a_thread_every_request_may_be_translated() -> None:
-    assert DIALECT.portable is not None
-    DIALECT.portable(WireRequest("chat", {"thread": None}))
+    assert DIALECT.request.check_portable is not None
+    DIALECT.request.check_portable(WireRequest("chat", {"thread": None}))

@@ -42,7 +42,7 @@ def test_a_wire_request_is_a_copy() -> None:
     one.wire_request.body.clear()
     assert one.wire_request.body == ASKED.body
     assert one.wire_request.query == {"api-version": "1"}
-    assert one.wire_request.path == CHAT.paths["chat"]
+    assert one.wire_request.path == CHAT.paths.chat
 
 
 @pytest.mark.parametrize(

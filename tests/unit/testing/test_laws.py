@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Reply, Target, WireRequest
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import case as case_module
@@ -85,19 +88,25 @@ def test_a_codec_that_is_right_breaks_none(answer: Response) -> None:
 # --- Codecs made wrong -------------------------------------------------------------------------
 
 
+def wrong(dialect: Dialect, field: str, value: Any) -> Dialect:
+    """The dialect with another value in one field of one group, written `group.field`."""
+    group, _, member = field.partition(".")
+    return change(dialect, **{group: change(getattr(dialect, group), **{member: value})})
+
+
 def after(dialect: Dialect, field: str, spoil: Callable[[Any], Any]) -> Dialect:
     """The dialect with what one of its functions returns spoilt."""
-    right = getattr(dialect, field)
-    return change(dialect, **{field: lambda *args: spoil(right(*args))})
+    right = attrgetter(field)(dialect)
+    return wrong(dialect, field, lambda *args: spoil(right(*args)))
 
 
 def drop(dialect: Dialect, key: str) -> Dialect:
     """The dialect without one key in the requests that it writes."""
-    return after(dialect, "encode_request", lambda wire: change(wire, body=_without(wire.body, key)))
+    return after(dialect, "request.encode", lambda wire: change(wire, body=_without(wire.body, key)))
 
 
 def drop_in_answer(dialect: Dialect, key: str) -> Dialect:
-    return after(dialect, "encode_response", lambda body: _without(body, key))
+    return after(dialect, "response.encode", lambda body: _without(body, key))
 
 
 def _without(body: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -118,26 +127,23 @@ def giving(value: Any) -> Callable[..., Any]:
 def losing(dialect: Dialect, where: str) -> Dialect:
     def encode(request: ir.Request, target: Target) -> WireRequest:
         target.report.lose(where, "for the test")
-        return dialect.encode_request(request, target)
+        return dialect.request.encode(request, target)
 
-    return change(dialect, encode_request=encode)
+    return wrong(dialect, "request.encode", encode)
 
 
 class Encoder:
     """Leaves out the events of one class."""
 
     def __init__(self, dialect: Dialect, reply: Reply, without: type) -> None:
-        self.right, self.without = dialect.stream_encoder(reply), without
+        self.right, self.without = dialect.stream.encoder(reply), without
 
     def feed(self, event: ir.Event) -> bytes:
         return b"" if type(event) is self.without else self.right.feed(event)
 
-    def ping(self) -> bytes:
-        return b""
-
 
 def mute(dialect: Dialect, without: type) -> Dialect:
-    return change(dialect, stream_encoder=lambda reply: Encoder(dialect, reply, without))
+    return wrong(dialect, "stream.encoder", lambda reply: Encoder(dialect, reply, without))
 
 
 class Decoder:
@@ -146,7 +152,7 @@ class Decoder:
     def __init__(
         self, dialect: Dialect, quirks: Quirks, spoil: Callable[[list[ir.Event]], list[ir.Event]]
     ) -> None:
-        self.right, self.spoil = dialect.stream_decoder(quirks), spoil
+        self.right, self.spoil = dialect.stream.decoder(quirks), spoil
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         return self.spoil(self.right.feed(frame))
@@ -156,17 +162,17 @@ class Decoder:
 
 
 def garbled(dialect: Dialect, spoil: Callable[[list[ir.Event]], list[ir.Event]]) -> Dialect:
-    return change(dialect, stream_decoder=lambda quirks: Decoder(dialect, quirks, spoil))
+    return wrong(dialect, "stream.decoder", lambda quirks: Decoder(dialect, quirks, spoil))
 
 
 class Relay:
     """Relays, but for one thing that it does wrong."""
 
-    def __init__(self, **wrong: Any) -> None:
-        self.wrong = wrong
+    def __init__(self, **mistakes: Any) -> None:
+        self.mistakes = mistakes
 
     def __getattr__(self, name: str) -> Any:
-        return self.wrong.get(name) or getattr(CHAT.relay, name)
+        return self.mistakes.get(name) or getattr(CHAT.relay, name)
 
 
 class StreamRelay:
@@ -190,8 +196,8 @@ class StreamRelay:
         return b"" if self.wrong == "blind" else self.right.close()
 
 
-def relaying(**wrong: Any) -> Dialect:
-    return change(CHAT, relay=Relay(**wrong))
+def relaying(**mistakes: Any) -> Dialect:
+    return change(CHAT, relay=Relay(**mistakes))
 
 
 def relaying_streams(wrong: str) -> Dialect:
@@ -209,30 +215,38 @@ def odd(spoilt: Case) -> Case:
 
 
 SPOILT: list[tuple[str, Case, str]] = [
-    ("request.check", case(change(CHAT, check=raising(WireError("no", "model")))), "WireError in fail"),
+    ("request.check", case(wrong(CHAT, "request.check", raising(WireError("no")))), "WireError in fail"),
     ("request.identity", case(drop(CHAT, "temperature")), "temperature: 0.5 became nothing"),
     ("request.identity", case(losing(CHAT, "sampling.temperature")), "names a loss to itself"),
-    ("request.identity", case(change(CHAT, decode_request=raising(KeyError("x")))), "KeyError in fail"),
+    ("request.identity", case(wrong(CHAT, "request.decode", raising(KeyError("x")))), "KeyError in fail"),
     ("request.ir", case(drop(CHAT, "max_tokens")), "max_output: 10 became nothing"),
-    ("request.maps", case(change(CHAT, maps=frozenset({"odd"}))), "odd is mapped, yet it is in extra"),
     (
         "request.maps",
-        case(after(CHAT, "decode_request", lambda r: change(r, extra={"other": {"a": 1}}))),
+        case(wrong(CHAT, "request.members", frozenset({"odd"}))),
+        "odd is mapped, yet it is in extra",
+    ),
+    (
+        "request.maps",
+        case(after(CHAT, "request.decode", lambda r: change(r, extra={"other": {"a": 1}}))),
         "leftovers under another dialect's name: other",
     ),
-    ("request.brief", case(after(CHAT, "brief", lambda r: change(r, model="x"))), "model: 'x' in brief"),
+    ("request.brief", case(after(CHAT, "request.brief", lambda r: change(r, model="x"))), "'x' in brief"),
     ("request.cross", case(other=drop(OTHER, "tools")), "to anthropic: lost in silence: tools[0]: tool"),
-    ("request.cross", case(change(CHAT, place=giving("a[0].b"))), "is located at a[0].b, which is not"),
     (
         "request.cross",
-        case(other=change(OTHER, encode_request=raising(WireError("no")))),
+        case(wrong(CHAT, "request.locate_in", giving("a[0].b"))),
+        "is located at a[0].b, which is not",
+    ),
+    (
+        "request.cross",
+        case(other=wrong(OTHER, "request.encode", raising(WireError("no")))),
         "refused without naming a place",
     ),
     ("request.quirks", case(drop(CHAT, "temperature")), "to groq: lost in silence: sampling.temperature"),
     ("request.relay", case(relaying(request=giving(b'{"model":"renamed"}'))), "messages: "),
     ("response.identity", case(drop_in_answer(CHAT, "usage")), "usage: "),
     ("response.ir", case(drop_in_answer(CHAT, "usage")), "usage: "),
-    ("response.unfold", case(after(CHAT, "decode_response", unsorted)), "candidates"),
+    ("response.unfold", case(after(CHAT, "response.decode", unsorted)), "candidates"),
     ("response.stream", case(mute(CHAT, ir.TextDelta)), "choices[0].message.content: "),
     ("response.cross", case(other=drop_in_answer(OTHER, "stop_reason")), "to anthropic: lost in silence: "),
     ("response.relay", case(relaying(response=lambda body, _: (body, None))), "became null"),
@@ -256,13 +270,17 @@ SPOILT: list[tuple[str, Case, str]] = [
         case(garbled(CHAT, lambda events: [e for e in events if type(e) is not ir.Error]), answer=STREAM),
         "it is broken for the relay, not for the decoder",
     ),
-    ("error.faces", case(after(CHAT, "encode_error", lambda e: (200, *e[1:])), answer=REFUSED), "status 200"),
     (
         "error.faces",
-        case(other=after(OTHER, "decode_error", lambda f: change(f, message="?")), answer=REFUSED),
+        case(after(CHAT, "errors.encode", lambda e: (200, *e[1:])), answer=REFUSED),
+        "status 200",
+    ),
+    (
+        "error.faces",
+        case(other=after(OTHER, "errors.decode", lambda f: change(f, message="?")), answer=REFUSED),
         "in anthropic: message: 'No key.' became '?'",
     ),
-    ("request.mutants", odd(case(change(CHAT, decode_request=raising(KeyError("x"))))), "KeyError in fail"),
+    ("request.mutants", odd(case(wrong(CHAT, "request.decode", raising(KeyError("x"))))), "KeyError in fail"),
     ("response.mutants", odd(case(drop_in_answer(CHAT, "usage"))), "lost in silence: usage"),
     (
         "stream.mutants",
@@ -271,7 +289,7 @@ SPOILT: list[tuple[str, Case, str]] = [
     ),
     (
         "error.mutants",
-        odd(case(change(CHAT, encode_error=raising(KeyError("x"))), answer=REFUSED)),
+        odd(case(wrong(CHAT, "errors.encode", raising(KeyError("x"))), answer=REFUSED)),
         "KeyError in fail",
     ),
 ]  # fmt: skip
@@ -305,7 +323,7 @@ def test_every_law_is_seen_to_fail() -> None:
 
 def test_a_fault_that_renders_as_another_is_seen() -> None:
     fault = ir.Fault("overloaded", "Later.")
-    other_kind = after(CHAT, "decode_error", lambda f: change(f, kind="internal"))
+    other_kind = after(CHAT, "errors.decode", lambda f: change(f, kind="internal"))
     assert list(rendered(fault, other_kind)) == ["kind: 'overloaded' became 'internal'"]
 
 

@@ -22,7 +22,9 @@ def refuse(*_: Any) -> None:
     raise WireError("no", "model")
 
 
-WRONG = {**DIALECTS, "openai_chat": msgspec.structs.replace(DIALECTS["openai_chat"], check=refuse)}
+CHAT = DIALECTS["openai_chat"]
+REFUSING = msgspec.structs.replace(CHAT, request=msgspec.structs.replace(CHAT.request, check=refuse))
+WRONG = {**DIALECTS, "openai_chat": REFUSING}
 
 
 def exchange(id: str = "one", api: str = "openai.chat", body: Any = BODY) -> corpus.Exchange:

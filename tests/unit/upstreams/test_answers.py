@@ -9,7 +9,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.answers import (
     MAX_REFUSAL,

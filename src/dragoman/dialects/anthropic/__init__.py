@@ -33,6 +33,7 @@ from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
 from dragoman.dialects.anthropic.relay import Relay
 from dragoman.dialects.anthropic.request import (
+    FIELDS,
     MAPPED,
     PATH,
     brief,
@@ -45,7 +46,17 @@ from dragoman.dialects.anthropic.stream import StreamDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Opaque,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 
 _RATE_LIMITS = frozenset(
     f"anthropic-ratelimit-{what}-{part}"
@@ -58,34 +69,34 @@ DIALECT = Dialect(
     title="Anthropic Messages",
     spec="https://platform.claude.com/docs/en/api/messages",
     version="2026-10-21",
-    framing="sse",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        fields=FIELDS,
+        brief=brief,
+        members=MAPPED,
+        locate_in=place,
+        check_portable=portable,
+        widen=widened,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="msg_"),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8",
+        decoder=StreamDecoder,
+        encoder=StreamEncoder,
+        ping=PING,
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=Relay(),
-    brief=brief,
-    ping=PING,
-    id_prefix="msg_",
-    id_header=b"request-id",
-    request_headers=frozenset({VERSION_HEADER, BETA_HEADER}),
-    response_headers=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
-    maps=MAPPED,
-    features=frozenset({"schema"}),
-    tool_name=r"[A-Za-z0-9_-]{1,128}",
-    place=place,
-    seals=True,
-    foreign=FOREIGN,
-    native=native,
-    portable=portable,
-    widened=widened,
+    headers=Headers(
+        id=b"request-id",
+        request=frozenset({VERSION_HEADER, BETA_HEADER}),
+        response=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
+    ),
+    abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
+    opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
     operations={"count": COUNT},
 )

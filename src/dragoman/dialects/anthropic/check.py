@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dragoman.dialects.anthropic.terms import BETA_HEADER
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 

@@ -22,9 +22,10 @@ from dragoman.dialects.anthropic import DIALECT as MESSAGES
 from dragoman.dialects.anthropic.check import explained
 from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.terms import NAME
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.plain import lose_citations, plain_text
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 
 _HUMAN: Final = "\n\nHuman:"
@@ -74,7 +75,7 @@ def check(request: WireRequest) -> None:
     if turns[-1][0] != "assistant":
         raise WireError(f'must end with an "{_shown(_ASSISTANT)}" turn', "prompt", _ODD)
     try:
-        MESSAGES.check(WireRequest("chat", _asked(request.body)))
+        MESSAGES.request.check(WireRequest("chat", _asked(request.body)))
     except WireError as error:
         raise WireError(error.message, locate(error.path).removeprefix("$."), error.code) from None
 
@@ -85,7 +86,7 @@ def _shown(turn: str) -> str:
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request."""
-    return MESSAGES.decode_request(WireRequest("chat", _asked(wire.body)))
+    return MESSAGES.request.decode(WireRequest("chat", _asked(wire.body)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -122,7 +123,9 @@ def locate(where: str) -> str:
     """A place in IR terms, or in a request to Messages, as a JSON path of a request."""
     if where.startswith(("messages", "system")):
         return "$.prompt"
-    return "$.max_tokens_to_sample" if where in {"max_output", "max_tokens"} else MESSAGES.locate(where)
+    return (
+        "$.max_tokens_to_sample" if where in {"max_output", "max_tokens"} else MESSAGES.request.locate(where)
+    )
 
 
 # --- Answers -----------------------------------------------------------------------------------
@@ -180,10 +183,6 @@ class Encoder:
         write = _WRITE.get(type(event))
         return b"" if write is None or self._over else write(self, event)
 
-    def ping(self) -> bytes:
-        """What the client skips."""
-        return MESSAGES.ping
-
     def _start(self, event: ir.Start) -> bytes:
         self._model = event.model
         return b""
@@ -219,7 +218,7 @@ class Encoder:
         return self._event(error_body(event.fault))
 
     def _ping(self, event: ir.Ping) -> bytes:
-        return self.ping()
+        return MESSAGES.stream.ping
 
     def _event(self, body: dict[str, Any]) -> bytes:
         return b"event: %b\ndata: %b\n\n" % (body["type"].encode(), _encode(body))
@@ -241,17 +240,19 @@ FACE: Final = msgspec.structs.replace(
     MESSAGES,
     title="Anthropic Text Completions",
     spec="https://platform.claude.com/docs/en/api/completions",
-    id_prefix="compl_",
-    check=check,
-    decode_request=decode_request,
-    brief=brief,
-    encode_response=encode_response,
-    stream_encoder=Encoder,
-    locate=locate,
-    place=None,
-    maps=frozenset(_Request.__struct_fields__),
-    portable=None,
-    foreign=(),
+    request=msgspec.structs.replace(
+        MESSAGES.request,
+        check=check,
+        decode=decode_request,
+        brief=brief,
+        locate=locate,
+        locate_in=None,
+        members=frozenset(_Request.__struct_fields__),
+        check_portable=None,
+    ),
+    response=msgspec.structs.replace(MESSAGES.response, encode=encode_response, id_prefix="compl_"),
+    stream=msgspec.structs.replace(MESSAGES.stream, encoder=Encoder),
+    opaque=msgspec.structs.replace(MESSAGES.opaque, foreign=()),
     operations={},
 )
 """What the clients of the path speak."""

@@ -15,8 +15,8 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.anthropic.terms import restore
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.waiting import Waiting
 
 _Wire = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 
 _WHOLE = {
     "max_output": "max_tokens",

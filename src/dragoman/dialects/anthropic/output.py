@@ -12,8 +12,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
-from dragoman.dialects.dialect import Target
+from dragoman.dialects.request import Target
 
 _MODES = {"enabled": "on", "disabled": "off"}
 _TYPES = {"on": "enabled", "off": "disabled", "adaptive": "adaptive", "between_tools": "between_tools"}

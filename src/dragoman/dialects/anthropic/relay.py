@@ -11,8 +11,8 @@ from dragoman import ir
 from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
 from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
 

@@ -23,8 +23,8 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import Fields
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 PATH = "/messages"

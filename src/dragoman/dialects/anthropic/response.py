@@ -21,9 +21,9 @@ from dragoman.dialects.anthropic.terms import (
     restore,
 )
 from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 

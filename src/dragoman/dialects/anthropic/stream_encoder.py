@@ -18,7 +18,7 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
 
@@ -96,10 +96,6 @@ class StreamEncoder:
             return b""
         return _TAKE[type(event)](self, event)
 
-    def ping(self) -> bytes:
-        """A heartbeat: an event of the protocol, which may come before any other."""
-        return PING
-
     # --- The message -----------------------------------------------------------------------------
 
     def _start(self, event: ir.Start) -> bytes:
@@ -167,7 +163,7 @@ class StreamEncoder:
         return _event("error", error_body(fault))
 
     def _ping(self, event: ir.Ping) -> bytes:
-        return self.ping()
+        return PING
 
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect != NAME:

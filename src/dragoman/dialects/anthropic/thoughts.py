@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dragoman.dialects.dialect import Target
+from dragoman.dialects.request import Target
 
 _Wire = dict[str, Any]
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})

@@ -9,7 +9,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_mark
 from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
-from dragoman.dialects.dialect import Target
+from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
 _FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})

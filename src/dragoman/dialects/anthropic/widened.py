@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 _HOTTEST: Final = 2

@@ -33,24 +33,30 @@ from dragoman.dialects.openai_responses import DIALECT as RESPONSES
 INPUT: Final = replace(
     CHAT,
     name=RESPONSES.name,
-    maps=RESPONSES.maps,
-    check=input.check,
-    decode_request=input.decode_request,
-    brief=input.brief,
-    locate=RESPONSES.locate,
-    place=input.place,
-    portable=RESPONSES.portable,
+    request=replace(
+        CHAT.request,
+        members=RESPONSES.request.members,
+        check=input.check,
+        decode=input.decode_request,
+        brief=input.brief,
+        locate=RESPONSES.request.locate,
+        locate_in=input.place,
+        check_portable=RESPONSES.request.check_portable,
+    ),
 )
 """Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
 asked in Responses.
 """
 MIXED: Final = replace(
     CHAT,
-    maps=CHAT.maps | {"system"},
-    check=mixed.check,
-    decode_request=mixed.decode_request,
-    brief=mixed.brief,
-    place=mixed.place,
+    request=replace(
+        CHAT.request,
+        members=CHAT.request.members | {"system"},
+        check=mixed.check,
+        decode=mixed.decode_request,
+        brief=mixed.brief,
+        locate_in=mixed.place,
+    ),
 )
 """Asked like chat with pieces of other protocols, answered like chat."""
 

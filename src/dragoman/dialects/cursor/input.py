@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from dragoman import ir
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_responses import DIALECT as RESPONSES
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import a_boolean, members
 from dragoman.errors import WireError
 
@@ -36,7 +36,7 @@ def check(wire: WireRequest) -> None:
         if body.get(member):
             raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
     try:
-        RESPONSES.check(_responses(wire))
+        RESPONSES.request.check(_responses(wire))
     except WireError as error:
         path = _written(body, error.path)
         raise WireError(error.message.replace(error.path, path), path, error.code) from error
@@ -47,19 +47,23 @@ def check(wire: WireRequest) -> None:
 
 def place(request: WireRequest, where: str) -> str:
     """A place in IR terms as a JSON path of this request."""
-    located = RESPONSES.locate if RESPONSES.place is None else partial(RESPONSES.place, request)
+    located = (
+        RESPONSES.request.locate
+        if RESPONSES.request.locate_in is None
+        else partial(RESPONSES.request.locate_in, request)
+    )
     return "$." + _written(request.body, located(where).removeprefix("$."))
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request. Raises WireError where the input has no known form."""
-    request = RESPONSES.decode_request(_responses(wire))
+    request = RESPONSES.request.decode(_responses(wire))
     return freed(replace(request, stream_usage=_usage(wire)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
     """What an answer's form depends on: chat's streams tell their usage to those who ask."""
-    return replace(RESPONSES.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
+    return replace(RESPONSES.request.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 
 def _usage(wire: WireRequest) -> bool | None:

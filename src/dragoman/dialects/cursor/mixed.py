@@ -16,11 +16,11 @@ from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
 from dragoman.dialects.anthropic.check import check_block
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.answer import thinking_members
 from dragoman.dialects.openai_chat.places import has
 from dragoman.dialects.openai_chat.places import place as locate_in_chat
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
@@ -55,7 +55,7 @@ def check(wire: WireRequest) -> None:
     """Raise WireError for the first mistake, at its place in the body as it is written."""
     body = wire.body
     try:
-        CHAT.check(_chat(wire))
+        CHAT.request.check(_chat(wire))
     except WireError as error:
         path = _written(body, error.path)
         raise WireError(error.message.replace(error.path, path), path, error.code) from error
@@ -85,7 +85,7 @@ def _check_system(system: Any) -> None:
 def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request. Raises WireError for structures that no check let pass."""
     body = wire.body
-    request = CHAT.decode_request(_chat(wire))
+    request = CHAT.request.decode(_chat(wire))
     if any(map(_foreign, body["messages"])):
         messages = tuple(map(_with_blocks, request.messages, body["messages"]))
         request = replace(request, messages=messages, dialect=NAME)
@@ -97,7 +97,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """What an answer's form depends on, without the messages."""
-    request = CHAT.brief(wire)
+    request = CHAT.request.brief(wire)
     return replace(request, forms={**(request.forms or {}), **FORMS})
 
 

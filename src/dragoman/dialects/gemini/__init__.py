@@ -32,7 +32,17 @@ with patches, stream_encoder · errors · relay · locate · count.
 
 from __future__ import annotations
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Opaque,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.gemini.check import check, portable
 from dragoman.dialects.gemini.count import COUNT
 from dragoman.dialects.gemini.embedding import EMBEDDING
@@ -42,6 +52,7 @@ from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.parts import native, reads
 from dragoman.dialects.gemini.relay import Relay
 from dragoman.dialects.gemini.request import (
+    FIELDS,
     MAPPED,
     PATH,
     STREAM_PATH,
@@ -62,34 +73,35 @@ DIALECT = Dialect(
     title="Gemini",
     spec="https://ai.google.dev/api/generate-content",
     version="v1beta",
-    framing="sse",
-    json_framing="json_array",
-    stream_type="text/event-stream",
-    paths={"chat": PATH, "models": "/models"},
-    stream_paths={"chat": STREAM_PATH},
-    check=check,
-    portable=portable,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models", stream=STREAM_PATH),
+    request=RequestCodec(
+        check=check,
+        check_portable=portable,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        fields=FIELDS,
+        brief=brief,
+        members=MAPPED,
+        locate_in=place,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response),
+    stream=StreamCodec(
+        json_framing="json_array",
+        content_type="text/event-stream",
+        decoder=StreamDecoder,
+        encoder=StreamEncoder,
+        ping=b"",
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=Relay(),
-    brief=brief,
-    ping=b"",
-    response_headers=frozenset({"retry-after"}),
-    maps=MAPPED,
-    features=frozenset({"schema", "json", "forced_thinking"}),
-    tool_name=r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
-    place=place,
-    reads=reads,
-    seals=True,
-    foreign=(FOREIGN,),
-    native=native,
+    headers=Headers(response=frozenset({"retry-after"})),
+    abilities=Abilities(
+        features=frozenset({"schema", "json", "forced_thinking"}),
+        tool_name=r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
+        reads=reads,
+    ),
+    opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
     operations={"count": COUNT, "embed": EMBEDDING},
-    asked={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
+    provides={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

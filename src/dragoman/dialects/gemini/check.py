@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi
 from dragoman.dialects.gemini.terms import listed, spelled
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 

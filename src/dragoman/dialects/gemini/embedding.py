@@ -15,12 +15,20 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
 from dragoman.dialects.inputs import text_of
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -282,17 +290,21 @@ _Heads = list[dict[str, msgspec.Raw]]
 
 _KEYS: Final = ("model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
 
-EMBEDDING: Final = Codec(
-    paths=(BATCH_PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+EMBEDDING: Final = OperationCodec(
     relay=Relay(),
-    maps=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
-    parts=batches(MOST_INPUTS),
-    join=joined,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
+    ),
+    provider=ProviderSide(
+        paths=(BATCH_PATH,),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(MOST_INPUTS),
+        join=joined,
+    ),
 )

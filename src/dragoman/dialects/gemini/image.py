@@ -13,13 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
+from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.picturing import aspect, inline, joined, lose, named, several
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object
 
@@ -149,11 +150,11 @@ def _most(model: str) -> int:
     return _MOST if _is_imagen(model) else 1
 
 
-IMAGE: Final = Asking(
+IMAGE: Final = ProviderSide(
     paths=(PATH, PREDICT),
-    encode_request=encode_request,
-    decode_response=decode_response,
-    parts=several(_most),
+    encode=encode_request,
+    decode=decode_response,
+    split=several(_most),
     join=joined,
-    reads=named,
+    unread=named,
 )

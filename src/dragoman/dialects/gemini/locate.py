@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.gemini.terms import camel, listed
+from dragoman.dialects.request import WireRequest
 
 _WHOLE = {
     "messages": "contents",

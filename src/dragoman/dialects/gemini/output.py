@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.enums import MODALITIES, in_words
 from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
+from dragoman.dialects.request import Target
 
 KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
+from dragoman.dialects.request import Target
 
 _THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
 _ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")

@@ -12,11 +12,11 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import Fields
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
@@ -16,6 +15,7 @@ from dragoman.dialects.gemini.parts import Draft, decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 PATH = "/models/{model}:generateContent"

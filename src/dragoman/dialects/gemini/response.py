@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
 from dragoman.dialects.gemini.logprobs import (
@@ -32,6 +31,7 @@ from dragoman.dialects.gemini.stops import (
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound
 from dragoman.errors import RequestFailed, WireError
 

@@ -10,12 +10,13 @@ from base64 import b64decode
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.gemini.output import VOICE, VOICES
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object
 from dragoman.wire.wav import Pcm, pcm_of, wav
@@ -96,6 +97,6 @@ def silent(answer: ir.Response, lacking: str) -> ir.Fault:
     return ir.Fault("upstream", f"The model's response has no {lacking}.", type=NAME, blame="upstream")
 
 
-SPEECH: Final = Asking(
-    paths=(PATH,), encode_request=encode_request, decode_response=decode_response, join=family.counted
+SPEECH: Final = ProviderSide(
+    paths=(PATH,), encode=encode_request, decode=decode_response, join=family.counted
 )

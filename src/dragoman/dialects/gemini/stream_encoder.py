@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
@@ -26,6 +25,7 @@ from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.gemini.usage import encode_usage
+from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
 
@@ -87,10 +87,6 @@ class StreamEncoder:
         if self._over:
             return b""
         return _TAKE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """Nothing: there is no heartbeat that Google's clients ignore."""
-        return b""
 
     # --- Chunks ----------------------------------------------------------------------------------
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})

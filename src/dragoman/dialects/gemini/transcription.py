@@ -15,12 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Reading, Target, WireRequest
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
 from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.operation import Payload, ProviderSide, Reading
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object
 from dragoman.wire.sniff import media_type
@@ -111,6 +112,6 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
     return ir.TranscriptionResponse(text, model=answer.model, usage=answer.usage)
 
 
-TRANSCRIPTION: Final = Asking(
-    paths=(PATH,), encode_request=encode_request, decode_response=decode_response, reads=reads
+TRANSCRIPTION: Final = ProviderSide(
+    paths=(PATH,), encode=encode_request, decode=decode_response, unread=reads
 )

@@ -29,7 +29,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.mistral.check import check
 from dragoman.dialects.mistral.decoder import PADDING, Decoder
 from dragoman.dialects.mistral.embedding import EMBEDDING
@@ -58,27 +67,26 @@ DIALECT: Final = Dialect(
     title="Mistral",
     spec="https://docs.mistral.ai/api/#tag/chat",
     version="3.7.0",
-    framing="sse",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        locate_in=place,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response),
+    stream=StreamCodec(content_type="text/event-stream; charset=utf-8", decoder=Decoder, encoder=Encoder),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     # Mistral tells the usage of every stream without being asked.
     relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
-    brief=brief,
-    response_headers=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES,
-    maps=MAPS,
-    # Nothing is documented that forbids a forced call to a model that reasons.
-    features=frozenset({"schema", "json", "forced_thinking"}),
-    place=place,
+    headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
+    abilities=Abilities(
+        # Nothing is documented that forbids a forced call to a model that reasons.
+        features=frozenset({"schema", "json", "forced_thinking"})
+    ),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
-    asked={"speech": SPEECH, "transcription": TRANSCRIPTION},
+    provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined
-from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat import embedding as family
+from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
@@ -87,17 +88,21 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 
-EMBEDDING: Final = Codec(
-    paths=(family.PATH,),
-    check=check,
-    model=family.model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=family.decode_response,
-    encode_response=family.encode_response,
-    locate=locate,
+EMBEDDING: Final = OperationCodec(
     relay=family.Relay(),
-    maps=MAPS | {"output_dtype", "metadata"},
-    parts=batches(MOST_INPUTS, MOST_TOKENS),
-    join=joined,
+    client=ClientSide(
+        check=check,
+        model=family.model_of,
+        decode=decode_request,
+        encode=family.encode_response,
+        locate=locate,
+        members=MAPS | {"output_dtype", "metadata"},
+    ),
+    provider=ProviderSide(
+        paths=(family.PATH,),
+        encode=encode_request,
+        decode=family.decode_response,
+        split=batches(MOST_INPUTS, MOST_TOKENS),
+        join=joined,
+    ),
 )

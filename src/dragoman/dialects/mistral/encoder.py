@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.mistral.calls import encode_call
 from dragoman.dialects.mistral.errors import error_members
 from dragoman.dialects.mistral.logprobs import encode_logprobs
@@ -22,6 +21,7 @@ from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat.chunks import Choice, ChunkEncoder, Out
 from dragoman.dialects.openai_chat.saying import lose_unsaid
 from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.reply import Reply
 
 replace = msgspec.structs.replace
 _json = msgspec.json.Encoder().encode

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat import moderation as family
 from dragoman.dialects.openai_chat.operation import Relay, model_of
+from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, missing
 
 MAPS: Final = frozenset({"model", "input"})
@@ -55,15 +56,15 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
     return WireRequest("moderation", body, path=family.PATH)
 
 
-MODERATION: Final = Codec(
-    paths=(family.PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=family.decode_response,
-    encode_response=family.encode_response,
-    locate=family.locate,
+MODERATION: Final = OperationCodec(
     relay=Relay(family.PATH, "results"),
-    maps=MAPS | {"metadata"},
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=family.encode_response,
+        locate=family.locate,
+        members=MAPS | {"metadata"},
+    ),
+    provider=ProviderSide(paths=(family.PATH,), encode=encode_request, decode=family.decode_response),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.places import has, nearest
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),

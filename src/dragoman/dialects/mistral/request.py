@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
@@ -28,6 +27,7 @@ from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import by_effort
 from dragoman.dialects.openai_chat.strictness import strictness
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 

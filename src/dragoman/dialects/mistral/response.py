@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
@@ -28,6 +27,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 

@@ -11,10 +11,11 @@ from base64 import b64decode
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.mistral.terms import restore
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.operation import Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 from dragoman.wire.wav import unpacked
 
@@ -67,9 +68,6 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
     return ir.SpeechResponse(data, output, family.KINDS[output], rate)
 
 
-SPEECH: Final = Asking(
-    paths=(family.PATH,),
-    encode_request=encode_request,
-    decode_response=decode_response,
-    join=family.counted,
+SPEECH: Final = ProviderSide(
+    paths=(family.PATH,), encode=encode_request, decode=decode_response, join=family.counted
 )

@@ -13,11 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
 from dragoman.dialects.mistral.terms import restore
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat import transcription as family
 from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.operation import Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 
@@ -137,6 +138,4 @@ def _usage(told: _Usage) -> ir.Usage:
     return ir.Usage(entered - cached, cached or None, output=said, detail=detail or None)
 
 
-TRANSCRIPTION: Final = Asking(
-    paths=(family.PATH,), encode_request=encode_request, decode_response=decode_response
-)
+TRANSCRIPTION: Final = ProviderSide(paths=(family.PATH,), encode=encode_request, decode=decode_response)

@@ -28,9 +28,18 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.ollama import generate
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.embedding import EMBEDDING
@@ -50,41 +59,44 @@ DIALECT: Final = Dialect(
     title="Ollama",
     spec="https://docs.ollama.com/api/chat",
     version="fb307609",
-    framing="ndjson",
-    stream_type="application/x-ndjson",
-    paths={"chat": PATH, "models": "/api/tags"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/api/tags"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        locate_in=place,
+        widen=widened,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response),
+    stream=StreamCodec(
+        framing="ndjson", content_type="application/x-ndjson", decoder=Decoder, encoder=Encoder, ping=b""
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=Relay(),
-    brief=brief,
-    ping=b"",
-    response_headers=frozenset({"retry-after"}),
-    maps=MAPS,
-    # A call cannot be forced at all, so nothing about forcing one forbids to think.
-    features=frozenset({"schema", "json", "forced_thinking"}),
-    place=place,
-    reads=reads,
-    widened=widened,
+    headers=Headers(response=frozenset({"retry-after"})),
+    abilities=Abilities(
+        # A call cannot be forced at all, so nothing about forcing one forbids to think.
+        features=frozenset({"schema", "json", "forced_thinking"}),
+        reads=reads,
+    ),
     operations={"embed": EMBEDDING},
 )
 
-GENERATE: Final = msgspec.structs.replace(
+GENERATE: Final = replace(
     DIALECT,
     spec="https://docs.ollama.com/api/generate",
-    paths={},
-    check=generate.check,
-    decode_request=generate.decode_request,
-    encode_response=generate.encode_response,
-    stream_encoder=generate.Encoder,
-    maps=generate.MAPS,
-    place=generate.located,
+    paths=Paths(),
+    request=replace(
+        DIALECT.request,
+        check=generate.check,
+        decode=generate.decode_request,
+        members=generate.MAPS,
+        locate_in=generate.located,
+    ),
+    response=replace(DIALECT.response, encode=generate.encode_response),
+    stream=replace(DIALECT.stream, encoder=generate.Encoder),
 )
 """What the older endpoint's clients speak. No provider is asked in it, so everything is translated."""

@@ -16,13 +16,21 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.embedding import lose_purpose
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -221,17 +229,21 @@ class Relay:
         return None
 
 
-EMBEDDING: Final = Codec(
-    paths=(PATH, OLD_PATH),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+EMBEDDING: Final = OperationCodec(
     relay=Relay(),
-    maps=_MAPS,
-    parts=batches(_MOST_INPUTS),
-    join=joined,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=_MAPS,
+    ),
+    provider=ProviderSide(
+        paths=(PATH, OLD_PATH),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(_MOST_INPUTS),
+        join=joined,
+    ),
 )

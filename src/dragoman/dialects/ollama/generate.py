@@ -17,13 +17,14 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.ollama.check import check as check_chat
 from dragoman.dialects.ollama.locate import place as place_in_chat
 from dragoman.dialects.ollama.request import MAPS as CHAT_MAPS
 from dragoman.dialects.ollama.request import decode_request as decode_chat
 from dragoman.dialects.ollama.response import encode_response as encode_chat
 from dragoman.dialects.ollama.stream_encoder import Encoder as ChatEncoder
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 
 PATH: Final = "/api/generate"
@@ -160,7 +161,3 @@ class Encoder:
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         return generated_lines(self._chat.feed(event))
-
-    def ping(self) -> bytes:
-        """Nothing: the clients take every line for a value."""
-        return self._chat.ping()

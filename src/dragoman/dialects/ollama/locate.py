@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama.options import PLACES
 from dragoman.dialects.openai_chat.places import has, nearest
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, str]] = {
     **PLACES,

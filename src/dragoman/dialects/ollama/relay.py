@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import decode_usage
 from dragoman.dialects.openai_chat.chunks import BROKEN
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.ndjson import line

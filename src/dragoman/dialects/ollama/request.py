@@ -9,7 +9,6 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.efforts import effort_of
 from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
@@ -18,6 +17,7 @@ from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import lose_visibility
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 

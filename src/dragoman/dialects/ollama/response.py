@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
@@ -25,6 +24,7 @@ from dragoman.dialects.ollama.terms import (
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.response import lose_stop, shown_model
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 

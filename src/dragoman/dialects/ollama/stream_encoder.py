@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
@@ -21,6 +20,7 @@ from dragoman.dialects.ollama.terms import NAME, dated, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.response import shown_model
 from dragoman.dialects.openai_chat.saying import separated
+from dragoman.dialects.reply import Reply
 from dragoman.ir.fold import Fold
 
 _json = msgspec.json.Encoder().encode
@@ -80,10 +80,6 @@ class Encoder:
             self._draft.report.lose(f"candidates[{number}]", reason)
             return b""
         return _WRITE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """Nothing: the clients take every line for a value."""
-        return b""
 
     # The frame -----------------------------------------------------------------------------------
 

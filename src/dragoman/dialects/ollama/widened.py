@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama.options import RANGES
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 _NUMBERS = frozenset({int, float})
 

@@ -20,7 +20,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai_chat.check import check
 from dragoman.dialects.openai_chat.decoder import Decoder
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
@@ -43,34 +51,38 @@ DIALECT: Final = Dialect(
     title="OpenAI Chat Completions",
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
-    framing="sse",
-    id_prefix="chatcmpl-",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
-    relay=ChatRelay(),
-    brief=brief,
-    request_headers=frozenset({"openai-beta", "x-client-request-id"}),
-    response_headers=frozenset(
-        {
-            *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
-            *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
-            *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
-            *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
-        }
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        widen=widened,
+        locate_in=place,
     ),
-    maps=MAPS,
-    widened=widened,
-    place=place,
+    response=ResponseCodec(id_prefix="chatcmpl-", decode=decode_response, encode=encode_response),
+    stream=StreamCodec(content_type="text/event-stream; charset=utf-8", decoder=Decoder, encoder=Encoder),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
+    relay=ChatRelay(),
+    headers=Headers(
+        request=frozenset({"openai-beta", "x-client-request-id"}),
+        response=frozenset(
+            {
+                *(
+                    "openai-processing-ms",
+                    "openai-version",
+                    "retry-after",
+                    "retry-after-ms",
+                    "x-should-retry",
+                ),
+                *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+                *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
+                *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+            }
+        ),
+    ),
     operations={
         "embed": EMBEDDING,
         "image": IMAGE,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check_parts import (
     check_annotations,
     check_content,
@@ -18,6 +17,7 @@ from dragoman.dialects.openai_chat.check_parts import (
     check_images,
 )
 from dragoman.dialects.openai_chat.terms import SCHEMA_BESIDE
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,

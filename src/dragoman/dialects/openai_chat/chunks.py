@@ -14,12 +14,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
 from dragoman.dialects.openai_chat.response import opening
 from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.openai_chat.template import Template
+from dragoman.dialects.reply import Reply
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -292,10 +292,6 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         return self._write[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """A comment, which the clients skip."""
-        return b": ping\n\n"
 
     # The frame -----------------------------------------------------------------------------------
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.terms import restore
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
 
 
 def is_enveloped(reply: Reply) -> bool:

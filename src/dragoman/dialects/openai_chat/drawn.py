@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload
 from dragoman.dialects.openai_chat.operation import refuse_failure
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.picturing import kind_of
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url, read

@@ -15,12 +15,20 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, empty_array, integer, missing, one_of, wrong_type
 from dragoman.errors import RequestFailed, WireError
 from dragoman.tokens import reads_tokens
@@ -300,18 +308,22 @@ class Relay:
         return answer, usage
 
 
-EMBEDDING: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+EMBEDDING: Final = OperationCodec(
     relay=Relay(),
-    passes=passes,
-    maps=MAPS,
-    parts=batches(MOST_INPUTS, MOST_TOKENS),
-    join=joined,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(
+        paths=(PATH,),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(MOST_INPUTS, MOST_TOKENS),
+        join=joined,
+    ),
+    relays=passes,
 )

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.chunks import Choice, ChunkEncoder, Out
 from dragoman.dialects.openai_chat.errors import error_member
@@ -35,6 +34,7 @@ from dragoman.dialects.openai_chat.saying import (
 from dragoman.dialects.openai_chat.sound import Spoken, voice_of
 from dragoman.dialects.openai_chat.terms import NAME, SEALS, text_of
 from dragoman.dialects.openai_chat.usage import encode_usage
+from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")

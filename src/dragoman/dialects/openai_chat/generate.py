@@ -18,7 +18,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
@@ -26,6 +25,8 @@ from dragoman.dialects.openai_chat.response import encode_stop, shown_model
 from dragoman.dialects.openai_chat.saying import encode_image
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.plain import plain_text
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import Rule, a_string, integer, missing, number
 from dragoman.errors import RequestFailed, WireError
 
@@ -133,13 +134,15 @@ FACE: Final = msgspec.structs.replace(
     title="Dragoman's /generate",
     spec="docs/clients/others.md",
     version="1",
-    id_prefix="gen-",
-    check=check,
-    decode_request=decode_request,
-    brief=brief,
-    encode_response=encode_response,
-    place=place,
-    maps=frozenset({*_RULES, "stream"}),
-    request_headers=frozenset(),
+    request=msgspec.structs.replace(
+        CHAT.request,
+        check=check,
+        decode=decode_request,
+        brief=brief,
+        locate_in=place,
+        members=frozenset({*_RULES, "stream"}),
+    ),
+    response=msgspec.structs.replace(CHAT.response, encode=encode_response, id_prefix="gen-"),
+    headers=msgspec.structs.replace(CHAT.headers, request=frozenset()),
 )
 """What the endpoint's clients speak."""

@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.forms import edited, files, refuse_files
 from dragoman.dialects.openai_chat import pictures
 from dragoman.dialects.openai_chat.drawn import (
@@ -28,8 +27,10 @@ from dragoman.dialects.openai_chat.drawn import (
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.operation import model_of, refuse_failure
 from dragoman.dialects.openai_chat.terms import NAME, leftovers
+from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
 from dragoman.dialects.picturing import joined, wanted
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -321,21 +322,25 @@ def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
     return None if told is None else decode_usage(msgspec.json.decode(told))
 
 
-IMAGE: Final = Codec(
-    paths=(pictures.PATH, pictures.EDITS, pictures.VARIATIONS, pictures.OPENROUTER),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
-    maps=MAPS,
+IMAGE: Final = OperationCodec(
     relay=Relay(),
-    streams=streams,
-    encode_stream=encode_stream,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+        streams=streams,
+        encode_stream=encode_stream,
+        unread=wanted,
+    ),
+    provider=ProviderSide(
+        paths=(pictures.PATH, pictures.EDITS, pictures.VARIATIONS, pictures.OPENROUTER),
+        encode=encode_request,
+        decode=decode_response,
+        join=joined,
+    ),
+    relays=passes,
     ends=("image_generation.completed", "image_edit.completed"),
-    passes=passes,
-    fetches=wanted,
-    join=joined,
 )

@@ -12,13 +12,14 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.check_parts import check_image
 from dragoman.dialects.openai_chat.operation import Relay, model_of, refuse_failure, usage_of
 from dragoman.dialects.openai_chat.parts import from_url
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import ClientSide, OperationCodec, OperationReply, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode
@@ -220,15 +221,15 @@ def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]
     return tuple(texts)
 
 
-MODERATION: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
+MODERATION: Final = OperationCodec(
     relay=Relay(PATH, "results"),
-    maps=MAPS,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response),
 )

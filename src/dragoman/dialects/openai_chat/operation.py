@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Outgoing, Payload, WireRequest
 from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.operation import Outgoing, Payload
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode_head
 

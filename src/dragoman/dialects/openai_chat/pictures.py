@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.forms import file_field, text_fields
 from dragoman.dialects.openai_chat.terms import restore
 from dragoman.dialects.picturing import AUTO, address_of, aspect, lose
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 PATH: Final = "/images/generations"

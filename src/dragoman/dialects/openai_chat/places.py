@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.answer import thinking_members
 from dragoman.dialects.openai_chat.terms import GUIDED, SCHEMA_BESIDE
+from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),

@@ -15,7 +15,6 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.chunks import BROKEN, error_body
 from dragoman.dialects.openai_chat.decoder import vendor_usage
@@ -23,6 +22,7 @@ from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai_chat.draft import Draft
@@ -33,6 +32,7 @@ from dragoman.dialects.openai_chat.terms import (
     restore,
 )
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError

@@ -15,9 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.openai_chat.operation import input_of, model_of, refuse_failure
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import ClientSide, OperationCodec, OperationReply, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -251,14 +252,14 @@ def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.Rerank
     return Payload(encode(body))
 
 
-RERANK: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
-    maps=MAPS | _ALSO,
+RERANK: Final = OperationCodec(
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS | _ALSO,
+    ),
+    provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response),
 )

@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
@@ -26,6 +25,7 @@ from dragoman.dialects.openai_chat.terms import (
 )
 from dragoman.dialects.openai_chat.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, restore
+from dragoman.dialects.reply import Reply
 from dragoman.wire.wav import Pcm, pcm_of, wav
 
 _SAMPLES: Final = "pcm16"

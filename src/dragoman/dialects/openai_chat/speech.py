@@ -14,10 +14,18 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, members, missing, number, one_of, wrong_type
 from dragoman.errors import WireError
 from dragoman.tokens import Counter
@@ -229,20 +237,19 @@ class Relay:
         return heard.seen(frame)
 
 
-SPEECH: Final = Codec(
-    paths=(PATH,),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
-    maps=MAPS,
+SPEECH: Final = OperationCodec(
     relay=Relay(),
-    flows=True,
-    streams=streams,
-    encode_stream=encode_stream,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+        streams=streams,
+        encode_stream=encode_stream,
+    ),
+    provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response, join=counted),
     ends=("speech.audio.done",),
-    join=counted,
+    sound=True,
 )

@@ -12,9 +12,9 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat.terms import leftovers, restore
+from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.subtitles import Cue, cues_of, to_srt, to_vtt

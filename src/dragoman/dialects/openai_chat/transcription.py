@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.forms import edited, file_field, files, refuse_files, text_fields
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
@@ -26,6 +25,8 @@ from dragoman.dialects.openai_chat.transcript import (
     is_json,
     is_page,
 )
+from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -211,18 +212,18 @@ class Relay:
         return heard.seen(frame)
 
 
-TRANSCRIPTION: Final = Codec(
-    paths=(PATH, TRANSLATIONS),
-    check=check,
-    model=model_of,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    locate=locate,
-    maps=MAPS,
+TRANSCRIPTION: Final = OperationCodec(
     relay=Relay(),
-    streams=streams,
-    encode_stream=encode_stream,
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+        streams=streams,
+        encode_stream=encode_stream,
+    ),
+    provider=ProviderSide(paths=(PATH, TRANSLATIONS), encode=encode_request, decode=decode_response),
     ends=("transcript.text.done", "transcription.done"),
 )

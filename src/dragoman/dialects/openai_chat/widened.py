@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check import FORMS
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]

@@ -20,7 +20,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import (
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_completions.check import check
 from dragoman.dialects.openai_completions.decoder import Decoder
@@ -44,27 +53,22 @@ DIALECT: Final = Dialect(
     title="OpenAI Completions",
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
-    framing="sse",
-    id_prefix=ID_PREFIX,
-    stream_type=CHAT.stream_type,
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=Decoder,
-    stream_encoder=Encoder,
-    decode_error=CHAT.decode_error,
-    encode_error=CHAT.encode_error,
-    locate=locate,
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        brief=brief,
+        members=MAPS,
+        check_portable=portable,
+        widen=widened,
+        questions=parts,
+    ),
+    response=ResponseCodec(id_prefix=ID_PREFIX, decode=decode_response, encode=encode_response),
+    stream=StreamCodec(content_type=CHAT.stream.content_type, decoder=Decoder, encoder=Encoder),
+    errors=ErrorCodec(decode=CHAT.errors.decode, encode=CHAT.errors.encode),
     relay=CompletionsRelay(),
-    brief=brief,
-    request_headers=CHAT.request_headers,
-    response_headers=CHAT.response_headers,
-    maps=MAPS,
-    features=frozenset(),
-    portable=portable,
-    widened=widened,
-    parts=parts,
+    headers=Headers(request=CHAT.headers.request, response=CHAT.headers.response),
+    abilities=Abilities(features=frozenset()),
 )

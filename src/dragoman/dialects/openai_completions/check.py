@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check import a_seed, check_few_stops
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,

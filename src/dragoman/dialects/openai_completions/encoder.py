@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member
 from dragoman.dialects.openai_chat.response import created_of, shown_model
@@ -21,6 +20,7 @@ from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.response import answer_id, encode_stop, lose_beside
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT, restore
 from dragoman.dialects.openai_completions.usage import encode_usage
+from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
@@ -47,10 +47,6 @@ class Encoder:
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         return _WRITE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """A comment, which the clients skip."""
-        return b": ping\n\n"
 
     # The frame -----------------------------------------------------------------------------------
 

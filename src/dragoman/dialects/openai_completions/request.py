@@ -17,7 +17,6 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai_chat.draft import Draft
@@ -30,6 +29,7 @@ from dragoman.dialects.openai_completions.terms import (
     leftovers,
     restore,
 )
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 _PLAIN: Final = (

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
 from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
@@ -16,6 +15,7 @@ from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 

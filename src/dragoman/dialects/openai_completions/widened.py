@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.widened import Put, put_max_tokens, put_right, put_stop
 from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:

@@ -27,7 +27,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
+from dragoman.dialects.dialect import (
+    EVERY_FEATURE,
+    Abilities,
+    Dialect,
+    ErrorCodec,
+    Headers,
+    Opaque,
+    Paths,
+    RequestCodec,
+    ResponseCodec,
+    StreamCodec,
+)
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.count import COUNT
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
@@ -37,6 +48,7 @@ from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
 from dragoman.dialects.openai_responses.relay import Relay
 from dragoman.dialects.openai_responses.request import (
+    FIELDS,
     MAPS,
     brief,
     decode_request,
@@ -54,39 +66,46 @@ DIALECT: Final = Dialect(
     title="OpenAI Responses",
     spec="https://platform.openai.com/docs/api-reference/responses",
     version="2026-04-24",
-    framing="sse",
-    stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
-    check=check,
-    decode_request=decode_request,
-    encode_request=encode_request,
-    decode_response=decode_response,
-    encode_response=encode_response,
-    stream_decoder=StreamDecoder,
-    stream_encoder=StreamEncoder,
-    decode_error=decode_error,
-    encode_error=encode_error,
-    locate=locate,
-    relay=Relay(),
-    brief=brief,
-    id_prefix="resp_",
-    request_headers=frozenset({"openai-beta", "x-client-request-id", OPEN_RESPONSES}),
-    response_headers=frozenset(
-        {
-            *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
-            *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
-            *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
-            *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
-        }
+    paths=Paths(chat=PATH, models="/models"),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        fields=FIELDS,
+        brief=brief,
+        members=MAPS,
+        locate_in=place,
+        unstored=stateless,
+        check_portable=portable,
+        widen=widened,
     ),
-    maps=MAPS,
-    features=EVERY_FEATURE,
-    place=place,
-    reads=reads,
-    seals=True,
-    native=native,
-    stateless=stateless,
-    portable=portable,
-    widened=widened,
+    response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="resp_"),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8",
+        decoder=StreamDecoder,
+        encoder=StreamEncoder,
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
+    relay=Relay(),
+    headers=Headers(
+        request=frozenset({"openai-beta", "x-client-request-id", OPEN_RESPONSES}),
+        response=frozenset(
+            {
+                *(
+                    "openai-processing-ms",
+                    "openai-version",
+                    "retry-after",
+                    "retry-after-ms",
+                    "x-should-retry",
+                ),
+                *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+                *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
+                *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+            }
+        ),
+    ),
+    abilities=Abilities(features=EVERY_FEATURE, reads=reads),
+    opaque=Opaque(seals=True, native=native),
     operations={"count": COUNT},
 )

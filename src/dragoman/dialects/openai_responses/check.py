@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check import EFFORTS, FORMS
 from dragoman.dialects.openai_responses.request import MIN_OUTPUT
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_responses.tools import is_group
+from dragoman.dialects.request import WireRequest
 
 _WHOLE: Final = {
     "system": "instructions",

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.openai_responses.terms import reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.sse import ErrorFrame

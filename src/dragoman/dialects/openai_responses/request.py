@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.fields import Fields
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
@@ -28,6 +27,7 @@ from dragoman.dialects.openai_responses.terms import (
     restore,
 )
 from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 

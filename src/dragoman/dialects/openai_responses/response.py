@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
@@ -20,6 +19,7 @@ from dragoman.dialects.openai_responses.parts import json_text, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 

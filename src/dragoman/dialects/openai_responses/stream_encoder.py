@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
@@ -38,12 +37,13 @@ from dragoman.dialects.openai_responses.response import (
 )
 from dragoman.dialects.openai_responses.sharing import Shared, any_long
 from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.wire.json import encode
 
 _Wire = dict[str, Any]
 
 _dumps = msgspec.json.Encoder().encode
-_PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
@@ -141,10 +141,6 @@ class StreamEncoder:
         """These values are told, and will be repeated."""
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
-
-    def ping(self) -> bytes:
-        """A heartbeat: a comment, which lines of JSON cannot have."""
-        return b"" if self._ndjson else _PING
 
     def _event(self, kind: str, members: _Wire) -> bytes:
         """One event with its number."""

@@ -56,7 +56,7 @@ class OllamaApi:
             ("push", managing.push),
         ):
             yield PREFIX + name, {"POST": Handler(posted, takes_body="any")}
-        for path in EMBEDDING.paths:
+        for path in EMBEDDING.provider.paths:
             yield path, {"POST": Handler(partial(asking.embed, path), takes_body="any")}
         yield f"{PREFIX}delete", {"DELETE": Handler(managing.delete, takes_body="any")}
         blobs = {"HEAD": Handler(managing.blob), "POST": Handler(managing.take_blob)}

@@ -16,9 +16,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import EVERYBODY, Caller
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.options import check_options
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
@@ -235,8 +235,8 @@ def _with_messages(route: Route, system: str, messages: Any) -> Route:
         if type(messages) is list:
             messages = [*messages, _QUESTION]  # what opens a conversation need not ask anything
         wire = WireRequest("chat", {"model": route.asked, "messages": messages})
-        DIALECT.check(wire)
-        route = msgspec.structs.replace(route, opening=DIALECT.decode_request(wire).messages[:-1])
+        DIALECT.request.check(wire)
+        route = msgspec.structs.replace(route, opening=DIALECT.request.decode(wire).messages[:-1])
     return route
 
 

@@ -18,8 +18,8 @@ from typing import TypeVar
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Operation
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM

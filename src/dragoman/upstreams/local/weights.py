@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.request import Operation
 from dragoman.errors import DragomanError
 from dragoman.seams.extras import make_target
 from dragoman.upstreams.local.protocol import Draw, EngineName

@@ -8,10 +8,11 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Reply, Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.wire.sse import SSESplitter
 
 FOREIGN = "elsewhere"
@@ -53,7 +54,7 @@ def written(
 ) -> tuple[dict[str, Any], Report]:
     """The body for Anthropic, as it arrives there, and what was reported."""
     report = Report("anthropic")
-    out = DIALECT.encode_request(request, Target(report, "claude", quirks, facts))
+    out = DIALECT.request.encode(request, Target(report, "claude", quirks, facts))
     body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(out.body))
     return body, report
 
@@ -91,7 +92,7 @@ def answer(*blocks: ir.Block | str, **more: Any) -> ir.Response:
 
 def events(*frames: bytes | dict[str, Any]) -> list[ir.Event]:
     """The events of a stream, checked against the grammar, its end included."""
-    decoder, checker = DIALECT.stream_decoder(STANDARD), ir.Checker()
+    decoder, checker = DIALECT.stream.decoder(STANDARD), ir.Checker()
     found: list[ir.Event] = []
     for frame in frames:
         found += decoder.feed(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
@@ -104,7 +105,7 @@ def events(*frames: bytes | dict[str, Any]) -> list[ir.Event]:
 def streamed(*said: ir.Event, **more: Any) -> tuple[bytes, Report]:
     """The bytes for a client, and what was reported."""
     asked = reply(**more)
-    encoder = DIALECT.stream_encoder(asked)
+    encoder = DIALECT.stream.encoder(asked)
     return b"".join(encoder.feed(event) for event in said), asked.report
 
 

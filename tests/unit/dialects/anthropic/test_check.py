@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import wire
 
@@ -63,7 +63,7 @@ def said(*blocks: Any, role: str = "user") -> dict[str, Any]:
     ],
 )
 def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
-    DIALECT.check(wire(**members))
+    DIALECT.request.check(wire(**members))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
 )
 def test_a_mistake_is_named_with_its_place(members: dict[str, Any], path: str, code: str) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(wire(**members))
+        DIALECT.request.check(wire(**members))
     assert (caught.value.path, caught.value.code) == (path, code)
     assert caught.value.message
     assert "`" not in caught.value.message
@@ -250,7 +250,7 @@ def test_a_missing_member_is_said_to_be_missing(member: str) -> None:
     body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
     del body[member]
     with pytest.raises(WireError) as caught:
-        DIALECT.check(WireRequest("chat", body))
+        DIALECT.request.check(WireRequest("chat", body))
     assert (caught.value.path, caught.value.code, caught.value.message) == (
         member,
         MISSING,
@@ -260,9 +260,9 @@ def test_a_missing_member_is_said_to_be_missing(member: str) -> None:
 
 def test_interleaved_thinking_may_exceed_max_tokens() -> None:
     members: dict[str, Any] = {"thinking": {"type": "enabled", "budget_tokens": 5000}}
-    DIALECT.check(wire({"anthropic-beta": "a,interleaved-thinking-2025-05-14"}, **members))
+    DIALECT.request.check(wire({"anthropic-beta": "a,interleaved-thinking-2025-05-14"}, **members))
 
 
 def test_the_route_decides_about_a_missing_model() -> None:
     body = {"max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
-    DIALECT.check(WireRequest("chat", body))
+    DIALECT.request.check(WireRequest("chat", body))

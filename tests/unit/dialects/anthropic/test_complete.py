@@ -6,8 +6,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.anthropic.complete import FACE
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
+from dragoman.dialects.reply import Reply
 
 CITED = ir.Text("Hi", (ir.Citation("url", "https://a.example"),))
 
@@ -16,11 +16,11 @@ def losses(response: ir.Response, *, stream: bool) -> list[tuple[str, str]]:
     report = Report("anthropic", "response")
     reply = Reply(ir.Request("anthropic", "m", stream=stream), report, id="r", created=1)
     if stream:
-        encoder = FACE.stream_encoder(reply)
+        encoder = FACE.stream.encoder(reply)
         for event in ir.unfold(response):
             encoder.feed(event)
     else:
-        FACE.encode_response(response, reply)
+        FACE.response.encode(response, reply)
     return [(loss.path, loss.severity) for loss in report.losses]
 
 

@@ -16,7 +16,7 @@ from dragoman.ir import Fault, Kind
 
 def decoded(status: int, body: Any, headers: dict[str, str] | None = None) -> Fault:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return DIALECT.decode_error(status, headers or {}, raw)
+    return DIALECT.errors.decode(status, headers or {}, raw)
 
 
 def error(kind: str, message: str, **more: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ OWN = [
 
 @pytest.mark.parametrize(("status", "body"), OWN)
 def test_an_own_error_comes_back_as_it_was(status: int, body: dict[str, Any]) -> None:
-    again, _, raw = DIALECT.encode_error(decoded(status, {**body, "request_id": "req_1"}), "req_1")
+    again, _, raw = DIALECT.errors.encode(decoded(status, {**body, "request_id": "req_1"}), "req_1")
     assert (again, msgspec.json.decode(raw)) == (status, {**body, "request_id": "req_1"})
 
 
@@ -215,34 +215,36 @@ def test_an_own_error_comes_back_as_it_was(status: int, body: dict[str, Any]) ->
 )
 def test_every_kind_has_a_status_and_a_type_and_is_read_back(kind: Kind, status: int, type_: str) -> None:
     fault = Fault(kind, "It is so.")
-    got, _, body = DIALECT.encode_error(fault, None)
+    got, _, body = DIALECT.errors.encode(fault, None)
     assert (got, msgspec.json.decode(body)["error"]["type"]) == (status, type_)
-    again = DIALECT.decode_error(got, {}, body)
+    again = DIALECT.errors.decode(got, {}, body)
     assert (again.kind, again.message) == (kind, "It is so.")
 
 
 def test_no_kind_was_forgotten() -> None:
-    assert {DIALECT.encode_error(Fault(kind, "x"), None)[0] // 100 for kind in get_args(Kind)} == {4, 5}
+    assert {DIALECT.errors.encode(Fault(kind, "x"), None)[0] // 100 for kind in get_args(Kind)} == {4, 5}
 
 
 def test_another_provider_s_status_is_shown_only_where_the_type_agrees() -> None:
     assert (
-        DIALECT.encode_error(Fault("authentication", "x", type="invalid_request_error", status=401), None)[0]
+        DIALECT.errors.encode(Fault("authentication", "x", type="invalid_request_error", status=401), None)[0]
         == 401
     )
     body = error_body(Fault("authentication", "x", type="invalid_request_error", status=401))
     assert body["error"]["type"] == "authentication_error"
     masked = Fault("upstream", "x", type="authentication_error", status=401)
-    assert DIALECT.encode_error(masked, None)[0] == 502
-    assert DIALECT.encode_error(Fault("overloaded", "x", type="overloaded_error", status=503), None)[0] == 503
+    assert DIALECT.errors.encode(masked, None)[0] == 502
+    assert (
+        DIALECT.errors.encode(Fault("overloaded", "x", type="overloaded_error", status=503), None)[0] == 503
+    )
 
 
 def test_clients_find_the_words_they_look_for() -> None:
     fault = Fault("context_length", "This model's maximum context length is 8192 tokens.", param="messages")
-    _, _, body = DIALECT.encode_error(fault, None)
+    _, _, body = DIALECT.errors.encode(fault, None)
     message = msgspec.json.decode(body)["error"]["message"]
     assert message == ("messages: This model's maximum context length is 8192 tokens. (prompt is too long)")
-    again = DIALECT.decode_error(400, {}, body)
+    again = DIALECT.errors.decode(400, {}, body)
     assert (again.kind, again.message, again.param) == (fault.kind, fault.message, "messages")
 
 
@@ -265,13 +267,13 @@ def test_a_mistake_names_its_place() -> None:
     ],
 )
 def test_headers_tell_clients_what_to_do(fault: Fault, headers: dict[str, str]) -> None:
-    assert DIALECT.encode_error(fault, None)[1] == headers
-    assert DIALECT.encode_error(fault, "req_9")[1] == {"request-id": "req_9", **headers}
+    assert DIALECT.errors.encode(fault, None)[1] == headers
+    assert DIALECT.errors.encode(fault, "req_9")[1] == {"request-id": "req_9", **headers}
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_the_official_client_raises_its_class(kind: Kind) -> None:
-    status, headers, body = DIALECT.encode_error(Fault(kind, "It is so."), "req_9")
+    status, headers, body = DIALECT.errors.encode(Fault(kind, "It is so."), "req_9")
     transport = httpx2.MockTransport(
         lambda _: httpx2.Response(
             status, headers={**headers, "content-type": "application/json"}, content=body

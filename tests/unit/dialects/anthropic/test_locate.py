@@ -51,7 +51,7 @@ from tests.unit.dialects.anthropic.saying import wire
     ],
 )
 def test_a_place_is_written_as_in_the_request(place: str, path: str) -> None:
-    assert DIALECT.locate(place) == path
+    assert DIALECT.request.locate(place) == path
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_place_is_written_as_this_request_spells_it(place: str, path: str) -> 
         messages=[{"role": "user", "content": "Hi"}, {"role": "user", "content": [result]}],
         output_format={"type": "json_schema", "schema": {}},
     )
-    assert DIALECT.located(request)(place) == path
+    assert DIALECT.locator(request)(place) == path

@@ -143,7 +143,7 @@ def test_a_sound_without_words_is_a_loss_alone() -> None:
 def test_a_picture_that_is_sent_back_goes_to_the_users_turn(
     before: list[dict[str, Any]], after: list[dict[str, Any]]
 ) -> None:
-    request = DIALECT.decode_request(wire(messages=[{"role": "user", "content": "Draw."}, *before]))
+    request = DIALECT.request.decode(wire(messages=[{"role": "user", "content": "Draw."}, *before]))
     body, report = written(request)
     assert body["messages"][1:] == after
     assert [change.path for change in report.changes] == ["messages[1]"]

@@ -164,7 +164,7 @@ def test_a_call_that_is_only_asked_for_leaves_thinking_alone() -> None:
 def test_an_own_wish_changes_only_where_the_model_is_known_to_refuse_it(
     members: dict[str, Any], facts: Facts, expected: dict[str, Any] | None
 ) -> None:
-    request = DIALECT.decode_request(wire(max_tokens=50_000, **members))
+    request = DIALECT.request.decode(wire(max_tokens=50_000, **members))
     body, _ = written(request, facts)
     named = ("thinking", "output_config")
     assert {key: body[key] for key in named if key in body} == (expected or members)

@@ -8,10 +8,10 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import (
@@ -135,7 +135,7 @@ def test_each_member_becomes_its_field_and_comes_back(
     members: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     asked = wire(**members)
-    request = DIALECT.decode_request(asked)
+    request = DIALECT.request.decode(asked)
     expected = {
         "dialect": "anthropic",
         "model": "claude",
@@ -145,7 +145,7 @@ def test_each_member_becomes_its_field_and_comes_back(
     }
     assert request == ir.Request(**expected)
     report = Report("anthropic")
-    assert DIALECT.encode_request(request, Target(report)).body == asked.body
+    assert DIALECT.request.encode(request, Target(report)).body == asked.body
     assert not report.losses
     assert not report.changes
 
@@ -154,13 +154,13 @@ def test_null_members_say_nothing() -> None:
     nulls = dict.fromkeys(
         ("system", "temperature", "tools", "tool_choice", "thinking", "metadata", "output_config", "stream")
     )
-    assert DIALECT.decode_request(wire(**nulls)) == DIALECT.decode_request(wire())
+    assert DIALECT.request.decode(wire(**nulls)) == DIALECT.request.decode(wire())
 
 
 def test_a_decoder_leaves_the_body_as_it_was() -> None:
     asked = wire(system="S", tools=[{"name": "f", "input_schema": SCHEMA, "x": 1}], container="c")
     before = {**asked.body}
-    DIALECT.decode_request(asked)
+    DIALECT.request.decode(asked)
     assert asked.body == before
 
 
@@ -177,13 +177,13 @@ def test_a_decoder_leaves_the_body_as_it_was() -> None:
     ],
 )
 def test_version_and_betas_travel_in_headers(headers: dict[str, str], sent: dict[str, str]) -> None:
-    request = DIALECT.decode_request(wire(headers))
-    assert DIALECT.encode_request(request, Target(Report("anthropic"))).headers == sent
+    request = DIALECT.request.decode(wire(headers))
+    assert DIALECT.request.encode(request, Target(Report("anthropic"))).headers == sent
 
 
 def test_the_upstream_sees_its_own_name_of_the_model() -> None:
-    request = DIALECT.decode_request(wire())
-    out = DIALECT.encode_request(request, Target(Report("anthropic"), "claude-x"))
+    request = DIALECT.request.decode(wire())
+    out = DIALECT.request.encode(request, Target(Report("anthropic"), "claude-x"))
     assert out.body["model"] == "claude-x"
     assert (out.operation, out.method, out.path) == ("chat", "POST", "/messages")
 
@@ -195,7 +195,7 @@ def test_system_text_in_the_middle_stays_where_it_is() -> None:
         {"role": "user", "content": [{"type": "text", "text": "Go on."}]},
         {"role": "system", "content": [{"type": "text", "text": "Be brief."}], "clear_at": "never"},
     ]
-    request = DIALECT.decode_request(wire(messages=messages))
+    request = DIALECT.request.decode(wire(messages=messages))
     assert [message.role for message in request.messages] == ["user", "assistant", "user", "system"]
     assert written(request)[0]["messages"] == messages
 
@@ -205,11 +205,11 @@ def test_a_directive_without_content_comes_back_without() -> None:
         {"role": "user", "content": "Hi"},
         {"role": "system", "output_config": {"effort": "low"}},
     ]
-    assert written(DIALECT.decode_request(wire(messages=messages)))[0]["messages"] == messages
+    assert written(DIALECT.request.decode(wire(messages=messages)))[0]["messages"] == messages
 
 
 def test_system_messages_added_on_the_way_join_the_system_field() -> None:
-    request = DIALECT.decode_request(wire(system="Client's."))
+    request = DIALECT.request.decode(wire(system="Client's."))
     request = ir.Request(
         "anthropic",
         "claude",
@@ -235,15 +235,15 @@ def test_system_messages_added_on_the_way_join_the_system_field() -> None:
 )
 def test_what_is_no_request_is_refused_with_its_place(members: dict[str, Any], path: str) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.decode_request(wire(**members))
+        DIALECT.request.decode(wire(**members))
     assert caught.value.path == path
 
 
 def test_the_brief_reading_says_what_an_answer_depends_on() -> None:
-    assert DIALECT.brief(wire(stream=True)) == ir.Request(
+    assert DIALECT.request.brief(wire(stream=True)) == ir.Request(
         "anthropic", "claude", stream=True, stream_usage=True
     )
-    assert DIALECT.brief(wire()) == ir.Request("anthropic", "claude")
+    assert DIALECT.request.brief(wire()) == ir.Request("anthropic", "claude")
 
 
 # --- Requests of other protocols ----------------------------------------------------------------
@@ -389,23 +389,23 @@ def test_thinking_is_replayed_signed_and_dropped_unsigned() -> None:
 
 
 def test_a_wire_request_needs_no_headers() -> None:
-    assert DIALECT.decode_request(WireRequest("chat", {"messages": []})).messages == ()
+    assert DIALECT.request.decode(WireRequest("chat", {"messages": []})).messages == ()
 
 
 def test_betas_that_change_answers_are_named_where_nobody_keeps_them() -> None:
     """Once each, as a hint; to the API itself they go back as the header that they were."""
     betas = "files-api-2025-04-14, context-1m-2025-08-07,interleaved-thinking-2025-05-14"
     asked = wire({"anthropic-beta": betas})
-    request = DIALECT.decode_request(asked)
+    request = DIALECT.request.decode(asked)
     report = Report("gemini")
-    DIALECTS["gemini"].encode_request(request, Target(report, "m"))
-    losses, _ = report.located(DIALECT.located(asked))
+    DIALECTS["gemini"].request.encode(request, Target(report, "m"))
+    losses, _ = report.located(DIALECT.locator(asked))
     assert [(loss.path, loss.severity) for loss in losses] == [
         ("$.anthropic-beta.context-1m-2025-08-07", "hint"),
         ("$.anthropic-beta.interleaved-thinking-2025-05-14", "hint"),
     ]
     report = Report("anthropic")
-    back = DIALECT.encode_request(request, Target(report, "claude"))
+    back = DIALECT.request.encode(request, Target(report, "claude"))
     assert back.body == {**asked.body, "model": "claude"}
     assert back.headers["anthropic-beta"] == betas
     assert report.losses == []

@@ -35,7 +35,7 @@ def test_a_message_both_ways() -> None:
         container={"id": "c", "expires_at": "2026-01-01T00:00:00Z"},
         usage={"input_tokens": 3, "output_tokens": 2, "service_tier": "standard"},
     )
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response == ir.Response(
         "anthropic",
         "msg_1",
@@ -46,7 +46,7 @@ def test_a_message_both_ways() -> None:
         extra={"anthropic": {"container": {"id": "c", "expires_at": "2026-01-01T00:00:00Z"}}},
     )
     asked = reply()
-    assert DIALECT.encode_response(response, asked) == body
+    assert DIALECT.response.encode(response, asked) == body
     assert not asked.report.losses
 
 
@@ -70,9 +70,9 @@ REFUSED: dict[str, Any] = {"type": "refusal", "category": "cyber", "explanation"
 )
 def test_stop_reasons_both_ways(members: dict[str, Any], stop: ir.Stop | None) -> None:
     body = message(**members)
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response.candidates[0].stop == stop
-    assert DIALECT.encode_response(response, reply()) == body
+    assert DIALECT.response.encode(response, reply()) == body
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ def test_stop_reasons_both_ways(members: dict[str, Any], stop: ir.Stop | None) -
 )
 def test_stop_reasons_of_another_provider(stop: ir.Stop, word: str, losses: list[tuple[str, str]]) -> None:
     asked = reply()
-    assert DIALECT.encode_response(answer("Hi", stop=stop), asked)["stop_reason"] == word
+    assert DIALECT.response.encode(answer("Hi", stop=stop), asked)["stop_reason"] == word
     assert lost(asked.report) == losses
 
 
 def test_calls_mean_tool_use_whatever_the_upstream_said() -> None:
     called = answer(ir.ToolCall("c", "f", "{}"), stop=ir.Stop("end"))
-    assert DIALECT.encode_response(called, reply())["stop_reason"] == "tool_use"
+    assert DIALECT.response.encode(called, reply())["stop_reason"] == "tool_use"
     cut = answer(ir.ToolCall("c", "f", "{}"), stop=ir.Stop("length"))
-    assert DIALECT.encode_response(cut, reply())["stop_reason"] == "max_tokens"
+    assert DIALECT.response.encode(cut, reply())["stop_reason"] == "max_tokens"
 
 
 def test_an_answer_of_another_provider() -> None:
     asked = reply(model="shown")
-    body = DIALECT.encode_response(
+    body = DIALECT.response.encode(
         answer(
             ir.Thinking("Hm."), "Hi", ir.Refusal("No."), ir.ToolCall(None, "f", '{"x":1}'), tier="default"
         ),
@@ -128,7 +128,7 @@ def test_an_answer_of_another_provider() -> None:
 
 
 def test_what_the_upstream_left_out_is_filled_in() -> None:
-    body = DIALECT.encode_response(ir.Response(FOREIGN), reply())
+    body = DIALECT.response.encode(ir.Response(FOREIGN), reply())
     assert (body["id"], body["model"], body["content"]) == ("answer-1", "claude", [])
     assert body["usage"] == {"input_tokens": 0, "output_tokens": 0}
     Message.model_validate(body, strict=True)
@@ -144,7 +144,7 @@ def test_more_answers_than_one_and_leftovers_are_named() -> None:
         extra={FOREIGN: {"fingerprint": "f"}},
     )
     asked = reply()
-    assert DIALECT.encode_response(response, asked)["content"] == [{"type": "text", "text": "A"}]
+    assert DIALECT.response.encode(response, asked)["content"] == [{"type": "text", "text": "A"}]
     assert lost(asked.report) == [
         ("candidates[1]", "meaning"),
         ("status", "hint"),
@@ -156,14 +156,14 @@ def test_more_answers_than_one_and_leftovers_are_named() -> None:
 def test_leftovers_of_a_candidate_are_named() -> None:
     candidate = ir.Candidate((ir.Text("A"),), extra={FOREIGN: {"score": 1}})
     asked = reply()
-    DIALECT.encode_response(ir.Response(FOREIGN, candidates=(candidate,), usage=ir.Usage()), asked)
+    DIALECT.response.encode(ir.Response(FOREIGN, candidates=(candidate,), usage=ir.Usage()), asked)
     assert lost(asked.report) == [("candidates[0].score", "hint")]
 
 
 def test_a_failed_answer_is_an_error() -> None:
     fault = ir.Fault("upstream", "It broke.")
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.encode_response(ir.Response(FOREIGN, error=fault), reply())
+        DIALECT.response.encode(ir.Response(FOREIGN, error=fault), reply())
     assert caught.value.fault is fault
 
 
@@ -177,7 +177,7 @@ def test_a_failed_answer_is_an_error() -> None:
 )
 def test_an_error_inside_a_success_is_an_error(body: dict[str, Any], kind: str) -> None:
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.decode_response(body, STANDARD)
+        DIALECT.response.decode(body, STANDARD)
     assert caught.value.fault.kind == kind
 
 
@@ -191,4 +191,4 @@ def test_an_error_inside_a_success_is_an_error(body: dict[str, Any], kind: str) 
 )
 def test_what_is_no_message_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
-        DIALECT.decode_response(body, STANDARD)
+        DIALECT.response.decode(body, STANDARD)

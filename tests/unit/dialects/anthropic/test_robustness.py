@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.anthropic.saying import reply
 from tests.unit.dialects.replies import showing
@@ -81,11 +81,11 @@ def test_requests(member: str, value: Any, blocks: list[Any]) -> None:
     body = {**REQUEST, "messages": [{"role": "user", "content": blocks}], member: value}
     asked = WireRequest("chat", body)
     try:
-        DIALECT.check(asked)
+        DIALECT.request.check(asked)
     except WireError:
         return
-    request = DIALECT.decode_request(asked)
-    out = DIALECT.encode_request(request, Target(Report("anthropic"), "m"))
+    request = DIALECT.request.decode(asked)
+    out = DIALECT.request.encode(request, Target(Report("anthropic"), "m"))
     msgspec.json.encode(out.body)
 
 
@@ -93,7 +93,7 @@ def test_requests(member: str, value: Any, blocks: list[Any]) -> None:
 def test_answers(member: str, value: Any, content: list[Any]) -> None:
     body = {**MESSAGE, "content": content, member: value}
     try:
-        response = DIALECT.decode_response(body, STANDARD)
+        response = DIALECT.response.decode(body, STANDARD)
     except (WireError, RequestFailed):
         return
     list(ir.unfold(response))
@@ -153,7 +153,7 @@ EVENTS = st.fixed_dictionaries(
 
 @given(st.lists(EVENTS, max_size=8))
 def test_streams_are_legal_up_to_what_breaks_them(frames: list[dict[str, Any]]) -> None:
-    decoder, checker = DIALECT.stream_decoder(STANDARD), ir.Checker()
+    decoder, checker = DIALECT.stream.decoder(STANDARD), ir.Checker()
     relay = DIALECT.relay.stream(reply(model="shown"))
     start = {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}}
     try:

@@ -421,6 +421,6 @@ def test_what_is_no_stream_is_refused(frames: list[Any]) -> None:
 
 
 def test_unknown_events_before_the_start_are_nothing() -> None:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     assert decoder.feed(b'{"type":"hello"}') == []
     assert decoder.feed(b'{"type":"ping"}') == [ir.Ping()]

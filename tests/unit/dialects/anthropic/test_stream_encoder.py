@@ -11,8 +11,8 @@ from anthropic.types import RawMessageStreamEvent
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from tests.unit.dialects.anthropic.saying import FOREIGN, answer, events, lost, payloads, reply, streamed
 
 START = ir.Start(FOREIGN, "id-1", "gpt")
@@ -436,11 +436,11 @@ def test_an_error_ends_the_stream_without_a_fake_finish() -> None:
 
 
 def test_heartbeats_are_events_even_before_the_message_has_begun() -> None:
-    encoder = DIALECT.stream_encoder(reply())
+    encoder = DIALECT.stream.encoder(reply())
     told = b'event: ping\ndata: {"type":"ping"}\n\n'
-    assert (encoder.ping(), encoder.feed(ir.Ping()), DIALECT.ping) == (told, told, told)
+    assert (encoder.feed(ir.Ping()), DIALECT.stream.ping) == (told, told)
     encoder.feed(START)
-    assert (encoder.ping(), encoder.feed(ir.Ping())) == (told, told)
+    assert encoder.feed(ir.Ping()) == told
 
 
 def test_own_streams_keep_what_only_anthropic_says() -> None:
@@ -487,7 +487,7 @@ def test_own_streams_keep_what_only_anthropic_says() -> None:
 )
 def test_the_official_client_reads_the_same_answer_streamed_and_whole(response: ir.Response) -> None:
     data, _ = streamed(*ir.unfold(response))
-    whole = DIALECT.encode_response(response, reply())
+    whole = DIALECT.response.encode(response, reply())
     plain = msgspec.json.decode(msgspec.json.encode({k: v for k, v in whole.items() if v is not None}))
     assert accumulated(data) == plain
 
@@ -508,12 +508,12 @@ def test_an_official_stream_survives_the_way_through_the_ir() -> None:
     data, _ = streamed(*frames)
     assert accumulated(data)["stop_sequence"] == "END"
     assert accumulated(data)["content"][0] == {"type": "thinking", "thinking": "", "signature": "sig"}
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     again = [event for frame in payloads(data) for event in decoder.feed(msgspec.json.encode(frame))]
     assert ir.fold([*again, *decoder.close()]) == ir.fold(frames)
 
 
 def test_an_encoder_needs_a_model_s_name() -> None:
     asked = Reply(ir.Request("anthropic", "asked"), reply().report, "id", 0)
-    data = DIALECT.stream_encoder(asked).feed(ir.Start(FOREIGN))
+    data = DIALECT.stream.encoder(asked).feed(ir.Start(FOREIGN))
     assert payloads(data)[0]["message"]["model"] == "asked"

@@ -8,10 +8,10 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target
 from dragoman.providers.models import facts_for
 from tests.unit.dialects.anthropic.saying import assistant, foreign, lost, user, written
 
@@ -129,7 +129,7 @@ def test_adaptive_thinking_demands_no_thought() -> None:
 @pytest.mark.parametrize("wish", [None, ON])
 def test_thoughts_that_no_longer_fit_are_dropped_instead_of_refused(wish: ir.Reasoning | None) -> None:
     """The client knows nothing of them, so it may change its system text as it likes."""
-    out = DIALECT.encode_request(
+    out = DIALECT.request.encode(
         looped(THOUGHT, CALL, reasoning=wish), Target(Report("anthropic"), "m", STANDARD, BOUND)
     )
     assert out.body["thinking"] == {
@@ -151,7 +151,7 @@ def test_thoughts_that_no_longer_fit_are_dropped_instead_of_refused(wish: ir.Rea
 def test_the_beta_is_asked_for_where_it_matters_alone(
     request_: ir.Request, facts: Facts, quirks: Quirks
 ) -> None:
-    out = DIALECT.encode_request(request_, Target(Report("anthropic"), "m", quirks, facts))
+    out = DIALECT.request.encode(request_, Target(Report("anthropic"), "m", quirks, facts))
     assert out.body["thinking"] == {"type": "adaptive"}
     assert HEADER not in out.headers
 

@@ -8,10 +8,10 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import FOREIGN, changed, foreign, lost, system, user, wire, written
 
@@ -110,7 +110,7 @@ def test_one_call_at_a_time_without_any_tool_is_named() -> None:
 
 def test_the_schema_of_no_parameters_is_not_shared() -> None:
     request = foreign(tools=(ir.Function("f"), ir.Function("g")))
-    body = DIALECT.encode_request(request, Target(Report("anthropic"))).body
+    body = DIALECT.request.encode(request, Target(Report("anthropic"))).body
     assert body["tools"][0]["input_schema"] is not body["tools"][1]["input_schema"]
 
 
@@ -144,7 +144,7 @@ def test_a_model_that_cannot_be_forced_is_asked(choice: ir.ToolChoice, words: st
 
 
 def test_an_own_system_text_is_kept_when_the_model_is_asked() -> None:
-    request = DIALECT.decode_request(wire(system="S", tools=TOOLS, tool_choice={"type": "any"}))
+    request = DIALECT.request.decode(wire(system="S", tools=TOOLS, tool_choice={"type": "any"}))
     body, _ = written(request, Facts(forced_tool=False))
     assert body["system"][0] == {"type": "text", "text": "S"}
     assert len(body["system"]) == 2
@@ -182,7 +182,7 @@ def test_an_own_system_text_is_kept_when_the_model_is_asked() -> None:
 def test_own_tools_are_named_by_what_they_do(
     value: dict[str, Any], kind: str, options: dict[str, Any] | None
 ) -> None:
-    request = DIALECT.decode_request(wire(tools=[value]))
+    request = DIALECT.request.decode(wire(tools=[value]))
     assert request.tools == (ir.ProviderTool("anthropic", kind, value, value.get("name"), options=options),)
     body, report = written(request)
     assert body["tools"] == [value]
@@ -191,9 +191,9 @@ def test_own_tools_are_named_by_what_they_do(
 
 def test_a_compatible_server_gets_neither_typed_tools_nor_betas() -> None:
     value = {"type": "bash_20250124", "name": "bash"}
-    request = DIALECT.decode_request(wire({"anthropic-beta": "x"}, tools=[*TOOLS, value]))
+    request = DIALECT.request.decode(wire({"anthropic-beta": "x"}, tools=[*TOOLS, value]))
     report = Report("anthropic")
-    out = DIALECT.encode_request(request, Target(report, quirks=Quirks(server_tools=False)))
+    out = DIALECT.request.encode(request, Target(report, quirks=Quirks(server_tools=False)))
     assert out.body["tools"] == TOOLS
     assert out.headers == {"anthropic-version": "2023-06-01"}
     assert lost(report) == [("tools[2]", "meaning")]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dragoman import ir
 from dragoman.dialects import cursor
 from dragoman.dialects.cursor import INPUT, MIXED, reading
-from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS, READINGS
 from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
@@ -32,11 +33,11 @@ RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "text", "i
 def decoded(body: dict[str, Any]) -> ir.Request:
     wire = WireRequest("chat", body)
     with pytest.raises(WireError):
-        CHAT.check(wire)
+        CHAT.request.check(wire)
     face = reading(body)
     assert face is not None
-    face.check(wire)
-    return face.decode_request(wire)
+    face.request.check(wire)
+    return face.request.decode(wire)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_flat_tools_are_those_of_chat() -> None:
     }
     choice = {"type": "custom", "custom": {"name": "Patch"}}
     nested = {"messages": [HELLO], "tools": [{"type": "custom", "custom": custom}], "tool_choice": choice}
-    request, chats = decoded(body), CHAT.decode_request(WireRequest("chat", nested))
+    request, chats = decoded(body), CHAT.request.decode(WireRequest("chat", nested))
     assert (request.tools, request.tool_choice) == (chats.tools, chats.tool_choice)
     assert request.dialect == "openai_chat"
     assert request.forms == {"custom": "function"}
@@ -182,7 +183,7 @@ def at(body: dict[str, Any]) -> str:
     face = reading(body)
     assert face is not None
     with pytest.raises(WireError) as caught:
-        face.check(WireRequest("chat", body))
+        face.request.check(WireRequest("chat", body))
     assert set(re.findall(r"'(\w+[.\[][^']*)'", caught.value.message)) <= {caught.value.path}
     return caught.value.path
 
@@ -236,7 +237,7 @@ def test_mistakes_are_placed_in_the_body_as_it_is_written(body: dict[str, Any], 
 def test_stored_items_are_not_referred_to() -> None:
     body = {"input": [HELLO, {"type": "item_reference", "id": "msg_1"}]}
     with pytest.raises(WireError) as caught:
-        INPUT.check(WireRequest("chat", body))
+        INPUT.request.check(WireRequest("chat", body))
     assert caught.value.path == "input[1]"
 
 
@@ -266,7 +267,7 @@ def test_losses_are_placed_in_the_body_as_it_is_written(
 ) -> None:
     face = reading(body)
     assert face is not None
-    locate = face.located(WireRequest("chat", body))
+    locate = face.locator(WireRequest("chat", body))
     for one, told in zip(where, path, strict=True):
         assert locate(one).endswith(told), one
 
@@ -367,7 +368,7 @@ def test_an_answer_of_calls_alone_loses_nothing() -> None:
         {"type": "function_call_output", "call_id": "c1", "output": "ok"},
     ]
     for dialect in DIALECTS.values():
-        if "tools" in dialect.maps:
+        if "tools" in dialect.request.members:
             assert not translated({"input": items}, CHAT, dialect, model="m").losses, dialect.name
 
 
@@ -375,7 +376,7 @@ def test_usage_is_told_to_those_who_ask() -> None:
     for options, told in (({"include_usage": True}, True), ({"include_usage": False}, False), (None, None)):
         body = {"input": "Hello!", "stream": True, "stream_options": options}
         assert decoded(body).stream_usage is told
-        assert INPUT.brief(WireRequest("chat", body)).stream_usage is told
+        assert INPUT.request.brief(WireRequest("chat", body)).stream_usage is told
         assert decoded(body).extra is None
 
 
@@ -402,12 +403,12 @@ def test_any_body_is_read_or_refused(body: dict[str, Any]) -> None:
         return
     wire = WireRequest("chat", body)
     try:
-        face.check(wire)
+        face.request.check(wire)
     except WireError:
         return
-    assert face.brief(wire).model == body.get("model")
+    assert face.request.brief(wire).model == body.get("model")
     try:
-        request = face.decode_request(wire)
+        request = face.request.decode(wire)
     except WireError:
         return
     assert len(request.messages) == len(body.get("messages") or request.messages)

@@ -10,12 +10,12 @@ import msgspec
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.dialect import Framing, Reply
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.stream import StreamDecoder
 from dragoman.dialects.gemini.stream_encoder import StreamEncoder
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Framing, Reply
 
 FOREIGN = "elsewhere"
 """The name of a dialect that Gemini's codec knows nothing of."""

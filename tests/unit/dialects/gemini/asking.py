@@ -8,12 +8,12 @@ import msgspec
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.gemini.request import PATH, decode_request, encode_request
 from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target, WireRequest
 
 FOREIGN = "elsewhere"
 """The name of a dialect that Gemini's codec knows nothing of."""

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING, PATH
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import OperationReply, Outgoing, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode
 from dragoman.wire.vectors import from_floats
@@ -39,7 +40,7 @@ def test_one_content_with_its_options() -> None:
     wire = one(
         content=HI, taskType="RETRIEVAL_DOCUMENT", title="T", outputDimensionality=2, autoTruncate=True
     )
-    request = EMBEDDING.decode_request(wire)
+    request = EMBEDDING.client.decode(wire)
     assert request == ir.EmbedRequest(
         "gemini",
         "m",
@@ -50,7 +51,7 @@ def test_one_content_with_its_options() -> None:
         form="one",
         extra={"gemini": {"autoTruncate": True}},
     )
-    written = EMBEDDING.encode_request(request, Target(Report("gemini"), "other"))
+    written = EMBEDDING.provider.encode(request, Target(Report("gemini"), "other"))
     assert written.body == {"requests": [{"model": "models/other", **wire.body}]}
     assert (written.path, written.params) == (BATCH_PATH, {"model": "other"})
 
@@ -65,20 +66,20 @@ def test_one_content_with_its_options() -> None:
 )
 def test_options_are_found_in_either_spelling_and_place(options: dict[str, Any]) -> None:
     wire = many({"model": "models/m", "content": HI, **options})
-    EMBEDDING.check(wire)
-    request = EMBEDDING.decode_request(wire)
+    EMBEDDING.client.check(wire)
+    request = EMBEDDING.client.decode(wire)
     assert (request.dimensions, request.task, request.extra) == (2, "clustering", None)
 
 
 def test_an_unspecified_task_is_none() -> None:
-    assert EMBEDDING.decode_request(one(content=HI, taskType="TASK_TYPE_UNSPECIFIED")).task is None
+    assert EMBEDDING.client.decode(one(content=HI, taskType="TASK_TYPE_UNSPECIFIED")).task is None
 
 
 def test_a_content_of_several_texts_is_one_input() -> None:
     content = {"parts": [{"text": "a"}, {"text": "b"}]}
-    request = EMBEDDING.decode_request(many({"content": content}, {"content": HI}))
+    request = EMBEDDING.client.decode(many({"content": content}, {"content": HI}))
     assert request.inputs == (ir.Parts(("a", "b")), "Hi")
-    written = EMBEDDING.encode_request(request, Target(Report("gemini")))
+    written = EMBEDDING.provider.encode(request, Target(Report("gemini")))
     assert [one["content"] for one in written.body["requests"]] == [content, HI]
 
 
@@ -105,7 +106,7 @@ def test_a_content_of_several_texts_is_one_input() -> None:
 )
 def test_a_mistake_is_named(wire: WireRequest, path: str, code: str) -> None:
     with pytest.raises(WireError) as refused:
-        EMBEDDING.check(wire)
+        EMBEDDING.client.check(wire)
     assert (refused.value.path, refused.value.code) == (path, code)
 
 
@@ -118,9 +119,9 @@ def test_a_mistake_is_named(wire: WireRequest, path: str, code: str) -> None:
     ],
 )
 def test_what_only_gemini_takes_is_not_translated(wire: WireRequest, path: str) -> None:
-    EMBEDDING.check(wire)
+    EMBEDDING.client.check(wire)
     with pytest.raises(WireError) as refused:
-        EMBEDDING.decode_request(wire)
+        EMBEDDING.client.decode(wire)
     assert (refused.value.path, refused.value.code) == (path, "unsupported_value")
 
 
@@ -149,31 +150,31 @@ def test_one_content_is_relayed_as_a_batch_of_one() -> None:
 def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
     request = ir.EmbedRequest("gemini", "m", ("Hi",), form=form)
     response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3))
-    body = EMBEDDING.encode_response(response, OperationReply(request, Report("gemini")))
+    body = EMBEDDING.client.encode(response, OperationReply(request, Report("gemini")))
     vector = {"values": [0.5, -1.0]}
     usage = {"promptTokenCount": 3, "totalTokenCount": 3}
     expected = {"embedding": vector} if form else {"embeddings": [vector]}
     assert msgspec.json.decode(body.data) == {**expected, "usageMetadata": usage}
-    assert EMBEDDING.decode_response(body, request) == response
+    assert EMBEDDING.provider.decode(body, request) == response
 
 
 def test_an_estimate_is_not_told() -> None:
     response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3, estimated=True))
-    body = EMBEDDING.encode_response(response, OperationReply(ASKED, Report("gemini")))
+    body = EMBEDDING.client.encode(response, OperationReply(ASKED, Report("gemini")))
     assert b"usage" not in body.data
 
 
 def test_an_error_inside_of_an_answer_is_one() -> None:
     body = encode({"error": {"code": 429, "message": "slowly", "status": "RESOURCE_EXHAUSTED"}})
     with pytest.raises(RequestFailed) as failed:
-        EMBEDDING.decode_response(Payload(body), ASKED)
+        EMBEDDING.provider.decode(Payload(body), ASKED)
     assert failed.value.fault.kind == "rate_limit"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"embeddings":[{"values":["x"]}]}', b"\xff"])
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        EMBEDDING.decode_response(Payload(body), ASKED)
+        EMBEDDING.provider.decode(Payload(body), ASKED)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +187,13 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
     ],
 )
 def test_places(form: str | None, where: str, path: str) -> None:
-    assert EMBEDDING.locate(ir.EmbedRequest("gemini", "m", ("Hi",), form=form), where) == path
+    assert EMBEDDING.client.locate(ir.EmbedRequest("gemini", "m", ("Hi",), form=form), where) == path
 
 
 def test_tokens_and_users_are_not_googles() -> None:
     report = Report("gemini")
     request = ir.EmbedRequest("openai_chat", "m", ("Hi", ir.Tokens((1,))), user="u", extra={"x": {"y": 1}})
     with pytest.raises(WireError) as refused:
-        EMBEDDING.encode_request(request, Target(report))
+        EMBEDDING.provider.encode(request, Target(report))
     assert refused.value.path == "inputs[1]"
     assert [(loss.path, loss.severity) for loss in report.losses] == [("user", "hint"), ("y", "hint")]

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Payload, Target
 from dragoman.dialects.gemini.image import IMAGE, PREDICT
 from dragoman.dialects.gemini.speech import PATH
 from dragoman.dialects.loss import Report
+from dragoman.dialects.operation import Payload
+from dragoman.dialects.request import Target
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 
@@ -22,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 
 def encoded(model: str, **fields: Any) -> tuple[str, dict[str, Any], Report]:
     report = Report("gemini")
-    wire = IMAGE.encode_request(msgspec.structs.replace(ASKED, **fields), Target(report, model))
+    wire = IMAGE.encode(msgspec.structs.replace(ASKED, **fields), Target(report, model))
     return wire.path, wire.body, report
 
 
@@ -82,8 +83,8 @@ def test_what_cannot_be_asked(model: str, fields: dict[str, Any], place: str) ->
 
 def test_how_many_at_once() -> None:
     five = msgspec.structs.replace(ASKED, count=5)
-    assert [part.count for _, part in IMAGE.parts(five, "imagen-4")] == [4, 1]
-    assert [part.count for _, part in IMAGE.parts(five, "gemini-image")] == [1] * 5
+    assert [part.count for _, part in IMAGE.split(five, "imagen-4")] == [4, 1]
+    assert [part.count for _, part in IMAGE.split(five, "gemini-image")] == [1] * 5
 
 
 def content(*parts: dict[str, Any], reason: str = "STOP") -> Payload:
@@ -93,7 +94,7 @@ def content(*parts: dict[str, Any], reason: str = "STOP") -> Payload:
 
 def test_the_pictures_among_what_is_said() -> None:
     picture = {"inlineData": {"mimeType": "image/png", "data": "QQ=="}}
-    told = IMAGE.decode_response(content({"text": "Here it is."}, picture), ASKED)
+    told = IMAGE.decode(content({"text": "Here it is."}, picture), ASKED)
     assert (told.pictures, told.model) == ((ir.Picture("QQ==", None, "image/png"),), "g")
 
 
@@ -109,7 +110,7 @@ def test_the_pictures_among_what_is_said() -> None:
 )
 def test_where_nothing_was_drawn(answer: Payload, kind: str, words: str) -> None:
     with pytest.raises(RequestFailed) as caught:
-        IMAGE.decode_response(answer, ASKED)
+        IMAGE.decode(answer, ASKED)
     assert caught.value.fault.kind == kind
     assert words in caught.value.fault.message
 
@@ -117,4 +118,4 @@ def test_where_nothing_was_drawn(answer: Payload, kind: str, words: str) -> None
 @pytest.mark.parametrize("body", [{"predictions": {}}, {"predictions": [{"bytesBase64Encoded": 1}]}])
 def test_what_is_no_answer(body: Any) -> None:
     with pytest.raises(WireError):
-        IMAGE.decode_response(Payload(encode(body)), ASKED)
+        IMAGE.decode(Payload(encode(body)), ASKED)

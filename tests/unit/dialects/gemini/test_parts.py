@@ -9,7 +9,6 @@ import pytest
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.parts import (
     Draft,
     decode_part,
@@ -19,6 +18,7 @@ from dragoman.dialects.gemini.parts import (
 )
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.gemini.asking import changed, lost
@@ -277,7 +277,7 @@ def test_a_placeholder_is_no_seal(placeholder: str) -> None:
         if name not in {"gemini", "openai_completions"}:
             report = Report(name)
             history = (ir.Message("user", (ir.Text("Hi"),)), ir.Message("assistant", (call,)))
-            dialect.encode_request(ir.Request("gemini", "m", history), Target(report, "m"))
+            dialect.request.encode(ir.Request("gemini", "m", history), Target(report, "m"))
             assert [loss.path for loss in report.losses if loss.path.startswith("messages[1].")] == []
 
 

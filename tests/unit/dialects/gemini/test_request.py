@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.gemini.request import MAPPED, PATH, STREAM_PATH, brief, decode_request, encode_request
 from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
 from dragoman.errors import WireError
 from tests.unit.dialects.gemini.asking import (
     WEATHER,

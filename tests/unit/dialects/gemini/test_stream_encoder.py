@@ -85,7 +85,7 @@ def test_words_are_sent_at_once() -> None:
 
 def test_there_is_no_heartbeat() -> None:
     encoder = StreamEncoder(reply())
-    assert encoder.ping() == encoder.feed(ir.Ping()) == encoder.feed(ir.Raw("elsewhere", {})) == b""
+    assert encoder.feed(ir.Ping()) == encoder.feed(ir.Raw("elsewhere", {})) == b""
 
 
 TAGGED = "ZGdtMS5lbHNld2hlcmUueA=="
@@ -439,7 +439,6 @@ def test_bytes_of_an_array() -> None:
     last = encoder.feed(END[1])
     assert last.startswith(b',\r\n{"candidates"')
     assert last.endswith(b"}]")
-    assert encoder.ping() == b""
 
 
 # --- There and back ------------------------------------------------------------------------------

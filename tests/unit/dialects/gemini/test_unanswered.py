@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing.case import events_of, streamed
 
@@ -32,13 +32,13 @@ def reply() -> Reply:
 
 def read(*chunks: dict[str, Any]) -> ir.Response:
     frames = [json.dumps(chunk).encode() for chunk in chunks]
-    return ir.fold(events_of(GEMINI.stream_decoder(STANDARD), frames))
+    return ir.fold(events_of(GEMINI.stream.decoder(STANDARD), frames))
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_it_is_the_answer_that_it_would_be_whole(name: str) -> None:
     body = BODIES[name]
-    whole = GEMINI.decode_response(body, STANDARD)
+    whole = GEMINI.response.decode(body, STANDARD)
     told = read(body)
     assert told.error is None
     assert (told.candidates, told.usage, told.extra) == (whole.candidates, whole.usage, whole.extra)

@@ -9,11 +9,12 @@ import msgspec
 from mistralai.client.models import ChatCompletionRequest, ChatCompletionResponse, CompletionChunk
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral import DIALECT
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 
 HELLO = {"role": "user", "content": "Hello!"}
 FOREIGN = "elsewhere"
@@ -36,13 +37,13 @@ def wire(*messages: Any, **members: Any) -> WireRequest:
 
 
 def decoded(*messages: Any, **members: Any) -> ir.Request:
-    return DIALECT.decode_request(wire(*messages, **members))
+    return DIALECT.request.decode(wire(*messages, **members))
 
 
 def written(request: ir.Request, facts: Facts = UNKNOWN) -> tuple[dict[str, Any], Report]:
     """The body for an upstream, which the official client must know, and what was lost."""
     report = Report(DIALECT.name)
-    sent = DIALECT.encode_request(request, Target(report, "m", STANDARD, facts))
+    sent = DIALECT.request.encode(request, Target(report, "m", STANDARD, facts))
     assert (sent.operation, sent.path) == ("chat", "/chat/completions")
     body: dict[str, Any] = plain(sent.body)
     ChatCompletionRequest.model_validate(body)
@@ -101,7 +102,7 @@ def answer(message: dict[str, Any], finish: str | None = "stop", **members: Any)
 
 
 def read(message: dict[str, Any], finish: str | None = "stop", **members: Any) -> ir.Response:
-    return DIALECT.decode_response(answer(message, finish, **members), STANDARD)
+    return DIALECT.response.decode(answer(message, finish, **members), STANDARD)
 
 
 def blocks_of(content: Any, **members: Any) -> tuple[ir.Block, ...]:
@@ -115,7 +116,7 @@ def told(
     report = Report(DIALECT.name, "response")
     candidate = ir.Candidate(blocks, stop or ir.Stop("end"))
     response = ir.Response(dialect, "b1", "m-1", 1, (candidate,), **fields)
-    body = plain(DIALECT.encode_response(response, reply(report=report)))
+    body = plain(DIALECT.response.encode(response, reply(report=report)))
     if fields.get("error") is None:
         ChatCompletionResponse.model_validate(body)
     return body, report
@@ -138,7 +139,7 @@ def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **memb
 
 def events(*frames: bytes) -> list[ir.Event]:
     """The events of a whole stream, which must be legal."""
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     found = [event for frame in frames for event in decoder.feed(frame)] + decoder.close()
     checker = ir.Checker()
     for event in found:
@@ -152,7 +153,7 @@ def folded(*frames: bytes) -> ir.Response:
 
 def streamed(told: Iterable[ir.Event], report: Report | None = None) -> bytes:
     """The bytes that a client gets for these events."""
-    encoder = DIALECT.stream_encoder(reply(report=report))
+    encoder = DIALECT.stream.encoder(reply(report=report))
     return b"".join(map(encoder.feed, told))
 
 

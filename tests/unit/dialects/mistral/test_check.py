@@ -59,7 +59,7 @@ GOOD: list[tuple[list[Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("messages", "members"), GOOD)
 def test_what_the_specification_allows(messages: list[Any], members: dict[str, Any]) -> None:
-    DIALECT.check(wire(*messages, **members))
+    DIALECT.request.check(wire(*messages, **members))
 
 
 MEMBERS: list[tuple[dict[str, Any], str, str | None]] = [
@@ -117,7 +117,7 @@ MEMBERS: list[tuple[dict[str, Any], str, str | None]] = [
 @pytest.mark.parametrize(("members", "path", "code"), MEMBERS)
 def test_mistakes_in_members(members: dict[str, Any], path: str, code: str | None) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(wire(**members))
+        DIALECT.request.check(wire(**members))
     assert (caught.value.path, caught.value.code) == (path, code)
 
 
@@ -218,5 +218,5 @@ def test_mistakes_in_messages(messages: Any, path: str, code: str) -> None:
     request = wire()
     request.body["messages"] = messages
     with pytest.raises(WireError) as caught:
-        DIALECT.check(request)
+        DIALECT.request.check(request)
     assert (caught.value.path, caught.value.code) == (path, code)

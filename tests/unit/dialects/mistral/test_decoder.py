@@ -236,7 +236,7 @@ def test_an_error_in_the_stream() -> None:
 
 @pytest.mark.parametrize("frame", [b"{", b"[]", b'{"choices":[{"delta":{"content":[5]}}]}', b'{"choices":5}'])
 def test_what_is_no_chunk_is_told(frame: bytes) -> None:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     decoder.feed(ROLE)
     with pytest.raises(WireError):
         decoder.feed(frame)

@@ -62,7 +62,7 @@ def test_golden_thinking() -> None:
 
 def test_golden_call() -> None:
     deltas = ir.ArgsDelta(0, '{"a"'), ir.ArgsDelta(0, ":1}")
-    encoder = DIALECT.stream_encoder(reply())
+    encoder = DIALECT.stream.encoder(reply())
     encoder.feed(START)
     assert b"tool_calls" not in encoder.feed(ir.Open(0, ir.ToolCall("toolu_1", "f")))
     assert [encoder.feed(delta) for delta in deltas] == [b"", b""]
@@ -324,6 +324,6 @@ def test_after_an_error_nothing_follows() -> None:
 
 
 def test_a_heartbeat_is_a_comment() -> None:
-    encoder = DIALECT.stream_encoder(reply())
-    assert encoder.ping() == b": ping\n\n"
+    encoder = DIALECT.stream.encoder(reply())
+    assert DIALECT.stream.ping == b": ping\n\n"
     assert encoder.feed(ir.Ping()) == b""

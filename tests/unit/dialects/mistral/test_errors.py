@@ -23,7 +23,7 @@ def error(message: Any, type: str | None = None, code: str | None = None) -> dic
 
 
 def decode(status: int, body: Any, **headers: str) -> ir.Fault:
-    return DIALECT.decode_error(status, headers, msgspec.json.encode(body))
+    return DIALECT.errors.decode(status, headers, msgspec.json.encode(body))
 
 
 FAULTS: list[tuple[int, dict[str, Any], ir.Kind, str]] = [
@@ -61,7 +61,7 @@ def test_numbers_of_errors_are_kept_for_its_own_clients() -> None:
         "invalid_request_message_order",
         {"mistral": {"code": "3230"}},
     )
-    status, _, body = DIALECT.encode_error(fault, None)
+    status, _, body = DIALECT.errors.encode(fault, None)
     assert (status, msgspec.json.decode(body)) == (400, error(ORDER, "invalid_request_message_order", "3230"))
 
 
@@ -78,7 +78,7 @@ def test_a_validation_error_names_its_place() -> None:
 def test_how_long_to_wait() -> None:
     fault = decode(429, error("Rate limit exceeded"), **{"retry-after": "7"})
     assert fault.retry_after == 7
-    assert DIALECT.encode_error(fault, "r-1")[1] == {"x-request-id": "r-1", "retry-after": "7"}
+    assert DIALECT.errors.encode(fault, "r-1")[1] == {"x-request-id": "r-1", "retry-after": "7"}
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_errors_inside_an_answer(body: dict[str, Any], kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ir.STATUS)
 def test_every_kind_reads_back_as_itself(kind: ir.Kind) -> None:
-    status, headers, body = DIALECT.encode_error(ir.Fault(kind, "Words."), None)
-    again = DIALECT.decode_error(status, headers, body)
+    status, headers, body = DIALECT.errors.encode(ir.Fault(kind, "Words."), None)
+    again = DIALECT.errors.decode(status, headers, body)
     assert (status, again.kind, again.message) == (ir.STATUS[kind], kind, "Words.")
 
 
@@ -117,7 +117,7 @@ def test_every_kind_reads_back_as_itself(kind: ir.Kind) -> None:
     ],
 )
 def test_our_words(kind: ir.Kind, type: str, code: str) -> None:
-    _, _, body = DIALECT.encode_error(ir.Fault(kind, "Words.", param="messages"), None)
+    _, _, body = DIALECT.errors.encode(ir.Fault(kind, "Words.", param="messages"), None)
     assert msgspec.json.decode(body) == {
         "object": "error",
         "message": "Words.",
@@ -128,5 +128,5 @@ def test_our_words(kind: ir.Kind, type: str, code: str) -> None:
 
 
 def test_credentials_are_cut_out() -> None:
-    _, _, body = DIALECT.encode_error(ir.Fault("authentication", "Bad key sk-abcdef123456."), None)
+    _, _, body = DIALECT.errors.encode(ir.Fault("authentication", "Bad key sk-abcdef123456."), None)
     assert b"abcdef123456" not in body

@@ -33,7 +33,7 @@ from tests.unit.dialects.mistral.speaking import wire
     ],
 )
 def test_places_by_themselves(where: str, path: str) -> None:
-    assert DIALECT.locate(where) == path
+    assert DIALECT.request.locate(where) == path
 
 
 CHUNKS = {
@@ -61,4 +61,4 @@ TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
     ],
 )
 def test_places_of_a_request(members: dict[str, Any], where: str, path: str) -> None:
-    assert DIALECT.located(wire(CHUNKS, **members))(where) == path
+    assert DIALECT.locator(wire(CHUNKS, **members))(where) == path

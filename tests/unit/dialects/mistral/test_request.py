@@ -78,19 +78,19 @@ def test_every_member_comes_back_as_it_was(members: dict[str, Any], fields: dict
 
 
 def test_null_members_say_nothing() -> None:
-    nothing = dict.fromkeys(sorted(DIALECT.maps - {"model", "messages"}))
+    nothing = dict.fromkeys(sorted(DIALECT.request.members - {"model", "messages"}))
     assert again(**nothing) == {"model": "m", "messages": [HELLO]}
 
 
 def test_brief_agrees_with_the_whole() -> None:
-    request = DIALECT.brief(wire(stream=True))
+    request = DIALECT.request.brief(wire(stream=True))
     assert (request.dialect, request.model, request.stream, request.stream_usage) == (
         "mistral",
         "m",
         True,
         None,
     )
-    assert DIALECT.brief(wire()).stream is False
+    assert DIALECT.request.brief(wire()).stream is False
 
 
 # --- From elsewhere ----------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_messages_come_back_as_they_were(message: dict[str, Any], blocks: tuple[
     response = read(message)
     assert response.candidates[0].blocks == blocks
     report = Report("mistral", "response")
-    again = plain(DIALECT.encode_response(response, reply(report=report)))
+    again = plain(DIALECT.response.encode(response, reply(report=report)))
     assert again == answer({"tool_calls": None, **message}, "stop")
     assert not report.losses
 
@@ -113,18 +113,18 @@ def test_positions_of_calls_go_without_saying() -> None:
 def test_why_it_ended(word: str | None, stop: ir.Stop | None) -> None:
     response = read({"content": "x"}, word)
     assert response.candidates[0].stop == stop
-    again = DIALECT.encode_response(response, reply())
+    again = DIALECT.response.encode(response, reply())
     assert again["choices"][0]["finish_reason"] == word
 
 
 def test_members_that_nobody_knows_stay_in_place() -> None:
     body = answer({"content": "x", "tone": "warm", "prefix": True}, guard={"ok": True}, object="chat.other")
     body["choices"][0]["score"] = 1
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response.extra == {"mistral": {"guard": {"ok": True}, "object": "chat.other"}}
     extra = {"mistral": {"score": 1, "message.tone": "warm", "message.prefix": True}}
     assert response.candidates[0].extra == extra
-    again = plain(DIALECT.encode_response(response, reply()))
+    again = plain(DIALECT.response.encode(response, reply()))
     assert again["choices"][0] == {
         **body["choices"][0],
         "message": {**body["choices"][0]["message"], "tool_calls": None},
@@ -139,10 +139,10 @@ LOGPROB = ir.Logprob("x", -0.5, (120,), None, 7, {"mistral": {"rank": 1}})
 def test_log_probabilities_carry_the_tokens_number() -> None:
     body = answer({"content": "x"})
     body["choices"][0]["logprobs"] = {"content": [{**TOKEN, "top_logprobs": [TOKEN]}]}
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     (block,) = response.candidates[0].blocks
     assert block == ir.Text("x", logprobs=(ir.Logprob("x", -0.5, (120,), (LOGPROB,), 7, LOGPROB.extra),))
-    again = plain(DIALECT.encode_response(response, reply()))
+    again = plain(DIALECT.response.encode(response, reply()))
     assert again["choices"][0]["logprobs"] == body["choices"][0]["logprobs"]
 
 
@@ -153,7 +153,7 @@ def test_log_probabilities_carry_the_tokens_number() -> None:
 def test_log_probabilities_of_nothing(logprobs: Any, kept: bool) -> None:
     body = answer({"content": ""})
     body["choices"][0]["logprobs"] = logprobs
-    extra = DIALECT.decode_response(body, STANDARD).candidates[0].extra
+    extra = DIALECT.response.decode(body, STANDARD).candidates[0].extra
     assert extra == ({"mistral": {"logprobs": logprobs}} if kept else None)
 
 
@@ -170,12 +170,12 @@ def test_log_probabilities_of_nothing(logprobs: Any, kept: bool) -> None:
 )
 def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
-        DIALECT.decode_response(body, STANDARD)
+        DIALECT.response.decode(body, STANDARD)
 
 
 def test_an_error_with_a_good_status() -> None:
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.decode_response({"object": "error", "message": "Full.", "type": "rate_limited"}, STANDARD)
+        DIALECT.response.decode({"object": "error", "message": "Full.", "type": "rate_limited"}, STANDARD)
     assert caught.value.fault.kind == "rate_limit"
 
 
@@ -186,7 +186,7 @@ def test_the_tier_lies_beside_the_counts(word: str, tier: str) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "service_tier": word}
     response = read({"content": "x"}, usage=usage)
     assert response.tier == tier
-    assert plain(DIALECT.encode_response(response, reply()))["usage"] == usage
+    assert plain(DIALECT.response.encode(response, reply()))["usage"] == usage
 
 
 # --- From elsewhere ----------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_the_answers_head() -> None:
         "total_tokens": 3,
         "service_tier": "standard",
     }
-    shown = DIALECT.encode_response(ir.Response(FOREIGN), reply("shown"))
+    shown = DIALECT.response.encode(ir.Response(FOREIGN), reply("shown"))
     assert (shown["id"], shown["created"], shown["model"]) == ("answer-1", 1_700_000_000, "shown")
 
 

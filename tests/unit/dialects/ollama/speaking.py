@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 
 AT = "2026-10-02T09:15:04.5Z"
 CREATED = 1_700_000_000
@@ -30,13 +31,13 @@ def asked(*messages: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 
 def read(*messages: dict[str, Any], **members: Any) -> ir.Request:
-    return DIALECT.decode_request(wire(asked(*messages, **members)))
+    return DIALECT.request.decode(wire(asked(*messages, **members)))
 
 
 def written(request: ir.Request, report: Report | None = None, facts: Facts = UNKNOWN) -> dict[str, Any]:
     target = Target(Report("ollama") if report is None else report, "m", STANDARD, facts)
-    body = DIALECT.encode_request(request, target).body
-    DIALECT.check(wire(body))
+    body = DIALECT.request.encode(request, target).body
+    DIALECT.request.check(wire(body))
     return body
 
 
@@ -72,12 +73,12 @@ def last(**members: Any) -> bytes:
 
 
 def events(*frames: bytes) -> list[ir.Event]:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     return [event for frame in frames for event in decoder.feed(frame)] + decoder.close()
 
 
 def sent(stream: Iterable[ir.Event], to: Reply | None = None) -> list[dict[str, Any]]:
-    encoder = DIALECT.stream_encoder(reply() if to is None else to)
+    encoder = DIALECT.stream.encoder(reply() if to is None else to)
     data = b"".join(map(encoder.feed, stream))
     assert not data or data.endswith(b"\n")
     return [json.loads(each) for each in data.splitlines()]

@@ -41,7 +41,7 @@ def test_the_client_reads_whole_answers(case: Case) -> None:
     if case.response.error is not None:
         return
     body = json.loads(
-        json.dumps(DIALECT.encode_response(case.response, case.reply(DIALECT, Report("ollama"))))
+        json.dumps(DIALECT.response.encode(case.response, case.reply(DIALECT, Report("ollama"))))
     )
     read = strict(ChatResponse, body) if case.dialect is not DIALECT else ChatResponse.model_validate(body)
     assert read.message.role == "assistant"
@@ -52,7 +52,7 @@ def test_the_client_reads_whole_answers(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("stream"))
 def test_the_client_reads_every_line(case: Case) -> None:
-    encoder = DIALECT.stream_encoder(case.reply(DIALECT, Report("ollama")))
+    encoder = DIALECT.stream.encoder(case.reply(DIALECT, Report("ollama")))
     data = b"".join(map(encoder.feed, case.events))
     read = [json.loads(line) for line in data.splitlines()]
     answers = [ChatResponse.model_validate(line, strict=True) for line in read if "error" not in line]
@@ -92,7 +92,7 @@ def test_the_client_reads_every_line(case: Case) -> None:
 )
 def test_what_the_client_asks_passes_and_comes_back(stated: dict[str, Any]) -> None:
     asked = ChatRequest(model="m", stream=True, **stated).model_dump(exclude_none=True, mode="json")
-    DIALECT.check(wire(asked))
-    again = written(DIALECT.decode_request(wire(asked)))
+    DIALECT.request.check(wire(asked))
+    again = written(DIALECT.request.decode(wire(asked)))
     assert ChatRequest(**again).model_dump(exclude_none=True, mode="json").keys() == asked.keys()
     assert [one["role"] for one in again["messages"]] == [one["role"] for one in asked["messages"]]

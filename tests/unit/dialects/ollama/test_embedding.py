@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.embedding import EMBEDDING, OLD_PATH, PATH
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode
 from dragoman.wire.vectors import from_floats, to_floats
@@ -28,8 +29,8 @@ def wire(path: str = PATH, **body: Any) -> WireRequest:
 
 def read(path: str = PATH, **body: Any) -> ir.EmbedRequest:
     request = wire(path, **body)
-    EMBEDDING.check(request)
-    return EMBEDDING.decode_request(request)
+    EMBEDDING.client.check(request)
+    return EMBEDDING.client.decode(request)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def read(path: str = PATH, **body: Any) -> ir.EmbedRequest:
 )
 def test_requests_come_back_as_they_were(path: str, body: dict[str, Any]) -> None:
     report = Report("ollama")
-    written = EMBEDDING.encode_request(read(path, **body), Target(report, "other"))
+    written = EMBEDDING.provider.encode(read(path, **body), Target(report, "other"))
     assert written.body == {"model": "other", **body}
     assert written.path == path
     assert not report.losses
@@ -65,14 +66,14 @@ def test_requests_of_others() -> None:
     request = ir.EmbedRequest(
         "openai_chat", "x", (ir.Parts(("a", "b")), "c"), dimensions=3, user="u", task="clustering", form="old"
     )
-    written = EMBEDDING.encode_request(request, Target(report, "m"))
+    written = EMBEDDING.provider.encode(request, Target(report, "m"))
     assert written.path == PATH
     assert written.body == {"model": "m", "input": ["a\nb", "c"], "dimensions": 3}
     assert [loss.path for loss in report.losses] == ["user", "task"]
     tokens = ir.EmbedRequest("openai_chat", "x", (ir.Tokens((1,)),))
     with pytest.raises(WireError) as refused:
-        EMBEDDING.encode_request(tokens, Target(report, "m"))
-    assert EMBEDDING.locate(tokens, refused.value.path) == "$.input[0]"
+        EMBEDDING.provider.encode(tokens, Target(report, "m"))
+    assert EMBEDDING.client.locate(tokens, refused.value.path) == "$.input[0]"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_requests_of_others() -> None:
 )
 def test_mistakes_are_located(path: str, body: dict[str, Any], where: str) -> None:
     with pytest.raises(WireError) as wrong:
-        EMBEDDING.check(wire(path, **body))
+        EMBEDDING.client.check(wire(path, **body))
     assert wrong.value.path == where
 
 
@@ -107,26 +108,26 @@ def test_mistakes_are_located(path: str, body: dict[str, Any], where: str) -> No
     ],
 )
 def test_places(form: str | None, where: str, place: str) -> None:
-    assert EMBEDDING.locate(msgspec.structs.replace(ONE, form=form), where) == place
+    assert EMBEDDING.client.locate(msgspec.structs.replace(ONE, form=form), where) == place
 
 
 @pytest.mark.parametrize("body", [{"embeddings": [[0.5, -1.0]]}, {"embedding": [0.5, -1.0]}])
 def test_answers_of_both_endpoints(body: dict[str, Any]) -> None:
     told = {"model": "m", "prompt_eval_count": 3, **body}
-    response = EMBEDDING.decode_response(Payload(encode(told)), ONE)
+    response = EMBEDDING.provider.decode(Payload(encode(told)), ONE)
     assert response == ir.EmbedResponse((from_floats([0.5, -1.0]),), model="m", usage=ir.Usage(input=3))
-    assert EMBEDDING.decode_response(Payload(encode(body)), ONE).usage is None
+    assert EMBEDDING.provider.decode(Payload(encode(body)), ONE).usage is None
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"embeddings":["x"]}', b'{"embeddings":[[]]}'])
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        EMBEDDING.decode_response(Payload(body), ONE)
+        EMBEDDING.provider.decode(Payload(body), ONE)
 
 
 def test_an_error_in_an_answer_is_a_failure() -> None:
     for tell in (
-        lambda body: EMBEDDING.decode_response(Payload(body), ONE),
+        lambda body: EMBEDDING.provider.decode(Payload(body), ONE),
         lambda body: RELAY.response(wire(input="Hi"), Payload(body), None),
     ):
         with pytest.raises(RequestFailed, match="out of memory"):
@@ -136,7 +137,7 @@ def test_an_error_in_an_answer_is_a_failure() -> None:
 def said(vector: list[float], form: str | None, **fields: Any) -> dict[str, Any]:
     response = ir.EmbedResponse((from_floats(vector),), **fields)
     reply = OperationReply(msgspec.structs.replace(ONE, form=form), Report("ollama", "response"), "shown")
-    told: dict[str, Any] = json.loads(EMBEDDING.encode_response(response, reply).data)
+    told: dict[str, Any] = json.loads(EMBEDDING.client.encode(response, reply).data)
     return told
 
 

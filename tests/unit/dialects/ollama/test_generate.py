@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.generate import chat_body, generated, generated_lines, place
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.ollama.speaking import PNG, answer, last, line, reply, wire
@@ -121,23 +121,23 @@ def asked(**members: Any) -> WireRequest:
 
 
 def test_a_prompt_is_read_as_a_conversation() -> None:
-    request = GENERATE.decode_request(asked(system="Be kind.", images=[PNG], think="low", keep_alive="1m"))
+    request = GENERATE.request.decode(asked(system="Be kind.", images=[PNG], think="low", keep_alive="1m"))
     assert [(message.role, type(message.blocks[0])) for message in request.messages] == [
         ("system", ir.Text),
         ("user", ir.Text),
     ]
     assert isinstance(request.messages[1].blocks[1], ir.Media)
     assert request.extra == {"ollama": {"keep_alive": "1m"}}
-    assert GENERATE.brief(asked(stream=False)).stream is False
-    assert GENERATE.brief(asked()).stream is True
+    assert GENERATE.request.brief(asked(stream=False)).stream is False
+    assert GENERATE.request.brief(asked()).stream is True
 
 
 @pytest.mark.parametrize("dialect", ["ollama", "openai_chat", "anthropic"])
 def test_what_an_earlier_answer_left_is_missed(dialect: str) -> None:
     """Nobody takes it in a conversation, Ollama neither."""
     report = Report(dialect)
-    request = GENERATE.decode_request(asked(context=[1, 2]))
-    sent = DIALECTS[dialect].encode_request(request, Target(report, "m"))
+    request = GENERATE.request.decode(asked(context=[1, 2]))
+    sent = DIALECTS[dialect].request.encode(request, Target(report, "m"))
     assert "context" not in sent.body
     assert ("context", "meaning") in [(loss.path, loss.severity) for loss in report.losses]
 
@@ -155,10 +155,10 @@ def test_what_an_earlier_answer_left_is_missed(dialect: str) -> None:
 )
 def test_mistakes_are_told_in_its_own_words(members: dict[str, Any], where: str) -> None:
     with pytest.raises(WireError) as wrong:
-        GENERATE.check(asked(**members))
+        GENERATE.request.check(asked(**members))
     assert wrong.value.path == where
     assert "messages" not in wrong.value.message
-    GENERATE.check(asked(system="", context=[], template="", suffix=""))
+    GENERATE.request.check(asked(system="", context=[], template="", suffix=""))
 
 
 @pytest.mark.parametrize(
@@ -171,24 +171,23 @@ def test_mistakes_are_told_in_its_own_words(members: dict[str, Any], where: str)
     ],
 )
 def test_places_are_those_of_the_prompt(where: str, found: str) -> None:
-    assert GENERATE.located(asked(system="S"))(where) == found
-    assert GENERATE.located(WireRequest("chat", {}))("messages[0].blocks[0]") == "$.prompt"
+    assert GENERATE.locator(asked(system="S"))(where) == found
+    assert GENERATE.locator(WireRequest("chat", {}))("messages[0].blocks[0]") == "$.prompt"
 
 
 def test_answers_and_streams_have_their_text_at_the_top() -> None:
-    response = DIALECT.decode_response(answer({"content": "Hello", "thinking": "Hm"}), STANDARD)
-    whole = GENERATE.encode_response(response, reply())
+    response = DIALECT.response.decode(answer({"content": "Hello", "thinking": "Hm"}), STANDARD)
+    whole = GENERATE.response.encode(response, reply())
     assert (whole["response"], whole["thinking"], "message" in whole) == ("Hello", "Hm", False)
-    encoder = GENERATE.stream_encoder(reply())
+    encoder = GENERATE.stream.encoder(reply())
     written = b"".join(encoder.feed(event) for event in ir.unfold(response))
     lines = [json.loads(one) for one in written.splitlines()]
     assert "".join(one["response"] for one in lines) == "Hello"
     assert lines[-1]["done"] is True
-    assert encoder.ping() == b""
     broken = json.loads(encoder.feed(ir.Error(ir.Fault("upstream", "gone"))))
     assert broken["error"] == "gone"
 
 
 def test_no_provider_is_asked_in_it() -> None:
     assert GENERATE not in DIALECTS.values()
-    assert not GENERATE.paths
+    assert not GENERATE.paths.chat

@@ -200,8 +200,8 @@ def test_media_that_cannot_be_sent_are_refused(media: ir.Media, code: str) -> No
 
 
 def test_the_gateway_fetches_what_is_named_by_an_address() -> None:
-    assert DIALECT.reads is not None
-    assert DIALECT.reads(ir.Media("image", url="https://example.com/a.png")) is False
+    assert DIALECT.abilities.reads is not None
+    assert DIALECT.abilities.reads(ir.Media("image", url="https://example.com/a.png")) is False
 
 
 def test_documents_of_text_are_text() -> None:

@@ -36,7 +36,7 @@ def bare(blocks: tuple[ir.Block, ...]) -> list[Any]:
 @pytest.mark.parametrize(("blocks", "content"), ANSWERS)
 def test_a_picture_is_told_and_read_back(blocks: tuple[ir.Block, ...], content: str) -> None:
     """The official client reads it, whole and streamed; sent back, the blocks are those of the answer."""
-    body = DIALECT.encode_response(answered(*blocks), reply())
+    body = DIALECT.response.encode(answered(*blocks), reply())
     assert ChatResponse.model_validate(body).message.content == content
     lines = sent(ir.unfold(answered(*blocks)))
     assert "".join(ChatResponse.model_validate(line).message.content or "" for line in lines) == content
@@ -48,7 +48,7 @@ def test_a_picture_is_told_and_read_back(blocks: tuple[ir.Block, ...], content: 
 def test_a_large_picture_is_told_in_several_lines() -> None:
     """Go's client takes lines of half a megabyte."""
     large = ir.Media("image", "image/jpeg", "A" * 1_000_000)
-    encoder = DIALECT.stream_encoder(reply())
+    encoder = DIALECT.stream.encoder(reply())
     lines = b"".join(map(encoder.feed, ir.unfold(answered(ir.Text("Look."), large)))).splitlines()
     assert max(map(len, lines)) < 512 * 1024
     content = "".join(json.loads(line)["message"]["content"] for line in lines)
@@ -57,7 +57,7 @@ def test_a_large_picture_is_told_in_several_lines() -> None:
 
 def test_one_that_is_elsewhere_is_named() -> None:
     picture = ir.Media("image", url="https://a.example/a.png", form="images+index")
-    body = DIALECT.encode_response(answered(picture), reply())
+    body = DIALECT.response.encode(answered(picture), reply())
     assert body["message"]["content"] == "![image](https://a.example/a.png)"
 
 

@@ -23,7 +23,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 def test_who_says_nothing_gets_a_stream(members: dict[str, Any]) -> None:
     request = read(**members)
     assert request.stream is request.stream_usage is True
-    assert DIALECT.brief(wire(asked(**members))).stream is True
+    assert DIALECT.request.brief(wire(asked(**members))).stream is True
 
 
 def test_a_whole_answer_is_asked_for_in_words() -> None:

@@ -23,11 +23,11 @@ from tests.unit.dialects.ollama.speaking import (
 
 
 def read(body: dict[str, Any]) -> ir.Response:
-    return DIALECT.decode_response(body, STANDARD)
+    return DIALECT.response.decode(body, STANDARD)
 
 
 def written(response: ir.Response, report: Report | None = None, **fields: Any) -> dict[str, Any]:
-    return DIALECT.encode_response(response, reply(report, **fields))
+    return DIALECT.response.encode(response, reply(report, **fields))
 
 
 def told(*blocks: ir.Block, stop: str = "end", **fields: Any) -> ir.Response:

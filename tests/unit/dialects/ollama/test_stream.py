@@ -100,4 +100,4 @@ def test_a_stream_that_is_not_done_broke_off() -> None:
 )
 def test_what_is_no_line(frame: bytes) -> None:
     with pytest.raises(WireError):
-        DIALECT.stream_decoder(STANDARD).feed(frame)
+        DIALECT.stream.decoder(STANDARD).feed(frame)

@@ -23,7 +23,7 @@ def messages(*stream: ir.Event, report: Report | None = None) -> list[dict[str, 
 
 
 def test_golden_bytes() -> None:
-    encoder = DIALECT.stream_encoder(reply(now=lambda: CREATED + 2))
+    encoder = DIALECT.stream.encoder(reply(now=lambda: CREATED + 2))
     stream: list[ir.Event] = [START, ir.Open(0, ir.Text("")), ir.TextDelta(0, 'a"é'), ir.Close(0), *DONE]
     data = b"".join(map(encoder.feed, stream))
     head = f'{{"model":"big","created_at":"{CREATED_AT}",'
@@ -197,4 +197,4 @@ def test_nothing_follows_an_error(end: Any) -> None:
 
 
 def test_there_is_no_heartbeat() -> None:
-    assert DIALECT.stream_encoder(reply()).ping() == DIALECT.ping == b""
+    assert DIALECT.stream.ping == b""

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target, WireRequest
 
 HELLO = {"role": "user", "content": "Hello!"}
 FOREIGN = "elsewhere"
@@ -24,14 +25,14 @@ def wire(*messages: Any, **members: Any) -> WireRequest:
 
 
 def decoded(*messages: Any, **members: Any) -> ir.Request:
-    return DIALECT.decode_request(wire(*messages, **members))
+    return DIALECT.request.decode(wire(*messages, **members))
 
 
 def written(
     request: ir.Request, quirks: Quirks = STANDARD, facts: Facts = UNKNOWN
 ) -> tuple[dict[str, Any], Report]:
     report = Report(DIALECT.name)
-    body = DIALECT.encode_request(request, Target(report, "m", quirks, facts)).body
+    body = DIALECT.request.encode(request, Target(report, "m", quirks, facts)).body
     return msgspec.json.decode(msgspec.json.encode(body)), report
 
 
@@ -81,7 +82,7 @@ def answer(message: dict[str, Any], finish: str | None = "stop", **members: Any)
 
 
 def read(message: dict[str, Any], finish: str | None = "stop", **members: Any) -> ir.Response:
-    return DIALECT.decode_response(answer(message, finish, **members), STANDARD)
+    return DIALECT.response.decode(answer(message, finish, **members), STANDARD)
 
 
 def told(
@@ -92,7 +93,7 @@ def told(
     response = ir.Response(
         dialect, "id-1", "m-1", 1, (ir.Candidate(blocks, stop or ir.Stop("end")),), **fields
     )
-    body = DIALECT.encode_response(response, reply(report=report))
+    body = DIALECT.response.encode(response, reply(report=report))
     return msgspec.json.decode(msgspec.json.encode(body)), report
 
 
@@ -119,7 +120,7 @@ START = ir.Start(DIALECT.name, "chatcmpl-1", "m-1", 1)
 
 def events(*frames: bytes, quirks: Quirks = STANDARD) -> list[ir.Event]:
     """The events of a whole stream, which must be legal."""
-    decoder = DIALECT.stream_decoder(quirks)
+    decoder = DIALECT.stream.decoder(quirks)
     found = [event for frame in frames for event in decoder.feed(frame)] + decoder.close()
     checker = ir.Checker()
     for event in found:
@@ -133,7 +134,7 @@ def folded(*frames: bytes, quirks: Quirks = STANDARD) -> ir.Response:
 
 def streamed(told: Iterable[ir.Event], **how: Any) -> bytes:
     """The bytes that a client gets for these events."""
-    encoder = DIALECT.stream_encoder(reply(**how))
+    encoder = DIALECT.stream.encoder(reply(**how))
     return b"".join(map(encoder.feed, told))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import HELLO, wire
 
@@ -215,7 +215,7 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
 )
 def test_a_mistake_is_told_with_path_and_code(request_: WireRequest, path: str, code: str | None) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(request_)
+        DIALECT.request.check(request_)
     assert (caught.value.path, caught.value.code) == (path, code)
 
 
@@ -269,7 +269,7 @@ SAID = [
 @pytest.mark.parametrize(("request_", "sentence"), SAID)
 def test_the_words_are_openais(request_: WireRequest, sentence: str) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(request_)
+        DIALECT.request.check(request_)
     assert caught.value.message == sentence
 
 
@@ -318,7 +318,7 @@ RIGHT = [
 
 @pytest.mark.parametrize("request_", RIGHT)
 def test_what_providers_take_passes(request_: WireRequest) -> None:
-    DIALECT.check(request_)
+    DIALECT.request.check(request_)
 
 
 # --- Every other field of the specification ------------------------------------------------------
@@ -379,12 +379,12 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("members", "path", "code"), WRONG_FIELDS)
 def test_every_field_is_checked(members: dict[str, Any], path: str, code: str) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(wire(**members))
+        DIALECT.request.check(wire(**members))
     assert (caught.value.path, caught.value.code) == (path, code)
 
 
 def test_every_field_in_order_passes() -> None:
-    DIALECT.check(
+    DIALECT.request.check(
         wire(
             audio={"voice": {"id": "voice_1"}, "format": "pcm16"},
             modalities=["text", "audio", "image"],

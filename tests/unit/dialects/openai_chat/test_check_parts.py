@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import HELLO, wire
 
@@ -70,7 +70,7 @@ BROKEN: list[tuple[WireRequest, str, str]] = [
 @pytest.mark.parametrize(("request_", "path", "why"), BROKEN)
 def test_broken_media_are_refused_where_they_stand(request_: WireRequest, path: str, why: str) -> None:
     with pytest.raises(WireError, match=why) as caught:
-        DIALECT.check(request_)
+        DIALECT.request.check(request_)
     assert (caught.value.path, caught.value.code) == (path, "invalid_value")
 
 
@@ -88,4 +88,4 @@ def test_broken_media_are_refused_where_they_stand(request_: WireRequest, path: 
     ],
 )
 def test_other_media_pass(part: dict[str, Any]) -> None:
-    DIALECT.check(wire(user(part)))
+    DIALECT.request.check(wire(user(part)))

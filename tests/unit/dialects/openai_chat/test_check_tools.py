@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import wire
 
@@ -149,7 +149,7 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
 @pytest.mark.parametrize(("request_", "path", "code"), WRONG)
 def test_tools_that_cannot_be_called_are_refused(request_: WireRequest, path: str, code: str | None) -> None:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(request_)
+        DIALECT.request.check(request_)
     assert (caught.value.path, caught.value.code) == (path, code)
 
 
@@ -179,13 +179,13 @@ RIGHT = [
 
 @pytest.mark.parametrize("request_", RIGHT)
 def test_what_providers_take_passes(request_: WireRequest) -> None:
-    DIALECT.check(request_)
+    DIALECT.request.check(request_)
 
 
 @pytest.mark.parametrize("syntax", ["lark", "regex"])
 def test_grammars_pass(syntax: str) -> None:
-    DIALECT.check(wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": syntax})]))
+    DIALECT.request.check(wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": syntax})]))
 
 
 def test_tools_without_a_name_of_their_own_may_repeat() -> None:
-    DIALECT.check(wire(tools=[{"type": "openrouter:web_search"}, {"type": "openrouter:web_search"}]))
+    DIALECT.request.check(wire(tools=[{"type": "openrouter:web_search"}, {"type": "openrouter:web_search"}]))

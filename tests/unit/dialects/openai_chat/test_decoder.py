@@ -482,7 +482,7 @@ def test_an_error_ends_the_stream_in_every_vendors_form(
     ],
 )
 def test_what_is_no_chunk_is_told(frame: bytes) -> None:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     decoder.feed(TEXT)
     with pytest.raises(WireError):
         decoder.feed(frame)
@@ -490,7 +490,7 @@ def test_what_is_no_chunk_is_told(frame: bytes) -> None:
 
 @pytest.mark.parametrize("end", [b"[DONE]", b"[DONE] ", None])
 def test_an_end_that_is_no_word_is_no_reason(end: bytes | None) -> None:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     decoder.feed(b'{"id":"1","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":["stop"]}]}')
     events = decoder.feed(end) if end is not None else decoder.close()
     assert type(events[-1]) is (ir.End if end is not None else ir.Error)

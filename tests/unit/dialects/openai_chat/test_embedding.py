@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.embedding import EMBEDDING as MISTRAL
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
 from dragoman.wire.vectors import from_floats, to_base64
@@ -29,7 +30,7 @@ def wire(**body: Any) -> WireRequest:
 
 def test_vectors_are_put_in_the_order_of_their_indices() -> None:
     data = [{"index": 1, "embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]
-    assert EMBEDDING.decode_response(Payload(encode({"data": data})), TWO).vectors == (
+    assert EMBEDDING.provider.decode(Payload(encode({"data": data})), TWO).vectors == (
         from_floats([2.0]),
         from_floats([1.0]),
     )
@@ -37,7 +38,7 @@ def test_vectors_are_put_in_the_order_of_their_indices() -> None:
 
 def test_vectors_without_indices_stay_in_their_order() -> None:
     data = [{"embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]
-    assert EMBEDDING.decode_response(Payload(encode({"data": data})), TWO).vectors == (
+    assert EMBEDDING.provider.decode(Payload(encode({"data": data})), TWO).vectors == (
         from_floats([1.0]),
         from_floats([2.0]),
     )
@@ -48,7 +49,7 @@ def test_vectors_without_indices_stay_in_their_order() -> None:
     [({"prompt_tokens": 3, "total_tokens": 4}, 3), ({"total_tokens": 4}, 4), ({}, None), (None, None)],
 )
 def test_usage_is_what_was_told(usage: Any, tokens: int | None) -> None:
-    response = EMBEDDING.decode_response(
+    response = EMBEDDING.provider.decode(
         Payload(encode({"data": [{"embedding": [1.0]}], "usage": usage})), ONE
     )
     assert (response.usage and response.usage.input) == tokens
@@ -59,13 +60,13 @@ def test_usage_is_what_was_told(usage: Any, tokens: int | None) -> None:
 )
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        EMBEDDING.decode_response(Payload(body), ONE)
+        EMBEDDING.provider.decode(Payload(body), ONE)
 
 
 def test_an_error_inside_of_a_good_answer_is_one() -> None:
     body = encode({"error": {"message": "slowly", "code": 429}})
     with pytest.raises(RequestFailed) as failed:
-        EMBEDDING.decode_response(Payload(body), ONE)
+        EMBEDDING.provider.decode(Payload(body), ONE)
     assert failed.value.fault.kind == "rate_limit"
     with pytest.raises(RequestFailed):
         RELAY.response(wire(), Payload(body), None)
@@ -106,14 +107,14 @@ def test_no_list_of_vectors_is_no_answer() -> None:
 @pytest.mark.parametrize("vectors", [0, 2])
 def test_each_input_has_one_vector(vectors: int) -> None:
     with pytest.raises(WireError, match=f"expected 1 embeddings, got {vectors}"):
-        EMBEDDING.decode_response(Payload(encode({"data": [{"embedding": [1.0]}] * vectors})), ONE)
+        EMBEDDING.provider.decode(Payload(encode({"data": [{"embedding": [1.0]}] * vectors})), ONE)
 
 
 @pytest.mark.parametrize(("wished", "lost"), [(2, []), (None, []), (3, ["dimensions"])])
 def test_another_length_than_was_wished_for_is_a_loss(wished: int | None, lost: list[str]) -> None:
     report = Report("openai_chat")
     asked = msgspec.structs.replace(ONE, dimensions=wished)
-    EMBEDDING.encode_response(ir.EmbedResponse((VECTOR,)), OperationReply(asked, report))
+    EMBEDDING.client.encode(ir.EmbedResponse((VECTOR,)), OperationReply(asked, report))
     assert [loss.path for loss in report.losses] == lost
 
 
@@ -127,7 +128,7 @@ def test_purposes_and_other_dialects_members_are_losses() -> None:
         extra={"gemini": {"autoTruncate": True}},
     )
     report = Report("openai_chat")
-    written = EMBEDDING.encode_request(request, Target(report, "other"))
+    written = EMBEDDING.provider.encode(request, Target(report, "other"))
     assert written.body == {"model": "other", "input": ["a\nb", "c"], "encoding_format": "float"}
     assert [loss.path for loss in report.losses] == ["task", "title", "autoTruncate"]
     assert [change.path for change in report.changes] == ["inputs[0]"]
@@ -136,14 +137,14 @@ def test_purposes_and_other_dialects_members_are_losses() -> None:
 def test_texts_and_tokens_cannot_be_mixed() -> None:
     request = ir.EmbedRequest("x", "m", (ir.Tokens((1,)), "a"))
     with pytest.raises(WireError) as refused:
-        EMBEDDING.encode_request(request, Target(Report("openai_chat")))
+        EMBEDDING.provider.encode(request, Target(Report("openai_chat")))
     assert refused.value.path == "inputs[1]"
 
 
 def test_ids_of_answers_are_kept() -> None:
     asked = ir.EmbedRequest("openai_chat", "m", ("Hi",), encoding="base64")
     reply = OperationReply(asked, Report("openai_chat"), "shown")
-    written = EMBEDDING.encode_response(ir.EmbedResponse((VECTOR,), id="emb-1"), reply)
+    written = EMBEDDING.client.encode(ir.EmbedResponse((VECTOR,), id="emb-1"), reply)
     body = msgspec.json.decode(written.data)
     assert body == {
         "object": "list",
@@ -165,22 +166,22 @@ def test_ids_of_answers_are_kept() -> None:
 )
 def test_mistrals_mistakes_are_named(stated: dict[str, Any], path: str) -> None:
     with pytest.raises(WireError) as refused:
-        MISTRAL.check(wire(**stated))
+        MISTRAL.client.check(wire(**stated))
     assert refused.value.path == path
 
 
 def test_only_mistral_has_numbers_of_other_kinds() -> None:
     sent = wire(output_dtype="int8")
-    MISTRAL.check(sent)
+    MISTRAL.client.check(sent)
     with pytest.raises(WireError) as refused:
-        MISTRAL.decode_request(sent)
+        MISTRAL.client.decode(sent)
     assert refused.value.path == "output_dtype"
 
 
 def test_mistrals_word_for_dimensions() -> None:
-    request = MISTRAL.decode_request(wire(output_dimension=64, metadata={"a": 1}))
+    request = MISTRAL.client.decode(wire(output_dimension=64, metadata={"a": 1}))
     assert request.dimensions == 64
-    written = MISTRAL.encode_request(request, Target(Report("mistral")))
+    written = MISTRAL.provider.encode(request, Target(Report("mistral")))
     assert written.body == {"model": "m", "input": "Hi", "output_dimension": 64, "metadata": {"a": 1}}
-    assert MISTRAL.locate(request, "dimensions") == "$.output_dimension"
-    assert MISTRAL.locate(request, "inputs[0]") == "$.input"
+    assert MISTRAL.client.locate(request, "dimensions") == "$.output_dimension"
+    assert MISTRAL.client.locate(request, "inputs[0]") == "$.input"

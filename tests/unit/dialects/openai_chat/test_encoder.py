@@ -414,7 +414,7 @@ def test_our_own_progress_passes() -> None:
 def test_lines_are_the_events_without_their_frames(told: list[ir.Event], usage: bool) -> None:
     """On a socket a chunk is a line, and no `[DONE]` follows: the next answer may."""
     answer_to = msgspec.structs.replace(reply(usage=usage), framing="ndjson")
-    encoder = DIALECT.stream_encoder(answer_to)
+    encoder = DIALECT.stream.encoder(answer_to)
     lines = b"".join(map(encoder.feed, [START, *told])).splitlines(keepends=True)
     assert [b"data: " + line + b"\n" for line in lines] == [
         event + b"\n\n"
@@ -424,7 +424,7 @@ def test_lines_are_the_events_without_their_frames(told: list[ir.Event], usage: 
 
 
 def test_a_heartbeat_is_a_comment() -> None:
-    assert DIALECT.stream_encoder(reply()).ping() == b": ping\n\n"
+    assert DIALECT.stream.ping == b": ping\n\n"
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_the_official_client_adds_the_chunks_up_to_the_whole_answer(told: list[i
     for chunk in chunks_of(streamed(stream, usage=True)):
         if chunk != DONE:
             state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
-    whole = DIALECT.encode_response(ir.fold(stream), reply())
+    whole = DIALECT.response.encode(ir.fold(stream), reply())
     added = state.get_final_completion().model_dump(exclude_none=True)
     message = whole["choices"][0]["message"]
     got = added["choices"][0]["message"]

@@ -16,7 +16,7 @@ from dragoman.dialects.openai_chat.errors import failure, fault_of
 def fault(status: int, body: Any, **headers: str) -> ir.Fault:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     named = {key.replace("_", "-"): value for key, value in headers.items()}
-    return DIALECT.decode_error(status, named, raw)
+    return DIALECT.errors.decode(status, named, raw)
 
 
 def error(message: str = "No.", **members: Any) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_a_delay_in_the_body_counts_where_no_header_states_one() -> None:
 def test_no_credential_passes() -> None:
     found = fault(401, error("Incorrect API key provided: sk-abcdef1234567890abcdef."))
     assert "abcdef" not in found.message
-    _, _, body = DIALECT.encode_error(ir.Fault("internal", "key sk-abcdef1234567890abcdef"), None)
+    _, _, body = DIALECT.errors.encode(ir.Fault("internal", "key sk-abcdef1234567890abcdef"), None)
     assert b"abcdef" not in body
 
 
@@ -224,7 +224,7 @@ FACE: list[tuple[ir.Fault, int, str, str | None]] = [
 def test_a_fault_is_told_in_openais_envelope(
     found: ir.Fault, status: int, kind: str, code: str | None
 ) -> None:
-    told, _, body = DIALECT.encode_error(found, None)
+    told, _, body = DIALECT.errors.encode(found, None)
     assert told == status
     assert msgspec.json.decode(body) == {
         "error": {"message": "No.", "type": kind, "param": None, "code": code}
@@ -232,16 +232,16 @@ def test_a_fault_is_told_in_openais_envelope(
 
 
 def test_headers_tell_clients_when_to_try_again() -> None:
-    _, headers, _ = DIALECT.encode_error(ir.Fault("rate_limit", "No.", retry_after=0.2), "req-1")
+    _, headers, _ = DIALECT.errors.encode(ir.Fault("rate_limit", "No.", retry_after=0.2), "req-1")
     assert headers == {"x-request-id": "req-1", "retry-after": "1"}
-    _, headers, _ = DIALECT.encode_error(ir.Fault("quota", "No."), None)
+    _, headers, _ = DIALECT.errors.encode(ir.Fault("quota", "No."), None)
     assert headers == {"x-should-retry": "false"}
 
 
 def test_what_clients_read_beside_the_message_passes() -> None:
     kept = {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "metadata": {"raw": "x"}}
     found = ir.Fault("content_policy", "No.", extra={"openai_chat": kept, "elsewhere": {"odd": 1}})
-    told = msgspec.json.decode(DIALECT.encode_error(found, None)[2])["error"]
+    told = msgspec.json.decode(DIALECT.errors.encode(found, None)[2])["error"]
     assert told["innererror"] == kept["innererror"]
     assert told.keys() == {"message", "type", "param", "code", "innererror"}
 
@@ -262,7 +262,7 @@ def test_what_clients_read_beside_the_message_passes() -> None:
 def test_the_official_client_has_a_class_for_the_status(
     kind: ir.Kind, raised: type[openai.APIStatusError]
 ) -> None:
-    status, _, _ = DIALECT.encode_error(ir.Fault(kind, "No."), None)
+    status, _, _ = DIALECT.errors.encode(ir.Fault(kind, "No."), None)
     assert (getattr(raised, "status_code", None) or 500) == min(status, 500)
 
 

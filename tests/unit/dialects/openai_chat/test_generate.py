@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.generate import FACE
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 
 BEGAN = 1_700_000_000.25
@@ -33,17 +34,17 @@ def answered(*blocks: ir.Block, **more: Any) -> tuple[dict[str, Any], Report]:
     report = Report("openai_chat", "response")
     candidate = ir.Candidate(blocks, ir.Stop("end"))
     response = ir.Response("x", "up-id", "up-model", candidates=(candidate,), **more)
-    return FACE.encode_response(response, msgspec.structs.replace(REPLY, report=report)), report
+    return FACE.response.encode(response, msgspec.structs.replace(REPLY, report=report)), report
 
 
 def test_a_question_is_a_users_message() -> None:
-    request = FACE.decode_request(wire(model="m"))
+    request = FACE.request.decode(wire(model="m"))
     assert request == ir.Request("openai_chat", "m", (ir.Message("user", (ir.Text("Hi"),)),))
-    assert FACE.brief(wire(model="m")).model == "m"
+    assert FACE.request.brief(wire(model="m")).model == "m"
 
 
 def test_everything_that_can_be_asked() -> None:
-    request = FACE.decode_request(wire(systemPrompt="Be brief.", temperature=0.5, maxTokens=9))
+    request = FACE.request.decode(wire(systemPrompt="Be brief.", temperature=0.5, maxTokens=9))
     assert [(message.role, message.blocks) for message in request.messages] == [
         ("system", (ir.Text("Be brief."),)),
         ("user", (ir.Text("Hi"),)),
@@ -55,8 +56,8 @@ def test_everything_that_can_be_asked() -> None:
     "body", [{"systemPrompt": ""}, {"systemPrompt": None, "stream": False, "model": None}]
 )
 def test_what_is_empty_asks_nothing(body: dict[str, Any]) -> None:
-    FACE.check(wire(**body))
-    assert FACE.decode_request(wire(**body)) == FACE.decode_request(wire())
+    FACE.request.check(wire(**body))
+    assert FACE.request.decode(wire(**body)) == FACE.request.decode(wire())
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,12 @@ def test_what_is_empty_asks_nothing(body: dict[str, Any]) -> None:
 )
 def test_mistakes_are_named(body: dict[str, Any], param: str, code: str) -> None:
     with pytest.raises(WireError) as caught:
-        FACE.check(wire(**body))
+        FACE.request.check(wire(**body))
     assert (caught.value.path, caught.value.code) == (param, code)
 
 
 def test_a_place_is_named_in_the_words_of_the_question() -> None:
-    alone, with_system = FACE.located(wire()), FACE.located(wire(systemPrompt="s"))
+    alone, with_system = FACE.locator(wire()), FACE.locator(wire(systemPrompt="s"))
     assert alone("messages[0].blocks[0]") == "$.prompt"
     assert with_system("messages[0]") == "$.systemPrompt"
     assert with_system("messages[1]") == "$.prompt"
@@ -115,6 +116,6 @@ def test_what_is_no_text_is_a_loss() -> None:
 
 
 def test_an_answer_of_nothing_is_empty_and_one_that_failed_is_none() -> None:
-    assert FACE.encode_response(ir.Response("x"), REPLY)["content"] == ""
+    assert FACE.response.encode(ir.Response("x"), REPLY)["content"] == ""
     with pytest.raises(RequestFailed):
         answered(error=ir.Fault("upstream", "It broke."))

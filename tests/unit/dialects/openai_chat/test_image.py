@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import drawn
 from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode
 from dragoman.wire.multipart import Field
@@ -40,7 +41,7 @@ FULL = msgspec.structs.replace(
 
 def encoded(request: ir.ImageRequest, pictures: Any) -> tuple[WireRequest, Report]:
     report = Report(pictures)
-    return IMAGE.encode_request(request, Target(report, quirks=Quirks(pictures=pictures))), report
+    return IMAGE.provider.encode(request, Target(report, quirks=Quirks(pictures=pictures))), report
 
 
 def test_each_vendor_hears_what_it_knows() -> None:
@@ -70,7 +71,7 @@ def test_each_vendor_hears_what_it_knows() -> None:
         *("style", "moderation", "fidelity", "compression", "partials", "user"),
     }
     wire, report = encoded(FULL, "openai")
-    assert IMAGE.decode_request(wire) == FULL
+    assert IMAGE.client.decode(wire) == FULL
     assert report.losses == []
 
 
@@ -78,8 +79,8 @@ def test_each_vendor_hears_what_it_knows() -> None:
 def test_a_vendors_own_words_come_through(pictures: str) -> None:
     body = {"model": "m", "prompt": "x", "aspect_ratio": "7:1", "resolution": "2k"}
     wire = WireRequest("image", body, path="/images/generations")
-    IMAGE.check(wire)
-    written, report = encoded(IMAGE.decode_request(wire), pictures)
+    IMAGE.client.check(wire)
+    written, report = encoded(IMAGE.client.decode(wire), pictures)
     assert (written.body, report.losses, report.changes) == (body, [], [])
 
 
@@ -114,7 +115,7 @@ def test_files_and_names_of_files_in_one_edit() -> None:
         {"image_url": "https://a/1"},
     ]
     assert wire.body["mask"] == {"file_id": "g"}
-    again = IMAGE.decode_request(wire)
+    again = IMAGE.client.decode(wire)
     assert (again.images[1:], again.mask) == (images[1:], ir.File(id="g"))
 
 
@@ -131,14 +132,14 @@ def test_files_and_names_of_files_in_one_edit() -> None:
 def test_places(body: dict[str, Any], place: str, expected: str) -> None:
     wire = WireRequest("image", {"prompt": "x", **body}, path="/images/edits")
     if body:
-        IMAGE.check(wire)
-    assert IMAGE.locate(IMAGE.decode_request(wire), place) == expected
+        IMAGE.client.check(wire)
+    assert IMAGE.client.locate(IMAGE.client.decode(wire), place) == expected
 
 
 def test_places_in_a_form() -> None:
     fields = tuple(Field("image[]", b"1", f"{n}.png") for n in range(2))
     wire = WireRequest("image", {"prompt": "x"}, path="/images/edits", fields=fields)
-    assert IMAGE.locate(IMAGE.decode_request(wire), "images[1]") == "$.image"
+    assert IMAGE.client.locate(IMAGE.client.decode(wire), "images[1]") == "$.image"
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", "chatgpt-image-latest", "openai/gpt-image-2"])
@@ -211,7 +212,7 @@ def test_events_tell_costs_and_failures() -> None:
 )
 def test_what_is_no_answer(body: Any) -> None:
     with pytest.raises(WireError):
-        IMAGE.decode_response(Payload(encode(body)), ASKED)
+        IMAGE.provider.decode(Payload(encode(body)), ASKED)
 
 
 def test_an_answer_in_the_words_of_vendors() -> None:
@@ -219,12 +220,12 @@ def test_an_answer_in_the_words_of_vendors() -> None:
         "id": "x",
         "data": [{"url": "data:image/jpg;base64,/9j/"}, {"b64_json": "QQ==", "media_type": "image/webp"}],
     }
-    response = IMAGE.decode_response(Payload(encode(body)), ASKED)
+    response = IMAGE.provider.decode(Payload(encode(body)), ASKED)
     assert response.pictures == (
         ir.Picture("/9j/", None, "image/jpeg"),
         ir.Picture("QQ==", None, "image/webp"),
     )
-    told = IMAGE.encode_response(response, OperationReply(ASKED, Report(""), created=9))
+    told = IMAGE.client.encode(response, OperationReply(ASKED, Report(""), created=9))
     assert json.loads(told.data) == {
         "created": 9,
         "data": [{"b64_json": "/9j/"}, {"b64_json": "QQ=="}],
@@ -235,7 +236,7 @@ def test_an_answer_in_the_words_of_vendors() -> None:
 def test_what_an_answer_lacks() -> None:
     report = Report("openai_chat", "response")
     response = ir.ImageResponse((ir.Picture("/9j/", kind="image/jpeg"),))
-    IMAGE.encode_response(response, OperationReply(FULL, report))
+    IMAGE.client.encode(response, OperationReply(FULL, report))
     assert [(loss.path, loss.severity) for loss in report.losses] == [
         ("n", "meaning"),
         ("output_format", "quality"),
@@ -253,12 +254,12 @@ def test_an_answer_says_only_what_its_type_knows(stream: bool) -> None:
     reply = OperationReply(msgspec.structs.replace(ASKED, size="256x256", stream=stream), report)
     response = ir.ImageResponse((ir.Picture("QQ=="),), told=told)
     if stream:
-        assert IMAGE.encode_stream is not None
-        (frame,) = SSESplitter().feed(IMAGE.encode_stream(response, reply))
+        assert IMAGE.client.encode_stream is not None
+        (frame,) = SSESplitter().feed(IMAGE.client.encode_stream(response, reply))
         said = json.loads(frame)
         assert [said[name] for name in TYPES] == ["auto", "auto", "opaque", "png"]
     else:
-        said = json.loads(IMAGE.encode_response(response, reply).data)
+        said = json.loads(IMAGE.client.encode(response, reply).data)
         assert {name: said[name] for name in TYPES if name in said} == {
             "background": "opaque",
             "output_format": "png",
@@ -268,12 +269,12 @@ def test_an_answer_says_only_what_its_type_knows(stream: bool) -> None:
 
 def test_whole_answers_as_events() -> None:
     """What all of them cost stands once, so that adding it up is right."""
-    assert IMAGE.encode_stream is not None
+    assert IMAGE.client.encode_stream is not None
     usage = ir.Usage(2, output=30, detail={"output_image": 30})
     response = ir.ImageResponse((ir.Picture("QQ=="), ir.Picture("Qg==")), usage=usage)
     request = msgspec.structs.replace(ASKED, stream=True, count=2, size="64x64")
     reply = OperationReply(request, Report(""), created=9)
-    data = IMAGE.encode_stream(response, reply)
+    data = IMAGE.client.encode_stream(response, reply)
     assert data.startswith(b"event: image_generation.completed\ndata: ")
     first, last = (json.loads(frame) for frame in SSESplitter().feed(data))
     assert [first["b64_json"], last["b64_json"]] == ["QQ==", "Qg=="]
@@ -293,7 +294,7 @@ def test_whole_answers_as_events() -> None:
         "output_format": "png",
     }
     edits = msgspec.structs.replace(request, action="edit")
-    data = IMAGE.encode_stream(response, msgspec.structs.replace(reply, request=edits))
+    data = IMAGE.client.encode_stream(response, msgspec.structs.replace(reply, request=edits))
     assert json.loads(SSESplitter().feed(data)[0])["type"] == "image_edit.completed"
 
 

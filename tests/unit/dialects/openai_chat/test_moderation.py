@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.moderation import MODERATION as MISTRAL
 from dragoman.dialects.openai_chat.moderation import MODERATION
 from dragoman.dialects.openai_chat.operation import usage_of
+from dragoman.dialects.operation import OperationReply, Payload
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_object, encode
 
@@ -27,8 +28,8 @@ def wire(**body: Any) -> WireRequest:
 
 def asked(value: Any) -> ir.ModerationRequest:
     sent = wire(input=value)
-    MODERATION.check(sent)
-    return MODERATION.decode_request(sent)
+    MODERATION.client.check(sent)
+    return MODERATION.client.decode(sent)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +46,17 @@ def asked(value: Any) -> ir.ModerationRequest:
 )
 def test_every_form_of_an_input_comes_back(value: Any) -> None:
     report = Report("")
-    assert MODERATION.encode_request(asked(value), Target(report)).body == {"model": "m", "input": value}
+    assert MODERATION.provider.encode(asked(value), Target(report)).body == {"model": "m", "input": value}
     assert report.losses == []
 
 
 def test_a_text_among_inputs_of_parts_cannot_be_said() -> None:
     several = ir.ModerationRequest("x", "m", ((ir.Text("a"), ir.Text("b")), (ir.Text("c"),)))
     with pytest.raises(WireError) as refused:
-        MODERATION.encode_request(several, Target(Report("")))
+        MODERATION.provider.encode(several, Target(Report("")))
     assert refused.value.path == "inputs[1]"
     alone = ir.ModerationRequest("x", "m", ((ir.Text("a"), ir.Text("b")),))
-    body = MODERATION.encode_request(alone, Target(Report(""))).body
+    body = MODERATION.provider.encode(alone, Target(Report(""))).body
     assert [part["text"] for part in body["input"]] == ["a", "b"]
 
 
@@ -70,25 +71,25 @@ def test_a_text_among_inputs_of_parts_cannot_be_said() -> None:
     ],
 )
 def test_places(value: Any, where: str, path: str) -> None:
-    assert MODERATION.locate(asked(value), where) == path
+    assert MODERATION.client.locate(asked(value), where) == path
 
 
 def test_mistral_gets_texts_and_says_what_is_lost() -> None:
     report = Report("mistral")
-    body = MISTRAL.encode_request(asked([TEXT]), Target(report, "mistral-moderation-latest")).body
+    body = MISTRAL.provider.encode(asked([TEXT]), Target(report, "mistral-moderation-latest")).body
     assert body == {"model": "mistral-moderation-latest", "input": ["Hi"]}
     assert [loss.path for loss in report.losses] == ["inputs[0][0].y"]
     with pytest.raises(WireError) as refused:
-        MISTRAL.encode_request(asked([TEXT, PICTURE]), Target(Report("")))
+        MISTRAL.provider.encode(asked([TEXT, PICTURE]), Target(Report("")))
     assert (refused.value.path, refused.value.code) == ("inputs[0][1]", "unsupported_modality")
 
 
 @pytest.mark.parametrize("value", ["Hi", ["Hi"], ["Hi", "there"]])
 def test_requests_of_mistral_come_back(value: Any) -> None:
     sent = wire(input=value, metadata={"a": "b"})
-    MISTRAL.check(sent)
+    MISTRAL.client.check(sent)
     report = Report("")
-    assert MISTRAL.encode_request(MISTRAL.decode_request(sent), Target(report)).body == sent.body
+    assert MISTRAL.provider.encode(MISTRAL.client.decode(sent), Target(report)).body == sent.body
     assert report.losses == []
 
 
@@ -104,7 +105,7 @@ def test_requests_of_mistral_come_back(value: Any) -> None:
 )
 def test_mistakes_in_mistrals_words(body: dict[str, Any], path: str) -> None:
     with pytest.raises(WireError) as refused:
-        MISTRAL.check(wire(**body))
+        MISTRAL.client.check(wire(**body))
     assert refused.value.path == path
 
 
@@ -114,10 +115,10 @@ def test_what_says_nothing_of_flags_is_flagged_by_its_categories() -> None:
     ]
     body = {"id": "mod-1", "model": "m", "results": results, "usage": {"total_tokens": 3}}
     request = asked(["x", "y"])
-    response = MISTRAL.decode_response(Payload(encode(body)), request)
+    response = MISTRAL.provider.decode(Payload(encode(body)), request)
     assert [judgement.flagged for judgement in response.judgements] == [True, False]
     assert response.usage == ir.Usage(input=3)
-    told = decode_object(MODERATION.encode_response(response, OperationReply(request, Report(""))).data)
+    told = decode_object(MODERATION.client.encode(response, OperationReply(request, Report(""))).data)
     assert told["id"] == "mod-1"
     assert [{key: one[key] for key in results[0]} for one in told["results"]] == results
 

@@ -80,7 +80,7 @@ WAYS: dict[str, tuple[ir.Event, ...]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_picture_is_streamed_when_it_is_complete(way: str) -> None:
     *pieces, close = WAYS[way]
-    encoder = DIALECT.stream_encoder(reply())
+    encoder = DIALECT.stream.encoder(reply())
     before = b"".join(map(encoder.feed, (START, *pieces)))
     assert deltas_of(before) == []
     assert deltas_of(encoder.feed(close)) == [{"images": [{**ENTRY, "index": 0}]}]
@@ -124,7 +124,7 @@ def test_entries_come_back_as_they_were(entries: list[dict[str, Any]]) -> None:
     response = read({"content": "Hi.", "images": entries})
     pictures = [block for block in response.candidates[0].blocks if isinstance(block, ir.Media)]
     assert [(one.data, one.mime, one.extra) for one in pictures] == [(PNG, "image/png", None)] * len(entries)
-    again = DIALECT.encode_response(response, reply())
+    again = DIALECT.response.encode(response, reply())
     assert again["choices"][0]["message"]["images"] == entries
     stream = streamed(ir.unfold(response))
     assert [image for delta in deltas_of(stream) for image in delta.get("images", ())] == entries
@@ -144,7 +144,7 @@ def test_streamed_entries_are_numbered_over_all_chunks() -> None:
         None,
         None,
     ]
-    again = DIALECT.encode_response(response, reply())["choices"][0]["message"]
+    again = DIALECT.response.encode(response, reply())["choices"][0]["message"]
     assert again["images"] == [{**ENTRY, "index": 0}, {**ENTRY, "index": 1}]
 
 
@@ -170,7 +170,7 @@ def test_streamed_text_and_pictures_keep_their_order() -> None:
 
 
 def test_a_vendor_without_numbers_gets_its_spelling_back() -> None:
-    response = DIALECT.decode_response(answer({"content": None, "images": [ENTRY]}), STANDARD)
+    response = DIALECT.response.decode(answer({"content": None, "images": [ENTRY]}), STANDARD)
     assert deltas_of(streamed(ir.unfold(response)))[0] == {"images": [ENTRY]}
 
 

@@ -151,7 +151,7 @@ def test_a_place_in_a_request(members: dict[str, Any], where: str, path: str) ->
     request = wire()
     request.body.update(members)
     assert place(request, where) == path
-    assert DIALECT.located(request)(where) == path
+    assert DIALECT.locator(request)(where) == path
 
 
 def test_a_place_that_the_request_does_not_have_is_as_near_as_can_be() -> None:

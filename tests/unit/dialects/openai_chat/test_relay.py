@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import StreamRelay
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.relay import StreamRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame

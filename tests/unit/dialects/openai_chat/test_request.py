@@ -175,7 +175,7 @@ def test_a_member_is_read_and_comes_back_as_it_was(members: dict[str, Any], fiel
 
 
 def test_nulls_say_nothing() -> None:
-    nulls = dict.fromkeys([*sorted(DIALECT.maps - {"model", "messages"}), "unheard_of"])
+    nulls = dict.fromkeys([*sorted(DIALECT.request.members - {"model", "messages"}), "unheard_of"])
     assert decoded(**nulls) == decoded()
 
 
@@ -185,13 +185,13 @@ def test_no_member_that_the_ir_carries_is_a_leftover() -> None:
         members |= stated
     left = decoded(**members).extra
     assert left is not None
-    assert not left["openai_chat"].keys() & DIALECT.maps
+    assert not left["openai_chat"].keys() & DIALECT.request.members
 
 
 def test_the_body_that_was_read_is_not_touched() -> None:
     request = wire(stream=True, stream_options={"include_usage": True}, tools=[], odd={"a": 1})
     before = repr(request.body)
-    DIALECT.decode_request(request)
+    DIALECT.request.decode(request)
     assert repr(request.body) == before
 
 
@@ -207,7 +207,7 @@ def test_the_body_that_was_read_is_not_touched() -> None:
 )
 def test_the_brief_reading_agrees(members: dict[str, Any]) -> None:
     request = wire(**members)
-    whole, brief = DIALECT.decode_request(request), DIALECT.brief(request)
+    whole, brief = DIALECT.request.decode(request), DIALECT.request.brief(request)
     assert (brief.model, brief.stream, brief.stream_usage) == (whole.model, whole.stream, whole.stream_usage)
     assert (brief.forms or {}).get("tools") == (whole.forms or {}).get("tools")
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.rerank import RERANK
+from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.wire.json import decode_object, encode
 
 DOCUMENTS = ["a", {"text": "b"}, {"text": "c", "title": "t"}]
@@ -18,15 +19,15 @@ DOCUMENTS = ["a", {"text": "b"}, {"text": "c", "title": "t"}]
 
 def asked(**body: Any) -> ir.RerankRequest:
     sent = WireRequest("rerank", {"model": "m", "query": "q", "documents": DOCUMENTS, **body})
-    RERANK.check(sent)
-    return RERANK.decode_request(sent)
+    RERANK.client.check(sent)
+    return RERANK.client.decode(sent)
 
 
 def told(body: dict[str, Any], **members: Any) -> dict[str, Any]:
     """What a client is told when a provider says this."""
     request = asked(**members)
-    response = RERANK.decode_response(Payload(encode(body)), request)
-    return decode_object(RERANK.encode_response(response, OperationReply(request, Report(""), id="1")).data)
+    response = RERANK.provider.decode(Payload(encode(body)), request)
+    return decode_object(RERANK.client.encode(response, OperationReply(request, Report(""), id="1")).data)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +44,14 @@ def test_whose_words_a_request_has(members: dict[str, Any], form: str | None) ->
     request = asked(**members)
     assert request.form == form
     assert request.top == (2 if any(members.values()) else None)
-    assert RERANK.locate(request, "top") == ("$.top_k" if form == "voyage" else "$.top_n")
-    assert RERANK.locate(request, "documents[2]") == "$.documents[2]"
-    assert RERANK.locate(request, "truncate") == "$.max_tokens_per_doc"
-    assert "top_k" not in RERANK.encode_request(request, Target(Report(""))).body
+    assert RERANK.client.locate(request, "top") == ("$.top_k" if form == "voyage" else "$.top_n")
+    assert RERANK.client.locate(request, "documents[2]") == "$.documents[2]"
+    assert RERANK.client.locate(request, "truncate") == "$.max_tokens_per_doc"
+    assert "top_k" not in RERANK.provider.encode(request, Target(Report(""))).body
 
 
 def test_a_vendors_own_members_pass() -> None:
-    body = RERANK.encode_request(asked(max_doc_length=5, top_n=1), Target(Report(""), "up")).body
+    body = RERANK.provider.encode(asked(max_doc_length=5, top_n=1), Target(Report(""), "up")).body
     assert body == {"model": "up", "query": "q", "documents": DOCUMENTS, "top_n": 1, "max_doc_length": 5}
 
 
@@ -94,7 +95,7 @@ def test_what_is_not_told_is_not_made_up() -> None:
     ],
 )
 def test_usage(body: dict[str, Any], usage: ir.Usage | None) -> None:
-    response = RERANK.decode_response(Payload(encode({"results": [], **body})), asked())
+    response = RERANK.provider.decode(Payload(encode({"results": [], **body})), asked())
     assert response.usage == usage
     answer = told({"results": [], **body})
     assert {key: answer[key] for key in body} == body
@@ -112,5 +113,5 @@ def test_what_is_billed_in_no_number_is_not_counted(units: Any) -> None:
         "results": [{"index": 0, "relevance_score": 1}],
         "meta": {"billed_units": {"search_units": units}},
     }
-    response = RERANK.decode_response(Payload(encode(answer)), asked())
+    response = RERANK.provider.decode(Payload(encode(answer)), asked())
     assert response.usage is None

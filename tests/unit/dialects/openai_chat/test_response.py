@@ -42,17 +42,17 @@ def test_a_finish_reason_is_read_with_what_the_message_holds(
 ) -> None:
     response = read(message, word)
     assert response.candidates[0].stop == stop
-    assert DIALECT.encode_response(response, reply())["choices"][0]["finish_reason"] == word
+    assert DIALECT.response.encode(response, reply())["choices"][0]["finish_reason"] == word
 
 
 def test_a_matched_stop_sequence_is_read_where_a_vendor_tells_it() -> None:
     body = answer(TEXT)
     body["choices"][0]["stop_reason"] = "END"
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response.candidates[0].stop == ir.Stop("sequence", raw="stop", sequence="END")
-    assert DIALECT.encode_response(response, reply())["choices"][0]["stop_reason"] == "END"
+    assert DIALECT.response.encode(response, reply())["choices"][0]["stop_reason"] == "END"
     body["choices"][0]["stop_reason"] = 128001
-    extra = DIALECT.decode_response(body, STANDARD).candidates[0].extra
+    extra = DIALECT.response.decode(body, STANDARD).candidates[0].extra
     assert extra == {"openai_chat": {"stop_reason": 128001}}
 
 
@@ -127,8 +127,8 @@ def test_an_answer_is_written_whole() -> None:
 def test_leftovers_return_to_their_places_or_are_named() -> None:
     body = answer({"content": "Hi.", "graph_data": {"a": 1}}, x_groq={"id": "r"}, object="odd")
     body["choices"][0]["native_finish_reason"] = "end_turn"
-    response = DIALECT.decode_response(body, STANDARD)
-    again = DIALECT.encode_response(response, reply())
+    response = DIALECT.response.decode(body, STANDARD)
+    again = DIALECT.response.encode(response, reply())
     assert again["x_groq"] == {"id": "r"}
     assert again["object"] == "odd"
     assert again["choices"][0]["native_finish_reason"] == "end_turn"
@@ -137,14 +137,14 @@ def test_leftovers_return_to_their_places_or_are_named() -> None:
     candidate = ir.Candidate((ir.Text("Hi."),), ir.Stop("end"), extra=extra)
     report = reply().report
     there = reply(report=report)
-    DIALECT.encode_response(ir.Response(FOREIGN, candidates=(candidate,), extra=extra), there)
+    DIALECT.response.encode(ir.Response(FOREIGN, candidates=(candidate,), extra=extra), there)
     assert lost(report) == {"odd": "hint", "candidates[0].odd": "hint"}
 
 
 def test_what_the_upstream_did_not_state_is_filled_in() -> None:
-    body = DIALECT.encode_response(ir.Response(FOREIGN), reply())
+    body = DIALECT.response.encode(ir.Response(FOREIGN), reply())
     assert (body["id"], body["created"], body["model"]) == ("answer-1", 1_700_000_000, "asked")
-    assert DIALECT.encode_response(ir.Response(FOREIGN, model="m"), reply(model="shown"))["model"] == "shown"
+    assert DIALECT.response.encode(ir.Response(FOREIGN, model="m"), reply(model="shown"))["model"] == "shown"
 
 
 @pytest.mark.parametrize(
@@ -159,26 +159,26 @@ def test_what_the_upstream_did_not_state_is_filled_in() -> None:
     ],
 )
 def test_any_date_is_told_in_unix_seconds(created: float | str, seconds: int) -> None:
-    assert DIALECT.encode_response(ir.Response(FOREIGN, created=created), reply())["created"] == seconds
+    assert DIALECT.response.encode(ir.Response(FOREIGN, created=created), reply())["created"] == seconds
 
 
 def test_our_own_date_stays_as_it_was_written() -> None:
-    assert DIALECT.encode_response(ir.Response("openai_chat", created="5"), reply())["created"] == "5"
+    assert DIALECT.response.encode(ir.Response("openai_chat", created="5"), reply())["created"] == "5"
 
 
 def test_several_candidates_keep_their_numbers_and_come_in_order() -> None:
     body = answer(TEXT)
     body["choices"].insert(0, {**body["choices"][0], "index": 1})
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert [candidate.index for candidate in response.candidates] == [0, 1]
-    assert [choice["index"] for choice in DIALECT.encode_response(response, reply())["choices"]] == [0, 1]
+    assert [choice["index"] for choice in DIALECT.response.encode(response, reply())["choices"]] == [0, 1]
 
 
 def test_a_choice_without_a_message_is_an_empty_answer() -> None:
     """Azure leaves the message out when its filter took all of it."""
     body = answer(TEXT, "content_filter")
     del body["choices"][0]["message"]
-    candidate = DIALECT.decode_response(body, STANDARD).candidates[0]
+    candidate = DIALECT.response.decode(body, STANDARD).candidates[0]
     assert candidate == ir.Candidate((), ir.Stop("filter"))
 
 
@@ -199,22 +199,22 @@ def with_logprobs(message: dict[str, Any], logprobs: Any) -> dict[str, Any]:
 
 def test_log_probabilities_belong_to_their_text() -> None:
     body = with_logprobs(TEXT, {"content": [TOKEN], "refusal": None})
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response.candidates[0].blocks == (ir.Text("Hi.", logprobs=(PROBABLE,)),)
-    assert DIALECT.encode_response(response, reply())["choices"][0]["logprobs"] == {
+    assert DIALECT.response.encode(response, reply())["choices"][0]["logprobs"] == {
         "content": [TOKEN],
         "refusal": None,
     }
     body = with_logprobs({"content": None, "refusal": "No."}, {"content": None, "refusal": [TOKEN]})
-    assert DIALECT.decode_response(body, STANDARD).candidates[0].blocks == (ir.Refusal("No.", (PROBABLE,)),)
+    assert DIALECT.response.decode(body, STANDARD).candidates[0].blocks == (ir.Refusal("No.", (PROBABLE,)),)
 
 
 @pytest.mark.parametrize("logprobs", [{"content": [TOKEN]}, {"tokens": ["Hi"], "token_logprobs": [-0.1]}])
 def test_log_probabilities_without_a_text_or_of_another_shape_are_leftovers(logprobs: Any) -> None:
     body = with_logprobs(CALLS, logprobs)
-    response = DIALECT.decode_response(body, STANDARD)
+    response = DIALECT.response.decode(body, STANDARD)
     assert response.candidates[0].extra == {"openai_chat": {"logprobs": logprobs}}
-    assert DIALECT.encode_response(response, reply())["choices"][0]["logprobs"] == logprobs
+    assert DIALECT.response.encode(response, reply())["choices"][0]["logprobs"] == logprobs
 
 
 def test_sources_beside_the_message_become_citations_once() -> None:
@@ -227,14 +227,14 @@ def test_sources_beside_the_message_become_citations_once() -> None:
         ("https://a", "A"),
         ("https://b", None),
     ]
-    body = DIALECT.encode_response(response, reply())
+    body = DIALECT.response.encode(response, reply())
     assert body["citations"] == ["https://a", "https://b"]
     assert "annotations" not in body["choices"][0]["message"]
 
 
 def test_an_error_inside_a_200_is_raised() -> None:
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.decode_response({"error": {"message": "No.", "code": 429}}, STANDARD)
+        DIALECT.response.decode({"error": {"message": "No.", "code": 429}}, STANDARD)
     assert (caught.value.fault.kind, caught.value.fault.message) == ("rate_limit", "No.")
 
 
@@ -243,18 +243,18 @@ def test_an_error_in_a_choice_is_raised() -> None:
     body = answer(TEXT, "error")
     body["choices"][0]["error"] = {"code": 502, "message": "Bad provider."}
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.decode_response(body, STANDARD)
+        DIALECT.response.decode(body, STANDARD)
     assert caught.value.fault.message == "Bad provider."
 
 
 def test_an_answer_may_have_no_choice() -> None:
-    assert DIALECT.decode_response({"choices": []}, STANDARD).candidates == ()
+    assert DIALECT.response.decode({"choices": []}, STANDARD).candidates == ()
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": None}, {"choices": 5}])
 def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
-        DIALECT.decode_response(body, STANDARD)
+        DIALECT.response.decode(body, STANDARD)
 
 
 @pytest.mark.parametrize(
@@ -263,12 +263,12 @@ def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
 )
 def test_a_choice_of_another_shape_is_told(choice: Any) -> None:
     with pytest.raises(WireError):
-        DIALECT.decode_response({"choices": [choice]}, STANDARD)
+        DIALECT.response.decode({"choices": [choice]}, STANDARD)
 
 
 def test_a_failed_answer_shows_its_error() -> None:
     fault = ir.Fault("overloaded", "Busy.")
-    body = DIALECT.encode_response(ir.Response(FOREIGN, error=fault), reply())
+    body = DIALECT.response.encode(ir.Response(FOREIGN, error=fault), reply())
     assert body["error"]["code"] == "server_is_overloaded"
 
 
@@ -280,14 +280,14 @@ def test_a_vendors_own_content_part_stays_in_its_list() -> None:
         ir.Text("So"),
         ir.Native("openai_chat", "reference", content[1]),
     )
-    assert DIALECT.encode_response(response, reply())["choices"][0]["message"]["content"] == content
+    assert DIALECT.response.encode(response, reply())["choices"][0]["message"]["content"] == content
     texts = read({"content": content[:1]})
-    assert DIALECT.encode_response(texts, reply())["choices"][0]["message"]["content"] == "So"
+    assert DIALECT.response.encode(texts, reply())["choices"][0]["message"]["content"] == "So"
 
 
 def test_details_and_pictures_of_unknown_kinds_return_to_their_lists() -> None:
     message = {"content": "Hi.", "reasoning_details": [{"type": "reasoning.odd"}], "images": [{"b64": "AA"}]}
-    again = DIALECT.encode_response(read(message), reply())["choices"][0]["message"]
+    again = DIALECT.response.encode(read(message), reply())["choices"][0]["message"]
     assert {key: again[key] for key in message} == message
 
 
@@ -300,8 +300,8 @@ def test_sources_without_a_text_are_left_over_only() -> None:
 def test_an_empty_delta_beside_the_message_says_nothing() -> None:
     body = answer(TEXT)
     body["choices"][0]["delta"] = {"role": "assistant", "content": ""}
-    assert DIALECT.decode_response(body, STANDARD).candidates[0].extra is None
+    assert DIALECT.response.decode(body, STANDARD).candidates[0].extra is None
     body["choices"][0]["delta"] = {"content": "x"}
-    assert DIALECT.decode_response(body, STANDARD).candidates[0].extra == {
+    assert DIALECT.response.decode(body, STANDARD).candidates[0].extra == {
         "openai_chat": {"delta": {"content": "x"}}
     }

@@ -199,7 +199,7 @@ def test_a_client_of_before_tools_gets_one_function_call() -> None:
     report = Report(DIALECT.name, "response")
     blocks = (ir.ToolCall("c1", "look", "{}"), ir.ToolCall("c2", "hear", "{}"))
     response = ir.Response(FOREIGN, "id", "m", 1, (ir.Candidate(blocks, ir.Stop("tool")),))
-    choice = DIALECT.encode_response(response, reply(legacy=True, report=report))["choices"][0]
+    choice = DIALECT.response.encode(response, reply(legacy=True, report=report))["choices"][0]
     assert choice["message"]["function_call"] == {"name": "look", "arguments": "{}"}
     assert "tool_calls" not in choice["message"]
     assert choice["finish_reason"] == "function_call"
@@ -252,13 +252,13 @@ STREAMED = [
 
 
 def own(message: dict[str, Any]) -> ir.Response:
-    return DIALECT.decode_response(answer({"role": "assistant", **message}), STANDARD)
+    return DIALECT.response.decode(answer({"role": "assistant", **message}), STANDARD)
 
 
 @pytest.mark.parametrize("message", OWN)
 def test_our_own_answer_comes_back_as_it_was(message: dict[str, Any]) -> None:
     report = Report(DIALECT.name, "response")
-    again = DIALECT.encode_response(own(message), reply(report=report))["choices"][0]["message"]
+    again = DIALECT.response.encode(own(message), reply(report=report))["choices"][0]["message"]
     assert bare(again) == bare({**message, "role": "assistant"})
     assert not report.losses
 
@@ -268,7 +268,7 @@ def test_our_own_answer_is_the_same_when_it_is_streamed(message: dict[str, Any])
     whole = own(message)
     frames = [frame[6:] for frame in streamed(ir.unfold(whole)).split(b"\n\n") if frame]
     before, after = (
-        DIALECT.encode_response(said, reply())["choices"][0]["message"] for said in (whole, folded(*frames))
+        DIALECT.response.encode(said, reply())["choices"][0]["message"] for said in (whole, folded(*frames))
     )
     assert bare(after) == bare(before)
 
@@ -303,7 +303,7 @@ def test_our_own_leftovers_return_to_calls_and_citations() -> None:
     legacy = {"name": "look", "arguments": "{}", "odd": 1}
     note_ = {"type": "url_citation", "url_citation": {"url": "u", "odd": 1}, "more": 2}
     message = {"content": "Hi.", "function_call": legacy, "annotations": [note_]}
-    again = DIALECT.encode_response(own(message), reply())["choices"][0]["message"]
+    again = DIALECT.response.encode(own(message), reply())["choices"][0]["message"]
     assert {key: again[key] for key in message} == message
 
 
@@ -311,7 +311,7 @@ def test_a_foreign_answers_parts_that_only_a_list_could_hold() -> None:
     """A list is written for our own clients; media in it stay where they are."""
     image = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
     content = [{"type": "text", "text": "See"}, image, {"type": "odd"}]
-    again = DIALECT.encode_response(own({"content": content}), reply())["choices"][0]["message"]
+    again = DIALECT.response.encode(own({"content": content}), reply())["choices"][0]["message"]
     assert again["content"] == content
 
 
@@ -348,7 +348,7 @@ def test_a_call_of_our_own_without_an_id_stays_without() -> None:
 
 def test_a_citation_of_our_own_may_lack_its_url() -> None:
     note_ = {"type": "url_citation", "url_citation": {"title": "A"}}
-    message = DIALECT.encode_response(own({"content": "Hi.", "annotations": [note_]}), reply())
+    message = DIALECT.response.encode(own({"content": "Hi.", "annotations": [note_]}), reply())
     assert message["choices"][0]["message"]["annotations"] == [note_]
 
 

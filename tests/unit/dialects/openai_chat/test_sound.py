@@ -14,10 +14,11 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionAudio, ChatCompletionChunk
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
 from dragoman.dialects.openai_chat.sound import Joined
+from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target
 from tests.unit.dialects.openai_chat.speaking import FOREIGN, chunks_of, deltas_of, lost
 
 SPOKEN = "audio/L16;codec=pcm;rate=24000"
@@ -38,7 +39,7 @@ def heard(format: str | None, *blocks: ir.Block) -> tuple[dict[str, Any], Report
     """The message of a whole answer."""
     report = Report(DIALECT.name, "response")
     response = ir.Response(FOREIGN, "id-1", "m-1", 1, (ir.Candidate(blocks, ir.Stop("end")),))
-    body = msgspec.to_builtins(DIALECT.encode_response(response, asking(format, report)))
+    body = msgspec.to_builtins(DIALECT.response.encode(response, asking(format, report)))
     message: dict[str, Any] = ChatCompletion.model_validate(body).choices[0].message.model_dump()
     return message["audio"], report
 
@@ -143,7 +144,7 @@ def test_a_sound_without_its_bytes_is_lost() -> None:
     report = Report(DIALECT.name, "response")
     blocks = (ir.Media("audio", SPOKEN, url="https://x.test/a"),)
     response = ir.Response(FOREIGN, "id-1", "m-1", 1, (ir.Candidate(blocks),))
-    body = DIALECT.encode_response(response, asking("wav", report))
+    body = DIALECT.response.encode(response, asking("wav", report))
     assert "audio" not in body["choices"][0]["message"]
     assert lost(report) == {"candidates[0].blocks[0]": "meaning"}
 
@@ -158,7 +159,7 @@ def test_each_candidate_has_an_id_of_its_own() -> None:
     response = ir.Response(
         FOREIGN, "id", "m", 1, tuple(ir.Candidate((sound(),), ir.Stop("end"), index) for index in (0, 1))
     )
-    body = DIALECT.encode_response(response, asking("wav", Report(DIALECT.name, "response")))
+    body = DIALECT.response.encode(response, asking("wav", Report(DIALECT.name, "response")))
     ids = [choice["message"]["audio"]["id"] for choice in body["choices"]]
     assert ids == ["audio_7_0", "audio_7_1"]
 
@@ -168,7 +169,7 @@ def test_each_candidate_has_an_id_of_its_own() -> None:
 
 def stream(*events: ir.Event, format: str | None = "pcm16") -> tuple[bytes, Report]:
     report = Report(DIALECT.name, "response")
-    encoder = DIALECT.stream_encoder(asking(format, report))
+    encoder = DIALECT.stream.encoder(asking(format, report))
     told = (ir.Start(FOREIGN, "id-1", "m-1", 1), *events, ir.Finish(ir.Stop("end")), ir.End())
     return b"".join(map(encoder.feed, told)), report
 
@@ -336,6 +337,6 @@ def test_other_protocols_wishes_for_sound(
     output = ir.Output(modalities=modalities, audio=audio)
     request = ir.Request(FOREIGN, "m", (ir.Message("user", (ir.Text("Hi"),)),), output=output)
     report = Report(DIALECT.name)
-    written = DIALECT.encode_request(request, Target(report)).body
+    written = DIALECT.request.encode(request, Target(report)).body
     assert {key: written[key] for key in ("modalities", "audio") if key in written} == body
     assert lost(report) == said

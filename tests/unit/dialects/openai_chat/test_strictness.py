@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.strictness import strictness, tool_strictness
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 
 OPEN: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -65,4 +65,4 @@ def test_what_another_protocols_client_holds_strictly_is_not_refused(
     tools = (ir.Function("look", parameters=schema, strict=True),)
     request = ir.Request("mistral", "m", (ir.Message("user", (ir.Text("Hi"),)),), tools=tools)
     dialect = DIALECTS[name]
-    dialect.check(dialect.encode_request(request, Target(Report(name), "m")))
+    dialect.request.check(dialect.request.encode(request, Target(Report(name), "m")))

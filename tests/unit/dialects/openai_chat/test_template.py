@@ -157,7 +157,7 @@ def test_a_stream_that_repeats_nothing_is_given_up() -> None:
 
 def slowly(frames: list[bytes]) -> list[ir.Event]:
     """The events, with white space before each frame, so that none repeats the bytes of another."""
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     told = [
         event
         for number, frame in enumerate(frames)
@@ -167,7 +167,7 @@ def slowly(frames: list[bytes]) -> list[ir.Event]:
 
 
 def quickly(frames: list[bytes]) -> list[ir.Event]:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     return [event for frame in frames for event in decoder.feed(frame)] + decoder.close()
 
 

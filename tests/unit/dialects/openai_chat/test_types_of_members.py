@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import HELLO, wire
 
@@ -111,5 +111,5 @@ def test_a_member_of_a_part(part: dict[str, Any], path: str) -> None:
 
 def refused(request: WireRequest) -> tuple[str | None, str | None]:
     with pytest.raises(WireError) as caught:
-        DIALECT.check(request)
+        DIALECT.request.check(request)
     return caught.value.path, caught.value.code

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_completions import DIALECT
 from dragoman.dialects.openai_completions.terms import NAME
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 
 HEAD: dict[str, Any] = {"id": "cmpl-1", "object": "text_completion", "created": 7, "model": "m"}
@@ -39,19 +39,19 @@ def frame(*choices: dict[str, Any], **more: Any) -> bytes:
 
 
 def decoded(*frames: bytes) -> list[ir.Event]:
-    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder = DIALECT.stream.decoder(STANDARD)
     return [event for one in frames for event in decoder.feed(one)] + decoder.close()
 
 
 def test_logprobs_keep_their_places() -> None:
     body = {**HEAD, "choices": [choice(" ab", logprobs=LOGPROBS)]}
-    answer = DIALECT.decode_response(body, STANDARD)
+    answer = DIALECT.response.decode(body, STANDARD)
     (block,) = answer.candidates[0].blocks
     assert isinstance(block, ir.Text)
     assert block.logprobs is not None
     assert [(token.token, token.logprob) for token in block.logprobs] == [(" a", -1.0), ("b", -2.0)]
     assert [len(token.top or ()) for token in block.logprobs] == [2, 0]
-    assert DIALECT.encode_response(answer, reply())["choices"][0]["logprobs"] == LOGPROBS
+    assert DIALECT.response.encode(answer, reply())["choices"][0]["logprobs"] == LOGPROBS
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_logprobs_keep_their_places() -> None:
     ],
 )
 def test_lists_that_fit_no_tokens_stay_as_they_are(odd: dict[str, Any]) -> None:
-    answer = DIALECT.decode_response({**HEAD, "choices": [choice(" ab", logprobs=odd)]}, STANDARD)
+    answer = DIALECT.response.decode({**HEAD, "choices": [choice(" ab", logprobs=odd)]}, STANDARD)
     assert answer.candidates[0].extra == {NAME: {"logprobs": odd}}
-    assert DIALECT.encode_response(answer, reply())["choices"][0]["logprobs"] == odd
+    assert DIALECT.response.encode(answer, reply())["choices"][0]["logprobs"] == odd
 
 
 def test_anothers_answer_begins_with_the_prompt_and_counts_from_its_end() -> None:
@@ -73,19 +73,19 @@ def test_anothers_answer_begins_with_the_prompt_and_counts_from_its_end() -> Non
     answer = ir.Response(
         "other", candidates=(ir.Candidate((ir.Text("Hello", logprobs=tokens),), ir.Stop("end")),)
     )
-    shown = DIALECT.encode_response(answer, reply(forms=ECHO))
+    shown = DIALECT.response.encode(answer, reply(forms=ECHO))
     assert shown["choices"][0]["text"] == "Say: Hello"
     assert shown["choices"][0]["logprobs"]["text_offset"] == [5, 7]
-    assert DIALECT.encode_response(answer, reply())["choices"][0]["text"] == "Hello"
+    assert DIALECT.response.encode(answer, reply())["choices"][0]["text"] == "Hello"
     own = msgspec.structs.replace(answer, dialect=NAME)  # its upstream has repeated the prompt already
-    assert DIALECT.encode_response(own, reply(forms=ECHO))["choices"][0]["text"] == "Hello"
+    assert DIALECT.response.encode(own, reply(forms=ECHO))["choices"][0]["text"] == "Hello"
 
 
 def test_what_is_no_text_is_named_as_lost() -> None:
     report = Report(NAME, "response")
     blocks = (ir.Thinking("Hm"), ir.Text("So"), ir.ToolCall("1", "f"))
     answer = ir.Response("other", candidates=(ir.Candidate(blocks, ir.Stop("tool")),))
-    shown = DIALECT.encode_response(answer, reply(report))["choices"][0]
+    shown = DIALECT.response.encode(answer, reply(report))["choices"][0]
     assert (shown["text"], shown["finish_reason"]) == ("So", "stop")
     assert {loss.path: loss.severity for loss in report.losses} == {
         "candidates[0].blocks[0]": "hint",
@@ -96,11 +96,11 @@ def test_what_is_no_text_is_named_as_lost() -> None:
 
 def test_an_error_inside_a_good_status_is_no_answer() -> None:
     with pytest.raises(RequestFailed):
-        DIALECT.decode_response({"error": {"message": "no", "type": "server_error"}}, STANDARD)
+        DIALECT.response.decode({"error": {"message": "no", "type": "server_error"}}, STANDARD)
     with pytest.raises(WireError):
-        DIALECT.decode_response(HEAD, STANDARD)
+        DIALECT.response.decode(HEAD, STANDARD)
     with pytest.raises(WireError):
-        DIALECT.decode_response({**HEAD, "choices": [{}]}, STANDARD)
+        DIALECT.response.decode({**HEAD, "choices": [{}]}, STANDARD)
 
 
 def test_candidates_of_a_stream_interleave() -> None:
@@ -136,7 +136,7 @@ _OPEN = '"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 def test_the_bytes_of_a_stream() -> None:
-    encoder = DIALECT.stream_encoder(reply(stream=True, stream_usage=True, forms=ECHO))
+    encoder = DIALECT.stream.encoder(reply(stream=True, stream_usage=True, forms=ECHO))
     assert b"".join(map(encoder.feed, EVENTS)).decode() == (
         f'{_CHUNK}{{"index":0,"text":"Say: ",{_OPEN}'
         f'{_CHUNK}{{"index":0,"text":"é",{_OPEN}'
@@ -147,9 +147,9 @@ def test_the_bytes_of_a_stream() -> None:
 
 
 def test_usage_is_told_to_those_who_asked_and_nothing_follows_an_error() -> None:
-    encoder = DIALECT.stream_encoder(reply(stream=True))
+    encoder = DIALECT.stream.encoder(reply(stream=True))
     assert b"usage" not in b"".join(map(encoder.feed, EVENTS))
-    broken = DIALECT.stream_encoder(reply(stream=True))
+    broken = DIALECT.stream.encoder(reply(stream=True))
     broken.feed(EVENTS[0])
     sent = broken.feed(ir.Error(ir.Fault("upstream", "It broke.")))
     assert msgspec.json.decode(sent.removeprefix(b"data: "))["error"]["message"] == "It broke."

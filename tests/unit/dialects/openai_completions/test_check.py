@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_completions import DIALECT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 
 GOOD: dict[str, Any] = {"model": "m", "prompt": "Hi"}
@@ -41,7 +41,7 @@ GOOD: dict[str, Any] = {"model": "m", "prompt": "Hi"}
 )
 def test_mistakes(members: dict[str, Any], path: str, code: str | None) -> None:
     with pytest.raises(WireError) as refused:
-        DIALECT.check(WireRequest("chat", GOOD | members))
+        DIALECT.request.check(WireRequest("chat", GOOD | members))
     assert (refused.value.path, refused.value.code) == (path, code)
 
 
@@ -60,4 +60,4 @@ def test_mistakes(members: dict[str, Any], path: str, code: str | None) -> None:
     ],
 )
 def test_what_passes(members: dict[str, Any]) -> None:
-    DIALECT.check(WireRequest("chat", GOOD | members))
+    DIALECT.request.check(WireRequest("chat", GOOD | members))

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_completions import DIALECT
 from dragoman.dialects.openai_completions.terms import NAME
+from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 
 def decoded(**members: Any) -> ir.Request:
-    return DIALECT.decode_request(WireRequest("chat", {"model": "m", "prompt": "Hi", **members}))
+    return DIALECT.request.decode(WireRequest("chat", {"model": "m", "prompt": "Hi", **members}))
 
 
 def encoded(request: ir.Request, report: Report | None = None) -> dict[str, Any]:
-    body = DIALECT.encode_request(request, Target(report or Report(NAME), model="m")).body
+    body = DIALECT.request.encode(request, Target(report or Report(NAME), model="m")).body
     return {key: value for key, value in body.items() if key != "model"}
 
 
@@ -39,16 +39,16 @@ def test_a_prompt_is_one_message_of_a_user() -> None:
 )
 def test_what_is_no_single_text_stays_whole_and_goes_nowhere_else(prompt: Any, kind: str) -> None:
     assert decoded(prompt=prompt).messages[0].blocks == (ir.Native(NAME, kind, prompt),)
-    assert DIALECT.portable is not None
+    assert DIALECT.request.check_portable is not None
     with pytest.raises(WireError) as refused:
-        DIALECT.portable(WireRequest("chat", {"prompt": prompt}))
+        DIALECT.request.check_portable(WireRequest("chat", {"prompt": prompt}))
     assert (refused.value.path, refused.value.code) == ("prompt", "unsupported_value")
 
 
 @pytest.mark.parametrize("prompt", ["a", ["a"]])
 def test_one_text_may_go_anywhere(prompt: Any) -> None:
-    assert DIALECT.portable is not None
-    DIALECT.portable(WireRequest("chat", {"prompt": prompt}))
+    assert DIALECT.request.check_portable is not None
+    DIALECT.request.check_portable(WireRequest("chat", {"prompt": prompt}))
 
 
 def test_the_apis_default_is_said_to_others_and_not_written_out_here() -> None:
@@ -106,7 +106,7 @@ def test_texts_of_others_become_one_prompt_with_room_for_an_answer() -> None:
 )
 def test_prompt_and_answer_fit_the_window_together(prompt: str, facts: Facts, bound: int) -> None:
     """Servers refuse a bound that the prompt leaves no room for."""
-    wire = DIALECT.encode_request(asked(prompt), Target(Report(NAME), model="m", facts=facts))
+    wire = DIALECT.request.encode(asked(prompt), Target(Report(NAME), model="m", facts=facts))
     assert wire.body["max_tokens"] == bound
 
 
@@ -158,4 +158,4 @@ def test_wishes_that_cannot_be_asked_for_are_losses() -> None:
     ],
 )
 def test_places(where: str, path: str) -> None:
-    assert DIALECT.locate(where) == path
+    assert DIALECT.request.locate(where) == path

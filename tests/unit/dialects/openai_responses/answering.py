@@ -11,12 +11,12 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from dragoman import ir
-from dragoman.dialects.dialect import Framing, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.reply import Framing, Reply
 
 FOREIGN = "elsewhere"
 """The name of a dialect that this codec knows nothing of."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.request import decode_request, encode_request
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target, WireRequest
 
 
 def wire(**members: Any) -> WireRequest:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_responses.check import check
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_responses.asking import wire
 

@@ -48,17 +48,17 @@ def test_sealed_thoughts_are_asked_for_where_they_must_come_back(
 def test_a_relayed_request_is_stored_nowhere_but_here(
     members: dict[str, Any], facts: Facts, sent: dict[str, Any]
 ) -> None:
-    assert DIALECT.stateless is not None
+    assert DIALECT.request.unstored is not None
     body = {"model": "m", "input": "Hi", **members}
-    edits, _ = DIALECT.stateless(body, facts, STANDARD)
+    edits, _ = DIALECT.request.unstored(body, facts, STANDARD)
     relayed = DIALECT.relay.request(json.decode_head(json.encode(body)), edits)
     assert json.decode_object(relayed) == {"model": "m", "input": "Hi", **sent}
 
 
 def test_what_a_vendor_refuses_is_not_sent() -> None:
-    assert DIALECT.stateless is not None
+    assert DIALECT.request.unstored is not None
     vendor = Quirks(refuses=frozenset({"include"}))
-    edits, changes = DIALECT.stateless({"include": [LOGPROBS], "store": False}, UNKNOWN, vendor)
+    edits, changes = DIALECT.request.unstored({"include": [LOGPROBS], "store": False}, UNKNOWN, vendor)
     assert edits == {"store": False, "include": UNSET}
     assert [(change.path, change.to) for change in changes] == [("$.include", "")]
-    assert DIALECT.stateless({"store": False}, UNKNOWN, vendor)[1] == ()
+    assert DIALECT.request.unstored({"store": False}, UNKNOWN, vendor)[1] == ()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.history import CUT_OFF
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_responses.asking import again, asked, assistant, read, user, write
@@ -113,7 +113,7 @@ def test_not_even_where_a_client_asks_for_them(words: list[str], store: bool) ->
 def test_not_to_store_is_a_loss_nowhere(members: dict[str, Any], target: str) -> None:
     """What the gateway hands on stores nothing: it keeps the answers itself."""
     report = Report(target)
-    wire = DIALECTS[target].encode_request(read(**members), Target(report, "m"))
+    wire = DIALECTS[target].request.encode(read(**members), Target(report, "m"))
     assert report.losses == []
     if target != "openai_responses":
         assert "store" not in wire.body

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Framing, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.sharing import LONG, Shared
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.reply import Framing, Reply
 from dragoman.wire.json import encode
 
 CALL = ir.ToolCall("call_1", "find", "")

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_responses.response import encode_response
 from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.reply import Reply
 from tests.unit.dialects.openai_responses.answering import (
     START,
     foreign,
