@@ -123,16 +123,14 @@ class _Lost:
         self.unstated = self.values(empty)
 
 
+def within(holder: str, fields: str) -> tuple[str, ...]:
+    """The places of some fields of settings: `within("cache", "key ttl")`."""
+    return tuple(f"{holder}.{field}" for field in fields.split())
+
+
 def _holder(place: str) -> str:
     return place.rpartition(".")[0]
 
 
 def _name(place: str) -> str:
     return place.rpartition(".")[2]
-
-
-def lose_fields(request: ir.Request, reasons: Mapping[str, str], report: Report) -> None:
-    """Name as lost what a request states in these fields. reasons: why, by the name of the field."""
-    for field, reason in reasons.items():
-        if getattr(request, field):
-            report.lose(field, reason)

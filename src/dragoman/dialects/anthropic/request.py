@@ -23,7 +23,7 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
-from dragoman.dialects.fields import Fields
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -392,27 +392,17 @@ def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> 
     restore({}, cache.extra, target.report, "cache")
 
 
-_CACHING = "the Messages API has no such setting of prompt caching"
-_PENALTIES = "the Messages API has no penalties"
-_PROBABILITIES = "the Messages API has no log probabilities"
-_STATELESS = "the Messages API is stateless"
 FIELDS = Fields(
     NAME,
     handled={
         encode_request: ("model", "sampling.n", "stream", "stream_usage"),
         _own_history: ("system", "messages"),
         _limit: ("max_output",),
-        _encode_sampling: ("sampling.temperature", "sampling.top_p", "sampling.top_k"),
+        _encode_sampling: within("sampling", "temperature top_p top_k"),
         _encode_stop: ("sampling.stop",),
         encode_tools: ("tools", "tool_choice", "parallel"),
-        encode_reasoning: (
-            *("reasoning.mode", "reasoning.effort", "reasoning.budget", "reasoning.summary"),
-            "reasoning.visible",
-        ),
-        encode_output: (
-            *("output.kind", "output.schema", "output.name", "output.description", "output.strict"),
-            *("output.modalities", "output.audio", "output.verbosity"),
-        ),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         _encode_identity: ("user", "safety_identifier", "metadata"),
         _encode_rare: ("tier",),
         _encode_caching: ("cache.mark",),
@@ -420,22 +410,20 @@ FIELDS = Fields(
     lost={
         "sampling.min_p": "the Messages API has no min_p",
         "sampling.seed": "the Messages API has no seed",
-        "sampling.frequency_penalty": _PENALTIES,
-        "sampling.presence_penalty": _PENALTIES,
-        "sampling.repetition_penalty": _PENALTIES,
+        "sampling.frequency_penalty": "the Messages API has no penalties",
+        "sampling.presence_penalty": "the Messages API has no penalties",
+        "sampling.repetition_penalty": "the Messages API has no penalties",
         "sampling.logit_bias": "the Messages API has no logit bias",
-        "sampling.logprobs": _PROBABILITIES,
-        "sampling.top_logprobs": _PROBABILITIES,
-        "cache.key": _CACHING,
-        "cache.mode": _CACHING,
-        "cache.ttl": _CACHING,
-        "cache.retention": _CACHING,
+        "sampling.logprobs": "the Messages API has no log probabilities",
+        "sampling.top_logprobs": "the Messages API has no log probabilities",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention"),
+            "the Messages API has no such setting of prompt caching",
+        ),
         "store": "the Messages API does not store responses",
         "prediction": "the Messages API has no predicted output",
         "moderation": "the Messages API has no moderation",
-        "previous": _STATELESS,
-        "conversation": _STATELESS,
-        "background": _STATELESS,
+        **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
     },
 )
 """What becomes of each field of a request."""

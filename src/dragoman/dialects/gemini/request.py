@@ -7,7 +7,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
-from dragoman.dialects.fields import Fields
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
 from dragoman.dialects.gemini.output import decode_output, encode_output
@@ -339,8 +339,6 @@ def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict
     body.update({key: value for key, value in out.items() if key not in holders or value})
 
 
-_CACHING = "the Gemini API has no such setting of prompt caching"
-_STATELESS = "the Gemini API is stateless"
 FIELDS = Fields(
     NAME,
     handled={
@@ -349,34 +347,25 @@ FIELDS = Fields(
         encode_tools: ("tools", "tool_choice", "parallel"),
         _encode_sampling: tuple(f"sampling.{field}" for field in _SAMPLING.values()),
         _limit: ("max_output",),
-        encode_reasoning: (
-            *("reasoning.mode", "reasoning.effort", "reasoning.budget", "reasoning.summary"),
-            "reasoning.visible",
-        ),
-        encode_output: (
-            *("output.kind", "output.schema", "output.name", "output.description", "output.strict"),
-            *("output.modalities", "output.audio", "output.verbosity"),
-        ),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         _encode_tier: ("tier",),
     },
     lost={
         "sampling.min_p": "the Gemini API has no min_p",
         "sampling.repetition_penalty": "the Gemini API has no repetition penalty",
         "sampling.logit_bias": "the Gemini API has no logit bias",
-        "cache.key": _CACHING,
-        "cache.mode": _CACHING,
-        "cache.ttl": _CACHING,
-        "cache.retention": _CACHING,
-        "cache.mark": _CACHING,
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Gemini API has no such setting of prompt caching",
+        ),
         "user": "the Gemini API has no end user id",
         "safety_identifier": "the Gemini API has no end user id",
         "metadata": "the Gemini API has no metadata",
         "store": "the Gemini API does not store responses",
         "prediction": "the Gemini API has no predicted output",
         "moderation": "the Gemini API has no moderation",
-        "previous": _STATELESS,
-        "conversation": _STATELESS,
-        "background": _STATELESS,
+        **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
 """What becomes of each field of a request. Its own clients may ask for `store`."""

@@ -46,7 +46,7 @@ from dragoman.dialects.mistral.encoder import Encoder
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
 from dragoman.dialects.mistral.moderation import MODERATION
 from dragoman.dialects.mistral.places import locate, place
-from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.mistral.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
 from dragoman.dialects.mistral.terms import NAME, PATH
@@ -73,6 +73,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,

@@ -38,7 +38,7 @@ from dragoman.dialects.openai_chat.image import IMAGE
 from dragoman.dialects.openai_chat.moderation import MODERATION
 from dragoman.dialects.openai_chat.places import locate, place
 from dragoman.dialects.openai_chat.relay import ChatRelay
-from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_chat.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.rerank import RERANK
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
 from dragoman.dialects.openai_chat.speech import SPEECH
@@ -57,6 +57,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         widen=widened,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.facts import SAMPLING
-from dragoman.dialects.fields import STATE, lose_fields
+from dragoman.dialects.fields import STATE, Fields, within
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
@@ -304,7 +304,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     elif "stream" in forms:
         body["stream"] = False
     if not draft.own:
-        _lose_state(body, request, draft)
+        _fit_state(body, request, draft)
+    FIELDS.lose(request, draft.report)
     if request.extra is not None:
         _encode_extra(body, request.extra, draft)
     if draft.quirks.refuses:
@@ -427,8 +428,7 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
-    if cache.mark is not None:
-        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
+    FIELDS.lose(cache, draft.report, "cache")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -458,15 +458,13 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
         draft.report.lose("stream_usage", "the provider does not support `stream_options`", "hint")
 
 
-def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests refer to and this one cannot. Not to store is the default here."""
-    report = draft.report
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
-        report.lose("tier", f"the provider has no service tier {request.tier}")
+        draft.report.lose("tier", f"the provider has no service tier {request.tier}")
         del body["service_tier"]
-    lose_fields(request, STATE, report)
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
@@ -481,3 +479,22 @@ def _leave_out(body: dict[str, Any], draft: Draft) -> None:
             continue
         where = REFUSED.get(member, member)
         draft.report.lose(where, f"the provider rejects `{member}`", of_refused(NAME, where))
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", *_ALIKE.values()),
+        _encode_stream: ("stream", "stream_usage"),
+        encode_messages: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: ("sampling.stop", *(f"sampling.{field}" for field in (*_SCALARS, *_EXTENSIONS))),
+        _encode_wishes: ("max_output",),
+        _encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        _encode_cache: within("cache", "key mode ttl retention"),
+        _encode_prediction: ("prediction",),
+    },
+    lost={"cache.mark": "the provider has no cache breakpoints", **STATE},
+)
+"""What becomes of each field of a request."""

@@ -37,6 +37,7 @@ from dragoman.dialects.openai_completions.encoder import Encoder
 from dragoman.dialects.openai_completions.places import locate
 from dragoman.dialects.openai_completions.relay import CompletionsRelay
 from dragoman.dialects.openai_completions.request import (
+    FIELDS,
     MAPS,
     brief,
     decode_request,
@@ -59,6 +60,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         check_portable=portable,

@@ -18,7 +18,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.fields import STATE, lose_fields
+from dragoman.dialects.fields import STATE, Fields, within
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.terms import (
     NAME,
@@ -330,40 +330,54 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-_FOREIGN: Final = {
-    "reasoning": "the Completions API has no reasoning",
-    "safety_identifier": "the Completions API has no such parameter",
-    "metadata": "the Completions API has no metadata",
-    "tier": "the Completions API has no service tiers",
-    "store": "the Completions API does not store responses",
-    "prediction": "the Completions API has no predicted output",
-    "moderation": "the Completions API has no moderation",
-    **STATE,
-}
-
-
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
-    lose_fields(request, _FOREIGN, draft.report)
+    FIELDS.lose(request, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel:
         draft.report.lose("parallel", "the request has no tools", "hint")
-    if request.output is not None:
-        wish = request.output
+    if (wish := request.output) is not None:
         if wish.schema is not None:  # with it goes how strictly it is meant
             wish = msgspec.structs.replace(wish, strict=None)
-        _lose_fields(wish, "output", "the Completions API has no structured output", draft)
-    if request.cache is not None:
-        _lose_fields(request.cache, "cache", "the Completions API has no prompt cache settings", draft)
+        FIELDS.lose(wish, draft.report, "output")
+        restore({}, wish.extra, draft.report, "output")
+    if (cache := request.cache) is not None:
+        FIELDS.lose(cache, draft.report, "cache")
+        restore({}, cache.extra, draft.report, "cache")
 
 
-def _lose_fields(wish: ir.Output | ir.Caching, where: str, reason: str, draft: Draft) -> None:
-    """Each stated field of a wish, because each has its own place in the client's body."""
-    for field in wish.__struct_fields__:
-        value = getattr(wish, field)
-        if field not in {"extra", "form"} and value is not None and value != "text":
-            draft.report.lose(f"{where}.{field}", reason)
-    restore({}, wish.extra, draft.report, where)
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "max_output", "user"),
+        _encode_prompt: ("system", "messages"),
+        _encode_sampling: (
+            *within("sampling", "stop logprobs top_logprobs"),
+            *(f"sampling.{field}" for field in (*_PLAIN, *_EXTENSIONS)),
+        ),
+        _encode_stream: ("stream", "stream_usage"),
+        _lose_foreign: ("tools", "tool_choice", "parallel"),
+    },
+    lost={
+        "reasoning": "the Completions API has no reasoning",
+        "safety_identifier": "the Completions API has no such parameter",
+        "metadata": "the Completions API has no metadata",
+        "tier": "the Completions API has no service tiers",
+        "store": "the Completions API does not store responses",
+        "prediction": "the Completions API has no predicted output",
+        "moderation": "the Completions API has no moderation",
+        **STATE,
+        **dict.fromkeys(
+            within("output", "kind schema name description strict modalities audio verbosity"),
+            "the Completions API has no structured output",
+        ),
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Completions API has no prompt cache settings",
+        ),
+    },
+)
+"""What becomes of each field of a request."""

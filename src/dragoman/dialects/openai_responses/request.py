@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.fields import Fields
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -311,15 +311,9 @@ FIELDS: Final = Fields(
         _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*_SAMPLING, *_ABSENT})),
         _encode_include: ("sampling.logprobs",),
         _bound: ("max_output",),
-        encode_output: (
-            *("output.kind", "output.schema", "output.name", "output.description", "output.strict"),
-            *("output.modalities", "output.audio", "output.verbosity"),
-        ),
-        encode_reasoning: (
-            *("reasoning.mode", "reasoning.effort", "reasoning.budget", "reasoning.summary"),
-            "reasoning.visible",
-        ),
-        _encode_cache: ("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        _encode_cache: within("cache", "key mode ttl retention"),
     },
     lost={
         "cache.mark": "the provider has no cache breakpoints",
