@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
@@ -100,26 +100,23 @@ class Fields:
         lost in this request, because its own dialect has written them.
         """
         lost = self._lost[holder]
-        if lost.values(settings) == lost.unstated:
-            return
-        for place, reason in lost.reasons.items():
-            value, unstated = (getattr(one, _name(place)) for one in (settings, lost.empty))
-            if value != unstated and (value or place in _ZEROS) and place not in written:
-                report.lose(place, reason)
+        values = lost.values(settings)
+        if values != lost.unstated:
+            for (place, reason), value, unstated in zip(lost.reasons, values, lost.unstated, strict=False):
+                if value != unstated and (value or place in _ZEROS) and place not in written:
+                    report.lose(place, reason)
 
 
 class _Lost:
-    """The lost fields of one kind of settings.
+    """The lost fields of one kind of settings. values: of these fields; unstated: where none is stated."""
 
-    empty: such settings that state nothing. values: of the lost fields; unstated: those of `empty`.
-    """
-
-    __slots__ = ("empty", "reasons", "unstated", "values")
+    __slots__ = ("reasons", "unstated", "values")
 
     def __init__(self, empty: ir.Value, reasons: Mapping[str, str]) -> None:
-        self.empty = empty
-        self.reasons = reasons
-        self.values: Callable[[ir.Value], object] = attrgetter(*map(_name, reasons)) if reasons else type
+        self.reasons = tuple(reasons.items())
+        names = [place.rpartition(".")[2] for place in reasons]
+        # An attrgetter of fewer than two names gives no tuple.
+        self.values: Callable[[ir.Value], tuple[Any, ...]] = attrgetter(*names, "__class__", "__class__")
         self.unstated = self.values(empty)
 
 
@@ -130,7 +127,3 @@ def within(holder: str, fields: str) -> tuple[str, ...]:
 
 def _holder(place: str) -> str:
     return place.rpartition(".")[0]
-
-
-def _name(place: str) -> str:
-    return place.rpartition(".")[2]
