@@ -27,14 +27,13 @@ thoughts and output · response · stream (decoder), stream_encoder · errors ·
 from __future__ import annotations
 
 from dragoman.dialects.anthropic.block_encoder import native
-from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
 from dragoman.dialects.anthropic.relay import Relay
 from dragoman.dialects.anthropic.request import (
     FIELDS,
-    MAPPED,
     PATH,
     brief,
     decode_request,
@@ -77,7 +76,7 @@ DIALECT = Dialect(
         locate=locate,
         fields=FIELDS,
         brief=brief,
-        members=MAPPED,
+        members=MEMBERS,
         locate_in=place,
         check_portable=portable,
         widen=widened,

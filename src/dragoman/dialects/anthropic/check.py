@@ -77,6 +77,8 @@ class _Request(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
+MEMBERS = frozenset(_Request.__struct_fields__)
+"""The members that the IR carries; `extra` never holds them."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _RANGE = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 _SIDES = {">=": "greater", "<=": "less"}

@@ -7,6 +7,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
+from dragoman.dialects.anthropic.check import MEMBERS
 from dragoman.dialects.anthropic.history import encode_history, without_pictures
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
@@ -31,27 +32,6 @@ PATH = "/messages"
 MAX_TOKENS = 8192
 """The bound of an answer when nobody states one: all models since Claude 3.5 reach it."""
 
-MAPPED = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop_sequences",
-        "stream",
-        "thinking",
-        "output_config",
-        "output_format",
-        "metadata",
-        "service_tier",
-        "cache_control",
-    }
-)
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
@@ -126,7 +106,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
     if (tier := get("service_tier")) is not None:
         fields["tier"] = TIERS.get(tier, tier)
     fields["sampling"] = _sampling(body)
-    fields["extra"] = leftovers(body, MAPPED)
+    fields["extra"] = leftovers(body, MEMBERS)
 
 
 def portable(wire: WireRequest) -> None:

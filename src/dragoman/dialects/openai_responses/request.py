@@ -103,20 +103,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
         cache=None if _CACHE.isdisjoint(body) else _decode_cache(body),
-        user=get("user"),
-        safety_identifier=get("safety_identifier"),
-        metadata=get("metadata"),
-        tier=get("service_tier"),
         store=get("store"),
-        moderation=get("moderation"),
-        previous=get("previous_response_id"),
-        conversation=get("conversation"),
-        background=get("background"),
-        truncation=get("truncation"),
         stream=stream,
         stream_usage=True if stream else None,
         forms=forms or None,
         extra=extra,
+        **{field: body[member] for member, field in _ALIKE.items() if member in body},
     )
 
 
