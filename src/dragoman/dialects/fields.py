@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
@@ -87,7 +87,7 @@ class Fields:
             if wrong:
                 raise TypeError(f"the dialect {dialect} {words} {', '.join(sorted(wrong))}")
         self._lost: Final = {
-            holder: _Lost(empty, {place: why for place, why in lost.items() if _holder(place) == holder})
+            holder: _lost(empty, {place: why for place, why in lost.items() if _holder(place) == holder})
             for holder, empty in _SETTINGS.items()
         }
 
@@ -99,25 +99,25 @@ class Fields:
         holder: the field that holds the settings, empty = the request itself. written: fields that are not
         lost in this request, because its own dialect has written them.
         """
-        lost = self._lost[holder]
-        values = lost.values(settings)
-        if values != lost.unstated:
-            for (place, reason), value, unstated in zip(lost.reasons, values, lost.unstated, strict=False):
-                if value != unstated and (value or place in _ZEROS) and place not in written:
-                    report.lose(place, reason)
+        values_of, nothing, reasons = self._lost[holder]
+        values = values_of(settings)
+        if values == nothing:
+            return
+        for (place, reason), value, default in zip(reasons, values, nothing, strict=False):
+            if value is None or value == default or place in written:
+                continue
+            if value or place in _ZEROS:
+                report.lose(place, reason)
 
 
-class _Lost:
-    """The lost fields of one kind of settings. values: of these fields; unstated: where none is stated."""
+_Lost: TypeAlias = tuple[Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str], ...]]
+"""The lost fields of one kind of settings: a getter of their values, their defaults, places and reasons."""
 
-    __slots__ = ("reasons", "unstated", "values")
 
-    def __init__(self, empty: ir.Value, reasons: Mapping[str, str]) -> None:
-        self.reasons = tuple(reasons.items())
-        names = [place.rpartition(".")[2] for place in reasons]
-        # An attrgetter of fewer than two names gives no tuple.
-        self.values: Callable[[ir.Value], tuple[Any, ...]] = attrgetter(*names, "__class__", "__class__")
-        self.unstated = self.values(empty)
+def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
+    names = [place.rpartition(".")[2] for place in reasons]
+    values = attrgetter(*names, "__class__", "__class__")  # of fewer than two names it would give no tuple
+    return values, values(empty), tuple(reasons.items())
 
 
 def within(holder: str, fields: str) -> tuple[str, ...]:
