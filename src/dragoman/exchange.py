@@ -27,23 +27,57 @@ for (`url`: path, method, content type), reads the body (`body`), checks it in t
 `url` or `decode` to `done`.
 """
 
+Reason: TypeAlias = Literal[
+    "protocol",
+    "operation",
+    "vendor",
+    "model",
+    "addressed",
+    "continued",
+    "seals",
+    "alias",
+    "hook",
+    "truncation",
+    "output_check",
+]
+"""Why a request is translated instead of relayed: its provider speaks another protocol (`protocol`), or
+this operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not take
+all of it as it stands; it has members for one provider (`addressed`); a session goes before it
+(`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook takes
+part (`hook`); it is shortened to fit the window (`truncation`); its answer is held to a schema
+(`output_check`).
+"""
+
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 class AttemptRecord:
-    """One call to one deployment with one key: when it ran and how it ended. status None = no HTTP answer."""
+    """One call to one deployment with one key: when it ran and how it ended.
 
-    __slots__ = ("deployment", "ended", "fault", "first", "id", "key_tail", "mode", "started", "status")
+    reasons: why it was translated, () = it was relayed. status None = no HTTP answer.
+    """
+
+    __slots__ = (
+        *("deployment", "ended", "fault", "first", "id", "key_tail", "mode", "reasons", "started", "status"),
+    )
 
     def __init__(
-        self, attempt: str, deployment: str, key_tail: str | None, mode: Mode, started: float
+        self,
+        attempt: str,
+        deployment: str,
+        key_tail: str | None,
+        mode: Mode,
+        started: float,
+        *,
+        reasons: tuple[Reason, ...] = (),
     ) -> None:
         self.id = attempt
         self.deployment = deployment
         self.key_tail = key_tail
         self.mode: Mode = mode
+        self.reasons = reasons
         self.started = started
         self.first: float | None = None
         self.ended: float | None = None

@@ -25,7 +25,7 @@ from dragoman.gateway import Gateway
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.testing.provider import Seen, Whole
@@ -44,18 +44,18 @@ class Desk:
     def __init__(self) -> None:
         self.target: URL | None = None
 
-    async def run(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        assert call.form is not None
+    async def run(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        assert request.form is not None
         if self.target is None:
             fields = [
                 {"name": f.name, "file": f.filename, "type": f.kind, "hash": digest(bytes(f.value))}
-                for f in call.form
+                for f in request.form
             ]
             await client.answer(200, (), encode({"text": "", "fields": fields}))
             return
         transport = Transport()
         headers = CIMultiDict({"content-type": content_type(b"a0b1c2")})
-        pieces = written(call.form, b"a0b1c2")
+        pieces = written(request.form, b"a0b1c2")
         bodies = []
         for _ in range(2):  # as after a failure of the first attempt
             answer = await transport.send("POST", self.target, headers, pieces, Timers())

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from dragoman.config.litellm import convert
-from dragoman.config.load import load, written
+from dragoman.config.load import as_written, load
 from dragoman.gateway import Gateway
 from dragoman.testing.serving import serving
 from tests.e2e import stubs
@@ -38,7 +38,7 @@ async def test_a_converted_configuration_answers(provide: Provide, tmp_path: Pat
     second = await provide(stubs.anthropic(Said("From the second.")))
     file = tmp_path / "litellm.yaml"
     file.write_text(THEIRS.format(first=first.url, second=second.url), "utf-8")
-    settings, _ = convert(written(file))
+    settings, _ = convert(as_written(file))
     gateway = Gateway(load(settings, {"FIRST_KEY": "key-one-of-them"}))
     headers = {"authorization": "Bearer the-master-key-of-all"}
     async with serving(gateway) as base, aiohttp.ClientSession(base, headers=headers) as session:

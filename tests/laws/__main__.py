@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dragoman.testing.ledger import main
+from dragoman.testing.__main__ import main
 
 TESTS = Path(__file__).resolve().parent.parent
 RECORDED = TESTS.parent.parent / "shared" / "wire"

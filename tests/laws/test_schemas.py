@@ -26,7 +26,7 @@ from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
+from dragoman.upstreams.local.grammar import CallableTool, call_grammar, json_grammar
 from dragoman.upstreams.simulate.example import example
 from dragoman.upstreams.simulate.words import Draw
 from dragoman.verify.bounds import available
@@ -312,7 +312,7 @@ def test_the_embedded_models_grammar_is_written(attack: str) -> None:
     schema = ATTACKS[attack]()
     grammar = written(lambda: json_grammar(schema, "output.schema"))
     assert grammar is None or len(grammar) < 3_000_000
-    calls = [Call(f"f{at}", schema, f"tools[{at}].parameters") for at in range(20)]
+    calls = [CallableTool(f"f{at}", schema, f"tools[{at}].parameters") for at in range(20)]
     written(lambda: call_grammar(calls, (schema, "output.schema")))  # one budget for all of them
 
 

@@ -1,1 +1,1 @@
-"""Who may call: the keys of clients."""
+"""The keys of clients, and what each may call."""

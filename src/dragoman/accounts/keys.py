@@ -1,8 +1,8 @@
-"""Who is calling: static client keys, judged from the headers before a body is read.
+"""Authentication of clients by static keys, from the headers alone, before the body is read.
 
-Keys are looked up by their SHA-256, so the comparison tells nothing about a key by its timing. Without
-keys the gateway is open, which is allowed on loopback only; there the Host header must name this
-machine, or any web page could reach it through a name that resolves to 127.0.0.1 (DNS rebinding).
+Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. Without keys the
+gateway is open, which is allowed on loopback only; the Host header must then name this machine, because any
+web page could otherwise reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
 Scope: TypeAlias = Literal["inference", "admin"]
-"""What a path is for: models and what belongs to them, or the administration of the gateway."""
+"""The purpose of a path: to use models and their objects, or to administer the gateway."""
 
 INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """An authenticated client. name: for logs, and whose state it finds. models: the names it may use, None =
-    all. scopes: the kinds of paths that it may call.
+    """An authenticated client.
+
+    name: for logs, and the owner of its stored state. models: the model names that it may use, None = all.
+    scopes: the kinds of paths that it may call.
     """
 
     name: str
@@ -41,24 +43,24 @@ class Caller(msgspec.Struct, frozen=True):
     scopes: frozenset[Scope] = INFERENCE
 
     def may_use(self, model: str) -> bool:
-        """Whether the key is granted this model name."""
+        """Whether the client may use this model name."""
         return self.models is None or model in self.models
 
     def barred(self, scope: Scope) -> ir.Fault | None:
-        """Why a path of this scope may not be called; None = it may."""
+        """The fault for a path of this scope; None = the client may call it."""
         return None if scope in self.scopes else _BARRED[scope]
 
 
 ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""Whoever reaches a gateway that is open on its own machine."""
+"""The caller of a gateway that is open on its own machine only."""
 EVERYBODY = Caller("anyone")
-"""Whoever reaches a gateway that is open to other machines: a stranger, perhaps, who administers nothing."""
+"""The caller of a gateway that is open to other machines: possibly a stranger, who may not administer it."""
 
 
 class Key(NamedTuple):
     """One client key.
 
-    secret: the key itself. expires: Unix seconds from which on it is refused, None = never.
+    secret: the key itself. expires: the time from which it is refused, Unix seconds, None = never.
     """
 
     secret: str
@@ -67,12 +69,13 @@ class Key(NamedTuple):
 
 
 class ClientKeys:
-    """The keys of one configuration. required: whether a request needs one; a known one is believed anyhow.
+    """The client keys of one configuration.
 
-    keys: who presents which secret, and until when. hosts: further Host names that are ours. any_host: every
-    name is, because the operator says that something else stands in front. anyone: who calls without a known
-    key. keyless: who calls from this machine without any, by the face whose clients send none. now: Unix
-    seconds.
+    keys: the known keys. required: whether every request needs one; a known key is recognised in any case.
+    hosts: further host names of this gateway. any_host: True = every Host header is accepted, because the
+    operator says that a proxy protects the gateway. anyone: the caller without a known key, if none is
+    required. keyless: by face, the caller from this machine without a key, for faces whose clients send none.
+    now: Unix seconds.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class ClientKeys:
             known = digest in self._callers
             self._callers[digest] = caller
             if expires is None or (known and digest not in self._ends):
-                self._ends.pop(digest, None)  # of one value that is stated twice, the longer life counts
+                self._ends.pop(digest, None)  # a key that is listed twice gets the later expiry
             else:
                 self._ends[digest] = max(expires, self._ends.get(digest, expires))
         self.required = required
@@ -105,15 +108,17 @@ class ClientKeys:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many keys each client has, by its name."""
+        """The number of keys of each client, by its name."""
         return dict(Counter(caller.name for caller in self._callers.values()))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller, or the fault to answer with. headers: lower-case names. key: what the request's address
-        holds, where its protocol puts it there; a header is believed before it. first: what the path begins
-        with, which is believed before all: such a client may have to send some key besides.
+        """The caller, or the fault to answer with.
+
+        headers: lower-case names. key: the key from the URL's query, for protocols that send it there; a key
+        in a header precedes it. first: the key from the beginning of the path, which precedes all others,
+        because such a client may have to send some other key as well.
         """
         key = first or presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
@@ -125,8 +130,9 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """Who calls a face without any key, from this machine itself; None = a key is needed. peer: the
-        address at the other end of the connection.
+        """The caller of a face that needs no key from this machine; None = a key is needed.
+
+        peer: the address at the other end of the connection.
         """
         caller = self._keyless.get(face)
         if caller is None or presented(headers) is not None or not is_loopback(peer):
@@ -139,9 +145,9 @@ class ClientKeys:
         return not host or is_address or name in self._hosts or name.endswith(".localhost")
 
 
-@lru_cache(maxsize=64)  # clients of one gateway spell it in few ways
+@lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """The name in a Host header without its port, "" where there is none; and whether it is an IP address."""
+    """(name, is_address) of a Host header without its port. name: "" if invalid. is_address: of an IP."""
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False
@@ -154,8 +160,9 @@ def _read_host(host: str) -> tuple[str, bool]:
 
 
 def unnamed(key: str) -> str:
-    """What the owner of a key is called whom nobody has named: the same wherever the key stands in a list,
-    so that no owner finds another's state once a key is added or removed.
+    """The name of a client whose key has no name in the configuration.
+
+    It depends only on the key, so that no client finds another's state after a key is added or removed.
     """
     return f"key {_digest('name of ' + key).hex()[:8]}"
 
@@ -170,14 +177,14 @@ def presented(headers: Mapping[str, str]) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a bind address reaches this machine only."""
+    """Whether an address is this machine's loopback."""
     if host in ("localhost", ""):
         return host == "localhost"
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    # A socket for both versions of the protocol tells addresses of the older one in the newer's form.
+    # A socket for IPv4 and IPv6 reports IPv4 addresses as IPv6 addresses (::ffff:127.0.0.1).
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
@@ -195,7 +202,7 @@ _FORWARDED: Final = re.compile(
     r"via|cdn-loop|(?:x-)?(?:original-)?forwarded(?:-.+)?|(?:cf|x-envoy|x-arr|x-amzn|x-azure|tailscale)-.+"
     r"|.*(?:client|real|remote|user)-?(?:ip|addr)"
 )
-"""Names of headers of a proxy, whose own connection comes from this machine whoever calls it."""
+"""Headers that proxies add. A proxy's own connection may come from this machine, whoever its client is."""
 _MISSING = ir.Fault(
     "authentication",
     "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",

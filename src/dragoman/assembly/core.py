@@ -43,6 +43,7 @@ from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
+from dragoman.upstreams.backend import backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Upstream
@@ -181,7 +182,7 @@ class Core:
             self._engine = Engine(
                 Runtime(
                     table=assembly.names.table,
-                    upstreams=assembly.upstreams,
+                    backends=backends(assembly.upstreams),
                     deadlines=assembly.deadlines,
                     fetcher=assembly.fetcher,
                     hooks=self._hooks,

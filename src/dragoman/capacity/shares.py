@@ -1,7 +1,7 @@
-"""Places for what clients cause to be done, bounded for all of them and for each.
+"""Limits how many things run at a time, in all and for each client.
 
-Whoever finds no place waits, and the first that waits has the next one. But a client that holds its full
-share is passed over until it gives a place back.
+A client waits if there is no free place. The client that has waited longest gets the next place, but a
+client that already holds its full share is skipped until it frees a place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
 
 
 class Shares:
-    """Places of one event loop. most: in all. share: for one client."""
+    """The places of one event loop. most: in all. share: for one client."""
 
     def __init__(self, most: int, share: int) -> None:
         self.most = most
@@ -24,7 +24,7 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Wait for a place. Whoever gets one gives it back."""
+        """Wait for a place. The caller must give it back."""
         if self._may(client):
             self._note(client)
             return
@@ -36,11 +36,11 @@ class Shares:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
             else:
-                self.give_back(client)  # it was given a place in the same moment
+                self.give_back(client)  # the place came in the same moment as the cancellation
             raise
 
     def give_back(self, client: str) -> None:
-        """Free a place for the first that waits and may have it."""
+        """Free a place, and give it to the first waiting client that may have it."""
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

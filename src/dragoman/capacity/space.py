@@ -1,4 +1,4 @@
-"""What all requests of a process may take together: files on disk, bodies and answers in memory."""
+"""Limits what all requests of a process take together: files on disk, bodies and answers in memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dragoman.errors import RequestFailed
 
 
 class Space:
-    """What all requests of a process may take together, on disk or in memory.
+    """Bytes on disk or in memory that all requests of a process share.
 
-    limit: bytes; one request alone may have more. full: what is said where there is no room.
+    limit: bytes; a single request may take more. full: the fault if there is not enough left.
     """
 
     def __init__(self, limit: int, full: ir.Fault) -> None:
@@ -18,22 +18,22 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Hand out so many bytes. own: those that the request has already. Raises RequestFailed (503)."""
+        """Take bytes. own: bytes that this request has taken before. Raises RequestFailed (503)."""
         self.require(size, own)
         self._taken += size
 
     def require(self, size: int, own: int = 0) -> None:
-        """Raises RequestFailed (503) where there are not so many bytes."""
+        """Raise RequestFailed (503) if so many bytes are not left."""
         if self._taken > own and self._taken + size > self._limit:
             raise RequestFailed(self._full)
 
     def free(self, size: int) -> None:
-        """Take them back."""
+        """Give bytes back."""
         self._taken -= size
 
 
 class Share:
-    """What one request has taken of a space. `free` gives it back, once all who hold it say so."""
+    """The bytes that one request has taken of a space. They are freed when all holders have called `free`."""
 
     __slots__ = ("_holders", "_space", "_taken")
 
@@ -43,21 +43,21 @@ class Share:
         self._holders = 1
 
     def take(self, size: int) -> None:
-        """Hand out so many bytes more. Raises RequestFailed (503)."""
+        """Take more bytes. Raises RequestFailed (503)."""
         self._space.take(size, self._taken)
         self._taken += size
 
     def give(self, size: int) -> None:
-        """Give some of it back."""
+        """Give some of the bytes back."""
         self._space.free(size)
         self._taken -= size
 
     def hold(self) -> None:
-        """What is taken is needed for longer than the request: whoever holds it frees it, too."""
+        """Add a holder that needs the bytes for longer than the request. It must also call `free`."""
         self._holders += 1
 
     def free(self) -> None:
-        """The request is over, or whoever held it needs it no more."""
+        """A holder needs the bytes no more: the request has ended, or another holder is done."""
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)

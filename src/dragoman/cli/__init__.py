@@ -1,4 +1,7 @@
-"""The command `dragoman`. A command's module is loaded when it is called, so that `--help` stays quick."""
+"""The command line program `dragoman`.
+
+The module of a subcommand is imported when the subcommand runs, so that `dragoman --help` is fast.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _MODULES: Final = {"test": "selftest"}
 
 
 class _Dragoman(Group):
-    """Finds each command in the module of its name."""
+    """Finds each subcommand in the module with the same name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for commands in _GROUPS.values() for name in commands]
@@ -68,15 +71,15 @@ click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(vers
 
 
 def main() -> NoReturn:
-    """Run the command line of this process, and end it with one of the exit codes of `terminal`."""
+    """Run the arguments of this process, then end the process with one of the exit codes in `terminal`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # the parent process closed this stream
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command on this process's streams; gives its exit code. Every error is told here."""
+    """Run one command on the streams of this process. Prints every error. Returns the exit code."""
     terminal = Terminal(sys.stdout, sys.stderr)
     try:
         with dragoman.make_context("dragoman", list(arguments), obj=terminal) as context:
@@ -86,17 +89,18 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes stdout when it ends; there is nobody to hear that it cannot.
+        # The interpreter flushes stdout at its end. Without this, it would print an error about the closed
+        # pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except click.ClickException as error:
-        terminal.as_json = terminal.as_json or "--json" in arguments  # it may stand behind the mistake
+        terminal.as_json = terminal.as_json or "--json" in arguments  # click stops before a later `--json`
         failure = _misuse(error)
     except Failure as error:
         failure = error
     except DragomanError as error:
         failure = Failure(ANSWER_IS_NO, str(error))
-    except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened is told
+    except Exception as error:  # noqa: BLE001 - the outermost function reports every error
         failure = _unexpected(terminal, error)
     else:
         return DONE
@@ -105,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _misuse(error: click.ClickException) -> Failure:
-    """An error of click in our words, with what was probably meant."""
+    """The failure for an error that click found in the arguments. Its hint suggests similar names."""
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path if context else 'dragoman'} --help"
     near = getattr(error, "possibilities", None)
@@ -118,7 +122,7 @@ def _misuse(error: click.ClickException) -> Failure:
 
 
 def _unexpected(terminal: Terminal, error: Exception) -> Failure:
-    """A mistake of ours. Its traceback is shown to whoever asks for it."""
+    """The failure for a bug in Dragoman. The traceback is shown with `--verbose`."""
     told = "".join(traceback.format_exception(error))
     if terminal.verbose and not terminal.as_json:
         terminal.insist(told)

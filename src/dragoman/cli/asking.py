@@ -1,4 +1,4 @@
-"""What `dragoman setup` asks a gateway: its models, and one question in a client's own protocol."""
+"""The requests of `dragoman setup` to a gateway: the list of models, and a test question to one model."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from dragoman.net.transport import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
-"""Enough for a model that thinks before it says hello."""
+"""The limit of output tokens. A reasoning model needs that many before its answer."""
 _VERSIONS: Final = {"gemini": "/v1beta", "ollama": ""}
-"""What stands before a protocol's paths, where it is not /v1."""
+"""The path prefix of a protocol's endpoints, if it is not /v1."""
 
 
 _LONGEST_NAME: Final = 512
-"""Characters of a model's name. What is longer, or holds control characters, is left out: it would
-be printed, and written into files.
+"""The largest number of characters of a model's name or an error message. Names are printed and written into
+files, so a longer name, or a name with control characters, is ignored.
 """
 
 
 class NotThere(Exception):
-    """Nothing answers; the text says why."""
+    """No gateway answered. The text says why."""
 
 
 class Refused(Exception):
-    """An answer that is none. status: of HTTP."""
+    """The gateway answered with an error, or with a response that cannot be parsed. status: the
+    HTTP status.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -43,7 +45,7 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The names that this key may ask for. Raises NotThere, and PermissionError where the key is refused."""
+    """The model names that this key may use. Raises NotThere, and PermissionError if the key is refused."""
     status, body = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if status in {401, 403}:
         raise PermissionError(_message(body, status))
@@ -55,16 +57,16 @@ async def models(gateway: Gateway) -> list[str]:
 
 
 async def ask(dialect: str, gateway: Gateway) -> str:
-    """The text that a model answers a question with. Raises NotThere and Refused."""
+    """Send a test question in a protocol, and return the text of the answer. Raises NotThere and Refused."""
     spoken = DIALECTS[dialect]
     question = {
         "model": gateway.model,
         "messages": [{"role": "user", "content": _QUESTION}],
         "max_completion_tokens": _TOKENS,
     }
-    asked = translated(question, DIALECTS["openai_chat"], spoken, model=gateway.model)
-    url = f"{gateway.base}{_VERSIONS.get(dialect, '/v1')}{asked.path}"
-    status, body = await _call("POST", url, gateway, json=asked.body)
+    request = translated(question, DIALECTS["openai_chat"], spoken, model=gateway.model)
+    url = f"{gateway.base}{_VERSIONS.get(dialect, '/v1')}{request.path}"
+    status, body = await _call("POST", url, gateway, json=request.body)
     if status != 200 or not isinstance(body, dict):
         raise Refused(_message(body, status), status)
     try:
@@ -75,14 +77,14 @@ async def ask(dialect: str, gateway: Gateway) -> str:
 
 
 def _text(answer: ir.Response) -> str:
-    """What an answer says; a model that only thought within the bound has answered too."""
+    """The text of an answer. "…" if the model only reasoned before it reached the token limit."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     said = "".join(block.text for block in blocks if isinstance(block, ir.Text))
     return said or "…"
 
 
 async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tuple[int, Any]:
-    """Status and JSON of an answer, None where it is no JSON."""
+    """Send one request. Returns the status and the decoded JSON body; None if the body is not JSON."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:
@@ -104,7 +106,7 @@ async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tupl
 
 
 def _message(body: Any, status: int) -> str:
-    """The error's own words, in whichever protocol, else the status."""
+    """The message of an error response in any protocol, else its status."""
     error = body.get("error") if isinstance(body, dict) else None
     told = error.get("message") if isinstance(error, dict) else error
     return clean(str(told))[:_LONGEST_NAME] if told else f"status {status}"

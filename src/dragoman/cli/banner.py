@@ -1,4 +1,6 @@
-"""What `dragoman serve` says once it answers: where it is, who answers, and three things to paste. Pure."""
+"""The banner of `dragoman serve`, shown when the gateway is ready: its address, its providers, and example
+commands. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +19,25 @@ Access: TypeAlias = Literal["open here", "open to all", "key"]
 _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
 _NAMES: Final = 10
-"""Characters of a row's name."""
+"""The width of the column of row names, in characters."""
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
-"""Names of clients that are shown, where there are many."""
+"""The number of client names that are shown if there are more."""
 _FEW_CONNECTIONS: Final = 1000
-"""Connections below which an operator should know how few they are."""
+"""A smaller limit of connections is shown in the banner."""
 
 
 class Ready(NamedTuple):
-    """A gateway that answers.
+    """The facts about a gateway that is ready.
 
-    host, port: where it listens. base: the address to call it by, base path included. providers: in a few
-    words each. models: how many names answer. model: one to try. access: who may call. made: the client
-    key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
-    memory. seconds: since the command began. workers: processes that answer. connections: of clients, in
-    each worker. descriptors: how many files and sockets each of them may open, None = the system does not
-    say. nearby: servers of models on this machine that are not used, in a few words each. clients: how many
-    keys each client has, by its name.
+    host, port: the address on which it listens. base: the URL for clients, base path included. providers: a
+    short description of each provider. models: the number of model names. model: one model for the examples.
+    file: the configuration file, None = no file. access: who may call. made: the client key if it was created
+    at this start. kept: the file of that key. store: the database file, None = memory. seconds: the time
+    since the command began. workers: the number of worker processes. connections: the limit of client
+    connections in each worker. descriptors: how many files and sockets a process may open, None = unknown.
+    nearby: a short description of each model server on this machine that is not used. clients: the number of
+    keys of each client, by the client's name.
     """
 
     host: str
@@ -57,7 +60,7 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Lines for a shell, by what they show. A key is written as KEY unless it was just made."""
+        """Example commands for a shell, by a short name. The key is written as KEY unless it is new."""
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
         lines = {}
@@ -77,14 +80,14 @@ class Ready(NamedTuple):
 
 
 def address(host: str, port: int, path: str = "") -> str:
-    """The URL by which a client on this machine reaches a listening host."""
+    """The URL at which clients on this machine reach the server. host: the address on which it listens."""
     if host in _EVERY:
         host = "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
-    """The banner, line by line."""
+    """The lines of the banner for a terminal."""
 
     def row(name: str, text: str) -> str:
         return f"  {channel.styled(f'{name:<{_NAMES}}', 'off')} {text}"
@@ -116,7 +119,7 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
 
 
 def for_programs(ready: Ready) -> dict[str, Any]:
-    """The same as one event. The key that was just made is in it, this once."""
+    """The banner as one JSON event for programs. A newly created key is in it."""
     event: dict[str, Any] = {
         "event": "ready",
         "version": __version__,
@@ -143,7 +146,7 @@ def for_programs(ready: Ready) -> dict[str, Any]:
 
 
 def _lines(words: Iterable[str], room: int) -> list[str]:
-    """Words beside each other, in lines of at most `room` characters, unless one is longer itself."""
+    """Join texts into lines of at most `room` characters. A text that is longer has its own line."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(_GAP) + len(word) <= room:
@@ -154,7 +157,7 @@ def _lines(words: Iterable[str], room: int) -> list[str]:
 
 
 def _clients(clients: Mapping[str, int]) -> str:
-    """How many keys there are, and whose: "3 keys: team-a (2), team-b"."""
+    """The number of keys and the names of their clients: "3 keys: team-a (2), team-b"."""
     total = sum(clients.values())
     named = [clean(name) + (f" ({count})" if count > 1 else "") for name, count in clients.items()]
     shown = named if len(named) <= _MOST_CLIENTS + 1 else named[:_MOST_CLIENTS]

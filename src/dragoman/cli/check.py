@@ -1,4 +1,4 @@
-"""`dragoman check`: is this configuration good? Without --live nothing is opened and nobody is called."""
+"""`dragoman check`: checks a configuration. Without `--live` it opens no store and sends no request."""
 
 from __future__ import annotations
 
@@ -106,15 +106,18 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
 
 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
-    """Whether the file is LiteLLM's, and has been converted. Raises Failure that tells what becomes of it."""
+    """False if the file is not LiteLLM's configuration. True if it is and its conversion was printed.
+
+    Without `--convert`, a LiteLLM file raises Failure with a note for each of its settings.
+    """
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines
-    from dragoman.config.load import written
+    from dragoman.config.load import as_written
 
     try:
-        theirs = written(file)
+        theirs = as_written(file)
     except ConfigError:
-        return False  # what is wrong with it is told by whoever reads it as ours
+        return False  # the normal check reports what is wrong with the file
     if not isinstance(theirs, dict) or not is_litellms(theirs):
         return False
     settings, notes = converted(theirs)
@@ -137,7 +140,7 @@ def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
 
 
 def _asked(terminal: Terminal, found: Loaded) -> list[Row]:
-    """How each key fares, asked now."""
+    """Call each provider with each of its keys; one row for each key."""
     from dragoman.cli.live import ask, asks
 
     for line in asks(found):
@@ -152,6 +155,6 @@ def _key(row: Row) -> str:
 
 
 def _hold(asked: list[Row]) -> None:
-    """End with the code for no where a key has failed."""
+    """End the command with an exit code for failure if a key has failed."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

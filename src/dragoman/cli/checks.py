@@ -1,8 +1,9 @@
-"""What `dragoman test` asks a server: the questions of a client, each with what must hold for its answer.
+"""The checks of `dragoman test` for any server with OpenAI's Chat Completions API.
 
-Any server that speaks OpenAI's chat API can be asked (others: `native_checks`); what it does not offer at
-all is left out with a word about it. A check is a coroutine function that takes a `Probe`, says what it saw,
-and raises CheckFailed; what only a broken answer raises (KeyError, TypeError) counts as failed too.
+`native_checks` has the checks for other protocols. A check is a coroutine function: it takes a `Probe`, sends
+requests, and returns a text about what it saw. It raises CheckFailed if a response is wrong, and LeftOut if
+the server does not offer the feature. A KeyError or TypeError from an unexpected response also counts as
+failed.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ TURNS: Final = [
 ]
 TOKENS: Final = 40
 PATIENCE: Final = 120
-"""Seconds for one request, so that a model on a slow machine has its time."""
+"""The time limit of one request, in seconds. A model on a slow machine needs so long."""
 
 
 _VERSION: Final = re.compile(r"/v\d\w*\Z")
 
 
 class CheckFailed(Exception):
-    """Something does not hold; the text says what was seen instead."""
+    """A response is wrong. The text says what was seen."""
 
 
 class TooLarge(Exception):
-    """An answer has no end, or none near; the text says so."""
+    """A response is larger than `LARGEST`, or has no end. The text says so."""
 
 
 _LONGEST_MESSAGE: Final = 512
-"""Characters of an error's words that are shown."""
+"""The largest number of characters of an error message that is shown."""
 LARGEST: Final = 16_000_000
-"""Bytes of one answer, which is a short sentence or a list of models."""
+"""The largest response in bytes. Normal responses are a short sentence or a list of models."""
 _ODD: Final = (
     TooLarge,
     aiohttp.ClientError,
@@ -57,19 +58,19 @@ _ODD: Final = (
     TypeError,
     ValueError,
 )
-"""What reading an answer of another shape than expected raises."""
+"""The exceptions that occur when a response does not have the expected form."""
 
 
 class LeftOut(Exception):
-    """The server does not offer this, or the check has nothing to ask it with."""
+    """The check is skipped: the server does not offer the feature, or no model is known to ask."""
 
 
 class KeyRefused(Exception):
-    """The server answers, but not to this key."""
+    """The server refused the API key (401)."""
 
 
 class Outcome(NamedTuple):
-    """How one check went. passed: None = left out. ms: milliseconds. said: what was seen."""
+    """The result of one check. passed: None = skipped. ms: its duration. said: a text about what was seen."""
 
     name: str
     passed: bool | None
@@ -78,11 +79,13 @@ class Outcome(NamedTuple):
 
 
 class _Unreachable(Exception):
-    """Nothing answers at the address."""
+    """No connection to the server is possible."""
 
 
 class Answer(NamedTuple):
-    """One response. body: its JSON, None where it is none. headers: of the response, in any case."""
+    """One response. body: the decoded JSON, None if the body is not JSON. headers: names match
+    in any case.
+    """
 
     status: int
     body: Any
@@ -90,18 +93,18 @@ class Answer(NamedTuple):
 
     @classmethod
     async def of(cls, response: aiohttp.ClientResponse) -> Answer:
-        """The answer that a response brings."""
+        """Read a whole response."""
         return cls(response.status, await _json(response), response.headers)
 
     @property
     def message(self) -> str:
-        """The error's own words, else the status."""
+        """The message of an error response, else its status."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
         return clean(str(told))[:_LONGEST_MESSAGE] if told else f"status {self.status}"
 
     def expect(self, status: int) -> None:
-        """Raise CheckFailed unless the response has this status, and KeyRefused where a key is asked for."""
+        """Raise KeyRefused for status 401, and CheckFailed for any other status than the expected one."""
         if self.status == 401:
             raise KeyRefused(self.message)
         if self.status != status:
@@ -115,11 +118,11 @@ Choose: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Choice | None]
 
 
 class Probe:
-    """A server under test.
+    """A server under test, and the client that sends requests to it.
 
-    base: its address with the API's version. model: the one to ask, None until the model list has
-    named one. show: gets the streamed text as it comes. choose: the model to ask, from the entries of the
-    list.
+    base: the server's base URL, including the API version. model: the model to ask, None until one was chosen
+    from the model list. show: called with each piece of a streamed text. choose: chooses the model from the
+    entries of the model list.
     """
 
     def __init__(
@@ -139,31 +142,33 @@ class Probe:
 
     @property
     def chat_url(self) -> str:
-        """Where a question is asked."""
+        """The URL of the chat endpoint."""
         return f"{self.base}/chat/completions"
 
     def post(self, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """A response while it comes in. Redirects are not followed."""
+        """Send a POST request and return its response for streaming. Redirects are not followed."""
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """Choose a model of the list, unless there is one; says how many there are, and which is asked."""
+        """Choose a model from the list if none is known yet. Returns a text with their number
+        and the model.
+        """
         require(bool(listed), "no model is listed")
         if self.model is None and (one := self._choose(listed)) is not None:
             self.model = one.model
         return f"{len(listed)} models; asking {self.model}"
 
     async def call(self, method: str, url: str, **options: Any) -> Answer:
-        """One request. Redirects are not followed: a client's POST would not survive them."""
+        """Send one request. Redirects are not followed, because a redirected POST becomes a GET."""
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """One chat call; the model and a question are filled in."""
+        """Send one chat request. fields: added to the model, a question and a token limit."""
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """The data of each event of a streamed chat call."""
+        """Send one streamed chat request; yields the data of each event."""
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
                 (await Answer.of(response)).expect(200)
@@ -184,11 +189,11 @@ class Probe:
 
 
 Check: TypeAlias = Callable[[Any], Awaitable[str]]
-"""It takes the `Probe` of its protocol."""
+"""A check function. Its argument is the `Probe` of the protocol."""
 
 
 async def health(probe: Probe) -> str:
-    """The server says how it is. That providers of it are down is told, and does not fail the server."""
+    """`/health` answers. A provider that is down is named, but the check still passes."""
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("this server has no /health")
@@ -201,14 +206,14 @@ async def health(probe: Probe) -> str:
 
 
 def _down(providers: Any) -> Iterator[str]:
-    """The providers that are down and why, where a health tells more than how many they are."""
+    """The names of the providers that are down, with their errors, if `/health` shows them."""
     for name, state in (providers if isinstance(providers, dict) else {}).items():
         if isinstance(state, dict) and state.get("healthy") is False:
             yield clean(f"{name} ({state['last_error']})" if state.get("last_error") else name)
 
 
 async def model_list(probe: Probe) -> str:
-    """The model list has OpenAI's shape. Without --model one of its entries is asked from here on."""
+    """The model list has OpenAI's form. Without `--model`, the later checks use one of its models."""
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
     require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
@@ -226,7 +231,7 @@ async def one_model(probe: Probe) -> str:
 
 
 async def whole_answer(probe: Probe) -> str:
-    """A whole answer has everything that clients read."""
+    """A response without streaming has all fields that clients read."""
     answer = await probe.chat()
     answer.expect(200)
     wanted = ("id", "object", "created", "model", "choices", "usage")
@@ -236,14 +241,14 @@ async def whole_answer(probe: Probe) -> str:
 
 
 async def usage(probe: Probe) -> str:
-    """Token counts are there and add up."""
+    """The response has token counts, and their sum is right."""
     answer = await probe.chat()
     answer.expect(200)
     counts = answer.body["usage"]
-    asked, written, total = (counts[f"{kind}_tokens"] for kind in ("prompt", "completion", "total"))
-    require(asked > 0 and written > 0, f"{asked} in, {written} out")
-    require(total == asked + written, f"total_tokens is {total}, not {asked} + {written}")
-    return f"{asked} in, {written} out"
+    prompt, completion, total = (counts[f"{kind}_tokens"] for kind in ("prompt", "completion", "total"))
+    require(prompt > 0 and completion > 0, f"{prompt} in, {completion} out")
+    require(total == prompt + completion, f"total_tokens is {total}, not {prompt} + {completion}")
+    return f"{prompt} in, {completion} out"
 
 
 async def several_turns(probe: Probe) -> str:
@@ -254,7 +259,7 @@ async def several_turns(probe: Probe) -> str:
 
 
 async def stream(probe: Probe) -> str:
-    """A stream begins with a role, ends with one finish and one [DONE]."""
+    """A stream has the role, exactly one finish reason, and exactly one [DONE] at its end."""
     began = SYSTEM.monotonic()
     first: float | None = None
     finishes: list[str] = []
@@ -282,7 +287,7 @@ async def stream(probe: Probe) -> str:
 
 
 async def stream_usage(probe: Probe) -> str:
-    """Usage comes in a stream when it is asked for, and only then."""
+    """A stream has token usage if the request asks for it, and otherwise has none."""
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
@@ -296,7 +301,7 @@ async def stream_usage(probe: Probe) -> str:
 
 
 async def unknown_model(probe: Probe) -> str:
-    """An unknown model is a 404 with OpenAI's code."""
+    """A request with an unknown model gets 404 with OpenAI's error code."""
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
         raise LeftOut(f"this key is limited to some models: {answer.message}")
@@ -307,7 +312,7 @@ async def unknown_model(probe: Probe) -> str:
 
 
 async def missing_messages(probe: Probe) -> str:
-    """A body without messages is a 400 that names them."""
+    """A request without `messages` gets 400, and the error names `messages`."""
     if probe.model is None:
         raise LeftOut("no model to test; choose one with --model")
     answer = await probe.call("POST", probe.chat_url, json={"model": probe.model})
@@ -317,7 +322,7 @@ async def missing_messages(probe: Probe) -> str:
 
 
 async def value_out_of_range(probe: Probe) -> str:
-    """A value out of range is a 400 that names its parameter."""
+    """A value out of range gets 400, and the error names the parameter."""
     answer = await probe.chat(temperature=9)
     answer.expect(400)
     param = answer.body["error"].get("param")
@@ -326,7 +331,7 @@ async def value_out_of_range(probe: Probe) -> str:
 
 
 async def malformed_json(probe: Probe) -> str:
-    """What is no JSON is a 400 in JSON."""
+    """A body that is not valid JSON gets 400, and the error is JSON."""
     headers = {"content-type": "application/json"}
     answer = await probe.call("POST", probe.chat_url, data=b'{"model": ', headers=headers)
     answer.expect(400)
@@ -335,7 +340,7 @@ async def malformed_json(probe: Probe) -> str:
 
 
 async def unknown_path(probe: Probe) -> str:
-    """An unknown path is a 404 in JSON."""
+    """An unknown path gets 404, and the error is JSON."""
     answer = await probe.call("GET", f"{probe.base}/no-such-path")
     answer.expect(404)
     require(isinstance(answer.body, dict) and "error" in answer.body, "the error is not a JSON object")
@@ -343,7 +348,7 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """A web page may ask beforehand whether it may call."""
+    """The preflight request (CORS) of a web page is answered."""
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")
@@ -369,11 +374,13 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unknown path": unknown_path,
     "preflight": preflight,
 }
-"""In the order in which they run: the model list names the model that the others ask."""
+"""The checks in the order in which they run. The model list comes early: it chooses the model
+for the others.
+"""
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
-    """Each check's outcome, until nothing answers any more."""
+    """Run the checks and yield the outcome of each. Stops when no connection to the server is possible."""
     for name, check in probe.checks.items():
         began = SYSTEM.monotonic()
         try:
@@ -394,7 +401,7 @@ async def _one(check: Check, probe: Probe) -> tuple[bool | None, str]:
     except aiohttp.ClientSSLError as error:
         return False, str(error)
     except aiohttp.ClientConnectorError as error:
-        number = error.os_error.errno or 0  # asyncio's own text names the address, and is no sentence
+        number = error.os_error.errno or 0  # asyncio's own text repeats the address and is hard to read
         raise _Unreachable(os.strerror(number) if number > 0 else error.os_error.strerror) from None
     except TimeoutError:
         return False, f"not finished after {PATIENCE} s"
@@ -407,12 +414,12 @@ def _ms(began: float) -> float:
 
 
 def _said(answer: Answer) -> str:
-    """What the model said."""
+    """The text of the model's answer."""
     return clean(str(answer.body["choices"][0]["message"].get("content") or ""))
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body of an answer, unpacked. Raises TooLarge: whoever answers may be anybody."""
+    """The whole body of a response, decompressed. Raises TooLarge: the server may be hostile."""
     data = bytearray()
     async for part in response.content.iter_any():
         data += part
@@ -429,6 +436,6 @@ async def _json(response: aiohttp.ClientResponse) -> Any:
 
 
 def require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Raise CheckFailed with what was seen otherwise."""
+    """Raise CheckFailed with the text `otherwise` if the condition does not hold."""
     if not holds:
         raise CheckFailed(otherwise)

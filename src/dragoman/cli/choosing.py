@@ -1,4 +1,4 @@
-"""Which model `dragoman test` asks, where nobody says: what the operator means by it, then what is free."""
+"""Chooses the model for `dragoman test` if the user names none: first a configured model, then a free one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from dragoman.config.load import Loaded
 
 _FREE: Final = ("local", "simulate")
-"""Providers that answer on the gateway's own machine."""
+"""Providers whose models run on the gateway's own machine and cost nothing."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OTHER_WORK: Final = re.compile(
     r"embed|whisper|transcri|rerank|moderation|tts|speech|dall-e|image|imagen|veo|sora|realtime|audio|ocr",
     re.IGNORECASE,
 )
-"""In the names of models that do not chat."""
+"""A model whose name contains one of these words cannot chat."""
 
 
 class Choice(NamedTuple):
-    """A model to ask. why: whose choice it is, in words. free: whether its answers cost nothing."""
+    """The model to ask. why: the reason for the choice, in words. free: True = its answers cost nothing."""
 
     model: str
     why: str
@@ -29,11 +29,10 @@ class Choice(NamedTuple):
 
 
 def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> Choice | None:
-    """The model to ask: `default_model`, then what the configuration names, then what is free, then the first
-    that is listed.
+    """Choose a model: `default_model`, else a model or alias of the configuration, else a free model of the
+    list, else the first model of the list. None if there is no model.
 
-    listed: the entries of the model list that the key sees. found: the gateway's configuration, None where it
-    is not known.
+    listed: the entries of the server's model list. found: the gateway's configuration, None = unknown.
     """
     owners = {str(row["id"]): row.get("owned_by") for row in listed}
     for name, why in _named(found) if found is not None else ():
@@ -47,7 +46,7 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The names that a configuration states, with where it does."""
+    """The chat models of a configuration: each name, and words that say where it is configured."""
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
     if config.default_model is not None:
@@ -69,7 +68,7 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """Whether a model answers on its gateway's own machine, as far as that is known."""
+    """True if a model is known to run on the gateway's own machine."""
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))
     config = found.config

@@ -1,4 +1,6 @@
-"""The client key that a public gateway gets when nobody configured one: made once, kept, shown once."""
+"""The client key that a public gateway creates if none is configured. It is stored in a file
+and shown once.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,14 @@ from dragoman.cli.terminal import CONFIGURATION, Failure
 from dragoman.seams.clock import SYSTEM
 
 FILE: Final = "client-key"
-"""In Dragoman's folder."""
+"""The name of the file in Dragoman's folder."""
 _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
 class ClientKey(NamedTuple):
-    """A key. file: where it is kept, None where that cannot be written. made: just now, so show it."""
+    """A key. file: the file that contains it, None = no file could be written. made: True = the
+    key is new.
+    """
 
     key: str
     file: Path | None
@@ -24,12 +28,12 @@ class ClientKey(NamedTuple):
 
 
 def fresh() -> str:
-    """A new key, which nobody can guess."""
+    """A new random key."""
     return f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """The key in Dragoman's folder, a new one where there is none. Raises Failure when its file is no key."""
+    """The key in Dragoman's folder; creates a key if there is none. Raises Failure if the file has no key."""
     file = home / FILE
     key = fresh()
     try:
@@ -38,14 +42,16 @@ def kept_or_made(home: Path) -> ClientKey:
     except FileExistsError:
         return ClientKey(_read(file), file, made=False)
     except OSError:
-        return ClientKey(key, None, made=True)  # a read-only home: it lasts as long as this process
+        return ClientKey(
+            key, None, made=True
+        )  # the folder is read-only: the key is valid until the process ends
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(key + "\n")
     return ClientKey(key, file, made=True)
 
 
 def kept(home: Path) -> str | None:
-    """The key in Dragoman's folder; None where there is none. Raises Failure as `kept_or_made`."""
+    """The key in Dragoman's folder; None if there is none. Raises Failure if the file has no key."""
     file = home / FILE
     return _read(file) if file.exists() else None
 

@@ -1,6 +1,7 @@
-"""What each client needs to know of a gateway: variables of its shell, and settings in its own files. Data.
+"""How each client is set up for a gateway: environment variables, and settings in the client's files. Data.
 
-Each row says where its facts stand. A key that a client can read from a variable is not written into a file.
+Each row links to the client's documentation. A key is not written into a file if the client can read it from
+an environment variable.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dragoman.cli.merging import dotenv_with, json_with, toml_with, yaml_with, y
 
 KEY_VARIABLE: Final = "DRAGOMAN_API_KEY"
 OPEN_KEY: Final = "any"
-"""What a client sends to a gateway that asks for no key, as most insist on some."""
+"""The key for a gateway that needs no key. Most clients refuse to start without any key."""
 
 
 class Gateway(NamedTuple):
-    """What a client is set up for. base: the address without an API's version. model: None = not known."""
+    """The gateway that a client shall use. base: its URL without `/v1`. model: None = not known yet."""
 
     base: str
     model: str | None
@@ -26,25 +27,25 @@ class Gateway(NamedTuple):
 
     @property
     def keyed(self) -> bool:
-        """Whether a real key is needed."""
+        """True if the gateway needs a real key."""
         return self.key != OPEN_KEY
 
 
 class Setting(NamedTuple):
-    """A client's file, and what its text becomes. merged: raises Unmergeable."""
+    """A change of one file of a client. merged: makes the new text from the old text; raises Unmergeable."""
 
     path: Path
     merged: Callable[[str], str]
 
 
 class Places(NamedTuple):
-    """Where a person's files lie. environ: variables by which clients move them."""
+    """The folders of a user's files. environ: variables with which clients choose other folders."""
 
     home: Path
     environ: Mapping[str, str]
 
     def folder(self, variable: str, usual: str) -> Path:
-        """The folder that a variable names, else the usual one below the home folder."""
+        """The folder that a variable names, else the usual folder below the home folder."""
         named = self.environ.get(variable)
         return Path(named) if named else self.home / usual
 
@@ -56,8 +57,9 @@ Files: TypeAlias = Callable[[Gateway, Places], list[Setting]]
 class Client(NamedTuple):
     """A client that can be set up.
 
-    title: as its makers write it. dialect: what it speaks. run: how it is started. clashes: variables that
-    would lead it elsewhere. docs: where its settings are described.
+    title: its name for people. dialect: its protocol. variables: makes the environment variables that it
+    needs. files: makes the changes of its files. run: the command that starts it, None = there is none.
+    clashes: variables that would make it call another server. docs: the page that describes its settings.
     """
 
     title: str
@@ -150,7 +152,7 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """What `cline auth` writes. Its extension for editors keeps its settings elsewhere."""
+    """The settings that `cline auth` writes. Cline's extension for editors stores its settings elsewhere."""
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,
@@ -201,7 +203,9 @@ def _anthropic(gateway: Gateway) -> dict[str, str]:
 
 
 def _ollama(gateway: Gateway) -> dict[str, str]:
-    """Its command line sends no key, so that stands in the address; its libraries send the other variable."""
+    """Ollama's command line cannot send a key, so OLLAMA_HOST contains the key in its path. Ollama's
+    libraries send OLLAMA_API_KEY.
+    """
     if not gateway.keyed:
         return {"OLLAMA_HOST": gateway.base}
     return {"OLLAMA_HOST": f"{gateway.base}/key/{quote(gateway.key, safe='')}", "OLLAMA_API_KEY": gateway.key}

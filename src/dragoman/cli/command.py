@@ -1,6 +1,6 @@
-"""How every command and group behaves: examples first in its help, three options everywhere, near names.
+"""Base classes of all commands: examples at the top of the help, three shared options, suggested names.
 
-`--json`, `-v` and `-q` may stand before or after a subcommand, as people type them; each sets the one
+`--json`, `-v` and `-q` may stand before or after a subcommand. Each option sets an attribute of the one
 `Terminal` of the run.
 """
 
@@ -22,7 +22,7 @@ _SHARED = (
 
 
 class UnknownCommand(click.UsageError):
-    """No command has this name. near: what was probably meant."""
+    """No command has this name. near: the most similar names."""
 
     def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
         super().__init__(f"unknown command {name!r}", context)
@@ -30,7 +30,7 @@ class UnknownCommand(click.UsageError):
 
 
 class Command(click.Command):
-    """A command. examples: lines to paste, shown first in its help."""
+    """A command. examples: command lines that its help shows first."""
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -38,13 +38,13 @@ class Command(click.Command):
         self.params.extend(_shared_options())
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, then what the command is for."""
+        """Write the examples, then the description of the command."""
         _write_examples(ctx, formatter, self.examples)
         super().format_help_text(ctx, formatter)
 
 
 class Group(click.Group):
-    """Commands under one name; alone it prints its help."""
+    """A group of subcommands. Without a subcommand it prints its help."""
 
     command_class = Command
 
@@ -56,20 +56,20 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant. Raises UnknownCommand."""
+        """Find the subcommand by its name. Raises UnknownCommand."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownCommand(name, difflib.get_close_matches(name, self.list_commands(ctx)), ctx)
         return super().resolve_command(ctx, args)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, then what the group is for."""
+        """Write the examples, then the description of the group."""
         _write_examples(ctx, formatter, self.examples)
         super().format_help_text(ctx, formatter)
 
 
 def terminal_of(ctx: click.Context) -> Terminal:
-    """The one voice of the run that a context belongs to."""
+    """The terminal of the run to which a context belongs."""
     terminal = ctx.find_object(Terminal)
     assert terminal is not None, "`dragoman.cli.run` makes it"
     return terminal
@@ -77,7 +77,7 @@ def terminal_of(ctx: click.Context) -> Terminal:
 
 @click.pass_context
 def _alone(ctx: click.Context) -> None:
-    """What a group does itself: show what there is, where no command of it is named."""
+    """Print the help of a group if no subcommand is named."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), color=ctx.color)
 

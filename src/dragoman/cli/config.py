@@ -1,4 +1,4 @@
-"""`dragoman config`: the settings that there are, and those in force."""
+"""`dragoman config`: lists all settings or the current settings, approves files, creates client keys."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Servers of models that run on this machine: found where each of them listens by default, and told apart.
+"""Finds model servers (Ollama, LM Studio, vLLM, llama.cpp) on this machine by their default ports.
 
-Only loopback is asked, one short question to each address, all at once, without credentials. Whoever answers
-like Dragoman is left alone, and so is our own port, so that no gateway becomes its own provider. Nothing is
-used because it was found: that is the operator's word (`discover: true`).
+One short request is sent to each port on loopback, all at the same time, without credentials. A server that
+answers like Dragoman is ignored, and the gateway's own port is not called, so that no gateway becomes its own
+provider. A server that was found is only used if the operator sets `discover: true`.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from dragoman.routing.route import Table
 
 PATIENCE: Final = 0.15
-"""Seconds for all the answers together."""
+"""The time limit for all requests together, in seconds."""
 _LARGEST: Final = 4_000_000
 _PLAIN: Final = {"accept-encoding": "identity"}
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MOST: Final = 1000
-"""Models of one server."""
+"""The largest number of models of one server."""
 _OURS: Final = "x-dragoman-overhead-ms"
-"""A header of every answer of a gateway."""
+"""A header that Dragoman adds to every response."""
 _LOOPBACK: Final = "127.0.0.1"
 
 
 class Server(NamedTuple):
-    """A server that answers. vendor: its row of the catalogue. url: its origin. models: what it has."""
+    """A server that was found. vendor: the name of its catalogue row. url: its origin. models:
+    model names.
+    """
 
     vendor: str
     url: str
@@ -43,7 +45,7 @@ class Server(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What it is and where, for people."""
+        """The server in words for people: its product, URL and number of models."""
         many = f"{len(self.models)} model{'s' * (len(self.models) != 1)}"
         return f"{CATALOG[self.vendor].title} at {self.url} ({many})"
 
@@ -52,9 +54,10 @@ Read: TypeAlias = Callable[[Any], tuple[Any, ...] | None]
 
 
 class Place(NamedTuple):
-    """Where a vendor's server may be found. path: what is asked there. read: the names of its models from the
-    answer, as far as they are names, None where it is somebody else's. It may raise what a value of another
-    shape raises.
+    """The default address of a vendor's server.
+
+    path: the path to request. read: takes the decoded response and returns the model names, or None if
+    another server answered. It may raise LookupError or TypeError for an unexpected response.
     """
 
     vendor: str
@@ -69,13 +72,13 @@ def _ollama(body: Any) -> tuple[Any, ...] | None:
 
 
 def _lmstudio(body: Any) -> tuple[Any, ...] | None:
-    """https://lmstudio.ai/docs/developer/rest/endpoints; other servers have nothing at its path."""
+    """https://lmstudio.ai/docs/developer/rest/endpoints. Other servers do not have this path."""
     chats = [model["id"] for model in body["data"] if model["type"] != "embeddings"]
     return tuple(chats) if body["object"] == "list" else None
 
 
 def _owned(owner: str) -> Read:
-    """A list in OpenAI's form, of models that all belong to this owner."""
+    """A reader for model lists in OpenAI's form. It accepts a list only if `owner` owns all models."""
 
     def read(body: Any) -> tuple[Any, ...] | None:
         models = body["data"]
@@ -104,16 +107,16 @@ PLACES: Final = (
 async def find(
     places: Iterable[Place] = PLACES, *, but: Collection[int] = (), patience: float = PATIENCE
 ) -> tuple[Server, ...]:
-    """The servers that answer within `patience` seconds. but: ports that are not asked."""
+    """The servers that answer within `patience` seconds. but: ports that are not called."""
     import aiohttp
 
-    asked = [place for place in places if place.port not in but]
+    called = [place for place in places if place.port not in but]
     timeout = aiohttp.ClientTimeout(total=patience)
-    # What comes compressed all the same is not unpacked: it may be large beyond any bound.
+    # A compressed response is not decompressed, because its size would have no bound.
     async with aiohttp.ClientSession(
         timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=_PLAIN, auto_decompress=False
     ) as session:
-        found = await asyncio.gather(*(_ask(session, place) for place in asked))
+        found = await asyncio.gather(*(_ask(session, place) for place in called))
     return tuple(server for server in found if server is not None)
 
 
@@ -142,7 +145,7 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search that runs beside the start of a gateway, which never waits for it."""
+    """A search in its own thread, so that the start of the gateway does not wait for it."""
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
         self._found: tuple[Server, ...] = ()
@@ -154,18 +157,20 @@ class Search:
 
     @property
     def found(self) -> tuple[Server, ...]:
-        """What has been found by now."""
+        """The servers that were found; empty until the search has ended."""
         return self._found
 
     def wait(self) -> None:
-        """Wait until it has ended, which it does within its patience."""
+        """Wait until the search has ended. It ends after `PATIENCE` seconds at the latest."""
         self._thread.join()
 
 
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
-    """What is to be set so that these servers are used, by path, for `load`: a provider for each, and its
-    models under their own names. What the configuration has already stays as it is, and so does a name that
-    means a model of its providers: any program of this machine may say that it has one.
+    """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
+
+    Each server becomes a provider, and its models are available under their own names. Names that the
+    configuration already has do not change. A name that already means a model of a configured provider does
+    not change either: any program on this machine could claim to have a model of that name.
     """
     config = loaded.config
     named = config.providers.named
@@ -185,7 +190,9 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
 
 def _providers_alone(loaded: Loaded) -> Table:
-    """The names that the providers of a configuration answer to; its own may rest on what is found."""
+    """The model names that the configured providers accept, without the configuration's models and aliases:
+    these may refer to the servers that were found.
+    """
     import msgspec
 
     from dragoman.assembly.names import naming

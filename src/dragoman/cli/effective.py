@@ -1,4 +1,4 @@
-"""What settings come to whose defaults depend on others, on the environment or on this machine."""
+"""The real values of settings whose defaults depend on other settings, the environment or this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """The values, by the paths of the settings that have none of their own."""
+    """The real values by the paths of their settings. Used for settings that have no stated value."""
     from dragoman.accounts.keys import unnamed
 
     config = found.config
@@ -39,7 +39,7 @@ def effective(found: Loaded) -> dict[str, str]:
 
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
-    """What this machine and the rest of the configuration make of the server's own settings."""
+    """The real values of the server's settings: the path of each setting and its value."""
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable
@@ -58,7 +58,7 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
 
 
 def _silence(settings: ProviderSettings) -> str:
-    """The longest silence in an answer of a provider."""
+    """The value of `answers.max_silence` for one provider."""
     from dragoman.assembly.providers import answer_limits
     from dragoman.config.scalars import Duration
 
@@ -66,7 +66,7 @@ def _silence(settings: ProviderSettings) -> str:
 
 
 def _account(account: Provider) -> dict[str, str]:
-    """What a provider's settings are once the catalogue has filled them in."""
+    """The settings of a provider after the catalogue's defaults are applied, by their names."""
     values = {
         "dialect": account.dialect,
         "apis": ", ".join(api.dialect for api in account.further) or "[]",

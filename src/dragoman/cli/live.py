@@ -1,7 +1,8 @@
-"""What `dragoman check --live` asks: every key of every provider, by the cheapest call that needs one.
+"""`dragoman check --live`: tests every key of every provider with the cheapest request that needs a key.
 
-That is the list of models, which costs nothing. Where a provider has none, or shows it to anybody, a prompt
-is counted; where it cannot count, it is asked for a chat of one token. The provider's own words are told.
+The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows it
+without a key, the key is tested by counting the tokens of a prompt; if the provider cannot count tokens, by a
+chat request with one output token. The provider's own error message is shown.
 """
 
 from __future__ import annotations
@@ -38,17 +39,20 @@ _AT_ONCE: Final = 8
 _PATIENCE: Final = Timers(connect=10.0, first_byte=20.0, idle=20.0)
 _REFUSALS: Final = frozenset({"authentication", "permission", "quota"})
 _UNREACHED: Final = frozenset({"connect_failed", "connect_timeout"})
-"""What the transport says of a provider to which there is no connection. One that is silent was reached."""
+"""Error codes of a provider to which no connection was possible. A provider that sends nothing
+was reached.
+"""
 _LONGEST: Final = 300
-"""Characters of a provider's words that are shown."""
+"""The largest number of characters of a provider's message that is shown."""
 _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 
 
 class Row(msgspec.Struct):
-    """How one key of a provider fared.
+    """The test result of one key of a provider.
 
-    key: its last four characters, None = it has none, "" = it is too short for that. state: "refused" is
-    about the key or its account, "failed" about anything else that a provider answered, or did not.
+    key: the last four characters of the key, None = the provider has no key, "" = the key is too short to
+    show a part of it. asked: the request that was sent. state: "refused" = the provider refused the key or
+    the account; "failed" = any other error. message: the provider's words. ms: the duration in milliseconds.
     """
 
     provider: str
@@ -60,11 +64,11 @@ class Row(msgspec.Struct):
 
 
 class _Unproven(DragomanError):
-    """The list of models tells nothing about a key: there is none, or anybody may read it."""
+    """The list of models cannot test a key: the provider has no list, or shows it without a key."""
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """What will be asked first, a line each."""
+    """A line for each provider about the first requests that `ask` will send."""
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
         whose = f"with {keys} key{'s' * (keys != 1)}" if keys else "without a key"
@@ -72,7 +76,10 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None]) -> list[Row]:
-    """Ask with every key, some at a time. say: told of calls that are more than a list of models, before."""
+    """Test every key; at most `_AT_ONCE` requests run at the same time.
+
+    say: called with a line before each request that is not a list of models, because it may cost something.
+    """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:
         return await _Round(found, assembly, say).run()
@@ -95,7 +102,9 @@ class _Round:
         self._said: set[str] = set()
 
     async def run(self) -> list[Row]:
-        """First all lists, which say whether more has to be asked."""
+        """Request all lists of models, then send further requests for the keys that the lists
+        did not test.
+        """
         every = [
             (Row(name, account.tail), number)
             for name, upstream in self._upstreams.items()
@@ -110,7 +119,7 @@ class _Round:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Ask for the list of models. False = it tells nothing about the key."""
+        """Test a key with the list of models. False = the list cannot test the key."""
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
             return False
@@ -134,7 +143,7 @@ class _Round:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """Whether this provider gives its list without a key. It is asked once."""
+        """True if the provider shows its list without a key. Only one request is sent for each provider."""
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
         return await self._public[provider]
@@ -148,7 +157,7 @@ class _Round:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """What is asked instead, and said before."""
+        """The request that tests a key instead of the list; announces it first. None if no model is known."""
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
         if model is None:
@@ -168,7 +177,7 @@ class _Round:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """A model to ask: one that the configuration names, else one that the provider lists and is known."""
+        """A model for the request: a configured model, else a well-known model that the provider lists."""
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
         listed = self._listed.get(provider, [])
@@ -182,7 +191,7 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Ask, and note how it went. Raises _Unproven."""
+        """Send a request and store the result in the row. Raises _Unproven."""
         async with self._turns:
             began = SYSTEM.monotonic()
             try:
@@ -206,7 +215,7 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """The models' names in a list of any protocol. Raises WireError if it is no list of models."""
+    """The model names in a list of any protocol. Raises WireError if the JSON is no list of models."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -239,8 +248,8 @@ async def _count(upstream: WireUpstream, model: str, number: int) -> str:
 
 async def _chat(upstream: WireUpstream, model: str, number: int) -> str:
     request = ir.Request("", model, _HELLO, max_output=1)
-    asked = upstream.spoken("", model, UNKNOWN, lambda: request)
-    answer = await asked.complete(request, _call(asked, model, number))
+    spoken = upstream.spoken("", model, UNKNOWN, lambda: request)
+    answer = await spoken.complete(request, _call(spoken, model, number))
     if isinstance(answer, bytes):
-        asked.decode(answer)
+        spoken.decode(answer)
     return f"{model} answers"

@@ -1,6 +1,6 @@
-"""What the server's own loggers say, on stderr: JSON lines for programs, a marked line for people.
+"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
 
-Only the command sets this up. A gateway that is embedded as a library leaves logging to its host.
+Only the command line sets this up. A program that embeds the gateway as a library configures its own logging.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dragoman.cli.terminal import Terminal, clean
 
 
 class Narrator(logging.Handler):
-    """Passes log records on as narration. Requests and answers are never in them."""
+    """Writes log records to the terminal. Log records never contain requests or responses."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; in JSON with its traceback, for people with it only when they asked for more."""
+        """Write one record. JSON includes the traceback; for people it is shown only with `--verbose`."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
-            return  # somebody stopped it on purpose, at the second Ctrl-C
+            return  # the second Ctrl-C cancelled it on purpose
         told = "" if error is None else "".join(traceback.format_exception(error))
         if not self._terminal.for_people:
             line: dict[str, object] = {
@@ -47,7 +47,7 @@ class Narrator(logging.Handler):
 
 
 def narrate(terminal: Terminal) -> None:
-    """Let every logger of this process speak through `terminal`, from warnings on; with -v from INFO on."""
+    """Send the log records of this process to `terminal`: warnings and errors, with `--verbose` also INFO."""
     logging.basicConfig(
         handlers=[Narrator(terminal)], level=logging.INFO if terminal.verbose else logging.WARNING, force=True
     )

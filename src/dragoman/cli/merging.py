@@ -1,8 +1,8 @@
-"""What a client's own files look like with our settings in them. Text in, text out: no file is touched. Pure.
+"""Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
-What is there stays, comments included; only the named settings change. TOML and YAML have no writer here that
-keeps comments, so their text is edited line by line. The outcome is read again and must be exactly what was
-meant: an unusual file is refused and never damaged.
+Other settings in the file do not change. Comments stay too: there is no writer for TOML and YAML that keeps
+comments, so the text is edited line by line. Then the new text is parsed and compared with the expected
+content. If they differ, `Unmergeable` is raised, so an unusual file is never damaged.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ _DASH: Final = re.compile(r"( *)- ")
 
 
 class Unmergeable(Exception):
-    """A file that cannot be changed safely; the text says why."""
+    """The file cannot be changed safely. The text says why."""
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """A JSON object with these settings; an object is merged into one that is there."""
+    """Put settings into the text of a JSON object. Objects in it are merged with the objects in
+    `settings`.
+    """
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:
@@ -36,7 +38,11 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
-    """A TOML file with these settings before all tables, and this whole table (`outer.inner`)."""
+    """Put settings into a TOML file.
+
+    first: the settings before the first table. table, settings: the name (`outer.inner`) and the content of a
+    table, which replaces the table of that name.
+    """
     there = _toml(text)
     lines = text.splitlines()
     head = next((n for n, line in enumerate(lines) if _TABLE.match(line)), len(lines))
@@ -59,7 +65,7 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
-    """A YAML file with these settings on its outermost level."""
+    """Put settings on the top level of a YAML file."""
     there = _yaml(text)
     lines = text.splitlines()
     for key, value in settings.items():
@@ -75,9 +81,10 @@ def yaml_with(text: str, settings: Mapping[str, str]) -> str:
 def yaml_with_item(
     text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
 ) -> str:
-    """A YAML file whose list `key` holds this item; an item of the same `name` gives way to it.
+    """Put an item at the beginning of the list `key` in a YAML file.
 
-    opening: the settings of a file that was not there.
+    name: the member that identifies items; an old item with the same value is removed. opening: further
+    settings for a new file.
     """
     there = _yaml(text)
     items = there.get(key) or []
@@ -100,7 +107,7 @@ def yaml_with_item(
 
 
 def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
-    """A file of `NAME=value` lines with these."""
+    """Put settings into a file of `NAME=value` lines."""
     lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
     return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
 
@@ -116,7 +123,7 @@ def _merged(there: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
 
 
 def _assigns(line: str, keys: Mapping[str, Any]) -> bool:
-    """Whether a line gives one of these keys a value."""
+    """True if a line sets one of these keys."""
     key, equals, _ = line.partition("=")
     return bool(equals) and key.strip().strip("\"'") in keys
 
@@ -131,7 +138,7 @@ def _toml(text: str) -> dict[str, Any]:
 def _toml_value(value: str | bool) -> str:  # noqa: FBT001 - a value of either kind
     return json.dumps(value, ensure_ascii=False).replace(
         "\x7f", "\\u007f"
-    )  # TOML has JSON's strings and words
+    )  # TOML writes strings and booleans as JSON does
 
 
 def _without_table(lines: list[str], table: str) -> list[str]:
@@ -167,7 +174,9 @@ def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
-    """Without the item that begins with this setting: up to the next line that is not deeper."""
+    """The lines without one item of a list. first: the first line of the item, which ends before the next
+    line with the same or a smaller indentation.
+    """
     kept = []
     inside = False
     for line in lines:

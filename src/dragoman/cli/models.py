@@ -1,4 +1,4 @@
-"""`dragoman models`: what can be asked for, and the embedded weights."""
+"""`dragoman models`: lists the available models, and installs and verifies the weights of embedded models."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
 
 
 def _list_embedded(terminal: Terminal) -> None:
-    """The models whose weights can be installed: purpose, size, licence, what they lack."""
+    """Print the models that can be installed: purpose, size, licence, and whether their engine
+    is installed.
+    """
     from dragoman.upstreams.local import weights as local
 
     rows = [(row, "yes" if local.find(row) is not None else "no", local.lacks(row)) for row in local.WEIGHTS]
@@ -168,32 +170,33 @@ def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
 @click.pass_obj
 def verify(terminal: Terminal, name: str) -> None:
     """Check installed weights against their sha256. NAME: as `dragoman models list --embedded` has it."""
-    from dragoman.upstreams.local import weights as local
-
     row = _row(name)
-    progress = Progress(terminal)
     try:
-        path = local.verify(row, progress=progress)
+        path = _verified(terminal, row)
     except DragomanError as error:
         install_it = f"dragoman models install {row.id}"
         raise Failure(ANSWER_IS_NO, str(error), hint=install_it) from None
-    finally:
-        progress.close()
     _tell(terminal, row, path, "complete and unchanged")
 
 
-def _genuine(terminal: Terminal, row: Weights) -> Path | None:
-    """The installed weights, None where they are damaged."""
+def _verified(terminal: Terminal, row: Weights) -> Path:
+    """Verify installed weights and show the progress. Returns their file. Raises DragomanError."""
     from dragoman.upstreams.local import weights as local
 
     progress = Progress(terminal)
     try:
         return local.verify(row, progress=progress)
+    finally:
+        progress.close()
+
+
+def _genuine(terminal: Terminal, row: Weights) -> Path | None:
+    """The file of the installed weights; None, after a warning, if the weights are damaged."""
+    try:
+        return _verified(terminal, row)
     except DragomanError as error:
         terminal.say(f"{terminal.err.mark('warn')} {clean(str(error))}")
         return None
-    finally:
-        progress.close()
 
 
 def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:

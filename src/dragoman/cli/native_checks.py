@@ -1,7 +1,7 @@
-"""What `dragoman test` asks a server that speaks another protocol than OpenAI's chat completions.
+"""The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-Requests are written and answers read by the gateway's own dialects, so an answer that they cannot read is one
-that the gateway could not use either.
+The gateway's own dialects encode the requests and decode the responses. So a response that fails here is also
+one that the gateway could not use.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.wire import SPLITTERS
 
 _REQUIRED: Final = {"anthropic": "messages", "gemini": "contents", "openai_responses": "input"}
-"""The member without which there is no question; Ollama loads the model then."""
+"""The required member of each protocol's request. Ollama has none: without messages it loads the model."""
 
 
 class NativeProbe(Probe):
-    """A server under test, in one protocol."""
+    """A server under test, called in one protocol."""
 
     def __init__(
         self,
@@ -59,20 +59,20 @@ class NativeProbe(Probe):
 
     @property
     def chat_url(self) -> str:
-        """Where a whole answer of the model is asked for."""
+        """The URL for a response without streaming."""
         return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
-        """Address and body of one question."""
+        """The URL and the body of one chat request. Raises LeftOut if no model is known."""
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
         question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
         chat = DIALECTS["openai_chat"]
-        asked = translated(question, chat, self.dialect, model=self.model)
-        return self.base + asked.path, asked.body
+        request = translated(question, chat, self.dialect, model=self.model)
+        return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """The whole answer to a question. Raises CheckFailed."""
+        """Send a request without streaming and decode its response. Raises CheckFailed."""
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
@@ -82,7 +82,7 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """The events of a streamed answer. Raises CheckFailed."""
+        """Send a streamed request; yields the decoded events. Raises CheckFailed."""
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
         splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)
@@ -110,7 +110,7 @@ _LISTS: Final = {"ollama": ("/api/tags", "models", "name"), "gemini": ("/models"
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """The models are listed. Without --model one of them is asked from here on."""
+    """The server has a model list. Without `--model`, the later checks use one of its models."""
     path, member, name = _LISTS.get(probe.dialect.name, ("/models", "data", "id"))
     answer = await probe.call("GET", probe.base + path)
     if answer.status == 404 and probe.dialect.name not in _LISTS:
@@ -125,17 +125,17 @@ def _owner(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def whole_answer(probe: NativeProbe) -> str:
-    """A whole answer can be read."""
+    """A response without streaming can be decoded."""
     return _text(await probe.ask())
 
 
 async def usage(probe: NativeProbe) -> str:
-    """Token counts are there."""
+    """The response has token counts."""
     counts = (await probe.ask()).usage
-    asked = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
-    written = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
-    require(asked > 0 and written > 0, f"{asked} in, {written} out")
-    return f"{asked} in, {written} out"
+    prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
+    output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
+    require(prompt > 0 and output > 0, f"{prompt} in, {output} out")
+    return f"{prompt} in, {output} out"
 
 
 async def several_turns(probe: NativeProbe) -> str:
@@ -144,7 +144,7 @@ async def several_turns(probe: NativeProbe) -> str:
 
 
 async def stream(probe: NativeProbe) -> str:
-    """A stream can be read, says something and ends with one finish."""
+    """A stream can be decoded and has exactly one finish event."""
     began = SYSTEM.monotonic()
     first: float | None = None
     length = finishes = 0
@@ -162,7 +162,7 @@ async def stream(probe: NativeProbe) -> str:
 
 
 async def unknown_model(probe: NativeProbe) -> str:
-    """An unknown model is a 404 in the protocol's own form."""
+    """A request with an unknown model gets 404, and the error has the protocol's form."""
     known, probe.model = probe.model, "no-such-model-here"
     try:
         url, body = probe.written()
@@ -177,7 +177,7 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 
 async def missing_question(probe: NativeProbe) -> str:
-    """A body without a question is a 400 that names what is missing."""
+    """A request without its required member gets 400, and the error names the member."""
     member = _REQUIRED.get(probe.dialect.name)
     if member is None:
         raise LeftOut("Ollama loads a model that is asked nothing")
@@ -200,10 +200,10 @@ NATIVE_CHECKS: Final[Mapping[str, Check]] = {
     "malformed JSON": malformed_json,
     "unknown path": unknown_path,
 }
-"""In the order in which they run."""
+"""The checks in the order in which they run."""
 
 
 def _text(answer: ir.Response) -> str:
-    """What an answer says."""
+    """The text of an answer."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     return clean("".join(block.text for block in blocks if isinstance(block, ir.Text)))

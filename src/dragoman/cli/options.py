@@ -1,4 +1,4 @@
-"""The configuration that several commands need: its option, and what to say when it is wrong."""
+"""Loading the configuration in several commands: the option `--config`, and the error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ALL_SETTINGS = "dragoman config schema lists every setting"
 def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """The configuration in force. Raises Failure that names the first problem and how to see all."""
+    """Load the configuration and print its warnings. Raises Failure with the first problem."""
     from dragoman.config.load import load
 
     try:
@@ -45,7 +45,7 @@ def loaded(
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """The failure that names the first problem of a configuration and how to see all."""
+    """A failure with the first problem of a configuration, and the command that shows all problems."""
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
@@ -56,20 +56,20 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
 
 
 def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
-    """Say what is odd about a configuration but not wrong."""
+    """Print the warnings about a configuration."""
     for warning in warnings:
         terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
 
 
 def advice(error: ConfigError) -> str | None:
-    """Where to read on. The list of settings does not help with a file that cannot be read, nor with what
-    says itself how to mend it, as a variable that is not set.
+    """A hint to the list of all settings. None if that list does not help: the file cannot be read, or every
+    problem already has its own hint.
     """
     return _ALL_SETTINGS if any(one.path and not one.hint for one in error.problems) else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:
-    """Every problem and warning, for the JSON form of an error."""
+    """All problems and warnings, for the JSON form of an error."""
     return {
         "problems": [problem._asdict() for problem in error.problems],
         "warnings": [str(warning) for warning in error.warnings],

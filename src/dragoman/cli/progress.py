@@ -1,4 +1,4 @@
-"""Progress of long work: one line that is written over on a terminal, elsewhere a line now and then."""
+"""Shows the progress of long work: a terminal has one line that is updated, other outputs get a few lines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _BAR: Final = 24
 _SETTLED: Final = 0.5
-"""Seconds after which a rate means something."""
+"""Seconds until the rate is shown. Before, it is not exact."""
 _SILENCE: Final = 10.0
-"""Seconds between two lines where no terminal can be written over."""
+"""Seconds between two lines if the output is not a terminal."""
 
 
 class Progress:
-    """Tells the steps of one job. A new text begins a new phase, with a line of its own."""
+    """Prints the steps of one job. A step with a new text begins a new phase on a new line."""
 
     def __init__(self, terminal: Terminal, now: Callable[[], float] = SYSTEM.monotonic) -> None:
         self._terminal = terminal
@@ -30,7 +30,7 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Tell one step."""
+        """Print one step, unless the last line was printed a moment ago."""
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
         if begins:
@@ -50,7 +50,7 @@ class Progress:
             self._terminal.say(line)
 
     def close(self) -> None:
-        """End the line that is being written over, if there is one."""
+        """End the line that is updated, if there is one."""
         if self._open:
             self._terminal.say()
         self._open = False

@@ -1,4 +1,4 @@
-"""Which protocol a base URL is asked in by `dragoman test`: as its endpoint says, else what answers there."""
+"""Finds the protocol for `dragoman test`: from the endpoint in the URL, else by trying the protocols."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _TITLES: Final = {
     "ollama": "Ollama's API",
 }
 TESTED: Final = tuple(_TITLES)
-"""The protocols that can be tested, in the order in which they are looked for."""
+"""The protocols that can be tested, in the order in which they are tried."""
 
 
 class Spoken(NamedTuple):
-    """A protocol and the base URL of its paths. dialect: its name in `dragoman.dialects`."""
+    """A protocol of a server. dialect: its name in `dragoman.dialects`. base: the base URL of its paths."""
 
     dialect: str
     base: str
@@ -39,7 +39,7 @@ class Spoken(NamedTuple):
         return _TITLES[self.dialect]
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """The headers of each request. key: None = there is none."""
+        """The headers of each request. key: the API key, None = send no key."""
         fixed = {"anthropic-version": "2023-06-01"} if self.dialect == "anthropic" else {}
         if key is None:
             return fixed
@@ -49,7 +49,9 @@ class Spoken(NamedTuple):
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint an address names; None where it names none. Raises ValueError."""
+    """The protocol whose chat endpoint is at the end of a URL; None if it has no endpoint.
+    Raises ValueError.
+    """
     path = url.partition("?")[0].rstrip("/")
     for dialect in ("ollama", *TESTED):
         endpoint = CHAT_PATHS[dialect]
@@ -60,8 +62,9 @@ def stated(url: str) -> Spoken | None:
 
 
 async def spoken(base: str, key: str | None) -> Spoken:
-    """The first protocol that answers at a base URL, asked in a way that costs nothing; OpenAI's chat
-    completions where none does.
+    """The first protocol that the server at a base URL speaks. Chat Completions if no protocol is found.
+
+    The requests that try the protocols cost nothing.
     """
     timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -82,7 +85,9 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """Whether a protocol's paths are there: an empty request is refused by what knows it."""
+    """True if the server has the paths of a protocol. An empty request shows it: the server refuses its body
+    (400), but not its path (404).
+    """
     method, path, member = "POST", CHAT_PATHS[there.dialect], ""
     if there.dialect == "gemini":
         method, path, member = "GET", "/models", "models"

@@ -1,4 +1,4 @@
-"""What `dragoman serve` says when it has read the files of secrets again."""
+"""The messages of `dragoman serve` after it has read the secret files again (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _COUNTED: dict[Outcome, str] = {
 
 
 def tell(terminal: Terminal, readings: Sequence[Reading], worker: int | None = None) -> None:
-    """Say what came of each secret. worker: which of several has read them. Secrets are told by their tails.
+    """Print the result for each secret. Only the last characters of a secret are shown.
 
-    `--quiet` leaves out what went well.
+    worker: the number of the worker, None = there is only one process. With `--quiet`, nothing is printed if
+    all secrets could be read.
     """
     if terminal.quiet and all(one.outcome in {"changed", "unchanged"} for one in readings):
         return
@@ -34,7 +35,7 @@ def tell(terminal: Terminal, readings: Sequence[Reading], worker: int | None = N
 
 
 def for_people(readings: Sequence[Reading], channel: Channel, worker: int | None) -> Iterator[str]:
-    """A line with the counts, and one for each secret that is not as before."""
+    """A line with the counts, and a line for each secret except the unchanged ones."""
     outcomes = [one.outcome for one in readings]
     counts = [f"{many} {word}" for name, word in _COUNTED.items() if (many := outcomes.count(name))]
     who = "" if worker is None else f"worker {worker}: "
@@ -55,7 +56,7 @@ def for_people(readings: Sequence[Reading], channel: Channel, worker: int | None
 
 
 def for_programs(readings: Sequence[Reading], worker: int | None) -> dict[str, Any]:
-    """One event with the settings by what came of them."""
+    """One JSON event with the settings, grouped by their outcome."""
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in _COUNTED}
     for one in readings:
         row: dict[str, Any] = {"setting": one.setting, "file": str(one.file), "tail": one.tail or None}

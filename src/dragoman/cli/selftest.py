@@ -1,4 +1,4 @@
-"""`dragoman test`: asks a running server what a client would, and says what does not hold."""
+"""`dragoman test`: sends the requests of a client to a running server, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ def command(
 
 
 class _Target(NamedTuple):
-    """A server to test. key: None = none is sent; whose: its client's name, or its file. spoken: the
-    protocol that its address names. found: its configuration, where it is known.
+    """A server to test. base: its base URL. key: the client key, None = send none. whose: the client's name
+    of the key, or the file of the key. spoken: the protocol, if the URL names its endpoint. found: the
+    gateway's configuration, if it is known.
     """
 
     base: str
@@ -93,15 +94,15 @@ class _Target(NamedTuple):
 
 
 def _stated(url: str) -> _Target:
-    """The server at an address, which no key of a configuration goes to. Raises ValueError."""
-    spelled = url if "://" in url else f"http://{url}"  # a bare `host:port` as people type it is plain HTTP
+    """The server at a URL. Keys of the configuration are not sent to it. Raises ValueError."""
+    spelled = url if "://" in url else f"http://{url}"  # `host:port` without a scheme means HTTP
     there = stated(spelled)
     base = base_url(spelled, endpoint="/chat/completions") if there is None else there.base
     return _Target(base, _environment_key(), spoken=there)
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway that the configuration describes, with a key that it takes."""
+    """The gateway of the configuration, with a client key that it accepts."""
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
     server = found.config.server
@@ -118,7 +119,9 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
-    """What speaks against testing with this key, the gravest first."""
+    """Reasons against testing with this key, the most important first. The key with the smallest tuple is
+    used.
+    """
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None
 
@@ -130,8 +133,9 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Run every check and tell each as it ends: the protocol, the outcomes, the model that was asked. Raises
-    Failure where a key is refused.
+    """Run every check and print its outcome at once. Returns the protocol, the outcomes and the model.
+
+    Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)
@@ -175,7 +179,7 @@ def _probe(
 
 
 def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
-    """Say what is tested, where nobody has said it in so many words."""
+    """Print the URL, key and protocol that are tested, if the user did not state them."""
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")
@@ -192,7 +196,7 @@ def _refused(target: _Target, there: Spoken, refused: KeyRefused) -> Failure:
 
 
 def _tell(terminal: Terminal, outcome: Outcome) -> None:
-    """One outcome: aligned on a terminal, between tabs elsewhere."""
+    """Print one outcome: aligned on a terminal, otherwise separated by tabs."""
     if terminal.as_json:
         return
     state, word = _STATES[outcome.passed]

@@ -1,4 +1,4 @@
-"""`dragoman serve`: load, listen, say where, answer until told to stop."""
+"""`dragoman serve`: loads the configuration, listens, prints the banner, and answers until it is stopped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CANNOT_LISTEN = {
 }
 _PLATFORM = sys.platform
 _SHARED = ("dragoman.gateway", "dragoman.observe.log")
-"""What workers need is loaded before they are made, so that they share it and are there at once."""
+"""Modules that are imported before the workers are forked. Then workers share the memory and start fast."""
 _LOOK_ABOVE = "the log lines above show the reason; -v adds tracebacks"
 
 
@@ -83,10 +83,10 @@ def command(
     On a public host without client keys, a key is made, kept and shown once.
     """
     began = SYSTEM.monotonic()
-    # A second handler of its own for SIGTERM would skip what ends a command; this way it is a Ctrl-C.
+    # SIGTERM acts as Ctrl-C, so that the same code ends the command.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if _PLATFORM != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody who reads secrets again
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it
     if no_auth and require_auth:
         raise Failure(MISUSE, "--no-auth and --require-auth cannot be combined", hint="remove one of them")
     overrides: dict[str, Any] = {
@@ -104,8 +104,10 @@ def command(
 
 
 class _Offer(msgspec.Struct, frozen=True):
-    """What a gateway that runs can tell about itself: providers in a few words each, models, one to try, and
-    how many keys each client has.
+    """Facts that only the running gateway knows. A worker sends them to the parent process for the banner.
+
+    providers: a short description of each. models: the number of model names. model: one model for the
+    examples. clients: the number of keys of each client, by its name.
     """
 
     providers: list[str]
@@ -139,11 +141,11 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     try:
         if server.workers > 1:
             if search is not None:
-                search.wait()  # a process is not copied while another thread runs in it
+                search.wait()  # a process must not be forked while another thread runs
             _answer_by_many(terminal, found, listener, announce)
         else:
             _answer(terminal, found, listener, announce)
-    except SystemExit as error:  # uvicorn's way to say that the application did not start; it is logged
+    except SystemExit as error:  # uvicorn raises it if the application cannot start; the reason is logged
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
 
 
@@ -154,7 +156,7 @@ def _answer(
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
 ) -> None:
-    """Serve in this process until told to stop. worker: which one of several this is."""
+    """Serve in this process until it is stopped. worker: this worker, None = there is only one process."""
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -198,7 +200,7 @@ def _answer(
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
-    """Serve in several workers until told to stop."""
+    """Serve in several worker processes until they are stopped."""
     from dragoman.assembly.core import DRAIN_DELAY
     from dragoman.server.supervisor import NotStarted, supervise
 
@@ -234,7 +236,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _with_neighbours(
     terminal: Terminal, found: Loaded, file: Path | None, stated: Mapping[str, Any]
 ) -> Loaded:
-    """The configuration with the servers of models that run on this machine, where they are to be used."""
+    """The configuration, with the model servers of this machine added if `discover` is true."""
     if not found.config.discover:
         return found
     servers = asyncio.run(discovery.find(but={found.config.server.port}))
@@ -243,7 +245,7 @@ def _with_neighbours(
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure where clients are granted models that nobody has, servers that were found included."""
+    """Raise Failure if a client key may use a model that no provider has. Discovered servers count too."""
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
 
@@ -254,9 +256,9 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """The configuration with a database in Dragoman's folder, where none is named and there can be one.
+    """The configuration, with a database in Dragoman's folder if none is configured and one is possible.
 
-    Raises Failure for a database that cannot be.
+    Raises Failure if the configured database is impossible, or if several workers have no database.
     """
     from dragoman.stores.open import installed, located, writable
 
@@ -282,14 +284,13 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration with the kept or made key, where a key is needed and none is configured."""
-    from dragoman.accounts.keys import is_loopback
+    """The configuration, with a stored or new client key if a key is needed and none is configured."""
+    from dragoman.assembly.keys import needs_key
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret
 
     auth = found.config.auth
-    needed = not is_loopback(found.config.server.host) if auth.required is None else auth.required
-    if auth.keys or auth.open or not needed:
+    if auth.keys or not needs_key(found.config):
         return found, None
     own = kept_or_made(found.home)
     secret = Secret(own.key)
@@ -324,7 +325,9 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
 
 
 def _announce(terminal: Terminal, ready: banner.Ready) -> None:
-    """The banner on a terminal, else one JSON line. A key that was just made is told in any case."""
+    """Print the banner, or one JSON line if stderr is no terminal. A new key is printed even
+    with `--quiet`.
+    """
     if terminal.quiet and ready.made is None:
         return
     if terminal.for_people:

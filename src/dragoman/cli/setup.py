@@ -1,4 +1,4 @@
-"""`dragoman setup`: what a client needs to talk to a gateway; shown, written into its files, tried."""
+"""`dragoman setup`: prints the settings that a client needs for a gateway, writes them, and tests them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, F
 from dragoman.errors import ConfigError
 
 _KEPT: Final = ".before-dragoman"
-"""Behind the name of the copy of a file that is changed."""
+"""The end of the name of a backup copy."""
 
 
 class _Written(NamedTuple):
-    """One file. kept: the copy of what it held before, None where nothing was lost."""
+    """The result of writing one file. kept: the backup copy of the old text, None = there was no old text."""
 
     path: Path
     changed: bool
@@ -34,7 +34,9 @@ class _Written(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What setting up a client takes. variables: of its shell. written: None = nothing was to be."""
+    """The setup of one client. variables: environment variables to set. files: the changes of its files.
+    written: the files that were written, None = `--write` was not given.
+    """
 
     name: str
     client: Client
@@ -44,7 +46,7 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """All of it for programs. A written file's text is not repeated: it holds other settings too."""
+        """The plan as JSON. The text of a written file is not included: it may contain other secrets."""
         files: list[dict[str, Any]]
         if self.written is None:
             files = [{"path": str(one.path), "text": one.merged("")} for one in self.files]
@@ -147,7 +149,7 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Say which servers of models run on this machine that a gateway could use."""
+    """Print the model servers on this machine that a gateway could use."""
     from dragoman.config.load import load
 
     try:
@@ -171,9 +173,9 @@ def _client(name: str) -> Client:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """The gateway's address and the model that it is configured to answer with."""
+    """The gateway's URL, and the default model of its configuration; None if that is not known."""
     if url is None:
-        config = loaded(terminal, file).config  # refuses a provider that is this gateway itself
+        config = loaded(terminal, file).config
         server = config.server
         return address(server.host, server.port, server.base_path), config.default_model
     from dragoman.providers.address import base_url
@@ -186,7 +188,11 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """The gateway with a model to use. Raises Failure where none is known, and where one does not answer."""
+    """The gateway, with a model from its list if none was chosen.
+
+    needed: raise Failure if the gateway does not answer, even if the model is known. Raises Failure too if no
+    model is known, or the key is refused.
+    """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
 
@@ -222,7 +228,7 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
 
 
 def _doubt(terminal: Terminal, model: str) -> None:
-    """Say of an embedded model that no agent can work with it."""
+    """Warn if the model is an embedded model: it is too weak for an agent."""
     from dragoman.upstreams.local.weights import known
 
     if known(model.removeprefix("local/")) is not None:
@@ -231,8 +237,8 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Change one file, in one step. What was there is copied beside it first."""
-    path = setting.path.resolve()  # a link to somebody's collection of settings stays one
+    """Change one file by an atomic replacement. The old text is first copied to a backup file beside it."""
+    path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
         text = setting.merged(old)
@@ -240,7 +246,7 @@ def _write(setting: Setting) -> _Written:
             return _Written(path, changed=False, kept=None)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = _copy(path, old) if old else None
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600  # there may be a key in it
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600  # the file may contain a key
         fresh = path.with_name(f"{path.name}.new")
         _put(fresh, text, mode)
         fresh.replace(path)
@@ -254,7 +260,7 @@ def _write(setting: Setting) -> _Written:
 
 
 def _copy(path: Path, text: str) -> Path:
-    """A copy under a name that is free: the first one stays what was there before all changes."""
+    """Write a backup copy under a free name. Copies are never overwritten: the first one has the original."""
     for number in range(1, 1000):
         kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
         try:
@@ -266,19 +272,19 @@ def _copy(path: Path, text: str) -> Path:
 
 
 def _put(path: Path, text: str, mode: int) -> None:
-    """Write a new file that nobody else may read meanwhile."""
+    """Create a file with the given mode and write it. Raises FileExistsError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
 
 
 def _show(terminal: Terminal, plan: _Plan) -> None:
-    """Lines for a shell on stdout, so that it can read them; files only where they were not written."""
+    """Print `export` lines that a shell can evaluate, and the text of the files unless they were written."""
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():
         if not inherited or inherited not in value:
             terminal.result(f"export {variable}={shlex.quote(value)}")
-        elif variable != KEY_VARIABLE:  # the shell knows the key: it is not printed again
+        elif variable != KEY_VARIABLE:  # the shell has the key in a variable, so the key is not printed
             terminal.result(f'export {variable}="{value.replace(inherited, f"${KEY_VARIABLE}")}"')
     if plan.written is None:
         for setting in plan.files:
@@ -294,7 +300,7 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
-    """What the model says in the client's own protocol."""
+    """The model's answer to a test question in the client's protocol. Raises Failure."""
     from dragoman.cli.asking import NotThere, Refused, ask
 
     try:

@@ -1,4 +1,4 @@
-"""Rows as aligned lines that fit a terminal. Pure."""
+"""Formats rows as aligned lines that fit the width of a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 Cell: TypeAlias = str | int | None
-"""None: there is no value."""
+"""The value of a cell. None = there is no value."""
 
 _GAP: Final = "  "
 _LEAST: Final = 20
-"""A longer value is cut down to this many characters before its column is given up."""
+"""Values are first shortened to this many characters. Only then are whole columns removed."""
 
 
 def aligned(
@@ -22,12 +22,12 @@ def aligned(
     names: int = 0,
     wraps: bool = False,
 ) -> list[str]:
-    """The lines of a table, the titles first, none longer than `width` characters.
+    """The lines of a table, the titles first. No line is longer than `width` characters.
 
-    Columns of numbers are aligned to the right. Where the room is short, long values are cut in their
-    middle; where that is not enough, columns go from the right. names: how many columns, from the left, are
-    cut last. wraps: the last column, which holds sentences, goes on below itself and is not cut; it has the
-    room that the others leave.
+    Columns of numbers are aligned to the right. If the table is too wide, long values are shortened in their
+    middle; if that is not enough, columns are removed from the right. names: the number of columns, from the
+    left, that are shortened last. wraps: the last column contains sentences, which are wrapped onto further
+    lines and not shortened.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))
@@ -63,7 +63,7 @@ def _shown(cell: Cell) -> str:
 
 
 def _fitting(widths: list[int], room: int, names: int) -> list[int]:
-    """The widths of the columns that stay."""
+    """Shorten or remove columns so that the table fits. Returns the widths of the remaining columns."""
     while (excess := sum(widths) + len(_GAP) * (len(widths) - 1) - room) > 0:
         slack = sum(max(0, width - _LEAST) for width in widths)
         if slack < excess and len(widths) > 1:
@@ -78,7 +78,7 @@ def _fitting(widths: list[int], room: int, names: int) -> list[int]:
 
 
 def _cut(text: str, room: int) -> str:
-    """The text with its middle left out where it is longer than `room`."""
+    """The text; if it is longer than `room` characters, "…" replaces its middle."""
     if len(text) <= room:
         return text
     head = room // 2

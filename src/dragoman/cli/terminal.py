@@ -1,7 +1,7 @@
-"""What the command says and how: results on stdout, everything else on stderr.
+"""The output of all commands: results go to stdout, everything else goes to stderr.
 
-Colours are the terminal's own 16, never alone; signs are ASCII where a stream is not UTF-8. Control
-characters in text that comes from outside never reach a terminal: see `clean`.
+Only the 16 basic colours are used, and never without a sign or a word that means the same. Signs are ASCII if
+a stream is not UTF-8. Control characters in text from outside are removed: see `clean`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from dragoman.cli.table import Cell, aligned
 from dragoman.errors import DragomanError
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
-"""Exit codes. NO_RIGHT: a key was refused. MISUSE: also a yes that is needed where nobody can be asked."""
+"""Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
+confirmation is needed but there is no terminal to ask on. NO_RIGHT: a key was refused.
+"""
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
-"""As a shell reports a program that SIGINT or SIGPIPE ended."""
+"""The codes with which a shell reports a program that SIGINT or SIGPIPE has ended."""
 
 _WORDS = ("done", "failed", "usage", "configuration", "unreachable", "forbidden")
 _STYLES = {"ok": "36", "warn": "33", "bad": "1;31", "off": "2", "command": "1"}
@@ -33,10 +35,10 @@ _ASCII = str.maketrans(
 
 
 class Failure(DragomanError):
-    """A command that could not do its work, as one error for a person or a program.
+    """The error that ends a command.
 
-    code: the exit code. hint: the next step. lines: what belongs to the message, one thing a line.
-    fields: more for the JSON form.
+    code: the exit code. hint: what the user can do next. lines: details, printed before the message.
+    fields: further members of the JSON form.
     """
 
     def __init__(
@@ -57,11 +59,11 @@ class Failure(DragomanError):
 
 
 class Channel:
-    """One of the two streams that a command writes to, and what can be shown there."""
+    """One of the two output streams, with its abilities: colours, UTF-8, moving the cursor."""
 
     def __init__(self, stream: TextIO) -> None:
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a letter that cannot be written is no failure
+            stream.reconfigure(errors="backslashreplace")  # an unencodable character is escaped
         self.stream = stream
         self.is_terminal = stream.isatty()
         self.utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
@@ -70,14 +72,14 @@ class Channel:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal; 80 where it does not say."""
+        """The width of the terminal in columns; 80 if it is unknown."""
         try:
             return os.get_terminal_size(self.stream.fileno()).columns or 80
         except (OSError, ValueError):
             return 80
 
     def styled(self, text: str, style: str) -> str:
-        """The text in one of the styles, where colours are shown."""
+        """The text in one of the styles; unchanged if the stream has no colours."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colours else text
 
     def mark(self, state: str) -> str:
@@ -85,19 +87,19 @@ class Channel:
         return self.styled(self.plain(_MARKS[state]), state)
 
     def plain(self, text: str) -> str:
-        """The text with our own signs in ASCII where the stream is not UTF-8."""
+        """The text; its signs are replaced by ASCII if the stream is not UTF-8."""
         return text if self.utf8 else text.translate(_ASCII)
 
     def write(self, text: str) -> None:
-        """Write text as it is, at once."""
+        """Write text and flush the stream."""
         self.stream.write(self.plain(text))
         self.stream.flush()
 
 
 class Terminal:
-    """One command's voice.
+    """The output of one command: results and messages.
 
-    as_json: machines read it: one JSON value, no narration. quiet: no narration either. verbose: tracebacks.
+    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -109,25 +111,25 @@ class Terminal:
 
     @property
     def for_people(self) -> bool:
-        """Whether somebody reads the narration on a terminal."""
+        """True if messages go to a terminal and `--json` is not set."""
         return self.err.is_terminal and not self.as_json
 
     def say(self, line: str = "") -> None:
-        """A line of narration."""
+        """Print a message line, unless `--json` or `--quiet` is set."""
         self.narrate(line + "\n")
 
     def narrate(self, text: str) -> None:
-        """A piece of narration, without a line end of its own."""
+        """Print a piece of a message without a line end, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 
     def insist(self, text: str) -> None:
-        """What stderr gets in any case. That nobody reads it there stops no work."""
+        """Write to stderr in any case. If nobody reads stderr, the error is ignored."""
         with contextlib.suppress(OSError):
             self.err.write(text)
 
     def result(self, value: Any) -> None:
-        """A result: text as it is, anything else as JSON."""
+        """Print a result on stdout: a text as it is, any other value as JSON."""
         self.out.write((value if isinstance(value, str) else self._json(value)) + "\n")
 
     def table(
@@ -138,8 +140,9 @@ class Terminal:
         names: int = 0,
         wraps: bool = False,
     ) -> None:
-        """A table: aligned and within the window on a terminal, else whole values between tabs. names,
-        wraps: as `aligned` takes them.
+        """Print a table: aligned on a terminal, otherwise with full values separated by tabs.
+
+        names, wraps: see `aligned`.
         """
         cleaned = [[clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         if not self.out.is_terminal:
@@ -152,7 +155,7 @@ class Terminal:
             self.result(line)
 
     def fail(self, failure: Failure) -> None:
-        """Say what went wrong: in at most three lines, unless it is a list."""
+        """Print a failure on stderr: its lines, its message and its hint, or one JSON object."""
         message = clean(failure.message)
         hint = None if failure.hint is None else clean(failure.hint)
         if self.as_json:
@@ -166,7 +169,7 @@ class Terminal:
             self.insist(f" {self.err.styled('hint:', 'command')} {hint}\n")
 
     def _json(self, value: Any, indent: int | None = 2) -> str:
-        """JSON that no terminal mistakes for commands: what is not printable is escaped."""
+        """The value as JSON. Characters that are not printable are escaped: a terminal could execute them."""
         text = json.dumps(value, indent=indent, ensure_ascii=not self.out.utf8)
         if text.replace("\n", "").isprintable():
             return text
@@ -174,7 +177,7 @@ class Terminal:
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Text from outside on one line, without control characters. lines: its line ends stay."""
+    """A text from outside as one line without control characters. lines: True = keep the line ends."""
     if text.isprintable():
         return text
     spaced = text.expandtabs(1) if lines else " ".join(text.splitlines()).expandtabs(1)
@@ -182,7 +185,9 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 
 def _wants_colours(*, moves: bool) -> bool:
-    """NO_COLOR (no-color.org) wins over FORCE_COLOR (force-color.org), and either over what the stream is."""
+    """True if colours shall be used: NO_COLOR (no-color.org) decides first, then FORCE_COLOR
+    (force-color.org), then whether the stream is a terminal.
+    """
     if os.environ.get("NO_COLOR"):
         return False
     return os.environ.get("FORCE_COLOR", "0") not in {"", "0"} or moves

@@ -1,4 +1,4 @@
-"""`dragoman translate`: what a provider would get, and what would be lost. Nothing is sent."""
+"""`dragoman translate`: prints the request that a provider would receive, and the losses. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def command(
 
 
 def _report(terminal: Terminal, result: Translation) -> None:
-    """Losses, changes and additions, a line each, and their number."""
+    """Print a line for each loss, change and addition, and their numbers."""
     mark = terminal.err.mark
     wide = max((len(loss.path) for loss in result.losses), default=0)
     for loss in result.losses:
@@ -120,7 +120,7 @@ def _report(terminal: Terminal, result: Translation) -> None:
 
 
 def _known(kind: str, name: str, names: Collection[str]) -> None:
-    """Refuse a name that is not among these, with what was probably meant."""
+    """Raise Failure if a name is not among `names`. The hint suggests a similar name."""
     if name in names:
         return
     near = difflib.get_close_matches(name, names, n=1)

@@ -1,5 +1,5 @@
 """One frozen value for all settings, and the adapters that make it.
 
-`settings` declares every setting, `load` makes the value from files, environment and command line. The
-package itself imports neither, so that whoever needs `Config` alone loads no YAML parser.
+`settings` declares every setting. `load` makes the value from files, the environment and the command line.
+This file imports neither of them, so a module that needs only `Config` does not load the YAML parser.
 """

@@ -1,4 +1,4 @@
-"""What is to be said about a setting, beside its name, type and default value. Reads nothing."""
+"""The description of one setting: its meaning, unit, bounds and environment variable. Reads nothing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import msgspec
 
 
 class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about("…")]`
-    """What is to be said about a setting.
+    """The description of one setting.
 
-    text: what it means. unit: of a plain number. env: the environment variable that sets it. default:
-    what happens without it, where the default value does not say so itself. ge, le: bounds, inclusive.
-    secret: whether texts in it may be secrets, so that they are not shown.
+    text: the meaning of the setting. unit: the unit of a plain number. env: the environment variable that
+    sets it. default: the effect of the default in words; None = the default value itself says enough.
+    ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be secrets and
+    are never shown.
     """
 
     text: str

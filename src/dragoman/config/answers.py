@@ -1,4 +1,4 @@
-"""Settings of what a provider may answer at most, so that a broken or hostile one harms nobody else."""
+"""Limits for the responses of a provider. They protect other clients from a broken or hostile provider."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.config.section import Section
 
 
 class Answers(Section, frozen=True):
-    """What a provider's answer may be at most. Beyond it the attempt fails: the next candidate is asked."""
+    """Limits for a provider's response. A response beyond a limit is a failed attempt."""
 
     max_size: Annotated[
         Size,

@@ -1,7 +1,8 @@
-"""Whether settings make sense together: names that exist, addresses that are addresses, no circles.
+"""Checks that the settings fit together: names exist, addresses are valid, aliases form no circle.
 
-Works on a decoded `Config`; the form of values is `decode`'s business. Every problem names its setting.
-A name that is declared but could not be read counts as known, so that one mistake is reported once.
+The input is a decoded `Config`: `decode` has already checked the form of each value. Every problem names its
+setting. An entry that could not be decoded still counts as a known name, so that each mistake is reported
+only once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.decode import suggest
 from dragoman.config.locate import is_file
@@ -34,22 +36,16 @@ from dragoman.stores.address import database
 from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
-"""Providers that are always declared."""
+"""Providers that exist without being configured."""
 
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_NOT_OURS: Final = frozenset(
+_TRANSPORT_HEADERS: Final = frozenset(
     {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "te",
-        "transfer-encoding",
-        "upgrade",
+        *("accept-encoding", "connection", "content-length", "content-type", "host", "te"),
+        *("transfer-encoding", "upgrade"),
     }
 )
-"""Headers that belong to the transport, which sets them itself."""
+"""Headers that only the HTTP client may set."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
@@ -57,49 +53,27 @@ _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
     {
-        *(
-            "audio",
-            "frequency_penalty",
-            "logit_bias",
-            "logprobs",
-            "max_completion_tokens",
-            "max_tokens",
-            "metadata",
-        ),
-        *("modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
-        *(
-            "reasoning_effort",
-            "response_format",
-            "safety_identifier",
-            "seed",
-            "service_tier",
-            "stop",
-            "store",
-        ),
-        *(
-            "temperature",
-            "tool_choice",
-            "tools",
-            "top_logprobs",
-            "top_p",
-            "user",
-            "verbosity",
-            "web_search_options",
-        ),
+        *("audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
+        *("max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction"),
+        *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format"),
+        *("safety_identifier", "seed", "service_tier", "stop", "store", "temperature", "tool_choice"),
+        *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
-"""Request fields of the chat API, for guessing what a misspelt one was meant to be; others are allowed.
-https://platform.openai.com/docs/api-reference/chat/create"""
+"""Request fields of the Chat Completions API. A field that is similar to one of them is probably misspelt and
+gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY: Final = 16
-"""Characters of a client's key. Of one that a person thought of, fewer are soon guessed by trying."""
-_EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
+"""The smallest number of characters of a client key. A shorter key could be found by trying all of them."""
+_ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
 class Doubt(NamedTuple):
-    """A model name that clients are granted and that nothing in the configuration has. What is registered in
-    code, or installed on this machine, may still have it.
+    """A model name that client keys may use, but that no model, alias or provider of the configuration has.
+
+    It is not an error yet: an upstream that the program registers, or an installed local model, may have it.
+    problem: the error to report if neither has.
     """
 
     name: str
@@ -113,11 +87,11 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """The accounts by name, the problems, the warnings and the names that are granted but not known.
+    """The enabled accounts by name, the problems, the warnings and the doubts.
 
-    sources: where each written setting stands, by path. names: the entries of `providers`, `models` and
-    `aliases` as written. unread: the settings that could not be read, by path. own: the names of upstreams
-    that the program brings.
+    sources: the place of each written setting, by the setting's path. names: the names of all entries of
+    `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
+    settings that could not be decoded. own: the names of upstreams that the program itself provides.
     """
     checker = _Checker(config, sources, names, unread, own)
     checker.run()
@@ -155,7 +129,7 @@ class _Checker:
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
         self.circles()
-        self.checks()
+        self.output_checks()
         if self.config.default_model is not None:
             self.target(self.config.default_model, "default_model")
         for operation, default in self.config.default_models.items():
@@ -164,7 +138,7 @@ class _Checker:
             self.grants(client.models, f"auth.keys[{index}].models")
         self.grants(self.config.server.keyless_models, "server.keyless_models")
         for index, entry in enumerate(self.config.egress.allow):
-            self.attempt(f"egress.allow[{index}]", _network, entry)
+            self.run_rule(f"egress.allow[{index}]", _network, entry)
 
     # --- Sections ------------------------------------------------------------------------------------------
 
@@ -174,9 +148,9 @@ class _Checker:
             self.problem("server.host", "expected a host name or an address")
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
-                self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
+                self.run_rule(f"server.cors_origins[{index}]", _web_origin, origin)
         for index, entry in enumerate(server.shared_addresses):
-            self.attempt(f"server.shared_addresses[{index}]", _addresses, entry)
+            self.run_rule(f"server.shared_addresses[{index}]", _addresses, entry)
         if (stated := self.config.stores.sql) is not None:
             try:
                 database(stated)
@@ -203,8 +177,8 @@ class _Checker:
             others = [key for key in auth.keys[:index] if key.name is None or key.name != client.name]
             self.key(client.key.reveal(), path, [other.key.reveal() for other in others])
             if len(client.key.reveal()) < _SHORTEST_KEY:
-                # Whoever calls on this machine alone needs no key at all, so a short one harms nobody there.
-                tell = self.warn if self.is_loopback() else self.problem
+                # On loopback no key is required by default, so there a short key is only a warning.
+                tell = self.warn if is_loopback(self.config.server.host) else self.problem
                 short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
                 tell(path, short, "`dragoman config key` prints a strong key")
 
@@ -217,7 +191,7 @@ class _Checker:
         self.headers(settings.headers, f"{path}.headers")
         self.file(settings.ca_file, f"{path}.ca_file")
         if settings.proxy is not None:
-            self.attempt(f"{path}.proxy", _proxy, settings.proxy.reveal())
+            self.run_rule(f"{path}.proxy", _proxy, settings.proxy.reveal())
         if "*" in settings.models and len(settings.models) > 1:
             self.problem(f"{path}.models", "`*` cannot be combined with other entries")
         before = len(self.problems)
@@ -228,7 +202,7 @@ class _Checker:
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
             if settings.enabled:
                 self.accounts[name] = account
-            self.remark(account, settings, path)
+            self.add_warnings(account, settings, path)
 
     def passthrough(self, name: str, settings: ProviderSettings, path: str) -> None:
         try:
@@ -236,7 +210,7 @@ class _Checker:
             dialect = resolve.dialect_of(settings, vendor)
             chat_path, _ = resolve.paths_of(settings, vendor, dialect)
         except ValueError:
-            return  # told where it stands
+            return  # `account` reports this error at the setting that causes it
         for index, resource in enumerate(settings.passthrough):
             if resource not in OFFERED[dialect]:
                 self.problem(f"{path}[{index}]", f"the protocol {dialect} has no such endpoints")
@@ -249,10 +223,13 @@ class _Checker:
             if quirk not in Quirks.__struct_fields__:
                 self.problem(place, "unknown quirk", suggest(quirk, Quirks.__struct_fields__))
             else:
-                self.attempt(place, resolve.quirk_of, quirk, value)
+                self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """The account, built step by step so that each mistake is found at its own setting."""
+        """The account of a provider, or None if it has an error.
+
+        The account is built in steps, so that each error is reported at the setting that causes it.
+        """
         try:
             vendor = resolve.vendor_of(name, settings)
         except ValueError as error:
@@ -277,7 +254,7 @@ class _Checker:
             base = resolve.address_of(settings, vendor, dialect)
         except ValueError as error:
             if self.unread & {f"{path}.base_url", f"{path}.catalog"}:
-                return None  # nobody knows what it would be
+                return None  # the address depends on a setting that could not be decoded
             place = path if settings.base_url is None else f"{path}.base_url"
             near = suggest(name, CATALOG) if settings.base_url is None else None
             self.problem(place, str(error), near if near and near.startswith("did") else None)
@@ -308,11 +285,11 @@ class _Checker:
             return None
         try:
             return resolve.provider_of(name, settings, self.sources)
-        except ValueError:  # a quirk's value, which has its own problem
+        except ValueError:  # the value of a quirk is wrong: `quirks` reports it
             return None
 
-    def remark(self, account: Provider, settings: ProviderSettings, path: str) -> None:
-        """Warnings about an account that can be used."""
+    def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
+        """Add the warnings about an account that has no errors."""
         parts = urlsplit(account.base_url)
         local = parts.hostname in _LOOPBACK
         if (
@@ -323,7 +300,7 @@ class _Checker:
         ):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
-            # The environment's keys never go to an address that is stated under another name.
+            # A provider with another name and its own base URL never gets the keys of the environment.
             elsewhere = settings.base_url is not None and account.name != account.vendor.name
             hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"
             if account.base_url == account.vendor.base_url:
@@ -379,30 +356,33 @@ class _Checker:
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
-        """A protocol to ask in: one of the providers must speak it. uses: `provider/model`."""
+        """Check the setting `api`: at least one of the providers must speak this protocol.
+
+        uses: the deployments (`provider/model`) that the model or alias stands for.
+        """
         providers = {use.partition("/")[0] for use in uses}
         accounts = [self.accounts[name] for name in providers if name in self.accounts]
         if api is None or not providers or not providers <= {*self.accounts, *BUILT_IN}:
-            return  # unknown ones have problems of their own
+            return  # an unknown provider is reported elsewhere
         if not any(one.dialect == api for account in accounts for one in account.apis):
             hint = "list the protocols of its provider in providers.NAME.apis" if accounts else None
             self.problem(path, f"its provider does not speak {api}", hint)
 
     def circles(self) -> None:
-        """Reports each circle of aliases once, at its first alias in the file."""
+        """Report each circle of aliases once, at the circle's first alias in the file."""
         reported: set[str] = set()
         for name in self.config.aliases:
             if name not in reported and self.in_circle(name):
-                way = [name]
-                while (following := self.config.aliases[way[-1]].route) != name:
-                    way.append(following)
-                reported.update(way)
+                circle = [name]
+                while (following := self.config.aliases[circle[-1]].route) != name:
+                    circle.append(following)
+                reported.update(circle)
                 self.problem(
-                    f"{join('aliases', name)}.route", "points back to itself: " + " → ".join([*way, name])
+                    f"{join('aliases', name)}.route", "points back to itself: " + " → ".join([*circle, name])
                 )
 
     def in_circle(self, name: str) -> bool:
-        """Whether following the alias leads back to it."""
+        """True if the routes of the aliases lead from this alias back to it."""
         seen: set[str] = set()
         following = self.config.aliases[name].route
         while following in self.config.aliases and following not in seen:
@@ -415,9 +395,10 @@ class _Checker:
     # --- Names ---------------------------------------------------------------------------------------------
 
     def target(self, target: str, path: str, *, every: bool = False) -> None:
-        """What an alias or the default stands for: alias, model, provider/model or a vendor's own name.
+        """Check the target of an alias or of a default: it must be the name of an alias, a model, a
+        `provider/model`, or a model name that belongs to a configured vendor.
 
-        every: whether it may be all models of a provider.
+        every: `provider/*`, all models of a provider, is allowed too.
         """
         if target in self.aliases or target in self.models:
             return
@@ -433,9 +414,11 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """The model names and patterns that clients may use."""
+        """Check the model names and patterns that a client key may use. A name that nothing has
+        is a doubt.
+        """
         if WILDCARD in self.aliases:
-            return  # every name stands for something
+            return  # the alias `*` matches every name
         for index, entry in enumerate(entries or ()):
             place = f"{path}[{index}]"
             if WILDCARD in entry:
@@ -447,14 +430,14 @@ class _Checker:
                 del self.problems[before:]
 
     def pattern(self, pattern: str, path: str) -> None:
-        """A pattern of model names: a provider that it names must be there, and something should match."""
+        """Check a pattern of model names: a provider that it names must exist, and a model should match."""
         matched = Grants([pattern])
         known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
         if pattern == WILDCARD or any(name in matched for name in known if name is not None):
             return
         head, slash, rest = pattern.partition("/")
         if slash and WILDCARD not in head:
-            self.patterned(pattern, head, rest, path)
+            self.provider_pattern(pattern, head, rest, path)
             return
         listed = [
             (account.models, account.vendor.models if account.vendor else ())
@@ -471,8 +454,8 @@ class _Checker:
             hint = unconfigured(pattern.replace(WILDCARD, "x"), self.rows()) or _PATTERN
             self.doubts.append(Doubt(pattern, self.note(path, f"`{pattern}` matches no model", hint)))
 
-    def patterned(self, pattern: str, provider: str, rest: str, path: str) -> None:
-        """A pattern of one provider's models."""
+    def provider_pattern(self, pattern: str, provider: str, rest: str, path: str) -> None:
+        """Check a pattern for the models of one provider. rest: the part of the pattern after the slash."""
         if provider not in self.providers:
             hint = unconfigured(pattern, self.rows()) or suggest(provider, self.providers)
             problem = self.note(path, f"there is no provider {provider}", hint)
@@ -486,12 +469,12 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """The catalogue's row of each provider."""
+        """The name of each provider's catalogue row; None for providers without a row."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """What may answer a name that leads in no circle, as `provider/model`."""
+        """The deployments (`provider/model`) for a name. The name must not be in a circle of aliases."""
         while target in self.config.aliases:
             target = self.config.aliases[target].route
         if target in self.config.models:
@@ -501,12 +484,15 @@ class _Checker:
         return [f"{name}/{target}" for name, account in self.accounts.items() if account.owns(target)]
 
     def is_owned(self, model: str) -> bool:
-        """Whether a provider's vendor owns the bare name. Taken for granted while a provider has problems."""
+        """True if a model name without a provider belongs to the vendor of a configured provider.
+
+        Also true while any enabled provider has an error: the name may belong to that provider.
+        """
         enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """A model at a provider, by their names. every: whether `*` may stand for all of its models."""
+        """Check a `provider/model`. every: `*` is allowed as the model and means all models."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
@@ -533,20 +519,15 @@ class _Checker:
             return providers.simulate.enabled is not False
         return provider not in providers.named or providers.named[provider].enabled
 
-    def is_loopback(self) -> bool:
-        """Whether Dragoman listens to this machine alone."""
-        host = self.config.server.host
-        return host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdigit())
-
     def is_own(self, base: str) -> bool:
-        """Whether an address is the one that Dragoman itself listens on."""
+        """True if a base URL is the address on which this gateway listens."""
         server = self.config.server
         parts = urlsplit(base)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         if port != server.port or parts.scheme != "http":
             return False
         host = parts.hostname or ""
-        return host == server.host or (host in _LOOPBACK and server.host in _LOOPBACK | _EVERYWHERE)
+        return host == server.host or (host in _LOOPBACK and server.host in _LOOPBACK | _ALL_INTERFACES)
 
     # --- Values --------------------------------------------------------------------------------------------
 
@@ -569,31 +550,31 @@ class _Checker:
                 self.problem(
                     place, "would overwrite the provider's credential", "put the credential into `keys`"
                 )
-            elif name.lower() in _NOT_OURS:
+            elif name.lower() in _TRANSPORT_HEADERS:
                 self.problem(place, "is set by the HTTP connection and cannot be configured")
 
     def file(self, name: str | None, path: str) -> None:
         if name is not None and not is_file(Path(name)):
             self.problem(path, f"there is no file {name}")
 
-    def attempt(self, path: str, step: Callable[..., object], *arguments: object) -> None:
-        """Notes the ValueError of one step as a problem."""
+    def run_rule(self, path: str, rule: Callable[..., object], *arguments: object) -> None:
+        """Call a function. If it raises ValueError, add a problem with the error's text."""
         try:
-            step(*arguments)
+            rule(*arguments)
         except ValueError as error:
             self.problem(path, str(error))
 
-    def checks(self) -> None:
-        """Answers can be checked only where the extra for it is installed."""
-        asked: list[tuple[str, bool | None]] = [("check_output", self.config.check_output)]
-        asked += [
+    def output_checks(self) -> None:
+        """Report each `check_output: true` if the extra `schema` is not installed."""
+        stated: list[tuple[str, bool | None]] = [("check_output", self.config.check_output)]
+        stated += [
             (f"{join('models', name)}.check_output", m.check_output) for name, m in self.config.models.items()
         ]
-        asked += [
+        stated += [
             (f"{join('aliases', name)}.check_output", a.check_output)
             for name, a in self.config.aliases.items()
         ]
-        for path, wanted in asked:
+        for path, wanted in stated:
             if wanted and not available():
                 self.problem(path, "responses cannot be validated in this installation", added_by("schema"))
 
@@ -611,12 +592,12 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """Where a setting stands, or else what holds it: the longest written path that it begins with."""
+    """The place of a setting, or of the nearest section around it that has a place. None if there is none."""
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
 
 
 def _may_meet(pattern: str, other: str) -> bool:
-    """Whether two patterns may have names in common, by what they begin with."""
+    """True if some name may match both patterns, judged only by the text before their first wildcards."""
     ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
     return ours.startswith(theirs) or theirs.startswith(ours)
 
@@ -630,7 +611,7 @@ def _proxy(text: str) -> None:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # whose text quotes the address, with a password that may stand in it
+    except ValueError:  # its text is not shown: it contains the address, which may contain a password
         usable = False
     if not usable:
         raise ValueError("expected http://host:port")
@@ -655,7 +636,7 @@ def _addresses(text: str) -> None:
 
 
 def _private(host: str) -> bool:
-    """Whether a host is an address of a private network, or a name without dots as inside a cluster."""
+    """True for an address of a private network, and for a name without dots, as clusters use them."""
     import ipaddress
 
     try:

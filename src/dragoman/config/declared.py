@@ -1,4 +1,7 @@
-"""What `settings` declares, for those who read, describe or list settings: one reflection for all of them."""
+"""Reads the declarations in `settings`: the name, type and default of every setting.
+
+The decoder, the JSON Schema, the page of settings and `config show` all use this one reflection.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Moment, PathPrefix, Fi
 
 
 class Setting(NamedTuple):
-    """One declared setting. default: `msgspec.NODEFAULT` where it must be written."""
+    """One declared setting. default: `msgspec.NODEFAULT` if the setting is required."""
 
     name: str
     type: Any
@@ -30,7 +33,7 @@ class Setting(NamedTuple):
 
 @cache
 def settings_of(section: type[Section]) -> Mapping[str, Setting]:
-    """The settings that a section declares, by name, in order."""
+    """The settings of a section by their names, in the order of their declaration."""
     hints = get_type_hints(section, include_extras=True)
     found: dict[str, Setting] = {}
     for field in msgspec.structs.fields(section):
@@ -41,19 +44,19 @@ def settings_of(section: type[Section]) -> Mapping[str, Setting]:
 
 
 def options(kind: Any) -> tuple[Any, ...]:
-    """The members of a union, other types alone; None is left out."""
+    """The members of a union without None. A type that is no union is its only member."""
     members = get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
     return tuple(member for member in members if member is not types.NoneType)
 
 
 def nullable(kind: Any) -> bool:
-    """Whether null is one of the values."""
+    """True if the setting accepts null."""
     return kind is Any or (get_origin(kind) in {Union, types.UnionType} and types.NoneType in get_args(kind))
 
 
 @cache
 def holds_secrets(kind: Any) -> bool:
-    """Whether what belongs there is a secret, or may have some in it."""
+    """True if values of this type are secrets, or may contain secrets."""
     if kind is Secret:
         return True
     if isinstance(kind, type) and issubclass(kind, Section):
@@ -62,7 +65,7 @@ def holds_secrets(kind: Any) -> bool:
 
 
 def expected(kind: Any) -> str:
-    """What a person should write for one value of a type, in a few words."""
+    """The kind of value that a person should write, in a few words, for example "a whole number"."""
     members = options(kind)
     if len(members) > 1:
         return " or ".join(expected(member) for member in members)

@@ -1,8 +1,8 @@
-"""From the tree as written to typed settings, with every problem found on the way.
+"""Turns the tree of a configuration into typed settings, and collects every problem.
 
-The types of `settings` decide everything: what is accepted, what a message says was expected, what an
-unknown name was probably meant to be. No setting is named here. Secrets never appear in a message; the
-one thing read from outside is the file that `{file: path}` names.
+The types in `settings` decide which values are accepted, what an error message says, and which name is
+suggested for an unknown name. This module names no setting. Secrets never appear in a message. The only
+input from outside is a secret file (`{file: path}`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
-_SHOWN: Final = 16  # keys are longer
+_SHOWN: Final = 16  # a message shows only texts up to this length: an API key is longer
 _LONG: Final = 64
 
 S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names what was probably meant, or else what there is."""
+    """A hint: the known name that is most similar, else a list of all known names if there are few."""
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
@@ -53,24 +53,25 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def flaw_of(secret: str) -> str | None:
-    """Why a text can be no secret, as what comes after its name; None = it can."""
+    """Why a text cannot be a secret, as the rest of a sentence ("is empty"); None if it can be one."""
     if not secret:
         return "is empty"
     return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"
 
 
 class _Invalid:
-    """What a value is that could not be read; its problem is on the list."""
+    """The type of `INVALID`, which stands for a value that could not be read. Its problem is on the list."""
 
 
 INVALID: Final = _Invalid()
 
 
 class Decoder:
-    """Reads one tree. folder: where relative files are looked for.
+    """Reads one tree. folder: the folder in which relative file names begin.
 
-    problems: what was wrong. warnings: what is odd. sources: where each setting that was written stands, by
-    path. names: the entries of each open mapping (`models`), those that could not be read included.
+    problems: errors. warnings: things that are unusual but allowed. sources: the place of each written
+    setting, by the setting's path. names: the names of all entries of each mapping with free names
+    (`models`), also of entries that could not be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,12 +82,12 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """A section; settings that could not be read have their defaults. Raises nothing."""
+        """The settings of a section. A setting that could not be read has its default. Raises nothing."""
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """A value ahead of its turn, without notes about it; empty if it cannot be read."""
+        """Read one value early, without adding problems or sources. An unreadable value is empty."""
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
@@ -142,12 +143,12 @@ class Decoder:
             value = kind.parse(node.text)
             if isinstance(value, FilePath):
                 return FilePath(self.folder / Path(value).expanduser())
-        except (ValueError, RuntimeError):  # the latter for `~` of an unknown user
+        except (ValueError, RuntimeError):  # RuntimeError: `~` of an unknown user
             return self._wrong(kind, node, path)
         return value
 
     def _sequence(self, kind: Any, node: Node, path: str) -> Any:
-        if not isinstance(node, Items):  # a list of one may be written without its brackets
+        if not isinstance(node, Items):  # a list with one member may be written without brackets
             value = self.read(kind, node, path)
             self.sources[f"{path}[0]"] = node.source
             return INVALID if value is INVALID else (value,)
@@ -189,10 +190,10 @@ class Decoder:
         else:
             for name in others:
                 hint = HINTS.get(name) or suggest(name, declared)
-                told = name
+                shown = name
                 if any(one.type is Secret for one in declared.values()) and not _meant(name, hint):
-                    told = "…"  # `{sk-…}` in place of `[sk-…]` is a mapping with that name
-                self.problem(join(path, told), "unknown setting", node.named(name), hint)
+                    shown = "…"  # the name may be a secret: `{sk-…}`, written instead of `[sk-…]`
+                self.problem(join(path, shown), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)
 
     def _build(
@@ -216,7 +217,7 @@ class Decoder:
         return kind(**good) if whole else INVALID
 
     def _bounds(self, meta: about, value: Any, node: Node, path: str) -> None:
-        """Notes a number outside what its setting allows."""
+        """Add a problem for a number that is smaller or larger than the setting allows."""
         if meta.ge is not None and isinstance(value, int) and value < meta.ge:
             self.problem(path, f"must be at least {meta.ge}", node.source)
         if meta.le is not None and isinstance(value, int) and value > meta.le:
@@ -226,7 +227,7 @@ class Decoder:
         if isinstance(node, Table) and set(node.entries) == {"file"}:
             return self._secret_file(node.entries["file"], path)
         if isinstance(node, Scalar) and node.unfilled:
-            # A key that stands for itself alone, so that what is wrong beside it is found, too.
+            # A placeholder that differs from every other key, so that the later checks can still run.
             return Secret(f"unset-{path.encode().hex()}".ljust(_LONG, "."))
         if not isinstance(node, Scalar) or node.value is None:
             self.problem(path, "expected an API key: a string, ${VARIABLE} or {file: path}", node.source)
@@ -237,7 +238,7 @@ class Decoder:
         trial = Decoder(self.folder)
         name = trial.read(FilePath, node, join(path, "file"))
         if name is INVALID:
-            # Not what was found there either, unless it is nothing: it may be the key itself.
+            # The message does not show the value that was found: it may be the key itself.
             empty = isinstance(node, Scalar) and node.value is None
             found = f"expected {FilePath.expected}, found {'nothing' if empty else 'something else'}"
             self.problem(join(path, "file"), found, node.source)
@@ -246,8 +247,9 @@ class Decoder:
         try:
             text = secret_file.read(Path(name))
         except secret_file.Unreadable as unreadable:
-            place = isinstance(node, Scalar) and _is_place(node.text, Path(name))
-            named = name if place else "the secret file"
+            named = (
+                name if isinstance(node, Scalar) and _is_path(node.text, Path(name)) else "the secret file"
+            )
             self.problem(path, f"{named} {unreadable}", node.source, secret_file.HINT)
             return INVALID
         if secret_file.is_open(Path(name)):
@@ -278,17 +280,17 @@ class Decoder:
             return INVALID
         found = _found(node)
         if found.startswith("`") and (holds_secrets(kind) or kind == dict[str, Any]) and not _is_number(node):
-            found = "another text"  # a key without what belongs around it
+            found = "another text"  # it may be a key that was written in the wrong place
         self.problem(path, f"expected {expected(kind)}, found {found}", node.source)
         return INVALID
 
     def problem(self, path: str, message: str, source: Source, hint: str | None = None) -> None:
-        """Notes one problem."""
+        """Add one problem."""
         self.problems.append(Problem(path, message, source.origin, source.line, hint))
 
 
 def _meant(name: str, hint: str | None) -> bool:
-    """Whether an unknown name is known to be one, and not a value that was put there."""
+    """True if an unknown name is certainly a name, and not a value (a key) in the wrong place."""
     return name in HINTS or (hint is not None and hint.startswith("did you mean"))
 
 
@@ -301,8 +303,11 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-def _is_place(text: str, file: Path) -> bool:
-    """Whether what somebody wrote as the name of a secret file says a place, and is not the secret itself."""
+def _is_path(text: str, file: Path) -> bool:
+    """True if the text of `{file: text}` is certainly a path, and not the secret itself.
+
+    file: the path that the text would mean.
+    """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")
     return stated or (len(written.parts) > 1 and file.parent.is_dir())
@@ -317,7 +322,7 @@ def _is_number(node: Node) -> bool:
 
 
 def _found(node: Node) -> str:
-    """What stands there, in words; the text itself only when it is short and not from elsewhere."""
+    """The value of a node in words. A text is shown only if it is short and holds no variable's value."""
     if isinstance(node, Table):
         return "a mapping"
     if isinstance(node, Items):

@@ -1,4 +1,4 @@
-"""The quirks as they are documented: read from the source of `Quirks`, where each is described once."""
+"""The documentation of every quirk, read from the source code of `Quirks`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 
 class Deviation(NamedTuple):
-    """One quirk. kind: its type. default: what the specification says. group: who reads it."""
+    """One quirk. kind: its type. default: the specified behaviour. group: the part of the code
+    that reads it.
+    """
 
     name: str
     kind: Any
@@ -26,7 +28,7 @@ class Deviation(NamedTuple):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """Every quirk, in the order of the source: a field's description is the text that follows it."""
+    """Every quirk, in the order of the source. The string below a field is the field's description."""
     source = textwrap.dedent(inspect.getsource(Quirks))
     (written,) = ast.parse(source).body
     assert isinstance(written, ast.ClassDef)
@@ -41,12 +43,12 @@ def deviations() -> tuple[Deviation, ...]:
 
 
 def _text(node: ast.stmt) -> str:
-    """The description of a field on one line; empty where the next statement is no text."""
+    """The description of a field on one line; "" if the statement below the field is not a string."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return " ".join(str(node.value.value).split())
     return ""
 
 
 def _group(before: list[str]) -> str:
-    """The heading of a field's group: what the last comment of the form `# --- … ---` says."""
+    """The group of a field: the text of the last comment `# --- … ---` above it. before: lines above it."""
     return next((found[1] for line in reversed(before) if (found := _GROUP.search(line.strip()))), "")

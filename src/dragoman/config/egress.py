@@ -1,4 +1,4 @@
-"""The settings of what requests may make Dragoman read at addresses that they name."""
+"""Settings for the files that the gateway fetches because a request names their URLs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.config.section import Section
 
 
 class Egress(Section, frozen=True):
-    """Where requests may make Dragoman connect to."""
+    """Files that the gateway fetches because a request names their URLs: allowed hosts and limits."""
 
     allow: Annotated[
         tuple[str, ...],

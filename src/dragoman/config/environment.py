@@ -1,8 +1,9 @@
-"""Settings from environment variables, as trees to lay over the file's.
+"""Settings from environment variables, as trees that are merged with the tree of the file.
 
-Two kinds: DRAGOMAN_… variables, each declared by the setting that it sets, win over the file; the
-vendors' own variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add providers, or fill
-in the keys that a file leaves out. The environment is an argument; nothing is read from the process.
+There are two kinds of variables. A DRAGOMAN_… variable belongs to one setting, which declares it, and
+overrides the file. A vendor's own variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a
+provider, or fill in the keys that the file does not state. The environment is an argument: this module does
+not read `os.environ`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGO
 
 
 def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Each variable that sets something: its name, the setting's path, the setting's type."""
+    """Each DRAGOMAN_… variable that sets a setting: its name, the path and the type of the setting."""
     for one in settings_of(section).values():
         place = f"{path}.{one.name}" if path else one.name
         if one.about.env is not None:
@@ -35,8 +36,10 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
             yield from variables(one.type, place)
 
 
-def own(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of the DRAGOMAN_… variables that are set and not empty, and a warning for each unknown one."""
+def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+    """The tree of the DRAGOMAN_… variables, and a warning for each unknown one. Empty variables
+    are ignored.
+    """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
     for name, (path, kind) in declared.items():
@@ -67,11 +70,12 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """The tree with what the vendors' variables add.
+    """The tree with the keys and base URLs of the vendors' environment variables.
 
-    A vendor that the tree does not name gets a provider of its own name. Where the tree names it, the
-    keys fill in if it states none; and the base URL too, but only together with the keys, so that a key
-    from a file never goes to a place that the file does not know.
+    A vendor without a provider in the tree gets a provider with the vendor's name. A provider that is in the
+    tree gets the environment's keys if it states no keys, and then the environment's base URL if it states
+    no base URL. A provider that states keys never gets the base URL: a key of the file must not be sent to
+    an address that the file does not contain.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -94,7 +98,7 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """The keys and the base URL that the environment holds for a vendor, None if it holds nothing."""
+    """The keys and the base URL of a vendor in the environment; None if the environment has neither."""
     entries: dict[str, Node] = {}
     for base in vendor.keys:
         found = [(name, environ.get(name, "").strip()) for name in numbered(base)]
@@ -113,22 +117,23 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
 
 
 def numbered(name: str) -> Iterator[str]:
-    """A variable of one key and those of further keys."""
+    """The names of the variables for one vendor's keys: the name itself, then `NAME_2` to `NAME_10`."""
     yield name
     for number in range(2, MOST_KEYS + 1):
         yield f"{name}_{number}"
 
 
 def _vendor_of(name: str, node: Node) -> str:
-    """The catalogue row that an entry of `providers` is about: `catalog` if it states one, else its name."""
+    """The name of the catalogue row that an entry of `providers` uses: its `catalog`, else its own name."""
     stated = node.entries.get("catalog") if isinstance(node, Table) else None
     return stated.text if isinstance(stated, Scalar) and stated.value is not None else name
 
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
-    """An entry of the file with the environment's account, if it states no keys.
+    """An entry of `providers` with the settings of the environment, if the entry states no keys.
 
-    An entry under another name that states its own address is another place: it gets nothing.
+    own_name: the entry has the vendor's name. An entry with another name and its own base URL is another
+    server, so it does not get the vendor's keys.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)
@@ -144,7 +149,7 @@ def _stated(node: Table, name: str) -> bool:
 
 
 def _value(text: str, kind: Any, source: Source) -> Node:
-    """The node of a variable's text; a list's members are separated by commas."""
+    """The node for the text of a variable. Commas separate the members of a list."""
     if all(get_origin(member) is tuple for member in options(kind)):
         members = [part.strip() for part in text.split(",")]
         return Items(tuple(Scalar(part, part, source, filled=True) for part in members if part), source)

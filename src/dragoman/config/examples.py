@@ -1,6 +1,6 @@
-"""Whole configurations for the page of settings: what most people want, each ready to be copied.
+"""Complete example configurations for the page of settings.
 
-A test loads each of them, so that none can go out of date.
+A test loads each example, so every example is valid.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Example(NamedTuple):
-    """One configuration. title: what it is for; text: what to know about it, Markdown; yaml: the file."""
+    """One example. title: the purpose. text: an explanation, Markdown. yaml: the whole file."""
 
     title: str
     text: str

@@ -1,7 +1,7 @@
-"""What settings are called elsewhere, so that a hint can say where the same thing stands here. Data.
+"""Names of settings in other programs, each with a hint that names the same setting of Dragoman. Data.
 
-The words are those of LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and of
-the vendors' clients. They are no other names for our settings: nothing is read under them.
+The names come from LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and from the
+vendors' clients. The loader does not accept them; it only adds the hint to the error message.
 """
 
 from __future__ import annotations
@@ -41,4 +41,4 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "drop_params": "the default here; strict: true refuses instead",
     }
 )
-"""By the foreign word: where the same thing stands here. Used only for names that are no settings."""
+"""By the name in another program: the hint. Used only for names that are not settings of Dragoman."""

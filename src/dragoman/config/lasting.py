@@ -1,4 +1,4 @@
-"""Settings of what lasts between requests: seals, stores, answers, sessions. A part of `settings`."""
+"""Settings for data that is kept between requests: seals, stores, responses and sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.config.section import Section
 
 
 class Seals(Section, frozen=True):
-    """What answers hold that clients cannot bring back: signatures, and reasoning that vendors want back."""
+    """Signatures and encrypted reasoning of providers, which clients cannot send back themselves."""
 
     ttl: Annotated[Duration, about("How long an entry is kept after its last use. `0` keeps nothing.")] = (
         Duration(86400)
@@ -25,7 +25,7 @@ class Seals(Section, frozen=True):
 
 
 class Stores(Section, frozen=True):
-    """Where what lasts between requests is kept."""
+    """The place for data that is kept between requests."""
 
     sql: Annotated[
         str | None,
@@ -40,7 +40,7 @@ class Stores(Section, frozen=True):
 
 
 class Responses(Section, frozen=True):
-    """Answers of the Responses API, which clients continue by their id."""
+    """Stored responses of the Responses API, which clients continue by their ids."""
 
     retain: Annotated[
         bool,
@@ -88,7 +88,7 @@ class Responses(Section, frozen=True):
 
 
 class Sessions(Section, frozen=True):
-    """Conversations that the gateway remembers for clients that send `X-Session-Id` and only what is new."""
+    """Conversations that the gateway stores, for clients that send `X-Session-Id` and only new messages."""
 
     ttl: Annotated[
         Duration,

@@ -1,7 +1,8 @@
-"""LiteLLM's `config.yaml` as settings of ours, with a note for each setting.
+"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with a note for each of LiteLLM's settings.
 
-What is converted loads and answers under the same model names; what has no counterpart is named. Works on the
-values of the file and reads nothing. https://docs.litellm.ai/docs/proxy/config_settings
+A gateway with the converted settings answers under the same model names. A setting without a counterpart is
+named in a note. The input is the decoded file; nothing is read.
+https://docs.litellm.ai/docs/proxy/config_settings
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """What becomes of one of their settings. path: where it stands in their file. done: the converted
-    settings have it.
-    """
+    """What became of one LiteLLM setting. path: its path in LiteLLM's file. done: it was converted."""
 
     path: str
     text: str
@@ -32,25 +31,25 @@ class Note(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """settings: ours, as a file would state them. notes: in the order of their file."""
+    """settings: Dragoman's settings, in the form of a file. notes: in the order of LiteLLM's file."""
 
     settings: dict[str, Any]
     notes: tuple[Note, ...]
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """Whether a configuration is LiteLLM's: it has a section that only LiteLLM's have, and none of ours."""
+    """True if a configuration has a section that only LiteLLM knows, and no section of Dragoman."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 
 
 def convert(written: Mapping[str, Any]) -> Converted:
-    """Settings that do the same, as far as it goes."""
+    """Dragoman's settings that do the same as LiteLLM's, as far as possible."""
     return _Conversion(written).run()
 
 
 class _Target(msgspec.Struct):
-    """One deployment of theirs. order: theirs, smaller is earlier."""
+    """One deployment of LiteLLM. order: LiteLLM's priority; a smaller number is tried earlier."""
 
     use: str
     context: int | None = None
@@ -58,7 +57,9 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """All entries of one `model_name`."""
+    """The LiteLLM entries with the same `model_name`. model: settings for the entry of `models`. defaults:
+    request defaults.
+    """
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}
@@ -74,10 +75,10 @@ class _Conversion:
         self.aliases: dict[str, Any] = {}
         self.known = _section(written, "environment_variables")
         self.attempts: int | None = None
-        self.patience: dict[str, Any] = {}
+        self.timeouts: dict[str, Any] = {}
         self.chains: dict[str, list[str]] = {}
-        self.behind: dict[str, Any] = {}
-        """Models that are reached by an alias of theirs, which has defaults."""
+        self.models_of_aliases: dict[str, Any] = {}
+        """Models to which an alias with request defaults was put in front; see `model`."""
 
     def run(self) -> Converted:
         settings: dict[str, Any] = {}
@@ -86,13 +87,15 @@ class _Conversion:
         self.sections()
         for index, entry in enumerate(_list(self.written.get("model_list"))):
             self.entry(entry, f"model_list[{index}]")
-        self.fall_back()
+        self.add_fallbacks()
         for account in self.accounts.values():
-            if self.patience:
-                account["timeouts"] = {**self.patience, **account.get("timeouts", {})}
+            if self.timeouts:
+                account["timeouts"] = {**self.timeouts, **account.get("timeouts", {})}
         models = {name: self.model(name, group) for name, group in self.groups.items()}
         settings["providers"] = self.accounts
-        settings["models"] = {name: model for name, model in {**models, **self.behind}.items() if model}
+        settings["models"] = {
+            name: model for name, model in {**models, **self.models_of_aliases}.items() if model
+        }
         settings["aliases"] = self.aliases
         if self.attempts is not None:
             settings["retries"] = {"attempts": self.attempts}
@@ -105,7 +108,9 @@ class _Conversion:
         self.notes.append(Note(path, text, done))
 
     def text(self, value: Any) -> str:
-        """A text with its references as ours; what `environment_variables` states is put in their place."""
+        """A text in which each `os.environ/NAME` is replaced: by the value that `environment_variables`
+        states, else by `${NAME}`.
+        """
 
         def named(match: re.Match[str]) -> str:
             stated = self.known.get(match[1])
@@ -135,7 +140,7 @@ class _Conversion:
                 self.note(name, words.of_setting(name))
 
     def setting(self, name: str, value: Any, path: str) -> None:
-        """One of LiteLLM's general settings."""
+        """Convert one general setting of LiteLLM."""
         if value is None:
             return
         if name in ("fallbacks", "context_window_fallbacks"):
@@ -156,7 +161,7 @@ class _Conversion:
             text = f"here: retries.attempts: {self.attempts}, the first attempt included"
             self.note(path, text, done=True)
         elif name in ("request_timeout", "timeout", "stream_timeout") and _number(value) is not None:
-            self.patience |= _patience(name, value)
+            self.timeouts |= _timeouts(name, value)
             self.note(
                 path, "here: providers.NAME.timeouts.first_byte and idle; total bounds the whole attempt"
             )
@@ -168,7 +173,7 @@ class _Conversion:
     # Models -----------------------------------------------------------------------------------------------
 
     def entry(self, entry: Any, path: str) -> None:
-        """One of `model_list`."""
+        """Convert one entry of `model_list`."""
         params = _section(entry, "litellm_params")
         name, model = _section({"x": entry}, "x").get("model_name"), params.get("model")
         if not isinstance(name, str) or not isinstance(model, str):
@@ -176,7 +181,7 @@ class _Conversion:
             return
         model = self.text(model)
         prefix, rest = self.split(model, params)
-        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not _base(params)):
+        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not _base_url(params)):
             text = words.NOT_SPOKEN.get(prefix or "", words.NOT_KNOWN)
             self.note(
                 f"{path}.litellm_params.model", f"{model}: {text}; this deployment of {name} is left out"
@@ -185,7 +190,7 @@ class _Conversion:
         if prefix is None:
             prefix = "openai"
         account = self.account(prefix, params, name, path)
-        api, rest = _unfolded(rest)
+        api, rest = _without_prefixes(rest)
         if "*" in name or "*" in rest:
             self.wildcard(name, rest, account, path)
             return
@@ -210,7 +215,7 @@ class _Conversion:
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """LiteLLM's name of the provider, and the provider's own name of the model."""
+        """LiteLLM's name for the provider, and the provider's own name for the model."""
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -220,24 +225,24 @@ class _Conversion:
         for pattern, vendor in words.BARE:
             if pattern.match(model):
                 return vendor, model
-        return (None, model) if not slash or _base(params) else (prefix, rest)
+        return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str, path: str) -> str:
-        """The provider that this deployment belongs to, made if no earlier one is the same."""
+        """The name of the provider for this deployment. A provider with the same settings is used again."""
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
-        base = _base(params)
+        base = _base_url(params)
         if prefix == "azure":
             stated = self.text(base) if base else "${AZURE_API_BASE}"
             settings["base_url"] = stated.rstrip("/").removesuffix("/openai/v1")
             settings["base_path"] = "/openai/v1"
             settings["keys"] = ["${AZURE_API_KEY}"]
-        elif base is not None and not _is_own(row, self.text(base)):
+        elif base is not None and not _is_vendors_host(row, self.text(base)):
             settings["base_url"] = self.text(base)
             settings["keys"] = []
         if (key := params.get("api_key")) is not None:
             settings["keys"] = [self.text(key)]
-            if "base_url" not in settings and row is not None and settings["keys"] == _usual(row):
+            if "base_url" not in settings and row is not None and settings["keys"] == _default_keys(row):
                 del settings["keys"]
         headers = {**_section(params, "extra_headers"), **_section(params, "headers")}
         if params.get("organization"):
@@ -246,16 +251,16 @@ class _Conversion:
             settings["headers"] = {str(key): self.text(value) for key, value in headers.items()}
         for key in ("timeout", "stream_timeout"):
             if _number(params.get(key)) is not None:
-                settings["timeouts"] = {**settings.get("timeouts", {}), **_patience(key, params[key])}
+                settings["timeouts"] = {**settings.get("timeouts", {}), **_timeouts(key, params[key])}
         if params.get("ssl_verify") is False:
             settings["verify_tls"] = False
-        wanted = self.named(prefix, row, settings, name)
+        wanted = self.name_of(prefix, row, settings, name)
         if row is not None and "base_url" in settings and row == "openai":
-            row = None  # a server of one's own, without OpenAI's deviations
-        return self.kept(wanted, row, settings)
+            row = None  # another server with OpenAI's protocol: OpenAI's own quirks do not apply
+        return self.same_or_new(wanted, row, settings)
 
-    def named(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """What the provider is called: as wildcards name it, as its vendor is, or by its host."""
+    def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
+        """The name for the provider: the prefix of its wildcard, else the vendor's name, else its host."""
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
         if prefix == "azure" or (row is not None and (row != "openai" or "base_url" not in settings)):
@@ -266,7 +271,7 @@ class _Conversion:
         plain = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-") or prefix
         return f"{plain}-server" if plain in CATALOG or plain in ("local", "simulate") else plain
 
-    def kept(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
+    def same_or_new(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
         for number in range(1, len(self.accounts) + 2):
             name = wanted if number == 1 else f"{wanted}-{number}"
             whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
@@ -291,7 +296,7 @@ class _Conversion:
             )
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
-        """What else an entry's parameters say."""
+        """Convert the other parameters of an entry: request defaults and the body; a note for the rest."""
         for key, value in params.items():
             if key in words.OF_ACCOUNT or value is None:
                 continue
@@ -312,28 +317,32 @@ class _Conversion:
             elif key != "max_input_tokens":
                 self.note(join(path, key), words.INFO.get(key, "not needed here"))
 
-    def fall_back(self) -> None:
-        """Put each model's fallbacks behind its own deployments."""
+    def add_fallbacks(self) -> None:
+        """Add the deployments of each model's fallbacks after the model's own deployments."""
         own = {name: list(group.targets) for name, group in self.groups.items()}
         everybody = self.chains.pop("*", [])
         for name, group in self.groups.items():
             for other in (*self.chains.get(name, ()), *everybody):
-                for target in own.get(self.aliased(other), ()):
+                for target in own.get(self.target_of(other), ()):
                     if target.use not in [one.use for one in group.targets]:
                         group.targets.append(msgspec.structs.replace(target, order=1_000_000))
         for name, others in self.chains.items():
-            missing = [one for one in others if self.aliased(one) not in own]
+            missing = [one for one in others if self.target_of(one) not in own]
             if name not in own:
                 self.note(f"fallbacks of {name}", "no model of this name was converted")
             elif missing:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(missing)}")
 
-    def aliased(self, name: str) -> str:
+    def target_of(self, name: str) -> str:
         target = self.aliases.get(name)
         return target if isinstance(target, str) and name not in self.groups else name
 
     def model(self, name: str, group: _Group) -> dict[str, Any]:
-        """The entry of `models`, {} where an alias says all of it."""
+        """The entry of `models` for one group; {} if the group became an alias.
+
+        Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
+        the deployment itself, or to a new model if the group has more settings.
+        """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
         if len(targets) == 1:
@@ -354,7 +363,7 @@ class _Conversion:
             return {}
         behind = f"{name} (deployments)"
         self.aliases[name] = {"route": behind, "defaults": group.defaults}
-        self.behind[behind] = settings
+        self.models_of_aliases[behind] = settings
         return {}
 
 
@@ -365,27 +374,29 @@ def _deployment(target: _Target) -> Any:
     return target.use if target.context is None else {"use": target.use, "context_window": target.context}
 
 
-def _patience(name: str, seconds: Any) -> dict[str, Any]:
-    """https://docs.litellm.ai/docs/proxy/timeout: of HTTP reads; `stream_timeout` until a stream begins."""
+def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
+    """LiteLLM's `timeout` limits each HTTP read, and its `stream_timeout` the wait for the start of a stream.
+    https://docs.litellm.ai/docs/proxy/timeout
+    """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 
 
-def _base(params: Mapping[str, Any]) -> Any:
+def _base_url(params: Mapping[str, Any]) -> Any:
     return params.get("api_base") or params.get("base_url")
 
 
-def _is_own(row: str | None, base: str) -> bool:
-    """Whether an address is the vendor's own, which needs no saying."""
+def _is_vendors_host(row: str | None, base: str) -> bool:
+    """True if an address has the host of the vendor's own API. Then `base_url` need not be stated."""
     return row is not None and urlsplit(base).hostname == urlsplit(CATALOG[row].base_url).hostname
 
 
-def _usual(row: str) -> list[str]:
-    """The key that a vendor's entry has where it states none."""
+def _default_keys(row: str) -> list[str]:
+    """The keys of a vendor's provider if the provider states none: the vendor's environment variable."""
     return [f"${{{name}}}" for name in CATALOG[row].keys[:1]]
 
 
-def _unfolded(model: str) -> tuple[bool, str]:
-    """Whether the model is asked in the Responses API, and its name without LiteLLM's further prefixes."""
+def _without_prefixes(model: str) -> tuple[bool, str]:
+    """True if the model is called in the Responses API; and the model's name without LiteLLM's prefixes."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 
@@ -411,7 +422,7 @@ def in_yaml(settings: Mapping[str, Any]) -> str:
 
 
 def lines(notes: Sequence[Note]) -> Iterator[str]:
-    """The notes, one a line; alike ones of several models together."""
+    """The notes as lines. Notes with the same text share a line, which names up to three of their paths."""
     places: dict[str, list[str]] = {}
     for note in notes:
         places.setdefault(note.text, []).append(note.path)

@@ -1,4 +1,4 @@
-"""LiteLLM's words, and what stands here instead of each. Data, read by `litellm`.
+"""LiteLLM's names of settings and providers, with what Dragoman has instead of each. Data for `litellm`.
 
 https://docs.litellm.ai/docs/proxy/config_settings, https://docs.litellm.ai/docs/providers
 """
@@ -40,7 +40,8 @@ VENDORS: Final[Mapping[str, str | None]] = MappingProxyType(
         "azure": None,
     }
 )
-"""LiteLLM's providers, by the row of our catalogue; None = no row, an address is made."""
+"""By LiteLLM's name of a provider: the row of our catalogue. None = no row; the conversion states a base URL.
+"""
 
 _AWS: Final = "Bedrock and SageMaker are not spoken here"
 _GOOGLE: Final = "Vertex AI is not spoken here; gemini/… with a key of AI Studio is"
@@ -74,10 +75,10 @@ BARE: Final = tuple(
         (r"gemini", "vertex_ai"),
     )
 )
-"""Names without a provider, as LiteLLM understands them."""
+"""The provider that LiteLLM uses for a model name without a provider, by a pattern of the name."""
 
 INNER: Final = frozenset({"responses", "o_series", "gpt5_series", "chat"})
-"""What may stand between the provider and the model."""
+"""Further prefixes that LiteLLM allows between the provider and the model name."""
 
 OF_ACCOUNT: Final = frozenset(
     {
@@ -93,7 +94,7 @@ DEFAULTS: Final = frozenset(
         *("min_p", "repetition_penalty"),
     }
 )
-"""Parameters that are defaults of the requests."""
+"""Parameters of `litellm_params` that are request defaults."""
 
 SUPPORTS: Final[Mapping[str, Capability]] = MappingProxyType(
     {
@@ -105,7 +106,7 @@ SUPPORTS: Final[Mapping[str, Capability]] = MappingProxyType(
         "supports_reasoning": "reasoning",
     }
 )
-"""What a model can do, by LiteLLM's name of it: in its configuration, and in its list of models."""
+"""Capabilities by LiteLLM's names for them, in its configuration and in its list of models."""
 
 _LIMITS: Final = "there are no rate limits here"
 _PRICES: Final = "no costs are computed here; the access log has the tokens"
@@ -267,7 +268,7 @@ _BEGINNINGS: Final = (
 
 
 def of_setting(name: str) -> str:
-    """What stands here instead of a setting."""
+    """A sentence that says what Dragoman has instead of one of LiteLLM's settings."""
     if name in SETTINGS:
         return SETTINGS[name]
     return next((text for begins, text in _BEGINNINGS if name.startswith(begins)), UNKNOWN)

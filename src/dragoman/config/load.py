@@ -1,9 +1,10 @@
-"""Loads a configuration: files, environment and command line in, one checked value out.
+"""Loads a configuration from presets, a file, the environment and the command line, and checks it.
 
-    presets  <  file  <  vendors' variables (where the file is silent)  <  DRAGOMAN_…  <  command line
+    presets  <  file  <  DRAGOMAN_… variables  <  command line
 
-All problems of a configuration are found in one go and raised together. The environment and the working
-directory are arguments; the process is not touched.
+A source on the right overrides the sources to its left. The vendors' own variables (OPENAI_API_KEY) only add
+keys and base URLs that no other source states. All problems are collected and raised together. The
+environment and the working directory are arguments: the process itself is not read or changed.
 """
 
 from __future__ import annotations
@@ -23,26 +24,27 @@ from dragoman.config.mapping_reader import read_settings
 from dragoman.config.presets import PRESETS
 from dragoman.config.settings import Config
 from dragoman.config.tree import Node, Source, Table
-from dragoman.config.trust import Lead, doubts, leads, refusals, trusted
+from dragoman.config.trust import Lead, leads, permission_warnings, refusals, trusted
 from dragoman.errors import ConfigError, Problem
 from dragoman.providers.provider import Provider
 
 _LARGEST: Final = 4_000_000
-"""Bytes of a configuration's file."""
+"""The largest configuration file, in bytes."""
 
 
 DEFAULT: Final = "default"
-"""The source of a setting that nobody has stated."""
+"""The source of a setting that has its default value."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration that can be used.
+    """A configuration without errors.
 
-    config: every setting. providers: the accounts that are enabled, by name, without the built-in ones.
-    simulate: whether the simulator is offered. sources: where each written setting stands, by path.
-    warnings: what is odd but not wrong. file: what was read, None for none. home: Dragoman's own folder.
-    leads: secrets that are not the file's own and go where only the file says that they belong. doubts: model
-    names that clients are granted and that the configuration does not have; `assembly.refuse_unknown` judges.
+    config: every setting. providers: the enabled accounts by name, without the built-in providers.
+    simulate: True = the simulator is offered. sources: the place of each written setting, by the setting's
+    path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
+    home: Dragoman's own folder. leads: secrets from outside the file that would be sent to a host which only
+    the file names; see `trust`. doubts: model names that client keys may use and that the configuration does
+    not have; `assembly.refuse_unknown` decides about them.
     """
 
     config: Config
@@ -56,7 +58,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     doubts: tuple[Doubt, ...] = ()
 
     def source(self, path: str) -> str:
-        """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
+        """The place of a setting's value: "dragoman.yaml:12", the name of a variable, or "default"."""
         return str(self.sources.get(path, DEFAULT))
 
 
@@ -68,12 +70,12 @@ def load(
     cwd: Path = Path(),
     own: Iterable[str] = (),
 ) -> Loaded:
-    """The configuration in force.
+    """Load and check a configuration.
 
-    path: the file to read, or the settings themselves as a file would state them, None = look for a file
-    (`locate.find`). environ: environment variables. overrides: settings from the command line, by path
-    ("server.port": 9000). own: the names of upstreams that the program brings. Raises ConfigError with every
-    problem found, in the order of the file.
+    path: the file to read, or a mapping with the settings in the form of a file, or None = look for a file
+    (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
+    paths (`{"server.port": 9000}`). own: the names of upstreams that the program itself provides. Raises
+    ConfigError with all problems, in the order of the file.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -82,7 +84,7 @@ def load(
         written, problems = _read(file, environ)
     else:
         written, problems = Table({}, Source("no file")), []
-    above, warnings = environment.own(environ)
+    above, warnings = environment.own_variables(environ)
     layers: Node = tree.merge(written, above)
     for name, value in overrides.items():
         node = tree.plant(value, Source("the command line"))
@@ -92,14 +94,14 @@ def load(
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
     accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, frozenset(own))
-    known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
+    known = {problem.path for problem in problems}  # one problem for a path is enough (a missing variable)
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
-    led: tuple[Lead, ...] = ()
+    found_leads: tuple[Lead, ...] = ()
     if file is not None:
-        led = tuple(leads(whole, file, accounts, environ))
-        remarks += [*doubts(file), *decoder.warnings]
+        found_leads = tuple(leads(whole, file, accounts, environ))
+        remarks += [*permission_warnings(file), *decoder.warnings]
         if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
-            problems += refusals(led, trusted(home(environ)), file)
+            problems += refusals(found_leads, trusted(home(environ)), file)
     odd = _in_order([*warnings, *remarks], file)
     if problems:
         problems += [doubt.problem for doubt in unknown]
@@ -112,13 +114,13 @@ def load(
         warnings=tuple(odd),
         file=file,
         home=home(environ),
-        leads=led,
+        leads=found_leads,
         doubts=tuple(unknown),
     )
 
 
-def written(file: Path) -> Any:
-    """What a file states, in its own words: names of variables stay names. Raises ConfigError."""
+def as_written(file: Path) -> Any:
+    """The content of a file, with each `${NAME}` kept as it is written. Raises ConfigError."""
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -126,14 +128,14 @@ def written(file: Path) -> Any:
 
 
 class _Unfilled(dict[str, str]):
-    """An environment in which each variable's value is the variable itself."""
+    """An environment in which the value of NAME is the text `${NAME}`."""
 
     def get(self, name: str, default: Any = None) -> str:
         return f"${{{name}}}"
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a file. Raises ConfigError when it cannot be read at all."""
+    """The tree of a file and the problems of its form. Raises ConfigError if the file cannot be read."""
     try:
         with file.open("rb") as opened:
             data = opened.read(_LARGEST + 1)
@@ -146,13 +148,13 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem("", "is not UTF-8", str(file), line)) from None
-    from dragoman.config.yaml_reader import read  # only whoever has a file pays for the parser
+    from dragoman.config.yaml_reader import read  # here, so that a start without a file loads no YAML parser
 
     return read(text, str(file), environ)
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The tree laid over the presets that it asks for, of several the later over the earlier."""
+    """The tree, merged over the presets that it names. A later preset overrides an earlier one."""
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
     if (chosen := written.entries.get("preset")) is not None:
@@ -167,7 +169,7 @@ def _with_presets(written: Node, decoder: Decoder) -> Table:
 
 
 def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
-    """Whether the simulator is offered: as configured, else while it is alone or somebody names it."""
+    """True if the simulator is offered: as configured, else if it is the only provider or a model uses it."""
     enabled = config.providers.simulate.enabled
     if enabled is not None:
         return enabled
@@ -180,7 +182,7 @@ def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
 
 
 def _in_order(problems: list[Problem], file: Path | None) -> list[Problem]:
-    """In the order of the file, then the environment's."""
+    """The problems without repetitions: first those of the file by line, then those of other sources."""
     return sorted(
         dict.fromkeys(problems),
         key=lambda one: (one.file != str(file), one.file or "", one.line or 0, one.path, one.message),

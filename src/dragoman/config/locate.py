@@ -1,4 +1,4 @@
-"""Where the configuration file and Dragoman's own folder are."""
+"""Finds the configuration file and Dragoman's own folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE_NAME: Final = "dragoman.yaml"
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The folder for what lasts: DRAGOMAN_HOME, else the platform's place for a program's data."""
+    """The folder for Dragoman's own files: DRAGOMAN_HOME, else the platform's folder for program data."""
     if chosen := environ.get("DRAGOMAN_HOME"):
         return _expanded(chosen, "DRAGOMAN_HOME")
     import platformdirs
@@ -21,10 +21,10 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """The configuration file to read when none is named on the command line, None if there is none.
+    """The configuration file to read if the command line names none; None if there is no such file.
 
-    DRAGOMAN_CONFIG if it is set (empty: no file), else `dragoman.yaml` in `cwd`, else in `home`. Raises
-    ConfigError when DRAGOMAN_CONFIG names a file that does not exist.
+    It is DRAGOMAN_CONFIG if that variable is set (empty = use no file), else `dragoman.yaml` in `cwd`, else
+    `dragoman.yaml` in `home`. Raises ConfigError if DRAGOMAN_CONFIG names a file that does not exist.
     """
     chosen = environ.get("DRAGOMAN_CONFIG")
     if chosen is not None:
@@ -38,7 +38,7 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there. False as well for a name that no file can have."""
+    """True if the file exists. False also for a name that no file can have."""
     try:
         return path.is_file()
     except OSError:

@@ -1,4 +1,4 @@
-"""Reads settings that a program states in Python into a tree, as `yaml_reader` does with a file."""
+"""Turns settings that a program passes as a Python mapping into a tree, as `yaml_reader` does with a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MAX_DEPTH: Final = 50
 
 
 def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of these settings, and what is wrong with their form.
+    """The tree of these settings, and the problems of their form (wrong types, too deep nesting).
 
-    settings: None, bool, numbers, text, and lists and mappings of them. Variables in texts are filled in
-    from `environ`.
+    settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
+    replaced by the value in `environ`.
     """
     reader = _Reader(environ)
     table = reader.node(settings, "", 0)
@@ -27,14 +27,14 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 
 
 class _Reader:
-    """Builds one tree, and collects what cannot be part of it."""
+    """Builds one tree, and collects a problem for each value that cannot be part of a tree."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """The tree of one value."""
+        """The tree of one value. depth: the number of containers around it."""
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")
         elif isinstance(value, Mapping):

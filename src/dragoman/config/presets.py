@@ -1,6 +1,7 @@
-"""Ready-made settings by name, as data: what lies below the operator's own file, entry by entry.
+"""Presets: ready-made settings by name. Data.
 
-A preset is a configuration like any other and can say nothing that a file cannot.
+The operator's file is merged over the presets that it names, entry by entry. A preset is a normal
+configuration: everything in it could also stand in a file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any, Final
 
 
 def _to_gemini(models: Mapping[str, str], default: str) -> dict[str, Any]:
-    """OpenAI's names for Gemini's models, so that programs which name the former run unchanged."""
+    """A preset with OpenAI's model names as aliases for Gemini models, so that clients need no change.
+
+    models: the Gemini model for each of OpenAI's names. default: the Gemini model if a request names none.
+    """
     return {
         "providers": {"gemini": {"catalog": "gemini"}},
         "aliases": {name: f"gemini/{model}" for name, model in models.items()},
@@ -21,7 +25,7 @@ def _to_gemini(models: Mapping[str, str], default: str) -> dict[str, Any]:
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        # Alibaba's commercial models under their own names, owned by `qwen`.
+        # Alibaba's commercial models under their own names, at a provider with the name `qwen`.
         "qwen": {
             "providers": {"qwen": {"catalog": "dashscope"}},
             "models": {name: f"qwen/{name}" for name in ("qwen3-max", "qwen-max", "qwen-plus", "qwen-turbo")},
@@ -37,7 +41,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             },
             default="gemini-3.8-flash",
         ),
-        # The same with the names of 2025, which Google has retired; for servers that still know them.
+        # The same with model names of 2025. Google has retired them, but some other servers still accept
+        # them.
         "openai-to-gemini-classic": _to_gemini(
             {
                 "gpt-3.5-turbo": "gemini-1.5-flash",

@@ -1,7 +1,7 @@
-"""Reads again the files that hold secrets, while a gateway runs with what they held before.
+"""Reads the secret files of a running gateway again, so that a secret can change without a restart.
 
-Nothing else of a configuration changes here. A secret that cannot be read, or that could not have been
-configured, leaves the old one in force. A proxy's address needs a restart, since connections go through it.
+No other setting changes. If a new secret cannot be read, or the configuration would be invalid with it, the
+old secret stays in use. A proxy's address needs a restart, because open connections go through the proxy.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ used, and the old one stays. restart: the new one is used after a restart."""
 class Reading(NamedTuple):
     """The result for one secret whose file was read again.
 
-    setting: its path (`auth.keys[0].key`). tail: the last characters of the secret in force, "" for a short
-    one. reason: why reading it has failed, as what comes after the file's name.
+    setting: the path of the setting (`auth.keys[0].key`). tail: the last characters of the secret that is now
+    in use; "" if that secret is short. reason: why the new secret cannot be used, as the rest of a sentence
+    that begins with the file's name; None if `outcome` is not "failed".
     """
 
     setting: str
@@ -43,9 +44,11 @@ class Reading(NamedTuple):
 
 
 def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
-    """The configuration with the secrets that its files hold now, and what came of each. Raises nothing."""
-    fixed = {join(join("providers", name), "proxy") for name in loaded.config.providers.named}
-    held = list(_held(loaded.config))
+    """The configuration with the current content of its secret files, and a result for each.
+    Raises nothing.
+    """
+    needs_restart = {join(join("providers", name), "proxy") for name in loaded.config.providers.named}
+    held = list(_secrets_from_files(loaded.config))
     fresh: dict[str, Secret] = {}
     outcomes: dict[str, Outcome] = {}
     reasons: dict[str, str] = {}
@@ -59,11 +62,11 @@ def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
             reasons[path] = flaw
         elif secret.matches(text):
             outcomes[path] = "unchanged"
-        elif path in fixed:
+        elif path in needs_restart:
             outcomes[path] = "restart"
         else:
             fresh[path] = Secret(text, file)
-    renewed = _checked(loaded, fresh, reasons) if fresh else loaded
+    renewed = _with_valid_secrets(loaded, fresh, reasons) if fresh else loaded
     readings = [
         Reading(
             path,
@@ -77,25 +80,29 @@ def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
     return renewed, tuple(readings)
 
 
-def _checked(loaded: Loaded, fresh: dict[str, Secret], reasons: dict[str, str]) -> Loaded:
-    """The configuration with the new secrets that pass the ordinary check. The others are removed from
-    `fresh`, and `reasons` says why.
+def _with_valid_secrets(loaded: Loaded, fresh: dict[str, Secret], reasons: dict[str, str]) -> Loaded:
+    """The configuration with those new secrets that pass `check`.
+
+    fresh: the new secrets by the paths of their settings. A secret that causes a problem is removed from
+    `fresh`, and the problem is added to `reasons`.
     """
     _, usual, _, _ = _check(loaded, loaded.config)
     while True:
-        config = _mapped("", loaded.config, fresh.get)
+        config = _with_secrets("", loaded.config, fresh.get)
         accounts, problems, _, _ = _check(loaded, config)
         if not (unusual := [problem for problem in problems if problem not in usual]):
             providers = {name: accounts.get(name, account) for name, account in loaded.providers.items()}
             return msgspec.structs.replace(loaded, config=config, providers=providers)
-        for path in _blamed(fresh, unusual[0]):
+        for path in _causes(fresh, unusual[0]):
             reasons[path] = f"holds what cannot be used: {unusual[0].message}"
             del fresh[path]
 
 
-def _blamed(fresh: Mapping[str, Secret], problem: Problem) -> list[str]:
-    """The new secrets that a problem is about. A problem may name another setting, for example the second of
-    two equal keys; then all new secrets of its section are meant.
+def _causes(fresh: Mapping[str, Secret], problem: Problem) -> list[str]:
+    """The paths of the new secrets that cause a problem.
+
+    A problem may name another setting, for example the second of two equal keys. Then all new secrets of the
+    same section are returned.
     """
     stated = problem.path
     own = [path for path in fresh if path.startswith(stated) and path[len(stated) :][:1] in {"", ".", "["}]
@@ -112,32 +119,34 @@ def _check(loaded: Loaded, config: Config) -> Any:
     return check(config, loaded.sources, names)
 
 
-def _held(config: Config) -> Iterator[tuple[str, Secret, Path]]:
-    """Every secret that was read from a file, by its setting."""
+def _secrets_from_files(config: Config) -> Iterator[tuple[str, Secret, Path]]:
+    """Every secret that was read from a file: the path of its setting, the secret, the file."""
     found: list[tuple[str, Secret]] = []
 
     def note(path: str, secret: Secret) -> Secret:
         found.append((path, secret))
         return secret
 
-    _mapped("", config, note)
+    _with_secrets("", config, note)
     for path, secret in found:
         if secret.file is not None:
             yield path, secret, secret.file
 
 
-def _mapped(path: str, value: Any, change: Callable[[str, Secret], Secret]) -> Any:
-    """A value of the configuration with each secret replaced by what `change` makes of it."""
+def _with_secrets(path: str, value: Any, change: Callable[[str, Secret], Secret]) -> Any:
+    """A copy of a value in which each secret is replaced by the result of `change(path, secret)`."""
     if isinstance(value, Secret):
         return change(path, value)
     if isinstance(value, Section):
         inner = {
-            name: _mapped(path if name == value.rest else join(path, name), getattr(value, name), change)
+            name: _with_secrets(
+                path if name == value.rest else join(path, name), getattr(value, name), change
+            )
             for name in settings_of(type(value))
         }
         return msgspec.structs.replace(value, **inner)
     if isinstance(value, dict):
-        return {name: _mapped(join(path, name), one, change) for name, one in value.items()}
+        return {name: _with_secrets(join(path, name), one, change) for name, one in value.items()}
     if isinstance(value, tuple):
-        return tuple(_mapped(f"{path}[{index}]", one, change) for index, one in enumerate(value))
+        return tuple(_with_secrets(f"{path}[{index}]", one, change) for index, one in enumerate(value))
     return value

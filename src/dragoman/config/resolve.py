@@ -1,7 +1,7 @@
-"""From the settings of a provider to the account that is called: catalogue row, address, keys, quirks.
+"""Makes an account (`Provider`) from a provider's settings and its catalogue row: address, keys, quirks.
 
-Each step is a function of its own, so that a check can say which setting is at fault. They raise
-ValueError with a sentence for people.
+Each step is a separate function, so that `check` can report an error at the setting that causes it. The
+functions raise ValueError with a message for people.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from dragoman.providers.provider import Api, Provider, base_url
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """Its catalogue row, None for a server that the catalogue does not know."""
+    """The provider's catalogue row; None for a server that is not in the catalogue."""
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
-    """The protocol that it speaks."""
+    """The provider's main protocol."""
     if vendor is None:
         return settings.dialect or "openai_chat"
     if settings.dialect not in {None, vendor.dialect}:
@@ -48,7 +48,7 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
 
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
-    """The paths of the chat endpoint below its base URL, whole and streamed."""
+    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream."""
     if settings.chat_path and dialect in STREAM_PATHS:
         raise ValueError(
             f"{dialect} puts the model into the URL path, so its paths cannot be replaced by one path"
@@ -58,7 +58,7 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) ->
 
 
 def apis_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[Api, ...]:
-    """What it speaks beside its dialect: what the operator says, else what its row says."""
+    """The provider's further protocols: as the operator states them, else as the catalogue row does."""
     rows = vendor.also if vendor else {}
     stated = settings.apis
     if stated is None:
@@ -72,7 +72,11 @@ def apis_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> 
 
 
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
-    """One further protocol of a provider. base: the provider's. auth: how its keys travel otherwise."""
+    """One further protocol of a provider.
+
+    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how the
+    provider's main protocol sends the key; used if neither `stated` nor `row` says it.
+    """
     dialect = stated.dialect
     if stated.path is None:
         base = base.removesuffix(row.drops)
@@ -89,18 +93,18 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def auth_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> Scheme:
-    """How its keys travel."""
+    """How the API key is sent, for example as a bearer token."""
     return settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect])
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> str:
-    """Its base URL in normal form."""
+    """The provider's base URL in normal form."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
 
 def quirk_of(name: str, value: Any) -> Any:
-    """The value of one quirk as its field takes it."""
+    """A quirk's value, converted to the type of the quirk's field."""
     kind = get_type_hints(Quirks)[name]
     try:
         return msgspec.convert(value, kind)
@@ -109,12 +113,12 @@ def quirk_of(name: str, value: Any) -> Any:
 
 
 def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
-    """The row's quirks with the operator's over them."""
+    """The quirks of the catalogue row, overridden by the operator's quirks."""
     return _over(vendor.quirks if vendor else unknown_quirks(dialect_of(settings, vendor)), settings.quirks)
 
 
 def unknown_quirks(dialect: DialectName) -> Quirks:
-    """The quirks of a server of which only the protocol is known."""
+    """The quirks of a server that is not in the catalogue."""
     return COMPATIBLE if dialect == "openai_chat" else STANDARD
 
 
@@ -125,7 +129,7 @@ def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
 
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
-    """The account. sources: where each key stands, by the path of its setting."""
+    """The account of a provider. sources: the place of each key, by the path of the key's setting."""
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)
     base = address_of(settings, vendor, dialect)

@@ -1,8 +1,8 @@
-"""Values with a unit or a rule, written as one text in a configuration.
+"""Types for settings with a unit or a rule that are written as one text: durations, sizes, dates, paths.
 
-Each type is the plain value that the program computes with (a `Duration` is a float of seconds) and
-knows how it is read (`parse`), how it is shown (`str`), what a person should write (`expected`) and its
-JSON Schema. `parse` raises ValueError; whoever reads a file turns that into a message with a place.
+Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of
+seconds. It also has `parse` (read a text), `str` (the text again), `expected` (words for an error message)
+and `schema` (its JSON Schema). `parse` raises ValueError; the decoder adds the place in the file.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From a number of seconds or a text with a unit."""
+        """Make a duration from a number of seconds or from a text with a unit. Raises ValueError."""
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
             seconds: float = amount / (scale * 1000)
@@ -83,7 +83,7 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From a number of bytes or a text with a unit."""
+        """Make a size from a number of bytes or from a text with a unit. Raises ValueError."""
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
             raise ValueError("negative, or too large")
@@ -101,7 +101,10 @@ class Size(int):
 
 
 class Moment(float):
-    """Unix seconds, from a date or from a date and time with its zone. A date is the end of that day, UTC."""
+    """A point in time as Unix seconds: a date with a time and a time zone, or a date alone.
+
+    A date alone means the end of that day in UTC.
+    """
 
     expected: ClassVar[str] = (
         "a date such as 2026-12-31, or a time with its zone such as 2026-12-31T18:00:00Z"
@@ -113,7 +116,7 @@ class Moment(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From a text in the form of ISO 8601."""
+        """Make a moment from a text in the form of ISO 8601. Raises ValueError."""
         if not isinstance(value, str) or (match := _MOMENT.fullmatch(value.strip())) is None:
             raise ValueError("neither a date nor a time with its zone")
         day, time, zone = match.groups()
@@ -134,7 +137,7 @@ class Moment(float):
 
 
 class PathPrefix(str):
-    """A URL path that others are put below, as "/api": begins with a slash, ends without one, or is ""."""
+    """The beginning of a URL path, for example "/api": starts with a slash, ends without one; or is empty."""
 
     __slots__ = ()
     expected: ClassVar[str] = 'a path such as /api, or ""'
@@ -142,7 +145,7 @@ class PathPrefix(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From a text, with or without the slashes around it."""
+        """Make a prefix from a text with or without slashes around it. Raises ValueError."""
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
         path = value.strip("/")
@@ -152,7 +155,9 @@ class PathPrefix(str):
 
 
 class FilePath(str):
-    """A file's path. `~` is the home directory; relative ones begin at the configuration file's folder."""
+    """The path of a file. `~` is the home directory. A relative path begins in the configuration file's
+    folder.
+    """
 
     __slots__ = ()
     expected: ClassVar[str] = "the path of a file"
@@ -160,21 +165,24 @@ class FilePath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From a text that is not empty."""
+        """Make a path from a text that is not empty. Raises ValueError."""
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
 
 
 def _number(value: object) -> float:
-    """A plain number; an int stays one, because a float above 2**53 is not exact."""
+    """Check that a value is a number. An int stays an int, because a float above 2**53 is not exact."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("neither a number nor a text")  # noqa: TRY004 - one error for whatever is no such value
     return value
 
 
 def _amount(text: str, units: Mapping[str, int]) -> tuple[int, int]:
-    """Numerator and denominator of an amount in the smallest unit of `units`: exact, "1.1MB" included."""
+    """An amount such as "1.1MB" in the smallest unit, as an exact fraction: numerator and denominator.
+
+    units: the factor of each unit, in lower case. Raises ValueError.
+    """
     if (match := _AMOUNT.match(text)) is None:
         raise ValueError("not a number with a unit")
     whole, fraction, unit = match.groups(default="")

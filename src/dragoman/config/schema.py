@@ -1,8 +1,8 @@
-"""What can be configured, for editors and for people: a JSON Schema and the page of settings.
+"""Makes the JSON Schema of the configuration (for editors) and the page `docs/settings.md` (for people).
 
-Both are made from `settings` alone, so that they cannot differ from what is accepted. Run as
-`python -m dragoman.config.schema --write` to write the page, `--check` to find out whether it is
-current (exit code 1 if not), without either to print the schema.
+Both are made from `settings`, so they always agree with what the decoder accepts.
+`python -m dragoman.config.schema --write` writes the page; `--check` exits with 1 if the page is out of date;
+without an option it prints the schema.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ _WORDS: Final[dict[Any, str]] = {
 
 
 class Row(NamedTuple):
-    """One line of the page. path: with NAME for names of the operator's choice, [] for a list's members."""
+    """One line of the page. path: NAME stands for a free name, [] for each member of a list."""
 
     path: str
     type: str
@@ -125,7 +125,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
-    """Every setting, sections before what they hold."""
+    """A row for every setting; a section comes before its own settings."""
     for one in settings_of(section).values():
         rest = one.name == section.rest
         place = path if rest else f"{path}.{one.name}" if path else one.name
@@ -241,7 +241,7 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference to a section's schema, which is added to the definitions."""
+    """A reference (`$ref`) to a section's schema. The schema is added to `definitions`."""
     definitions[kind.__name__] = _section(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
@@ -296,7 +296,7 @@ def _deviation(quirk: Deviation) -> dict[str, Any]:
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
-    """The section that a setting holds, if any, and the path of what is in it."""
+    """The section inside a setting, or None; and the path that the settings of that section have."""
     (kind, *_) = options(kind)
     if get_origin(kind) is tuple:
         return _inside(get_args(kind)[0], f"{path}[]")
@@ -343,7 +343,7 @@ def _default(one: Setting) -> str:
 
 
 def _stated(value: Any) -> str:
-    """A value as the page writes it."""
+    """A value in the form that the page shows."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | dict | frozenset):

@@ -1,4 +1,4 @@
-"""Reads a file that holds one secret and nothing else."""
+"""Reads a file that contains one secret and nothing else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HINT: Final = "name a file that this user can read and that holds the secret alo
 
 
 class Unreadable(Exception):
-    """A file that no secret can be read from. The text says why, as what comes after the file's name."""
+    """The file cannot be used. The text is the rest of a sentence that begins with the file's name."""
 
 
 def read(file: Path) -> str:
-    """The secret in a file, without the blanks and line ends around it. Raises Unreadable.
+    """The secret in a file, without blanks and line ends around it. Raises Unreadable.
 
-    What has no end or says nothing, as a device or a pipe does, is left unread: a configuration that somebody
-    else wrote may name it.
+    Only regular files are read. A configuration that somebody else wrote may name a device or a pipe, and
+    reading one could last for ever.
     """
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
@@ -37,12 +37,15 @@ def read(file: Path) -> str:
 
 
 def _without_waiting(file: str, flags: int) -> int:
-    """Open a file. Without O_NONBLOCK a pipe would wait for somebody who writes."""
+    """Open a file without blocking. Opening a pipe would otherwise wait for a process that writes to it."""
     return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_open(file: Path) -> bool:
-    """Whether everybody may read a file of this user. What a container's runtime mounts is root's."""
+    """True if the file belongs to this user and every user may read it.
+
+    Files of root are not reported: containers mount their secrets as files of root.
+    """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()
     return user != 0 and about.st_uid == user and bool(about.st_mode & 0o004)

@@ -1,4 +1,4 @@
-"""The form of every group of settings."""
+"""The base class of every group of settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import msgspec
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group of settings.
 
-    shorthand: the setting that a single value stands for (`gpt-4o: openai/gpt-5` is `{route: …}`).
-    rest: the setting that collects entries under names of the operator's choice.
+    shorthand: the setting that gets the value if the operator writes one value instead of a mapping
+    (`gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`). rest: the setting that collects all
+    entries with names of the operator's choice.
     """
 
     shorthand: ClassVar[str | None] = None

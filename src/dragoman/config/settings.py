@@ -1,9 +1,9 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
-The value that the program runs with is one frozen `Config`. YAML files, environment variables and
-command line options are adapters to it (`load`); `dragoman config schema`, the page of settings and
-every error message are made from what stands here, and in `lasting` for what lasts between requests. This
-module never reads a file or the environment.
+The program runs with one frozen `Config`, which `load` makes from a YAML file, environment variables and
+command line options. `dragoman config schema`, the page of settings and the error messages are made from the
+declarations in this module and in `answers`, `egress`, `lasting` and `serving`. This module never reads a
+file or the environment.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ClientKey(Section, frozen=True):
 
 
 class Auth(Section, frozen=True):
-    """Who may call."""
+    """The clients that may call the gateway."""
 
     keys: Annotated[
         tuple[ClientKey, ...],
@@ -149,7 +149,7 @@ class ModelTimeouts(Section, frozen=True):
     )
 
     def over(self, provider: Timeouts) -> Timeouts:
-        """The provider's timeouts with these in their place."""
+        """The provider's timeouts, overridden by those that the model states."""
         own = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         return msgspec.structs.replace(provider, **own)
 
@@ -353,7 +353,7 @@ class Simulate(Section, frozen=True):
 
 
 class Providers(Section, frozen=True):
-    """Who answers. Entries other than `local` and `simulate` have names of your choice."""
+    """The providers. Entries other than `local` and `simulate` have names of your choice."""
 
     rest: ClassVar[str | None] = "named"
 
@@ -365,7 +365,7 @@ class Providers(Section, frozen=True):
 
 
 class Supports(Section, frozen=True):
-    """What a model can do. A request for what it cannot do is refused (400)."""
+    """The capabilities of a model. A request that needs a missing capability is refused (400)."""
 
     tools: Annotated[bool | None, about("Calls functions.", default="not known")] = None
     images: Annotated[bool | None, about("Reads images.", default="not known")] = None
@@ -476,7 +476,7 @@ class Model(Section, frozen=True):
 
     @property
     def targets(self) -> tuple[Deployment, ...]:
-        """Its deployments, `use` included."""
+        """The deployments of the model; `use` counts as one deployment."""
         return self.deployments if self.use is None else (Deployment(use=self.use),)
 
 

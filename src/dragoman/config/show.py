@@ -1,7 +1,7 @@
-"""The settings in force as lines of text, each with its source; secrets are masked.
+"""The current settings as rows of text, each with its source. Secrets are masked.
 
-A setting whose default depends on others shows what it comes to, where the caller knows it (`effective`),
-else its default in words, in parentheses.
+Some defaults depend on other settings or on the machine. Such a setting shows its real value if the caller
+passes it (`effective`), else the default in words and in parentheses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dragoman.seams.secret import Secret
 
 
 class Shown(NamedTuple):
-    """One setting. value: as one would write it, a secret by its tail; a default that is no value in words,
-    in parentheses. source: `Loaded.source`'s.
+    """One setting. value: the value as a file would state it; only the last characters of a secret; a default
+    in words stands in parentheses. source: the text from `Loaded.source`.
     """
 
     path: str
@@ -32,9 +32,9 @@ class Shown(NamedTuple):
 
 
 def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
-    """Every setting in force, in the order of their declaration; entries of mappings and lists one by one.
+    """Every setting, in the order of declaration. Each entry of a mapping or list has its own row.
 
-    effective: what settings without a value of their own come to, by path.
+    effective: the real values of settings whose defaults depend on something else, by path.
     """
     for path, value in _leaves("", loaded.config):
         source = loaded.source(path)
@@ -42,8 +42,9 @@ def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -
 
 
 def changed(loaded: Loaded) -> Iterator[Shown]:
-    """The settings that a file, the environment, a preset or the command line states. An entry of a mapping
-    that states none stands there itself.
+    """The settings that a file, the environment, a preset or the command line states.
+
+    A provider or model without any stated setting has one row with the value `{}`.
     """
     rows = [row for row in shown(loaded) if row.source != DEFAULT]
     config = loaded.config
@@ -80,17 +81,17 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_open(setting: Setting, value: object) -> bool:
-    """Whether a setting has no value of its own, but a default that is told in words."""
+    """True if a setting has no value and its default is described in words."""
     return value is None and setting.about.default is not None
 
 
 _ADDRESSES: Final = frozenset({"base_url", "sql"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
-"""In the name of a field that an alias fills in."""
+"""A request default of an alias is masked if its name contains one of these words."""
 
 
 def masked(value: Any) -> Any:
-    """A JSON value with each text of it as a secret shows itself; names, numbers and words stay."""
+    """A JSON value in which every string is masked as a secret. Names, numbers, booleans and null stay."""
     if isinstance(value, str):
         return str(Secret(value))
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""A configuration as it was written: a tree in which every node knows where it stands.
+"""The tree of a configuration as it was written. Every node knows its source (file and line).
 
-YAML files, environment variables, presets and the command line all become such trees, are laid over
-each other and then read by the types of the settings (`decode`). Values only, no IO.
+YAML files, environment variables, presets and the command line become such trees. The trees are merged into
+one, which `decode` turns into typed settings. No IO.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 
 class Source(NamedTuple):
-    """Where a value stands: a file and line (1-based), an environment variable, or another origin's name."""
+    """The place of a value. origin: a file, an environment variable, or "the command line". line: 1-based."""
 
     origin: str
     line: int | None = None
@@ -26,11 +26,12 @@ class Source(NamedTuple):
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """One value.
+    """One value that is no list and no mapping.
 
-    value: what YAML makes of it. text: as written, variables filled in. filled: whether some were; such a
-    text may be a secret and is never shown in a message. variables: the names of those in the text.
-    unfilled: whether one of them is not set, which has been told.
+    value: the value by the rules of YAML. text: the written text, in which each `${VARIABLE}` was replaced.
+    filled: True = the text contains the value of a variable; it may be a secret, so no message shows it.
+    variables: the names of the variables in the text. unfilled: True = one of the variables is not set; the
+    problem was already reported.
     """
 
     value: bool | int | float | str | None
@@ -43,7 +44,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """A list. size: nodes below it, aliases counted each time."""
+    """A list. size: the number of nodes in it. A node that several YAML aliases repeat counts each time."""
 
     items: tuple[Node, ...]
     source: Source
@@ -51,7 +52,7 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: where each key stands."""
+    """A mapping. names: the place of each key. size: as in `Items`."""
 
     entries: Mapping[str, Node]
     source: Source
@@ -59,7 +60,7 @@ class Table(msgspec.Struct, frozen=True):
     size: int = 1
 
     def named(self, name: str) -> Source:
-        """Where the key stands."""
+        """The place of a key."""
         return self.names.get(name) or self.entries[name].source
 
 
@@ -67,13 +68,13 @@ Node: TypeAlias = Scalar | Items | Table
 
 
 def join(path: str, name: str) -> str:
-    """The path of an entry; a name that would be misread in a path is quoted."""
+    """The path of an entry below another path. A name with special characters (`a.b`) is put in quotes."""
     shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
     return f"{path}.{shown}" if path else shown
 
 
 def plant(value: Any, source: Source) -> Node:
-    """The tree of a Python value (None, bool, numbers, text, lists, mappings), all of it from one source."""
+    """The tree of a Python value (None, bool, number, str, list, mapping). All nodes have the same source."""
     if isinstance(value, Mapping):
         return Table({str(name): plant(inner, source) for name, inner in value.items()}, source)
     if isinstance(value, list | tuple):
@@ -84,7 +85,7 @@ def plant(value: Any, source: Source) -> Node:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """Two trees as one: tables entry by entry, for anything else what is above."""
+    """Merge two trees. Tables are merged entry by entry; for any other node `above` replaces `below`."""
     if not (isinstance(below, Table) and isinstance(above, Table)):
         return above
     entries = dict(below.entries)

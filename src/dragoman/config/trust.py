@@ -1,14 +1,16 @@
-"""Where a configuration file would lead secrets that it does not hold itself.
+"""Finds secrets that a configuration file would send to a host which the user has not approved.
 
-Whoever clones a repository and starts the gateway in it reads that repository's `dragoman.yaml`, with the
-keys of the own environment. Such a file must not lead them to another host without a word, as project
-settings of Claude Code once could (CVE-2026-21852: they set `ANTHROPIC_BASE_URL`). So a file that was only
-found in the working directory may use variables of the environment, and files outside of its own folder, for
-the vendor that they belong to. For every other host somebody has to say so: by naming the file (`--config`,
-DRAGOMAN_CONFIG), or once by `dragoman config trust`, which keeps pairs of a secret and a host. Pairs, because
-a file changes often and where its keys go does not.
+A user may clone a repository and start the gateway in its folder. The gateway then reads the repository's
+`dragoman.yaml`, and the environment holds the user's keys. The file must not send these keys to another host
+unnoticed, as project settings of Claude Code could (CVE-2026-21852: they set `ANTHROPIC_BASE_URL`).
 
-What the file itself holds, and files beside it, go anywhere: they came along with it.
+So a file that was only found in the working directory may use an environment variable, or a file outside of
+its own folder, only for the vendor to which the secret belongs. For any other host the user must approve the
+file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores pairs of a
+secret and a host. Pairs are stored, and not a hash of the file, because a file changes often but the hosts of
+its keys rarely do.
+
+Secrets in the file itself, and in files of its own folder, may go to any host: they came with the file.
 """
 
 from __future__ import annotations
@@ -29,17 +31,19 @@ from dragoman.providers.provider import Provider
 
 _FILE: Final = "trusted"
 _SECRET: Final = re.compile(r"(?i)key|token|secret|passw|credential|cookie|private|auth")
-"""In the name of a variable: it is taken for a secret wherever it stands."""
+"""A variable whose name contains one of these words counts as a secret in every setting."""
 _ANYBODY: Final = "whoever-answers"
-_UNTOLD: Final = "base_url-of:"
-_UNPROVEN: Final = " certificate=unchecked"
+_HIDDEN: Final = "base_url-of:"
+_UNVERIFIED: Final = " certificate=unchecked"
 _BY_PROXY: Final = " by=proxy"
 
 
 class Lead(NamedTuple):
-    """A secret and where it would go. secret: a variable's name, or a file's path. target: `https://host`,
-    with a word behind it where no certificate proves that it is that host. path: the setting. source: where
-    it is led from.
+    """A secret that the file would send to a host without approval ("the file leads the secret there").
+
+    secret: the name of a variable, or the path of a secret file. target: `https://host`, followed by a word
+    if no certificate proves the host's identity. path: the setting that uses the secret. source: the place of
+    the setting that chooses the host.
     """
 
     secret: str
@@ -49,15 +53,15 @@ class Lead(NamedTuple):
 
     @property
     def pair(self) -> str:
-        """As it is kept."""
+        """The line that `trust` stores for this lead."""
         return f"{self.secret} {self.target}"
 
     @property
     def where(self) -> str:
-        """The target for people."""
+        """The target in words for people."""
         if self.target == _ANYBODY:
             return "every provider that the request may reach"
-        if self.target.startswith(_UNTOLD):
+        if self.target.startswith(_HIDDEN):
             return "the host of this base_url"
         host, blank, _ = self.target.partition(" ")
         proxied = self.target.endswith(_BY_PROXY)
@@ -68,26 +72,26 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Every secret that is not the file's own and would go where only the file says that it belongs.
+    """Every secret from outside the file that would be sent to a host which only the file chooses.
 
-    tree: the whole configuration as written. accounts: the enabled providers.
+    tree: the whole configuration as written, environment included. accounts: the enabled providers.
     """
-    reader = _Reader(str(file), file.parent, environ)
+    finder = _LeadFinder(str(file), file.parent, environ)
     written = tree.entries.get("providers")
     if isinstance(written, Table):
         for name, node in written.entries.items():
             if name in accounts and isinstance(node, Table):
-                yield from reader.provider(accounts[name], node, join("providers", name))
+                yield from finder.provider(accounts[name], node, join("providers", name))
     for section in ("models", "aliases"):
         if (entries := tree.entries.get(section)) is not None:
             for path, scalar in _scalars(entries, section):
                 for variable in scalar.variables:
-                    if reader.is_files(scalar) and _SECRET.search(variable):
+                    if finder.is_from_file(scalar) and _SECRET.search(variable):
                         yield Lead(variable, _ANYBODY, path, scalar.source)
 
 
-class _Reader:
-    """Judges the providers of one tree. origin: the file, as sources name it. folder: where it lies."""
+class _LeadFinder:
+    """Finds the leads of one tree. origin: the file's name in `Source`. folder: the folder of the file."""
 
     def __init__(self, origin: str, folder: Path, environ: Mapping[str, str]) -> None:
         self.origin = origin
@@ -95,32 +99,34 @@ class _Reader:
         self.environ = environ
 
     def provider(self, account: Provider, node: Table, path: str) -> Iterator[Lead]:
-        """Those of one provider. node: its entry, with what the environment adds."""
+        """The leads of one provider. node: the provider's entry, with the settings from the environment."""
         origin = address.origin(account.base_url)
         base = node.entries.get("base_url")
-        target = origin + self.unproven(node, origin)
+        target = origin + self.weak_proof(node, origin)
         if target == origin and urlsplit(origin).hostname in _LOOPBACK:
             return
         if isinstance(base, Scalar) and any(map(_SECRET.search, base.variables)):
-            target = f"{_UNTOLD}{path}"  # the address itself would show the secret
-        leading = [base] if target == origin else [node.entries.get(name) for name in _PROVING] + [base]
-        source = next((one.source for one in leading if one is not None and self.is_files(one)), None)
+            target = f"{_HIDDEN}{path}"  # the address itself would show the secret
+        choosing = (
+            [base] if target == origin else [node.entries.get(name) for name in _PROOF_SETTINGS] + [base]
+        )
+        source = next((one.source for one in choosing if one is not None and self.is_from_file(one)), None)
         for place, scalar in _scalars(node, path):
             in_keys = place.startswith(f"{path}.keys")
-            always = in_keys or place.startswith(f"{path}.headers")  # whatever stands there is secret
-            if scalar is base and self.is_environments(base):
+            always = in_keys or place.startswith(f"{path}.headers")  # every value in them is a secret
+            if scalar is base and self.is_from_environment(base):
                 continue
             for variable in scalar.variables:
-                if (always or _SECRET.search(variable)) and not self.may(
+                if (always or _SECRET.search(variable)) and not self.is_allowed(
                     variable, scalar, target, account, base, in_keys=in_keys
                 ):
                     yield Lead(variable, target, place, source or scalar.source)
-            if always and place.endswith(".file") and (file := self.elsewhere(scalar)) is not None:
+            if always and place.endswith(".file") and (file := self.file_outside(scalar)) is not None:
                 belongs = in_keys and target == _origin_of(account.vendor)
-                if not belongs and not self.is_environments(base):
+                if not belongs and not self.is_from_environment(base):
                     yield Lead(str(file), target, place, source or scalar.source)
 
-    def may(
+    def is_allowed(
         self,
         variable: str,
         scalar: Scalar,
@@ -130,43 +136,50 @@ class _Reader:
         *,
         in_keys: bool,
     ) -> bool:
-        """Whether a variable belongs where it goes: to its vendor, or where the environment sends it."""
+        """True if a variable may be sent to the target: the target belongs to the variable's own vendor, or
+        the environment chose the base URL.
+
+        in_keys: the variable stands in the setting `keys`.
+        """
         homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):
             return True
         own = account.vendor is not None and variable in _keys(account.vendor)
-        return self.is_environments(base) and (not self.is_files(scalar) or not homes or own)
+        return self.is_from_environment(base) and (not self.is_from_file(scalar) or not homes or own)
 
-    def unproven(self, node: Table, origin: str) -> str:
-        """Why the host may be another: the file has its certificate judged in its own way."""
-        verify, trusted, proxy = (node.entries.get(name) for name in _PROVING)
-        unchecked = isinstance(verify, Scalar) and self.is_files(verify) and verify.value is not True
-        if unchecked or (trusted is not None and self.is_files(trusted)):
-            return _UNPROVEN
-        passed_on = proxy is not None and self.is_files(proxy) and origin.startswith("http://")
+    def weak_proof(self, node: Table, origin: str) -> str:
+        """The word to add to the target if the file weakens the proof of the host's identity; else "".
+
+        The file weakens it by `verify_tls: false`, by its own `ca_file`, or by a proxy for plain HTTP.
+        """
+        verify, trusted, proxy = (node.entries.get(name) for name in _PROOF_SETTINGS)
+        unchecked = isinstance(verify, Scalar) and self.is_from_file(verify) and verify.value is not True
+        if unchecked or (trusted is not None and self.is_from_file(trusted)):
+            return _UNVERIFIED
+        passed_on = proxy is not None and self.is_from_file(proxy) and origin.startswith("http://")
         return _BY_PROXY if passed_on else ""
 
-    def is_files(self, node: Node) -> bool:
-        """Whether it stands in the file."""
+    def is_from_file(self, node: Node) -> bool:
+        """True if a node comes from the file."""
         return node.source.origin == self.origin
 
-    def is_environments(self, base: Node | None) -> bool:
-        """Whether the environment alone says what a base URL is."""
+    def is_from_environment(self, base: Node | None) -> bool:
+        """True if the file does not state the base URL, or states only a variable that contains all of it."""
         return isinstance(base, Scalar) and (
-            not self.is_files(base) or base.text in [self.environ.get(name) for name in base.variables]
+            not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
 
-    def elsewhere(self, scalar: Scalar) -> Path | None:
-        """The file that a secret is read from, unless it lies in the configuration's own folder."""
+    def file_outside(self, scalar: Scalar) -> Path | None:
+        """The path of a secret file; None if the file lies in the configuration file's folder."""
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
             return None if file.is_relative_to(self.folder.resolve()) else file
         except (OSError, RuntimeError, ValueError):
-            return None  # it cannot be read either
+            return None  # such a file cannot be read, so no secret is sent
 
 
 def trusted(home: Path) -> frozenset[str]:
-    """The pairs that somebody has said are right."""
+    """The pairs of a secret and a host that the user has approved."""
     try:
         return frozenset((home / _FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError):
@@ -174,7 +187,7 @@ def trusted(home: Path) -> frozenset[str]:
 
 
 def trust(home: Path, pairs: Iterable[str]) -> Path:
-    """Keep these pairs beside those that are kept. The file's path. Raises OSError."""
+    """Store further approved pairs. Returns the path of the file in which they are stored. Raises OSError."""
     file = home / _FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{pair}\n" for pair in sorted({*trusted(home), *pairs}))
@@ -185,7 +198,9 @@ def trust(home: Path, pairs: Iterable[str]) -> Path:
 
 
 def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterator[Problem]:
-    """What is wrong with a file that was only found."""
+    """A problem for each lead that is not approved. kept: the approved pairs. file: the
+    configuration file.
+    """
     for one in found:
         if one.pair not in kept:
             yield Problem(
@@ -198,8 +213,8 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
             )
 
 
-def doubts(file: Path) -> Iterator[Problem]:
-    """Warnings about a file that others may have written."""
+def permission_warnings(file: Path) -> Iterator[Problem]:
+    """Warnings about a configuration file that other users own or may change."""
     try:
         about = file.stat()
     except OSError:
@@ -213,7 +228,7 @@ def doubts(file: Path) -> Iterator[Problem]:
         yield Problem("", "it belongs to another user", str(file))
 
 
-_PROVING: Final = ("verify_tls", "ca_file", "proxy")
+_PROOF_SETTINGS: Final = ("verify_tls", "ca_file", "proxy")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -226,7 +241,7 @@ def _keys(vendor: Vendor) -> frozenset[str]:
 
 
 def _scalars(node: Node, path: str) -> Iterator[tuple[str, Scalar]]:
-    """Every single value of a tree with its path."""
+    """Every scalar of a tree with its path."""
     if isinstance(node, Scalar):
         yield path, node
     elif isinstance(node, Items):

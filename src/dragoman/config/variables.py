@@ -10,14 +10,16 @@ _VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]
 
 
 class Trouble(NamedTuple):
-    """Why a text cannot be filled in, and what would mend it."""
+    """Why a variable could not be replaced, and how to correct it."""
 
     message: str
     hint: str
 
 
 class Filled(NamedTuple):
-    """A text with its variables filled in. variables: their names. troubles: those that could not be."""
+    """A text in which the variables were replaced. variables: the names of all variables in the text.
+    troubles: one for each variable that could not be replaced.
+    """
 
     text: str
     variables: tuple[str, ...]
@@ -25,12 +27,12 @@ class Filled(NamedTuple):
 
 
 def has_variables(text: str) -> bool:
-    """Whether there is anything to fill in."""
+    """True if the text contains `${`."""
     return "${" in text
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """The text with the values of its variables. An empty one takes the default, as in a shell."""
+    """Replace the variables in a text by their values. An empty variable takes its default, as in a shell."""
     names: list[str] = []
     troubles: list[Trouble] = []
 

@@ -1,9 +1,9 @@
-"""Reads YAML into a tree whose every node knows its line.
+"""Reads a YAML text into a tree. Every node of the tree knows its line.
 
-The tree is built from the parser's events and not by PyYAML's composer, which recurses in C without a
-bound and keeps the last of two equal keys in silence. Plain values follow the core schema of YAML 1.2
-(https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a text and 1e3 a number. `${VARIABLE}` is filled
-in here (`variables`). Reads nothing but its arguments.
+The tree is built from the events of PyYAML's parser. PyYAML's composer is not used: it recurses in C without
+a limit, and of two equal keys it silently keeps the last one. Values without quotation marks follow the core
+schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a string and 1e3 is a number.
+`${VARIABLE}` is replaced here (see `variables`). No IO.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
-"""Far above any configuration; below what aliases of aliases can blow up to."""
+"""No real configuration is that large. The limit stops aliases of aliases, which can multiply without end."""
 
 
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a YAML text, and what is wrong with its form. origin: the file's name, for messages."""
+    """The tree of a YAML text, and the problems of its form. origin: the file's name, for messages."""
     return _Reader(text, origin, environ).document()
 
 
 class _Unreadable(Exception):
-    """The text cannot be read on; carries the one problem that says why."""
+    """Reading must stop here. It has the message, line and path of the problem."""
 
     def __init__(self, message: str, line: int | None, path: str = "") -> None:
         super().__init__(message)
@@ -48,7 +48,9 @@ class _Unreadable(Exception):
 
 
 class _Reader:
-    """Builds one document. Problems that leave a readable tree are collected, others end the reading."""
+    """Builds the tree of one document. It collects problems; if reading cannot go on,
+    `_Unreadable` ends it.
+    """
 
     def __init__(self, text: str, origin: str, environ: Mapping[str, str]) -> None:
         self.text = text
@@ -67,7 +69,7 @@ class _Reader:
             self.problem(error.path, error.message, error.line)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            last = len(self.text.splitlines()) or 1  # an end that is missing is missed beyond the last line
+            last = len(self.text.splitlines()) or 1  # for an unexpected end, PyYAML's line is after the last
             line = min(mark.line + 1, last) if mark else None
             hint = (
                 "use blanks for indentation, not tabs"
@@ -99,7 +101,7 @@ class _Reader:
     def node(self, event: Any, path: str, depth: int) -> Node:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                # Its name is not told: an unquoted password may begin with an asterisk, too.
+                # The message does not show the alias: it may be an unquoted password that begins with `*`.
                 raise _Unreadable(
                     "the YAML alias refers to an anchor that is not defined above it, or that "
                     "contains itself",
@@ -148,7 +150,7 @@ class _Reader:
             elif name in entries:
                 self.problem(join(path, name), f"set twice: first in line {names[name].line}", here.line)
             else:
-                # What spans several lines stands where its name does.
+                # The source of a list or mapping is the line of its name.
                 entries[name] = (
                     value if isinstance(value, Scalar) else msgspec.structs.replace(value, source=here)
                 )
@@ -156,7 +158,7 @@ class _Reader:
         return Table({**merged, **entries}, Source(self.origin, _line(start)), names, size)
 
     def merged(self, value: Node, path: str) -> dict[str, Node]:
-        """The entries that `<<: *other` brings in; of several the first wins."""
+        """The entries that `<<: *other` adds. If several mappings have an entry, the first mapping wins."""
         tables = value.items if isinstance(value, Items) else (value,)
         found: dict[str, Node] = {}
         for table in reversed(tables):
@@ -177,7 +179,7 @@ class _Reader:
         if event.tag is None and event.implicit[0]:
             value = _plain(text)
         elif event.tag not in {None, "!", _TAG + "str"}:
-            # Its name is not told: an unquoted password may begin with an exclamation mark, too.
+            # The message does not show the tag: it may be an unquoted password that begins with `!`.
             self.problem(
                 path,
                 "YAML tags are not supported",
@@ -198,7 +200,9 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """What an unquoted text is in the core schema; hexadecimal, octal and infinite numbers stay text."""
+    """The value of an unquoted text in the core schema. Hexadecimal, octal and infinite numbers
+    stay strings.
+    """
     if text in _NULL:
         return None
     if text in _BOOL:

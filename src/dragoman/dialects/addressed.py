@@ -1,8 +1,9 @@
-"""Members of a request that are addressed to one provider: `{"mistral": {"safe_prompt": true}}`.
+"""Provider-specific members of a request, under the provider's name: `{"mistral": {"safe_prompt": true}}`.
 
-A client of one protocol reaches so what only its target's protocol has. OpenAI's clients send them as
-`extra_body`. The name is that of a configured provider or of a protocol. They add to what is written, and
-never stand against it: what a client can say in its own words, the model above all, is said there. Pure.
+With them, a client of one protocol can set parameters that only its target's protocol has. OpenAI's clients
+send them as `extra_body`. The name is that of a configured provider or of a protocol. The members are added
+to the body that the encoder writes and never replace anything in it: a parameter that the client's own
+protocol has, the model above all, must be set there. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
 _NEVER: Final = frozenset({"model", "stream", "stream_options", "store", "background"})
-"""What is the gateway's to decide, whichever protocol has a word for it."""
+"""Members that the gateway decides, in every protocol."""
 _SAID: Final = "must be set by the parameters of the request's own protocol"
 _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
@@ -25,9 +26,10 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 def addressed(
     request: ir.Request, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-    """The request without the members that are addressed to somebody, and those for one of `names`, by name.
+    """The request without provider-specific members, and those members for `names`, by name.
 
-    others: names of those who are not asked; what is theirs is lost.
+    names: the names of the chosen provider and its protocol. others: the names of all other providers and
+    protocols; members for these are lost.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -56,10 +58,12 @@ def added(
     client: Collection[str],
     configured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The body with these members. maps: top-level members of its protocol that stand for something in every
-    one; client: those of the client's. configured: what every body gets here, which is in this one.
+    """The body with these members added.
 
-    Raises WireError for a member that is said already, or has its own word with the client.
+    maps: the target protocol's top-level members that other protocols can express; client: the same of the
+    client's protocol. configured: the members that the configuration added to this body.
+
+    Raises WireError for a member that the body has already, or for which the client's protocol has its own.
     """
     for name, members in told.items():
         for key, value in members.items():

@@ -1,4 +1,4 @@
-"""The arguments of a call, which are text in the IR, and an object in some protocols."""
+"""Tool call arguments, which are text in the IR and an object in some protocols."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from dragoman.wire.json import count_values
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _MOST_VALUES: Final = 50_000
-"""Values of one call's arguments. They stand in a text, where no bound on a body's values counts them."""
+"""Values in one call's arguments, which are a text, so that the limit on a body does not count them."""
 
 
 def arguments_text(stated: Any) -> str:
-    """Arguments as text: the empty one for none, JSON for what is no text."""
+    """The arguments as text: unchanged if they are text, "" for null, JSON for any other value."""
     if type(stated) is str:
         return stated
     return "" if stated is None else _encode(stated).decode()
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """The object that the arguments are, an empty one where there are none; None = they are no object, or of
-    more values than any tool takes.
-    """
+    """The arguments as an object, {} for an empty text. None = they are no object, or too many values."""
     if not text.strip():
         return {}
     if len(text) > _MOST_VALUES and count_values(text.encode(errors="replace"), _MOST_VALUES) > _MOST_VALUES:

@@ -1,4 +1,4 @@
-"""More inputs than a provider takes at once: asked for in several requests, in order, and joined. Pure."""
+"""Splits embedding requests with more inputs than a provider accepts, and joins the answers. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dragoman.tokens.vocabulary import size
 from dragoman.wire.vectors import WIDTH
 
 _FILLED: Final = 0.75
-"""How much of a limit of tokens is used where they are estimated: a request that is too long is refused."""
+"""The share of a token limit that is used if tokens are estimated: too long a request would be refused."""
 
 
-Parts = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
+_Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
-def batches(most_inputs: int, most_tokens: int | None = None) -> Parts:
-    """What cuts a request, by what one may hold: see `ProviderSide.split`."""
+def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
+    """The function that splits a request by these limits of one request: see `ProviderSide.split`."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs
@@ -40,7 +40,7 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> Parts:
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """The answer, if it has a vector for each input. Raises WireError."""
+    """The answer, unchanged. Raises WireError unless it has one vector for each input."""
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
         raise WireError(f"expected {inputs} embeddings, got {vectors}")
@@ -48,7 +48,7 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
-    """Name a length that was wished for and that the model does not have."""
+    """Report a loss if the vectors do not have the requested length."""
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
@@ -56,7 +56,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """The most tokens of a batch, and those of each input; all 0 where the limit cannot be reached."""
+    """The token limit of a batch, and the tokens of each input; all 0 if the limit cannot be reached."""
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
     counter = Counter(model)
@@ -77,13 +77,13 @@ def _texts(item: str | ir.Parts) -> tuple[str, ...]:
 
 
 def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
-    """What a request costs whose provider does not say it."""
+    """The estimated usage of a request whose provider states none."""
     counter = Counter(model)
     return ir.Usage(input=sum(_tokens(item, counter) for item in request.inputs), estimated=True)
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """One answer of those to the batches, in order; usage is estimated where one of them does not tell it."""
+    """The answers to all batches as one. Its usage is estimated if one of the answers states none."""
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]
     if len(told) < len(usages):

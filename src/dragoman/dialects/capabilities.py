@@ -1,8 +1,8 @@
-"""Requests that a model is known to be unable to answer, refused before anything is sent.
+"""Refuses requests that the model is known to be unable to answer, before anything is sent.
 
-Only what somebody stated as False refuses; what is not known is the provider's to judge. A form of answer
-that can be emulated is not impossible. Pure; places are named in IR terms, `Dialect.locate` makes them the
-client's own.
+Only a fact that is stated as False refuses a request; if a fact is unknown, the provider decides. A form of
+answer that can be emulated does not count as impossible. Pure; places are IR terms, and `Dialect.locate`
+converts them to the client's own.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dragoman import ir
 from dragoman.dialects.facts import Facts
 
 DEMANDED: Final = "demanded"
-"""`Request.forms["reasoning"]` of a client whose protocol refuses thinking of a model that cannot, where the
-others go without.
+"""`Request.forms["reasoning"]` if the client's protocol refuses thinking for a model that cannot think. The
+other protocols then ignore the request for thinking.
 """
 
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
-    """The fault of the first thing in a request that the model cannot do, None = nothing is known against it.
+    """The fault for the first thing in a request that the model cannot do; None = no fact is against the
+    request.
 
     param: in IR terms (`messages[2].blocks[1]`, `tools`, `output`). Codes: `unsupported_modality` for media
     in or out, `unsupported_value` for anything else.
@@ -47,7 +48,7 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool asks for pictures of a model that needs none for them."""
+    """Whether a tool asks for pictures from a model that draws them without a tool."""
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
@@ -63,7 +64,7 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """Every medium of the request that is no text, with its place."""
+    """Every medium of the request that is not text, with its place."""
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):
         yield from _inside(message.blocks, f"messages[{index}].blocks")
@@ -72,7 +73,7 @@ def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
 def _inside(blocks: Sequence[ir.Block], where: str) -> Iterator[tuple[str, ir.Media]]:
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Media):
-            if block.text is None and block.blocks is None:  # a document given as text is text
+            if block.text is None and block.blocks is None:  # a document in the form of text counts as text
                 yield f"{where}[{index}]", block
-        elif isinstance(block, ir.ToolResult) and block.by == "client":  # not what a provider's tool found
+        elif isinstance(block, ir.ToolResult) and block.by == "client":  # not results of a provider's tool
             yield from _inside(block.content, f"{where}[{index}].content")

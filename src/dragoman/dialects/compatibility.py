@@ -1,8 +1,8 @@
-"""What a face's client can have of a model: found by asking the codecs, one wish at a time.
+"""The features that a face's client can use with a model, found by trying them with the codecs one by one.
 
-Nothing is written down here about any protocol or vendor. A wish is put into an otherwise plain request,
-which takes the way that requests take: refused by what is known of the model, emulated, encoded. What the
-encoder reports as lost is lost.
+Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request,
+which goes through the steps of a real request: the capability check, emulation, encoding. A feature for which
+the encoder reports a loss is lost.
 """
 
 from __future__ import annotations
@@ -67,12 +67,16 @@ WISHES: Final[Mapping[str, Mapping[str, Any]]] = {
     "prediction": {"prediction": (ir.Text("this"),)},
     "moderation": {"moderation": {"model": "m"}},
 }
-"""A request's fields for each thing that a client may want."""
+"""The request fields that use each feature."""
 _HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """Wishes by what becomes of them. losses: with what is lost first; the wish may be served in part."""
+    """Features by their outcome.
+
+    features: supported ones. losses: (feature, its first loss); it may be supported in part. refused:
+    features that cause an error.
+    """
 
     features: tuple[str, ...]
     losses: tuple[tuple[str, Loss], ...] = ()
@@ -81,13 +85,13 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=2048)
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Where the client's own protocol is spoken: what passes as it is, and what becomes of the rest."""
+    """The features for an upstream of the client's own protocol, where most features are relayed."""
     return _sorted(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """Where another protocol is spoken, or a vendor's deviations need its codec."""
+    """The features for an upstream of another protocol, or for a vendor whose quirks require its codec."""
     return _sorted(face, dialect, quirks, facts)
 
 
@@ -113,15 +117,16 @@ def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibil
 
 
 def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a client's own words reach the model as they are."""
+    """Whether the client's body can be relayed unchanged."""
     body = face.request.encode(request, Target(Report(face.name), "m")).body
     formed = request.output is not None and facts.structured is False
     return not formed and quirks.relays(body) and facts.takes(body)
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether the model, or the protocol's author, answers an error to a wish that reaches it. What the
-    author's own servers do not know is what is not written for clients of other protocols.
+    """Whether a relayed feature causes an error, from the model's facts or from the protocol's author.
+
+    The author's servers refuse a feature if the encoder would not write it for clients of other protocols.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -134,7 +139,7 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
 
 @lru_cache(maxsize=64)
 def wishes(face: str) -> tuple[str, ...]:
-    """What a face's clients can say: what its own codec writes and reads again."""
+    """The features that a face's clients can request: those that its own codec encodes and decodes again."""
     return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
 
 
@@ -152,7 +157,7 @@ def _stated(value: Any) -> bool:
 
 
 def _held(wanted: Any, found: Any) -> bool:
-    """Whether everything that is stated of one value stands in the other."""
+    """Whether `found` contains everything that `wanted` states."""
     if isinstance(wanted, tuple):
         same = isinstance(found, tuple) and len(wanted) == len(found)
         return same and all(_held(one, other) for one, other in zip(wanted, found, strict=True))
@@ -168,7 +173,7 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """What becomes lost on the way; None = it is refused."""
+    """The losses of a request on its way; None = it is refused."""
     if refuse(request, facts) is not None:
         return None
     report = Report(dialect.name)

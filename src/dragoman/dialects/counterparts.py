@@ -1,8 +1,8 @@
-"""Why another protocol is not told a member: what is true of that protocol, and how it could be told.
+"""The reasons why a member is not translated to another protocol, with advice on how to set it there.
 
-A member that no field of the IR carries is never guessed at. The target may have one of the same name, or
-one that is much like it, and a client of any protocol can send that by the name of its target (`addressed`);
-or it may have none. Where nobody here knows the member, no more is said than that.
+A member without an IR field is never translated by guessing. The target may have a member of the same name or
+a similar one, and a client of any protocol can set that under the target's name (`addressed`); or the target
+has none. For an unknown member, the reason says only that it is unknown.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _NEAR: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("openai_responses", "context_management"): {"ollama": "shift"},
     ("anthropic", "context_management"): {"ollama": "shift"},
 }
-"""What does much the same as a member of a protocol, by the protocol that has it under another name."""
+"""Similar members with other names: (dialect, member) -> {protocol that has a similar one: its name}."""
 _ELSEWHERE: Final = {
     "ollama": frozenset({"template", "context", "raw", "suffix", "system", "prompt", "images"}),
 }
-"""Members of a protocol's other operations, which its chat does not take."""
+"""Members of a protocol's other operations, which its chat operation does not accept."""
 _WIDENED: Final = frozenset({"openai_chat"})
-"""Protocols some of whose members are those of single servers."""
+"""Protocols of which some members are known only to single servers."""
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """Why `target` is not told a member of a request in `dialect`. top: it stands in the request itself."""
+    """The reason why a member of a `dialect` request is not sent to `target`. top: it is at the top level."""
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
     if top and same:
@@ -54,5 +54,5 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
 
 
 def no_form(dialect: str, kind: str) -> str:
-    """Why a block of `dialect` that no other protocol has in common is not told."""
+    """The reason why a block that only `dialect` has is not sent to another protocol."""
     return f"a {kind} of {dialect} cannot be expressed in this protocol"

@@ -1,8 +1,8 @@
-"""Counting the tokens of a prompt, as all protocols that have an endpoint for it do it.
+"""Token counting, for all protocols that have an endpoint for it.
 
-The request is one of chat: it is checked, read and written by chat's own codec, and reduced to what the
-endpoint takes. The answer is one number. What a provider adds to it (numbers for each kind of medium) passes
-to clients of its own protocol.
+The request is a chat request: the chat codec checks, decodes and encodes it, and `reduce` selects the members
+that the endpoint accepts. The answer is one number. Further numbers of a provider (for each kind of medium)
+are relayed to clients of its own protocol only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """What the endpoint takes of a chat request's body, with raw values or others. model: the upstream's."""
+    """Selects the members of a chat body that the endpoint accepts. model: the upstream's name for it."""
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
 
@@ -45,8 +45,10 @@ def counting(
     locate: Callable[[str], str],
     maps: frozenset[str],
 ) -> OperationCodec[ir.Request, ir.TokenCount]:
-    """The codec of one dialect. path: the endpoint. member: of an answer, with the number. told: an answer
-    that states a number. The rest is the dialect's own for chat.
+    """The counting codec of one dialect.
+
+    path: the endpoint. member: the answer's member with the number. told: makes an answer from a number. The
+    other functions are the dialect's own for chat.
     """
 
     def sent(wire: WireRequest) -> WireRequest:
@@ -76,7 +78,7 @@ def counting(
 
 
 def counted(answer: Payload, member: str) -> int:
-    """The number in an answer. Raises WireError for what is none."""
+    """The number in an answer. Raises WireError if there is none."""
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:
         raise WireError("expected a number of tokens", member)
@@ -84,7 +86,7 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class Relay:
-    """Passes what is counted of a request, and the answer as it is."""
+    """Relays the countable part of a request, and the answer unchanged."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
         self._path = path
@@ -92,16 +94,16 @@ class Relay:
         self._reduce = reduce
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request to send upstream."""
         return Outgoing(self._path, encode_head(self._reduce({**head, **edits}, edits.get("model"))))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client: no answer names a model."""
+        """The answer to send to the client. No answer names a model, so none is replaced."""
         counted(answer, self._member)
         return answer, None
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """Numbers do not come in streams."""
+        """Always None: counts are not streamed."""
         return None

@@ -1,4 +1,4 @@
-"""An alias's defaults: request fields in the chat dialect's words, for fields that a client left out."""
+"""Default request fields of models and aliases, in the words of the chat dialect."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
-    """The request with what it leaves open filled in; what the client stated always wins.
+    """The request with defaults for the fields that it leaves out; the client's own values always win.
 
-    system_prompt comes first, unless the client's own messages begin with a system or developer
-    message or it uses a top-level system field.
+    system_prompt: put first, unless the client's messages begin with a system or developer message or the
+    request has a top-level system field.
     """
     changes: dict[str, Any] = {}
     if defaults:
@@ -30,13 +30,13 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
         if given.extra:
             changes["extra"] = ir.merge(given.extra, request.extra)
     if system_prompt is not None and not opens_with_system(request):
-        # Not a message of its own: places in messages stay those that the client wrote.
+        # Not as a message, because losses name messages by their position in the client's request.
         changes["system"] = (ir.Text(system_prompt),)
     return msgspec.structs.replace(request, **changes) if changes else request
 
 
 def opens_with_system(request: ir.Request) -> bool:
-    """Whether the client says itself who the model is to be."""
+    """Whether the client's request begins with its own system text."""
     return bool(request.system) or (
         bool(request.messages) and request.messages[0].role in ("system", "developer")
     )

@@ -1,8 +1,9 @@
-"""What kind of failure an error is, by the status, codes and words that OpenAI's protocols share with each
-other, and with the vendors that are compatible with one of them.
+"""The kind of a failure, from the status, codes and texts that OpenAI's protocols and the vendors compatible
+with them have in common.
 
-Status first, then the body's own codes, fragments of messages only where a status stands for many things. It
-must never fail: whatever a body is, there is a kind. https://platform.openai.com/docs/guides/error-codes
+The status decides first, then the body's own codes; text fragments decide only where a status has many
+meanings. The module must never fail: every body gets a kind.
+https://platform.openai.com/docs/guides/error-codes
 """
 
 from __future__ import annotations
@@ -94,8 +95,9 @@ CODES: Final[dict[str, Kind]] = {
     "failed_to_download_image": "invalid_request",
     "image_file_not_found": "invalid_request",
 }
-"""Codes and types, lower case. They refine a status of the same family (`_REFINES`) and stand alone where
-there is no status."""
+"""Codes and types, lower case. They refine a status of the same family (`_REFINES`), and decide alone if
+there is no status.
+"""
 
 _REFINES: Final[dict[Kind, frozenset[Kind]]] = {
     "invalid_request": frozenset(
@@ -131,19 +133,19 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("credit balance is too low", "quota"),
     ("exceeded your current quota", "quota"),
 )
-"""Fragments of messages, lower case, for the statuses in `_VAGUE`."""
+"""Text fragments of messages, lower case, for the statuses in `_VAGUE`."""
 _SPENT: Final = (
     *("used all available credits", "monthly spending limit", "exceeded your current quota"),
     *("insufficient balance", "余额不足"),
 )
-"""Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
+"""Text fragments that distinguish a used-up quota, which no waiting restores, from a rate limit."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})
-"""Kinds that a code may say of anything: where there is no status, the words may know better."""
+"""Kinds of codes that vendors use for anything: without a status, the message decides before such a code."""
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of a failure by its status, codes and words. status: None where the error came without one."""
+    """The kind of a failure by its status, codes and message. status: None if the error came without one."""
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
     named = [kind for word in words if isinstance(word, str) and (kind := CODES.get(word.lower()))]
@@ -168,6 +170,6 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a fault's own code says the same kind or a closer one, or leaves it to the status."""
+    """Whether a fault's own code is general or agrees with its kind, so that it may be sent to the client."""
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

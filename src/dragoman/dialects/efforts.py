@@ -1,4 +1,4 @@
-"""How much a model is to think, in the words of OpenAI's protocols: the nearest that it knows. Pure."""
+"""The reasoning effort in the words of OpenAI's protocols: the nearest one that the model supports. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""Thinking budgets in tokens that come nearest to OpenAI's words. No vendor publishes an equivalence."""
+"""Thinking budgets, in tokens, for OpenAI's effort words. They are our estimate; no vendor publishes any."""
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The effort to ask for, as near to the wish as the model can; None = the model decides.
+    """The supported effort that is nearest to the request's; None = the model decides.
 
-    member: where it is written, for the report.
+    wish: the request's reasoning settings. member: the member that will hold the effort, for the report.
     """
     effort = wish.effort or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
@@ -31,7 +31,7 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
     efforts = facts.efforts
     if effort is None or not efforts or effort in efforts:
         return effort
-    thinking = [word for word in efforts if word != "none"]  # who asks to think is not told not to
+    thinking = [word for word in efforts if word != "none"]  # a request to think never becomes "none"
     nearest = min(thinking or efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
     report.lose(
         "reasoning.effort", f"the model does not support the effort {effort}: {nearest} is used", "quality"
@@ -40,7 +40,7 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """The effort of a request that states a budget, or only whether to think."""
+    """The effort for a request that states only a budget or a mode."""
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")
         return "none"

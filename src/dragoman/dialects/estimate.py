@@ -1,7 +1,7 @@
-"""What an answer cost where its upstream does not say: counted here, and marked as an estimate.
+"""The estimated usage of an answer whose upstream states none. It is marked as an estimate.
 
-Servers of one's own and upstreams written in a few lines often state no usage, and most protocols insist on
-it. It must never touch what an upstream did state.
+Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The
+module must never change usage that an upstream stated.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member of an answer's counts that says that the gateway counted. No protocol has one of this name."""
+"""The member of a usage object that marks an estimate of the gateway. No protocol has a member of this name.
+"""
 _Part = TypeVar("_Part", bound=Sized)
 
 
 class Overheard(Generic[_Part]):
-    """The beginning of a stream, from which its usage is estimated where its provider states none: bytes of
-    one that is relayed, events of one that is translated. most: how many of them are kept.
+    """The beginning of a stream, to estimate its usage if its provider states none.
+
+    The parts are bytes of a relayed stream, or events of a translated one. most: how many are kept.
     """
 
     __slots__ = ("_held", "_most", "_size", "parts")
@@ -34,7 +36,7 @@ class Overheard(Generic[_Part]):
         self._size = 0
 
     def hear(self, part: _Part) -> None:
-        """More of the stream. What lies beyond the beginning is only measured."""
+        """Add a part of the stream. After the first `most`, parts are only counted."""
         self._size += len(part)
         if self._held < self._most:
             self.parts.append(part)
@@ -42,29 +44,31 @@ class Overheard(Generic[_Part]):
 
     @property
     def share(self) -> float:
-        """How much larger the stream is than what is kept of it."""
+        """The size of the whole stream divided by the size of its kept beginning."""
         return self._size / max(1, self._held)
 
 
-def whole_cost(asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
-    """The likely usage of a stream that has ended without any. asked: the request, or its bytes where it is
-    too large to be counted. events: the stream's beginning; share: how much larger all of it is.
+def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
+    """The estimated usage of a complete stream that stated none.
+
+    request: the request, or its bytes if it is too large to be counted. events: the stream's beginning.
+    share: the size of the whole stream divided by the size of its beginning.
     """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
         if not isinstance(event, ir.End):
             counter.feed(event)
-    said, thought = counter.answered(share)
-    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+    said, thought = counter.tokens(share)
+    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
 
 
 def cost_so_far(
-    asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
+    request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """What a stream that has broken off is likely to have cost by then, as far as its provider has not said.
+    """The estimated usage of a stream that broke, as far as its provider has not stated it.
 
-    stated: what it has said. Counts of the answer that came with its beginning, as Anthropic's do, are none
-    of it. The others: as above.
+    stated: the usage that the provider has sent. Answer counts in the first event, as Anthropic sends, do not
+    count as stated. The other arguments: as for `whole_cost`.
     """
     begun = _answered(None)
     counter = EstimateUsage(ir.Request("", model), model)
@@ -75,34 +79,37 @@ def cost_so_far(
             counter.feed(event)
     if stated is not None and _answered(stated) not in {(None, None), begun}:
         return stated
-    said, thought = counter.answered(share)
+    said, thought = counter.tokens(share)
     if stated is not None and stated.input is not None:
         return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
-    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+    return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
 
 
 def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
     return (None, None) if usage is None else (usage.output, usage.reasoning)
 
 
-def _prompt(asked: ir.Request | int, model: str) -> int:
-    return _tokens(asked) if isinstance(asked, int) else count(asked, model).tokens
+def _prompt(request: ir.Request | int, model: str) -> int:
+    return _tokens(request) if isinstance(request, int) else count(request, model).tokens
 
 
 class EstimateUsage:
-    """Adds usage to one answer without any. request: as its upstream got it. model: its name there."""
+    """Adds an estimated usage to an answer that has none.
+
+    request: as the upstream received it. model: the upstream's name for the model.
+    """
 
     __slots__ = ("_held", "_model", "_request", "_said", "_stated", "_thought")
 
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
-        self._held = (0, 0)  # tokens said and thought that came whole
-        self._said = self._thought = 0  # bytes that came in pieces
+        self._held = (0, 0)  # tokens of text and of thinking in whole blocks
+        self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self._stated = False
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event; before the end of a stream without usage, what it is likely to be."""
+        """The event; before the End of a stream without usage, a Tally with the estimate."""
         if self._stated:
             return (event,)
         if isinstance(event, _SAYS):
@@ -115,38 +122,36 @@ class EstimateUsage:
         elif isinstance(event, (ir.Tally, ir.Start)):
             self._stated = event.usage is not None and event.usage.stated
         elif isinstance(event, ir.End):
-            return ir.Tally(self.said()), event
+            return ir.Tally(self.so_far()), event
         return (event,)
 
-    def said(self) -> ir.Usage:
-        """The likely usage by now."""
-        return self._usage(*self.answered())
+    def so_far(self) -> ir.Usage:
+        """The estimated usage up to now."""
+        return self._usage(*self.tokens())
 
-    def answered(self, share: float = 1.0) -> tuple[int, int]:
-        """The tokens that have been said and thought by now. share: how much larger the answer is than what
-        came by here.
-        """
+    def tokens(self, share: float = 1.0) -> tuple[int, int]:
+        """The tokens of text and of thinking so far. share: the factor from the fed part to the whole."""
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer with usage; the same value where there was some."""
+        """The answer with usage; unchanged if it has some."""
         if response.usage is not None and response.usage.stated:
             return response
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
     def _weighed(self, blocks: Sequence[ir.Block]) -> tuple[int, int]:
-        """The tokens of what was said and of what was thought."""
+        """The tokens of text and of thinking in these blocks."""
         counter = Counter(self._model)
         thoughts = [block for block in blocks if isinstance(block, ir.Thinking)]
         thought = counter.blocks(thoughts)
         return counter.blocks(blocks) - thought, thought
 
     def _usage(self, said: int, thought: int) -> ir.Usage:
-        asked = count(self._request, self._model).tokens
-        return ir.Usage(input=asked, output=said, reasoning=thought or None, estimated=True)
+        prompt = count(self._request, self._model).tokens
+        return ir.Usage(input=prompt, output=said, reasoning=thought or None, estimated=True)
 
 
 _SAYS = (ir.TextDelta, ir.ArgsDelta, ir.RefusalDelta)

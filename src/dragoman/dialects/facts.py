@@ -1,7 +1,7 @@
-"""What is known of one model, as far as it changes how a request must be written.
+"""Known facts of one model that change how a request must be written.
 
-None always means "not known": encoders then write what the dialect's newest models accept, or leave
-the provider to judge. The table of facts is `providers/models.py`; operators override it per model.
+None always means "unknown": encoders then write what the dialect's newest models accept, or the provider
+decides. The table of facts is `providers/models.py`; operators override it per model.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dragoman.ir.blocks import Value
 class Facts(Value, frozen=True):
     """Facts about one model.
 
-    context, max_output: tokens. tools, images, audio, documents, structured, reasoning: whether it
-    can. structured False means that a JSON schema must be emulated. forced_tool: whether tool_choice may
+    context, max_output: tokens. tools, images, audio, documents, structured, reasoning: whether it supports
+    them. structured False means that a JSON schema must be emulated. forced_tool: whether tool_choice may
     force a call. sampling: whether temperature, top_p and top_k are accepted. prefill: whether the last
-    message may be the assistant's. mid_system: system messages inside the history. thinking: the modes
-    that the API accepts ("enabled" with a budget, "adaptive", "disabled", "level"). efforts: the effort words
-    that it accepts. signed_calls: whether a call of the running turn is refused without its signature.
-    mixed_tools: whether the provider's own tools may stand beside functions. media_results: whether a tool's
-    result may hold media. thinking_budget: the smallest and the largest budget, in tokens. thinks: whether it
-    thinks when nothing is said of it. bound_thinking: whether earlier thoughts are refused where anything
-    before them has changed. apis: the names of the only protocols that it can be asked in, None = all that
-    its provider speaks; tool_apis: those of them in which it may think while it has functions to call. draws:
-    whether it answers with pictures by itself, so that it needs no tool for them. max_tokens: whether the
-    chat API takes its older word for the longest answer, which is `max_completion_tokens` by now.
+    message may be the assistant's. mid_system: whether system messages may be inside the history. thinking:
+    the modes that the API accepts ("enabled" with a budget, "adaptive", "disabled", "level"). efforts: the
+    effort words that it accepts. signed_calls: whether a call in the current turn is refused without its
+    signature. mixed_tools: whether the provider's own tools may be combined with functions. media_results:
+    whether a tool's result may contain media. thinking_budget: the smallest and the largest budget, in
+    tokens. thinks: whether it thinks by default. bound_thinking: whether earlier thinking is refused if
+    anything before it has changed. apis: the only protocols through which it is available, None = all of its
+    provider's; tool_apis: those in which it may think while it has functions to call. draws: whether it
+    answers with pictures without a tool. max_tokens: whether the chat API accepts `max_tokens`, the older
+    name of `max_completion_tokens`.
     """
 
     context: int | None = None
@@ -57,12 +57,13 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether some request may have to be refused for this model."""
+        """Whether these facts can make a request fail."""
         return False in (self.tools, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
-        """Whether the model takes every member of a body in its API's own words. Where sampling is refused,
-        1 is not: every model does that anyway.
+        """Whether the model accepts every member of a body in its API's own words.
+
+        Sampling members with the value 1 are accepted by every model, because 1 is the default.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False
@@ -70,7 +71,7 @@ class Facts(Value, frozen=True):
 
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")
-"""The members, alike in most protocols, that `Facts.sampling` is about."""
+"""The members that `Facts.sampling` is about; most protocols use these names."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

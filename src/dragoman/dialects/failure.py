@@ -1,7 +1,7 @@
-"""What error answers have in common: every vendor's body shape, delays, statuses, and what must be cut out.
+"""The common parts of error answers: body shapes, delays, statuses, and the removal of secrets.
 
-A dialect adds its own codes and message patterns. Bodies are read as loosely as vendors write them;
-texts are cut, and all are cleaned, because they may end up before a client.
+A dialect adds its own codes and message patterns. Bodies are parsed as loosely as vendors write them. Every
+text is shortened and cleaned, because clients may read it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dragoman.wire.json import reworded
 
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
-"""Characters that are kept of a body without structure, and of a message."""
+"""Characters that are kept of a body without structure (_MAX_TEXT) and of a message (_MAX_MESSAGE)."""
 _LONGEST_WAIT = 7 * 86_400
-"""Seconds that clients are told to wait. A provider may state a number of 300 digits."""
+"""The longest wait that clients are told, in seconds. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""Characters of one body that are cleaned, and may be kept. Whatever they hold, that takes a fifth of a
-second at most; an honest error is a hundredth of that.
+"""Characters of one body that are cleaned and may be kept. Cleaning takes a fifth of a second at most,
+whatever the text is; a real error takes a hundredth of that.
 """
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
@@ -50,12 +50,12 @@ _BY_STATUS: dict[int, Kind] = {
 
 
 def kind_of_status(status: int) -> Kind:
-    """What an HTTP status says by itself, before the body is looked at."""
+    """The kind that an HTTP status means by itself, without the body."""
     return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
 
 
 _GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
+"""Kinds that the gateway's operator has to fix: the provider account, or the configured model name."""
 _UPSTREAMS = frozenset(
     {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
 )
@@ -67,11 +67,10 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 
 
 class Body(msgspec.Struct, frozen=True):
-    """What an error body says.
+    """The content of an error body. No text in it holds a credential.
 
-    No text in it holds a credential. message: cut, never empty. type, code: as stated, integers as text.
-    param: the field at fault. rest: the error object's other members. outer: the members beside the error
-    object.
+    message: shortened, never empty. type, code: as stated, integers as text. param: the field at fault. rest:
+    the error object's other members. outer: the members beside the error object.
     """
 
     message: str
@@ -83,7 +82,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Any vendor's error body: JSON in a dozen shapes, HTML, plain text or nothing."""
+    """The content of any vendor's error body: JSON in a dozen shapes, HTML, plain text or nothing."""
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
@@ -91,7 +90,7 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
             return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
     else:
         told = body
-    value = reworded(told, _cleaner())  # any member may end up before a client or in a log
+    value = reworded(told, _cleaner())  # clients or logs may show any member
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
@@ -117,7 +116,7 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """The status that an error inside an answer states for itself, wherever a vendor puts it."""
+    """The status that an error inside an answer states for itself, in any vendor's member."""
     rest, outer = said.rest.get, said.outer.get
     stated = (
         *(said.code, rest("status_code"), rest("status"), rest("http_status_code")),
@@ -131,14 +130,14 @@ def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str | None:
-    """A code or type: vendors write numbers where strings are due."""
+    """A code or type as text: some vendors write a number."""
     if value is None or isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _message(value: dict[str, Any]) -> str:
-    """The words of an error object; validation errors are lists of what is wrong."""
+    """The message of an error object; a list of validation errors is joined."""
     for key in ("message", "detail", "Message", "errors"):
         said = value.get(key)
         if isinstance(said, str) and said:
@@ -164,7 +163,7 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """HTML without its tags, scripts and styles. Nothing is looked at twice, whatever is left open."""
+    """HTML without its tags, scripts and styles. Each character is read once, even if no tag is closed."""
     pieces: list[str] = []
     at = 0
     unended: set[str] = set()
@@ -182,7 +181,7 @@ def _untagged(text: str) -> str:
 
 
 def _cleaner() -> Callable[[str], str]:
-    """`redact` for all texts of one body, of which no more is read than there is time for."""
+    """A function that cleans all texts of one body, up to `_MAX_READ` characters together."""
     left = _MAX_READ
 
     def clean(text: str) -> str:
@@ -227,14 +226,14 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """The text; of one that holds a stack trace, or a path of the provider's machine, the first sentence.
+    """The text; if it contains a stack trace or a path on the provider's machine, only its first sentence.
 
-    A path within that is left out. Clients are owed what went wrong, and no more of how a server is built.
+    A path in that sentence is replaced. Clients need to know what failed, but not how a server is built.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
         return text
-    said = text.replace("\\n", "\n")  # a trace as a text within a text
+    said = text.replace("\\n", "\n")  # the trace may be quoted inside the text
     if (trace := _TRACE.search(said)) is not None:
         before = _THREAD.sub("", said[: trace.start()].strip(" \t\r\n:-("))
         said = _RAISED.sub("", before or _last_words(said[trace.end() :]), count=1).strip()
@@ -243,7 +242,7 @@ def untraced(text: str) -> str:
 
 
 def _last_words(trace: str) -> str:
-    """What a trace that begins a text is about: Python says it last, in a line that is not indented."""
+    """The message of a trace that begins a text: Python writes it last, on a line without indentation."""
     lines = [line for line in trace.splitlines()[1:] if line[:1].strip() and not _TRACE.search(line)]
     return lines[-1] if lines else ""
 
@@ -268,8 +267,8 @@ def redact(text: str) -> str:
 
 
 _REDACTED = "[redacted]"
-# Errors quote what clients write, up to megabytes. So each run of characters is looked at once, as a whole,
-# and not from each place in it where a key might begin.
+# Errors quote what clients write, up to megabytes. So each word is checked once as a whole, and not from each
+# position at which a key might begin.
 _WORDS = re.compile(r"(?<![\w.*-])[\w.*-]{9,}")
 _PREFIX = re.compile(r"\b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)")
 _SHORTEST = 6
@@ -278,7 +277,7 @@ _TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
 def _without_key(word: re.Match[str]) -> str:
-    """A word without the key in it: a known prefix, then characters with a digit or a mask among them."""
+    """A word without the key in it: a known prefix, followed by characters with a digit or a mask."""
     text = word[0]
     found = _PREFIX.search(text)
     if found is None or len(text) - found.end() < _SHORTEST or not _DIGIT.search(text, found.end()):
@@ -290,15 +289,15 @@ _DIGIT = re.compile(r"[\d*]")
 
 
 def _without_token(word: re.Match[str]) -> str:
-    """A word without the signed token in it: three texts in base64, the first of them a JSON object."""
+    """A word without the signed token in it: three base64 texts, of which the first is a JSON object."""
     found = _TOKEN.search(word[0])
     return word[0] if found is None else word[0][: found.start()] + _REDACTED
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as the headers state them.
+    """The seconds to wait that the headers state.
 
-    A date is not read: that needs a clock, which a codec does not have.
+    A date is ignored: to convert it, one needs a clock, which a codec does not have.
     """
     stated = {
         name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")
@@ -314,14 +313,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_found"})
-"""Codes of the gateway for what only its operator can mend."""
+"""The gateway's codes for failures that only its operator can fix."""
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """What the headers of an error answer say of trying again."""
+    """The headers of an error answer that say whether and when to retry."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))
     if fault.kind == "quota" or fault.code in _LASTING:
-        headers["x-should-retry"] = "false"  # clients would try any 429, and any 502, again
+        headers["x-should-retry"] = "false"  # without it, clients retry every 429 and every 502
     return headers

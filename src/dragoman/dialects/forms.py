@@ -1,4 +1,4 @@
-"""Requests that are forms, as codecs read and write them. Pure; how a form is cut is `wire.multipart`'s."""
+"""Form requests, as codecs read and write them. Pure; `wire.multipart` parses the bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _LIST = "[]"
 
 
 def texts(form: Form) -> dict[str, Any]:
-    """The fields that are no files: a string for each name; a list where the name ends in `[]`, which is
-    taken off, or repeats. Raises WireError for what is not UTF-8.
+    """The fields that are not files: a string for each name, or a list.
+
+    A field becomes a list if its name ends in `[]`, which is removed, or if the name repeats. Raises
+    WireError for text that is not UTF-8.
     """
     found: dict[str, Any] = {}
     for field in form:
@@ -38,14 +40,14 @@ def texts(form: Form) -> dict[str, Any]:
 
 
 def files(form: Form, name: str) -> Iterator[ir.File]:
-    """The files of a name, with or without `[]`."""
+    """The files in fields of this name, with or without `[]`."""
     for field in form:
         if field.filename is not None and field.name.removesuffix(_LIST) == name:
             yield ir.File(field.value, field.filename, field.kind)
 
 
 def refuse_files(form: Form, texts: Collection[str]) -> None:
-    """Raise WireError for a file in the place of one of these texts."""
+    """Raise WireError if one of these text fields is a file."""
     for field in form:
         if field.filename is not None and (name := field.name.removesuffix(_LIST)) in texts:
             message = f"Invalid type for '{name}': expected a string, but got a file instead."
@@ -53,18 +55,18 @@ def refuse_files(form: Form, texts: Collection[str]) -> None:
 
 
 def unknown_files(form: Form, known: Collection[str]) -> list[str]:
-    """The names of the files that are none of these."""
+    """The names of file fields that are not among the known ones."""
     names = (field.name.removesuffix(_LIST) for field in form if field.filename is not None)
     return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def file_field(name: str, file: ir.File, fallback: str) -> Field:
-    """A file as a field. fallback: its name where its client gave it none."""
+    """A file as a form field. fallback: the file name if the client gave none."""
     return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as fields, lists as several whose name ends in `[]`; what is no text as JSON has it."""
+    """Members as form fields. A list becomes several fields named `NAME[]`; other values become JSON."""
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)
@@ -77,8 +79,10 @@ def _text(value: Any) -> bytes:
 
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
-    """The form with some of its texts set, in their places, or at its beginning where they are new. A value
-    of `msgspec.UNSET` takes the field away. Nothing else keeps such a name, not even a file.
+    """The form with some of its text fields replaced, or added at its beginning.
+
+    edits: the new values by name; `msgspec.UNSET` removes the field. Every other field of these names is
+    removed, even a file.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -1,12 +1,12 @@
-"""Members of a body that are written for the gateway and not for the provider: LiteLLM's, mostly.
+"""Members of a body that are meant for the gateway and not for the provider: mostly LiteLLM's.
 
-Clients of LiteLLM's proxy put its own settings beside the request (`fallbacks`, `num_retries`, `cache`, …)
-and tag what they spend with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys.
-They are taken out before the body is checked: tags and metadata are kept here, the others are named as
+Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
+their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
+removed before the body is checked: tags and metadata are kept in the gateway, the others are reported as
 losses.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
-Words that a server may have of its own (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out. Pure.
+Names that a server may use itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out here. Pure.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dragoman.wire.json import encode
 
 MOST_TAGS: Final = 16
 LONGEST_TAG: Final = 100
-"""Characters. Clients choose them, and they stand in every line of the log."""
+"""Characters of a tag. Clients choose the tags, and every log line of the request repeats them."""
 HEADERS: Final = ("x-dragoman-tags", "x-litellm-tags")
-"""Each lists tags, separated by commas."""
+"""Headers with tags, separated by commas."""
 
 _Why: TypeAlias = tuple[Severity, str]
 
@@ -133,7 +133,7 @@ LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
         ),
     }
 )
-"""The members that LiteLLM's proxy reads from a body: how much each loss matters, and why it is one here."""
+"""The members that LiteLLM's proxy reads from a body: the severity and the reason of each loss."""
 
 _METADATA: Final = ("metadata", "litellm_metadata")
 _TAGS: Final = "tags"
@@ -141,12 +141,14 @@ _TAKEN: Final = frozenset({*LITELLM, *_METADATA, _TAGS})
 
 
 def _names_models(value: Any) -> bool:
-    """Anthropic's own `fallbacks` are objects that name a model."""
+    """Whether `fallbacks` is Anthropic's: its entries are objects that name a model."""
     return isinstance(value, list) and all(isinstance(one, dict) and "model" in one for one in value)
 
 
 def _are_moderations(value: Any) -> bool:
-    """Mistral's own `guardrails` are objects with settings; LiteLLM's are names, or an object by a name."""
+    """Whether `guardrails` is Mistral's: its entries are objects with settings. LiteLLM's are names, or
+    objects with one member.
+    """
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -156,13 +158,13 @@ _OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyTy
         ("openai_chat", "guardrails"): _are_moderations,
     }
 )
-"""Members that a provider has under the same name, by the client's protocol: what tells them apart."""
+"""Members that a provider also has: (client's protocol, name) -> whether a value is the provider's."""
 
 _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What was taken out of a body. tags: those that are noted. metadata: for hooks."""
+class Taken(msgspec.Struct, frozen=True):
+    """The members that were removed from a body. tags: for the log. metadata: for hooks."""
 
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
@@ -171,14 +173,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
-    """Whether a body may hold any of these members. Most bodies hold none."""
+    """Whether a body may contain any of these members. Most bodies contain none."""
     return not _TAKEN.isdisjoint(body)
 
 
-def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Kept:
-    """Take the gateway's members out of both forms of one body.
+def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Taken:
+    """Remove the gateway's members from both forms of one body.
 
-    dialect: the client's protocol; maps: the members that it has, which are never taken as a whole.
+    dialect: the client's protocol. maps: the protocol's own members, which are never removed completely.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -187,10 +189,10 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     for key in [key for key in body if key in _TAKEN]:
         value = body[key]
         if key in _METADATA:
-            kept = _kept(key, value, body, maps, dialect)
+            kept = _own_part(key, value, body, maps, dialect)
             if kept:
                 metadata.update(kept)
-                _leave(body, head, key, {name: one for name, one in value.items() if name not in kept})
+                _leave_only(body, head, key, {name: one for name, one in value.items() if name not in kept})
                 tags.extend(_tags(kept.get(_TAGS)))
                 changes.extend(_changes(key, value, kept))
                 losses.extend(_lost(f"$.{key}.{name}", why) for name, why in _within(kept))
@@ -199,23 +201,23 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
         elif key == _TAGS:
             if found := _tags(value):
                 tags.extend(found)
-                _leave(body, head, key, {})
+                _leave_only(body, head, key, {})
                 changes.append(Change(f"$.{key}", "", _KEPT))
         else:
-            _leave(body, head, key, {})
+            _leave_only(body, head, key, {})
             if value is not None:
                 losses.append(_lost(f"$.{key}", LITELLM[key]))
     noted, surplus = bounded(tags)
-    return Kept(noted, metadata, (*losses, *surplus), tuple(changes))
+    return Taken(noted, metadata, (*losses, *surplus), tuple(changes))
 
 
 def stated(value: str) -> list[str]:
-    """The tags of a header."""
+    """The tags in a header."""
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """The tags that are noted, each once, and the loss of the others."""
+    """The tags that are logged, each once, and the loss of the others."""
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
         why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"
@@ -223,14 +225,14 @@ def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
     return tuple(fit), ()
 
 
-def _kept(
+def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
-    """The part of a metadata object that stays here.
+    """The part of a metadata object that stays in the gateway.
 
-    OpenAI's metadata is a map of strings, and goes on as it is. One that holds anything else is the
-    gateway's; its strings go on only where they are known to be taken: Anthropic has `user_id` alone, and
-    OpenAI's chats have metadata with `store` alone.
+    OpenAI's metadata is a map of strings and is sent on unchanged. An object with other values is meant for
+    the gateway; its strings are sent on only where the provider accepts them: Anthropic accepts only
+    `user_id`, and OpenAI's chat accepts metadata only with `store`.
     """
     if not isinstance(value, dict):
         return {}
@@ -246,7 +248,7 @@ def _kept(
     return foreign
 
 
-def _leave(body: dict[str, Any], head: dict[str, msgspec.Raw], key: str, rest: dict[str, Any]) -> None:
+def _leave_only(body: dict[str, Any], head: dict[str, msgspec.Raw], key: str, rest: dict[str, Any]) -> None:
     if rest:
         body[key] = rest
         head[key] = msgspec.Raw(encode(rest))
@@ -264,7 +266,7 @@ def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Ite
 
 
 def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
-    """Settings that LiteLLM reads inside the metadata, too."""
+    """Settings that LiteLLM also reads inside the metadata."""
     for name in ("guardrails", "disable_global_guardrails"):
         if metadata.get(name):
             yield name, _GUARDS

@@ -1,9 +1,9 @@
-"""Ids for the calls of an answer that has none, or the same one twice.
+"""Unique ids for the tool calls of an answer that has none, or that has the same id twice.
 
-Some upstreams name a call by its place alone (Gemini on Vertex AI, small servers), and some give two calls of
-one answer the same id. Clients link results to calls by id, and what is remembered of a call is found by
-it, so every call of a client's tool leaves with an id of its own: unguessable, because it is made
-from the exchange's, and the same whether the answer comes whole or in pieces.
+Some upstreams identify a call only by its position (Gemini on Vertex AI, small servers), and some give two
+calls of one answer the same id. Clients link results to calls by id, and the gateway finds its notes about a
+call by id, so every call of a client's tool needs its own. The id is made from the exchange's token, so it
+cannot be guessed, and it is the same for a whole answer and for a stream.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import msgspec
 from dragoman import ir
 
 _DIGITS = 24
-"""Of the token: 96 bits, in an id that stays below the 40 characters that some providers allow."""
+"""Digits of the token in an id: 96 bits, and the id stays below the 40 characters that some providers allow.
+"""
 
 
 class Identify:
-    """Gives ids to the calls of one answer. token: unguessable, letters and digits alone."""
+    """Gives ids to the calls of one answer. token: a random text of letters and digits."""
 
     __slots__ = ("_given", "_prefix", "_taken")
 
@@ -29,7 +30,7 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event; a call that begins, or is repeated whole, with its id."""
+        """The event; Open and Close of a call get the call's new id."""
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)
             return (event if named is event.block else msgspec.structs.replace(event, block=named),)
@@ -40,7 +41,7 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer with an id for every call; the same value where nothing was missing."""
+        """The answer with an id for every call; unchanged if no id was missing."""
         changed = False
         candidates: list[ir.Candidate] = []
         for candidate in response.candidates:
@@ -59,7 +60,7 @@ class Identify:
         if block.id and block.id not in self._taken:
             self._taken.add(block.id)
             return block
-        if block.by != "client" or block.kind == "legacy":  # these are linked otherwise
+        if block.by != "client" or block.kind == "legacy":  # results of these calls do not need ids
             return block
         place = f"{candidate}_{index}" if candidate else str(index)
         given = self._given[candidate, index] = f"{self._prefix}_{place}"

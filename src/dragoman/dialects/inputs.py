@@ -1,8 +1,8 @@
-"""What vectors are asked for, as texts, for a provider that reads nothing else. Pure.
+"""The inputs of an embedding request as texts, for providers that accept only texts. Pure.
 
-Some frameworks write tokens of the vocabulary that belongs to the name they ask for (LangChain's
-`OpenAIEmbeddings`, unless it is told otherwise). Where that vocabulary is public the tokens are the text; any
-others mean nothing to anybody but their model, so they must never be guessed.
+Some frameworks send token ids of the requested model's public vocabulary (LangChain's `OpenAIEmbeddings` by
+default). These can be converted to text. Token ids of an unknown vocabulary have a meaning only for their
+model, so they must never be guessed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dragoman.tokens import detokenized
 
 
 def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
-    """Each input as one text. Raises WireError as `text_of`."""
+    """Each input as one text. Raises WireError as `text_of` does."""
     return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
 
 
@@ -28,8 +28,10 @@ def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
 
 
 def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: str) -> str:
-    """The text of some tokens. index: of the input. model: as the client named it. to: where it is written.
-    Raises WireError where nothing here knows its vocabulary, and for what is none of its tokens.
+    """The text of these tokens.
+
+    index: the input's position. model: as the client named it. to: where the text is written. Raises
+    WireError if the model's vocabulary is unknown, and for a number that is not in it.
     """
     where = f"inputs[{index}]"
     try:

@@ -1,5 +1,5 @@
-"""Members that no field carries: kept under their dialect's name, put back by it or by one that has them too,
-lost elsewhere.
+"""Members without an IR field: kept under their dialect's name and written back by that dialect, or by a
+related one that has the same members. Other dialects report them as lost.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dragoman.ir import Extra
 
 
 class Leftovers:
-    """Those of one dialect.
+    """The leftover members of one dialect.
 
-    dialect: its name. nulls: whether a member that is null says something. whole: whether an object is made
-    for what stood inside of one that nothing else is left of.
+    dialect: its name. nulls: whether a null member counts. whole: True = an empty parent object is created
+    again when only one of its leftover members has to be written back.
     """
 
     __slots__ = ("_dialect", "_nulls", "_whole")
@@ -29,9 +29,10 @@ class Leftovers:
         self._whole = whole
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-        """The members of one wire object that no field carries, as `extra`.
+        """The members of one wire object for which no field exists, as `extra`.
 
-        within: the name of the member that holds the object, where it has no struct of its own (`function`).
+        within: the name of the member that holds the object, if the object has no struct of its own
+        (`function`).
         """
         if wire.keys() <= known:
             return None
@@ -45,7 +46,10 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Put our own back in their places; name those of other dialects as lost. where: `out`, in the IR."""
+        """Write this dialect's leftovers back into `out`; report those of other dialects as lost.
+
+        where: the place of `out` in IR terms.
+        """
         for dialect, members in (extra or {}).items():
             if dialect != self._dialect:
                 same = self._same(dialect, members) if ".blocks[" not in where else {}
@@ -63,20 +67,20 @@ class Leftovers:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of another dialect's members that this one has, too."""
+        """The other dialect's members that this dialect has, too."""
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
 
 
 KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}
-"""Dialects that have members of their answers in common."""
+"""Dialects whose answers have members in common."""
 SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "content_filter_results"})
-"""These members: OpenAI's, and Azure's."""
+"""The common members: OpenAI's, and Azure's."""
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Put one back. What was of another type than it should be never stands in the place of what is not."""
+    """Write one member back. A leftover of a wrong type never replaces a member of the right type."""
     written = out.get(key)
     kinds = {type(written), type(value)}
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:
@@ -89,13 +93,13 @@ _NUMBERS: Final = {int, float}
 _FILLED: Final = frozenset(
     {"id", "model", "created", "created_at", "responseId", "modelVersion", "createTime"}
 )
-"""Members of an answer that are filled in where nothing right was stated."""
+"""Members of an answer that the encoder fills in if the upstream stated none of the right type."""
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Name another dialect's leftovers as lost. A null says nothing and is not missed.
+    """Report another dialect's leftovers as lost. Null members are not reported.
 
-    Nobody chose the members of an answer, so that those are hints.
+    Losses of an answer's members are hints, because no client asked for these members.
     """
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more

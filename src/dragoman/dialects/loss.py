@@ -1,8 +1,8 @@
-"""What a translation could not carry, or had to change, named instead of hidden.
+"""Losses and changes: what a translation could not carry or had to change, reported instead of hidden.
 
-An encoder that meets a value its dialect cannot say reports it here, with the place in IR terms
-(`sampling.logit_bias`, `messages[3].blocks[1].cache`). The dialect that the request came from knows
-how that place is written in the client's JSON (`Dialect.locate`).
+An encoder that cannot write a value reports it here, with its place in IR terms (`sampling.logit_bias`,
+`messages[3].blocks[1].cache`). The dialect of the request converts the place to a path in the client's JSON
+(`Dialect.locate`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dragoman.dialects.severity import Severity, of_field
 from dragoman.ir.blocks import Value
 
 MOST: Final = 200
-"""Losses of one severity, and changes, that a report lists; one more entry says that there are others."""
+"""Losses of one severity, and changes, that a report lists. One more entry says that there are others."""
 
 
 class Loss(Value, frozen=True):
-    """One value that did not arrive. path: JSON path in the sender's body; dialect: who could not say it."""
+    """One value that was not carried. path: JSON path in the sender's body. dialect: the one without it."""
 
     path: str
     reason: str
@@ -28,10 +28,10 @@ class Loss(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """One value that arrives in another form, or that was added.
+    """One value that is written in another form, or that was added.
 
-    path: JSON path in the sender's body, None for an addition. to: JSON path in the body that is written,
-    empty for what the gateway keeps instead of writing it.
+    path: JSON path in the sender's body, None for an addition. to: JSON path in the written body, empty for a
+    value that the gateway keeps instead of writing it.
     """
 
     path: str | None
@@ -40,10 +40,10 @@ class Change(Value, frozen=True):
 
 
 class Report:
-    """Collects the losses and changes of one translation, in order. Not thread-safe, one per attempt.
+    """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
 
-    dialect: the dialect that is being written. However much a request holds, the report stays short: what is
-    beyond `MOST` is told as one loss of its severity, without a place.
+    dialect: the dialect of the written body. The report's size is limited: all losses of one severity beyond
+    `MOST` become one loss without a place.
     """
 
     __slots__ = ("_told", "changes", "dialect", "direction", "losses", "moved")
@@ -54,13 +54,13 @@ class Report:
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
         self.moved: Callable[[str], str] | None = None
-        """What later places are in the request as it came, where the one in hand lacks messages."""
-        self._told: dict[Severity, set[tuple[str, str]]] = {}  # what is listed: where and why
+        """Converts a place in the shortened request to the original's; None = no message was left out."""
+        self._told: dict[Severity, set[tuple[str, str]]] = {}  # the (place, reason) pairs in `losses`
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once.
+        """The value at `where` (IR terms) is not carried. The same place and reason count once.
 
-        severity: None = that of the field, whoever lacks it (`severity.FIELDS`).
+        severity: None = the field's own, which is the same for every dialect (`severity.FIELDS`).
         """
         if severity is None:
             severity = of_field(where)
@@ -77,7 +77,7 @@ class Report:
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
-        """The target's body holds something at `to` that the sender did not write."""
+        """The written body has a value at `to` that the sender did not write."""
         self._keep(Change(None, to, reason))
 
     def _keep(self, change: Change) -> None:
@@ -87,11 +87,11 @@ class Report:
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """A place of the request in hand, in the request as it came."""
+        """The place in the original request for a place in the possibly shortened one."""
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The same with every place as a JSON path: of the sender's body, or of the one that is written."""
+        """The losses and changes with JSON paths as places, in the sender's body or in the written one."""
         if not self.losses and not self.changes:
             return (), ()
         losses = tuple(

@@ -1,9 +1,9 @@
-"""What a client's tools are called at a target that has other rules for names.
+"""The names of a client's tools at a target with other rules for names.
 
-A tool is known by its namespace and its name. Where the target has no namespaces, both become one name; where
-its pattern forbids a name, a legal one is made. Names depend on the request's own tools alone, so that a
-conversation keeps them, and with them the prefix that the provider has cached. Pure; nothing here knows a
-dialect's name.
+A namespace and a name identify a tool. If the target has no namespaces, both become one name; if the target's
+pattern does not match a name, a valid one is made. New names depend only on the request's own tools, so that
+they stay the same during a conversation, and the provider's prompt cache stays valid. Pure; no dialect's name
+occurs here.
 
 Namespaces: https://developers.openai.com/api/docs/guides/tools-tool-search
 """
@@ -26,19 +26,19 @@ from dragoman.dialects.restore import Named
 replace = msgspec.structs.replace
 
 Names: TypeAlias = Mapping[Named, Named]
-"""Each tool, as the client calls it, with what the target calls it."""
+"""For each tool of the client, in the client's terms, its namespace and name at the target."""
 
 
 def named(tool: ir.Function) -> Named:
-    """A tool as its client calls it."""
+    """The namespace and name of a tool, as the client uses them."""
     return (None if tool.namespace is None else tool.namespace.name, tool.name)
 
 
 class Tools:
-    """The client's tools that one request speaks of.
+    """The client's tools that occur in one request.
 
-    declared: those that it offers, in order. called: those that its history calls, in order. free: those
-    of either that take free text.
+    declared: those that the request offers, in order. called: those that its history calls, in order. free:
+    the tools among both that take free text.
     """
 
     __slots__ = ("_spaces", "called", "declared", "free")
@@ -47,7 +47,7 @@ class Tools:
         self.declared: dict[Named, None] = {}
         self.called: dict[Named, None] = {}
         self.free: set[Named] = set()
-        self._spaces: dict[str, list[Named]] = {}  # by name alone: the tools of namespaces
+        self._spaces: dict[str, list[Named]] = {}  # the tools in namespaces, by their name alone
         for tool in request.tools or ():
             if isinstance(tool, ir.Function):
                 self._declare(tool)
@@ -75,10 +75,10 @@ class Tools:
         return bool(self.declared or self.called)
 
     def meant(self, said: Named) -> Named:
-        """The tool that is meant where a call or a choice does not name it as it was declared.
+        """The declared tool for the namespace and name in a call or a choice; unchanged if there is none.
 
-        A tool that was found by search is called in a namespace of its own name, and the namespace may be
-        left out where only one of them has such a tool.
+        A tool that was found by search is called with its own name as the namespace, and a client may leave
+        the namespace out if only one namespace has a tool of that name.
         """
         space, name = said
         if said in self.declared:
@@ -89,9 +89,10 @@ class Tools:
         return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
-        """Each tool with its name at the target; legal names keep themselves.
+        """Each tool with its name at the target; valid names stay the same.
 
-        pattern: what a whole name must match there. grouped: whether the target has namespaces.
+        pattern: a regular expression that a whole name must match there. grouped: whether the target has
+        namespaces.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}
@@ -117,24 +118,24 @@ class Tools:
 
 
 def flat(space: str | None, name: str) -> str:
-    """A namespace and a name as one. `mcp__docs` and `mcp__docs__` are both prefixes that agents write."""
+    """A namespace and a name as one name. Agents write both `mcp__docs` and `mcp__docs__` as namespaces."""
     if space is None:
         return name
     return f"{space}{name}" if space.endswith("__") else f"{space}__{name}"
 
 
 def ways_back(names: Names) -> dict[Named, Named]:
-    """The client's tool for each name that is another one at the target."""
+    """The client's tool for each name that differs at the target."""
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
-        back.setdefault(theirs, ours)  # what was declared comes before other words for it
+        back.setdefault(theirs, ours)  # declared tools come first and win over other names for them
     return {theirs: ours for theirs, ours in back.items() if theirs != ours}
 
 
 def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
-    """A name that fits the pattern and is not taken: as near to the wanted one as it can be.
+    """A name that matches the pattern, is not taken, and is as similar to `name` as possible.
 
-    Raises ValueError where no such name fits the pattern.
+    Raises ValueError if no such name matches the pattern.
     """
     legal = compiled(pattern)
     plain = _ILLEGAL.sub("_", name[:_LONGEST])
@@ -151,20 +152,20 @@ def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
 
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST: Final = 256
-"""No protocol takes longer names; a bound keeps the search for a shorter one short."""
+"""No protocol accepts longer names. The limit also bounds the search for a shorter name."""
 
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """A pattern of names, compiled."""
+    """A compiled pattern of names."""
     return re.compile(text)
 
 
-# --- Writing them -------------------------------------------------------------------------------------
+# --- Writing the names --------------------------------------------------------------------------------
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """A call or a result of a client's tool under the name that the target knows."""
+    """A call or a result of a client's tool, with the tool's name at the target."""
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)
         theirs = names.get(said, said)
@@ -176,7 +177,7 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """The tools under the names that the target knows."""
+    """The tools with their names at the target."""
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):
@@ -198,7 +199,7 @@ def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tup
 
 
 def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.ToolChoice:
-    """The choice among the tools under the names that the target knows."""
+    """The tool choice with the tools' names at the target."""
     spaces = choice.namespaces or (None,) * len(choice.names)
     theirs = [
         names.get(said) or names.get(tools.meant(said), said)
@@ -210,7 +211,7 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """What a client says of its namespaces, for the system text, because no tool is the place for it."""
+    """The client's descriptions of its namespaces, as a system text, as no tool of the target has room."""
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):
         space = tool.namespace if isinstance(tool, ir.Function) else None

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's APIs word them: what chat and Responses have in common, in both directions.
+"""Errors in the form of OpenAI's APIs: what chat and Responses have in common, in both directions.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -15,7 +15,7 @@ from dragoman.dialects.failure import Body, blame_of, redact, retry_headers
 from dragoman.ir import STATUS, Fault, Kind
 
 Words = Mapping[Kind, tuple[str, str | None]]
-"""Type and code of each kind; the status is the kind's own."""
+"""The type and the code for each kind; the status is the kind's own (`ir.STATUS`)."""
 
 WORDS: Final[Words] = {
     "invalid_request": ("invalid_request_error", None),
@@ -41,11 +41,11 @@ WORDS: Final[Words] = {
     "not_implemented": ("server_error", "not_implemented"),
     "internal": ("server_error", "internal_error"),
 }
-"""Those of chat."""
+"""The types and codes of the chat API."""
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault that a body tells. message: its own, or what says more. wait: seconds until a retry."""
+    """The fault in an error body. message: the body's, or a more precise one. wait: seconds until a retry."""
     kind = kind_of(said, status)
     return Fault(
         kind,
@@ -61,7 +61,7 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of an error object."""
+    """The four members of OpenAI's error object."""
     kind, code = words[fault.kind]
     return {
         "message": redact(fault.message),
@@ -74,7 +74,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer. member: its error object."""
+    """Status, headers and body of an error answer. member: makes its error object."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id

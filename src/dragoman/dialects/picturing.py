@@ -1,4 +1,4 @@
-"""Pictures over providers: shapes instead of sizes, addresses instead of files, several requests. Pure."""
+"""Adapting picture requests to providers: aspect ratios for sizes, URLs for files, several requests. Pure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from dragoman.wire.sniff import media_type
 
 AUTO: Final = "auto"
 USUAL: Final = "image/png"
-"""What a picture is of which nothing tells what it is."""
+"""The media type of a picture whose type nothing states."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})[xX×*]([1-9][0-9]{0,4})")
 _BEGINNING: Final = 16
-"""Digits of base64 that hold the bytes by which a picture is known."""
+"""Base64 digits that hold the first bytes of a picture, by which its type is recognised."""
 _USUAL: Final = frozenset(
     {
         *(("background", AUTO), ("background", "opaque"), ("moderation", AUTO), ("quality", AUTO)),
         *(("quality", "standard"), ("partials", 0), ("fidelity", "low")),
     }
 )
-"""What is so where nothing is said."""
+"""Values that are the default, so that leaving them out loses nothing."""
 _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
     "size": ("size parameter", "quality"),
     "quality": ("quality parameter", "quality"),
@@ -48,7 +48,7 @@ _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
 
 
 def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
-    """Name what a provider cannot be told: fields of the request."""
+    """Report these fields of the request as lost. who: the provider or protocol that lacks them."""
     for field in fields:
         value = getattr(request, field)
         if value is not None and (field, value) not in _USUAL:
@@ -60,7 +60,7 @@ def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> No
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """Width and height of a size. Raises WireError for what is none."""
+    """Width and height of a size. Raises WireError for an invalid size."""
     found = _SIZE.fullmatch(size.strip())
     if found is None:
         message = f"Invalid 'size': expected WIDTHxHEIGHT or '{AUTO}', but got '{size[:64]}' instead."
@@ -69,8 +69,10 @@ def pixels(size: str) -> tuple[int, int]:
 
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
-    """The shape ("16:9") that is nearest to what is asked for, None = the provider chooses. to: where it is
-    written. Raises WireError for a size that is none and a shape that the provider does not have.
+    """The aspect ratio ("16:9") that is nearest to the requested one, None = the provider chooses.
+
+    to: where it is written. Raises WireError for an invalid size, or a ratio that the provider does not
+    support.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -93,13 +95,11 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
     return nearest
 
 
-# --- Files and addresses -----------------------------------------------------------------------
+# --- Files and URLs ----------------------------------------------------------------------------
 
 
 def address_of(file: ir.File) -> str:
-    """Where a picture is to be read: its address, or a data URL. Raises WireError for another provider's
-    file.
-    """
+    """The picture as a URL: its own, or a data URL. Raises WireError for another provider's file id."""
     if file.url is not None:
         return file.url
     kind, data = inline(file)
@@ -107,7 +107,7 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """(media type, base64) of a picture. Raises WireError for one that is named by an address or an id."""
+    """(media type, base64) of a picture. Raises WireError if it is given by a URL or an id."""
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
     if file.id is not None or file.url is not None:
@@ -117,7 +117,7 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """What a picture in base64 is, as it begins."""
+    """The media type of a picture in base64, by its first bytes."""
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:
@@ -125,7 +125,7 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """The pictures of a request that lie at addresses."""
+    """The pictures of a request that are given by URL and have to be fetched."""
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
 
@@ -143,7 +143,7 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """The pictures of an answer that lie at addresses, where the client wants them themselves."""
+    """The pictures of an answer that are given by URL although the client wants their bytes."""
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
         return Reading((), lambda _: response)
@@ -162,11 +162,11 @@ def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.I
 
 # --- Several requests --------------------------------------------------------------------------
 
-Parts = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
+_Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
-def several(most: Callable[[str], int]) -> Parts:
-    """What cuts a request, by how many pictures a model makes at once: see `ProviderSide.split`."""
+def several(most: Callable[[str], int]) -> _Split:
+    """The function that splits a request by the number of pictures per request: see `ProviderSide.split`."""
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
         left = request.count or 1
@@ -176,7 +176,7 @@ def several(most: Callable[[str], int]) -> Parts:
         seed = request.seed
         for done in range(0, left, most(model)):
             count = min(left - done, most(model))
-            # The same seed twice would be the same picture twice.
+            # The same seed would make the same pictures again.
             own = seed if seed is None else seed + done
             yield 0, msgspec.structs.replace(request, count=count, seed=own)
 
@@ -184,7 +184,7 @@ def several(most: Callable[[str], int]) -> Parts:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """One answer of several, in order."""
+    """The answers to all parts as one, in order."""
     if len(answers) == 1:
         return answers[0]
     pictures = tuple(picture for answer in answers for picture in answer.pictures)
@@ -193,7 +193,7 @@ def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> 
 
 
 def _summed(told: Sequence[ir.Usage | None]) -> ir.Usage | None:
-    """What all of them cost; None where one of them does not tell it."""
+    """The sum of these usages; None if one answer states none."""
     usages = [usage for usage in told if usage is not None]
     if len(usages) < len(told):
         return None

@@ -31,7 +31,7 @@ Wider: TypeAlias = Literal[
     "max_tokens",
     "call_ids",
 ]
-"""What a server may accept that the author of its protocol refuses.
+"""Values that a server may accept although the author of its protocol refuses them.
 
 stop: any number of stop sequences. tools: an empty list of tools. response_format: response formats with
 other names. reasoning_effort: other values. logprobs: a number. image_url: a URL that is a string.
@@ -42,7 +42,7 @@ means as many tokens as fit. call_ids: tool calls and tool results without ids.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
-"""What servers take that speak another's protocol, as far as anybody knows: they judge for themselves."""
+"""What servers of another author's protocol usually accept; they check the values themselves."""
 
 
 class Quirks(Value, frozen=True):
@@ -121,9 +121,10 @@ class Quirks(Value, frozen=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect may pass as it is: no quirk would rewrite it.
+        """Whether a body in the vendor's own dialect can be relayed, because no quirk would rewrite it.
 
-        The fields in `_BY_KEY` matter only to bodies that hold their key; any other one needs the codec.
+        A field in `_BY_KEY` matters only to bodies that have its key; any other changed field requires the
+        codec.
         """
         if self._rewrites_history(body):
             return False
@@ -144,10 +145,11 @@ class Quirks(Value, frozen=True):
         )
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether a message holds what this vendor does not take: pictures of an earlier answer, of chat's
-        or of Anthropic's, calls of before tools, signatures on calls.
+        """Whether a message contains something that this vendor does not accept.
 
-        Asked of every relayed attempt: one look at each message, and at the parts of an assistant's.
+        These are pictures of an earlier answer (in chat or Anthropic's protocol), calls in the form before
+        tools, and signatures on calls. Every relayed attempt runs this, so it looks once at each message and
+        each part.
         """
         messages = body.get("messages")
         if type(messages) is not list:
@@ -173,7 +175,7 @@ class Quirks(Value, frozen=True):
 
 STANDARD = Quirks()
 AUTHOR = Quirks(widens=frozenset())
-"""Of the servers of a protocol's own author."""
+"""The quirks of the servers of a protocol's own author."""
 
 _BY_KEY = {
     "max_tokens_field": "max_completion_tokens",
@@ -181,21 +183,10 @@ _BY_KEY = {
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }
-_FOREIGN = (
-    "cache_marks",
-    "counts",
-    "extensions",
-    "pictures",
-    "ranking",
-    "widens",
-)  # they concern only what another dialect says, or no chat
-_LOOKED_FOR = (
-    "answer_images",
-    "call_signatures",
-    "functions",
-    "refuses",
-    "strange_items",
-)  # they concern only bodies that hold what they are about
+# These concern only requests of other dialects, or other operations than chat.
+_FOREIGN = ("cache_marks", "counts", "extensions", "pictures", "ranking", "widens")
+# These concern only bodies that contain what they are about; `relays` looks for it.
+_LOOKED_FOR = ("answer_images", "call_signatures", "functions", "refuses", "strange_items")
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
@@ -206,7 +197,7 @@ _FUNCTIONS = frozenset({"functions", "function_call"})
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:
-    """Whether something is a list with an object in it of which this tells true."""
+    """Whether `members` is a list with an object for which `tells` returns True."""
     if type(members) is not list:
         return False
     return any(tells(member) for member in members if type(member) is dict)

@@ -1,9 +1,9 @@
-"""The way back from an emulation: what the upstream answered, as the client asked for it.
+"""The reverse of an emulation: turns the upstream's answer into the answer that the client asked for.
 
-`emulate` decides what is asked for in another form; a `Restorer` undoes it event by event. It holds back
-nothing but what cannot be told yet (the first characters of an object, half an escape), keeps
-`ir.GRAMMAR`, and lets pass unchanged whatever it does not recognise, so a model that ignores what it was
-told loses nothing.
+`emulate` decides what is requested in another form; a `Restorer` reverses that event by event. It holds text
+back only while its meaning is open (the first characters of an object, half an escape), obeys `ir.GRAMMAR`,
+and passes everything that it does not recognise unchanged. So nothing is lost if a model ignores its
+instructions.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from dragoman import ir
 replace = msgspec.structs.replace
 
 Named: TypeAlias = tuple[str | None, str]
-"""A client's tool: its namespace, None = it has none, and its name."""
+"""A client's tool: (namespace, name). Namespace None = it has none."""
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """What was done to a request.
+    """The emulations of one request.
 
-    answer: the tool whose arguments are the client's answer, None = there is none. member: the one
-    member of those arguments that holds the answer, None = they are it. custom: functions (as the target
-    calls them) that the client declared as free-text tools. names: renamed tools, from what the target
-    calls them to what the client does. builtin: functions (as the target calls them) in place of tools that
-    the client's protocol defines. told: JSON was asked for in words alone, so that it may come
-    inside of a code fence.
+    answer: the tool whose arguments are the client's answer, None = there is none. member: the member of
+    those arguments that holds the answer, None = the arguments are the answer. custom: functions (by the
+    target's names) that the client declared as free-text tools. names: renamed tools, from the target's names
+    to the client's. builtin: functions (by the target's names) that replace tools which the client's protocol
+    defines. told: JSON was requested only by an instruction, so the answer may be inside a code fence.
     """
 
     answer: str | None = None
@@ -44,23 +43,23 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Restorer:
-    """Undoes one emulation for one stream."""
+    """Reverses the emulations of one answer."""
 
     __slots__ = ("_answered", "_called", "_open", "_undo")
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
-        self._open: dict[tuple[int, int], _Seen | _Unfenced] = {}
+        self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
-        """The events that the client's side gets for one of the upstream's."""
+        """The client's events for one event of the upstream."""
         take = _TAKE.get(type(event))
         return [event] if take is None else take(self, event)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """A whole answer as the client asked for it."""
+        """The client's whole answer for one of the upstream."""
         return ir.fold(event for one in ir.unfold(response) for event in self.feed(one))
 
     def _begin(self, event: ir.Open) -> list[ir.Event]:
@@ -72,12 +71,12 @@ class Restorer:
             return [event]
         if call.name == undo.answer:
             self._answered.add(event.candidate)
-            seen = _Seen(_answer, _reader(undo.member), ir.TextDelta)
+            seen = _EmulatedCall(_answer, _reader(undo.member), ir.TextDelta)
         else:
             self._called.add(event.candidate)
             if (call.namespace, call.name) not in undo.custom:
                 return [replace(event, block=self._renamed(call))]
-            seen = _Seen(self._custom, _INPUT, ir.ArgsDelta)
+            seen = _EmulatedCall(self._custom, _INPUT, ir.ArgsDelta)
         self._open[event.candidate, event.index] = seen
         return seen.begin(event, call)
 
@@ -94,7 +93,7 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Stopping for the answer's call is an ordinary end, unless the client's own tools are called too."""
+        """Change the stop reason "tool" to "end" if the only call was the emulated answer."""
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
             return [replace(event, stop=ir.Stop("end"))]
@@ -120,27 +119,27 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 }
 
 
-class Reader(Protocol):
-    """Takes the arguments of a call in pieces and gives what the client is to see of them."""
+class ArgumentsReader(Protocol):
+    """Converts the arguments of a call, piece by piece, to the text for the client."""
 
     def feed(self, text: str) -> str:
-        """What the next piece adds."""
+        """The text that the next piece adds."""
         ...
 
     def close(self) -> str:
-        """What is still owed when the arguments have ended."""
+        """The text that was still held back when the arguments end."""
         ...
 
 
-class _Seen:
-    """An open call that the client sees as something else."""
+class _EmulatedCall:
+    """An open call that the client gets as another block."""
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
 
     def __init__(
         self,
         make: Callable[[ir.ToolCall, str], ir.Block],
-        reader: Callable[[], Reader],
+        reader: Callable[[], ArgumentsReader],
         delta: Callable[[int, str, int], ir.Event],
     ) -> None:
         self._make = make
@@ -158,7 +157,7 @@ class _Seen:
 
     def end(self, event: ir.Close) -> list[ir.Event]:
         block = event.block
-        if isinstance(block, ir.ToolCall):  # authoritative: read again from its beginning
+        if isinstance(block, ir.ToolCall):  # the final block replaces the deltas: convert it
             reader = self._new()
             block = self._make(block, reader.feed(block.arguments) + reader.close())
         closed = replace(event, block=block)
@@ -167,7 +166,7 @@ class _Seen:
 
 
 class _Unfenced:
-    """An open text that the client sees without the fence around it."""
+    """An open text that the client gets without the code fence around it."""
 
     __slots__ = ("_fence",)
 
@@ -182,12 +181,12 @@ class _Unfenced:
         seen = self._fence.feed(text)
         if seen == text:
             return [event]
-        # What is known of the tokens stays, although the words of some are not shown.
+        # The log probabilities are kept although the text of some of their tokens is removed.
         return [replace(event, text=seen)] if seen or getattr(event, "logprobs", None) else []
 
     def end(self, event: ir.Close) -> list[ir.Event]:
         owed = self._fence.close()
-        if isinstance(event.block, ir.Text):  # authoritative: read again from its beginning
+        if isinstance(event.block, ir.Text):  # the final block replaces the deltas
             fence = Fence()
             text = fence.feed(event.block.text) + fence.close()
             event = replace(event, block=replace(event.block, text=text))
@@ -199,11 +198,11 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 
 class Fence:
-    """The text inside of a Markdown code fence that encloses all of it. Any other text passes as it is.
+    """The text inside a Markdown code fence that encloses all of it. Any other text passes unchanged.
 
     Models fence JSON although they are told not to (https://github.com/openai/codex-plugin-cc/pull/583). A
-    fence is no content, so nothing is repaired here, and words before a fence leave it alone. Words behind
-    one come too late for its opening, which has gone by then; they and the closing marks are shown.
+    fence is no content, so removing it repairs nothing. After words, a fence is not removed. If words follow
+    the fence, its opening has been removed already; the words and the closing marks are kept.
     """
 
     __slots__ = ("_held", "_state")
@@ -213,7 +212,7 @@ class Fence:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What is certainly no part of a fence."""
+        """The text that is certainly not part of the fence."""
         if self._state == "plain":
             return text
         text, self._held = self._held + text, ""
@@ -234,17 +233,17 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """What was held, unless it is the end of the fence."""
+        """The text that was held back, unless it is the end of the fence."""
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 
-# Blanks are bounded, for a text that may still become a fence is held and looked at again with each piece.
+# White space is limited, because text that may become a fence is held back and matched again for each piece.
 _OPENING: Final = re.compile(r"\s{0,256}```(?:json)?[ \t]{0,16}\r?\n", re.IGNORECASE)
 _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,16}\r?)", re.IGNORECASE)
 
 
 class WholeObject:
-    """The arguments as they are; an object without members where a model wrote nothing at all."""
+    """The arguments unchanged; `{}` if the model wrote nothing at all."""
 
     __slots__ = ("_empty",)
 
@@ -252,17 +251,17 @@ class WholeObject:
         self._empty = True
 
     def feed(self, text: str) -> str:
-        """All of it."""
+        """The piece itself."""
         self._empty = self._empty and not text
         return text
 
     def close(self) -> str:
-        """Nothing, unless nothing came."""
+        """`{}` if no text came, else nothing."""
         return "{}" if self._empty else ""
 
 
 class ValueMember:
-    """The JSON text of the one member of an object. Anything of another form passes as it is."""
+    """The JSON text of an object's only member. Text of another form passes unchanged."""
 
     __slots__ = ("_begun", "_head", "_held")
 
@@ -272,7 +271,7 @@ class ValueMember:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What is certainly the value's: the last brace so far may be the object's own."""
+        """The text that certainly belongs to the value: the last brace so far may be the object's own."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return text
@@ -288,15 +287,15 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """Nothing: what was held is the end of the object."""
+        """Only what the head still holds: any other held text is the end of the object."""
         return self._head.close()
 
 
 class StringMember:
-    """The text of the one string member of an object. Anything of another form passes as it is.
+    """The text of an object's only member, a string. Text of another form passes unchanged.
 
-    Half of an escape or of a surrogate pair is held until its rest is there; what is no character
-    (a lone surrogate) becomes U+FFFD.
+    Half of an escape or of a surrogate pair is held back until the rest arrives; a lone surrogate, which is
+    no character, becomes U+FFFD.
     """
 
     __slots__ = ("_done", "_head", "_held")
@@ -307,7 +306,7 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """The characters that are whole by now."""
+        """The characters that are complete."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return "" if _NO_MEMBER.fullmatch(text) else text
@@ -323,13 +322,13 @@ class StringMember:
                 self._done = True
             elif _HALF.fullmatch(text):
                 self._held, text = text, ""
-            else:  # no escape that JSON knows
+            else:  # an escape that JSON does not have
                 pieces.append(text[:2])
                 text = text[2:]
         return "".join(pieces)
 
     def close(self) -> str:
-        """What a cut in the middle of a pair leaves."""
+        """U+FFFD for half of a surrogate pair, or what the head still holds."""
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
 
@@ -347,7 +346,7 @@ _HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _HALF: Final = re.compile(
     r"(?:\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?)?)?)?"
 )
-"""An escape of which more may come."""
+"""The beginning of an escape, which more text may complete."""
 
 
 def _unescaped(text: str) -> str:
@@ -361,19 +360,19 @@ def _unescaped(text: str) -> str:
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _reader(member: str | None) -> Callable[[], Reader]:
+def _reader(member: str | None) -> Callable[[], ArgumentsReader]:
     return WholeObject if member is None else partial(ValueMember, member)
 
 
 INPUT: Final = "input"
-"""The one member of the arguments that stand for a free-text tool's input."""
+"""The only member of the arguments that replace a free-text tool's input."""
 _INPUT: Final = partial(StringMember, INPUT)
 
 
 class _Head:
-    """Skips the known beginning of an object: `{"input":"`, with any blanks between its tokens.
+    """Skips the expected beginning of an object: `{"input":"`, with any white space between its tokens.
 
-    state: "in" while it may still be that, "past" behind it, "other" when it was something else.
+    state: "in" while the text may still match, "past" after the beginning, "other" if the text did not match.
     """
 
     __slots__ = ("_expected", "_place", "_seen", "state")
@@ -385,7 +384,7 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """What follows the beginning; all that has come so far if it is not what was expected."""
+        """The text after the beginning; all text so far if it does not match."""
         if self.state != "in":
             return text
         between = (0, 1, self._expected.index(":"), len(self._expected) - 1)
@@ -402,5 +401,5 @@ class _Head:
         return ""
 
     def close(self) -> str:
-        """What was held, if it is more than an opened object."""
+        """The text that was held back, unless it is only white space or an opening brace."""
         return "" if self.state != "in" or self._seen.strip() in {"", "{"} else self._seen

@@ -1,7 +1,7 @@
-"""Rules for the values of a request, and the errors of those that keep none, in OpenAI's words.
+"""Rules for the values of a request, and the errors for values that violate them, in OpenAI's words.
 
-Every rule takes a value and its path and raises WireError for what is wrong; paths are written only for an
-error, because rules run on every request.
+A rule takes a value and its path, and raises WireError for an invalid value. Rules for entries and members
+extend the path only if there is one, because rules run on every request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KINDS: Final = {
 
 
 def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
-    """A value of another type than `expected` (in words: "a string")."""
+    """Raise WireError for a value of the wrong type. expected: in words ("a string")."""
     got = _KINDS.get(type(value), "something else")
     raise WireError(
         f"Invalid type for '{path}': expected {expected}, but got {got} instead.", path, "invalid_type"
@@ -37,12 +37,12 @@ def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
 
 
 def missing(path: str) -> NoReturn:
-    """A member that must be there."""
+    """Raise WireError for a required member that is missing."""
     raise WireError(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
 
 
 def empty_array(path: str) -> NoReturn:
-    """A list that must hold something."""
+    """Raise WireError for an empty list that must not be empty."""
     raise WireError(
         f"Invalid '{path}': empty array. Expected an array with minimum length 1, "
         "but got an empty array instead.",
@@ -52,7 +52,7 @@ def empty_array(path: str) -> NoReturn:
 
 
 def too_long(path: str, value: list[Any], most: int) -> NoReturn:
-    """A list that holds too much."""
+    """Raise WireError for a list with too many entries."""
     raise WireError(
         f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
         f"but got an array with length {len(value)} instead.",
@@ -62,7 +62,7 @@ def too_long(path: str, value: list[Any], most: int) -> NoReturn:
 
 
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
-    """A word that is none of the known ones."""
+    """Raise WireError for a word that is not among the allowed ones."""
     words = ", ".join(f"'{word}'" for word in allowed)
     raise WireError(f"Invalid value: '{value}'. Supported values are: {words}.", path, "invalid_value")
 
@@ -84,7 +84,7 @@ an_object = _typed(dict, "an object")
 
 
 def number(low: float | None = None, high: float | None = None) -> Rule:
-    """A number between two limits, which it may equal; None = no limit."""
+    """A rule: a number between two limits, inclusive; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not float and type(value) is not int:
@@ -95,7 +95,7 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
-    """A whole number between two limits, which it may equal; None = no limit."""
+    """A rule: an integer between two limits, inclusive; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not int:
@@ -121,7 +121,7 @@ def _bounded(value: float, path: str, kind: str, low: float | None, high: float 
 
 
 def one_of(*allowed: str) -> Rule:
-    """One of these words."""
+    """A rule: one of these words."""
 
     def rule(value: Any, path: str) -> None:
         a_string(value, path)
@@ -132,7 +132,7 @@ def one_of(*allowed: str) -> Rule:
 
 
 def list_of(rule: Rule, *, empty: bool = True) -> Rule:
-    """A list whose entries keep a rule. empty: whether it may hold nothing."""
+    """A rule: a list whose entries obey a rule. empty: whether the list may be empty."""
 
     def check_list(value: Any, path: str) -> None:
         if type(value) is not list:
@@ -150,7 +150,7 @@ objects = list_of(an_object)
 
 
 def members(**rules: Rule) -> Rule:
-    """An object; those of its members that are stated keep a rule each."""
+    """A rule: an object; each stated member obeys its rule."""
 
     def check_members(value: Any, path: str) -> None:
         an_object(value, path)
@@ -162,7 +162,7 @@ def members(**rules: Rule) -> Rule:
 
 
 def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
-    """A member of the object at `path` that must be there and keep a rule."""
+    """Check a required member of the object at `path`."""
     value = holder.get(member)
     if value is None:
         missing(f"{path}.{member}")
@@ -170,7 +170,7 @@ def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
 
 
 def short(text: str, limit: int, path: str) -> None:
-    """A text of at most so many characters."""
+    """Raise WireError for a text with more than `limit` characters."""
     if len(text) > limit:
         raise WireError(
             f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
@@ -180,18 +180,18 @@ def short(text: str, limit: int, path: str) -> None:
         )
 
 
-# --- What is written out -----------------------------------------------------------------------
+# --- Files in the body -------------------------------------------------------------------------
 
 
 def an_address(value: Any, path: str) -> None:
-    """An address; a data URL must hold what it says."""
+    """A rule: a URL; if it is a data URL, its content must be valid."""
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)
 
 
 def in_base64(value: Any, path: str) -> None:
-    """Bytes in base64."""
+    """A rule: bytes in base64."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -199,7 +199,7 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """A data URL, an address, or the base64 alone."""
+    """A rule: a URL, a data URL, or bare base64."""
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)
@@ -223,9 +223,9 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 
 def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
-    """The messages of a request, each by the rule of its role.
+    """Check the messages of a request, each by the rule of its role.
 
-    bound: the roles whose messages hold more than a role and a text, so that none may be passed over.
+    bound: roles whose messages always need their rule, because a role and a text are not enough for them.
     """
     if type(messages) is not list:
         raise WireError(
@@ -242,7 +242,7 @@ def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[st
         rule = by_role.get(role) if type(role) is str else None
         if rule is None:
             _wrong_role(role, f"messages[{index}].role", tuple(by_role))
-        # The common message holds a role and a text, and nothing to look into.
+        # Most messages have only a role and a text, and then there is nothing more to check.
         if len(message) != 2 or type(message.get("content")) is not str or role in bound:
             rule(message, f"messages[{index}]")
 

@@ -1,7 +1,7 @@
-"""Whether a JSON Schema is one, and whether it keeps the rules of strict output: the first mistake.
+"""Checks of a JSON Schema: its structure, and the rules of strict output. The first mistake is returned.
 
-Structure only: keywords have the types that https://json-schema.org/draft/2020-12 and its forerunners give
-them. References are not followed, and unknown keywords are allowed, as the specification demands.
+The structure check compares the types of keywords with https://json-schema.org/draft/2020-12 and its
+predecessors. It follows no references and allows unknown keywords, as the specification demands.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dragoman.dialects.schema_budget import LONGEST_PLACE, shown_name
 
 
 class Mistake(NamedTuple):
-    """What is wrong with a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
+    """A mistake in a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
 
     path: str
     message: str
@@ -25,14 +25,14 @@ TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boo
 
 
 def mistake(schema: Any) -> Mistake | None:
-    """The first structural mistake of a schema; None where there is none."""
+    """The first structural mistake of a schema; None if there is none."""
     if type(schema) is bool:
         return None
     if type(schema) is not dict:
         return Mistake("", f"a schema must be an object or a boolean, not {_kind(schema)}")
     for keyword, value in schema.items():
         if type(value) is str and (value in TYPES if keyword == "type" else keyword == "description"):
-            continue  # most of what schemas hold
+            continue  # fast path: most members of schemas are these
         check = _KEYWORDS.get(keyword)
         if check is not None and (found := check(value)) is not None:
             return _below(keyword, found)
@@ -149,10 +149,10 @@ _REFUSED: Final = (
 
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
-    """The first breach of the rules that strict tools and answers add; `mistake` must have passed.
+    """The first violation of the rules for strict tools and answers; `mistake` must have found nothing.
 
-    The root is an object and no `anyOf`; every object names all of its properties as required and allows
-    no others; the keywords that combine schemas are not used, except `anyOf`.
+    The root must be an object and no `anyOf`; every object must list all of its properties as required and
+    allow no others; keywords that combine schemas are refused, except `anyOf`.
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")

@@ -1,9 +1,9 @@
-"""What taking a client's JSON Schema apart may cost, and places in it that stay short.
+"""A cost limit for processing a client's JSON Schema, and paths in it that stay short.
 
-A schema refers to its own parts, so one kilobyte of it can stand for more than any machine holds. Whoever
-follows references, merges schemas or copies what it has merged pays for it here, step by step. Steps give
-the same verdict on every machine, which seconds would not. A schema that is only walked once, as it stands,
-needs no budget: the bounds on a body (`server.max_values`, `server.max_depth`) bound the walk as well.
+A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that
+follows references, or merges or copies schemas, pays for each step here. Steps give the same verdict on every
+machine, which seconds would not. A schema that is only walked over once needs no budget: the limits on
+a body (`server.max_values`, `server.max_depth`) also limit the walk.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from typing import Any, Final, TypeVar
 from dragoman.errors import WireError
 
 TOO_COMPLEX: Final = "schema_too_complex"
-"""The code of the refusal."""
+"""The error code for a schema that costs too much."""
 STEPS: Final = 60_000
-"""Steps for one schema. A step is a microsecond of work or two, in which nothing else runs. The largest
-schemas that OpenAI's API takes (5,000 properties) need about half of them.
+"""Steps for one schema. A step is a microsecond or two of work, in which nothing else runs. The largest
+schemas that OpenAI's API accepts (5,000 properties) need about half of them.
 """
 LONGEST_PLACE: Final = 500
-"""Characters from which on a place in a schema is not written any further. A name may be as long as a body,
-and stands in the place of everything below it.
+"""Characters after which a place in a schema is cut. A name may be as long as a body, and occurs in the place
+of everything below it.
 """
 
 _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """The steps that are left for one schema, or for all of a request. path: the place of the schema that is
-    being taken apart, for the refusal.
+    """The remaining steps for one schema, or for all schemas of a request.
+
+    path: the place of the schema that is being processed, for the error.
     """
 
     __slots__ = ("_left", "path")
@@ -39,22 +40,23 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Pay for so many steps. Raises WireError, with the schema's place, when they are no longer there."""
+        """Subtract steps. Raises WireError, with the schema's place, when too few are left."""
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
 
 
 def too_complex(path: str) -> WireError:
-    """The refusal of the schema at `path`."""
+    """The error for the schema at `path`."""
     return WireError(
         "this schema is too complex: its references, combinations or repetitions multiply", path, TOO_COMPLEX
     )
 
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
-    """The result of `write`, a walk over the schema at `path`. Raises WireError where references or merged
-    parts nest deeper than Python's stack.
+    """The result of `write`, which walks over the schema at `path`.
+
+    Raises WireError if references or merged parts nest deeper than Python's stack.
     """
     try:
         return write()
@@ -63,7 +65,7 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 
 def place_in(place: str, step: str) -> str:
-    """The place of a member, as a path; no longer than about twice `LONGEST_PLACE`."""
+    """The path of a member, no longer than about twice `LONGEST_PLACE`."""
     if len(place) + len(step) > LONGEST_PLACE:
         if len(place) > LONGEST_PLACE:
             return place
@@ -72,10 +74,10 @@ def place_in(place: str, step: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name as places and errors show it."""
+    """A name for places and errors, cut after `LONGEST_PLACE` characters."""
     return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 
 def size(value: Any) -> int:
-    """What it costs to copy or compare one value of a keyword: the number of its own members."""
+    """The cost of copying or comparing a keyword's value: the number of its members."""
     return len(value) if isinstance(value, dict | list) else 1

@@ -1,9 +1,9 @@
-"""Seals in protocols that are not their origin's: tagged with it, so that a client brings them back to it.
+"""Seals in other protocols than their own: tagged with their origin, so that the client's copy returns to it.
 
-A client keeps what is opaque to it as it came. So a seal stands where its own protocol has one, as
-`dgm1.<origin>.<payload>`; what comes back with the tag belongs to that origin, and what comes without one to
-the protocol that it came in. A seal that is all there is of a thought, because its provider withheld the
-words, is tagged as `dgm1.<origin>!.<payload>`: to its origin that is another kind of block. Pure.
+Clients send opaque values back unchanged. So a seal is put where the client's protocol has seals, as
+`dgm1.<origin>.<payload>`. A returned seal with the tag belongs to that origin, one without it to the client's
+own protocol. If a provider withheld the words of its thinking, the seal is the whole block; it is tagged as
+`dgm1.<origin>!.<payload>`, because its origin has another kind of block for it. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from dragoman.ir import Sealed
 
 TAG: Final = "dgm1."
-"""What every tagged seal begins with; no provider's own does."""
+"""The beginning of every tagged seal; no provider's own seal begins like this."""
 
 
 _WITHHELD: Final = "!"
@@ -21,12 +21,12 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """Another origin's seal as a text of ours. withheld: the words of the thought are nowhere else."""
+    """A seal of another origin as a tagged text. withheld: whether the seal is all of the thinking."""
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """What a client brought back. dialect: the origin of a text without a tag."""
+    """The seal in a text that a client sent back. dialect: the origin of a text without a tag."""
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")
         if dot:
@@ -36,5 +36,5 @@ def read_seal(text: str, dialect: str) -> Sealed:
 
 
 def is_withheld(text: str) -> bool:
-    """Whether a seal that a client brought back is tagged as all there is of its thought."""
+    """Whether a seal that a client sent back is tagged as all that was sent of its thinking."""
     return text.startswith(TAG) and text[len(TAG) :].partition(".")[0].endswith(_WITHHELD)

@@ -1,9 +1,9 @@
-"""How much a member of a request matters: one severity for each, whichever dialect cannot say it.
+"""The severity of losing a member of a request. It is the same for every dialect that lacks the member.
 
-A severity follows from what the member does, not from who lacks it, so that strictness means the same for
-every upstream. A member that held part of the question, or bounds what the model may see, say or do, is
-"meaning". An encoder states another severity only for a reason that lies in the value: a temperature that is
-limited, a choice among tools where there are none.
+A severity depends on what the member does, not on which dialect lacks it, so that strictness means the same
+for every upstream. A member that is part of the question, or that limits what the model may see, say or do,
+is "meaning". An encoder states another severity only for a reason in the value itself: a temperature that is
+limited, a choice among tools when there are none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
+"""meaning: the answer may differ in content. quality: it may be worse or cost more. hint: nothing relevant.
+"""
 
 FIELDS: Final[Mapping[str, Severity]] = {
     "sampling.temperature": "quality",
@@ -56,11 +57,11 @@ FIELDS: Final[Mapping[str, Severity]] = {
     "conversation": "meaning",
     "background": "quality",
 }
-"""Of the fields of `ir.Request`, by their place. A field that is not listed is "meaning"."""
+"""The severities of the fields of `ir.Request`, by their place. A field that is not listed is "meaning"."""
 
 MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     "anthropic": {
-        "container": "meaning",  # the files that earlier turns left there
+        "container": "meaning",  # it holds files of earlier turns
         "mcp_servers": "meaning",
         "context_management": "meaning",
         "task_budget": "meaning",
@@ -74,8 +75,8 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "safetySettings": "meaning",
         "labels": "hint",
         "modelArmorConfig": "meaning",
-        "videoMetadata": "meaning",  # which part of a video is meant
-        "toolConfig.retrievalConfig": "meaning",  # where the one who asks is
+        "videoMetadata": "meaning",  # it selects a part of a video
+        "toolConfig.retrievalConfig": "meaning",  # it states the user's location
         "generationConfig.imageConfig": "quality",
         "generationConfig.speechConfig": "quality",
         "generationConfig.mediaResolution": "quality",
@@ -91,8 +92,8 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "stream_options": "hint",
     },
     "openai_chat": {
-        "documents": "meaning",  # texts that the answer is to be made of: Cohere, Cerebras, AI21
-        "plugins": "meaning",  # OpenRouter's web search and readers of files
+        "documents": "meaning",  # source texts for the answer: Cohere, Cerebras, AI21
+        "plugins": "meaning",  # OpenRouter's web search and file readers
         "preset": "meaning",
         "transforms": "quality",
         "search_parameters": "meaning",
@@ -148,24 +149,24 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "options.mirostat": "hint",
         "options.use_mmap": "hint",
     },
-    "ollama_generate": {"context": "meaning"},  # what was said before
+    "ollama_generate": {"context": "meaning"},  # the conversation so far
 }
-"""Of the members of each protocol's request that no field of the IR carries, by their place in it. It is also
-what is known of who has which of them.
+"""By protocol, the severities of request members for which the IR has no field, by their place. The table
+also serves as the list of known members of each protocol.
 """
 
 
 def of_field(place: str) -> Severity:
-    """Of a field of `ir.Request`, by its place: `sampling.seed`."""
+    """The severity of a field of `ir.Request`, by its place: `sampling.seed`."""
     return FIELDS.get(place, "meaning")
 
 
 def of_refused(dialect: str, place: str) -> Severity:
-    """Of a place that a vendor refuses: a field's, or a member that only the vendor's dialect has."""
+    """The severity of a place that a vendor refuses: a field, or a member that only its dialect has."""
     return FIELDS.get(place) or of_member(dialect, place)
 
 
 def of_member(dialect: str, member: str) -> Severity:
-    """Of a member that only one dialect has; a hint where nothing is known of it."""
+    """The severity of a member that only one dialect has; "hint" if the member is unknown."""
     own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

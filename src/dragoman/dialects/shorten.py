@@ -1,10 +1,10 @@
-"""A prompt that is too long, made to fit by leaving out its oldest messages.
+"""Shortens a prompt that is too long by leaving out its oldest messages.
 
-A history is cut where nothing is torn: between what the user asks and, after the last of that, between the
-steps of the answer that is under way. Calls and their results go together. What stays however long it is:
-instructions (system and developer messages), what the user asked last, and the last step.
+Parts that belong together are left out together: a user's question with its answers, and after the last
+question each step of the running answer. Calls and their results stay together. These are kept however long
+they are: instructions (system and developer messages), the last question, and the last step.
 
-It never changes a message or their order, and knows nothing of vocabularies. Pure; places are in IR terms.
+The module never changes a message or the order, and knows no vocabulary. Pure; places are IR terms.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from dragoman.tokens import Counter, ceiling
 
 
 class Counts(Protocol):
-    """What counts tokens: a `tokens.Counter`, or anything like it."""
+    """Counts tokens: a `tokens.Counter`, or an object like it."""
 
     def frame(self, request: ir.Request) -> int:
-        """Of everything but the messages."""
+        """The tokens of everything except the messages."""
         ...
 
     def message(self, message: ir.Message) -> int:
-        """Of one message with what surrounds it."""
+        """The tokens of one message with its envelope."""
         ...
 
 
 class Shortened(msgspec.Struct, frozen=True):
-    """request: with the messages that are left. dropped: the places of the others in the request as it was.
-    tokens: what is left, which is more than the window where nothing else can be left out.
+    """The result of shortening a request.
+
+    request: with the remaining messages. dropped: the positions of the others in the original request.
+    tokens: of the remaining request; more than the window if nothing else may be left out.
     """
 
     request: ir.Request
@@ -44,7 +46,7 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """The request without as many of its oldest messages as it takes to have no more tokens than `window`."""
+    """The request without its oldest messages, as many as have to be left out to fit into `window` tokens."""
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
     dropped: set[int] = set()
@@ -61,10 +63,10 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """A request whose client wishes for truncation as this window takes it; what is left out is reported.
+    """The request, shortened to this window if its client asks for truncation. Dropped messages are reported.
 
-    window: None = not known; the wish is then lost unless the upstream can be told of it. model: whose
-    vocabulary counts. What is reported from then on speaks of places in the request that comes back.
+    window: None = unknown; the setting is then lost unless the upstream has the same one. model: decides the
+    vocabulary for counting. Later reports use places in the returned request; `Report.moved` converts them.
     """
     if request.truncation != "auto":
         return request
@@ -85,7 +87,7 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
 
 
 class Moved:
-    """Where the messages that are left stood before."""
+    """Converts positions of the remaining messages to their original positions."""
 
     __slots__ = ("_kept",)
 
@@ -94,7 +96,7 @@ class Moved:
         self._kept = [place for place in range(length) if place not in gone]
 
     def __call__(self, where: str) -> str:
-        """A place in the shortened request as a place in the one that it was made of."""
+        """The place in the original request for a place in the shortened one."""
         message = _MESSAGE.match(where)
         if message is None or (place := int(message[1])) >= len(self._kept):
             return where
@@ -105,7 +107,7 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
-    """What can be left out together, the oldest first."""
+    """The groups of messages that can be left out, the oldest first."""
     starts = _starts(messages)
     owner = _joined(messages, starts)
     parts: dict[int, list[int]] = {}
@@ -119,10 +121,10 @@ def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
 
 
 def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
-    """For each message where the part that it belongs to starts, None = it is an instruction.
+    """For each message the start of its part, None = the message is an instruction.
 
-    A part is a question with its answers; after the last question it is one step: what the model said, and
-    what its tools answered.
+    A part is a question with its answers; after the last question it is one step: the model's message and its
+    tools' results.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
     starts: list[int | None] = []
@@ -144,14 +146,14 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether the user says something; a tool's result or a protocol's own kind of reply is none of it."""
+    """Whether the user says something. A message with only tool results or native blocks does not count."""
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)
     )
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """The first of those parts that calls and results hold together, for each part."""
+    """For each part the first of the parts to which calls and results connect it."""
     owner = {start: start for start in starts if start is not None}
 
     def root(start: int) -> int:
@@ -161,7 +163,7 @@ def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dic
         return start
 
     waiting: Waiting[int] = Waiting()
-    called: dict[str, int] = {}  # by id, and not forgotten: a call may have several results
+    called: dict[str, int] = {}  # by id; never removed, because a call may have several results
     for message, start in zip(messages, starts, strict=True):
         if start is None:
             continue

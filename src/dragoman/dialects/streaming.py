@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -30,25 +31,38 @@ class StreamEncoder(Protocol):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """The answer as the last event of its stream repeats it, before that is written. size: bytes of its
-    output, as JSON.
+    """The answer as its client is about to read it: the last event of a stream, or the whole body.
+
+    response: its members, decoded or as JSON (`msgspec.Raw`). size: bytes of its output as JSON, where that
+    is long; 0 = it is not.
     """
 
-    response: dict[str, Any]
-    size: int
+    response: Mapping[str, Any]
+    size: int = 0
 
 
 @runtime_checkable
-class TellsInPieces(Protocol):
-    """An encoder whose last events repeat what was said, which may be too long to be copied for each."""
+class TellsEnding(Protocol):
+    """An encoder or a relay whose last event repeats the whole answer."""
+
+    waits: bool
+    """Whether the last event waits for `end`, because the answer is kept first."""
+    ending: Ending | None
+    """What the last event is going to tell, which waits for `end`; None = `feed` has it, or it is not due.
+    """
+
+    def end(self, *, stored: bool) -> bytes:
+        """The last event. stored: False = the answer was to be kept, and could not be."""
+        ...
+
+
+@runtime_checkable
+class TellsInPieces(TellsEnding, Protocol):
+    """An encoder whose last events repeat what was said, which may be too long to be copied for each. Such an
+    answer waits for `end` in any case.
+    """
 
     pieces: list[list[bytes]] | None
     """A list that gets events which repeat a long text, each in pieces, in the place of the bytes of `feed`;
     None = `feed` has all.
     """
-    ending: Ending | None
-    """What the last event is going to tell, which waits for `end`; None = `feed` has it, or it is not due."""
-
-    def end(self, *, stored: bool) -> None:
-        """Tell the last event. stored: False = the answer was to be kept, and could not be."""
-        ...

@@ -1,4 +1,4 @@
-"""One request from one dialect to another, with everything that happens to it on the way. Pure."""
+"""The translation of one request from one dialect to another, with all its steps. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dragoman.errors import WireError
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """The body that the target would get, and what was lost and changed, as JSON paths of the source.
+    """The target's body, and the losses and changes as JSON paths of the source.
 
-    path: where it would go, below the target's base URL.
+    path: the target's path below its base URL.
     """
 
     path: str
@@ -40,13 +40,13 @@ def translated(
     quirks: Quirks | None = None,
     stream: bool = False,
 ) -> Translation:
-    """Check a body of the source dialect and write it in the target's. Raises WireError.
+    """Check a body of the source dialect and write it in the target dialect. Raises WireError.
 
-    A body that the source refuses is read as the gateway reads it (`READINGS`), or left to a server of the
-    same protocol that takes more.
+    If the source dialect refuses the body, it is read as another dialect, as the gateway does (`READINGS`),
+    or checked by the wider rules of a server of the same protocol.
 
-    model: the upstream's name of the model, None = the body's own. quirks: None = as specified. stream:
-    whether the request asks for a stream, where the source says that in its path.
+    model: the upstream's name for the model, None = the body's own. quirks: None = as specified. stream:
+    whether the request asks for a stream, for sources that state it in the path.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

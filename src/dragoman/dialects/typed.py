@@ -1,9 +1,9 @@
-"""Members of a wire object that are of the types which their protocol gives them.
+"""Checks that members of a wire object have the types that their protocol defines.
 
-Vendors, and proxies before them, write other types: a list where a number is due, a number for an id. Such a
-member says nothing that a field of the IR could hold, but it is no reason to throw an answer away that has
-been paid for: it is set aside with the leftovers, which its own dialect puts back and others name as lost.
-What an answer cannot be read without is required, and its place is told.
+Some vendors and proxies write other types: a list instead of a number, a number for an id. No IR field can
+hold such a member, but the client has paid for the answer, so it is not refused: the member becomes a
+leftover, which its own dialect writes back and other dialects report as lost. Members without which an answer
+cannot be read are required, and the error names their place.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NUMBER: Final = (int, float)
 
 
 class Count:
-    """The type of a number of something: an integer that is not below 0."""
+    """Stands for the type of a count: an integer that is not negative."""
 
 
 class Typed:
-    """The types of some members of one kind of wire object. null is of every type, a boolean is no number.
+    """The types of some members of one kind of wire object. null fits every type; a boolean is no number.
 
-    within: the name of the member that holds the object, where what is left over of it has a dotted name.
+    within: the name of the member that holds the object, if its leftovers have dotted names.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_types")
@@ -44,7 +44,7 @@ class Typed:
         ]
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """The object without its members of other types, and these as leftovers; mostly it is as it came."""
+        """The object without members of wrong types, and these as leftovers. Most objects stay unchanged."""
         get = wire.get
         for member, kinds in self._types:
             value = get(member)
@@ -67,7 +67,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A member that an answer cannot be read without. where: its object. Raises WireError."""
+    """A member without which an answer cannot be read. where: the object's place. Raises WireError."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -75,7 +75,7 @@ def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
-    """What must be an object. Raises WireError."""
+    """The value, which must be an object. Raises WireError."""
     if type(value) is not dict:
         raise WireError("expected an object", where, "invalid_type")
     return value
@@ -91,13 +91,13 @@ _WORDS: Final[Mapping[type, str]] = {
 
 
 OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
-"""What Python raises for a value that is not what its reader takes it for."""
+"""The exceptions that Python raises for a value of an unexpected shape."""
 
 
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """The block that a wire object is; of a known kind in an unknown shape it is kept whole, as `native`."""
+    """The block in a wire object. If the object has an unexpected shape, `native` keeps it whole."""
     try:
         block = read(value)
     except OF_ANOTHER_SHAPE:
@@ -106,9 +106,9 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """Token counts without the members that are none; a whole float is the count it is.
+    """Token counts without the members that are no counts; whole floats become integers.
 
-    details: objects among them, by their name, are parts of the counts.
+    details: whether to keep objects of counts, which have names ending in `_details`.
     """
     if _are_counts(wire, details=details):
         return wire
@@ -135,11 +135,11 @@ def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
 
 
 _DETAILS: Final = "_details"
-"""How the names of members end that are objects of counts."""
+"""The end of the names of members that hold objects of counts."""
 
 
 def sound(response: Response) -> Response:
-    """The answer. Raises WireError for one with a value of another type than the IR's."""
+    """The answer, unchanged. Raises WireError if a value does not have the IR's type."""
     if not is_sound(response):
         try:
             msgspec.convert(msgspec.to_builtins(response), Response)
@@ -151,7 +151,7 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """What a decoder makes of log probabilities; None where they are of another shape."""
+    """The decoded log probabilities; None if they have an unexpected shape."""
     try:
         decoded = decode(tokens)
     except OF_ANOTHER_SHAPE:
@@ -160,7 +160,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates of an answer in order, each under a number of its own; some vendors give one to all."""
+    """The candidates of an answer in order, with distinct indexes; some vendors repeat one index."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

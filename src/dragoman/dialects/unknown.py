@@ -1,8 +1,9 @@
-"""Content of a kind that nobody here knows: its own protocol's servers decide about it.
+"""Content of an unknown kind: only servers of its own protocol can interpret it.
 
-A model that is asked without it would answer half a question, so it is refused before anything is sent. What
-an earlier answer holds of that kind is a loss instead, or no conversation could change its provider. What
-only one protocol has a word for, and plain words can say (a reference to a found tool), is said. Pure.
+Without it, a model would answer half of a question, so a translated request with such content is refused
+before anything is sent. In an earlier answer such content is only a loss, because otherwise no conversation
+could change its provider. Content that only one protocol has but that plain words can express (a reference to
+a found tool) becomes text. Pure.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from dragoman.errors import WireError
 
 _ASKED = frozenset({"user", "system", "developer"})
 _PROMPTS = "openai_completions"
-"""Its prompts are no messages; what cannot be said of them is refused by its own rules."""
+"""Its prompts are no messages; its own rules refuse whatever they cannot contain."""
 _ITEMS = "openai_responses"
-"""It has items beside messages, each a message of its own in the IR; they are no parts."""
+"""It has items beside messages. Each is a message of its own in the IR, so it is not checked as a part."""
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request for another protocol than its own. A block that only its own protocol has becomes the plain
-    text that says the same, where there is one.
+    """The request for another protocol. A block that only its own protocol has becomes its equivalent text,
+    if any.
 
     Raises WireError, with a place in IR terms, for the first part of the question of an unknown kind.
     """
@@ -54,7 +55,7 @@ def _is_native(message: ir.Message) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether one of the blocks is to become plain text. Raises WireError for one of an unknown kind."""
+    """Whether one of the blocks has an equivalent text. Raises WireError for a block of an unknown kind."""
     worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:

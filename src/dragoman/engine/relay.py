@@ -1,14 +1,14 @@
-"""Relaying: an attempt in the client's own dialect. Frames pass with named edits, and nothing is decoded that
-does not have to be. An answer that comes otherwise than it was asked for, streamed or whole, is translated.
+"""Relaying a chat: an attempt in the client's own dialect. Frames pass with named edits, and nothing is
+decoded that does not have to be. An answer that comes otherwise than it was asked for, streamed or whole,
+is translated.
 
 One task reads and writes, so that the client's reading pace reaches the upstream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,24 +16,25 @@ import msgspec
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
 from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
-from dragoman.dialects.loss import Change
+from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.pieces import joined
 from dragoman.dialects.relay import StreamRelay, TellsFailure
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.delivery import Delivery, Opening
+from dragoman.dialects.streaming import Ending, StreamDecoder
+from dragoman.engine.asked import Asked
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.gathering import Gathered
+from dragoman.engine.opening import Opening
+from dragoman.engine.places import locator
 from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import whole
-from dragoman.engine.translate import client_steps
-from dragoman.engine.work import Inbound, Work
 from dragoman.errors import RequestFailed, WireError
-from dragoman.exchange import AttemptRecord
 from dragoman.net.transport import Answer
-from dragoman.state.recall import Scope
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
-from dragoman.upstreams.upstream import Call
+from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
-from dragoman.wire.json import decode_both
+from dragoman.wire.json import decode_both, decode_head, encode, encode_head
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
@@ -45,210 +46,216 @@ _TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
 _TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 
 
-class Relaying:
-    """One attempt that passes bytes. now: the monotonic clock. seals: what remembers those of earlier
-    answers, which a relay leaves behind; None = there are none.
-    """
+async def relay(attempt: Attempt) -> None:
+    """Ask the upstream, which speaks the client's protocol, and deliver its answer. Raises RequestFailed."""
+    asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
+    if attempt.seals is not None:
+        await _name_left_behind(attempt, attempt.seals)
+    body = _body(attempt) if asked.light else await asked.step(_body, attempt)
+    answer = await upstream.send(body, call, asked.wire.headers, stream=asked.streamed)
+    try:
+        attempt.record.status = answer.status
+        if not is_success(answer):
+            raise await upstream.refused(answer)
+        reply = attempt.reply(call.report, relayed=True)
+        if not asked.streamed:
+            if streams(answer):
+                await _collect(attempt, upstream, answer)
+            else:
+                await _whole(attempt, upstream, answer, reply)
+        elif answer.headers.get("content-type", "").startswith("application/json"):
+            await _unfold(attempt, upstream, answer, reply)
+        else:
+            await _Passage(attempt, upstream, answer, reply).run()
+    finally:
+        answer.close()
 
-    def __init__(
-        self,
-        work: Work,
-        delivery: Delivery,
-        *,
-        upstream: WireUpstream,
-        call: Call,
-        record: AttemptRecord,
-        now: Callable[[], float],
-        seals: Sealing | None = None,
-    ) -> None:
-        self._seals = seals
-        self._work = work
-        self._delivery = delivery
+
+# --- The request ---------------------------------------------------------------------------------------
+
+
+def _body(attempt: Attempt) -> bytes:
+    """What the upstream is sent: the client's own words, with the named edits."""
+    asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
+    edits = attempt.edits()
+    if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):
+        edits = {**asking, **edits}
+        options = asked.wire.body.get("stream_options") or {}
+        exchange.changes += _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
+    if face.request.unstored is not None:
+        said = asked.wire.written or asked.wire.body
+        unstored, changes = face.request.unstored(said, attempt.call.facts, attempt.backend.quirks)
+        edits |= unstored
+        exchange.changes += changes
+    return face.relay.request(asked.said.head, edits)
+
+
+async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
+    asked = attempt.asked
+    pieces = await asked.step(joined, await asked.step(asked.decoded))
+    await seals.left_behind(pieces.request, attempt.scope, attempt.call.report)
+    attempt.account(pieces.located(locator(asked)))
+
+
+# --- A whole answer ------------------------------------------------------------------------------------
+
+
+async def _read(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> _Told:
+    """A whole answer as it came, as its client gets it, and what it cost."""
+    raw = await answer.read()
+    attempt.call.watch.stop()
+    attempt.record.first = attempt.delivery.now()
+
+    def told() -> tuple[bytes, ir.Usage | None]:
+        upstream.limits.hold_relayed(raw)
+        return attempt.asked.face.relay.response(raw, reply)
+
+    try:
+        return raw, *(told() if len(raw) < MEDIUM else await attempt.asked.steps.run(len(raw), told))
+    except WireError as error:
+        raise unreadable(upstream.name, error) from error
+
+
+_Told = tuple[bytes, bytes, ir.Usage | None]
+
+
+async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+    """Pass a whole answer."""
+    asked, delivery = attempt.asked, attempt.delivery
+    raw, data, usage = await _read(attempt, upstream, answer, reply)
+    if usage is None:  # then the request is counted, too
+        size = max(asked.weight, len(raw))
+        data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
+    delivery.counted(usage)
+    if asked.turn is not None and asked.turn.keeps:
+        head = decode_head(data)
+        if not await delivery.kept(Ending(head), reply):
+            data = encode_head({**head, "store": msgspec.Raw(encode(False))})
+    await delivery.body(data, attempt.call, asked.face.headers.passed(answer.headers))
+
+
+def _filled(
+    attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
+) -> tuple[bytes, ir.Usage | None]:
+    """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
+    is: its client judges it. raw: as it came; data: as it is sent.
+    """
+    try:
+        decoded = upstream.decode(raw)
+    except RequestFailed:
+        return data, None
+    response = EstimateUsage(attempt.asked.request, attempt.deployment.model).whole(decoded)
+    if response.usage is None or not response.usage.estimated:
+        return data, response.usage
+    return attempt.asked.face.relay.fill(data, response.usage), response.usage
+
+
+async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> None:
+    """Deliver a stream that nobody asked for as a whole answer."""
+    response = await upstream.collect(answer)
+    attempt.call.watch.stop()
+    response = await attempt.asked.step(_finished, attempt, response)
+    await attempt.delivery.response(
+        response, attempt.reply(Report(attempt.asked.face.name, "response")), attempt.call, 0
+    )
+
+
+async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+    """Deliver a whole answer as the stream that was asked for."""
+    asked = attempt.asked
+    _, data, _ = await _read(attempt, upstream, answer, reply)
+    size = max(asked.weight, len(data))
+    response = await asked.steps.run(size, lambda: _finished(attempt, upstream.decode(data)))
+    await attempt.delivery.streamed(
+        response, attempt.reply(Report(attempt.asked.face.name, "response"), relayed=True), attempt.call
+    )
+
+
+def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
+    """An answer that came in another form than it was asked for, as its client gets it."""
+    return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
+
+
+# --- A stream ------------------------------------------------------------------------------------------
+
+
+class _Passage:
+    """One stream that passes. It listens to as little of it as its usage and those who keep it need."""
+
+    def __init__(self, attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
+        self._attempt = attempt
         self._upstream = upstream
-        self._call = call
-        self._record = record
-        self._now = now
+        self._answer = answer
+        self._reply = reply
+        self._relay = relay = attempt.asked.face.relay.stream(reply)
+        delivery = attempt.delivery
+        delivery.failing = relay.fail if isinstance(relay, TellsFailure) else None
+        self._ends = delivery.open_ends(relay, reply)
+        turn = attempt.asked.turn
+        self._gathered = Gathered() if turn is not None and turn.hears else None
+        self._decoder: StreamDecoder | None = None
+        if self._gathered is not None:
+            self._decoder = upstream.dialect.stream.decoder(upstream.quirks)
+        self._overheard = _overheard(attempt, upstream, relay)
 
     async def run(self) -> None:
-        """Ask, and deliver the answer. Raises RequestFailed."""
-        work, face = self._work, self._work.face
-        streamed = work.streams
-        upstream, call, record = self._upstream, self._call, self._record
-        if self._seals is not None:
-            await self._name_left_behind(self._seals)
-        body = self._body() if work.light else await work.step(self._body)
-        answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
+        """Pass the stream, and its last bytes when the answer has been kept. Raises RequestFailed."""
+        attempt, relay = self._attempt, self._relay
         try:
-            record.status = answer.status
-            if not is_success(answer):
-                raise await upstream.refused(answer)
-            reply = work.reply(call.report, relayed=True)
-            if streamed and not answer.headers.get("content-type", "").startswith("application/json"):
-                await self._stream(answer, reply)
-                return
-            if not streamed and streams(answer):
-                response = await upstream.collect(answer)
-                call.watch.stop()
-                response = await work.step(self._finished, response)
-                await self._delivery.response(response, call, record, 0)
-                return
-            raw = await answer.read()
-            call.watch.stop()
-            record.first = self._now()
-            try:
-                if len(raw) < MEDIUM:
-                    data, usage = self._told(raw, reply)
-                else:
-                    data, usage = await work.step_of(len(raw), self._told, raw, reply)
-            except WireError as error:
-                raise unreadable(upstream.name, error) from error
-            if streamed:
-                size = max(work.weight, len(data))
-                response = await work.step_of(size, lambda: self._finished(upstream.decode(data)))
-                await self._delivery.streamed(response, call, record)
-                return
-            if usage is None:  # then the request is counted, too
-                data, usage = await work.step_of(max(work.weight, len(raw)), self._filled, raw, data)
-            self._delivery.counted(usage)
-            await self._delivery.body(data, call, face.headers.passed(answer.headers))
-        finally:
-            answer.close()
-
-    def _body(self) -> bytes:
-        """What the upstream is sent: the client's own words, with the named edits."""
-        work, face, call = self._work, self._work.face, self._call
-        edits = work.edits(call)
-        if work.streams and (asking := face.relay.ask_usage(work.wire.body)):
-            edits = {**asking, **edits}
-            options = work.wire.body.get("stream_options") or {}
-            work.exchange.changes += _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
-        if face.request.unstored is not None:
-            asked = work.wire.written or work.wire.body
-            unstored, changes = face.request.unstored(asked, call.facts, self._upstream.quirks)
-            edits |= unstored
-            work.exchange.changes += changes
-        return face.relay.request(work.head, edits)
-
-    async def _name_left_behind(self, seals: Sealing) -> None:
-        work, report = self._work, self._call.report
-        pieces = await work.step(joined, await work.step(work.decoded))
-        await seals.left_behind(
-            pieces.request, Scope(work.deployment.provider, work.deployment.model), report
-        )
-        work.exchange.account(*report.located(pieces.located(work.locate())))
-        work.hold_strict()
-
-    def _told(self, raw: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """A whole answer for the client, and what it cost. Raises WireError."""
-        self._upstream.limits.hold_relayed(raw)
-        return self._work.face.relay.response(raw, reply)
-
-    def _filled(self, raw: bytes, data: bytes) -> tuple[bytes, ir.Usage | None]:
-        """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
-        is: its client judges it. raw: as it came; data: as it is sent.
-        """
-        work = self._work
-        try:
-            decoded = self._upstream.decode(raw)
-        except RequestFailed:
-            return data, None
-        response = EstimateUsage(work.request, work.deployment.model).whole(decoded)
-        if response.usage is None or not response.usage.estimated:
-            return data, response.usage
-        return work.face.relay.fill(data, response.usage), response.usage
-
-    def _finished(self, response: ir.Response) -> ir.Response:
-        """An answer that came in another form than it was asked for, as its client gets it."""
-        work = self._work
-        steps = [EstimateUsage(work.request, work.deployment.model), *client_steps(work, self._now)]
-        return whole(steps, response)
-
-    def _estimate(self, inbound: Inbound, heard: Overheard[bytes]) -> ir.Usage:
-        """The likely usage of a stream that has ended without any."""
-        model, events = self._work.deployment.model, self._heard_events(heard)
-        return whole_cost(self._asked(inbound), model, events, heard.share)
-
-    def _so_far(self, inbound: Inbound, heard: Overheard[bytes], relay: StreamRelay) -> ir.Usage:
-        """The likely usage of a stream that has broken off."""
-        model, events = self._work.deployment.model, self._heard_events(heard)
-        return cost_so_far(self._asked(inbound), model, events, heard.share, relay.usage)
-
-    def _asked(self, inbound: Inbound) -> ir.Request | int:
-        """The request of a stream that has begun; its size where it was too large to be kept."""
-        size = self._work.weight
-        if size <= _COUNTED_BYTES:
-            with suppress(WireError):
-                body, _ = decode_both(inbound.body, inbound.max_depth)
-                wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
-                return self._work.face.request.decode(wire)
-        return size
-
-    def _heard_events(self, heard: Overheard[bytes]) -> Iterator[ir.Event]:
-        upstream = self._upstream
-        decoder = upstream.dialect.stream.decoder(upstream.quirks)
-        splitter = SPLITTERS[upstream.dialect.stream.framing](upstream.limits.event)
-        with suppress(WireError, RequestFailed):
-            for frame in splitter.feed(b"".join(heard.parts)):
-                yield from decoder.feed(frame)
-
-    def _overheard(self, relay: StreamRelay) -> Overheard[bytes]:
-        """What listens to a stream, to estimate its usage: of one that breaks off for the record, of one
-        that ends without any where its client is told some.
-        """
-        work = self._work
-        inbound = work.inbound  # which the answer's beginning lets go of
-        if work.weight > _COUNTED_BYTES:
-            inbound = msgspec.structs.replace(inbound, body=b"")
-        heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
-        if work.brief.stream_usage or not work.face.relay.ask_usage(_STREAM):
-            relay.estimate = partial(self._estimate, inbound, heard)
-        self._delivery.cost_so_far = partial(self._so_far, inbound, heard, relay)
-        return heard
-
-    async def _stream(self, answer: Answer, reply: Reply) -> None:
-        work, delivery = self._work, self._delivery
-        relay = work.face.relay.stream(reply)
-        work.ending = relay.fail if isinstance(relay, TellsFailure) else None
-        upstream, client = self._upstream, work.client
-        limits = upstream.limits
-        splitter = SPLITTERS[upstream.dialect.stream.framing](limits.event)
-        passed = work.face.headers.passed(answer.headers)
-        heard = self._overheard(relay)
-        parts = Parts()
-        opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)
-        try:
-            while True:
-                more = parts.more
-                chunk = await (parts.next() if more else answer.chunk())
-                if not more:
-                    heard.hear(chunk)
-                if len(chunk) > PART:
-                    chunk = parts.first(chunk)
-                data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close(), limits)
-                if not chunk and broken is None:
-                    data, broken = _closed(relay, data)
-                if not delivery.committed:
-                    # Content counts although an error came in the same read: reads are no boundaries.
-                    content = relay.content or (broken is None and (relay.done or not chunk))
-                    data = await opening.add(data, content=content)
-                elif data:
-                    opening.silent_since = None
-                else:
-                    await opening.add(data, content=False)
-                if broken is not None:
-                    if data:
-                        await client.write(data)
-                    raise broken
-                if relay.done or not chunk:
-                    break
-                if data:
-                    await client.write(data)
+            data = await self._pass()
         except WireError as error:
             raise unreadable(self._upstream.name, error) from error
         finally:
-            delivery.counted(relay.usage)
-        await client.end(data)
-        await answer.finish()  # what may follow the protocol's own end is of no account
+            attempt.delivery.counted(relay.usage)
+        if self._gathered is not None:
+            await attempt.delivery.heard(self._gathered.response(), self._reply)
+        await attempt.delivery.client.end(await self._ends.last(data))
+        await self._answer.finish()  # what may follow the protocol's own end is of no account
+
+    async def _pass(self) -> bytes:
+        """Pass everything but the last bytes, which it returns. Raises RequestFailed, WireError."""
+        attempt, answer, relay, upstream = self._attempt, self._answer, self._relay, self._upstream
+        delivery, limits = attempt.delivery, upstream.limits
+        client = delivery.client
+        splitter = SPLITTERS[upstream.dialect.stream.framing](limits.event)
+        passed = attempt.asked.face.headers.passed(answer.headers)
+        opening = Opening(delivery, attempt.call, passed, limits=limits, name=upstream.name)
+        parts = Parts()
+        while True:
+            more = parts.more
+            chunk = await (parts.next() if more else answer.chunk())
+            if not more:
+                self._overheard.hear(chunk)
+            if len(chunk) > PART:
+                chunk = parts.first(chunk)
+            frames = splitter.feed(chunk) if chunk else splitter.close()
+            data, broken = _passed(relay, frames, limits)
+            if self._gathered is not None and broken is None:
+                self._gather(self._gathered, frames)
+            if not chunk and broken is None:
+                data, broken = _closed(relay, data)
+            if not delivery.committed:
+                # Content counts although an error came in the same read: reads are no boundaries.
+                content = relay.content or (broken is None and (relay.done or not chunk))
+                data = await opening.add(data, content=content)
+            elif data:
+                opening.silent_since = None
+            else:
+                await opening.add(data, content=False)
+            if broken is not None:
+                if data:
+                    await client.write(data)
+                raise broken
+            if relay.done or not chunk:
+                return data
+            if data:
+                await client.write(data)
+
+    def _gather(self, gathered: Gathered, frames: Sequence[bytes]) -> None:
+        """Hear what the frames say. Raises WireError."""
+        assert self._decoder is not None
+        for frame in frames:
+            gathered.add(self._decoder.feed(frame))
 
 
 def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
@@ -260,7 +267,7 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
 
 
 def _passed(
-    relay: StreamRelay, frames: list[bytes], limits: AnswerLimits
+    relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
 ) -> tuple[bytes, RequestFailed | WireError | None]:
     """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
     cannot be read.
@@ -277,3 +284,47 @@ def _passed(
     except RecursionError:
         return b"".join(pieces), WireError(TOO_DEEP)
     return b"".join(pieces), None
+
+
+# --- What a stream costs that does not say so ----------------------------------------------------------
+
+
+def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
+    """What listens to a stream, to estimate its usage: of one that breaks off for the record, of one
+    that ends without any where its client is told some.
+    """
+    asked = attempt.asked
+    # The answer's beginning lets go of the request's words.
+    said = asked.said.raw if asked.weight <= _COUNTED_BYTES else b""
+    heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
+    model = attempt.deployment.model
+
+    def estimate() -> ir.Usage:
+        return whole_cost(_counted(asked, said), model, _events(upstream, heard), heard.share)
+
+    def so_far() -> ir.Usage:
+        return cost_so_far(_counted(asked, said), model, _events(upstream, heard), heard.share, relay.usage)
+
+    if asked.brief.stream_usage or not asked.face.relay.ask_usage(_STREAM):
+        relay.estimate = estimate
+    attempt.delivery.cost_so_far = so_far
+    return heard
+
+
+def _counted(asked: Asked, said: bytes) -> ir.Request | int:
+    """The request of a stream that has begun; its size where it was too large to be kept."""
+    inbound = asked.inbound
+    if said:
+        with suppress(WireError):
+            body, _ = decode_both(said, inbound.max_depth)
+            wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
+            return asked.face.request.decode(wire)
+    return asked.weight
+
+
+def _events(upstream: WireUpstream, heard: Overheard[bytes]) -> Iterator[ir.Event]:
+    decoder = upstream.dialect.stream.decoder(upstream.quirks)
+    splitter = SPLITTERS[upstream.dialect.stream.framing](upstream.limits.event)
+    with suppress(WireError, RequestFailed):
+        for frame in splitter.feed(b"".join(heard.parts)):
+            yield from decoder.feed(frame)

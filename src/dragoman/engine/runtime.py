@@ -16,22 +16,20 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.state.seals import Vault
 from dragoman.state.store import Store
-from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
+from dragoman.upstreams.backend import Backend
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
-    upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
-    count_upstream: providers are asked for the tokens of a prompt.
-    heavy: gives the steps of large requests their turns.
-    vault: where seals wait for the next turn, None = nowhere. kept: whose seals are
+    backends: the upstreams by provider name. always_usage: streams end with their usage although nobody
+    asked. count_upstream: providers are asked for the tokens of a prompt. heavy: gives the steps of large
+    requests their turns. vault: where seals wait for the next turn, None = nowhere. kept: whose seals are
     there. store: what else lasts between requests.
     """
 
     table: Table
-    upstreams: Mapping[str, Upstream]
+    backends: Mapping[str, Backend]
     deadlines: Deadlines
     fetcher: Fetcher
     store: Store
@@ -43,8 +41,3 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     count_upstream: bool = True
     vault: Vault | None = None
     kept: Kept = msgspec.field(default_factory=Kept)
-
-    def accounts(self, provider: str) -> int:
-        """How many credentials a provider has; one that needs none counts as one."""
-        upstream = self.upstreams[provider]
-        return len(upstream.accounts) if isinstance(upstream, WireUpstream) else 1

@@ -10,16 +10,17 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from dragoman import ir
 from dragoman.capacity.heavy import Run
 from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import joined
+from dragoman.engine.asked import Asked
+from dragoman.engine.gathering import Gathered
 from dragoman.state.recall import Marks, Question, Recalled, Scope, ask, entry, matters, recall
 from dragoman.state.seals import Vault
 from dragoman.state.store import StoreFailed
-from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
+from dragoman.upstreams.backend import Backend
 
 log = logging.getLogger("dragoman.engine.sealing")
 
@@ -45,13 +46,13 @@ class Kept:
 
 
 def begin(
-    vault: Vault, tenant: str, upstream: Upstream, request: ir.Request, run: Run, *, kept: Kept | None = None
+    vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
     """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep.
 
     run: runs what looks at the whole request. kept: grows by what is kept.
     """
-    if not (isinstance(upstream, WireUpstream) and issues(upstream)):
+    if not issues(backend):
         answered = any(message.role == "assistant" for message in request.messages)
         if not (vault.holds and answered):
             return None
@@ -62,14 +63,41 @@ def begin(
         return None
 
 
-def issues(upstream: WireUpstream) -> bool:
+def issues(backend: Backend) -> bool:
     """Whether answers hold what later requests must bring back."""
-    return upstream.dialect.opaque.seals or _wants_reasoning(upstream)
+    return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
 
 
-def _wants_reasoning(upstream: WireUpstream) -> bool:
+def _wants_reasoning(backend: Backend) -> bool:
     """Whether reasoning must return although nobody signed it."""
-    return upstream.quirks.reasoning_replay != "never" or not upstream.quirks.signatures
+    return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
+
+
+class Seals:
+    """What remembers the seals of one exchange, made when an attempt first needs it."""
+
+    def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
+        self._vault = vault
+        self._kept = kept
+        self._asked = asked
+        self._sealing: Sealing | None = None
+
+    async def of(self, backend: Backend, *, relayed: bool) -> Sealing | None:
+        """What remembers them for one attempt; None where there is nothing to find or to keep. A relay only
+        leaves behind what earlier answers have sealed.
+        """
+        asked, tenant = self._asked, self._asked.exchange.client or ""
+        if self._vault is None or (relayed and not self._kept.has(tenant, asked.face.name)):
+            return None
+        if self._sealing is None:
+            vault = self._vault
+
+            def begun() -> Sealing | None:
+                request = joined(asked.request).request
+                return begin(vault, tenant, backend, request, asked.step, kept=self._kept)
+
+            self._sealing = begun() if asked.light else await asked.step(begun)
+        return self._sealing
 
 
 class Sealing:
@@ -179,21 +207,19 @@ class Sealing:
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
-    def keeper(self, upstream: Upstream, scope: Scope) -> Keeper | None:
+    def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
         """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
-        if not isinstance(upstream, WireUpstream) or not issues(upstream):
-            return None
-        return Keeper(self, scope, upstream)
+        return Keeper(self, scope, backend) if issues(backend) else None
 
 
 class Keeper:
     """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
 
-    def __init__(self, sealing: Sealing, scope: Scope, upstream: WireUpstream) -> None:
+    def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing
         self._scope = scope
-        self._replay = "always" if not upstream.quirks.signatures else upstream.quirks.reasoning_replay
-        self._native = upstream.dialect.opaque.native
+        self._replay = "always" if not backend.quirks.signatures else backend.quirks.reasoning_replay
+        self._native = None if backend.dialect is None else backend.dialect.opaque.native
         self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:
@@ -231,68 +257,3 @@ class Keeper:
         """Keep what must be of the answer that has been watched."""
         if self._gathered is not None:
             await self.keep(self._gathered.response())
-
-
-_JOINED = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The events that say more of one text."""
-_MANY = 256
-"""Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
-_MOST = 16_000_000
-"""Characters of an answer beyond which nothing of it is kept: an endless stream must not fill memory."""
-
-
-class Gathered:
-    """Folds a stream at little cost: nearly all events are more of the text before."""
-
-    __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces", "_size", "_texts")
-
-    def __init__(self) -> None:
-        self._fold = ir.Fold()
-        self._kind: Any = None
-        self._index = self._candidate = self._size = 0
-        self._pieces: list[str] = []
-        self._texts: list[str] = []
-
-    def add(self, events: Sequence[ir.Event]) -> bool:
-        """Take some events; whether a candidate has finished with them, as far as this is worth keeping."""
-        if self._size > _MOST:
-            return False
-        finished = False
-        event: Any
-        for event in events:
-            kind = type(event)
-            if kind not in _JOINED or (kind is ir.ThinkDelta and event.part is not None):
-                self._settle()
-                self._fold.add(event)
-                finished = finished or kind is ir.Finish
-                if kind is ir.MediaDelta:
-                    self._size += len(event.data or "")
-                continue
-            if kind is not self._kind or event.index != self._index or event.candidate != self._candidate:
-                self._settle()
-                self._kind, self._index, self._candidate = kind, event.index, event.candidate
-            self._pieces.append(event.text)
-        if len(self._pieces) > _MANY:
-            self._join()
-        if self._size > _MOST:
-            self._fold, self._kind = ir.Fold(), None
-            self._texts.clear()
-        return finished
-
-    def response(self) -> ir.Response:
-        """The answer so far, without log probabilities."""
-        self._settle()
-        return self._fold.response()
-
-    def _settle(self) -> None:
-        if self._kind is not None:
-            self._join()
-            self._fold.add(self._kind(self._index, "".join(self._texts), self._candidate))
-            self._texts.clear()
-            self._kind = None
-
-    def _join(self) -> None:
-        text = "".join(self._pieces)
-        self._pieces.clear()
-        self._texts.append(text)
-        self._size += len(text)

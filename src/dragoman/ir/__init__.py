@@ -1,7 +1,7 @@
-"""What is said: frozen values for requests, answers and events, that belong to no protocol.
+"""The intermediate representation (IR): frozen values for requests, answers and stream events.
 
-This package imports nothing of ours and does no IO. A name is exported here when a codec, a hook or
-a user of the library needs it.
+No value belongs to a protocol. This package imports no other module of Dragoman and
+does no IO. A name is exported here when a codec, a hook or a user of the library needs it.
 """
 
 from dragoman.ir.blocks import (

@@ -1,13 +1,14 @@
-"""The blocks that messages and answers are made of.
+"""The blocks that messages and answers consist of.
 
-Values only: frozen, ordered, at least as rich as the richest dialect, nobody's wire format. Text is
-text, arguments are the exact text that the model wrote, opaque payloads stay opaque. A key that no
-field here names rides in `extra`, in place, under the name of the dialect that it came from. Leftovers of a
-wire object that has no struct of its own ride on the nearest one, under a dotted key (`function.examples`).
+Blocks are frozen, ordered values. They can express at least as much as the richest dialect, and they are no
+dialect's wire format. Text stays text, tool arguments stay the exact text that the model wrote, and opaque
+payloads stay opaque. A wire key for which no field exists is kept in `extra`, under the name of its dialect.
+If the wire object with the unknown key has no struct of its own, the key is kept on the nearest struct under
+a dotted name (`function.examples`).
 
-`form`, wherever it occurs, marks which of several spellings the value's own dialect used, so that the same
-dialect gets it back. It never changes the meaning: every other reader ignores it. None is the spelling that
-the dialect's specification recommends.
+`form`, on every struct that has it, names the spelling that the dialect used where it has several. The same
+dialect's encoder writes that spelling again; everybody else ignores it, because it never changes the meaning.
+None = the spelling that the dialect's specification recommends.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Extra: TypeAlias = dict[str, dict[str, Any]] | None
-"""Leftover keys by dialect: {"openai_chat": {"key": value}}, kept on the struct of their wire object."""
+"""Unknown keys by dialect: {"openai_chat": {"key": value}}, kept on the struct of their wire object."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The root of every IR value: frozen, compared by content, outside the garbage collector.
+    """The base class of every IR value: frozen, compared by content, not tracked by the garbage collector.
 
-    Members of a union carry a tag where they are serialised, so that what is kept can be read again.
+    Members of a union are serialised with a tag, so that stored values can be decoded again.
     """
 
 
 class Sealed(Value, frozen=True):
-    """An opaque payload (signature, thought signature, encrypted reasoning) that must return unchanged.
+    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back unchanged.
 
-    origin: who can read it, as the dialect's name, or "provider/family" once the gateway knows the
-    account; data: the payload exactly as received.
+    origin: who can read the payload: the dialect's name, or "provider/family" once the gateway knows the
+    account. data: the payload exactly as received.
     """
 
     origin: str
@@ -62,8 +63,8 @@ class Citation(Value, frozen=True):
     """A source for a span of text.
 
     kind: "url", "document", "page", "block", "search_result" or a dialect's own word.
-    start, end: characters of this block's text, None where the whole block is the span.
-    source: the place inside the document, as the dialect states it.
+    start, end: character offsets in this block's text, None where the whole block is the span.
+    source: the place inside the document, in the dialect's own structure.
     """
 
     kind: str = "url"
@@ -78,7 +79,7 @@ class Citation(Value, frozen=True):
 
 
 class Logprob(Value, frozen=True):
-    """One token's log probability; `bytes` are its UTF-8 bytes as integers, `top` the alternatives."""
+    """One token's log probability. bytes: its UTF-8 bytes as integers. top: the alternative tokens."""
 
     token: str
     logprob: float
@@ -102,7 +103,7 @@ class Text(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Refusal(Value, frozen=True, tag_field="block", tag=True):
-    """The model's own words of refusal (OpenAI's `refusal` part)."""
+    """The text in which the model refuses to answer (OpenAI's `refusal` part)."""
 
     text: str
     logprobs: tuple[Logprob, ...] | None = None
@@ -111,10 +112,10 @@ class Refusal(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Thinking(Value, frozen=True, tag_field="block", tag=True):
-    """Reasoning. Meaningful even when every text is empty: the seal may be all there is.
+    """Reasoning. The block counts even when every text is empty, because the seal may be all that was sent.
 
-    text: raw reasoning; summary: summary parts; redacted: the text was withheld by the provider and
-    `sealed` holds all of it.
+    text: the raw reasoning. summary: its summary parts. redacted: the provider withheld the text, and
+    `sealed` is the whole content.
     """
 
     text: str = ""
@@ -128,13 +129,13 @@ class Thinking(Value, frozen=True, tag_field="block", tag=True):
 
 
 class ToolCall(Value, frozen=True, tag_field="block", tag=True):
-    """The model asks for a tool.
+    """A call of a tool by the model.
 
     id: as stated, None where the upstream gave none. arguments: the exact text, normally a JSON
-    object; may be empty or invalid JSON; for kind "custom" it is the plain input.
+    object; it may be empty or invalid JSON; for kind "custom" it is plain text.
     kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`).
-    by: who executes it. For "provider" the result follows in the same answer.
-    namespace: the group of tools that the name is one of (`Namespace`), or the provider's MCP server.
+    by: who executes the tool. A tool of the "provider" has its result in the same answer.
+    namespace: the name of the tool's group (`Namespace`), or of the provider's MCP server.
     """
 
     id: str | None
@@ -151,10 +152,10 @@ class ToolCall(Value, frozen=True, tag_field="block", tag=True):
 
 
 class ToolResult(Value, frozen=True, tag_field="block", tag=True):
-    """What a tool gave back; links to its call by `id`, or by `name` and order where ids are absent.
+    """The result of a tool call. `id` names the call; where ids are absent, `name` and the order do.
 
-    error: None where the dialect cannot say. kind: the call's kind, or for a provider's tool the
-    dialect's word for the result ("web_search_tool_result").
+    error: whether the tool failed, None where the dialect cannot say. kind: the call's kind; for a provider's
+    tool the dialect's word for the result ("web_search_tool_result").
     """
 
     id: str | None
@@ -171,12 +172,13 @@ class ToolResult(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Media(Value, frozen=True, tag_field="block", tag=True):
-    """An image, a sound, a video or a document, by exactly one of data, url, file, text or blocks.
+    """An image, sound, video or document. Exactly one of data, url, file, text and blocks holds its content.
 
-    mime: media type, None where unstated. data: base64 as received. file: a provider's file id.
-    text, blocks: a document given as text or as content. detail: OpenAI's image detail.
-    id: the id of audio output that can be referred to later; transcript: its words; expires: Unix seconds.
-    citable: the document's citations are asked for (None = unstated).
+    mime: media type, None where unstated. data: base64 as received. file: a provider's file id. text, blocks:
+    a document given as text or as content blocks. detail: OpenAI's image detail. id: the id by which later
+    messages may refer to audio output; transcript: the spoken words of the audio; expires: when that id
+    expires, in Unix seconds. citable: whether the client asks for citations of the document (None =
+    unstated).
     """
 
     kind: Literal["image", "audio", "video", "document"]
@@ -208,10 +210,10 @@ class Json(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Native(Value, frozen=True, tag_field="block", tag=True):
-    """A whole wire object that only its own dialect knows. The last resort: it is a loss anywhere else.
+    """A whole wire object that only its own dialect knows. It is the last resort: other dialects lose it.
 
-    kind: the object's own type word; value: the object as decoded. stands_for: what it comes to in the
-    field's words, for models that are asked in another dialect; None = nothing.
+    kind: the object's own type name. value: the object as decoded. stands_for: a block with the nearest
+    meaning, sent to models of other dialects; None = there is none.
     """
 
     dialect: str

@@ -1,4 +1,4 @@
-"""How many tokens a prompt has. What is counted is a chat request."""
+"""The result of counting the tokens of a prompt. The request of this operation is a chat request."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dragoman.ir.usage import Usage
 
 
 class TokenCount(Value, frozen=True):
-    """tokens: of the whole prompt. model: the upstream's name of it, None = not told. usage: what counting
-    itself cost; nobody charges for it.
+    """The number of tokens in a prompt.
+
+    tokens: of the whole prompt. model: the upstream's name for the model, None = not stated. usage: the
+    tokens that the counting itself used; no provider charges for them.
     """
 
     tokens: int

@@ -1,4 +1,4 @@
-"""What a client asks for when it wants vectors, and what it gets: a vector for each input, in order."""
+"""The embedding operation: a request with inputs, and a response with one vector for each input, in order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dragoman.ir.usage import Usage
 
 
 class Parts(Value, frozen=True):
-    """One input that its client wrote in several pieces. It gets one vector."""
+    """One input that the client wrote in several texts. It gets one vector."""
 
     texts: tuple[str, ...]
 
 
 class Tokens(Value, frozen=True):
-    """One input as ids of the model's own vocabulary, which no other model can read."""
+    """One input as token ids. They belong to one model's vocabulary, so no other model can read them."""
 
     ids: tuple[int, ...]
 
@@ -26,12 +26,12 @@ Input: TypeAlias = str | Parts | Tokens
 class EmbedRequest(Value, frozen=True):
     """A request for vectors.
 
-    dialect: the dialect that it was decoded from. dimensions: the length wished for. encoding: how the client
-    wants vectors written where its dialect has a choice, None = unstated. task: what they are for, in small
-    letters ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
-    "question_answering", "fact_verification", "code_retrieval_query"). title: of the document. user: the end
-    user's id. truncate: whether an input that is too long is cut; False = it is refused. form: which of the
-    dialect's endpoints was asked. extra: keys that no field names, by dialect.
+    dialect: the dialect of the decoded request. dimensions: the length of each vector. encoding: how the
+    client wants vectors written where its dialect has a choice, None = unstated. task: the purpose of the
+    vectors, in lower case ("retrieval_query", "retrieval_document", "semantic_similarity", "classification",
+    "clustering", "question_answering", "fact_verification", "code_retrieval_query"). title: of the document.
+    user: the end user's id. truncate: True = an input that is too long is cut, False = it is refused. form:
+    the endpoint of the dialect that the client called. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -48,7 +48,10 @@ class EmbedRequest(Value, frozen=True):
 
 
 class EmbedResponse(Value, frozen=True):
-    """Vectors in the order of the inputs, each as little-endian 32-bit floats. model: the upstream's name."""
+    """Vectors in the order of the inputs, each as little-endian 32-bit floats.
+
+    model: the upstream's name for the model.
+    """
 
     vectors: tuple[bytes, ...]
     model: str | None = None

@@ -1,11 +1,11 @@
-"""A streamed answer as events, and the grammar that every codec's stream obeys.
+"""A streamed answer as events, and the grammar that the events of every codec obey.
 
-One class per event. `index` numbers the blocks of one candidate densely from 0; several may be open.
-The sequence is checked by `Checker`, which tests and a debug switch wrap round every codec:
+There is one class per event. `index` numbers the blocks of one candidate from 0 without gaps; several blocks
+may be open at once. `Checker` checks the sequence; tests and a debug switch wrap it round every codec:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 
-`Error` ends a stream at any time. Source of the shape: a study over recorded traffic of four dialects.
+`Error` may end a stream at any time. The shape was derived from recorded traffic of four dialects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dragoman.ir.usage import Usage
 
 
 class Start(Value, frozen=True):
-    """The answer begins. Fields as in `Response`; usage: what is known of the input so far."""
+    """The answer begins. Fields as in `Response`; usage: the input counts that are known at this point."""
 
     dialect: str
     id: str | None = None
@@ -33,7 +33,7 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. `block` holds all that is known: names and ids; whole content where it comes whole."""
+    """A block begins. `block` holds what is known so far: names, ids, perhaps the whole content."""
 
     index: int
     block: Block
@@ -41,7 +41,7 @@ class Open(Value, frozen=True):
 
 
 class TextDelta(Value, frozen=True):
-    """More of a Text block."""
+    """Text to append to a Text block."""
 
     index: int
     text: str
@@ -50,7 +50,7 @@ class TextDelta(Value, frozen=True):
 
 
 class ArgsDelta(Value, frozen=True):
-    """More of a ToolCall's arguments, as exact text."""
+    """Text to append to the arguments of a ToolCall, exactly as the model wrote it."""
 
     index: int
     text: str
@@ -58,7 +58,7 @@ class ArgsDelta(Value, frozen=True):
 
 
 class ThinkDelta(Value, frozen=True):
-    """More of a Thinking block: of its raw text, or of summary part `part`."""
+    """Text to append to a Thinking block. part: the number of the summary part, None = the raw reasoning."""
 
     index: int
     text: str
@@ -67,7 +67,7 @@ class ThinkDelta(Value, frozen=True):
 
 
 class RefusalDelta(Value, frozen=True):
-    """More of a Refusal block."""
+    """Text to append to a Refusal block."""
 
     index: int
     text: str
@@ -76,7 +76,7 @@ class RefusalDelta(Value, frozen=True):
 
 
 class SealDelta(Value, frozen=True):
-    """The seal of an open block; replaces an earlier one."""
+    """The seal of an open block. It replaces an earlier seal."""
 
     index: int
     sealed: Sealed
@@ -84,7 +84,7 @@ class SealDelta(Value, frozen=True):
 
 
 class MediaDelta(Value, frozen=True):
-    """More of a Media block: base64 that is appended, or words of its transcript; `expires` replaces."""
+    """Content to append to a Media block: base64 or words of the transcript. `expires` is replaced."""
 
     index: int
     data: str | None = None
@@ -94,7 +94,7 @@ class MediaDelta(Value, frozen=True):
 
 
 class Cite(Value, frozen=True):
-    """A citation of a Text block; may come after the block's Close (grounding arrives late)."""
+    """A citation of a Text block. It may follow the block's Close, because sources are sent late."""
 
     index: int
     citation: Citation
@@ -102,7 +102,7 @@ class Cite(Value, frozen=True):
 
 
 class Close(Value, frozen=True):
-    """A block ends. `block`, where given, is authoritative and replaces what the deltas added up to."""
+    """A block ends. block: the final block, which replaces the sum of the deltas; None = no change."""
 
     index: int
     block: Block | None = None
@@ -110,7 +110,7 @@ class Close(Value, frozen=True):
 
 
 class Finish(Value, frozen=True):
-    """A candidate ends; its blocks are closed. extra: the candidate's leftover keys."""
+    """A candidate ends, after all its blocks are closed. extra: the candidate's unknown keys."""
 
     stop: Stop | None
     candidate: int = 0
@@ -118,13 +118,13 @@ class Finish(Value, frozen=True):
 
 
 class Tally(Value, frozen=True):
-    """Usage so far: cumulative, replaces any earlier one."""
+    """The usage so far. It is cumulative and replaces an earlier Tally."""
 
     usage: Usage
 
 
 class More(Value, frozen=True):
-    """Late facts about the answer: leftover keys and echo (merged), tier, model (replace)."""
+    """Late facts about the answer: extra and echo are merged with earlier ones, tier and model replaced."""
 
     extra: Extra = None
     tier: str | None = None
@@ -133,7 +133,7 @@ class More(Value, frozen=True):
 
 
 class Raw(Value, frozen=True):
-    """A wire event that only its dialect knows and that holds no content (progress). A loss elsewhere."""
+    """A wire event without content (progress) that only its own dialect knows. Other dialects lose it."""
 
     dialect: str
     value: Any
@@ -149,13 +149,13 @@ class End(Value, frozen=True):
 
 
 class Error(Value, frozen=True):
-    """The stream broke; nothing follows."""
+    """The stream failed. No event follows."""
 
     fault: Fault
 
 
 class Ping(Value, frozen=True):
-    """The upstream is alive and says nothing."""
+    """A sign of life from the upstream, without content."""
 
 
 Event: TypeAlias = (
@@ -180,7 +180,7 @@ Event: TypeAlias = (
 
 DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, SealDelta, MediaDelta)
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
-"""The events that carry content. The first of them is what commits an answer to its attempt."""
+"""The events that carry content. The first of them commits the answer to its attempt: no retry follows."""
 
 _BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 
@@ -189,12 +189,12 @@ GRAMMAR: dict[str, dict[type, str]] = {
     "head": {Open: "body", Finish: "tail", End: "over", Error: "over"} | dict.fromkeys(_BESIDE, "head"),
     "body": {Open: "body", Cite: "body", Close: "body", Finish: "tail", End: "over", Error: "over"}
     | dict.fromkeys((*DELTAS, *_BESIDE), "body"),
-    # In the tail only another candidate still talks; a late Cite belongs to a closed block.
+    # After one candidate's Finish, other candidates may still send content; a late Cite names a closed block.
     "tail": {Open: "body", Cite: "tail", Close: "tail", Finish: "tail", End: "over", Error: "over"}
     | dict.fromkeys((*DELTAS, *_BESIDE), "tail"),
     "over": {},
 }
-"""GRAMMAR[state][event class] -> next state. What is not in the table is illegal."""
+"""GRAMMAR[state][event class] -> next state. An event that is missing from the table is illegal."""
 
 
 class GrammarError(ValueError):
@@ -211,7 +211,7 @@ class Checker:
         self._finished: set[int] = set()
 
     def add(self, event: Event) -> None:
-        """Check one event and move on."""
+        """Check one event and move to the next state."""
         kind = type(event)
         after = GRAMMAR[self.state].get(kind)
         if after is None:
@@ -260,4 +260,4 @@ _TAKES: dict[type, tuple[str, ...]] = {
     MediaDelta: ("Media",),
     SealDelta: ("Text", "Thinking", "ToolCall", "Media", "Native"),
 }
-"""Which kinds of block each delta may extend."""
+"""The kinds of block that each delta may extend."""

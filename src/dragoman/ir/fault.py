@@ -1,4 +1,4 @@
-"""A failure as a value: what kind, in whose words, and what may be done next."""
+"""A failure as a value, in the words of no dialect."""
 
 from __future__ import annotations
 
@@ -55,18 +55,17 @@ STATUS: dict[Kind, int] = {
     "not_implemented": 501,
     "internal": 500,
 }
-"""The HTTP status that each kind has in the faces that state no other."""
+"""The HTTP status of each kind, for dialects that define no other."""
 
 
 class Fault(Value, frozen=True):
-    """One failure, in no dialect's words.
+    """One failure. No field holds a credential.
 
-    No field holds a credential. kind: what went wrong, the field that everything branches on. message: for a
-    person. code: machine-readable, in OpenAI's words where it has one. param: the request's field
-    at fault (`messages[0].content`). type: the upstream's own error type, as stated. status: the
-    HTTP status that the upstream gave, None when it was not an HTTP answer. retry_after: seconds.
-    blame: who has to change something for it to work. extra: by dialect, what else the
-    upstream stated.
+    kind: what went wrong; the only field that code branches on. message: the text for a person. code: the
+    machine-readable code, OpenAI's where it has one. param: the request's field at fault
+    (`messages[0].content`). type: the upstream's own error type, as stated. status: the HTTP status of the
+    upstream, None when there was no HTTP answer. retry_after: seconds. blame: who has to change something so
+    that the request works. extra: the upstream's other members, by dialect.
     """
 
     kind: Kind
@@ -81,5 +80,5 @@ class Fault(Value, frozen=True):
 
     @property
     def http_status(self) -> int:
-        """The status that a face answers with when its own table has no better one."""
+        """The status of the answer to the client, unless its dialect defines another one for this kind."""
         return STATUS[self.kind]

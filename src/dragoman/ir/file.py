@@ -1,4 +1,4 @@
-"""A file that a client sent along."""
+"""A file that a client sent with its request."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dragoman.ir.blocks import Value
 
 
 class File(Value, frozen=True):
-    """data: its bytes; those of a large file lie on disk and are mapped into memory. name: as its client
-    calls it, whose ending may be all that tells its format. kind: its media type, None where unstated. url:
-    where it lies, for clients that name it instead of sending it; then there is no data. id: what its
-    provider calls it, where it lies there; then there is neither.
+    """A file by its bytes, its address or its id.
+
+    data: the bytes; large files are on disk and mapped into memory. name: the client's file name; its suffix
+    may be the only sign of the format. kind: the media type, None where unstated. url: the address of a file
+    that the client did not send; data is then empty. id: the provider's id of a file that is stored there;
+    data is then empty and url None.
     """
 
     data: bytes | memoryview = b""

@@ -1,6 +1,7 @@
-"""Events to a whole answer and back, written once for cache, log, hooks, tests and plain JSON answers.
+"""Conversion of stream events to a whole answer, and of a whole answer to stream events.
 
-The law: fold(unfold(r)) == r for every Response r.
+The cache, the log, hooks, tests and plain JSON answers all use it. Law: fold(unfold(r)) == r for every
+Response r.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dragoman.ir.usage import Usage
 
 
 def merge(first: Extra, second: Extra) -> Extra:
-    """Both extras, the second's keys winning."""
+    """Both extras in one; where both have a key, the value of the second is used."""
     if not second:
         return first
     if not first:
@@ -41,18 +42,10 @@ def merge(first: Extra, second: Extra) -> Extra:
 
 
 class _Growing:
-    """One block while its deltas arrive."""
+    """One open block and the deltas that have arrived for it."""
 
     __slots__ = (
-        "block",
-        "citations",
-        "data",
-        "expires",
-        "logprobs",
-        "pieces",
-        "sealed",
-        "summary",
-        "transcript",
+        *("block", "citations", "data", "expires", "logprobs", "pieces", "sealed", "summary", "transcript"),
     )
 
     def __init__(self, block: Block) -> None:
@@ -86,18 +79,18 @@ class _Growing:
             self.expires = event.expires
 
     def done(self) -> Block:
-        """The block with all its deltas in it."""
+        """The block with the content of all its deltas."""
         block = self.block
         changes: dict[str, Any] = {}
         if self.pieces:
             field = "arguments" if isinstance(block, ToolCall) else "text"
             text = getattr(block, field) + "".join(self.pieces)
             self.block = block = msgspec.structs.replace(block, **{field: text})
-            self.pieces = []  # what has been joined is held once, however often it is asked for
+            self.pieces = []  # the joined text replaces the pieces, so repeated calls do not join them again
         if self.summary and isinstance(block, Thinking):
             parts = list(block.summary)
             for part, texts in sorted(self.summary.items()):
-                # A part that was left out is no empty one, and no number makes a long list.
+                # Part numbers may have gaps. A gap becomes no empty part, so a large number costs no memory.
                 if part < len(parts):
                     parts[part] += "".join(texts)
                 else:
@@ -119,7 +112,7 @@ class _Growing:
 
 
 class Fold:
-    """Collects the events of one stream into a Response."""
+    """Collects the events of one stream and builds a Response from them."""
 
     def __init__(self) -> None:
         self._start: ev.Start | None = None
@@ -131,7 +124,7 @@ class Fold:
         self._fault: Fault | None = None
 
     def add(self, event: ev.Event) -> None:
-        """Take one event."""
+        """Record one event."""
         if (take := _TAKE.get(type(event))) is not None:
             take(self, event)
 
@@ -175,20 +168,20 @@ class Fold:
 
     @property
     def fault(self) -> Fault | None:
-        """The fault that ended the stream, None so far."""
+        """The fault that ended the stream, None until there is one."""
         return self._fault
 
     @property
     def usage(self) -> Usage | None:
-        """The latest usage, None so far."""
+        """The latest usage, None until there is one."""
         return self._usage
 
     def block(self, index: int, candidate: int = 0) -> Block:
-        """One block as far as it has come."""
+        """One block with the content that has arrived so far."""
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """The answer as far as it has come."""
+        """The answer with the content that has arrived so far."""
         start = self._start or ev.Start(dialect="")
         return Response(
             dialect=start.dialect,
@@ -237,7 +230,7 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {
 
 
 def fold(events: Iterable[ev.Event]) -> Response:
-    """The whole answer that a stream adds up to."""
+    """The whole answer that the events of a stream make."""
     collected = Fold()
     for event in events:
         collected.add(event)
@@ -245,7 +238,7 @@ def fold(events: Iterable[ev.Event]) -> Response:
 
 
 def unfold(response: Response) -> Iterator[ev.Event]:
-    """The events of a stream that adds up to this answer."""
+    """The events of a stream that makes this answer."""
     yield ev.Start(
         response.dialect,
         response.id,
@@ -267,7 +260,7 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """The events of one block: opened bare, its content as deltas, closed."""
+    """The events of one block: Open without content, the content as deltas, Close."""
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)
     yield from deltas
@@ -300,7 +293,7 @@ def _refusal(block: Refusal, i: int, c: int) -> _Split:
 def _thinking(block: Thinking, i: int, c: int) -> _Split:
     deltas: list[ev.Event] = [ev.ThinkDelta(i, block.text, c)] if block.text else []
     deltas.extend(ev.ThinkDelta(i, text, c, part) for part, text in enumerate(block.summary))
-    if block.redacted:  # a redacted block is nothing but its seal: it comes whole
+    if block.redacted:  # the seal is the whole content, so it is sent with Open
         return msgspec.structs.replace(block, text="", summary=()), deltas
     if block.sealed is not None:
         deltas.append(ev.SealDelta(i, block.sealed, c))

@@ -1,4 +1,4 @@
-"""Pictures asked for by a text, or made of other pictures, and what comes of it."""
+"""The image operation: a request that generates, edits or varies pictures, and its response."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dragoman.ir.usage import Usage
 class ImageRequest(Value, frozen=True):
     """A request for pictures.
 
-    dialect: the dialect that it was decoded from. action: "generate" from the prompt, "edit" the images by
-    it, or "vary" the first image. mask: where to edit. count: how many pictures, None = unstated, which is
-    one. size: "WIDTHxHEIGHT" in pixels or "auto". aspect: "16:9" and the like. quality, style, background,
-    moderation, fidelity (of the images that are edited): the provider's words. output: the file's format
-    ("png", "jpeg", "webp"). compression: percent. delivery: whether the client wants an address or the bytes
-    in base64, None = unstated. stream: whether it wants a stream, with so many `partials` on the way.
-    listed: whether images that are no files of a form were written as a list. extra: keys that no field
-    names, by dialect.
+    dialect: the dialect of the decoded request. action: "generate" makes pictures from the prompt, "edit"
+    changes the images as the prompt says, "vary" makes variants of the first image. mask: the area to edit.
+    count: how many pictures, None = unstated, which means one. size: "WIDTHxHEIGHT" in pixels or "auto".
+    aspect: "16:9" and the like. quality, style, background, moderation, fidelity (to the edited images): in
+    the provider's words. output: the file format ("png", "jpeg", "webp"). compression: percent. delivery:
+    whether the client wants a URL or the bytes in base64, None = unstated. stream: whether the client wants a
+    stream. partials: the number of unfinished pictures in that stream. listed: whether images in a JSON body
+    were written as a list. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -48,8 +48,10 @@ class ImageRequest(Value, frozen=True):
 
 
 class Picture(Value, frozen=True):
-    """One picture, by exactly one of data (base64, as received) and url. kind: its media type, None where
-    unstated. prompt: what it was made from, if the provider rewrote what it was asked.
+    """One picture, either as data (base64, as received) or as url.
+
+    kind: the media type, None where unstated. prompt: the prompt after the provider rewrote it, None = not
+    rewritten.
     """
 
     data: str | None = None
@@ -59,8 +61,10 @@ class Picture(Value, frozen=True):
 
 
 class ImageResponse(Value, frozen=True):
-    """The pictures. created: Unix seconds. told: what the provider says of them (size, quality, background,
-    output_format), by OpenAI's words. extra: members that no field names.
+    """The pictures of one answer.
+
+    created: Unix seconds. told: further facts of the provider about the pictures (size, quality, background,
+    output_format), under OpenAI's names. extra: keys for which no field exists, by dialect.
     """
 
     pictures: tuple[Picture, ...]

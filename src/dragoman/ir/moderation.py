@@ -1,4 +1,4 @@
-"""Texts and pictures to be judged by a policy, and the judgements."""
+"""The moderation operation: a request with texts and pictures, and a response with the judgements."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dragoman.ir.usage import Usage
 
 
 class ModerationRequest(Value, frozen=True):
-    """What is to be judged: each input gets one judgement. An input of several blocks is judged as a whole.
+    """The inputs to judge. Each input gets one judgement; an input of several blocks is judged as a whole.
 
-    dialect: the dialect that it was decoded from. form: how its client wrote the inputs, where there are
-    several ways. extra: keys that no field names, by dialect.
+    dialect: the dialect of the decoded request. form: how the client wrote the inputs where the dialect has
+    several ways. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -21,8 +21,11 @@ class ModerationRequest(Value, frozen=True):
 
 
 class Judgement(Value, frozen=True):
-    """flagged: whether any category applies. categories: whether each does, by the provider's names; scores:
-    how much, 0 to 1; kinds: which kinds of input ("text", "image") each was judged by, None = not told.
+    """The judgement on one input.
+
+    flagged: whether any category applies. categories: whether each category applies, by the provider's names.
+    scores: how strongly each applies, 0 to 1. kinds: the kinds of content ("text", "image") that were judged
+    for each category, None = not stated.
     """
 
     flagged: bool

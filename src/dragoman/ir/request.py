@@ -1,4 +1,4 @@
-"""What a client asks for. Message boundaries, roles and their order are kept as the client sent them."""
+"""A chat request. Message boundaries, roles and order stay as the client sent them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
 
 class Message(Value, frozen=True):
-    """One turn. A tool's result is a `user` message with a ToolResult block.
+    """One message. A tool's result is a `user` message with a ToolResult block.
 
-    Neighbours of one role are legal; encoders merge where their dialect must. `name`: the author's
-    name where the dialect has one. `form` marks how the dialect wrote it, where it has several ways
-    ("tool", "function"), so that the same dialect gets it back. tools: those that the message makes known, in
-    the field's words; its blocks have them as they were written.
+    Neighbouring messages may have the same role; an encoder merges them if its dialect requires it. name: the
+    author's name where the dialect has one. form: how the dialect wrote the message where it has several ways
+    ("tool", "function"). tools: the tools that this message adds to the request's, as IR values; the blocks
+    hold the same tools as the dialect wrote them.
     """
 
     role: Role
@@ -28,7 +28,7 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of the client's tools. Neighbours with equal ones were written as one group."""
+    """A named group of the client's tools. Neighbours with equal namespaces were written as one group."""
 
     name: str
     description: str | None = None
@@ -38,9 +38,9 @@ class Namespace(Value, frozen=True):
 class Function(Value, frozen=True, tag_field="tool", tag=True):
     """A tool that the client executes.
 
-    parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
-    `format` holds its grammar. strict: None where unstated. form: how the dialect wrote the schema.
-    namespace: the group that it belongs to; two tools of one name may stand in two groups.
+    parameters: a JSON Schema object, None where the client gave none. kind "custom": the input is free text
+    and `format` holds its grammar. strict: None where unstated. form: how the dialect wrote the schema.
+    namespace: the tool's group; two tools of the same name may belong to two groups.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Function(Value, frozen=True, tag_field="tool", tag=True):
 class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     """A tool that the provider executes.
 
-    kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so
-    that another dialect can offer its own; name: what calls to it are named; value: the tool as its
-    dialect wrote it. options: the same wishes in the field's words, for another dialect; for "web_search"
-    max_uses, allowed_domains, blocked_domains, context_size (low, medium, high), live (False: only what is
-    indexed) and location ({city, region, country, timezone}), each only where stated. function: what says the
-    same where it is the client that runs the tool, and the target does not know it.
+    kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …);
+    another dialect then offers its own tool of that kind. name: the name in calls of the tool. value: the
+    tool as its dialect wrote it. options: the settings in `value`, in words common to all dialects; for
+    "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low, medium, high), live
+    (False: only indexed pages) and location ({city, region, country, timezone}), each only where stated.
+    function: an equivalent function that the client executes, for upstreams that do not have the tool.
     """
 
     dialect: str
@@ -81,10 +81,10 @@ Tool: TypeAlias = Function | ProviderTool
 class ToolChoice(Value, frozen=True):
     """Which tools the model may or must call.
 
-    mode: "auto", "none", "any" (at least one), "tool" (the one named), "native" (only `native` says it).
-    names: the allowed or forced tools, empty = all. allowed: with mode auto or any, `names` restricts
-    the choice (OpenAI's `allowed_tools`). namespaces: of each of `names`, None = unstated; empty = all
-    unstated. form: how the dialect wrote it where it has several ways.
+    mode: "auto", "none", "any" (at least one), "tool" (the named one), "native" (only `native` states it).
+    names: the allowed or forced tools, empty = all. allowed: with mode auto or any, `names` restricts the
+    choice (OpenAI's `allowed_tools`). namespaces: one for each of `names`, None = unstated; empty = none is
+    stated. form: how the dialect wrote the choice where it has several ways.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -116,11 +116,11 @@ class Output(Value, frozen=True):
 
 
 class Reasoning(Value, frozen=True):
-    """How much the model is to think.
+    """How much the model should think.
 
     mode: "on", "off", "adaptive" or a dialect's own word, None = unstated. effort: none, minimal, low,
-    medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether the
-    thoughts are to be shown.
+    medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether the answer
+    should show the thinking.
     """
 
     mode: str | None = None
@@ -132,7 +132,7 @@ class Reasoning(Value, frozen=True):
 
 
 class Sampling(Value, frozen=True):
-    """How tokens are drawn. None = unstated; no default is ever filled in here."""
+    """How the model samples tokens. None = unstated; no default is filled in here."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -150,7 +150,10 @@ class Sampling(Value, frozen=True):
 
 
 class Caching(Value, frozen=True):
-    """Prompt-cache wishes for the whole request: routing key, mode, time to live, an automatic mark."""
+    """Prompt-cache settings for the whole request.
+
+    key: the routing key. mode, ttl, retention: in the dialect's words. mark: an automatic breakpoint.
+    """
 
     key: str | None = None
     mode: str | None = None
@@ -163,13 +166,13 @@ class Caching(Value, frozen=True):
 class Request(Value, frozen=True):
     """One chat request.
 
-    dialect: the dialect that it was decoded from. system: a dialect's top-level system field only;
-    system and developer messages stay in `messages`. max_output: tokens, thinking included. user: the
-    end user's id; safety_identifier: its hashed successor. prediction: what most of the answer will be,
+    dialect: the dialect of the decoded request. system: only the dialect's top-level system field; system and
+    developer messages stay in `messages`. max_output: tokens, thinking included. user: the end user's id.
+    safety_identifier: the hashed id that replaces it. prediction: text that the answer is expected to repeat,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
-    refuses it. previous, conversation: state that the client refers to by id. stream_usage: usage in the
-    stream was asked for. extra: keys that the IR does not name, by dialect.
+    refuses the prompt. previous, conversation: ids of stored state. stream_usage: whether the client asked
+    for usage in the stream. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -198,5 +201,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """How the dialect wrote what it has several words for: {"max_output": "max_tokens"}."""
+    """The names that the dialect used where it has several: {"max_output": "max_tokens"}."""
     extra: Extra = None

@@ -1,4 +1,4 @@
-"""Documents to be put into the order of how well they answer a question."""
+"""The rerank operation: a request with documents, and a response with the documents ordered by relevance."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dragoman.ir.usage import Usage
 
 
 class RerankRequest(Value, frozen=True):
-    """dialect: the dialect that it was decoded from. documents: texts, or objects with one. top: how many
-    results, None = all. documents_back: whether the answer repeats the documents, None = unstated. truncate:
-    the most tokens of a document that count. form: whose words its client wrote, where several vendors' are
-    taken. extra: keys that no field names, by dialect.
+    """A request to order documents by how well they answer a query.
+
+    dialect: the dialect of the decoded request. documents: texts, or objects that hold a text. top: the
+    number of results, None = all. documents_back: whether the answer repeats the documents, None = unstated.
+    truncate: how many tokens of each document are read. form: the vendor whose member names the client used,
+    where several vendors' are accepted. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -27,7 +29,7 @@ class RerankRequest(Value, frozen=True):
 
 
 class Ranked(Value, frozen=True):
-    """One result. index: the place of its document in the request. score: the more the better."""
+    """One result. index: the document's position in the request. score: its relevance; higher is better."""
 
     index: int
     score: float
@@ -35,8 +37,9 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The best documents, the best first. told: what else the provider says, by its own words ("meta",
-    "usage" with prices).
+    """The results, the most relevant first.
+
+    told: further members of the provider's answer, by its own names ("meta", "usage" with prices).
     """
 
     results: tuple[Ranked, ...]

@@ -1,4 +1,4 @@
-"""What a model answers, whole."""
+"""A whole chat answer."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Stop(Value, frozen=True):
     """Why one candidate ended.
 
     reason: "end", "tool", "length", "context" (window full), "sequence" (a stop sequence), "filter",
-    "pause" (resend to go on), "compaction", "broken" (malformed output), "error", "other".
+    "pause" (the client resends to continue), "compaction", "broken" (malformed output), "error", "other".
     raw: the dialect's own word where `reason` does not determine it. sequence: the stop sequence.
-    detail: what else the dialect says (refusal category and explanation).
+    detail: the dialect's further statements (refusal category and explanation).
     """
 
     reason: Reason
@@ -39,7 +39,7 @@ class Stop(Value, frozen=True):
 
 
 class Candidate(Value, frozen=True):
-    """One answer out of n. stop: None while it is not finished."""
+    """One of the n alternative answers. stop: None until the candidate is finished."""
 
     blocks: tuple[Block, ...] = ()
     stop: Stop | None = None
@@ -50,10 +50,10 @@ class Candidate(Value, frozen=True):
 class Response(Value, frozen=True):
     """A whole answer.
 
-    id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text.
-    usage: None = the upstream gave none, which is not 0. status: an item-based dialect's word
-    (completed, incomplete, failed, queued). error: the failure that an answer with status "failed" carries.
-    echo: what it repeats of its request; no loss elsewhere, because every client knows what it asked.
+    id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text. usage: None =
+    the upstream gave none, which is not 0. status: an item-based dialect's word (completed, incomplete,
+    failed, queued). error: the failure of an answer with status "failed". echo: the request's fields that the
+    answer repeats. An encoder that drops them reports no loss, because the client knows its own request.
     """
 
     dialect: str

@@ -1,6 +1,6 @@
-"""Checks that the fields of an IR value are of their annotated types.
+"""A check that the fields of an IR value have their annotated types.
 
-msgspec does not look at that when a value is made, so it may hold whatever a decoder has read.
+msgspec does not check types when a value is constructed, so a value may hold anything that a decoder read.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 import msgspec
 
 _Types: TypeAlias = frozenset[type] | None
-"""The types that a field may have, None = any."""
+"""The allowed types of a field, None = any type."""
 
 
 class _Shape:
-    """The fields of one class.
+    """The field types of one class.
 
-    read: gives all of them at once. kinds: their types. deep: the places of those that hold other values, and
-    the types of these values. seen: combinations of types that were right, so that most values cost one
-    look-up.
+    read: returns the values of all fields at once. kinds: the allowed types of each field. deep: (position of
+    a field that holds other structs, the types of these structs). seen: combinations of types that passed
+    before, so that most values need one look-up.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -52,7 +52,7 @@ _shape = cache(_Shape)
 
 
 def is_sound(value: msgspec.Struct) -> bool:
-    """Whether every field of the value, and of the values inside of it, is of its type, or is `Any`."""
+    """Whether every field of the value, and of the structs inside it, has its annotated type."""
     shape = _shape(type(value))
     values = shape.read(value)
     if not shape.fits(tuple(map(type, values))):
@@ -72,7 +72,7 @@ def _is_sound_inside(inner: Any) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """The types that an annotation allows, and the types of the values inside of them."""
+    """The types that an annotation allows, and the struct types that a value of it may hold."""
     if hint is Any or hint is object:
         return None, frozenset()
     origin, parts = get_origin(hint), get_args(hint)

@@ -1,4 +1,4 @@
-"""Text to be spoken, and the sound of it."""
+"""The speech operation: a request with a text to speak, and a response with the sound."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dragoman.ir.usage import Usage
 
 
 class SpeechRequest(Value, frozen=True):
-    """A text to be spoken.
+    """A text to speak.
 
-    dialect: the dialect that it was decoded from. voice: the provider's name of one. custom: it is the id of
-    a voice of the client's own. output: the sound's format ("mp3", "opus", "aac", "flac", "wav", "pcm"), None
-    = unstated, which is mp3. speed: 1 is usual. instructions: how to speak. language: as its client names it.
-    delivery: whether the client wants the sound itself or events that hold it. extra: keys that no field
-    names, by dialect.
+    dialect: the dialect of the decoded request. voice: the provider's name of the voice. custom: True =
+    `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus", "aac", "flac",
+    "wav", "pcm"), None = unstated, which means mp3. speed: 1 is normal. instructions: how to speak. language:
+    in the client's words. delivery: whether the client wants the bare sound or server-sent events that carry
+    it. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -32,8 +32,10 @@ class SpeechRequest(Value, frozen=True):
 
 
 class SpeechResponse(Value, frozen=True):
-    """Sound. output: its format, in the words of the request. kind: its media type. rate: samples a second,
-    where the format does not tell it ("pcm").
+    """Sound.
+
+    output: its format, in the words of the request. kind: its media type. rate: samples per second, stated
+    only where the format does not contain it ("pcm").
     """
 
     data: bytes

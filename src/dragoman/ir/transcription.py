@@ -1,4 +1,4 @@
-"""Sound to be written down, and the words of it."""
+"""The transcription operation: a request with a recording, and a response with the words spoken in it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dragoman.ir.usage import Usage
 
 
 class TranscriptionRequest(Value, frozen=True):
-    """A recording to be written down.
+    """A recording to transcribe.
 
-    dialect: the dialect that it was decoded from. translate: into English, whatever is spoken. language:
-    what is spoken (ISO 639-1), None = to be found out. prompt: what the words are about, or how they go on.
-    output: the form of the answer ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"), None =
-    unstated, which is json. timestamps: of what ("word", "segment"). stream: whether the answer is a stream.
-    extra: keys that no field names, by dialect.
+    dialect: the dialect of the decoded request. translate: True = the words are translated into English.
+    language: the spoken language (ISO 639-1), None = to be detected. prompt: the subject of the recording, or
+    the text before it. output: the form of the answer ("json", "text", "srt", "verbose_json", "vtt",
+    "diarized_json"), None = unstated, which means json. timestamps: the units that get timestamps ("word",
+    "segment"). stream: whether the answer is a stream. extra: keys for which no field exists, by dialect.
     """
 
     dialect: str
@@ -33,7 +33,7 @@ class TranscriptionRequest(Value, frozen=True):
 
 
 class Word(Value, frozen=True):
-    """One word; seconds from the beginning."""
+    """One spoken word. start, end: seconds from the beginning of the recording."""
 
     text: str
     start: float
@@ -41,8 +41,10 @@ class Word(Value, frozen=True):
 
 
 class Segment(Value, frozen=True):
-    """A stretch of speech; seconds from the beginning. detail: what else is told of it, by OpenAI's words
-    (tokens, temperature, avg_logprob, compression_ratio, no_speech_prob).
+    """One stretch of speech. start, end: seconds from the beginning of the recording.
+
+    detail: further members under OpenAI's names (tokens, temperature, avg_logprob, compression_ratio,
+    no_speech_prob).
     """
 
     text: str
@@ -53,8 +55,10 @@ class Segment(Value, frozen=True):
 
 
 class TranscriptionResponse(Value, frozen=True):
-    """The words. language: as the provider names it. duration: of the recording, seconds. segments, words:
-    None = not told.
+    """The spoken words.
+
+    language: in the provider's words. duration: of the recording, in seconds. segments, words: None = the
+    provider did not send them.
     """
 
     text: str

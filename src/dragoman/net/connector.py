@@ -1,14 +1,14 @@
-"""Connections that are used again, over aiohttp: only after a complete, clean exchange, nothing left over.
+"""Reusable connections, over aiohttp: reused only after a complete exchange without extra bytes.
 
-An HTTP/1.1 answer belongs to the request before it on the same connection. A provider, or a box on the way,
-that sends a second answer which nobody asked for would have it read as the answer to the next request, which
-is another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: those that come
-while the connection is idle, and those right behind a body, which it parses after the connection has gone
-back to the pool. This handler closes the connection instead, in both cases.
+An HTTP/1.1 answer belongs to the request before it on the same connection. If a provider, or a proxy on the
+way, sends a second answer without a request, it would be read as the answer to the next request, which is
+another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: bytes that come while
+the connection is idle, and bytes directly after a body, which it parses after the connection has gone back
+to the pool. This handler closes the connection in both cases.
 
 The specification: https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a
 connection that doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid
-response"), and https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for what is sent again.
+response"), and https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for requests that are sent again.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 _MOST_INTERIM = 32
-"""Interim answers (100, 102, 103) before the real one. Servers send one or two."""
+"""The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
 
 CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
-"""Called when the request of this task has a connection, a new one or a kept one."""
+"""Called when the request of the running task gets a connection, a new or a kept one."""
 
 Surprised = Callable[[], None]
-"""Told of each connection that brought what nobody asked for."""
+"""Called for each connection that has brought bytes without a request."""
 
 
 def _nothing() -> None:
-    """Nobody is told."""
+    """Ignore it."""
 
 
 class Connection(ResponseHandler):
-    """One connection, which ends when something comes that no request asked for.
+    """One connection. It is closed when bytes come that no request asked for.
 
     surprised: called when that happens.
     """
@@ -48,25 +48,24 @@ class Connection(ResponseHandler):
         super().__init__(loop)
         self._surprised = surprised
         self._answered: object = None
-        """The parser that has read the head of the latest answer, None before the first. Each request has a
-        parser of its own, so the running request has been answered if this is its parser.
+        """The parser that has read the head of the latest answer; None before the first answer. Each request
+        has its own parser, so the running request has been answered if this is its parser.
         """
-        self._interim = 0  # answers of the latest request that were not the final one
+        self._interim = 0  # the latest request's interim answers so far
         self._unread: Callable[[], object] = _nothing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The provider is reached."""
         super().connection_made(transport)
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """The next request has this connection."""
+        """The connection gets its next request."""
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of an answer. A second one to the same request ends the connection and is dropped."""
+        """Take the head of an answer. A second final answer to a request ends the connection."""
         if self._answered is self._parser:
             self._break_off()
             return
@@ -81,9 +80,9 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. Those that come between an answer and the next request end the connection.
+        """Take bytes. Bytes between an answer and the next request end the connection.
 
-        aiohttp passes no bytes when it goes on decompressing what it has.
+        aiohttp also calls this with no bytes, to continue decompressing.
         """
         if data and self._answered is self._parser and self._idle:
             self._break_off()
@@ -91,16 +90,16 @@ class Connection(ResponseHandler):
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
-        """Go on reading where that was paused. aiohttp asks for it after each piece that is read, and would
-        let the parser and the transport look each time whether there is something to go on with.
+        """Continue a paused reading. aiohttp calls this after each piece that was read, even if reading is
+        not paused; then the parser and the transport would be asked for nothing.
         """
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """Whether a request may be sent here. Asked by the pool before an idle connection is used again.
+        """True: a request may be sent here. The pool asks this before it reuses an idle connection.
 
-        What the event loop has not read yet counts, too: bytes, or that the other side has closed.
+        Anything that the event loop has not read yet makes it False: bytes, or the end of the connection.
         """
         if not super().is_connected():
             return False
@@ -119,7 +118,7 @@ class Connection(ResponseHandler):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """Tells at once whether a socket has something to read, its end or an error included."""
+    """A function that tells at once whether a socket has something to read, its end or an error included."""
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
@@ -128,7 +127,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes and keeps such connections. surprised: as `Connection`'s. options: `aiohttp.TCPConnector`'s."""
+    """Makes and keeps such connections. surprised: as in `Connection`. options: of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -136,7 +135,7 @@ class Connector(aiohttp.TCPConnector):
         self._factory = factory  # type: ignore[assignment]  # a partial of aiohttp's own, by its annotation
 
     def drop_idle(self) -> None:
-        """Close the connections that nobody uses now. They are as old as one that was found to be dead."""
+        """Close all idle connections. They are as old as the one that was found to be dead."""
         idle = [connection for kept in self._conns.values() for connection, _ in kept]
         self._conns.clear()
         for connection in idle:
@@ -144,9 +143,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether a call failed because the head of its answer is too large: a line above 8,190 bytes, or more
-    than 128 fields.
-    """
+    """True: a call failed by the size of its answer's head: a line above 8,190 bytes or over 128 fields."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

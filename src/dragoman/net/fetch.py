@@ -1,11 +1,12 @@
-"""Reads what a request names by URL, for upstreams that take bytes only.
+"""Downloads the files that a request names by URL, for upstreams that take bytes only.
 
-Every address is checked on every hop against the egress policy (`egress`); how many, how much, how long
-and how many hops is bounded; nothing is cached, and no credential is ever sent. What comes must be what the
-part says it is: a page is no picture.
+Every address is checked on every redirect against the egress policy (`egress`). The number of files, their
+bytes, the time and the redirects are limited. Nothing is cached, and no credential is ever sent. The file
+must have the kind that the request states: a web page is no image.
 
-A few bytes of a request can name gigabytes at servers that take their time. So how much is read at once, and
-how much is held until its exchanges end, is bounded for the whole gateway, too, and no client has all of it.
+A few bytes of a request can name gigabytes on slow servers. So the downloads at a time, and the bytes that
+are held until their exchanges end, are also limited for the whole gateway, and one client can never use up
+the limit.
 """
 
 from __future__ import annotations
@@ -32,28 +33,28 @@ from dragoman.wire.sniff import media_type
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
 _BEGINNING = 64
-"""Bytes that tell what a file is."""
+"""Bytes at the beginning of a file that tell its type."""
 _RETRY = 5.0
-"""Seconds after which a client may ask again when what all clients share is taken."""
+"""Seconds for the header retry-after when the limits of the whole gateway are used up."""
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _FITTING = {
     "image": ("image/",),
     "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
     "video": ("video/", "application/mp4"),
 }
-"""How the types begin that a part of each kind may hold. Containers of video often hold sound alone."""
+"""The beginnings of the allowed media types, by kind. Video containers often hold only audio."""
 
 Keep: TypeAlias = Callable[[ir.Media], bool]
-"""Whether an upstream reads a medium at its address itself (its own files, a cloud's buckets)."""
+"""True: the upstream itself can read the medium at this URL (its own files, a cloud's buckets)."""
 
 
 class Bounds(NamedTuple):
-    """What may be fetched.
+    """The limits for downloads.
 
-    Of one request: addresses: how many, each as often as it is named; at_once: how many at the same time;
-    each, together: bytes, decompressed; seconds: for all of them, None = no limit.
-    Of all requests: reads: how many addresses at the same time, a quarter of it for one client; wait: seconds
-    that one waits for its turn; space: bytes held until their exchanges end, half of it for one client.
+    Of one request: addresses: URLs, repeated ones counted each time; at_once: downloads at a time; each,
+    together: bytes of one file and of all, decompressed; seconds: for all files, None = no limit.
+    Of the whole gateway: reads: downloads at a time, a quarter of them for one client; wait: seconds that a
+    download waits for its start; space: bytes held until their exchanges end, half of them for one client.
     """
 
     addresses: int = 20
@@ -70,7 +71,7 @@ DEFAULT_BOUNDS = Bounds()
 
 
 class Room:
-    """The bytes that all exchanges hold of what was fetched for them."""
+    """The downloaded bytes that all exchanges hold."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -79,7 +80,7 @@ class Room:
 
 
 class Claim:
-    """What one exchange holds of the room. Closed when the exchange has ended."""
+    """The downloaded bytes that one exchange holds. It is closed when the exchange has ended."""
 
     __slots__ = ("_room", "client", "held")
 
@@ -89,7 +90,7 @@ class Claim:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Hold more bytes. Raises RequestFailed (`fetch_busy`), but not while nobody else holds any."""
+        """Hold more bytes. Raises RequestFailed (`fetch_busy`), unless this exchange is the only holder."""
         room = self._room
         theirs = room.by_client.get(self.client, 0)
         crowded = room.held + size > room.size and room.held > self.held
@@ -100,7 +101,7 @@ class Claim:
         room.by_client[self.client] = theirs + size
 
     def close(self) -> None:
-        """Give all of it back. It may be used again."""
+        """Release all bytes. The claim may be used again."""
         room, held = self._room, self.held
         if not held:
             return
@@ -112,9 +113,9 @@ class Claim:
 
 
 class Fetcher:
-    """The guarded session of one gateway.
+    """The downloads of one gateway, in one guarded HTTP session.
 
-    allow: hosts and networks that the operator opened to requests. resolver: who looks their names up.
+    allow: hosts and networks that the operator allows in requests. resolver: looks up host names.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     def claim(self, client: str) -> Claim:
-        """What an exchange of this client holds of the room for fetched bytes: nothing yet."""
+        """A claim for the downloads of this client's exchange; it holds nothing yet."""
         return Claim(self._room, client)
 
     async def inline(
@@ -138,12 +139,12 @@ class Fetcher:
     ) -> ir.Request:
         """The request with all media that are named by URL replaced by their bytes.
 
-        keep: which of them stay as they are; None = none does. claim: holds the bytes, None = they are not
-        counted any more once they are here. Raises RequestFailed with the caller's fault, whose param is the
-        part's place in IR terms: no http(s) address, user information in it, no public address, another
-        status than 200, too large, too many redirects, bytes of another kind than the part's. Without a
-        place: too many addresses, too much together, no answer in time. With the gateway's fault: too much
-        is fetched for others.
+        keep: media for which it returns True stay as they are; None = none stays. claim: holds the bytes;
+        None = they are not counted after the download. Raises RequestFailed with a fault of the client. Its
+        param is the medium's place in the IR for: no http(s) URL, user information in it, no public address,
+        a status other than 200, too large, too many redirects, a wrong kind of file. It has no param for:
+        too many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
+        gateway are used up.
         """
         named = [
             found
@@ -162,7 +163,7 @@ class Fetcher:
         )
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
-        """Media, each with its place, with their bytes, in the same order. Raises as `inline` does."""
+        """The media, each given with its place, replaced by their bytes, in order. Raises as `inline`."""
         if claim is not None:
             return await self._all(named, claim)
         claim = self.claim("")
@@ -174,7 +175,7 @@ class Fetcher:
     async def try_read(
         self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
     ) -> list[ir.Media]:
-        """The same; what cannot be read in bounds stays as it is."""
+        """As `read`, but media that cannot be read within the limits stay as they are."""
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -196,7 +197,6 @@ class Fetcher:
         return read
 
     async def close(self) -> None:
-        """Close the session."""
         if self._session is not None:
             await self._session.close()
 
@@ -225,12 +225,12 @@ class Fetcher:
         except TimeoutError:
             raise _unfetched("did not respond in time") from None
         except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # the first one; the others have been cancelled
+            raise failed.exceptions[0] from None  # the first error; it has cancelled the other downloads
         return [task.result() for task in tasks]
 
     async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
         client = budget.client
-        CLIENT.set(client)  # of the task that reads this one address
+        CLIENT.set(client)  # in the task of this one download
         await self._turn(client)
         try:
             data, kind = await self._hops(URL(media.url or ""), budget)
@@ -271,13 +271,13 @@ class Fetcher:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(),  # ours is the one for all of a request's addresses
+                timeout=aiohttp.ClientTimeout(),  # none: one timeout covers all downloads of a request
                 trust_env=False,
             )
         return self._session
 
     def _permit(self, url: URL) -> None:
-        """A host that is an IP literal never meets the resolver, so it is judged here."""
+        """Check the URL, and its host if that is an IP address: aiohttp resolves only names."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -285,14 +285,14 @@ class Fetcher:
         try:
             permitted = self._guard.permits(url.host, url.host)
         except ValueError:
-            # A name, which the resolver judges, unless some reader takes it for a literal (`127.1`).
+            # A name: the resolver checks it. But some systems read `127.1` as an IP address.
             permitted = not ends_in_a_number(url.host)
         if not permitted:
             raise _unfetched("is not a public address")
 
 
 class _Budget:
-    """The bytes that one request may still have fetched. claim: holds those that came."""
+    """The bytes that one request may still download. claim: holds the bytes that have come."""
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:
         self._bounds = bounds
@@ -315,14 +315,12 @@ class _Budget:
                     f"{self._bounds.together} bytes in total."
                 )
             self._claim.take(len(chunk))
-            await asyncio.sleep(0)  # what is there already is read, and decompressed, without any wait
+            await asyncio.sleep(0)  # bytes that have arrived are read and decompressed without any wait
         return data
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The type of what begins like this, None where nothing tells it. A picture's bytes know better than its
-    server.
-    """
+    """The media type of a file that begins with `data`; None = unknown. An image's bytes decide first."""
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
         stated = None
@@ -346,10 +344,10 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """The media that have a URL, with their places in order, those inside of documents and results too."""
+    """The media with a URL, each with its place, in order; also those within documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
-            continue  # what most blocks are
+            continue  # a fast path for the most frequent block
         if isinstance(block, ir.Media) and _wanted(block, keep):
             yield block, f"{where}[{index}]"
         else:
@@ -360,7 +358,7 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
 def _replaced(
     blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
 ) -> tuple[ir.Block, ...]:
-    """The blocks with the next of `found` in place of each that `_named` gives."""
+    """The blocks, with the next item of `found` in place of each block that `_named` gives."""
     return tuple([_replaced_one(block, found, keep) for block in blocks])
 
 
@@ -372,9 +370,9 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """The blocks inside of one, and the field that holds them.
+    """The blocks within a block, and the name of the field that holds them.
 
-    What a provider's own tool found is no medium of the client's: its addresses are those of pages.
+    Results of a provider's own tool are skipped: their URLs are those of web pages, no media of the client.
     """
     if isinstance(block, ir.ToolResult):
         return "content", block.content if block.by == "client" else ()

@@ -1,9 +1,9 @@
-"""Addresses of the hosts that requests name, looked up in threads of their own.
+"""Looks up the hosts that requests name, in threads of its own.
 
-The system's look-up blocks a thread for as long as a name server keeps silent, and whoever owns a name
-decides that. uvloop has four threads for the look-ups of the whole process, asyncio shares its own with
-everything else: a request with four such names would stop the look-ups of all configured providers. Here the
-threads are bounded, a client has a quarter of them, and nobody waits for one longer than a set time.
+The system's look-up blocks a thread while a name server is silent, and the owner of a name decides how long
+that is. uvloop has four threads for all look-ups of the process; asyncio shares its threads with everything
+else. So one request with four such names would stop the look-ups of all configured providers. The threads
+here are limited, one client may use a quarter of them, and each look-up has a time limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dragoman.capacity.shares import Shares
 from dragoman.errors import DragomanError
 
 CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
-"""Who causes the look-ups of the running task."""
+"""The name of the client for which the running task looks up names."""
 
 _Info: TypeAlias = tuple[Any, ...]
 _Lookup: TypeAlias = Callable[..., list[_Info]]
@@ -32,7 +32,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A name that was not looked up in time. busy: because no thread was free for it."""
+    """A name was not looked up in time. busy: True = no thread was free for it."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -40,10 +40,10 @@ class Unresolved(DragomanError):
 
 
 class Resolver(AbstractResolver):
-    """Looks names up for requests.
+    """Looks up names for requests.
 
-    threads: at once, those of names given up on included, until their look-up ends. seconds: for one look-up,
-    None = as long as it takes. lookup: as `socket.getaddrinfo`.
+    threads: look-ups at a time, timed-out ones included until they really end. seconds: for one look-up,
+    None = no limit. lookup: a function like `socket.getaddrinfo`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a host. Raises Unresolved, and OSError where there are none."""
+        """The addresses of a host. Raises Unresolved, or OSError if there is no address."""
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()
@@ -71,12 +71,12 @@ class Resolver(AbstractResolver):
         return [_result(host, info) for info in found]
 
     async def close(self) -> None:
-        """Nothing to close: what still runs ends by itself and holds nobody up."""
+        """Not needed: running look-ups end by themselves, and no exit waits for them."""
 
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """A look-up in a thread, which gives its place back when it really ends."""
+        """Start a look-up in a thread. Its place is freed when it really ends."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()
 
@@ -94,14 +94,14 @@ class Resolver(AbstractResolver):
             failed: BaseException | None = None
             try:
                 found = self._lookup(host, port, family, socket.SOCK_STREAM, 0, _FLAGS)
-            except Exception as error:  # noqa: BLE001 - whoever waits is told
+            except Exception as error:  # noqa: BLE001 - passed on to the waiting task
                 failed = error
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            with suppress(RuntimeError):  # the event loop is closed
                 loop.call_soon_threadsafe(end, found, failed)
 
         try:
-            Thread(target=run, name="dragoman-resolver", daemon=True).start()  # no exit waits for it
-        except RuntimeError as error:  # the system has no more threads
+            Thread(target=run, name="dragoman-resolver", daemon=True).start()  # the exit does not wait for it
+        except RuntimeError as error:  # the system cannot start another thread
             self._threads.give_back(client)
             raise Unresolved(f"no free thread to look up {host} (DNS)", busy=True) from error
         return future
@@ -111,7 +111,7 @@ def _result(host: str, info: _Info) -> ResolveResult:
     family, _, proto, _, address = info
     ip = address[0]
     if family == socket.AF_INET6 and address[3] and "%" not in ip:
-        ip = f"{ip}%{address[3]}"  # a link's own address is none without its link
+        ip = f"{ip}%{address[3]}"  # a link-local address needs its link
     return ResolveResult(
         hostname=host,
         host=ip,

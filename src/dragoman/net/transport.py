@@ -1,10 +1,11 @@
-"""HTTP to configured providers, over aiohttp: pooled, never redirected, no cookies.
+"""HTTP to configured providers, over aiohttp: pooled connections, no redirects, no cookies.
 
-Every failure is a `RequestFailed` whose fault says which timer or which step it was; nothing of aiohttp
-leaves here. What a request names goes through `fetch`, never through here.
+Every failure is a `RequestFailed`. Its fault names the timer or the step that failed; no aiohttp type leaves
+this module. URLs in requests are never called here, but in `fetch`.
 
-A request is sent again when its connection ends before any byte of an answer, but only if its method is
-idempotent (RFC 9110, 9.2.2): providers bill for the others, and `routing.attempts` decides about model calls.
+If a connection ends before any byte of an answer, the request is sent again, but only for an idempotent
+method (RFC 9110, 9.2.2). Providers charge for the other methods, so `routing.attempts` decides about model
+calls.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from dragoman.seams.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
 
 LARGEST_ANSWER = 128_000_000
-"""Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers are 97 MB as OpenAI writes them."""
+"""Bytes of one answer that is read whole. OpenAI's JSON of 2,048 vectors with 1,536 numbers has 97 MB."""
 TOO_LARGE = "answer_too_large"
-"""The code of an answer that is larger than its bound."""
+"""The error code of an answer above its size limit."""
 _AT_ONCE = 1_000_000
-"""Bytes of a body that is written at once. A larger one goes in pieces, each when there is room for it, so
-that nobody waits while it is copied.
+"""Bytes of a body that are written at once. A larger body is written in pieces, each when the connection has
+room for it, because copying it at once would block the event loop.
 """
 CROWDED = ir.Fault(
     "overloaded",
@@ -49,32 +50,33 @@ CROWDED = ir.Fault(
     retry_after=5.0,
     blame="gateway",
 )
-"""What is said where the answers that are read at once take too much memory together."""
+"""The fault if the answers that are being read whole need too much memory together."""
 _TURN = 1024 * 1024
-"""Bytes of an answer after which others have their turn. What is there already is read without any wait, and
-a compressed answer is all there as soon as its first kilobytes are: 128 MB take a third of a second.
+"""Bytes of an answer that are read before other tasks may run. Bytes that have arrived are read without any
+wait, and a compressed answer is complete after its first kilobytes: 128 MB would block for a third of a
+second.
 """
 _PIECE = 128 * 1024
-"""Bytes of a large body that are handed on together. The next wait until the provider has taken them."""
+"""Bytes of a large body that are written together. The next ones wait until the provider has taken them."""
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _POOL_RETRY = 5.0
-"""Seconds after which a client may ask again when all connections are taken."""
+"""Seconds for the header retry-after when all connections are in use."""
 
 Reached = Callable[[str, str], None]
-"""Told of a bound that was reached where no exchange ends by it: its name, and a detail for the log."""
+"""Called when a limit was reached and no exchange failed by it. Arguments: its name, a detail for the log."""
 
 
 def untold(bound: str, detail: str) -> None:
-    """Nobody is told."""
+    """Ignore the limit that was reached."""
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """Connections to one provider.
+    """The settings for the connections to one provider.
 
-    size: at most so many, 0 = no limit; keep_alive: idle seconds; wait: the longest that a request waits
-    for one of them, in seconds, None = no limit.
+    size: the most connections, 0 = no limit. keep_alive: seconds that an idle connection is kept. wait: the
+    most seconds that a request waits for a connection, None = no limit.
     """
 
     size: int = 0
@@ -83,7 +85,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 class Slots:
-    """The right to a connection, for as many requests at once as a pool has. Those that wait go in order."""
+    """Hands out the right to a connection, to as many requests as the pool's size. Others wait in order."""
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
         self._free = asyncio.Semaphore(pool.size)
@@ -92,9 +94,9 @@ class Slots:
         self._name = name
 
     async def take(self) -> None:
-        """Wait for a connection. Raises RequestFailed (`pool_exhausted`) after the pool's time."""
+        """Wait for a connection. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`."""
         if not self._free.locked():
-            await self._free.acquire()  # at once
+            await self._free.acquire()  # does not wait
             return
         try:
             with self._deadlines.within(self._pool.wait):
@@ -110,22 +112,21 @@ class Slots:
             raise RequestFailed(fault) from None
 
     def give_back(self) -> None:
-        """Let the next one have it."""
         self._free.release()
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
-    """A fault of the way to the upstream."""
+    """An error on the way to the upstream."""
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
 class _Upload(aiohttp.Payload):
-    """A body in pieces on its way out. Nothing of it is joined; it can be sent again.
+    """A body in pieces that is being sent. The pieces are never joined. It can be sent a second time.
 
-    deadline: put off by `patience` seconds with each piece that has gone, None = by nothing any more.
+    deadline: extended by `patience` seconds for each piece that was sent; None = no longer extended.
     """
 
-    _autoclose = True  # there is nothing to close
+    _autoclose = True  # tells aiohttp that there is nothing to close
 
     def __init__(self, body: Pieces, deadline: Deadline | Unlimited, patience: float | None) -> None:
         super().__init__(body)
@@ -135,7 +136,6 @@ class _Upload(aiohttp.Payload):
         self.sent = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all of it."""
         for part in self._value.parts:
             view = memoryview(part)
             for start in range(0, len(view), _PIECE):
@@ -145,24 +145,25 @@ class _Upload(aiohttp.Payload):
         self.sent = True
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The whole as text, as aiohttp wants it of every payload."""
+        """The whole body as text, which aiohttp requires of every payload."""
         return b"".join(self._value.parts).decode(encoding, errors)
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A body that is passed on while it comes in. size: its bytes, None = not known before its end."""
+    """A body that is passed on while it comes in. size: bytes, None = unknown until its end."""
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
 
 
 class _Stream(aiohttp.Payload):
-    """A body on its way through. It is sent once.
+    """A `Flow` that is being sent. It can be sent only once.
 
-    deadline: as `_Upload`'s; while the next piece is waited for, it is not the provider that keeps silent.
+    deadline: as for `_Upload`. It rests while this waits for the next piece: then the provider is not to
+    blame.
     """
 
-    _autoclose = True  # whoever gave it ends it
+    _autoclose = True  # the owner of the flow closes it
 
     def __init__(self, flow: Flow, deadline: Deadline | Unlimited, patience: float | None) -> None:
         super().__init__(flow.pieces)
@@ -172,7 +173,6 @@ class _Stream(aiohttp.Payload):
         self.sent = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all of it."""
         self._rest()
         async for piece in self._value:
             self._push()
@@ -190,16 +190,16 @@ class _Stream(aiohttp.Payload):
             self.deadline.push(self._patience)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Nothing: what has gone through is kept nowhere."""
+        """Return "": the pieces are not kept."""
         return ""
 
 
 class Answer:
-    """An aiohttp response with our timers.
+    """A provider's response, with our timers and limits.
 
-    largest: bytes that `read` takes. watch: the deadline of its head, which goes on as that of its silence:
-    whoever asked also reads. upload: the body in pieces that is answered. space: what all answers
-    that are read whole may take together until they are closed, None = any.
+    largest: the most bytes for `read`. watch: the deadline of the response's head; it becomes the idle
+    deadline, because the same task also reads the body. upload: the request's body, if it was sent in
+    pieces. space: the memory for all answers that are read whole, until they are closed; None = no limit.
     """
 
     __slots__ = (
@@ -224,7 +224,7 @@ class Answer:
         self._share: Share | None = None
         self._response = response
         self._largest = largest
-        self._turn = 0  # bytes since others had theirs
+        self._turn = 0  # bytes read since other tasks have run
         self._upload = upload
         self._slots: Slots | None = None
         self._name = name
@@ -235,10 +235,10 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body. Raises RequestFailed as soon as it is larger than the bound (`answer_too_large`),
-        or does not fit beside the answers to other requests (`answers_too_large_together`).
+        """The whole body. Raises RequestFailed as soon as the body is above its limit (`answer_too_large`),
+        or does not fit into memory beside the answers to other requests (`answers_too_large_together`).
 
-        What counts is the body as it is after decompression, which aiohttp does in pieces of 256 KiB.
+        The size after decompression counts. aiohttp decompresses in pieces of 256 KiB.
         """
         content = self._response.content
         data = await self.chunk()
@@ -246,7 +246,7 @@ class Answer:
             return data
         if self._space is not None:
             self._share = Share(self._space)
-        whole = BytesIO()  # which gives its bytes away without a copy
+        whole = BytesIO()  # its `getvalue` makes no copy
         while data:
             if whole.tell() + len(data) > self._largest:
                 raise failed(
@@ -261,19 +261,19 @@ class Answer:
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read what little follows the last that matters, so that the connection can be used again.
+        """Read the few bytes after the last one that matters, so that the connection can be used again.
 
-        Whatever happens to it now harms nobody.
+        Errors are ignored, because the answer is complete for its reader.
         """
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError), self._deadlines.within(_LINGER):
             while await self._response.content.readany():
                 pass
 
     async def chunk(self) -> bytes:
-        """What has arrived since the last read, b"" at the end.
+        """The bytes that have arrived since the last read; b"" at the end.
 
-        The idle time counts only while somebody waits here: a client that reads slowly is not the
-        upstream's silence.
+        The idle time runs only while a caller waits here: a client that reads slowly is no silence of the
+        upstream.
         """
         watch = self._watch
         if watch is None:
@@ -299,12 +299,12 @@ class Answer:
             watch.rest()
 
     def holds(self, slots: Slots) -> None:
-        """Give the right to a connection back to these when the call ends."""
+        """Return the right to a connection to `slots` when this call ends."""
         self._slots = slots
 
     def close(self) -> None:
-        """End the call now. A connection that was read to its end goes back to the pool, unless some of the
-        body has not gone yet.
+        """End the call now. The connection goes back to the pool if the answer was read to its end and the
+        whole request body was sent.
         """
         if self._watch is not None:
             self._watch.lift()
@@ -320,12 +320,12 @@ class Answer:
 
 
 class Transport:
-    """The pooled session of one provider. Made inside a running loop; close it there.
+    """The connection pool of one provider. It must be made and closed within the running event loop.
 
-    ca_file: PEM certificates to trust instead of the system's. verify_tls: whether certificates are
-    checked at all. proxy: an HTTP proxy to go through. name: what errors call the provider, as clients must
-    not learn addresses of our network. max_answer: bytes of an answer that is read whole, decompressed.
-    reached: told of bounds that end no exchange. space: as `Answer`'s, for all providers.
+    ca_file: PEM certificates that replace the system's. verify_tls: False = certificates are not checked.
+    proxy: the URL of an HTTP proxy. name: the provider's name in errors; clients must not learn addresses of
+    our network. max_answer: bytes of an answer that is read whole, decompressed. reached: called for limits
+    that end no exchange. space: as for `Answer`, shared by all providers.
     """
 
     def __init__(
@@ -373,10 +373,10 @@ class Transport:
         body: bytes | Pieces | Flow | None,
         timers: Timers,
     ) -> Coroutine[Any, Any, Answer]:
-        """Call a configured provider. Raises RequestFailed; the caller closes the answer.
+        """Call a configured provider. The caller closes the answer. Raises RequestFailed.
 
-        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent. body: one
-        in pieces is not joined, and the first byte is waited for anew with each that the provider takes.
+        headers: all of them; aiohttp adds only missing accept, accept-encoding and user-agent. body: pieces
+        are not joined, and each piece that the provider takes restarts the time for the first byte.
         """
         if self._slots is None:
             return self._send(method, url, headers, body, timers)
@@ -439,7 +439,8 @@ class Transport:
                     except aiohttp.ClientConnectorError:
                         raise
                     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                        # A connection that was kept may have died unnoticed; the others may be as dead.
+                        # A kept connection may have died without notice. The other idle ones may be dead,
+                        # too.
                         self._connector.drop_idle()
                         if not again:
                             raise
@@ -468,7 +469,6 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._session.close()
 
 
@@ -506,18 +506,18 @@ def reason(error: Any) -> str:
     """Why a connection failed, in words, without addresses of our own network."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
-    if number > 0 and not isinstance(cause, ssl.SSLError):  # whose numbers are no system's
-        return os.strerror(number)  # asyncio's own text names the address
-    said = _OURS.sub("", str(getattr(cause, "strerror", None) or ""))
+    if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
+        return os.strerror(number)  # asyncio's own text would name the address
+    said = _PYTHON_WORDS.sub("", str(getattr(cause, "strerror", None) or ""))
     return said or _in_words(error, cause)
 
 
-_OURS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
-"""What Python adds to the words of its TLS library."""
+_PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
+"""The parts of a TLS error's text that Python adds to the library's words."""
 
 
 def _in_words(*errors: Any) -> str:
-    """What our HTTP client's errors mean. Their names are its own, and nobody else's."""
+    """The meaning of aiohttp's errors, in words that do not use its class names."""
     for kind, words in _MEANINGS:
         if any(isinstance(error, kind) for error in errors):
             return words
@@ -538,4 +538,4 @@ _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "it took too long"),
     (OSError, "none of its IP addresses can be reached"),
 )
-"""The first that fits counts."""
+"""Types of errors, with their meaning in words. The first matching row counts."""

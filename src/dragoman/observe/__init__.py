@@ -1,1 +1,4 @@
-"""Consumers of finished exchanges: logs now, metrics and traces later. They read, and change nothing."""
+"""Observers of finished exchanges: access log, health, measured performance, counters of limits.
+
+An observer reads exchanges and does not change them.
+"""

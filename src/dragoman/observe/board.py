@@ -1,7 +1,7 @@
-"""What the workers of one gateway tell each other: a piece of memory in which each has a place.
+"""Shared memory through which the workers of one gateway exchange messages. Each worker has one slot.
 
-The parent makes it before its first fork. Each worker writes to its own place alone and reads the others',
-so nobody waits for anybody: a place that is read while it is written is noticed by its checksum.
+The parent process creates it before the first fork. A worker writes only to its own slot and reads the slots
+of the others, so no lock is needed. A checksum detects a slot that changes while it is read.
 """
 
 from __future__ import annotations
@@ -12,45 +12,47 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
-_PLACE_BYTES: Final = 262_144
-"""Memory that is taken only as far as it is written."""
+_SLOT_BYTES: Final = 262_144
+"""The size of one slot. The system provides memory only for the pages that are written."""
 _HEAD: Final = struct.Struct("<dII")
-LARGEST: Final = _PLACE_BYTES - _HEAD.size
-"""Bytes that a worker can tell."""
+LARGEST: Final = _SLOT_BYTES - _HEAD.size
+"""The largest message of a worker, in bytes."""
 _FRESH_SECONDS: Final = 5.0
-"""A worker that has told nothing for longer hangs, or has ended."""
+"""A message that is older is ignored: its worker is blocked or has ended."""
 _TRIES: Final = 3
 
 
 class Board:
-    """One place for each of so many workers, which are numbered from 1."""
+    """The slots of all workers. count: the number of workers, which are numbered from 1."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._memory = mmap.mmap(-1, count * _PLACE_BYTES)
+        self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
 
-    def write(self, number: int, told: bytes, now: float) -> None:
-        """What this worker tells from now on. now: the monotonic clock, which all processes share."""
-        at = (number - 1) * _PLACE_BYTES
-        self._memory[at : at + _HEAD.size + len(told)] = _HEAD.pack(now, len(told), crc32(told)) + told
+    def write(self, number: int, message: bytes, now: float) -> None:
+        """Replace the message of a worker. now: the monotonic time, which is the same in all processes."""
+        at = (number - 1) * _SLOT_BYTES
+        self._memory[at : at + _HEAD.size + len(message)] = (
+            _HEAD.pack(now, len(message), crc32(message)) + message
+        )
 
     def clear(self, number: int) -> None:
-        """Its worker has ended."""
-        at = (number - 1) * _PLACE_BYTES
+        """Remove the message of a worker that has ended."""
+        at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """What the others have told lately."""
-        told = (self._read(place, now) for place in range(1, self._count + 1) if place != number)
-        return [one for one in told if one is not None]
+        """The recent messages of all workers except `number`."""
+        messages = (self._read(other, now) for other in range(1, self._count + 1) if other != number)
+        return [message for message in messages if message is not None]
 
     def _read(self, number: int, now: Callable[[], float]) -> bytes | None:
-        at = (number - 1) * _PLACE_BYTES
+        at = (number - 1) * _SLOT_BYTES
         for _ in range(_TRIES):
             written, size, checksum = _HEAD.unpack_from(self._memory, at)
             if not size or now() - written > _FRESH_SECONDS:
                 return None
-            told = self._memory[at + _HEAD.size : at + _HEAD.size + min(size, LARGEST)]
-            if crc32(told) == checksum:
-                return told
+            message = self._memory[at + _HEAD.size : at + _HEAD.size + min(size, LARGEST)]
+            if crc32(message) == checksum:
+                return message
         return None

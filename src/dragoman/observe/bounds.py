@@ -1,9 +1,9 @@
-"""How often each bound on what strangers send was reached: counted always, logged in moderation.
+"""Counts how often each bound was reached, and logs it, but not too often.
 
-A bound is a limit that protects the gateway from one client or one provider: the size of a head, the time
-that a body may take, the values in an answer. `docs/security.md` lists all of them. A bound that ends an
-exchange is a fault with a code of its own, and `BOUNDS` names these codes. Where there is no exchange yet,
-as with a connection that sends no complete head, whoever enforces the bound calls `reached`.
+A bound is a limit that protects the gateway from one client or one provider: the size of request headers, the
+time to send a body, the number of values in a response. `docs/security.md` lists all bounds. If a bound ends
+an exchange, the exchange has a fault whose code is in `BOUNDS`. If there is no exchange yet, for example
+because the headers are incomplete, the code that enforces the bound calls `reached`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dragoman.seams.clock import SYSTEM, Seams
 log = logging.getLogger("dragoman.bounds")
 
 _QUIET_SECONDS = 10.0
-"""Between two log lines about the same bound. An attacker must not fill the log."""
+"""The least time between two log lines about the same bound, so that an attacker cannot fill the log."""
 
 _PATH_CHARACTERS = 60
-"""Of a path in the log. Clients choose paths, and a long one must not fill the log."""
+"""The largest part of a path in the log. Clients choose the path, and a long path must not fill the log."""
 
 BOUNDS: Final = frozenset(
     {
@@ -50,7 +50,7 @@ BOUNDS: Final = frozenset(
         "url_too_long",
     }
 )
-"""Codes of the faults by which a bound ends an exchange or an attempt."""
+"""The codes of faults that mean: a bound has ended an exchange or an attempt."""
 
 
 class _Count:
@@ -63,7 +63,7 @@ class _Count:
 
 
 class Bounds:
-    """Counts of one gateway, in one process. It is an observer of exchanges, too."""
+    """The counters of one gateway in one process. An instance is an observer of exchanges."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
@@ -72,7 +72,7 @@ class Bounds:
     def __call__(self, exchange: Exchange) -> None:
         """Count the bounds that this finished exchange or one of its attempts has reached."""
         faults = [attempt.fault for attempt in exchange.attempts]
-        if exchange.fault not in faults:  # the last attempt's fault is usually the exchange's, too
+        if exchange.fault not in faults:  # usually the exchange has the fault of its last attempt
             faults.append(exchange.fault)
         for fault in faults:
             if fault is not None and fault.code in BOUNDS:
@@ -80,9 +80,10 @@ class Bounds:
                 self.reached(fault.code, f"by {who}: {exchange.path[:_PATH_CHARACTERS]!r}")
 
     def reached(self, bound: str, detail: str = "") -> None:
-        """Count a bound that was reached. The first time is logged, and then at most one line in ten seconds.
+        """Count that a bound was reached. Logs the first time, and then at most one line in ten seconds.
 
-        bound: a short name of our own, never a stranger's text, as each gets a counter. detail: for the log.
+        bound: a fixed name from our code, never a text of a client, because each name gets a counter. detail:
+        a text for the log.
         """
         count = self._counts.get(bound)
         if count is None:

@@ -1,7 +1,7 @@
-"""How the gateway and its providers are: what `/health` tells, of one process or of several workers.
+"""The health of the gateway and its providers, for `/health`: of one process or of all workers together.
 
-All of it follows from finished exchanges; nobody is asked for it. So a provider that was down is known to be
-up again by the next request that it answers.
+It is computed from finished exchanges; no test requests are sent. A provider that was down counts as healthy
+again after the next request that it answers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from dragoman.observe.board import LARGEST, Board
 Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 
 _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
-"""What a provider says of the gateway's own account."""
+"""Kinds of faults by which a provider refuses the gateway's own key or account."""
 _CODE_CHARACTERS: Final = 256
-"""Providers choose their codes. A longer one would fill the worker's place on the board."""
+"""The largest error code that is kept. Providers choose the codes, and long ones would fill the
+board's slot.
+"""
 _MESSAGE_CHARACTERS: Final = 200
-"""Enough for a sentence."""
+"""The largest part of an error message that is kept."""
 
 
 class ProviderHealth(msgspec.Struct):
-    """How a provider's latest attempts ended. Times are Unix seconds. failures: since it last answered."""
+    """The results of a provider's latest attempts.
+
+    failed, answered: the times of the latest failure and the latest answer, Unix seconds. failures: the
+    number of failures since the latest answer.
+    """
 
     last_error: str | None = None
     last_error_message: str | None = None
@@ -38,13 +44,14 @@ class ProviderHealth(msgspec.Struct):
 
     @property
     def healthy(self) -> bool | None:
-        """Whether it answered the latest attempt, None = it was not tried yet."""
+        """True if the provider answered the latest attempt; None = there was no attempt yet."""
         return None if self.failed is None and self.answered is None else not self.failures
 
 
 class Figures(msgspec.Struct):
-    """What one process counts. refused: requests with a fault of the client's own. failed: those that a
-    provider or the gateway has failed.
+    """The counters of one process. running, finished: requests. refused: finished requests with an error of
+    the client. failed: finished requests with an error of a provider or of the gateway. bounds: how often
+    each bound was reached. connections: counts of client connections by their kind, None = not counted.
     """
 
     running: int = 0
@@ -68,7 +75,7 @@ class Figures(msgspec.Struct):
             if health is None:
                 continue
             if attempt.fault is None:
-                # One that was cut off before its first content tells nothing.
+                # An attempt that was cancelled before its first content says nothing about the provider.
                 if exchange.end == "done" or attempt.first is not None:
                     health.answered, health.failures = now, 0
             elif _counts(attempt.fault):
@@ -83,23 +90,25 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Tell the other workers. If all providers are too many, only those that fail are told."""
-    told = _encoder.encode(figures)
-    if len(told) > LARGEST:
+    """Write the counters of worker `number` to the board. If they are too large, healthy providers are left
+    out; if they are still too large, all providers are left out.
+    """
+    message = _encoder.encode(figures)
+    if len(message) > LARGEST:
         failing = {name: health for name, health in figures.providers.items() if health.failures}
-        told = _encoder.encode(msgspec.structs.replace(figures, providers=failing))
-    if len(told) > LARGEST:
-        told = _encoder.encode(msgspec.structs.replace(figures, providers={}))
-    board.write(number, told, now)
+        message = _encoder.encode(msgspec.structs.replace(figures, providers=failing))
+    if len(message) > LARGEST:
+        message = _encoder.encode(msgspec.structs.replace(figures, providers={}))
+    board.write(number, message, now)
 
 
-def read(told: Iterable[bytes]) -> list[Figures]:
-    """What other workers have told."""
-    return [_decoder.decode(one) for one in told]
+def read(messages: Iterable[bytes]) -> list[Figures]:
+    """Decode the counters of other workers. messages: from the board."""
+    return [_decoder.decode(message) for message in messages]
 
 
 def together(every: Sequence[Figures]) -> Figures:
-    """The figures of all workers as those of one. The first has all providers."""
+    """Add up the counters of all workers. The first element is this worker's own and has all providers."""
     bounds: Counter[str] = Counter()
     connections: Counter[str] = Counter()
     for one in every:
@@ -120,7 +129,9 @@ def together(every: Sequence[Figures]) -> Figures:
 
 
 def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
-    """The state of one provider, of which each worker has its own: the latest one counts."""
+    """Join the states of one provider from several workers. A failure before the latest answer of any worker
+    does not count.
+    """
     if len(many) == 1:
         return many[0]
     latest = max(many, key=lambda health: health.failed or 0)
@@ -136,7 +147,10 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 
 
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
-    """The state in one word, by the providers that were asked. besides: providers that do not count."""
+    """The state of the gateway in one word. besides: the names of providers that are ignored.
+
+    Providers without attempts are ignored too.
+    """
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)
     if not down:
@@ -145,7 +159,7 @@ def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) ->
 
 
 def shown(health: ProviderHealth) -> dict[str, Any]:
-    """A provider as `/health` shows it."""
+    """The JSON object of a provider in `/health`."""
     return {
         "configured": True,
         "healthy": health.healthy,
@@ -157,12 +171,12 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _utc(seconds: float) -> str:
-    """https://www.rfc-editor.org/rfc/rfc3339, as the access log writes it."""
+    """A time in the form of RFC 3339 with milliseconds, as in the access log."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a failed attempt counts against its provider: its own failures do, and so does a refusal of
+    """True if a fault counts as a failure of the provider: an error of the provider itself, or a refusal of
     the gateway's key or account.
     """
     return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)

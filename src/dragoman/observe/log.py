@@ -1,10 +1,12 @@
-"""The access log: one line for each exchange, when it is over.
+"""The access log: one line for each finished exchange.
 
-To a terminal a line for people, elsewhere one JSON object a line. A request only leaves its line: a thread
-writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
-does not fit into the queue is dropped by whole lines, and the log says how many. Bodies and keys are never
-logged, nor texts of clients; of upstreams only what they say of a failure. Control characters cannot occur in
-what is logged, nor endless names. `docs/operations.md` lists the fields.
+A terminal gets lines for people; any other output gets one JSON object per line. A request only puts its line
+into a queue. A thread writes several lines together, so that no request waits for a terminal or a pipe that
+nobody reads. If the queue is full, whole lines are dropped, and the log says how many.
+
+Bodies, keys and texts of clients are never logged. Of a provider's texts, only error messages are logged.
+Control characters are replaced or escaped, and long names are shortened. `docs/operations.md` lists the
+fields.
 """
 
 from __future__ import annotations
@@ -28,32 +30,37 @@ _PATIENCE_SECONDS = 1.0
 _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
-"""What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
+"""The size of a write to a pipe that Linux never mixes with writes of other processes (PIPE_BUF). POSIX
+guarantees only 512 bytes. https://man7.org/linux/man-pages/man7/pipe.7.html
+"""
 _PROBES = frozenset(
     {
         *("/health", "/health/live", "/health/liveness", "/health/liveliness", "/ping"),
         *("/health/ready", "/health/readiness"),
     }
 )
-"""Paths that monitors and load balancers ask every few seconds."""
+"""Paths that monitors and load balancers request every few seconds."""
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
-"""Clients choose the names of members."""
+"""The largest JSON path that is logged. It contains names that clients choose."""
 _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes exchanges to a binary stream. people: lines for a terminal instead of JSON.
+    """Writes a line for each finished exchange to a binary stream.
 
-    queued: lines that wait for the stream at most; those beyond are dropped and counted. shared: other
-    processes write to the same stream, so lines go there in pieces that even a pipe takes as a whole.
+    people: True = lines for people instead of JSON. queued: the largest number of lines that wait for the
+    stream; further lines are dropped and counted. shared: True = other processes write to the same stream, so
+    each write is small enough that a pipe does not mix it with other writes.
     """
 
     def __init__(
         self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES, shared: bool = False
     ) -> None:
-        # Not the buffer: a thread that waits inside of one holds its lock, and Python aborts at exit.
+        # The raw stream, not the buffer: a thread that blocks in a buffer holds its lock, and then Python
+        # aborts
+        # at exit.
         self._stream: Any = getattr(stream, "raw", stream)
         self._people = people
         self._queued = queued
@@ -70,7 +77,7 @@ class AccessLog:
         self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Note one finished exchange. A successful health probe gets no line."""
+        """Put the line of one finished exchange into the queue. A successful health probe gets no line."""
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
@@ -82,12 +89,12 @@ class AccessLog:
         if len(lines) == 1:
             self._noted.set()
             if self._thread is None:
-                # A daemon, since nothing can end a write that nobody reads.
+                # A daemon thread: the process must be able to end while the thread is blocked in a write.
                 self._thread = Thread(target=self._work, name="access log", daemon=True)
                 self._thread.start()
 
     def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Wait until what has been noted is written, `patience` seconds at most."""
+        """Wait until all queued lines are written, at most `patience` seconds."""
         if self._thread is not None and self._thread.is_alive():
             self._written.clear()
             self._hurry.set()
@@ -95,9 +102,9 @@ class AccessLog:
             self._written.wait(patience)
 
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Write what has been noted and end the thread; wait for that `patience` seconds at most.
+        """Write all queued lines and end the thread. Waits at most `patience` seconds.
 
-        The stream stays open. Nothing that is noted later is written.
+        The stream stays open. Later lines are not written.
         """
         if self._thread is not None:
             self._ending = True
@@ -105,15 +112,16 @@ class AccessLog:
             self._noted.set()
             self._thread.join(patience)
 
-    # The thread's side -------------------------------------------------------------------------------
+    # Methods that run in the thread ------------------------------------------------------------------
 
     def _work(self) -> None:
         while self._lines or self._dropped > self._told or not self._ending:
             self._noted.wait()
             self._hurry.wait(_COLLECT_SECONDS)
             self._hurry.clear()
-            # Cleared first, then emptied: whoever notes a line behind another one is sure that it is taken
-            # here, and whoever finds none before it sets the event again.
+            # The event must be cleared before the queue is emptied. A line that is added to a queue with
+            # lines
+            # is taken by the loop below; a line that is added to an empty queue sets the event again.
             if not self._ending:
                 self._noted.clear()
             lines: list[bytes] = []
@@ -131,16 +139,16 @@ class AccessLog:
         try:
             while rest:
                 written = self._stream.write(rest)
-                if written is None:  # a stream that does not block, and is full
+                if written is None:  # a non-blocking stream whose buffer is full
                     time.sleep(_RETRY_SECONDS)
                 else:
                     rest = rest[written:]
         except (OSError, ValueError):
-            return  # the reader of our log has gone; the requests have not
+            return  # nobody reads the log any more; the requests continue
 
 
 def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """The lines together, in pieces of at most `most` bytes; a longer line is a piece of its own."""
+    """Join lines into pieces of at most `most` bytes. A longer line is a piece of its own."""
     piece: list[bytes] = []
     size = 0
     for line in lines:
@@ -160,7 +168,7 @@ def _missed(count: int, at: float, *, people: bool) -> bytes:
 
 
 def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
-    """A JSON object, which says less where it would be longer than `most` bytes."""
+    """The line of an exchange as JSON. Members are left out if it would be longer than `most` bytes."""
     began = exchange.began
     record: dict[str, Any] = {
         "time": _utc(exchange.created),
@@ -212,7 +220,9 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record without its longest members, as many as it takes to be shorter than `most` bytes."""
+    """The record as JSON, without as many of its longest members as needed to be shorter than
+    `most` bytes.
+    """
     record["shortened"] = True
     for attempt in record.get("tried", ()):
         attempt.pop("message", None)
@@ -224,8 +234,10 @@ def _shortened(record: dict[str, Any], most: int) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt. What a provider says of its failure is told, without the keys that it may repeat; but not
-    what it says of a client's mistake, which may repeat the request.
+    """One attempt for the JSON line. A provider's error message is included; keys were removed from it
+    before.
+
+    The message of an error of the client is not included: it may repeat a part of the request.
     """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
@@ -267,8 +279,10 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """Who was asked: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`; how it ended where more than one
-    was, or it failed. The end of the key tells two keys of one deployment apart.
+    """The attempted deployments, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
+
+    A single successful attempt has no status. If two attempts use one deployment, the last characters of
+    their keys are shown.
     """
     attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
     if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
@@ -286,21 +300,23 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """Why it failed. Of a client's mistake only the field is told: the words may repeat the request."""
+    """The reason of a failure. For an error of the client only the field is named: the message may repeat a
+    part of the request.
+    """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:
         return
     if fault.blame == "client":
         if fault.param is not None:
             yield f"in {_cut(fault.param)}"
-    elif tried and (told := tried[-1].fault) is not None:  # without the keys that it may repeat
+    elif tried and (told := tried[-1].fault) is not None:  # keys were removed from this message
         yield f"({_cut(told.message)})"
     elif fault.blame == "gateway":
         yield f"({_cut(fault.message)})"
 
 
 def _lost(exchange: Exchange) -> str:
-    """What was lost, for people: `3 lost: $.logit_bias (meaning), …`. Hints are only counted."""
+    """The losses for people: `3 lost: $.logit_bias (meaning), …`. Hints are counted, but not named."""
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
     named = [f"{_place(x.path)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []
@@ -316,19 +332,21 @@ def _clock(seconds: float) -> str:
 
 
 def _utc(seconds: float) -> str:
-    """https://www.rfc-editor.org/rfc/rfc3339, in milliseconds."""
+    """A time in the form of RFC 3339 with milliseconds."""
     whole = math.floor(seconds)
     return f"{_date(whole)}.{int((seconds - whole) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=4)
 def _date(seconds: int) -> str:
-    """Most lines are of the second of the line before."""
+    """A time in whole seconds. It is cached, because most lines have the same second as the line before."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _cut(text: str) -> str:
-    """Clients choose models and paths, upstreams their codes: neither may fill the log."""
+    """Shorten a text. Clients choose models and paths, providers choose error codes; these must not fill the
+    log.
+    """
     return text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
 
 

@@ -1,7 +1,7 @@
-"""How fast each deployment has been, measured from finished exchanges.
+"""Measures the speed of each deployment from finished exchanges.
 
-Moving averages, so that the latest answers count most; nothing is kept but two numbers and a count for each
-deployment. Only complete answers count: one that was cut off tells nothing.
+The values are moving averages, so the latest answers count most. For each deployment only two averages and a
+count are kept. Only complete answers count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from dragoman.exchange import Exchange
 
 _WEIGHT = 0.2
-"""Of the newest answer. Five answers make up two thirds of the average."""
+"""The weight of the newest answer in the average. The latest five answers have two thirds of the weight."""
 _MOST = 10_000
 
 
@@ -25,21 +25,21 @@ class _Pace:
 
 
 class Performance:
-    """An observer. deployments are named `provider/model`."""
+    """An observer of exchanges. Deployments are named `provider/model`."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Take note of one finished exchange."""
+        """Measure one finished exchange."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":
-            return  # no model has answered
+            return  # counting tokens runs no model
         pace = self._paces.get(exchange.answered)
         if pace is None:
             if len(self._paces) >= _MOST:
-                return  # names that clients make up must not fill memory
+                return  # clients can send any model name, so the number of names must be limited
             pace = self._paces[exchange.answered] = _Pace()
         pace.answers += 1
         attempt = exchange.attempts[-1]
@@ -51,8 +51,10 @@ class Performance:
             pace.rate = _mixed(pace.rate, exchange.usage.output_total / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
-        """What was measured, None = nothing yet: complete answers, and of streams the milliseconds from the
-        request to the first content and the tokens a second from there.
+        """The measured values of a deployment; None = nothing was measured yet.
+
+        answers: the number of complete answers. For streams also first_token_ms: the milliseconds from the
+        request to the first content; and tokens_per_second: the rate after the first content.
         """
         pace = self._paces.get(deployment)
         if pace is None:

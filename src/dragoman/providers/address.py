@@ -1,7 +1,7 @@
-"""Base URLs: from any spelling that people use to the one that requests are built on.
+"""Base URLs: converts every spelling that people use into one normal form.
 
 People paste an origin, a base with or without `/v1`, with a slash at the end, or a whole endpoint.
-All of them must lead to the same place, and a path that somebody chose on purpose must survive. Pure:
+All of these must give the same base URL, and a path that somebody chose on purpose must stay. Pure:
 nothing is resolved or contacted here.
 """
 
@@ -26,12 +26,11 @@ def base_url(
 ) -> str:
     """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
 
-    spelled: what somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), taken where
-    `spelled` has none. appends: whether the vendor's clients add `path` to any base they are given
-    (Anthropic's do); a base that ends in a version keeps its own. endpoint: the path of the chat
-    endpoint, removed if it was pasted along, with whatever model it names. base_path: stated by the
-    operator, replaces both rules and is not doubled; "" adds nothing. Raises ValueError with a sentence for
-    people.
+    spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added where
+    `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do); a
+    base that ends in a version keeps its own. endpoint: the path of the chat endpoint; it is removed, with
+    any model name in it, if somebody pasted it with the base. base_path: the operator's own path; it replaces
+    both rules and is not added twice; "" adds nothing. Raises ValueError with a sentence for people.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -45,11 +44,11 @@ def base_url(
 
 
 def host_url(stated: str, *, port: int, path: str) -> str:
-    """The base URL at a host as a server's own clients spell it: `host`, `host:port`, `:port`, `[::1]:port`,
-    or a URL. An address to listen on is this machine.
+    """The base URL for a host in the spelling of a server's own clients: `host`, `host:port`, `:port`,
+    `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
 
-    port: of a host alone. path: the vendor's own, added to one that is stated. What cannot be read stays, for
-    `base_url` to refuse.
+    port: added to a host that has none. path: the vendor's own, added to a path that is stated. A text that
+    cannot be parsed is returned unchanged, and `base_url` refuses it.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")
@@ -78,7 +77,7 @@ def origin(url: str) -> str:
 
 
 def without_keys(url: str) -> str:
-    """An address for people: without a password, and without a client's key in another gateway's path."""
+    """A URL for people to read, without the password and without a client's key in the path or query."""
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 
 
@@ -100,7 +99,7 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:  # whose text quotes the address, with a password that may stand in it
+    except ValueError:  # its text quotes the URL, which may contain a password
         raise ValueError("the URL has an invalid host or port") from None
     if parts.scheme not in _PORTS or not text.lower().startswith(f"{parts.scheme}://"):
         raise ValueError("the URL must begin with http:// or https://")

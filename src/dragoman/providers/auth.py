@@ -1,7 +1,7 @@
-"""Signs a prepared request: the credential and the vendor's fixed headers.
+"""Adds the credential and the vendor's fixed headers to a prepared request.
 
-A key is bound to the origin that its provider was configured with. It is never added to a request for
-any other place, whatever a request, a redirect or a mistake of ours asks for. Pure.
+A key is bound to the origin of its provider's configuration. It is never added to a request for another
+origin, whatever a request, a redirect or a mistake of ours asks for. Pure.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dragoman.errors import DragomanError
 from dragoman.seams.secret import Secret
 
 Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
-"""How a key travels: `Authorization: Bearer KEY`, or as it is in the header of this name. Never in the query:
-addresses end up in logs."""
+"""How a key is sent: `Authorization: Bearer KEY`, or bare in the header of this name. Never in the query,
+because servers log URLs."""
 
 CREDENTIAL_HEADERS: Final = frozenset(
     {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
 )
-"""Headers (lower case) that may hold a credential. A client's own never travel on."""
+"""Headers (lower case) that may hold a credential. The client's own are never sent upstream."""
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A key and the one place it may go to.
+    """A key and the one origin to which it may be sent.
 
-    secret: the key. origin: as `address.origin` gives it. source: where it came from, to tell keys
-    apart without showing them ("OPENAI_API_KEY_2", "dragoman.yaml:12").
+    secret: the key. origin: in the form of `address.origin`. source: where the key was found, so that people
+    can tell keys apart without seeing them ("OPENAI_API_KEY_2", "dragoman.yaml:12").
     """
 
     secret: Secret
@@ -47,10 +47,10 @@ def sign(
 ) -> dict[str, str]:
     """The headers to send to `url`: names in lower case, a new dict.
 
-    headers: what the request carries, lower-case names. fixed: the vendor's own (`anthropic-version`),
-    which the request may override. extra: the operator's, which override both. credential: None for a
-    server without keys. Credential headers that the request brought along are dropped. Raises
-    DragomanError when `url` is not at the credential's origin.
+    headers: the request's own, lower-case names. fixed: the vendor's (`anthropic-version`); the request's
+    override them. extra: the operator's, which override both. credential: None for a server without keys.
+    Credential headers of the request are dropped. Raises DragomanError when `url` is not at the credential's
+    origin.
     """
     signed = dict(fixed)
     signed.update((name, value) for name, value in headers.items() if name not in CREDENTIAL_HEADERS)
@@ -68,5 +68,7 @@ def sign(
 
 
 def _within(url: str, origin: str) -> bool:
-    """Whether `url` is at `origin`: `https://a.example.evil` and `https://a.example@evil` are not."""
+    """Whether `url` is at `origin`: `https://a.example.evil` and `https://a.example@evil` are not at
+    `https://a.example`.
+    """
     return url.startswith(origin) and url[len(origin) : len(origin) + 1] in {"", "/", "?"}

@@ -1,8 +1,8 @@
-"""Known vendors as data: where they are, how they are called, how they deviate.
+"""Known vendors as data: their addresses, their API's paths and names, and their deviations from the dialect.
 
-A row holds facts, each from the vendor's own page or client or from recorded traffic; it holds no
-behaviour and no code reads a vendor's name. A compatible vendor is added by adding a row. Vendors whose
-address depends on the account (a resource, a region, a workspace) have none: they are configured with
+A row holds facts, each from the vendor's own page or client or from recorded traffic. It holds no behaviour,
+and no code branches on a vendor's name. A compatible vendor is added by adding a row. Vendors whose address
+depends on the account (a resource, a region, a workspace) have no row: the operator configures them with
 `base_url`. Pure.
 """
 
@@ -33,12 +33,12 @@ CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "openai_completions": "/completions",
     }
 )
-"""Where each dialect's chat endpoint lies below a base URL; `{model}` stands for the model's name."""
+"""The path of each dialect's chat endpoint below a base URL; `{model}` stands for the model's name."""
 
 STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {"gemini": "/models/{model}:streamGenerateContent?alt=sse"}
 )
-"""The same for streams, of the dialects that stream elsewhere."""
+"""The path for streams, of dialects that have another endpoint for them."""
 
 LIST_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -51,7 +51,7 @@ LIST_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "openai_completions": "/models",
     }
 )
-"""Where each dialect's servers list their models, below a base URL."""
+"""The path below a base URL at which servers of each dialect list their models."""
 
 BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -64,10 +64,10 @@ BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "openai_completions": "/v1",
     }
 )
-"""The path that a base URL of a server that the catalogue does not know gets when it has none."""
+"""The path that is added to a base URL without one, for servers that the catalogue does not know."""
 
 APPENDING: Final = frozenset({"anthropic", "gemini", "mistral"})
-"""The dialects whose own clients add that path to whatever base they are given."""
+"""Dialects whose own clients add that path to any base URL."""
 
 DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -82,8 +82,8 @@ DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "openai_completions": {},
     }
 )
-"""Headers that a dialect's servers insist on, with the value to send when neither the client nor the
-operator states one."""
+"""Headers that servers of a dialect require, with the value to send when neither the client nor the operator
+states one."""
 
 DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
     {
@@ -96,15 +96,15 @@ DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
         "openai_completions": "bearer",
     }
 )
-"""How a key travels where the catalogue and the configuration say nothing."""
+"""How a key is sent if neither the catalogue nor the configuration says it."""
 
 
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A further protocol that a vendor speaks at the same address, for the same keys.
+    """A further protocol that a vendor speaks at the same address, with the same keys.
 
-    path: its chat endpoint below the base URL, None = the dialect's. drops: what the base may end with that
-    this path does not lie below. auth: how the key travels, None = as for the vendor's first protocol.
-    quirks: how it deviates. models: patterns of the only model names that it serves, None = all.
+    path: its chat endpoint below the base URL, None = the dialect's. drops: a suffix of the base URL that is
+    removed before `path` is added. auth: how the key is sent, None = as for the vendor's first protocol.
+    quirks: its deviations. models: patterns of the only model names that it serves, None = all.
     """
 
     path: str | None = None
@@ -116,7 +116,7 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _USUAL: Final = ApiRow()
 COMPATIBLE: Final = Quirks(functions=False)
-"""The quirks of a server that speaks OpenAI's chat and has no row here."""
+"""The quirks of a server that speaks OpenAI's chat dialect and has no row here."""
 _UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
 _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 
@@ -124,18 +124,18 @@ _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor.
 
-    name: as in configuration. title: for people. dialect: what it speaks. base_url: scheme, host and
-    path, without a slash at the end. path: the path that `base_url` ends with, added to a base that
-    somebody gives without any ("" adds nothing). appends: whether the vendor's own clients add `path`
-    to every base. auth: how the key travels. keys: environment variables that may hold a key, the first
-    one that is set counts; none for servers that are enabled by configuration only. base_var: the
-    environment variable that moves the base URL. host_port: that variable holds a host, and this is its
-    port where none is stated; None = it holds a URL. chat_path: the chat endpoint below the base, None =
-    the dialect's. bases: the paths of the server below which operations beside chat lie, by operation, where
-    that is not the base's. quirks: how it deviates. also: the further protocols that it speaks, the best
-    first. models: patterns of the bare model names that are this vendor's own (`*` any text, `[…]` one of,
-    as in file names). known: some models that it is known to serve, to be listed while it has not been asked;
-    never a limit. page: where to read about it. read: the month in which the facts were collected.
+    name: as in configuration. title: for people. dialect: its first protocol. base_url: scheme, host and
+    path, without a slash at the end. path: the path that `base_url` ends with; it is added to a configured
+    base URL without a path ("" adds nothing). appends: whether the vendor's own clients add `path` to every
+    base URL. auth: how the key is sent. keys: environment variables for the key; the first one that is set is
+    used; empty for servers that are enabled by configuration only. base_var: the environment variable that
+    replaces the base URL. host_port: that variable holds a host, and this is its default port; None = it
+    holds a URL. chat_path: the chat endpoint below the base URL, None = the dialect's. bases: by operation,
+    the server path below which it lies, where that is not the base URL's path. quirks: its deviations. also:
+    its further protocols, the best first. models: patterns of the bare model names that belong to this vendor
+    (`*` any text, `[…]` one character of these, as in file names). known: some models that it serves, for the
+    model list until the vendor has been asked; never a limit. page: its documentation. read: the month in
+    which the facts were collected.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...] = ()
 
     def owns(self, model: str) -> bool:
-        """Whether the bare name `model` is one of this vendor's own. A name with a slash never is."""
+        """Whether the bare name `model` belongs to this vendor. A name with a slash never does."""
         return "/" not in model and any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
@@ -179,7 +179,7 @@ _MODEL_STUDIO: Final = Vendor(
         reasoning_request="enable_thinking",
         cache_marks="cache_control",
     ),
-    # The other qwen names have open weights and are served by many.
+    # The other models named qwen have open weights, so many vendors serve them.
     models=(
         *("qwen-flash*", "qwen-long*", "qwen-max*", "qwen-plus*", "qwen-turbo*", "qwen-vl-*", "qwen3-max*"),
         *("qwen3-coder-plus*", "qwen3-coder-flash*", "qwq-plus*"),
@@ -187,8 +187,8 @@ _MODEL_STUDIO: Final = Vendor(
     known=("qwen-max", "qwen-plus", "qwen-turbo", "qwen3-max"),
 )
 
-# One row for each region, because keys are bound to a region. The variable's key is for the first, which
-# the vendor's own client calls too.
+# One row for each region, because keys are bound to a region. The environment variable holds a key for the
+# first row, which is also the default of the vendor's own client.
 _DASHSCOPE: Final = (
     _MODEL_STUDIO,
     *(
@@ -214,43 +214,21 @@ _CLOUD: Final = (
         base_var="OPENAI_BASE_URL",
         quirks=Quirks(call_signatures=False, widens=frozenset()),
         also={
-            # `dialects.replay` says why
+            # The reason for `strange_items` is in `dialects.replay`.
             "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True, widens=frozenset())),
             "openai_completions": ApiRow(
                 quirks=AUTHOR,
                 models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*"),
             ),
         },
-        # "gpt-oss" models have open weights and are served by others.
+        # "gpt-oss" models have open weights, so other vendors serve them.
         models=(
-            *(
-                "gpt-[!o]*",
-                "chatgpt-*",
-                "o[1-9]",
-                "o[1-9]-*",
-                "codex-*",
-                "computer-use-*",
-                *("ft:gpt-*", "ft:o[1-9]*", "ft:davinci-*", "ft:babbage-*"),
-            ),
-            *(
-                "davinci-*",
-                "babbage-*",
-                "text-embedding-*",
-                "omni-moderation-*",
-                "dall-e-*",
-                "tts-*",
-                "whisper-*",
-            ),
-            "sora-*",
+            *("gpt-[!o]*", "chatgpt-*", "o[1-9]", "o[1-9]-*", "codex-*", "computer-use-*"),
+            *("ft:gpt-*", "ft:o[1-9]*", "ft:davinci-*", "ft:babbage-*", "davinci-*", "babbage-*"),
+            *("text-embedding-*", "omni-moderation-*", "dall-e-*", "tts-*", "whisper-*", "sora-*"),
         ),
         known=(
-            "gpt-4.1",
-            "gpt-4.1-mini",
-            "gpt-4o",
-            "gpt-4o-mini",
-            "gpt-5",
-            "gpt-5-mini",
-            "gpt-5-nano",
+            *("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano"),
             "gpt-5.4",
         ),
     ),
@@ -267,14 +245,8 @@ _CLOUD: Final = (
         quirks=Quirks(counts=True, widens=frozenset()),
         models=("claude-*",),
         known=(
-            *(
-                "claude-haiku-4-5",
-                "claude-opus-4-8",
-                "claude-opus-5",
-                "claude-sonnet-4-5",
-                "claude-sonnet-4-6",
-            ),
-            "claude-sonnet-5",
+            *("claude-haiku-4-5", "claude-opus-4-8", "claude-opus-5", "claude-sonnet-4-5"),
+            *("claude-sonnet-4-6", "claude-sonnet-5"),
         ),
     ),
     Vendor(
@@ -289,7 +261,7 @@ _CLOUD: Final = (
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         base_var="GEMINI_BASE_URL",
         quirks=Quirks(counts=True, widens=frozenset()),
-        # "gemma" models have open weights and are served by others.
+        # "gemma" models have open weights, so other vendors serve them.
         models=("gemini-*",),
         known=(
             *("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-3.1-flash-lite"),
@@ -306,9 +278,9 @@ _CLOUD: Final = (
         keys=("MISTRAL_API_KEY",),
         base_var="MISTRAL_BASE_URL",
         quirks=AUTHOR,
-        # A public preview, which has no such field: https://docs.mistral.ai/studio/conversations/responses.
+        # A public preview without the field `include`: https://docs.mistral.ai/studio/conversations/responses.
         also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"})))},
-        # The names with a number of parameters and no more ("mistral-7b-instruct") have open weights.
+        # Names with only a number of parameters ("mistral-7b-instruct") are models with open weights.
         models=(
             *("mistral-large*", "mistral-medium*", "mistral-small*", "mistral-tiny*", "mistral-embed*"),
             *("mistral-moderation*", "mistral-ocr*", "magistral-*", "ministral-*", "codestral-*"),
@@ -357,7 +329,7 @@ _CLOUD: Final = (
             json_schema=False,
             reasoning_request="thinking",
             reasoning_field="reasoning_content",
-            # https://api-docs.deepseek.com/guides/thinking_mode: tool turns without it are a 400.
+            # https://api-docs.deepseek.com/guides/thinking_mode: a tool turn without reasoning gets a 400.
             reasoning_replay="tool_turns",
         ),
         also={
@@ -471,7 +443,7 @@ _CLOUD: Final = (
             developer_role=False,
             refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"}),
         ),
-        # Other makers' models alone: https://docs.perplexity.ai/docs/agent-api/openai-compatibility
+        # It serves only models of other makers: https://docs.perplexity.ai/docs/agent-api/openai-compatibility
         also={"openai_responses": ApiRow(path="/v1/responses", drops="/v1", models=("*/*",))},
         models=("sonar", "sonar-*"),
         known=("sonar", "sonar-pro", "sonar-reasoning-pro"),
@@ -518,7 +490,7 @@ _CLOUD: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="none",
-            widens=USUALLY_WIDER.union(_UNLINKED),  # recorded: its own client sends none
+            widens=USUALLY_WIDER.union(_UNLINKED),  # recorded: its own client sends no call ids
         ),
         also={"openai_completions": _USUAL},
         models=("palmyra-*",),
@@ -603,9 +575,9 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             media_urls=False,
-            widens=USUALLY_WIDER.union(_ENDLESS),  # -1: without end
+            widens=USUALLY_WIDER.union(_ENDLESS),  # -1 means no limit
         ),
-        # Its own protocol lies beside those that it speaks for others' clients.
+        # Its own protocol has other paths than the protocols that it offers for the clients of others.
         also={
             "openai_responses": _USUAL,
             "anthropic": _USUAL,
@@ -634,7 +606,7 @@ _OWN_MACHINE: Final = (
             functions=False,
             developer_role=False,
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
-            widens=USUALLY_WIDER.union(_ENDLESS),  # -1: without end, as its `n_predict`
+            widens=USUALLY_WIDER.union(_ENDLESS),  # -1 means no limit, as in its `n_predict`
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -660,14 +632,15 @@ def _by_name(vendors: Iterable[Vendor]) -> Mapping[str, Vendor]:
 
 
 CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
-"""Every known vendor by name, in the order that documentation shows them."""
+"""Every known vendor by name, in the order of the documentation."""
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """That the vendor of a name is none of the `providers`, and what makes it one; None where that is not so.
+    """A sentence about a model whose vendor is known but not configured, with the setting that adds it; else
+    None.
 
-    model: `provider/model`, or a bare name, which belongs to the first vendor that names its models so.
-    providers: the name of the catalogue's row for each, None = it has none.
+    model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
+    providers: the configured providers; for each the name of its catalogue row, None = it has none.
     """
     name, slash, rest = model.partition("/")
     vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)

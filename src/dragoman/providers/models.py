@@ -1,8 +1,8 @@
-"""What is known of models, as data: limits, abilities, and the words that each accepts.
+"""Known facts of models, as data: limits, abilities, and the values that each model accepts.
 
-A row is found by the model's name. Only what a page of the vendor or a cited observation says is
-stated; everything else stays None, which means that the provider will judge. Names that vendors may give to
-models yet to come match nothing here on purpose: the newest forms are then written. Pure.
+A row is found by the model's name. A row states only what a page of the vendor or a cited observation says;
+every other fact is None, and then the provider decides. Names of future models match no row on purpose: for
+them the encoders write the newest forms. Pure.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dragoman.ir import Value
 
 
 class Row(Value, frozen=True):
-    """Facts about the models whose names fit.
+    """Facts about the models with matching names.
 
-    names: exact names or shell patterns, compared with the name as it is and without its snapshot date.
-    vendor: None = whoever serves it, because the name is its maker's own. source: where it was read;
-    read: in which month.
+    names: exact names or shell patterns, compared with the name both with and without its snapshot date.
+    vendor: the only vendor whose models these are; None = any vendor, because the name is the maker's.
+    source: the page of the facts. read: the month in which the page was read.
     """
 
     names: tuple[str, ...]
@@ -34,9 +34,10 @@ class Row(Value, frozen=True):
 
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
-    """What is known of a model at a vendor; what `overrides` states wins. UNKNOWN where nothing is known.
+    """The known facts of a model at a vendor, UNKNOWN if there are none. Facts in `overrides` replace them.
 
-    The row whose fitting name has the most literal characters counts, a vendor's own before a maker's.
+    The matching name with the most literal characters decides; a row of this vendor precedes a row for any
+    vendor.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:
@@ -63,11 +64,11 @@ def _known(vendor: str | None, model: str) -> Facts:
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
-"""A fine-tuned model, which can do what the one can that it was made from."""
+"""A fine-tuned model. It has the facts of its base model, which its name contains."""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------
-# Which generation accepts what: platform.claude.com, the pages of the single models and those on thinking,
+# The abilities of each generation: platform.claude.com, the pages of the single models and those on thinking,
 # effort, structured outputs and tool use.
 
 _CLAUDE_DOCS: Final = "https://platform.claude.com/docs/en/models/overview"
@@ -131,7 +132,7 @@ _ANTHROPIC: Final = (
     Row(("claude-opus-4-7",), _CLAUDE_4_7, _CLAUDE_EFFORT),
     Row(("claude-opus-4-8",), _CLAUDE_4_8, _CLAUDE_DOCS),
     Row(("claude-sonnet-5",), _CLAUDE_5, _CLAUDE_DOCS),
-    # Turning thinking off is refused together with high effort; the page promises no more.
+    # Thinking cannot be turned off together with high effort; the page says no more.
     Row(("claude-opus-5",), _but(_CLAUDE_5, thinking=("adaptive",)), _CLAUDE_DOCS),
     Row(("claude-fable-5",), _but(_CLAUDE_5, thinking=("adaptive",)), _CLAUDE_DOCS),
     Row(("claude-fable-5-1", "claude-opus-5-5"), _but(_CLAUDE_5_5, thinking=("adaptive",)), _CLAUDE_DOCS),
@@ -144,11 +145,11 @@ _ANTHROPIC: Final = (
 )
 
 # OpenAI -------------------------------------------------------------------------------------------
-# developers.openai.com, the pages of the single models; efforts also as their own error messages list them.
+# developers.openai.com, the pages of the single models; efforts also from the lists in OpenAI's errors.
 
 _OPENAI_DOCS: Final = "https://developers.openai.com/api/docs/models"
 _OPENAI_EFFORT: Final = "https://developers.openai.com/api/docs/guides/reasoning"
-# Which API a model is for: `ResponsesModel` and the models of `completions.create` in OpenAI's own client.
+# The API of each model: `ResponsesModel` and the models of `completions.create` in OpenAI's own client.
 _OPENAI_CLIENT: Final = "https://github.com/openai/openai-python/tree/main/src/openai/types"
 
 _RESPONSES: Final = ("openai_responses",)
@@ -190,16 +191,16 @@ _O_SERIES: Final = _but(
 _GPT_5: Final = _but(
     _O_SERIES, context=400_000, max_output=128_000, efforts=("minimal", "low", "medium", "high")
 )
-# From here on sampling is accepted while the effort is "none" and refused otherwise: not a fact of the model.
+# From here on a model accepts sampling only while the effort is "none", so it is no fact of the model.
 _GPT_5_1: Final = _but(_GPT_5, sampling=None, efforts=("none", "low", "medium", "high"))
 _GPT_5_2: Final = _but(_GPT_5_1, efforts=("none", "low", "medium", "high", "xhigh"))
-# From here on the chat API refuses functions together with any effort but "none", be it only the model's own
+# From here on the chat API refuses functions with any effort but "none", even if the effort is only the
 # default: https://github.com/openai/openai-openapi/issues/541, https://github.com/laurent22/joplin/pull/16451.
 _GPT_5_4_MINI: Final = _but(_GPT_5_2, thinks=False, tool_apis=_RESPONSES)
 _GPT_5_4: Final = _but(_GPT_5_4_MINI, context=1_050_000)
 _GPT_5_5: Final = _but(_GPT_5_4, thinks=True)
 _GPT_5_6: Final = _but(_GPT_5_5, efforts=("none", *_ALL_LEVELS))
-# Nothing but the API is known of them.
+# Models of which only the API is known.
 _ONLY_RESPONSES: Final = Facts(tools=True, reasoning=True, apis=_RESPONSES)
 _INSTRUCT: Final = Facts(
     context=4096,
@@ -255,7 +256,7 @@ _OPENAI: Final = (
     Row(("o3-mini",), _but(_O_SERIES, images=None, documents=None), _OPENAI_EFFORT),
     Row(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _GPT_5, _OPENAI_EFFORT),
     Row(("gpt-5-chat",), _but(_GPT_4O, sampling=None, efforts=None), _OPENAI_DOCS),
-    # They decide by themselves whether to think.
+    # These models decide by themselves whether to think.
     Row(
         ("gpt-5.1-chat", "gpt-5.2-chat"),
         _but(_GPT_4O, reasoning=None, sampling=None, efforts=None),
@@ -303,9 +304,9 @@ _OPENAI: Final = (
         _GPT_5_5,
         "https://developers.openai.com/api/docs/guides/deployment-checklist",  # the default effort
     ),
-    # "max" was seen to be accepted by the live API: https://github.com/enricoros/big-AGI/issues/1159
+    # The live API accepts "max": https://github.com/enricoros/big-AGI/issues/1159
     Row(("gpt-5.6", "gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna"), _GPT_5_6, _OPENAI_EFFORT),
-    # Always thinks: neither "none" nor "minimal". https://github.com/QwenLM/qwen-code/pull/11295
+    # It always thinks: neither "none" nor "minimal". https://github.com/QwenLM/qwen-code/pull/11295
     Row(("gpt-6-astra",), _but(_GPT_5_6, sampling=False, efforts=_ALL_LEVELS), _OPENAI_DOCS),
     Row(("gpt-6-luna",), _GPT_5_6, _OPENAI_DOCS),
     Row(
@@ -318,7 +319,7 @@ _OPENAI: Final = (
 # Perplexity ---------------------------------------------------------------------------------------
 
 _PERPLEXITY: Final = (
-    # Other makers' models, which its chat API does not serve.
+    # Models of other makers; Perplexity's chat API does not serve them.
     Row(
         ("*/*",),
         Facts(apis=_RESPONSES),
@@ -362,7 +363,7 @@ _GEMINI_2_5: Final = _but(
 )
 _GEMINI_3: Final = _but(
     _GEMINI_2_5,
-    sampling=None,  # accepted, with a warning on the page not to
+    sampling=None,  # accepted, but the page advises against it
     thinking=("level",),
     thinking_budget=None,
     efforts=("minimal", "low", "medium", "high"),
@@ -388,14 +389,14 @@ _GOOGLE: Final = (
     ),
     Row(
         ("gemini-3-pro-image*", "gemini-3.1-flash-image*", "gemini-3.1-flash-lite-image*"),
-        # takes Google Search, hence not every tool is refused
+        # It accepts Google Search, so not every tool is refused.
         _but(_GEMINI_PICTURES, tools=None, signed_calls=None, reasoning=True, thinking=("level",)),
         _GEMINI_IMAGES,
     ),
 )
 
 # Mistral ------------------------------------------------------------------------------------------
-# docs.mistral.ai, the pages of the single models and that on reasoning.
+# docs.mistral.ai, the pages of the single models and the page on reasoning.
 
 _MISTRAL_REASONING: Final = "https://docs.mistral.ai/capabilities/reasoning/"
 _MISTRAL_DOCS: Final = "https://docs.mistral.ai/getting-started/models/"
@@ -407,7 +408,7 @@ _MISTRAL: Final = (
         _MISTRAL_REASONING,
         vendor="mistral",
     ),
-    # They think always; there is no effort to choose.
+    # These models always think and have no effort setting.
     Row(
         ("magistral-*",), Facts(tools=True, reasoning=True, efforts=()), _MISTRAL_REASONING, vendor="mistral"
     ),
@@ -459,4 +460,4 @@ _OWN: Final = (
 )
 
 ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_OWN)
-"""Every row, by maker. Their order means nothing."""
+"""Every row, by maker. The order has no meaning."""

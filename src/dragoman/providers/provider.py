@@ -1,4 +1,4 @@
-"""A configured account at a vendor, ready to be called: data, not code. Pure."""
+"""A configured account at a vendor, as data. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dragoman.seams.secret import Secret
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
-    """One protocol that a provider can be asked in.
+    """One protocol that a provider speaks.
 
-    chat_url, stream_url: the address of the chat endpoint, whole and for streams, perhaps with `{model}` in
-    it. bases: what the paths of operations lie below, by operation, where that does not follow from the
-    address of chat. auth: how a key travels. fixed: headers that the dialect insists on. models: patterns of
-    the only names that it serves, None = all.
+    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; may contain
+    `{model}`. bases: by operation, the URL below which its path lies, where that differs from the chat
+    endpoint's base. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of
+    the only model names that it serves, None = all.
     """
 
     dialect: DialectName
@@ -34,15 +34,14 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """Where requests go, in which dialect, with which keys.
+    """One configured account: its address, dialects and keys.
 
-    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None
-    for a server that the catalogue does not know. base_url: in normal form. chat_path: below it, with
-    `{model}` where the model's name belongs; stream_path: the same for streams.
-    credentials: its keys, each bound to this origin; empty for a server without keys. fixed: headers
-    that the dialect insists on. headers: the operator's, lower-case names, possibly secret. body: JSON
-    merged into every request. models: the model names that it takes, None = any. further: what it speaks
-    beside its dialect, the best first.
+    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None for a
+    server that the catalogue does not know. base_url: in normal form. chat_path: the chat endpoint below it,
+    with `{model}` in place of the model's name; stream_path: the same for streams. credentials: its keys,
+    each bound to this origin; empty for a server without keys. fixed: headers that the dialect requires.
+    headers: the operator's, lower-case names, possibly secret. body: JSON that is merged into every request.
+    models: the model names that it serves, None = any. further: its further protocols, the best first.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def apis(self) -> tuple[Api, ...]:
-        """Every protocol that it can be asked in, its own dialect first."""
+        """Every protocol of the provider, its own dialect first."""
         own = Api(
             dialect=self.dialect,
             chat_url=self.chat_url,
@@ -76,12 +75,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def chat_url(self) -> str:
-        """The address of the chat endpoint, perhaps with `{model}` in it."""
+        """The URL of the chat endpoint; may contain `{model}`."""
         return self.base_url + self.chat_path
 
     @property
     def _bases(self) -> Mapping[str, str]:
-        """Beside the vendor's own path: a proxy that serves it below a path of its own keeps that path."""
+        """By operation, the base URL of an operation that lies beside the vendor's own path.
+
+        A proxy may serve the vendor below a path of its own; that path stays.
+        """
         vendor = self.vendor
         if vendor is None or not vendor.bases:
             return {}
@@ -91,15 +93,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """`scheme://host[:port]`, what its keys are bound to."""
+        """`scheme://host[:port]`, to which its keys are bound."""
         return address.origin(self.base_url)
 
     def takes(self, model: str) -> bool:
-        """Whether `provider/model` is forwarded for this model name."""
+        """Whether requests for `provider/model` with this model name are sent to the provider."""
         return self.models is None or model in self.models
 
     def owns(self, model: str) -> bool:
-        """Whether a bare `model` is this vendor's own by the catalogue's patterns, and is taken."""
+        """Whether a bare model name matches the vendor's patterns and the provider serves it."""
         return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
 
 
@@ -112,8 +114,8 @@ def base_url(
 ) -> str:
     """The normal form of a provider's base URL.
 
-    vendor, dialect: what decides the path that is expected. spelled: what the operator wrote, None =
-    the vendor's own. base_path, chat_path: as `address.base_url`. Raises ValueError with a sentence.
+    vendor, dialect: they decide which path is expected. spelled: the operator's text, None = the vendor's own
+    URL. base_path, chat_path: as in `address.base_url`. Raises ValueError with a sentence.
     """
     if spelled is None:
         if vendor is None:

@@ -1,4 +1,5 @@
-"""What providers keep and run for their account that the gateway passes through and does not interpret. Pure.
+"""Resources that providers keep for an account (files, batches, …). The gateway relays calls of them unread.
+Pure.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches
@@ -15,7 +16,7 @@ from dragoman.providers.catalog import DialectName
 Resource: TypeAlias = Literal[
     "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
 ]
-"""A group of paths. message_batches: Anthropic's."""
+"""A group of paths. message_batches: Anthropic's batches."""
 
 _LIST: Final = ("GET", "POST")
 _GET: Final = ("GET",)
@@ -61,7 +62,7 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
         },
     }
 )
-"""Every path that passes, below the API's version, with its methods; names in braces are one segment each."""
+"""Every path that is relayed, below the API's version, with its methods; a name in braces is one segment."""
 
 _OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
 
@@ -72,9 +73,9 @@ OFFERED: Final[Mapping[DialectName, frozenset[Resource]]] = MappingProxyType(
         "openai_completions": _OPENAIS,
         "mistral": frozenset({"files", "fine_tuning"}),
         "anthropic": frozenset({"files", "message_batches"}),
-        # Google's files are sent to an address that an answer names; Ollama keeps none.
+        # Google's clients upload files to a URL from an earlier answer; Ollama keeps no resources.
         "gemini": frozenset(),
         "ollama": frozenset(),
     }
 )
-"""What a provider can have, by the dialect that it speaks first."""
+"""The resources that a provider may have, by its first dialect."""

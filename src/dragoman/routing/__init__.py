@@ -1,1 +1,1 @@
-"""Which attempt next: pure decisions. Clock and random are arguments."""
+"""Pure decisions about the next attempt. Clock and random numbers are arguments."""

@@ -1,8 +1,8 @@
-"""What to try next, as a pure state machine.
+"""The order of attempts, as a pure state machine.
 
-`on(event, now)` returns the commands that the driver carries out. There is no loop, sleep, clock or
-random number in here: time comes with each event and jitter from a function given at the start, so
-that every policy is tested as a transcript. Commands of one call are carried out in order.
+`on(event, now)` returns the commands for the driver, which executes the commands of one call in order. The
+machine has no loop, sleep, clock or random number: each event brings the time, and a function given at the
+start brings the jitter. So every policy is tested as a transcript.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ C = TypeVar("C")
 class Policy(msgspec.Struct, frozen=True):
     """How failures of the server kind are retried.
 
-    retries: further attempts once every candidate has been tried. backoff, backoff_max: seconds before
-    the first retry and at most; each wait doubles. jitter: the part of a wait that is random. patience:
-    the longest Retry-After, in seconds, that is waited for instead of giving up.
+    retries: further attempts after every candidate has been tried. backoff: seconds before the first retry;
+    each wait is twice the one before, up to backoff_max. jitter: the part of a wait that is random. patience:
+    the longest Retry-After, in seconds, for which the machine waits; after a longer one it gives up.
     """
 
     retries: int = 2
@@ -41,7 +41,7 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class FirstContent(msgspec.Struct, frozen=True):
-    """The running attempt has brought its first content: no other attempt can replace it any more."""
+    """The running attempt has sent its first content, so no other attempt can replace it."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -51,26 +51,26 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """The time of the last WakeAt has come."""
+    """The time of the last WakeAt has been reached."""
 
 
 # Commands ----------------------------------------------------------------------------------------
 
 
 class Start(msgspec.Struct, Generic[C], frozen=True):
-    """Begin an attempt with this candidate."""
+    """Start an attempt with this candidate."""
 
     candidate: C
 
 
 class WakeAt(msgspec.Struct, frozen=True):
-    """Say Timer at this time (monotonic seconds)."""
+    """Send Timer at this time (monotonic seconds)."""
 
     at: float
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """No further attempt; tell the client this."""
+    """Make no further attempt and send this fault to the client."""
 
     fault: ir.Fault
 
@@ -82,19 +82,19 @@ _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
 
 def _no_pool(_: object) -> None:
-    """Candidates that share nothing."""
+    """The pool of candidates that share no connections."""
 
 
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
-    Any failure that is not the caller's moves to the next candidate at once. When none is left, failures
-    of the server are retried where they happened, after waits that double, or with the candidate that
-    may be asked again the soonest; a refused key or deployment is not. Nor are those behind connections that
-    were waited for in vain: the request has spent its time there. The caller's own failure, and any failure
+    After any failure that is not the caller's, the next candidate starts at once. After the last candidate, a
+    failure of the server is retried with the same candidate, after a wait that doubles each time, or with the
+    candidate whose Retry-After ends first. A refused key or deployment is not retried, nor a request that
+    waited in vain for a connection, because it has spent its time. A failure of the caller, and any failure
     after content, ends the round.
 
-    pool: what names the connections that a candidate is asked over, None = they are its own.
+    pool: the name of the connection pool that a candidate shares with others, None = it shares none.
     """
 
     __slots__ = (
@@ -116,11 +116,11 @@ class Attempts(Generic[C]):
         self._retries = 0
         self._running: C | None = None
         self._waiting: C | None = None
-        self._resting: list[tuple[float, C]] = []  # since when each that named a time may be asked again
+        self._resting: list[tuple[float, C]] = []  # (end of the Retry-After, candidate)
         self._committed = False
 
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
-        """The commands that follow from one event."""
+        """The commands that one event causes."""
         if isinstance(event, FirstContent):
             self._committed = True
             return []
@@ -162,7 +162,7 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """When the next retry may be, and whose: of the one that failed, or of one whose rest ends before."""
+        """The time and the candidate of the next retry: the failed one, or one that may be asked earlier."""
         choices = list(self._resting)
         if fault.retry_after is None:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)

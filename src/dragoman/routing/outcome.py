@@ -1,7 +1,7 @@
 """What a failed attempt means for the next one.
 
-Status and kind decide first; the codecs have already looked into the body. Sources: the error pages
-of the providers; the classes are those that every branch of `attempts` needs, no more.
+The fault's kind decides; the codecs have read the body already. Sources: the providers' error pages. There is
+one class for each branch of `attempts`, and no more.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from enum import Enum
 from dragoman import ir
 
 POOL_EXHAUSTED = "pool_exhausted"
-"""The code of a request that waited in vain for one of the gateway's own connections to a provider."""
+"""The code of a request that waited in vain for a connection of the gateway's own pool."""
 
 
 class Outcome(Enum):
-    """Whose failure it was, as far as the next attempt is concerned."""
+    """The cause of a failure, as far as it matters for the next attempt."""
 
     KEY_PERMANENT = "the API key will not work again: it was refused, or its quota is used up"
     KEY_TRANSIENT = "the API key is rate limited"
@@ -45,7 +45,7 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """The outcome class of a fault; kinds that are the caller's are not retried."""
+    """The outcome class of a fault. Kinds that the table lacks are the caller's and are not retried."""
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
@@ -60,8 +60,10 @@ _SEAL = re.compile(
 
 
 def refuses_seals(fault: ir.Fault) -> bool:
-    """Whether a refusal says that what is sealed in the history is not its own: made for another account or
-    model, or too long ago. Without the seals the request may well be answered.
+    """Whether a refusal says that it cannot read the sealed content in the history.
+
+    The content was sealed for another account or model, or too long ago. Without the seals the request may
+    succeed.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False
@@ -69,7 +71,7 @@ def refuses_seals(fault: ir.Fault) -> bool:
 
 
 def refuses_sealing(fault: ir.Fault) -> bool:
-    """Whether a refusal says that a model, asked for its thoughts under seal, has none."""
+    """Whether a refusal says that the model has no encrypted thinking, which the request asked for."""
     return fault.status == 400 and "encrypted content is not supported" in fault.message.lower()
 
 
@@ -77,17 +79,17 @@ _ABSENT = frozenset({"not_found", "model_not_found", "method_not_allowed", "not_
 
 
 def is_absent(fault: ir.Fault) -> bool:
-    """Whether a failure says that what was asked for is not there, and nothing else about the request."""
+    """Whether a failure says only that the requested object or endpoint does not exist."""
     return fault.kind in _ABSENT
 
 
 def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = False) -> ir.Fault:
-    """The same fault as the client may see it. provider: whose it is, as `x-dragoman-deployment` tells, too.
+    """The fault as the client may see it. provider: its name, which `x-dragoman-deployment` also shows.
 
-    A refused credential or a misconfigured deployment is the gateway's, not the client's: it becomes a
-    502 in our words, because the upstream's text may name accounts. A model that the client named
-    itself (`provider/model`) and that the provider does not know is the client's 404, and so is whatever
-    else the request refers to and nobody knows. The rest passes.
+    A refused credential or a misconfigured deployment is the gateway's fault, not the client's: it becomes a
+    502 in our words, because the upstream's text may name accounts. If the client named the model itself
+    (`provider/model`) and the provider does not know it, the client gets a 404, as it does for any other
+    unknown object in its request. Every other fault stays as it is.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":

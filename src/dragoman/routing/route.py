@@ -1,17 +1,17 @@
-"""What a model name stands for: a pure function over a table that is built once per configuration.
+"""Model names: a pure function from a name to its route, over a table that is built once per configuration.
 
-A name is looked up in this order, and the first that fits answers; before them all come the names that are
-made while the gateway runs (`Table.also`):
+Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
+decides:
 
     1. an alias of exactly this name, whose target is looked up in turn
     2. a configured model of exactly this name
-    3. `provider/model`: what follows the first slash goes upstream as it is
+    3. `provider/model`: the text after the first slash is the upstream model
     4. a provider that lists exactly this name, in configuration order
-    5. a provider whose vendor names its models so (`gpt-*`, `claude-*`), in configuration order
-    6. the alias `*`; where its target is `provider/*`, under the very name that was asked for
-    7. 404 `model_not_found`, with the nearest known name, or with what would make its vendor a provider
+    5. a provider whose vendor's patterns match the name (`gpt-*`, `claude-*`), in configuration order
+    6. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+    7. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
-So a provider's name may shadow a model id that contains a slash, and a configured name always wins.
+So a provider's name may hide a model id that contains a slash, and a configured name always wins.
 This module never reads configuration itself and knows no dialect's fields.
 """
 
@@ -34,22 +34,22 @@ from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 
 Strict: TypeAlias = bool | Literal["all"]
-"""Whether a request that would lose meaning is refused (True), or one that would lose anything ("all")."""
+"""True = refuse a request that would lose meaning; "all" = refuse a request that would lose anything."""
 
 CREATED = 1_735_689_600
-"""`created` of every listed model, 2025-01-01 UTC: no date is known, and replicas must say the same."""
+"""`created` of every listed model, 2025-01-01 UTC: no date is known, and all replicas must agree."""
 
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"
-"""The end of a target that stands for all models of a provider. Only the alias `*` may have one."""
+"""The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
 _LONGEST_NAME = 128
-_MOST_MET = 1024
+_MOST_CACHED = 1024
 
 
 class Timers(msgspec.Struct, frozen=True):
-    """Seconds; None = no limit. Each has its own code when it runs out.
+    """Time limits in seconds; None = no limit. Each has its own error code.
 
-    connect: until a connection is there. first_byte: from sending the request to the first byte of the
+    connect: until the connection is open. first_byte: from sending the request to the first byte of the
     answer. idle: between two reads of a stream. total: the whole attempt; streams have none by default.
     """
 
@@ -59,16 +59,16 @@ class Timers(msgspec.Struct, frozen=True):
     total: float | None = None
 
 
-# What the table is built from ------------------------------------------------------------------------------
+# Input of the table --------------------------------------------------------------------------------------
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """An account at a vendor, as far as names are concerned.
+    """The part of a configured account that model names need.
 
-    vendor: its row in the catalogue, by which facts are known. models: the only names it serves, None =
-    any. unlisted: those of them that are other spellings and stay out of the model list. patterns: how
-    the vendor names its models, as shell patterns. timers, headers, body: what every call to it gets;
-    body is deep-merged into the request's.
+    vendor: its row in the catalogue, by which facts are found. models: the only names that it serves, None =
+    any. unlisted: those of `models` that are alternative spellings and stay out of the model list. patterns:
+    shell patterns of the vendor's model names. timers, headers, body: added to every call; body is
+    deep-merged into the request's.
     """
 
     name: str
@@ -84,11 +84,11 @@ class Provider(msgspec.Struct, frozen=True):
 class Model(msgspec.Struct, frozen=True):
     """A configured model.
 
-    uses: "provider/model" in order of preference. facts: what the operator states about it. timers:
-    None = the provider's. headers, body: added to the provider's, theirs giving way. defaults: request
-    fields in the chat dialect's words. strict, check_output: None = unstated. windows: the context of each of
-    `uses` where it is not `facts.context`. api: the protocol to ask in where the provider has it, None =
-    `apis.choose` decides.
+    uses: "provider/model" in order of preference. facts: the operator's statements about it. timers: None =
+    the provider's. headers, body: merged over the provider's. defaults: request fields in the words of the
+    chat dialect. strict, check_output: None = unstated. windows: the context of each of `uses` where it
+    differs from `facts.context`. api: the protocol to use if the provider has it, None = `apis.choose`
+    decides.
     """
 
     name: str
@@ -105,9 +105,9 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for something that resolves. What it states wins over what its target does.
+    """Another name for a model. Its own settings override those of its target.
 
-    window: tokens that its deployments have at most, however many they may have.
+    window: an upper limit, in tokens, for the context windows of its deployments.
     """
 
     name: str
@@ -121,22 +121,24 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class Demands(msgspec.Struct, frozen=True):
-    """What holds for a request unless its model or alias says otherwise.
+    """Settings for requests whose model or alias does not state its own.
 
-    strict: what may not be lost. check_output: whether answers are held to the form that was asked for.
+    strict: which losses make a request fail. check_output: whether answers are checked against the form that
+    the request demands.
     """
 
     strict: Strict = False
     check_output: bool = False
 
 
-# What comes out --------------------------------------------------------------------------------------------
+# Output of the table -------------------------------------------------------------------------------------
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One upstream model at one provider, with all that a call to it needs.
+    """One upstream model at one provider, with everything that a call needs.
 
-    window: tokens that the operator says it has, None = unstated. It binds; `facts.context` only informs.
+    window: the context in tokens that the operator states, None = unstated. It limits prompts;
+    `facts.context` only informs.
     """
 
     provider: str
@@ -148,7 +150,7 @@ class Deployment(msgspec.Struct, frozen=True):
     window: int | None = None
 
     def within(self, window: int | None) -> Deployment:
-        """The same with a window of no more than this."""
+        """The deployment with a window of at most this many tokens."""
         if window is None or (self.window is not None and self.window <= window):
             return self
         context = window if self.facts.context is None else min(window, self.facts.context)
@@ -157,18 +159,18 @@ class Deployment(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """`provider/model`, as people write it and headers show it."""
+        """`provider/model`, the form for people and headers."""
         return f"{self.provider}/{self.model}"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """What one name stands for.
+    """The deployments and settings for one model name.
 
-    asked: the name as it was asked for, the default model's when none was. deployments: at least one,
-    in order of preference. defaults: request fields in the chat dialect's words, for fields that the
+    asked: the name in the request, or the default model's if the request has none. deployments: at least one,
+    in order of preference. defaults: request fields in the words of the chat dialect, for fields that the
     client left out. system_prompt: put first unless the client's messages open with a system message;
-    opening: messages after it, under the same condition. api: the operator's word for the protocol to ask in.
-    created: since when there is this name, Unix seconds.
+    opening: messages after it, under the same condition. api: the operator's choice of protocol.
+    created: when the name was created, Unix seconds.
     """
 
     asked: str
@@ -182,7 +184,7 @@ class Route(msgspec.Struct, frozen=True):
     created: int = CREATED
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """The same with headers of other values. fresh: the new value of each old one."""
+        """The route with new header values. fresh: the new value for each old value."""
         return msgspec.structs.replace(
             self,
             deployments=tuple(
@@ -194,13 +196,14 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
+        """The requested model name, to write into the answer; None if the upstream's own name is the same."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the model list. provider, deployment: who answers first; the rest is its facts, None =
-    not known.
+    """One line of the model list.
+
+    provider, deployment: the route's first choice. The other fields are its facts, None = unknown.
     """
 
     id: str
@@ -218,20 +221,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """All names of one configuration. Immutable once built; shared by all requests."""
+    """All model names of one configuration. Immutable except for caches; shared by all requests."""
 
     __slots__ = (
-        "_aliases",
-        "_default",
-        "_defaults",
-        "_fallback",
-        "_general",
-        "_made",
-        "_met",
-        "_models",
-        "_patterns",
-        "_providers",
-        "_reason",
+        *("_aliases", "_cached", "_default", "_defaults", "_fallback", "_general", "_made", "_models"),
+        *("_patterns", "_providers", "_reason"),
     )
 
     def __init__(
@@ -249,7 +243,7 @@ class Table:
         self._reason = reason
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
-        self._met: dict[str, Route] = {}
+        self._cached: dict[str, Route] = {}
         self._fallback: _CatchAll | None = None
         self._default: Route | None = None
         self._defaults: dict[str, Route] = {}
@@ -268,10 +262,9 @@ class Table:
     ) -> Table:
         """The table of one configuration.
 
-        Everything that names can be resolved to is resolved here, so a request costs one or two
-        look-ups. default_models: by operation, for those beside chat. reason: why nobody answers to a
-        name, where that is known. Raises ConfigError with every name
-        that stands for nothing.
+        All configured names are resolved here, so a request costs one or two look-ups. default_models: for
+        operations beside chat, by operation. reason: returns the reason why a name is unknown, or None.
+        Raises ConfigError with every name that has no target.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -300,15 +293,15 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """This table with names beside its own, in the place of those that it had beside them."""
+        """A copy of this table with these names, created at run time, instead of the earlier ones."""
         table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
-        table._met, table._fallback = self._met, self._fallback
+        table._cached, table._fallback = self._cached, self._fallback
         table._default, table._defaults = self._default, self._defaults
         return table
 
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
-        """The route of a name; without one, that of the operation's default model.
+        """The route of a name; without a name, that of the operation's default model.
 
         Raises RequestFailed (400 or 404).
         """
@@ -325,11 +318,11 @@ class Table:
         return route
 
     def find(self, name: str) -> Route | None:
-        """The route of a name, `*` apart; None = there is none."""
+        """The route of a name, without the alias `*`; None = there is none."""
         return self._made.get(name) or self._aliases.get(name) or self._model(name)
 
     def states(self, name: str) -> bool:
-        """Whether this very name is that of a model or an alias, or was made."""
+        """Whether a model, an alias or a name created at run time has exactly this name."""
         return name in self._made or name in self._aliases or name in self._models
 
     def has_provider(self, name: str) -> bool:
@@ -342,8 +335,8 @@ class Table:
         """The model list: aliases, configured and default models and `provider/model`, sorted by id, each id
         once.
 
-        found: what providers that serve any model were seen to offer, by provider name. granted: the only
-        names that are listed, as far as they stand for something; None = all.
+        found: models of providers that serve any model, as those providers list them, by provider name.
+        granted: the only names to list, if they have a route; None = all.
         """
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
@@ -354,7 +347,7 @@ class Table:
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
-        """One line of the model list, for any name that resolves without `*`. Raises RequestFailed (404)."""
+        """One line of the model list, for any name with a route without `*`. Raises RequestFailed (404)."""
         route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
@@ -392,22 +385,20 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _every(self, target: str) -> Provider | None:
-        """The provider that `provider/*` names; None = the target is one model."""
+        """The provider of a target `provider/*`; None = the target is a single model."""
         if target in self._models or not target.endswith(EVERY_MODEL):
             return None
         return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
-        """Everything but aliases. Names that clients make up are remembered too, but not without bound."""
-        route = self._models.get(name) or self._met.get(name)
-        if route is None and (route := self._made_up(name)) is not None and len(name) <= _LONGEST_NAME:
-            if len(self._met) >= _MOST_MET:
-                self._met.clear()
-            self._met[name] = route
+        """The route of a name that is no alias. Names that clients make up are cached, up to a limit."""
+        route = self._models.get(name) or self._cached.get(name)
+        if route is None and (route := self._unconfigured(name)) is not None:
+            _remember(self._cached, name, route)
         return route
 
-    def _made_up(self, name: str) -> Route | None:
-        """The route of a name that stands nowhere in the configuration, but that some provider takes."""
+    def _unconfigured(self, name: str) -> Route | None:
+        """The route of a name that the configuration does not contain, but that some provider serves."""
         first, slash, rest = name.partition("/")
         provider = self._providers.get(first) if slash and rest else None
         if provider is not None and (provider.models is None or rest in provider.models):
@@ -421,14 +412,10 @@ class Table:
                 return self._direct(name, provider, name)
         return None
 
-    def _direct(self, asked: str, provider: Provider, model: str) -> Route:
+    def _direct(self, name: str, provider: Provider, model: str) -> Route:
         general = self._general
-        return Route(
-            asked,
-            (_deployment(provider, model),),
-            strict=general.strict,
-            check_output=general.check_output,
-        )
+        deployments = (_deployment(provider, model),)
+        return Route(name, deployments, strict=general.strict, check_output=general.check_output)
 
     def _names(self) -> Iterator[str]:
         yield from self._made
@@ -452,31 +439,36 @@ class Table:
 
 
 class _CatchAll:
-    """The alias `*`. provider: who gets the names themselves; None = all names stand for `route`."""
+    """The alias `*`. provider: gets every name as its model; None = every name means `route`."""
 
-    __slots__ = ("_met", "_provider", "_route")
+    __slots__ = ("_cached", "_provider", "_route")
 
     def __init__(self, route: Route, provider: Provider | None) -> None:
         self._route = route
         self._provider = provider
-        self._met: dict[str, Route] = {}
+        self._cached: dict[str, Route] = {}
 
     def route(self, name: str) -> Route:
-        """What a name stands for. Some of them are remembered: facts are looked up for each."""
+        """The route of a name. A limited number is cached, because each needs a look-up of facts."""
         if self._provider is None:
             return msgspec.structs.replace(self._route, asked=name)
-        if (route := self._met.get(name)) is None:
+        if (route := self._cached.get(name)) is None:
             deployment = _deployment(self._provider, name).within(self._route.deployments[0].window)
             route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
-            if len(name) <= _LONGEST_NAME:
-                if len(self._met) >= _MOST_MET:
-                    self._met.clear()
-                self._met[name] = route
+            _remember(self._cached, name, route)
         return route
 
 
+def _remember(cached: dict[str, Route], name: str, route: Route) -> None:
+    """Cache the route of a name that a client made up. The number and length of such names is limited."""
+    if len(name) <= _LONGEST_NAME:
+        if len(cached) >= _MOST_CACHED:
+            cached.clear()
+        cached[name] = route
+
+
 def _caught(name: str) -> Fault:
-    """Why a name that requests may use is in no list."""
+    """The fault for a name that requests may use, but that has no line in the model list."""
     return Fault(
         "model_not_found",
         f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name. "
@@ -503,9 +495,9 @@ def _unnamed(operation: Operation) -> Fault:
 
 
 def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
-    """The alias and those that its target leads to; None when they run in a circle.
+    """The alias, the alias that its target names, and so on; None if they form a circle.
 
-    An alias may have the name of what it stands for: it then adds defaults to a model of its own name.
+    An alias may have the same name as its target: it then adds defaults to the model of that name.
     """
     chain = [alias]
     while (following := aliases.get(chain[-1].target)) is not None and following is not chain[-1]:
@@ -563,7 +555,7 @@ def _deployment(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both JSON objects as one. Objects under one key are merged in turn; anything else of `over` wins."""
+    """Both JSON objects as one. Objects under the same key are merged in turn; else `over` wins."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

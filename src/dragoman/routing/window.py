@@ -1,7 +1,7 @@
-"""Which deployments have room for a prompt, where the operator has said how much each has.
+"""The deployments whose context window has room for a prompt, where the operator states the window.
 
-Only the prompt counts: what the answer may add is the model's to bound. What the catalogue knows of a model
-binds nobody, because a prompt is often estimated and a catalogue may be old.
+Only the prompt counts; the provider limits the answer. The context in the catalogue is no limit here, because
+the prompt's size is often an estimate and the catalogue may be outdated.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from dragoman.tokens import Count, Counter, ceiling, count
 
 
 class Room(NamedTuple):
-    """deployments: those that may be asked. shortened: whether the prompt has to be, for each of them."""
+    """deployments: those with room. shortened: whether the prompt must be shortened for them."""
 
     deployments: tuple[Deployment, ...]
     shortened: bool = False
 
 
 def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Room:
-    """The deployments that a prompt fits; else, with `truncation: auto`, those that it can be made to fit.
+    """The deployments that the prompt fits; with `truncation: auto` else those that the shortened prompt
+    fits.
 
-    Raises RequestFailed (context_length; param in IR terms) where there are none of either.
+    Raises RequestFailed (context_length; param in IR terms) if there are none.
     """
     stated = [deployment.window for deployment in deployments if deployment.window is not None]
     if not stated or ceiling(request) <= min(stated):
@@ -42,7 +43,7 @@ def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Room:
         able = _fitting(deployments, least)
         if able:
             return Room(able, shortened=True)
-    raise RequestFailed(_too_long(counted, stated))  # each has a window here: without one it had room
+    raise RequestFailed(_too_long(counted, stated))  # every deployment has a window: one without has room
 
 
 def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[Deployment, ...]:
@@ -54,7 +55,7 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
 
 
 def _too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
-    """The fault, of the largest window there is, in words by which many clients know it."""
+    """The fault for the largest window, in OpenAI's words, which many clients recognise."""
     place = windows.index(max(windows))
     tokens, exact = counted[place].tokens, counted[place].exact
     return ir.Fault(

@@ -1,9 +1,9 @@
-"""Many deadlines for the price of one timer.
+"""Many deadlines with a single timer.
 
-Every request waits under several limits, nearly all of which never run out. A timer of its own for each
-costs more than the work it guards. Here a deadline is an entry in a table that one timer looks through
-a few times a second, so setting, moving and lifting one is a dictionary access. The price is precision:
-a deadline runs out up to `TICK` seconds late, never early.
+Every request waits under several time limits, and nearly none of them expires. A timer for each limit would
+cost more than the work that it guards. Here a deadline is an entry in a table, which one timer checks
+several times a second. So setting, moving and removing a deadline is a dictionary access. The price is
+precision: a deadline expires up to `TICK` seconds late, never early.
 
     with deadlines.within(30.0):          # raises TimeoutError in the task that waits
         await something()
@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 TICK = 0.05
-"""Seconds between two looks. Below what a person notices, far above what a look costs."""
+"""Seconds between two checks: too short for a person to notice, much longer than a check takes."""
 
 
 class Deadline:
-    """One limit on one task. Leaving the block lifts it."""
+    """One time limit for one task, as a context manager. Leaving it removes the limit."""
 
     __slots__ = ("_table", "_task", "expired")
 
@@ -36,33 +36,33 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Lift the limit. A cancellation that is ours becomes TimeoutError."""
+        """Remove the limit. A cancellation by this limit becomes TimeoutError."""
         self._table.entries.pop(self, None)
-        # The task was suspended inside the block when it was cancelled, so that is where it surfaces. What
-        # remains after `uncancel` is somebody else's cancellation, which goes first.
+        # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
+        # If one remains after `uncancel`, it came from elsewhere and has precedence.
         if self.expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def lift(self) -> None:
-        """It never runs out any more."""
+        """Remove the limit."""
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Run out this many seconds from now instead."""
+        """Expire this many seconds from now instead."""
         self._table.entries[self] = self._table.time() + seconds
 
     def rest(self) -> None:
-        """Do not run out until the next `push`."""
+        """Do not expire until the next `push`."""
         self._table.entries[self] = inf
 
     def run_out(self) -> None:
-        """Cancel the waiting task, as its time is over."""
+        """The time is over: cancel the task."""
         self.expired = True
         self._task.cancel()
 
 
 class Unlimited:
-    """No limit, in the place of one."""
+    """A deadline without a limit."""
 
     __slots__ = ()
     expired = False
@@ -74,13 +74,13 @@ class Unlimited:
         return None
 
     def lift(self) -> None:
-        """There is nothing to lift."""
+        """Do nothing."""
 
     def push(self, seconds: float) -> None:
-        """There is nothing to move."""
+        """Do nothing."""
 
     def rest(self) -> None:
-        """There is nothing to rest."""
+        """Do nothing."""
 
 
 UNLIMITED = Unlimited()
@@ -96,7 +96,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A block that the running task must leave within this time; None = no limit."""
+        """A context manager that limits the running task to this time; None = no limit."""
         if seconds is None:
             return UNLIMITED
         task = asyncio.current_task(self._loop)
@@ -109,7 +109,7 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Let run out what is due. The timer rests while there is nothing to guard."""
+        """Expire the deadlines that are due. Without deadlines the timer is not set again."""
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]

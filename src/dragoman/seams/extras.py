@@ -1,6 +1,6 @@
-"""How an extra of this very installation is added: a command that works from where it came from.
+"""The command that adds an extra to this installation, from the source of this installation.
 
-No package of this name is assumed to be at an index: a stranger could have published it.
+It never assumes a package index: a stranger could have published a package with this name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dragoman.version import __version__
 
 _NAME: Final = "dragoman"
 _BY_MODELS: Final = frozenset({"embeddings", "speech"})
-"""What `make models` installs beside what `make run` does."""
+"""The extras that need `make models`; all others come with `make run`."""
 
 
 def command(*extras: str) -> str:
-    """The command of a shell that adds these extras. It may hold a path of this machine."""
+    """The shell command that adds these extras. It may hold a path of this machine."""
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
         return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
@@ -31,16 +31,16 @@ def command(*extras: str) -> str:
 
 
 def make_target(*extras: str) -> str | None:
-    """The same without a path, for whoever may not know one; None unless a checkout runs in its `.venv`."""
+    """The make target that adds these extras; None unless a checkout's own `.venv` runs this."""
     if _checkout() is None:
         return None
     return "make models" if _BY_MODELS.intersection(extras) else "make run"
 
 
 def _requirement(wanted: str) -> str:
-    """What pip is told: where this installation came from, by its record (PEP 610)."""
+    """The package for pip to install, from the source in this installation's record (PEP 610)."""
     origin = _origin()
-    if origin is None:  # run from a folder of sources
+    if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[3]}[{wanted}]"
     url = origin.get("url")
     if url is None:
@@ -52,7 +52,7 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The checkout in whose own `.venv` this runs."""
+    """The checkout whose own `.venv` runs this, or None."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None
@@ -61,8 +61,8 @@ def _checkout() -> Path | None:
 
 @cache
 def _origin() -> dict[str, Any] | None:
-    """The record of where this was installed from, empty for an index; None = it was not installed."""
-    from importlib import metadata  # takes longer to load than the rest of a command
+    """The record of the installation's source; empty = a package index, None = not installed."""
+    from importlib import metadata  # imported late: it loads slower than the rest of a command
 
     try:
         record = metadata.distribution(_NAME).read_text("direct_url.json")

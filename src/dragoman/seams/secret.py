@@ -1,7 +1,7 @@
-"""A value that must not be seen: an API key, a client key.
+"""A value that must not become visible: a provider's or a client's API key.
 
-A `Secret` never shows itself: not when printed, logged, formatted, pickled, copied into JSON or named
-in a traceback's message. Code that needs the value says so with `reveal()`, which is easy to search for.
+A `Secret` hides its text when it is printed, logged, formatted, pickled, encoded as JSON or part of an error
+message. Code that needs the text calls `reveal()`, which is easy to search for.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A masked text. Equal in constant time to a secret with the same text, and to nothing else.
+    """A masked text. It equals only secrets with the same text, compared in constant time.
 
-    value: the text itself; any Unicode text is accepted here, what a header can carry is checked where
-    the value enters. file: what it was read from, None = it was stated itself.
+    value: the text, with any Unicode characters; whether a header can carry it is checked where it is read.
+    file: the file that it was read from, None = no file.
     """
 
     __slots__ = ("_value", "file")
@@ -28,16 +28,16 @@ class Secret:
         self.file = file
 
     def reveal(self) -> str:
-        """The text itself. Call it only where the value leaves for its own destination."""
+        """The text. Call this only where the text is sent to its destination."""
         return self._value
 
     @property
     def tail(self) -> str:
-        """The last four characters, for its owner to recognise it; "" for a value below 12 characters."""
+        """The last four characters, so that its owner can recognise it; "" for a text below 12 characters."""
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:
-        """Whether `candidate` is the same text, in time that does not depend on where they differ."""
+        """True: `candidate` is the same text. The time does not depend on where the texts differ."""
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )

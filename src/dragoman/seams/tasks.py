@@ -1,8 +1,8 @@
-"""The one place that starts asyncio tasks.
+"""Starts asyncio tasks; no other module may do so.
 
-A task that nobody holds can vanish in the middle of its work, and an exception in it is seen by
-nobody. `spawn` keeps a reference until the task ends and reports its failure. `asyncio.create_task`
-is banned elsewhere by the linter.
+Python may collect a running task to which nobody holds a reference, and nobody sees an exception in it.
+`spawn` holds a reference until the task ends, and logs its failure. The linter forbids `asyncio.create_task`
+elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` in the background; it is held until it ends, and a failure is logged with its name."""
+    """Start `work` in the background. A failure is logged with `name`."""
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)
     task.add_done_callback(_ended)

@@ -1,8 +1,8 @@
-"""Paths where other gateways are administered, and what is used for the same here. Data.
+"""Hints for the administration paths of other gateways (a table).
 
-Their dashboards, Terraform providers and scripts call them; they get a 404 that leads on. Sources:
-https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, Portkey's and Helicone's admin
-APIs, Bifrost's `/api/…`, Open WebUI's proxied paths.
+Dashboards, Terraform providers and scripts of other gateways call these paths. They get a 404 whose text
+names the way to do the same here. Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own
+OpenAPI page, the admin APIs of Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""What follows `/key/` in LiteLLM's own paths, in all. Longer paths begin with a client's key."""
+"""All words that follow `/key/` in LiteLLM's own paths. A longer path begins with a client's key instead."""
 
 
 def manages_keys(path: str) -> bool:
-    """Whether a path is one of LiteLLM's own below `/key/`, and holds no key."""
+    """True: the path is one of LiteLLM's own paths below `/key/`, and holds no client's key."""
     found = _KEY.fullmatch(path)
     return found is not None and found[1] in KEY_WORDS
 
@@ -52,7 +52,7 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """Paths that begin with these words, with or without a version before them."""
+    """The rows for all paths that begin with one of `words`, with or without a version before it."""
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 
@@ -68,16 +68,8 @@ _TABLE: Final = (
     *_paths(_MODELS, "model", "model_group", "model_hub", r"public/model_hub", r"api/providers"),
     *_paths(
         _SET,
-        *(
-            "config",
-            "configs",
-            r"get/config",
-            r"update/config",
-            "callbacks",
-            "settings",
-            "router",
-            "fallback",
-        ),
+        *("config", "configs", r"get/config", r"update/config", "callbacks", "settings", "router"),
+        "fallback",
         *("update", "add", "delete", "integrations", r"api/config", r"api/plugins", r"reload"),
     ),
     *_paths(_PAGES, "ui", "login", "logout", "dashboard", "get_image", "onboarding"),
@@ -94,7 +86,7 @@ _TABLE: Final = (
 
 
 def instead(path: str) -> str | None:
-    """What is used here instead of a path of another gateway's administration; None for any other path."""
+    """The hint for a path of another gateway's administration; None for any other path."""
     for pattern, sentence in _TABLE:
         if pattern.fullmatch(path):
             return sentence

@@ -1,8 +1,9 @@
-"""The ASGI application, on one screen: link, path table, authentication, body, engine.
+"""The ASGI application: it finds the endpoint, checks the key, reads the body and runs the endpoint's
+handler.
 
-Hot paths are plain look-ups in a table; no middleware stands between. Every path and method gets an
-answer in a client's protocol, JSON errors included. The application starts its gateway lazily where
-the server does not run the lifespan (mounted in someone else's application).
+Endpoints are looked up in a table; there is no middleware. Every path and method gets an answer in the
+protocol of its client, errors included. If the server does not run the lifespan (the application is mounted
+in another one), the first request starts the gateway.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ from dragoman.server.bodies import (
 )
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
-from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
+from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
+from dragoman.server.identity import note_client
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Message, Receive, Send
 from dragoman.server.origins import Origins
-from dragoman.server.visitor import note_visitor
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes of a body that is not counted in the memory of all bodies."""
+"""Bytes. A smaller body is not counted in the memory that all bodies share."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -66,19 +67,19 @@ class App:
         self.gateway = self._gateway = gateway
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
-        """Those of the server that runs this application with our own protocol (`server.http`)."""
+        """The connections of our own HTTP server (`server.http`). Another ASGI server leaves them empty."""
         self._settings = gateway.config.server
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
-        """Whether our protocol's stamps and this gateway's clock tell the same time."""
+        """True: the timestamps of `server.http` and this gateway's clock are comparable."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Those that may call where no key is asked for."""
+        """The web pages that may call without a key: those of this machine."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one connection event: a request, a WebSocket, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -99,7 +100,7 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
         headers = Headers(scope["headers"])
         root = scope.get("root_path", "")
@@ -143,7 +144,7 @@ class App:
         try:
             query = _query(arrival.scope)
             if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
-                exchange.phase = "url"  # before the key: a page's stands in a header of WebSockets alone
+                exchange.phase = "url"  # before the key: a page has it in a WebSocket header
                 raise RequestFailed(fault)
             exchange.phase = "auth"
             await self._gateway.start()
@@ -157,17 +158,19 @@ class App:
                 parts = self._parts(arrival)
             elif handler.takes_body:
                 if _sends_form(headers, handler.takes_body, self._origins):
-                    call = Call(b"", headers, arrival.params, caller, query)
-                    await self._serve_form(arrival, handler, call, exchange, client, share=share)
+                    request = HttpRequest(b"", headers, arrival.params, caller, query)
+                    await self._serve_form(arrival, handler, request, exchange, client, share=share)
                     return
                 exchange.phase = "body"
                 body = await self._body(arrival, exchange, share)
                 exchange.phase = "decode"
             search = arrival.scope.get("query_string", b"").decode("latin-1")
-            call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
+            request = HttpRequest(
+                body, headers, arrival.params, caller, query, search=search, parts=parts, room=share
+            )
             if parts is None:
                 self._watch(arrival)
-            await handler.run(call, exchange, client)
+            await handler.run(request, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
         except ClientGone:
@@ -182,13 +185,15 @@ class App:
         self,
         arrival: _Arrival,
         handler: Handler,
-        call: Call,
+        request: HttpRequest,
         exchange: Exchange,
         client: AsgiClient,
         *,
         share: Share,
     ) -> None:
-        """Browsers send forms to other origins without asking, so the origin decides first (decision 5)."""
+        """Read the form and run the handler. Browsers send forms to other origins without a preflight
+        request, so the origin is checked first (decision 5).
+        """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
             raise RequestFailed(_FOREIGN_FORM)
@@ -196,7 +201,7 @@ class App:
         stated = stated_size(length)
         packed = self._packed(arrival)
         if packed or (stated is not None and stated > limit):
-            stated = None  # it becomes larger, or is refused when its body is read
+            stated = None  # the unpacked size is not known; a body over the limit is refused when it is read
         exchange.phase = "body"
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
@@ -210,13 +215,13 @@ class App:
                     exchange.waited += self._seams.monotonic() - since
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
-            call = msgspec.structs.replace(call, form=upload.form())
+            request = msgspec.structs.replace(request, form=upload.form())
             exchange.phase = "decode"
             self._watch(arrival)
-            await handler.run(call, exchange, client)
+            await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Look out for the client's going away, once nothing more of its body is to come."""
+        """Watch for the client's disconnect. Called when the whole body has been read."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 
@@ -227,14 +232,17 @@ class App:
         self._watch(arrival)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
-        """The whole body. share: gets the memory that it takes, its values included. Raises RequestFailed."""
+        """The whole body. share: is charged with the body's memory, its decoded values included.
+
+        Raises RequestFailed.
+        """
         if packed := self._packed(arrival):
             parts, limit = [], self._settings.max_body
             async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
-        elif arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+        elif arrival.link.complete:  # a small body usually comes in together with its head
             body = await arrived_body(arrival.receive, self._settings.max_body)
             if len(body) <= _SMALL:
                 return body
@@ -260,7 +268,7 @@ class App:
         return parts
 
     def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
-        """The codings of the body, in the order in which they were applied. Raises RequestFailed (415)."""
+        """The codings of the body in the order of their application. Raises RequestFailed (415)."""
         if "content-encoding" not in arrival.headers:
             return ()
         return stated_codings(arrival.scope["headers"])
@@ -268,7 +276,10 @@ class App:
     def _unpacked(
         self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """A packed body, piece by piece, in bounds before and after. Raises RequestFailed and ClientGone."""
+        """The body, decompressed piece by piece. `limit` bounds its size before and after.
+
+        Raises RequestFailed and ClientGone.
+        """
         run = self._gateway.heavy.run
 
         async def arriving() -> AsyncIterator[bytes]:
@@ -282,18 +293,18 @@ class App:
         return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
-        """How slowly a body may come in."""
+        """The least speed at which a body has to come in, by the settings."""
         patience = float(self._settings.body_timeout) or None
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
     ) -> None:
-        """Tell a failure that the engine never saw. What has begun stays incomplete: it is cut off."""
+        """Answer with an error from outside the engine. If the answer has begun, cut it off."""
         exchange.fault = fault
         if client.begun:
             return
-        status, headers, body = _told(fault, endpoint, exchange)
+        status, headers, body = _error_answer(fault, endpoint, exchange)
         await client.answer(status, headers, body)
 
     def refuse(
@@ -304,13 +315,13 @@ class App:
         target: bytes,
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
-    ) -> Answer:
-        """The answer to a request whose head was never complete or is too large: status, headers, body.
+    ) -> ErrorAnswer:
+        """The error answer to a request whose head is too large or never became complete.
 
-        It is logged and counted as any other. target, headers: as much as has come of the URL and of the
-        headers. began: the first byte, on the system's monotonic clock.
+        It is logged and counted as every other answer. target, headers: the part of the URL and of the
+        headers that has come in. began: when the first byte came in, on the system's monotonic clock.
         """
-        scope: Scope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
+        scope: AsgiScope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
         path, key = self._paths.unlocked(scope)
         endpoint, params = self._paths.find(path, "")
         link = Link(began)
@@ -318,21 +329,25 @@ class App:
         arrival = _Arrival(scope, _nothing, Headers(headers), endpoint, params, link, path, key)
         exchange = self._exchange(arrival)
         exchange.fault = fault
-        status, named, body = _told(fault, endpoint, exchange)
+        status, named, body = _error_answer(fault, endpoint, exchange)
         exchange.status = status
         exchange.close(self._seams.monotonic())
         self._gateway.observe(exchange)
-        if not any(name == b"x-request-id" for name, _ in named):  # the form of some errors has it
+        if not any(name == b"x-request-id" for name, _ in named):  # some protocols' errors set it themselves
             named = [*named, (b"x-request-id", exchange.request_id.encode("latin-1"))]
         return status, named, body
 
-    def full(self) -> Answer:
-        """The answer to a connection for which there is no room."""
+    def full(self) -> ErrorAnswer:
+        """The answer to a new connection beyond the connection limit."""
         status, extra, body = DIALECTS["openai_chat"].errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """Authentication comes first, on every path but health, so that an outsider learns nothing."""
+        """The caller. Raises RequestFailed, also for a key that may not use this endpoint.
+
+        The key is checked before anything else, on every path but the public ones, so that an outsider
+        learns nothing.
+        """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
             return ANYONE
@@ -351,12 +366,12 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """Who calls from this machine itself, without any key; None = nobody who may.
+        """The caller for a request without a key from this machine; None = a key is needed.
 
-        HTTP/1.0 is what proxies speak that say nothing of themselves, as nginx does unless it is told to.
+        HTTP/1.0 never counts as local: proxies speak it that add no header of their own (nginx by default).
         """
         scope, headers = arrival.scope, arrival.headers
-        peer = scope.get("client")  # which connections by a file of this machine have none of
+        peer = scope.get("client")  # None on a Unix socket
         if arrival.key is not None or not peer or scope.get("http_version") == "1.0":
             return None
         if not self._own_pages.admits(headers.get("origin")):
@@ -376,23 +391,23 @@ class App:
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
-        note_visitor(exchange, scope.get("client"), arrival.headers)
+        note_client(exchange, scope.get("client"), arrival.headers)
         return exchange
 
 
-Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
-"""A whole answer: status, headers, body."""
+ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
+"""An error as an answer: status, headers, body."""
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """A body, and the bytes of memory that its values take beyond its own."""
+    """The whole body, and the bytes of memory that its decoded values take beyond the body itself."""
     body = b"".join(parts)
     parts.clear()
     return body, extra_memory(body, max_values)
 
 
-def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:
-    """A failure in the face's own form."""
+def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
+    """An error as an answer in the form of the exchange's protocol."""
     status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
@@ -401,7 +416,7 @@ def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Ans
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""Statuses of HTTP itself, for which no protocol has a form."""
+"""HTTP's own statuses. They are sent as they are, because no protocol has an error for them."""
 
 
 async def _nothing() -> Message:
@@ -409,9 +424,9 @@ async def _nothing() -> Message:
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path: without the key that it may have begun with."""
+    """One request as it came in. path, key: the URL's path, and the key that was taken from its beginning."""
 
-    scope: Scope
+    scope: AsgiScope
     receive: Receive
     headers: Headers
     endpoint: Endpoint | None
@@ -422,11 +437,11 @@ class _Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken.
+    """True: the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
 
-    A browser may send some content types to other origins without asking first. With an Origin they are
-    no JSON, or any web page could use an open gateway on this machine; without one they come from no page
-    (decision 5), and `curl -d` states such a type where nobody stated another.
+    A browser sends some content types to other origins without a preflight request. With an Origin header,
+    they do not count as JSON, or any web page could use an open gateway on this machine. Without an Origin,
+    no web page has sent them (decision 5): `curl -d` states such a type by default.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -434,8 +449,8 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     json = takes != "form" and (
         kind == "application/json"
         or kind.endswith("+json")
-        or (kind in _TYPES_OF_NO_CHOICE and "origin" not in headers)
-        or (takes == "any" and origins.admits(headers.get("origin")))  # no page sends it, or one that may
+        or (kind in _DEFAULT_TYPES and "origin" not in headers)
+        or (takes == "any" and origins.admits(headers.get("origin")))  # no web page, or an allowed one
     )
     if form or json:
         return form
@@ -444,10 +459,10 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
-_TYPES_OF_NO_CHOICE: Final = frozenset(
+_DEFAULT_TYPES: Final = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 )
-"""What HTTP clients state by themselves for a body whose type nobody stated."""
+"""Content types that HTTP clients state by default, when the user has chosen none."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",
     "any": "'content-type: application/json'",
@@ -461,8 +476,8 @@ _FOREIGN_FORM: Final = ir.Fault(
 )
 
 
-def _query(scope: Scope) -> dict[str, str]:
-    """The fields of a request's query, the part of its URL behind the `?`. Raises RequestFailed (400)."""
+def _query(scope: AsgiScope) -> dict[str, str]:
+    """The fields of a URL's query string. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:
         return {}
@@ -472,7 +487,7 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 _QUERY_FIELDS: Final = 256
-"""Fields of a query. Each costs some microseconds, and they are read before a key is known."""
+"""Fields of a query string. Each costs some microseconds, and they are parsed before the key is checked."""
 _MANY_QUERY_FIELDS: Final = ir.Fault(
     "invalid_request",
     f"The query has more than {_QUERY_FIELDS} fields.",

@@ -1,10 +1,11 @@
-"""Bodies of requests as they come in: bounded in size, and in the time that a client may take.
+"""Request bodies as they come in, with a limit for their size and for the time that a client may take.
 
-A client has `patience` seconds in which its body may stand still. They pass while the body is waited for, and
-come back with what arrives: a second for each `rate` bytes, up to `patience` again. A body that drips thus
-ends as soon as one that stops, and one that flows may take all the time it needs.
+A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this
+budget.
+Each piece that arrives gives time back: one second for each `rate` bytes, up to `patience` in all. So a body
+that only drips ends as soon as one that has stopped, and a body that flows may take as long as it needs.
 
-A packed body is unpacked as it comes in, in steps that take turns with those of other large requests.
+A compressed body is decompressed as it comes in, in steps that alternate with those of other large requests.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from dragoman.server.link import Message, Receive
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How slowly a body may come in.
+    """The least speed at which a body has to come in.
 
-    deadlines: of the running loop. patience: seconds, None = no limit. rate: bytes a second, 0 = each piece
-    buys the whole time again.
+    deadlines: those of the running loop. patience: seconds, None = no limit. rate: bytes a second, 0 = each
+    piece gives the whole budget back.
     """
 
     deadlines: Deadlines
@@ -36,7 +37,7 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int
 
     def earned(self, left: float, waited: float, size: int) -> float:
-        """The seconds that are left after a piece of `size` bytes that was waited for."""
+        """The seconds of the budget that are left after waiting `waited` seconds for `size` bytes."""
         assert self.patience is not None
         if not self.rate:
             return self.patience if size else left - waited
@@ -44,7 +45,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def arrived_body(receive: Receive, limit: int) -> bytes:
-    """A body that has come in whole, of at most `limit` bytes. Nothing is waited for.
+    """A body of at most `limit` bytes that has come in completely. Does not wait.
 
     Raises RequestFailed (413) and ClientGone.
     """
@@ -60,16 +61,17 @@ async def arrived_body(receive: Receive, limit: int) -> bytes:
 async def take_body(
     receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
 ) -> None:
-    """Hand on a request's body of at most `limit` bytes as it comes in. Raises as `body_parts` does."""
+    """Give each piece of a request's body to `take`, at most `limit` bytes in all. Raises as `body_parts`."""
     async for part in body_parts(receive, length, limit, pace):
         take(part)
 
 
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
-    """A request's body of at most `limit` bytes piece by piece, read as fast as the pieces are taken.
+    """A request's body of at most `limit` bytes, piece by piece, read as fast as the caller takes the
+    pieces.
 
-    length: the header content-length. The time in which the caller works on a piece is not the client's.
-    Raises RequestFailed (413, 408) and ClientGone.
+    length: the header content-length. The time that the caller needs for a piece is not taken from the
+    client's budget. Raises RequestFailed (413, 408) and ClientGone.
     """
     _refuse_stated(length, limit)
     deadlines, left = pace.deadlines, pace.patience
@@ -97,11 +99,11 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
 async def unpacked(
     parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[[int], Run]
 ) -> AsyncGenerator[bytes]:
-    """A packed body out of its codings, piece by piece, at most `limit` bytes in all.
+    """A compressed body, decompressed piece by piece, at most `limit` bytes in all.
 
-    applied: as `stated_codings` gives them. share: has the memory that the codings take meanwhile; the
-    pieces are for their taker to count. run: what runs a step, for so many bytes. To be closed before the
-    share is free. Raises RequestFailed (413, 400).
+    applied: the content codings, as `stated_codings` gives them. share: is charged with the memory of the
+    decoders; the caller charges it with the pieces. run: for the number of bytes so far, the function that
+    runs the next step. Close this generator before `share` is freed. Raises RequestFailed (413, 400).
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
@@ -126,13 +128,13 @@ async def unpacked(
 
 
 _PIECE: Final = 64 * 1024
-"""Bytes that are unpacked at once on the loop: a third of a millisecond."""
+"""Bytes that are decompressed in one step on the event loop: a third of a millisecond."""
 _LARGE_PIECE: Final = 512 * 1024
-"""Bytes that are unpacked at once in the thread: a few milliseconds, so that its switch costs little."""
+"""Bytes that are decompressed in one step in the thread: a few milliseconds, so switching costs little."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """What a request's body is packed in, in the order of its headers. Raises RequestFailed (415)."""
+    """The content codings of a request's body, in the order of its headers. Raises RequestFailed (415)."""
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:
         return codings(stated.decode("latin-1"))
@@ -149,14 +151,14 @@ def _unpackable(error: WireError) -> ir.Fault:
 
 
 def _part(message: Message) -> tuple[bytes, bool]:
-    """What an ASGI message brings of the body, and whether more follows."""
+    """The piece of the body in an ASGI message, and whether more follows."""
     if message["type"] == "http.disconnect":
         raise ClientGone("before its body was complete")
     return message.get("body", b""), message.get("more_body", False)
 
 
 def stated_size(length: str | None) -> int | None:
-    """The bytes that the header content-length states; None for none, or for what is no such number."""
+    """The header content-length as a number of bytes; None if it is missing or no number."""
     if length is None or not (length.isascii() and length.isdigit()):
         return None
     return int(length[:20])  # 64 bits have no more digits; Python refuses to read thousands of them

@@ -1,8 +1,8 @@
-"""The client's side of one exchange over ASGI: bodies in, answers and streams out.
+"""The client's side of one exchange over ASGI: whole answers, streams, and pings while a stream is silent.
 
-Writes go straight to the server's socket buffer and wait while the client reads slowly, so nothing is
-queued here. A stream that has been silent for the heartbeat's time gets the face's own ping; if it has
-not begun by then, its headers go out first. Whoever does not read what is there is sent no ping.
+A write waits while the client reads slowly, so this module queues nothing. A stream that has been silent for
+the heartbeat's time gets a ping in the form of its protocol; if the stream has not begun by then, its
+headers are sent first. A client that does not read gets no more pings.
 """
 
 from __future__ import annotations
@@ -27,27 +27,15 @@ _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ClientGone(DragomanError):
-    """The client left before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class AsgiClient:
-    """One client of one exchange."""
+    """Sends the answer of one exchange to its client."""
 
     __slots__ = (
-        "_base",
-        "_beat",
-        "_exchange",
-        "_heartbeat",
-        "_last",
-        "_loop",
-        "_now",
-        "_ping",
-        "_pinging",
-        "_send",
-        "_type",
-        "_writing",
-        "begun",
-        "id_header",
+        *("_base", "_beat", "_exchange", "_heartbeat", "_last", "_loop", "_now", "_ping", "_pinging"),
+        *("_send", "_type", "_writing", "begun", "id_header"),
     )
 
     def __init__(self, send: Send, exchange: Exchange, now: Callable[[], float], base: Headers) -> None:
@@ -65,46 +53,42 @@ class AsgiClient:
         self._writing = False
         self.begun = False
         self.id_header = b""
-        """Where the client looks for the request's id beside `x-request-id`."""
+        """The name of a second header for the request's id, beside `x-request-id`; b"" = none."""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer: JSON, unless the first header states its content type."""
+        """Send a whole answer. It is JSON, unless the first header is its content type."""
         self.close()
         kind = () if headers and headers[0][0] == b"content-type" else (_JSON,)
         await self._start(status, [*kind, (b"content-length", b"%d" % len(body)), *headers])
         await self._send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, headers: Headers) -> None:
-        """An answer without a body."""
         await self._start(status, headers)
         await self._send({"type": "http.response.body", "body": b""})
 
-    def streams_as(self, content_type: bytes, ping: bytes, heartbeat: float | None) -> None:
-        """What a stream to this client would be: its content type, and how it is kept alive (seconds)."""
-        self._type, self._ping, self._heartbeat = content_type, ping, heartbeat if ping else None
+    def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
+        """Set how a stream is sent. heartbeat: seconds of silence before `ping`; 0 or None = no pings."""
+        self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:
-        """The answer will be a stream: from now on silence is filled with heartbeats."""
+        """The answer will be a stream: from now on, pings are sent while nothing else is."""
         if self._heartbeat is not None:
             self._loop = asyncio.get_running_loop()
             self._last = self._loop.time()
             self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream, the first of which may be its content type; ignored when a heartbeat has
-        already sent them.
-        """
+        """Send a stream's headers, unless a ping has sent them already. The first may be the content type."""
         if self.begun:
             return
         if self._pinging is not None:
-            self._pinging.cancel()  # it waits to send headers of its own
+            self._pinging.cancel()  # a ping that has not been sent yet would send headers, too
         self._writing = True
         kind = () if headers and headers[0][0] == b"content-type" else ((b"content-type", self._type),)
         await self._start(status, [*kind, *_STREAM, *headers])
         self._writing = False
 
     async def write(self, data: bytes) -> None:
-        """More of a stream."""
         self._writing = True
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._writing = False
@@ -112,12 +96,11 @@ class AsgiClient:
             self._last = self._loop.time()
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream."""
         self.close()
         await self._send({"type": "http.response.body", "body": data})
 
     def close(self) -> None:
-        """No more heartbeats, not even one that waits for the client to read."""
+        """Send no more pings; cancel one that waits for the client to read."""
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
@@ -125,9 +108,9 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send the head with what we say on every answer. timed: our own time is known."""
+        """Send the status and headers. timed: add the gateway's own time to them."""
         exchange = self._exchange
-        if _UNSENDABLE.search(b"".join(map(_value, headers))):  # servers refuse the whole answer
+        if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
         sent = [*headers, *self._base]
         if status < 400 or not any(name == b"x-request-id" for name, _ in headers):
@@ -141,7 +124,10 @@ class AsgiClient:
         self.begun = True
 
     def _check(self) -> None:
-        """One timer per stream, set again only when it fires: an event costs a clock call, not a timer."""
+        """Send a ping if it is due, and set the timer again.
+
+        A stream has one timer, set again only when it fires: a sent event costs a clock call, no new timer.
+        """
         assert self._heartbeat is not None
         now = self._loop.time()
         if self._writing or (self._pinging is not None and not self._pinging.done()):
@@ -154,6 +140,7 @@ class AsgiClient:
 
     async def _keep_alive(self) -> None:
         if not self.begun:
-            # How long the running attempt has waited is not known here, so our own time is not either.
+            # The time that the running attempt has waited for its provider is not known yet, so neither is
+            # our own.
             await self._start(200, [(b"content-type", self._type), *_STREAM], timed=False)
         await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})

@@ -1,11 +1,11 @@
-"""Content codings of bodies: gzip, zstd, br and deflate, one after another, unpacked piece by piece.
+"""Content codings of bodies: gzip, zstd, br and deflate, one or several, decompressed piece by piece.
 
-Specs: RFC 9110 section 8.4 (codings, in the order in which they were applied), RFC 1952 (gzip, of several
-members), RFC 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is zlib's
-format; some senders leave its head and its checksum away, and readers everywhere take that too).
+Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip, of
+one or more members), RFC 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is
+zlib's format; some senders omit its header and checksum, and all readers accept that too).
 
-What the unpacker must never do: unpack more than a piece in one call, or more than its bounds in all. No
-coding of a chain is excepted: the inner one of two may be the bomb.
+No call may decompress more than one piece, and no body may grow beyond its limits. Both hold for each coding
+of a body, because the inner one of two codings may be the decompression bomb.
 """
 
 from __future__ import annotations
@@ -24,39 +24,40 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdDecompressor
 
 TOO_LARGE: Final = "request_too_large"
-"""The code of errors about size."""
+"""The error code for a body that is too large, or that grows too much."""
 UNKNOWN: Final = "unsupported_content_encoding"
-"""The code of errors about codings that are not known, or too many."""
+"""The error code for codings that are unknown, or too many."""
 BROKEN: Final = "invalid_content_encoding"
-"""The code of errors about bytes that are not what the codings say."""
+"""The error code for bytes that are not valid in their coding."""
 
 MAX_RATIO: Final = 100
-"""The largest ratio of unpacked to packed bytes. Chats reach 3 to 30, as they repeat much."""
+"""The largest ratio of decompressed to compressed bytes. Chats reach 3 to 30, because they repeat much."""
 FREE: Final = 4 * 1024 * 1024
-"""Unpacked bytes that are allowed at any ratio: a short body of blanks has a high one."""
+"""Decompressed bytes that are allowed at any ratio: a short body of blanks has a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
-"""Members of a gzip body, frames of a zstd body. Each costs more than its bytes."""
+"""Members of a gzip body, or frames of a zstd body. Each takes time beyond that for its bytes."""
 _WINDOW_LOG: Final = 23
-"""8 MB, which is what a receiver has to have for the coding zstd (RFC 9659)."""
+"""The binary logarithm of the window: 8 MB, which every receiver of zstd has to support (RFC 9659)."""
 _SLICE: Final = 64 * 1024
-"""Bytes that are given to a coding at once, so that what it leaves over costs little to keep."""
+"""Bytes that a decoder gets at once, so that keeping its unread rest costs little."""
 
 
 class _Coding(Protocol):
-    """One coding's state.
+    """The decoder of one coding.
 
-    hungry: it has unpacked all that it was given. whole: it may end here. window: bytes that it looks back at
-    most. error: what its library raises for bytes that are none of its own.
+    needs_input: all of its input is decompressed. may_end: the input may end here. window: the most bytes of
+    its output that the decoder keeps to refer back to. error: its library's exception for invalid bytes.
     """
 
-    hungry: bool
-    whole: bool
+    needs_input: bool
+    may_end: bool
     window: int
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """Unpack `data` and what is left of earlier data: about `most` bytes; later calls give the rest.
+        """Decompress `data` and the rest of earlier data. Returns about `most` bytes; later calls give the
+        rest.
 
         Raises `error` and WireError.
         """
@@ -64,37 +65,37 @@ class _Coding(Protocol):
 
 
 class _Zlib(ABC):
-    """What zlib unpacks: one stream at a time. `_open` says which."""
+    """A coding that zlib decodes, one stream at a time. `_open` makes the decoder of a stream."""
 
     window = 32 * 1024
     error: type[Exception] = zlib.error
 
     def __init__(self) -> None:
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._rest = b""
         self._stream: zlib._Decompress | None = None
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
-        if self._stream is None or (self.whole and data):
+        if self._stream is None or (self.may_end and data):
             self._stream = self._open(data)
         if self._stream is None:
             self._rest = data
             return b""
         unpacked = self._stream.decompress(data, most)
-        self.whole = self._stream.eof
-        self._rest = self._stream.unused_data if self.whole else self._stream.unconsumed_tail
-        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
+        self.may_end = self._stream.eof
+        self._rest = self._stream.unused_data if self.may_end else self._stream.unconsumed_tail
+        self.needs_input = not self._rest and (self.may_end or len(unpacked) < most)
         return unpacked
 
     @abstractmethod
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        """What unpacks the next stream, which begins with `data`; None = there is too little to tell."""
+        """The decoder of a stream that begins with `data`; None = more bytes are needed to choose it."""
 
 
 class _Gzip(_Zlib):
-    """Members one after another."""
+    """gzip: one or more members."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,10 +107,10 @@ class _Gzip(_Zlib):
 
 
 class _Deflate(_Zlib):
-    """One stream, with zlib's head or without."""
+    """deflate: one stream, with or without zlib's header."""
 
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        if self.whole:
+        if self.may_end:
             raise WireError("there is data after its end")
         if len(data) < 2:
             return None
@@ -118,31 +119,31 @@ class _Deflate(_Zlib):
 
 
 class _Zstd:
-    """Frames one after another, skippable ones included."""
+    """zstd: one or more frames, skippable ones included."""
 
     window = 1 << _WINDOW_LOG
 
     def __init__(self) -> None:
         self.error = _zstd().ZstdError
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._rest = b""
         self._frame = _zstd_frame()
         self._frames = 1
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
-        if self.whole and data:
+        if self.may_end and data:
             self._frame, self._frames = _zstd_frame(), _counted(self._frames)
         unpacked = self._frame.decompress(data, most)
-        self.whole = self._frame.eof
-        self._rest = self._frame.unused_data if self.whole else b""
-        self.hungry = not self._rest if self.whole else self._frame.needs_input
+        self.may_end = self._frame.eof
+        self._rest = self._frame.unused_data if self.may_end else b""
+        self.needs_input = not self._rest if self.may_end else self._frame.needs_input
         return unpacked
 
 
 def _zstd() -> ModuleType:
-    """The library, loaded by the first client that sends it."""
+    """The library, imported when a client first sends zstd."""
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
@@ -153,7 +154,7 @@ def _zstd_frame() -> ZstdDecompressor:
 
 
 class _Brotli:
-    """One stream."""
+    """br: one stream."""
 
     window = 1 << 24
 
@@ -161,15 +162,15 @@ class _Brotli:
         import brotli
 
         self.error = brotli.error
-        self.hungry = True
-        self.whole = False
+        self.needs_input = True
+        self.may_end = False
         self._stream = brotli.Decompressor()
 
     def unpack(self, data: bytes, most: int) -> bytes:
         unpacked: bytes = self._stream.process(data, output_buffer_limit=most)
-        self.whole = self._stream.is_finished()
-        # It does not say what it still holds but by giving nothing more.
-        self.hungry = self.whole or not unpacked
+        self.may_end = self._stream.is_finished()
+        # The library has no flag for unread input; an empty result tells that there is none.
+        self.needs_input = self.may_end or not unpacked
         return unpacked
 
 
@@ -177,11 +178,11 @@ _New: TypeAlias = Callable[[], _Coding]
 _CODINGS: Final[Mapping[str, _New]] = {"gzip": _Gzip, "zstd": _Zstd, "br": _Brotli, "deflate": _Deflate}
 _ALSO: Final = {"x-gzip": "gzip"}
 TAKEN: Final = tuple(_CODINGS)
-"""The codings' names, as `accept-encoding` lists them."""
+"""The names of the supported codings, as the header accept-encoding lists them."""
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """The codings of a header content-encoding, in the order in which they were applied. Raises WireError."""
+    """The codings in a header content-encoding, in the order in which they were applied. Raises WireError."""
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
     for name in applied:
@@ -193,9 +194,9 @@ def codings(stated: str) -> tuple[str, ...]:
 
 
 class Unpacker:
-    """One body on its way out of its codings: `feed`, `next` until it gives None, and `close` at the end.
+    """Decompresses one body: call `feed`, then `next` until it returns None, and `close` at the body's end.
 
-    applied: as `codings` gives them. limit: bytes that the body may become.
+    applied: the codings, as `codings` gives them. limit: the most bytes that the decompressed body may have.
     """
 
     def __init__(self, applied: Sequence[str], limit: int) -> None:
@@ -209,31 +210,32 @@ class Unpacker:
 
     @property
     def held(self) -> int:
-        """Bytes of memory that the codings take to look back at, about."""
+        """About how many bytes of memory the decoders' windows take."""
         return sum(min(stage.window, made) for stage, made in zip(self._stages, self._made, strict=True))
 
     def feed(self, data: bytes) -> None:
-        """More of the packed body, once `next` has given None."""
+        """Add compressed bytes. Allowed only when `next` has returned None."""
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next bytes: about `most` at most, perhaps none. None = all that was fed is unpacked.
+        """The next decompressed bytes: about `most`, fewer, or none. None = more compressed bytes are
+        needed.
 
         Raises WireError: BROKEN, TOO_LARGE.
         """
         return self._pull(len(self._stages) - 1, most)
 
     def close(self) -> None:
-        """Raises WireError: the body is over before its codings are."""
+        """Raises WireError if the body ends in the middle of a coding."""
         for name, stage in zip(self._names, self._stages, strict=True):
-            if not stage.whole:
+            if not stage.may_end:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next piece out of one coding. For it, each coding before unpacks one piece at most."""
+        """The next output of decoder `place`. The decoder before it gives at most one piece for this."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
-        if stage.hungry:
+        if stage.needs_input:
             data = self._pull(place - 1, most) if place else self._slice()
             if not data:
                 return data

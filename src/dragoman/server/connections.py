@@ -1,10 +1,11 @@
-"""The connections of clients: how many there may be, and how long each may keep us waiting.
+"""The connections of clients: how many there may be, and how long each may keep the server waiting.
 
-One timer looks at all connections once a second (decision 6), so that a connection costs no timer of its
-own. Whoever serves a connection says what it waits for (`Served`), and this module counts connections,
-lets a newcomer take the place of an idle one, and ends those that do not read what was written to them.
+One timer checks all connections once a second (decision 6), so that a connection needs no timer of its own.
+The protocol of a connection tells what it waits for (`Served`). This module counts the connections, ends
+idle ones when there is no place for a new one, and ends those whose client does not read its answer.
 
-Bounds are those of `config.serving`. Each that is reached is counted and logged (`observe.bounds`).
+The limits are settings (`config.serving`). Each time one is reached, it is counted and logged
+(`observe.bounds`).
 """
 
 from __future__ import annotations
@@ -23,51 +24,51 @@ from dragoman.seams.clock import SYSTEM
 from dragoman.server.faults import CROWDED
 
 _TICK = 1.0
-"""Seconds between two looks at all connections."""
+"""Seconds between two checks of all connections."""
 _RESERVED = 64
-"""Descriptors for what is no connection: the listener, files, the database, the model process."""
+"""File descriptors for other uses: the listener, files, the database, the model process."""
 _MOST_DESCRIPTORS = 65_536
-"""What is asked of the system at most. Some systems allow billions and then size tables by it."""
+"""The highest descriptor limit that is requested. Some systems allow billions and then size tables by it."""
 _FEWEST = 16
-"""Connections that are served however few descriptors there are."""
+"""Connections that are served even if there are very few descriptors."""
 _WITHOUT_LIMIT = 10_000
-"""Connections where the system does not tell how many descriptors there may be."""
+"""The connection limit where the system does not tell its descriptor limit."""
 _LOCAL: Final = "a local socket"
 
 Reached = Callable[[str, str], None]
-"""Counts and logs a bound that was reached: its name, a detail for the log."""
+"""Counts and logs that a limit was reached. Arguments: the limit's name, a detail for the log."""
 
 
 class Served(Protocol):
-    """What a connection's protocol tells of its connection, and takes."""
+    """The protocol of one connection, as `Connections` uses it."""
 
     transport: asyncio.Transport
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """Since when (`SYSTEM.monotonic`) nothing but the client is waited for; None = a request runs."""
+        """Since when (`SYSTEM.monotonic`) it has waited for the client only; None = a request runs."""
 
     def look(self, now: float) -> None:
-        """Ends the connection if the client has kept us waiting for too long."""
+        """End the connection if the client has kept it waiting for too long. Called at each check."""
 
     def abandon(self) -> None:
-        """Ends the connection at once, as a newcomer needs its place."""
+        """End the connection at once, to make room for another."""
 
 
 class Upgraded(Served, Protocol):
-    """The protocol that a connection had before it became a WebSocket."""
+    """The HTTP protocol of a connection that asks to become a WebSocket."""
 
     all_connections: Connections
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answers over HTTP, and reads nothing more."""
+        """Answer with an error over HTTP, and read nothing more."""
 
 
 class Peer:
-    """The client's side of one connection: who it is, and whether it reads what is written to it.
+    """The client of one connection: its address, and whether it reads what is written to it.
 
-    The time that a client has to read is a bucket of seconds: it empties while written bytes wait and fills
-    by what the client reads, at `min_rate`, up to `write_timeout`.
+    The time that a client has to read is a budget of seconds. It falls while written bytes wait, and rises
+    by one second for each `min_rate` bytes that the client reads, up to `write_timeout`.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -75,9 +76,9 @@ class Peer:
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """Whether the client reads more slowly than we write: nothing more is written for now."""
+        """True: the client reads more slowly than we write, so nothing more is written for now."""
         self.kept = 0
-        """Bytes in memory of requests that have not begun (`Connections.keep`)."""
+        """Bytes of requests that have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
         self._rate = settings.min_rate
         self._left = self._patience
@@ -85,12 +86,12 @@ class Peer:
         self._seen_at = 0.0
 
     def resumed(self) -> None:
-        """The client has read most of what was written: its time begins anew with the next wait."""
+        """The client has read most of the written bytes: its budget is full again."""
         self.paused = False
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Whether the client has left its answer unread for too long. Called once in each look."""
+        """True: the client has left its answer unread for too long. Called once at each check."""
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False
@@ -106,10 +107,10 @@ class Peer:
 
 
 class Connections:
-    """All connections of one server process. `limit`: how many there may be.
+    """All client connections of one server process. `limit`: how many there may be.
 
-    bodies: the memory for what clients send, of which WebSockets take theirs. descriptors: how many files and
-    sockets the process may open, None = as the system says.
+    bodies: the memory that request bodies and WebSocket messages share. descriptors: how many files and
+    sockets the process may open, None = ask the system.
     """
 
     def __init__(
@@ -134,15 +135,15 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def state(self) -> dict[str, int]:
-        """How many connections there are, and may be."""
+        """The number of open connections, and the limit."""
         return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
-        """Who has connected. host: the IP address, None = nobody over a network."""
+        """The client of a new connection. host: its IP address; None for a Unix socket."""
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Take a new connection, or say that it has to be refused."""
+        """Add a new connection; False = it has to be refused."""
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
             if not self._make_room(address):
@@ -159,12 +160,12 @@ class Connections:
         return True
 
     def hand_over(self, served: Served, successor: Served) -> None:
-        """A connection changes its protocol. successor: who serves it from now on."""
+        """Replace the protocol of a connection by its successor."""
         self._open.remove(served)
         self._open.add(successor)
 
     def leave(self, served: Served) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         if served in self._open:
             self._open.remove(served)
             self._kept -= served.peer.kept
@@ -175,11 +176,11 @@ class Connections:
                 del self._by_address[address]
 
     def keep(self, served: Served, size: int) -> None:
-        """Note how many bytes a connection keeps in memory of requests that have not begun: of heads that are
-        not complete, and of requests ahead of their answers. Nobody has shown a key for them yet.
+        """Note how many bytes a connection holds for requests that have not begun: incomplete heads, and
+        requests that wait for the answers before theirs. No key has been checked for these requests yet.
 
-        Beyond `head_space`, connections that wait for their clients end, the one that has waited longest
-        first, until a quarter of the space is free. One connection alone always has its room.
+        Above `head_space` in all, connections that wait for their clients are ended, the longest wait first,
+        until a quarter of the space is free. A connection that alone holds bytes is not ended.
         """
         if served not in self._open:
             return
@@ -203,14 +204,15 @@ class Connections:
             served.abandon()
             if self._kept <= self._space * 3 // 4:
                 return
-        if newest.peer.kept < self._kept > self._space:  # requests run on all others
+        if newest.peer.kept < self._kept > self._space:  # all other connections run requests
             self.leave(newest)
             newest.abandon()
 
     def _make_room(self, address: str | None = None) -> bool:
-        """End the longest idle connections, first those of the address that has most of them.
+        """End the connections that have been idle longest, first those of the address that has the most.
 
-        Several at once, so that looking for them costs little for each. address: only its connections.
+        Several are ended at once, because the search looks at all connections. address: end only connections
+        of this address. Returns False if none was idle.
         """
         idle = [
             (-self._by_address[served.peer.address], since, index, served)
@@ -233,7 +235,7 @@ class Connections:
         return any(network.version == one.version and network.subnet_of(one) for one in self._shared)  # type: ignore[arg-type]
 
     def _look(self) -> None:
-        """Look at every connection. The timer rests while there is none."""
+        """Check every connection. Without connections the timer is not set again."""
         assert self._loop is not None
         now = SYSTEM.monotonic()
         for served in list(self._open):
@@ -246,7 +248,9 @@ class Connections:
 
 
 def _address(host: str | None) -> str:
-    """The address that connections are counted by. An IPv6 client chooses addresses within its /64 freely."""
+    """The address under which a connection is counted. For IPv6 it is the /64 network, in which a client may
+    choose addresses freely.
+    """
     try:
         ip = ipaddress.ip_address((host or "").partition("%")[0])
     except ValueError:
@@ -259,23 +263,23 @@ def _address(host: str | None) -> str:
 
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
-    """How many connections of clients a worker takes.
+    """How many client connections a worker accepts.
 
-    descriptors: how many files and sockets it may open, None = as the system says.
+    descriptors: how many files and sockets it may open, None = ask the system.
     """
     if settings.max_connections is not None:
         return settings.max_connections
     usable = (descriptors or descriptor_limit() or 2 * _WITHOUT_LIMIT + _RESERVED) - _RESERVED
-    return max(_FEWEST, usable // 2)  # a request may need a connection to a provider beside the client's own
+    return max(_FEWEST, usable // 2)  # a request may need a second connection, to its provider
 
 
 def address_limit(settings: Server, limit: int) -> int:
-    """How many connections of one address a worker takes. limit: how many it takes in all."""
+    """How many connections a worker accepts from one address. limit: how many it accepts in all."""
     return settings.max_connections_per_address or max(_FEWEST, limit // 4)
 
 
 def descriptor_limit() -> int | None:
-    """How many files and sockets this process may open; None where the system does not tell."""
+    """How many files and sockets this process may open; None if the system does not tell."""
     if sys.platform == "win32":
         return None
     import resource
@@ -285,8 +289,8 @@ def descriptor_limit() -> int | None:
 
 
 def raise_descriptor_limit() -> int | None:
-    """Let this process, and those it starts, open as many files and sockets as the system allows it, at most
-    65,536. Returns the limit then; None where the system does not tell.
+    """Let this process and its children open as many files and sockets as the system allows, at most 65,536.
+    Returns the new limit; None if the system does not tell it.
     """
     if sys.platform == "win32":
         return None
@@ -297,6 +301,6 @@ def raise_descriptor_limit() -> int | None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # macOS refuses what its kernel cannot, whatever its limit says
+        except (OSError, ValueError):  # macOS has a kernel limit below the hard limit that it tells
             return soft
     return descriptor_limit()

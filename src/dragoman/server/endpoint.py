@@ -1,4 +1,4 @@
-"""What a path is: whose envelope its errors wear, and what each of its methods does."""
+"""An endpoint: its path, the protocol of its errors, and the handler for each method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
-from dragoman.engine.work import UNBOUNDED, Room
+from dragoman.engine.asked import UNBOUNDED, Room
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -17,13 +17,15 @@ from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
 
 
-class Call(msgspec.Struct, frozen=True):
-    """A request as handlers get it: authenticated, its body read.
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A client's HTTP request as a handler gets it: the key is checked, the body is read.
 
-    params: what the path holds. query: the last value of each parameter behind the `?`. form: the body, where
-    it is a form; `body` is empty then. Its values end with the exchange. search: what stands behind the `?`,
-    as it came. parts: the body as it comes in, where it is not read before. room: where what is read of the
-    store for it takes its part of the memory.
+    params: the values of the path's placeholders. query: the last value of each field of the query string;
+    search:
+    the query string itself. body: empty if the body is a form or is not read yet. form: the fields of a
+    form; their values are freed when the exchange ends. parts: the body piece by piece, for a handler that
+    takes "parts".
+    room: is charged with the memory for stored turns that are read for this request.
     """
 
     body: bytes
@@ -37,33 +39,34 @@ class Call(msgspec.Struct, frozen=True):
     room: Room = UNBOUNDED
 
 
-def with_model(call: Call) -> Call:
-    """The call with its path's model in its body. A body that is no JSON stays, for the engine to refuse."""
+def with_model(request: HttpRequest) -> HttpRequest:
+    """The request with the model of its path in its body. An invalid body stays; the engine refuses it."""
     try:
-        body = encode_head({**decode_head(call.body), "model": call.params["model"]})
+        body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:
-        return call
-    return msgspec.structs.replace(call, body=body)
+        return request
+    return msgspec.structs.replace(request, body=body)
 
 
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
-"""What a method takes: "" = no body is read, "any" = JSON, whatever the client says that it is, "parts" =
-anything, piece by piece.
+"""The body that a method takes: "" = none is read, "any" = JSON, whatever its content type says, "parts" =
+any bytes, piece by piece.
 """
-Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
+Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """What one method of an endpoint does."""
+    """One method of an endpoint."""
 
-    run: Run
+    run: Handle
     takes_body: Bodies = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One path. template: how logs and metrics name it. methods: none = there is nothing at the path. public:
-    needs no key. key_in_query: its protocol's clients may put their key behind the `?`, as `key`. scope: what
-    its callers need.
+    """One path. template: its name in logs and metrics. face: the protocol of its errors. methods: empty =
+    there is nothing at this path. public: no key is needed. key_in_query: the client's key may be the query
+    field `key`.
+    scope: what the key has to allow.
     """
 
     template: str

@@ -1,8 +1,9 @@
-"""Which path means what: the table of endpoints, and the handlers that are no model calls.
+"""The table of endpoints, and the handlers of paths that call no model.
 
-An OpenAI path is served under /v1 and without it. Ids of models may hold "/" and ":", percent-encoded or
-not, so model paths are prefixes. Each endpoint belongs to a face, whose envelope its errors wear; on paths
-that several protocols have, or none, the request's headers tell which one its client speaks.
+An OpenAI path is served both under /v1 and without it. Model ids may hold "/" and ":", percent-encoded or
+not, so paths with a model id are matched by prefix. Each endpoint belongs to a client protocol (a face),
+which gives the form of its errors. On paths of several protocols, or of none, the request's headers tell the
+protocol.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dragoman.accounts.keys import Caller
 from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.providers.catalog import CATALOG
@@ -27,9 +28,9 @@ from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.generate_content import GenerateContentApi
-from dragoman.server.link import Scope
+from dragoman.server.link import AsgiScope
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
@@ -48,19 +49,19 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""The beginning of a path with two roots: the base URL had one, the client added one. The last counts."""
+"""A path with two API roots at its start: the base URL's and the client's own. The last one counts."""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
 _VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
-"""What vendors have instead of `/v1`, by the catalogue: their own clients (Groq's, Fireworks') add it to
-whatever base URL they are given.
+"""The vendors' own prefixes instead of `/v1`, from the catalogue. The vendors' clients (Groq's, Fireworks')
+add them to any base URL.
 """
 _SLASHES: Final = re.compile("//+")
 
 
 class PathTable:
-    """All paths of one gateway."""
+    """All paths of one gateway, each with its endpoint."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -68,7 +69,7 @@ class PathTable:
         self._exact: dict[str, Endpoint] = {}
         self._faces: dict[str, Dialect] = {}
         self._prefixes: list[tuple[str, str, str, Endpoint]] = []
-        """What stands before and after a name that may hold slashes, and what the name is called."""
+        """For paths with a name that may hold slashes: prefix, suffix, key in `params`, endpoint."""
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._messages = MessagesApi(gateway, partial(self._inbound, DIALECTS[NAME]))
@@ -104,7 +105,7 @@ class PathTable:
             named = Endpoint(f"{path}/{{model}}", self._default_face, model)
             self._prefixes.append((f"{path}/", "", "model", named))
         for path, answer in (
-            ("/", self._root),  # agents look here first whether there is a server at all
+            ("/", self._root),  # agents call it to see whether there is a server at all
             ("/health", self._health),
             ("/health/live", self._live),
             ("/health/liveness", self._live),
@@ -130,7 +131,7 @@ class PathTable:
             endpoint = Endpoint(path, self._default_face, methods, scope="admin")
             if (before := path.removesuffix("{id}")) == path:
                 self._add_endpoint(endpoint)
-            else:  # clients choose these ids
+            else:  # clients choose these ids, so an id may hold a slash
                 self._prefixes.append((before, "", "id", endpoint))
 
     def _add_operations(self) -> None:
@@ -193,9 +194,10 @@ class PathTable:
             path, face, {"POST": Handler(partial(self._ask, face), takes_body="json")}
         )
 
-    def unlocked(self, scope: Scope) -> tuple[str, str | None]:
-        """A request's path without the key that it begins with (`/key/KEY/v1/models`), and the key, None = it
-        has none. Clients of which only the base URL can be chosen put it there.
+    def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
+        """The request's path without the key at its beginning (`/key/KEY/v1/models`), and that key or None.
+
+        A client that can be configured with a base URL only sends its key this way.
         """
         path: str = scope["path"]
         below = path.removeprefix(scope.get("root_path", ""))
@@ -204,15 +206,15 @@ class PathTable:
         before = path[: len(path) - len(below)] + self._base
         rest = below[len(self._base + _KEY) :]
         if manages_keys(below[len(self._base) :]):
-            return path, None  # LiteLLM's own path, with no key in it
+            return path, None  # one of LiteLLM's own paths, which hold no key
         key = _first(rest, scope.get("raw_path") or b"")
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path and what the path holds. root: where the application is mounted."""
+        """The endpoint of a path, and its placeholders' values. root: where the application is mounted."""
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
-        path = path.removeprefix(root)  # some parents have taken it off already
+        path = path.removeprefix(root)  # some parent applications have removed it already
         if not path.startswith(self._base):
             return None, {}
         path = path[len(self._base) :]
@@ -232,7 +234,7 @@ class PathTable:
         for pattern, endpoint in self._patterns:
             if (found := pattern.fullmatch(path)) is not None:
                 return endpoint, found.groupdict()
-        if "//" in path:  # its base URL ended in a slash
+        if "//" in path:  # the client's base URL ends in a slash
             return self._found(_SLASHES.sub("/", path))
         if path.startswith(generate_content.VERSIONS):
             return Endpoint(path, self._gemini, {}, key_in_query=True), {}
@@ -241,8 +243,8 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """How logs and errors call a path: by its template, and as it came where nothing is; but never by a
-        key that stands in the wrong place of it.
+        """The path's name in logs and errors: the endpoint's template, or the path itself if there is no
+        endpoint. A key in the wrong part of the path is removed.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -251,8 +253,8 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """Whose envelope the errors of this endpoint wear. headers: the request's, which decide between
-        protocols that share the path, and where there is nothing at the path.
+        """The protocol whose error form this endpoint uses. The request's headers decide if several
+        protocols share the path, or if there is nothing at it.
         """
         if endpoint is not None and endpoint.template not in _SHARED:
             return endpoint.face
@@ -261,7 +263,7 @@ class PathTable:
         return self._gemini if _is_googles(headers) else self._default_face
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """The handler of a method. Raises RequestFailed (404, 405)."""
+        """The handler for a method of an endpoint. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
@@ -282,56 +284,60 @@ class PathTable:
 
     # Handlers -------------------------------------------------------------------------------------------
 
-    def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
+    def _ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
         heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat or None)
-        return self._gateway.engine.handle(exchange, self._inbound(face, call), client)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        return self._gateway.engine.handle(exchange, self._inbound(face, request), client)
 
-    def _inbound(self, face: Dialect, call: Call) -> Inbound:
+    def _inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(
             face,
-            call.body,
-            call.headers,
+            request.body,
+            request.headers,
             settings.max_depth,
-            call.caller.models,
+            request.caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, call.caller, call.headers, body=call.body),
-            room=call.room,
+            turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
+            room=request.room,
         )
 
-    def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
-        return self._ask(face, with_model(call), exchange, client)
+    def _engine(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
+        return self._ask(face, with_model(request), exchange, client)
 
-    async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if VERSION_HEADER in call.headers:
-            await self._messages.models(call, exchange, client)
+    async def _models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in request.headers:
+            await self._messages.models(request, exchange, client)
             return
-        if _is_googles(call.headers):
-            await self._generate_content.models(call, exchange, client)
+        if _is_googles(request.headers):
+            await self._generate_content.models(request, exchange, client)
             return
-        entries = self._gateway.entries(call.caller.models)
+        entries = self._gateway.entries(request.caller.models)
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
 
-    async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if VERSION_HEADER in call.headers:
-            await self._messages.model(call, exchange, client)
+    async def _model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in request.headers:
+            await self._messages.model(request, exchange, client)
             return
-        if _is_googles(call.headers):
-            await self._generate_content.model(call, exchange, client)
+        if _is_googles(request.headers):
+            await self._generate_content.model(request, exchange, client)
             return
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(_no_model(name))
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     def _had(self, model: str) -> dict[str, Any]:
-        """What the clients of each face can use of a model. It is too long for the list of all models."""
+        """Which features of a model the clients of each face can use. Too long for the list of all models."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
@@ -347,36 +353,37 @@ class PathTable:
         }
 
     async def _delete_model(
-        self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
+        self, passing: PassThroughApi, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
-        if VERSION_HEADER in call.headers or _is_googles(call.headers):
+        if VERSION_HEADER in request.headers or _is_googles(request.headers):
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
-        if not call.caller.may_use(name := call.params["model"]):
+        if not request.caller.may_use(name := request.params["model"]):
             raise RequestFailed(_no_model(name))
-        await passing.delete_model(call, exchange, client)
+        await passing.delete_model(request, exchange, client)
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
         modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
         return _listed(entry, modes, gateway.performance.of(entry.deployment))
 
-    async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
+    async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
-        # Only a stop is a reason to send requests elsewhere: that providers are up again, requests tell.
+        # Only shutdown is a reason to send requests elsewhere: a provider that is down shows its recovery in
+        # requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
-    async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))
 
-    async def _root(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        if expects_text(call.headers):
+    async def _root(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if expects_text(request.headers):
             await self._ollama.listing.running(client)
         else:
-            await self._live(call, exchange, client)
+            await self._live(request, exchange, client)
 
-    async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def _ready(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         self._gateway.probed()
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
@@ -387,12 +394,12 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 _SHARED: Final = frozenset(
     prefix + path for prefix in ("/v1", "") for path in ("/models", "/models/{model}", *PATHS["files"])
 )
-"""Paths, as their endpoints are named, that several protocols have."""
+"""Templates of the paths that several protocols have."""
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """The key that the rest of a path begins with. raw: the whole path as it came, in which a slash of the
-    key's own is told from one that ends it.
+    """The key at the beginning of `rest`, the decoded path after `/key/`. raw: the whole path, still
+    percent-encoded: there, a slash within the key differs from the slash after it.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
@@ -408,21 +415,22 @@ def _is_googles(headers: Mapping[str, str]) -> bool:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """A path whose names in braces stand for one segment each."""
+    """A regular expression for a path in which each name in braces stands for one segment."""
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know.
+    """One model as OpenAI's API lists it, with fields of our own; SDKs ignore fields they do not know.
 
-    modes: whether each face that is served relays to it or translates. measured: how fast it has been.
+    modes: for each face, whether its requests are relayed or translated. measured: how fast the model has
+    been.
     """
     listed: dict[str, Any] = {
         "id": entry.id,
         "object": "model",
         "created": entry.created,
         "owned_by": entry.owned_by,
-        # What the API listed of old; some clients still read it.
+        # OpenAI listed this earlier; some clients still read it.
         "permission": [],
         "root": entry.id,
         "parent": None,

@@ -1,4 +1,4 @@
-"""What the server itself has to say when something fails, and the headers that HTTP asks for then."""
+"""Errors of the server itself, and the headers that HTTP requires with some errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UPGRADE_MISSING: Final = ir.Fault(
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """Headers that HTTP itself asks for with some errors (RFC 9110)."""
+    """The headers that HTTP requires with an error (RFC 9110)."""
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:

@@ -1,9 +1,9 @@
-"""Forms that clients send: read as they come in, large files on disk, nothing kept when the exchange ends.
+"""Forms that clients send: read as they come in, large files on disk, all freed when the exchange ends.
 
-A file above 1 MiB goes into a temporary file that has no name any more, one for each form, in the folder of
-the system for such (TMPDIR), and is handed on as a view of it: mapped memory that the system may drop and
-read again. Writes are pieces of at most 64 KiB into the system's cache, which take less than handing them to
-a thread would.
+A file above 1 MiB is written to a temporary file without a name, one for each form, in the system's folder
+for such files (TMPDIR). The handler gets it as a view of mapped memory, which the system may drop and read
+again.
+Writes have at most 64 KiB and go to the system's cache: this takes less time than a thread would.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ import msgspec
 from dragoman import ir
 from dragoman.capacity.space import Space
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
+from dragoman.wire.json import TOO_LARGE
+from dragoman.wire.multipart import Field, Form, Head, MultipartParser, boundary_of
 
 log = logging.getLogger("dragoman.server")
 
 _ALONE = 1024 * 1024
-"""Bytes of a file that stay in memory."""
+"""Bytes. A file up to this size stays in memory."""
 _TOGETHER = 8 * 1024 * 1024
-"""Bytes of all fields of a form that stay in memory."""
+"""Bytes that all fields of one form together keep in memory."""
 
 
 class _Received(msgspec.Struct):
-    """A field as far as it has come. start: where it begins on disk, None = it is in memory."""
+    """The received part of a field. start: its offset in the temporary file, None = it is in memory."""
 
     head: Head
     parts: list[bytes] = []
@@ -41,10 +42,10 @@ class _Received(msgspec.Struct):
 
 
 class Upload:
-    """One form on its way in. Leaving the block ends what its fields hold, whoever still has one.
+    """One form that is coming in, as a context manager. Its end frees the values of all fields.
 
-    content_type: the request's, with the boundary. space: what it shares with other forms. length: its
-    bytes, where they are stated. Raises RequestFailed: 400 for no boundary, 503 where there is no space.
+    content_type: the request's, with the boundary. space: the disk space that all forms share. length: the
+    stated bytes, if any. Raises RequestFailed: 400 if there is no boundary, 503 if there is no space.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
@@ -65,7 +66,7 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the files. What a connection is still sending is freed when it has let go, too."""
+        """Free the files. A view that is still being sent is freed when the connection releases it."""
         self._fields.clear()
         for view in self._views:
             with suppress(BufferError):
@@ -78,7 +79,7 @@ class Upload:
         self._space.free(self._taken)
 
     def feed(self, chunk: bytes) -> None:
-        """More of the body. Raises RequestFailed: 400 and 413 with the field's name, 503 for no space."""
+        """Add a piece of the body. Raises RequestFailed: 400 and 413 with the field's name, 503."""
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):
@@ -87,7 +88,7 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form; its values live as long as this block. Raises RequestFailed."""
+        """The whole form. Its values live as long as this context manager. Raises RequestFailed."""
         with _blamed():
             self._parser.close()
             if self._file is not None:
@@ -99,7 +100,7 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """A failure of the body as a whole, with the field at which it was."""
+        """The same error with the name of the field that was being read."""
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 
     def _take(self, field: _Received, piece: bytes) -> None:
@@ -135,7 +136,7 @@ class Upload:
 
 @contextmanager
 def _blamed() -> Generator[None]:
-    """What is wrong with a form is its client's fault, what is wrong with the disk is ours."""
+    """Turn a WireError into a fault of the client, and an OSError of the disk into one of the gateway."""
     try:
         yield
     except WireError as error:
@@ -154,4 +155,4 @@ _NO_ROOM: Final = ir.Fault(
     blame="gateway",
 )
 NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
-"""The room is that of requests which end."""
+"""The same error with a time to retry: the space is only taken by requests that will end."""

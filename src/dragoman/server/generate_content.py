@@ -1,9 +1,10 @@
-"""Gemini's protocol over HTTP: asking a model, counting tokens, vectors, and its own form of the model list.
+"""Gemini's protocol over HTTP: generating, counting tokens, embedding, and its own form of the model list.
 
-https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens, https://ai.google.dev/api/models.
-The model and the wish to stream stand in the path. A stream is a JSON array, or server-sent events with
-`alt=sse`. No heartbeat goes into the latter, because some of Google's clients take every line for data;
-between the elements of an array white space means nothing.
+https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
+https://ai.google.dev/api/models.
+The path holds the model and says whether to stream. A stream is a JSON array, or server-sent events with
+`alt=sse`. A stream of events gets no heartbeat, because some of Google's clients read every line as data. In
+the array, white space between two elements is a heartbeat without meaning.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini import embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 
 NAME: Final = "gemini"
 VERSIONS: Final = ("/v1beta", "/v1alpha")
-"""Where only this protocol is served; what asks a model is also under /v1."""
+"""Version prefixes that only this protocol uses. Its paths that ask a model are also served under /v1."""
 CLIENT_HEADERS: Final = ("x-goog-api-key", "x-goog-api-client")
-"""Google's clients send one of them at least, no other does."""
+"""Headers of Google's clients: each request has at least one of them, requests of other clients have none."""
 
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000
-"""Models on one page, as the API has it."""
+"""Models on one page by default and at most, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
 _ASKED: Final = ("generateContentRequest", "generate_content_request")
 _SPACE: Final = b"\r\n"
@@ -45,14 +46,14 @@ _SPACE: Final = b"\r\n"
 
 
 class GenerateContentApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
     def asking(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """What stands before and after a model's name below a version, with the methods there."""
+        """The paths of model calls, below a version: the text before and after the model's name, methods."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -60,45 +61,44 @@ class GenerateContentApi:
             "embedContent": partial(self.embed, embedding.PATH),
             "batchEmbedContents": partial(self.embed, embedding.BATCH_PATH),
         }
-        # Some clients take a name with a slash for a whole path: tunedModels/NAME, but also provider/model.
+        # Some clients send a model with a slash as the whole path: tunedModels/NAME, and also
+        # provider/model.
         for before in ("/models/", "/"):
             for method, run in runs.items():
                 yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one request at once."""
-        await self._gateway.engine.handle(exchange, self._asking(call, PATH), client)
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
 
-    async def stream(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one request piece by piece."""
-        inbound = self._asking(call, STREAM_PATH)
-        if call.query.get("alt", call.query.get("$alt")) == "sse":
-            client.streams_as(b"text/event-stream", b"", None)
+    async def stream(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        inbound = self._asking(request, STREAM_PATH)
+        if request.query.get("alt", request.query.get("$alt")) == "sse":
+            client.streams_as(b"text/event-stream")
         else:
-            heartbeat = self._gateway.config.server.heartbeat or None
+            heartbeat = self._gateway.config.server.heartbeat
             client.streams_as(b"application/json; charset=UTF-8", _SPACE, heartbeat)
             inbound = msgspec.structs.replace(inbound, framing="json_array")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with vectors."""
-        inbound = msgspec.structs.replace(self._asking(call, path), operation="embed", turn=None)
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        inbound = msgspec.structs.replace(self._asking(request, path), operation="embed", turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    def _asking(self, call: Call, path: str) -> Inbound:
-        return msgspec.structs.replace(self._inbound(call), path=path, params={"model": call.params["model"]})
+    def _asking(self, request: HttpRequest, path: str) -> Inbound:
+        return msgspec.structs.replace(
+            self._inbound(request), path=path, params={"model": request.params["model"]}
+        )
 
-    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's prompt is."""
-        inbound = self._asking(call, PATH)
-        inbound = msgspec.structs.replace(inbound, body=_counted(call.body), operation="count")
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        inbound = self._asking(request, PATH)
+        inbound = msgspec.structs.replace(inbound, body=_counted(request.body), operation="count")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One page of the models that the caller may use."""
-        entries = self._gateway.entries(call.caller.models)
-        size = _size(call.query.get("pageSize", call.query.get("page_size")))
-        token = call.query.get("pageToken", call.query.get("page_token"))
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one page of the models that the caller may use."""
+        entries = self._gateway.entries(request.caller.models)
+        size = _size(request.query.get("pageSize", request.query.get("page_size")))
+        token = request.query.get("pageToken", request.query.get("page_token"))
         start = _start([entry.id for entry in entries], token) if token else 0
         page = entries[start : start + size]
         listed: dict[str, Any] = {"models": [listing(entry) for entry in page]}
@@ -106,20 +106,20 @@ class GenerateContentApi:
             listed["nextPageToken"] = urlsafe_b64encode(page[-1].id.encode()).decode()
         await client.answer(200, (), encode(listed))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One model. Raises RequestFailed (404)."""
-        name = call.params["model"].removeprefix(_PREFIX)
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one model. Raises RequestFailed (404)."""
+        name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             text = f"models/{name[:128]} is not found."
             raise RequestFailed(ir.Fault("model_not_found", text, "model_not_found"))
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
 
-async def _named(run: Any, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-    """Run a handler with the model's name as the configuration knows it."""
-    name = call.params["model"].removeprefix(_PREFIX)
-    await run(msgspec.structs.replace(call, params={"model": name}), exchange, client)
+async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    """Run a handler with the model's name as the configuration has it: without `models/`."""
+    name = request.params["model"].removeprefix(_PREFIX)
+    await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def listing(entry: Entry) -> dict[str, Any]:
@@ -139,8 +139,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """What is counted: a whole request inside of the body, or the body. What is no JSON stays, for the engine
-    to refuse.
+    """The request whose tokens are counted: the one inside the body, or the body itself. An invalid body
+    stays; the engine refuses it.
     """
     try:
         head = decode_head(body)
@@ -150,7 +150,7 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """Models on a page. The API takes 0 for unstated, and more than it gives for the most that it gives."""
+    """Models on a page. As in Google's API, 0 means the default; larger numbers are cut to the maximum."""
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):
@@ -159,7 +159,7 @@ def _size(stated: str | None) -> int:
 
 
 def _start(names: Sequence[str], token: str) -> int:
-    """The place after the model that a page ended with."""
+    """The index after the model that ended the earlier page."""
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:

@@ -1,4 +1,4 @@
-"""A request's headers, decoded when somebody asks. Most are never read."""
+"""A request's headers, each decoded when it is read. Most are never read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Headers(Mapping[str, str]):
-    """Headers by lower-case name. Of a header that comes twice the last counts."""
+    """Headers by lower-case name. If a header comes twice, the last one counts."""
 
     __slots__ = ("_raw",)
 
@@ -18,7 +18,6 @@ class Headers(Mapping[str, str]):
         return self._raw[name.encode("latin-1")].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The header's value, `default` where there is none."""
         value = self._raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 

@@ -1,12 +1,16 @@
-"""uvicorn's HTTP protocol with what a server needs that strangers reach.
+"""uvicorn's HTTP protocol with what a server on the open internet needs.
 
-Bounds: on heads, trailers and URLs, refused while they come in and in the face's own form; on silence and on
-the number of connections (`server.connections`). Trailers are dropped, and an upgrade that is not taken is
-ignored. A stream to a client of HTTP/1.0 ends with its connection, in no chunks. First-byte time: the
-overhead that we report begins at the request's first byte, not when a handler is scheduled; waiting in the
-event loop's queue is our time too. Disconnects without a task that waits for them, for every request of a
-connection, pipelined ones included. One write for an answer's head and the first of its body, where uvicorn
-makes two. WebSockets that drain (`server.websocket_protocol`), loaded by the first client that asks for one.
+- Limits for heads, trailers and URLs, checked while they come in; errors have the form of the client's
+  protocol.
+  Limits for silence and for the number of connections (`server.connections`).
+- Trailers are dropped. A requested upgrade that is not supported is ignored.
+- A stream to an HTTP/1.0 client is not chunked: it ends with its connection.
+- The reported overhead begins at the request's first byte, not when its handler is scheduled: waiting in the
+  event loop's queue is our own time too.
+- A disconnect cancels all requests of the connection, pipelined ones included, without a task that waits for
+  it.
+- The head of an answer and the first part of its body are one write; uvicorn makes two.
+- WebSockets that can be drained (`server.websocket_protocol`), imported when a client first asks for one.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -17,7 +21,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
@@ -25,7 +29,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
+from dragoman.server import refusals
 from dragoman.server.connections import Connections, Peer
+from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
 
@@ -34,89 +40,81 @@ if TYPE_CHECKING:
 
 _AHEAD = 8
 """Requests of one connection that are read before the first of them is answered."""
-_MOST_AHEAD = 64
-"""Requests of one connection that are accepted unanswered. One read may hold thousands of them."""
-_CHUNKS = 4096
-"""Chunks of one body that may be of any size."""
-_LEAST_CHUNK = 16
-"""Bytes that the chunks of a body must have on average beyond that: each costs more than its bytes."""
 _UNREAD = 4096
-"""Bytes of earlier answers that may wait for the client to read while its next request is begun."""
+"""Bytes of earlier answers that may be unread by the client when its next request is begun."""
 _REQUEST = 2048
-"""Bytes in memory that a request costs beside those that it was sent in, about."""
+"""About how many bytes of memory a request needs beside the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds that a body may stand still before its connection counts as idle, where connections are few."""
+"""Seconds. A connection whose body stands still for longer may be closed to make room for a new one."""
 _LINGER = 2.0
-"""Seconds in which a client may still send what it had begun when its request was refused. If the connection
-were closed at once, the system would reset it, and the client might never see the answer.
+"""Seconds in which the client of a refused request may finish sending it. If the connection were closed at
+once, the system would reset it, and the client might never see the answer.
 """
 _LATE = 10.0
-"""The same for a body whose request was answered before it was complete, as with a wrong key."""
+"""The same in seconds, for a body whose request was answered before its end, as after a wrong key."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Passed to uvicorn as `http=`, with the application and its connections in place."""
+    """The protocol class for uvicorn (`http=`), with the application and its connections bound to it."""
 
     peer: Peer
     _link: Link
-    """Of the request that is being read."""
+    """The link of the request that is being read."""
     _cycles: deque[Cycle]
-    """The requests that are not answered yet, oldest first: answers go out in the order of requests."""
+    """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
 
     def __init__(self, app: App, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
         settings = connections.settings
-        self._refuses = app
+        self._app_errors = app
         self.all_connections = connections
         self._max_head = int(settings.max_head)
         self._max_headers = settings.max_headers
         self._max_url = int(settings.max_url)
         self._cycles = deque()
         self._ahead = 0
-        """Bytes that have come in since more than one request is unanswered."""
+        """Bytes that have come in since there is more than one unanswered request."""
         self._held_since: float | None = None
-        """Since when the next request waits until the client has read earlier answers; None = it does not."""
+        """Since when the next request waits until the client has read earlier answers, or None."""
         self._pending = 0
-        """Bytes that have come in since a head, a piece of a body or a whole message was complete."""
+        """Bytes that have come in since the last complete head, piece of a body, or message."""
         self._in_head = False
         self._complete = True
-        """Whether the latest request has come in whole."""
+        """True: the latest request has come in completely."""
         self._chunks = 0
         self._body_size = 0
-        """Chunks and bytes of the latest request's body so far."""
+        """The number of chunks and bytes of the latest request's body so far."""
         self._upgrades = False
-        """Whether the latest request asks for an upgrade that is not taken."""
-        self._deaf = False
-        """Whether nothing more is read of what the client sends."""
+        """True: the latest request asks for an upgrade that is not supported."""
+        self._ignores_input = False
+        """True: the bytes that the client still sends are ignored."""
         self._answered = False
         self._fed_at = 0.0
-        """When something of the latest request's body came in."""
+        """When the last piece of the latest request's body came in."""
         self._linger = _LINGER
         self._since = 0.0
-        """When the connection was made, or its latest request answered or refused."""
+        """When the connection was made, or when its latest request was answered or refused."""
 
     # --- The connection --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
-        super().connection_made(_Corked(transport, self.loop))
+        super().connection_made(Corked(transport, self.loop))
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self.client[0] if self.client else None)
         if not self.all_connections.admit(self):
-            self._deaf = True
-            _, headers, body = self._refuses.full()
+            self._ignores_input = True
+            _, headers, body = self._app_errors.full()
             self._write_last(503, headers, body)
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """More of what the client says."""
         if len(data) > self._max_head and (self._in_head or self._complete):
-            self._take(data[: self._max_head])  # thousands of small headers are seen to be too many
+            self._take(data[: self._max_head])  # the parser stops here if there are too many headers
             data = data[self._max_head :]
         self._take(data)
 
     def _take(self, data: bytes) -> None:
-        if self._deaf:
+        if self._ignores_input:
             return
         self._pending += len(data)
         self._feed(data)
@@ -124,13 +122,14 @@ class HttpProtocol(HttpToolsProtocol):
             self.refuse(self._too_large())
         self._leave_body()
         self._count_kept(len(data))
-        if self._ahead >= self._max_head and not self._deaf:
+        if self._ahead >= self._max_head and not self._ignores_input:
             self.flow.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Tell how many bytes this connection keeps in memory for requests that have not begun.
+        """Report how many bytes this connection holds for requests that have not begun.
 
-        A request that has begun is not counted: its handler bounds its body. came: bytes that came in now.
+        A request that has begun is not counted: its handler limits its body. came: bytes that have just come
+        in.
         """
         kept = self._pending
         waiting = len(self._cycles) - 1
@@ -140,49 +139,48 @@ class HttpProtocol(HttpToolsProtocol):
                 kept = max(kept, self._ahead + _REQUEST * waiting)
         else:
             self._ahead = 0
-        if self._deaf and not self._cycles:
+        if self._ignores_input and not self._cycles:
             kept = 0
         if kept != self.peer.kept:
             self.all_connections.keep(self, kept)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone: cancel the work that is still done for it."""
+        """The client has disconnected: cancel the handlers of its requests."""
         super().connection_lost(exc)
         self._held_since = None
         self.all_connections.leave(self)
         self._drop()
 
     def _drop(self) -> None:
-        """Nobody waits for the answers that are owed."""
+        """Drop all unanswered requests and cancel their handlers."""
         for cycle in self._cycles:
-            cycle.disconnected = True  # uvicorn says so to the newest only
+            cycle.disconnected = True  # uvicorn sets this for the newest request only
             cycle.message_event.set()
             scope: Any = cycle.scope
             scope["extensions"][EXTENSION].drop()
-            cycle.on_response = _nothing  # else the newest and this connection would hold each other
+            cycle.on_response = _nothing  # breaks a reference cycle with the connection
         self._cycles.clear()
         self.pipeline.clear()
 
     def pause_writing(self) -> None:
-        """The client reads slowly."""
+        """The client reads slowly: its write buffer is full."""
         self.peer.paused = True
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client has read most of what was written."""
         self.peer.resumed()
         super().resume_writing()
-        self._go_on()
+        self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops. A client that leaves its answers unread is not waited for."""
+        """The server stops. It does not wait for a client that leaves its answers unread."""
         if self._held_since is None:
             super().shutdown()
         else:
             self.transport.abort()
 
     def idle_since(self) -> float | None:
-        """Since when nothing but the client is waited for; None = a request runs."""
+        """Since when the connection has waited for the client only; None = a request runs."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -192,37 +190,37 @@ class HttpProtocol(HttpToolsProtocol):
         return self._fed_at  # a request that waits for its body
 
     def abandon(self) -> None:
-        """End the connection, as a newcomer needs its place."""
-        self._deaf = True
+        """End the connection to make room for another one."""
+        self._ignores_input = True
         if self._cycles:
             self.transport.abort()
-            self._drop()  # now, not a turn later: many may be abandoned in this one
+            self._drop()  # not later in `connection_lost`: this turn of the loop may end many
         else:
             self.transport.close()
         self._forget_head()
 
     def _forget_head(self) -> None:
-        """Free what has come of a request that is not read any further."""
-        self.parser = None  # type: ignore[assignment]  # it may hold a long piece of a header
+        """Free the bytes of a request that is not read any further."""
+        self.parser = None  # type: ignore[assignment]  # it may hold a long part of a header
         if self._in_head:
             self.headers.clear()
             self.url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if the client has kept us waiting for too long."""
-        self._go_on()
+        """End the connection if the client has kept it waiting for too long. Called at each check."""
+        self._begin_held()
         if self._cycles or self.transport.is_closing():
-            return  # whoever reads the body minds its time (`server.bodies`); the peer minds the writes
+            return  # the reader of a body limits its time (`server.bodies`); `Peer` limits the time of writes
         connections = self.all_connections
         settings = connections.settings
-        if self._deaf:
+        if self._ignores_input:
             if now - self._since > self._linger:
                 if self._linger == _LATE:
                     connections.reached("body_after_answer", f"by {self.peer.address}")
                 self.transport.abort()
         elif self._in_head:
             if 0 < settings.head_timeout < now - self._link.began:
-                self.refuse(_HEAD_TIMEOUT)
+                self.refuse(refusals.HEAD_TIMEOUT)
         elif not self._complete:
             if now - self._since > _LATE:
                 connections.reached("body_after_answer", f"by {self.peer.address}")
@@ -237,7 +235,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- The parser's callbacks --------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """A request's first byte: stamp it."""
+        """The first byte of a request: note its time."""
         super().on_message_begin()
         self._link = link = Link(SYSTEM.monotonic())
         scope: Any = self.scope
@@ -247,7 +245,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunks = self._body_size = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer. A trailer is dropped: it must not replace a header that was relied on
+        """A header or a trailer. A trailer is dropped: it must not replace a header that was already used
         (RFC 9110, section 6.5.1).
         """
         if self._in_head:
@@ -257,26 +255,26 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """A request's head is complete: its handler starts, or waits for its turn."""
+        """A request's head is complete: start its handler, or let it wait for the requests before it."""
         if not self._fits():
-            raise _Refused(self._too_large())
-        if self._pending > self._max_head:  # of which most is the body, or else
+            raise refusals.Refused(self._too_large())
+        if self._pending > self._max_head:  # usually most of these bytes are the body
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > self._max_head:
-                raise _Refused(self._too_large())
-        if len(self._cycles) >= _MOST_AHEAD:
-            raise _Refused(_PIPELINED)
+                raise refusals.Refused(self._too_large())
+        if len(self._cycles) >= refusals.MOST_AHEAD:
+            raise refusals.Refused(refusals.PIPELINED)
         self._pending = 0
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrades = self.parser.get_method() != b"CONNECT"
             if self._upgrades:
                 return
         self._fed_at = self._link.began
-        self._begin()  # raises for an invalid URL: the head is not complete then
+        self._begin()  # raises for an invalid URL; the state must still say that the head is incomplete then
         self._in_head = False
 
     def _begin(self) -> None:
-        """Begin a request whose head is there, as uvicorn does, with a cycle of ours."""
+        """Begin a request whose head is complete, as uvicorn does, but with our own cycle."""
         parser, scope = self.parser, self.scope
         scope["method"] = parser.get_method().decode("ascii")
         version = parser.get_http_version()
@@ -310,20 +308,19 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
-        """The size of a body's next chunk."""
+        """The size line of a body's next chunk."""
         self._chunks += 1
-        if self._chunks > _CHUNKS and self._body_size < self._chunks * _LEAST_CHUNK:
-            raise _Refused(_SMALL_CHUNKS)
+        if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
+            raise refusals.Refused(refusals.SMALL_CHUNKS)
 
     def on_body(self, body: bytes) -> None:
-        """More of a request's body."""
         self._pending = 0
         self._body_size += len(body)
         self._fed_at = SYSTEM.monotonic()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request's last byte. While uvicorn does not read, it does not see the client go away either."""
+        """The last byte of a request. Reading goes on: otherwise uvicorn would not see a disconnect."""
         if self._upgrades:
             return
         super().on_message_complete()
@@ -334,7 +331,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        """The oldest request is answered. The timer of all connections replaces uvicorn's own for each."""
+        """The oldest request is answered. `Connections` times the idle connection, not uvicorn."""
         self._cycles.popleft()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -346,32 +343,33 @@ class HttpProtocol(HttpToolsProtocol):
             self._begin_next()
         else:
             self._held_since = self._since
-            self.loop.call_soon(self._go_on)  # uvloop writes at the end of this turn
+            self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """Read nothing more of a chunked body once its request is answered, as with a wrong key.
+        """Read nothing more of a chunked body whose request is answered already, as after a wrong key.
 
-        To find its end costs as much as to take it. The client sees that nothing more follows the answer.
+        Searching its end would cost as much as reading it. The write side is closed, so that the client sees
+        the end.
         """
-        if self._complete or self._in_head or self._cycles or self._deaf or not self._chunks:
+        if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
-        self._deaf = True
+        self._ignores_input = True
         self._linger = _LATE
         self.parser = None  # type: ignore[assignment]
-        self._say_eof()
+        self._write_eof()
 
-    def _say_eof(self) -> None:
+    def _write_eof(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
 
-    def _go_on(self) -> None:
-        """Begin the next request if it was held and the client has read what was answered before."""
+    def _begin_held(self) -> None:
+        """Begin the next request, if it waits only until the client has read earlier answers, and it has."""
         if self._held_since is None or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size() > _UNREAD:
-            self.peer.paused = True  # so that the time to read passes
+            self.peer.paused = True  # the client's time to read runs from now on
             return
         self._held_since = None
         self.peer.resumed()
@@ -379,7 +377,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_next(self) -> None:
         self._count_kept()
-        if self._ahead < self._max_head or self._deaf:  # what is left unread would reset the connection
+        if (
+            self._ahead < self._max_head or self._ignores_input
+        ):  # unread bytes would reset a closed connection
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -394,18 +394,18 @@ class HttpProtocol(HttpToolsProtocol):
                 self._read_again(data[upgrade.args[0] :])
             elif self._should_upgrade():
                 self.handle_websocket_upgrade()
-            else:  # CONNECT; what follows its head is for somebody else
-                self._deaf = True
+            else:  # CONNECT: the bytes after its head are meant for another server
+                self._ignores_input = True
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self.refuse(cause.fault if isinstance(cause, _Refused) else _INVALID)
+            self.refuse(cause.fault if isinstance(cause, refusals.Refused) else refusals.INVALID)
 
     def _read_again(self, rest: bytes) -> None:
-        """Read the request as if it had not asked for an upgrade (RFC 9110, section 7.8).
+        """Parse the request again, as if it had not asked for an upgrade (RFC 9110, section 7.8).
 
-        The parser takes the rest of such a request for another protocol, body included. rest: what came
-        with its head.
+        The parser takes everything after such a head for another protocol, the body included. rest: the
+        bytes that came in together with the head.
         """
         self._upgrades = False
         line = b"%b %b HTTP/%b\r\n" % (
@@ -424,47 +424,47 @@ class HttpProtocol(HttpToolsProtocol):
     def _too_large(self) -> ir.Fault:
         if not self._in_head:
             if self._complete:
-                return _INVALID  # empty lines between two requests
-            return _told(431, f"The trailers are larger than {self._max_head} bytes.", "headers_too_large")
+                return refusals.INVALID  # too many empty lines between two requests
+            return refusals.trailers_too_large(self._max_head)
         if len(self.url) > self._max_url or not self.headers:
-            return _told(414, f"The URL is longer than {self._max_url} bytes.", "url_too_long")
+            return refusals.url_too_long(self._max_url)
         if len(self.headers) > self._max_headers:
-            return _told(431, f"The request has more than {self._max_headers} headers.", "headers_too_large")
-        return _told(431, f"The request headers are larger than {self._max_head} bytes.", "headers_too_large")
+            return refusals.too_many_headers(self._max_headers)
+        return refusals.headers_too_large(self._max_head)
 
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer what no handler sees, and read nothing more. What earlier requests are owed goes first."""
-        if self._deaf or self.transport.is_closing():
+        """Answer with an error from outside the handlers, after earlier requests; read nothing more."""
+        if self._ignores_input or self.transport.is_closing():
             return
-        self._deaf = True
+        self._ignores_input = True
         whole = self._cycles if self._in_head or self._complete else list(self._cycles)[:-1]
         if whole:
             if len(whole) < len(self._cycles):
-                self.transport.abort()  # answers are owed, and one that cannot be given
+                self.transport.abort()  # one of the requests to be answered first has an incomplete body
             else:
-                self._cycles[-1].keep_alive = False  # the connection ends with its answer
+                self._cycles[-1].keep_alive = False  # the connection ends after this answer
             return
         if self._cycles and self._cycles[0].response_started:
             self.transport.abort()
             return
         self._drop()
         begun = self._in_head or not self._complete
-        status, headers, body = self._refuses.refuse(
+        status, headers, body = self._app_errors.refuse(
             fault,
             method=self.parser.get_method().decode("ascii") if begun and self.url else "-",
             target=self.url if begun else b"",
             headers=self.headers if begun else [],
             began=self._link.began if begun else self._since,
         )
-        self._forget_head()  # the connection lingers
+        self._forget_head()  # the connection stays open for a while
         self._since = SYSTEM.monotonic()
         self._write_last(status, headers, body)
-        self._say_eof()
+        self._write_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """A whole answer, after which the connection is closed."""
+        """Write a whole answer that ends the connection."""
         own = (
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -474,10 +474,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
 
     def _should_upgrade_to_ws(self) -> bool:
-        return not self._cycles  # an answer that is still owed would get into the socket's frames
+        return not self._cycles  # an earlier answer would be mixed with the WebSocket's frames
 
     def handle_websocket_upgrade(self) -> None:
-        """The connection becomes a WebSocket."""
         from dragoman.server.websocket_protocol import SocketProtocol
 
         self.ws_protocol_class = partial(SocketProtocol, self)  # type: ignore[assignment]
@@ -485,46 +484,18 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 def _nothing() -> None:
-    """What a request without a connection does when it is answered."""
+    """The `on_response` of a request whose connection is lost."""
 
 
-class _Refused(Exception):
-    """A callback refuses what the parser reads."""
+def uvicorn_options(app: App) -> dict[str, Any]:
+    """The options of `uvicorn.Config` for every server that runs a gateway. No WebSocket protocol is set
+    here; ours is imported when a client first needs it.
 
-    def __init__(self, fault: ir.Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
+    Proxy headers are not trusted: the client's address is that of the connection's peer.
 
-
-def _told(status: int, message: str, code: str) -> ir.Fault:
-    return ir.Fault("too_large", message, code=code, status=status)
-
-
-_INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", code="invalid_http")
-_PIPELINED: Final = ir.Fault(
-    "invalid_request",
-    f"More than {_MOST_AHEAD} pipelined requests wait for their responses on this connection.",
-    code="too_many_pipelined",
-)
-_SMALL_CHUNKS: Final = ir.Fault(
-    "invalid_request",
-    f"The request body has more than {_CHUNKS} chunks of fewer than {_LEAST_CHUNK} bytes on average.",
-    code="chunks_too_small",
-)
-_HEAD_TIMEOUT: Final = ir.Fault(
-    "timeout", "The request headers did not arrive in time.", code="request_timeout", status=408
-)
-
-
-def served(app: App) -> dict[str, Any]:
-    """What `uvicorn.Config` is told wherever a gateway is served. It loads no protocol for WebSockets; ours
-    comes when it is needed.
-
-    Headers of proxies are not believed: who calls is the peer of the connection, whatever it says of others.
-
-    Pings go out as often as a stream's heartbeat does. A pong that stays away ends nothing: a client that
-    reads slowly has not read the ping. Messages are not compressed, which would cost some 40 kB for each
-    socket and more time for each event than everything else.
+    WebSocket pings are sent as often as a stream's heartbeat. A missing pong ends nothing, because a client
+    that reads slowly has not read the ping yet. Messages are not compressed: compression would need about 40
+    kB for each socket, and more time for each event than everything else.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server
@@ -541,64 +512,3 @@ def served(app: App) -> dict[str, Any]:
         "ws_ping_timeout": None,
         "ws_per_message_deflate": False,
     }
-
-
-class _Corked(asyncio.Transport):
-    """Holds an answer's head until the next write, or the end of this turn of the loop at the latest.
-
-    uvloop writes to the socket at once, so that head and body would cost two system calls.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-        self._write = transport.write
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._write(head + data)
-        elif data[:9] == b"HTTP/1.1 ":
-            self._head = bytes(data)
-            self._loop.call_soon(self._flush)
-        else:
-            self._write(data)
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self._transport.is_closing():
-            self._write(head)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def can_write_eof(self) -> bool:
-        return self._transport.can_write_eof()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size() + len(self._head)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)

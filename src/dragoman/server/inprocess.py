@@ -1,7 +1,7 @@
-"""Requests from the program that the gateway lives in, without a socket.
+"""Requests from the program in which the gateway runs, without a socket.
 
-They take the same way as a client's: keys, checks, routing, hooks, stored answers and the access log. The
-answer is read piece by piece, and the gateway waits while its reader is busy, as with a slow client.
+They are handled as any client's request: keys, checks, routing, hooks, stored answers and the access log.
+The answer is read piece by piece. The gateway waits while the reader is busy, as it does for a slow client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from dragoman.errors import CallFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
-from dragoman.server.link import EXTENSION, Link, Message, Scope
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Message
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -27,11 +27,11 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
     "application/x-ndjson": NDJSONSplitter,
 }
 _DONE: Final = b"[DONE]"
-"""What ends a stream of OpenAI's chat protocol, and is no JSON."""
+"""The last frame of a stream in OpenAI's chat protocol. It is no JSON."""
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """The whole answer: JSON decoded, anything else as bytes. Raises CallFailed for an error."""
+    """The whole answer: decoded if it is JSON, else its bytes. Raises CallFailed for an error."""
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
         answer = b"".join([piece async for piece in pieces])
@@ -39,9 +39,9 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """The events of an answer, decoded, as they come; an answer that is no stream is one event.
+    """The decoded events of a streamed answer as they come. An answer that is no stream is one event.
 
-    Raises CallFailed for an error, also for one that the stream ends with.
+    Raises CallFailed for an error, also for one within the stream.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -67,7 +67,7 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One request: ASGI's two ends, and what has been sent through them."""
+    """One request: the `receive` and `send` of its ASGI call, and the messages that were sent."""
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -81,7 +81,9 @@ class _Request:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The content type of the answer, then its bytes. Raises CallFailed. Leaving it ends the work."""
+        """The answer's content type, then its bytes. Raises CallFailed. Closing the generator cancels the
+        request.
+        """
         task = spawn(self._run(), "request in process")
         try:
             head = await self._sent.get()
@@ -104,7 +106,7 @@ class _Request:
             yield message.get("body", b"")
 
     async def _run(self) -> None:
-        scope: Scope = {
+        scope: AsgiScope = {
             "type": "http",
             "method": "POST",
             "path": self._path,

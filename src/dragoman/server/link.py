@@ -1,8 +1,8 @@
-"""The connection that a request came in on, as far as a handler must know it.
+"""What a handler has to know of the connection on which its request came in.
 
-Our own protocol class (`server.http`) puts a Link into each request's scope: when its first byte was
-seen, and a way to be told that the client has gone without a task that waits for it. Under another
-server the scope has none, and `watch_for_disconnect` does with a task what the link does for free.
+Our own HTTP protocol (`server.http`) puts a Link into the scope of each request. It holds the time of the
+first byte, and it cancels the request when the client disconnects. Another ASGI server gives no Link; then a
+task waits for the disconnect (`watch_for_disconnect`).
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from typing import Any, TypeAlias
 
 from dragoman.seams.tasks import spawn
 
-Scope: TypeAlias = MutableMapping[str, Any]
+AsgiScope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 Say: TypeAlias = Callable[[Sequence[bytes]], Awaitable[None]]
-"""Writes JSON messages. Waits while the client reads slowly, raises OSError once it has gone."""
+"""Writes JSON messages to a WebSocket. Waits while the client reads slowly; OSError = disconnected."""
 
 EXTENSION = "dragoman.link"
 
 
 class Link:
-    """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
-    connection is gone. drain: told that the server stops, where what uses the connection ends it by itself.
-    say: writes text messages to a WebSocket, all at once; None = ASGI's way, one after another. idle_since:
-    when a WebSocket began to wait for its client's next message; None = it does not. answered: told that a
-    message of a WebSocket has been dealt with, oldest first.
+    """The connection of one request, or of one WebSocket.
+
+    began: when the request's first byte came, in monotonic seconds. complete: the request's body has
+    arrived. lost:
+    the client has disconnected. task: the handler, which a disconnect cancels. drain: called when the server
+    stops; None = the connection's own protocol ends it. Of WebSockets only: say: writes several text
+    messages at once; None = ASGI writes one after another. idle_since: when the socket began to wait for the
+    client's next message; None = it does not wait. answered: called when the oldest unanswered message has
+    been answered.
     """
 
     __slots__ = ("answered", "began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
@@ -46,24 +50,24 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """The client has gone: whoever works for it is cancelled, once."""
+        """The client has disconnected: cancel the handler, once."""
         if not self.lost and self.task is not None:
             self.task.cancel()
         self.lost = True
 
     def watch(self, receive: Receive) -> None:
-        """Look out for the client's going away, under a server that put no Link into the scope."""
+        """Wait for the disconnect in a task, for an ASGI server that gives no Link."""
         self.watcher = spawn(watch_for_disconnect(receive, self), "disconnect")
 
     def end(self) -> None:
-        """The request is over: nobody works for it any more, and nobody looks out."""
+        """The request is over: stop watching its connection."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
 
 
 async def watch_for_disconnect(receive: Receive, link: Link) -> None:
-    """Wait for the client's going away and drop the link."""
+    """Wait until the client disconnects, then drop the link."""
     while (await receive())["type"] != "http.disconnect":
         pass
     link.drop()

@@ -1,7 +1,7 @@
-"""What Anthropic's protocol has besides asking a model: counting tokens, and its own form of the model list.
+"""Anthropic's protocol besides the messages themselves: counting tokens, and its own form of the model list.
 
-https://platform.claude.com/docs/en/api/messages-count-tokens, https://platform.claude.com/docs/en/api/models-list.
-Who counts is the engine's to know.
+https://platform.claude.com/docs/en/api/messages-count-tokens,
+https://platform.claude.com/docs/en/api/models-list.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, encode, encode_head
 
 if TYPE_CHECKING:
@@ -26,34 +26,35 @@ if TYPE_CHECKING:
 
 NAME: Final = "anthropic"
 PREFIXES: Final = ("/v1", "/anthropic/v1")
-"""Where the protocol is served. Clients put `/v1/messages` behind their base URL themselves; the second is
-for those whose base URL must tell the protocols of one gateway apart.
+"""The prefixes of the protocol's paths. Clients append `/v1/messages` to their base URL; the second prefix
+is for clients whose base URL must differ from that of the other protocols.
 """
 VERSION_HEADER: Final = "anthropic-version"
-"""Every client of the protocol sends it, no other does."""
+"""A header that every client of this protocol sends, and no other client."""
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
-"""More than any answer has, and than any budget for thoughts, which must be less."""
+"""A limit above every answer's length, and above every thinking budget, which must be less than the limit."""
 _USUAL, _MOST = 20, 1000
-"""Models on one page, as the API has it."""
+"""Models on one page by default and at most, as in Anthropic's API."""
 
 
 class MessagesApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's prompt is."""
-        inbound = msgspec.structs.replace(self._inbound(call), body=_bounded(call.body), operation="count")
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        inbound = msgspec.structs.replace(
+            self._inbound(request), body=_bounded(request.body), operation="count"
+        )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One page of the models that the caller may use."""
-        entries = self._gateway.entries(call.caller.models)
-        query = call.query
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one page of the models that the caller may use."""
+        entries = self._gateway.entries(request.caller.models)
+        query = request.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]
         if (before := query.get("before_id")) is not None:
@@ -72,11 +73,11 @@ class MessagesApi:
         }
         await client.answer(200, (), encode(listed))
 
-    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One model. Raises RequestFailed (404)."""
-        name = call.params["model"]
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one model. Raises RequestFailed (404)."""
+        name = request.params["model"]
         exchange.asked = name
-        if not call.caller.may_use(name):
+        if not request.caller.may_use(name):
             raise RequestFailed(ir.Fault("model_not_found", f"model: {name[:128]}", "model_not_found"))
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
@@ -95,8 +96,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """A question of tokens as a request: it need state no bound of an answer. What is no JSON stays, for the
-    engine to refuse.
+    """A token-counting body as a valid messages body: with a `max_tokens`, which it need not have, and
+    without streaming. An invalid body stays; the engine refuses it.
     """
     try:
         head = decode_head(body)

@@ -1,5 +1,5 @@
-"""Paths that are no vendor's: one question at /generate, an id that belongs to nobody, what runs now, and the
-list of models as LiteLLM tells it.
+"""Paths of our own and of LiteLLM: /generate for one prompt, /anonymous-id, the running requests, and
+LiteLLM's form of the model list.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 _DIGITS: Final = 24
-"""Of an anonymous id, hexadecimal: 96 random bits."""
+"""Hexadecimal digits of an anonymous id: 96 random bits."""
 
 
 class NativeApi:
-    """The handlers of one gateway. inbound: a call to a face as the engine takes it."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
     def paths(self) -> Iterator[Endpoint]:
-        """Every path. An id is given to everybody: whoever needs one is not to be known."""
+        """All endpoints. /anonymous-id needs no key, because its callers want to stay unknown."""
         face = DIALECTS["openai_chat"]
         yield Endpoint("/generate", face, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", face, {"GET": Handler(self.anonymous_id)}, public=True)
@@ -42,22 +42,22 @@ class NativeApi:
             yield Endpoint(path, face, {"GET": Handler(self.model_info)})
         yield Endpoint("/admin/requests", face, {"GET": Handler(self.requests)}, scope="admin")
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one question with a text."""
-        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, call), client)
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer one prompt with a text."""
+        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
-    async def anonymous_id(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A new random id. It is kept nowhere and made of nothing."""
+    async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with a new random id. It is not stored, and derived from nothing."""
         id_ = self._gateway.seams.random_id()[:_DIGITS]
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
-    async def model_info(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The models in LiteLLM's words, which editors and chat pages read; null = not known."""
-        entries = self._gateway.entries(call.caller.models)
+    async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with the models in LiteLLM's form, which editors and chat pages read; null = not known."""
+        entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
-    async def requests(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """What runs in this process, the oldest first: who asked whom for what, never what was said."""
+    async def requests(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with this process's running requests, oldest first, without their prompts and answers."""
         gateway = self._gateway
         now = gateway.seams.monotonic()
         running = sorted(gateway.exchanges - {exchange}, key=attrgetter("began"))
@@ -71,7 +71,10 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """https://docs.litellm.ai/docs/proxy/model_management; who asks may not learn addresses or keys."""
+    """One model in LiteLLM's form, without addresses or keys.
+
+    https://docs.litellm.ai/docs/proxy/model_management
+    """
     abilities = {name: True if able in entry.capabilities else None for name, able in SUPPORTS.items()}
     return {
         "model_name": entry.id,
@@ -89,7 +92,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """One that runs, in the words of the access log."""
+    """One running request, with the field names of the access log."""
     return {
         "id": exchange.id,
         "object": "request",

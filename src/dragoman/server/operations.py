@@ -1,8 +1,8 @@
-"""Operations beside chat over HTTP, on OpenAI's paths: vectors, pictures, sound, judgements, rankings.
+"""Operations beside chat, on OpenAI's paths: embeddings, images, audio, moderations, reranking.
 
-https://platform.openai.com/docs/api-reference/embeddings, and images, audio and moderations there;
-`/v1/engines/{model}/embeddings` is the address of old, as some clients still write it. Rankings have the
-paths of Cohere's clients (https://docs.cohere.com/v2/reference/rerank), which Jina's and vLLM's are among.
+https://platform.openai.com/docs/api-reference/embeddings, and the pages images, audio and moderations there.
+`/v1/engines/{model}/embeddings` is OpenAI's old path, which some clients still use. The paths for reranking
+are Cohere's (https://docs.cohere.com/v2/reference/rerank); the clients of Jina and vLLM use them as well.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dragoman.dialects.request import Operation
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Bodies, Call, Handler, with_model
+from dragoman.server.endpoint import Bodies, Handler, HttpRequest, with_model
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
@@ -33,18 +33,18 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""What is asked for at a path, and in which kind of body. Each is served below /v1 and without it."""
+"""The operation of each path, and the kind of its body. Each path is served with and without /v1."""
 
 
 class OperationsApi:
-    """The handlers of one gateway. inbound: a call as the engine takes it, for the face of these paths."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
     def paths(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """What stands before and after a model's name, and the methods; nothing after where there is none."""
+        """All paths: the text before and after the model's name, and the methods; "" = no name in it."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
             yield path, "", methods
@@ -54,21 +54,21 @@ class OperationsApi:
         yield "/v1/engines/", "/embeddings", {"POST": Handler(self._engine, takes_body="json")}
 
     async def _ask(
-        self, operation: Operation, path: str, call: Call, exchange: Exchange, client: AsgiClient
+        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
-        inbound = self._inbound(call)
+        inbound = self._inbound(request)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,
             path=path,
             turn=None,
-            fields=call.form or (),
-            # A form without a field lacks what every form must have, which is found in an empty object too.
-            body=b"{}" if call.form == () else inbound.body,
+            fields=request.form or (),
+            # An empty form lacks all required fields; an empty object gives the error for that.
+            body=b"{}" if request.form == () else inbound.body,
         )
         face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat or None)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def _engine(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        await self._ask("embed", "/embeddings", with_model(call), exchange, client)
+    async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await self._ask("embed", "/embeddings", with_model(request), exchange, client)

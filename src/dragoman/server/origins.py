@@ -1,8 +1,8 @@
-"""Which web pages may call, as browsers ask it: cross-origin resource sharing.
+"""Which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-A page's script reaches loopback as any program does, and an open gateway may hold keys that cost money. So
-without a key only pages of this machine may call, unless the operator says otherwise (decision 5).
-https://fetch.spec.whatwg.org/#http-cors-protocol
+The script of any web page can reach loopback, and a gateway without client keys may hold provider keys that
+cost money. So without client keys only pages from this machine may call, unless the operator allows others
+(decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _VARY = (b"vary", b"origin")
 _EXPOSE = (b"access-control-expose-headers", b"*")
 _ANY: Headers = ((b"access-control-allow-origin", b"*"), _EXPOSE)
 
-# Pages on this machine, and apps whose pages have a scheme of their own (vscode-webview://…, tauri://…). Not
-# `null`, the origin of a frame that any page can make.
+# Pages on this machine, and apps whose pages have a scheme of their own (vscode-webview://…, tauri://…).
+# `null`
+# is not among them: it is the origin of a frame that any page can make.
 _LOCAL = re.compile(
     r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?"
     r"|(?!https?:)[a-z][a-z0-9+.-]*://[\x21-\x7e]*",
@@ -32,9 +33,10 @@ _LOCAL = re.compile(
 
 
 class Origins:
-    """The origins of one configuration.
+    """The allowed origins of one configuration.
 
-    allowed: origins, `*` among them for all; None = all where a key is needed (keyed), else local ones.
+    allowed: a list of origins, "*" = all. None = all if client keys are needed (keyed), else those of this
+    machine.
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -42,11 +44,11 @@ class Origins:
         self._allowed = None if allowed is None else frozenset(allowed)
 
     def admits(self, origin: str | None) -> bool:
-        """Whether a page may open a WebSocket, before which browsers ask nothing. None = no browser."""
+        """True: a page of this origin may open a WebSocket (browsers send no preflight); None = no page."""
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """What lets the script of a page read an answer. origin: None = no browser asks."""
+        """The headers with which a browser lets a page's script read an answer. origin: None = no browser."""
         if origin is None:
             return ()
         if self._any:
@@ -56,7 +58,7 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """What a browser wants to know before it calls. headers: the names that it would send."""
+        """The answer's headers for a browser's preflight. headers: the names that the page wants to send."""
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)
         return (

@@ -1,10 +1,10 @@
-"""Files, batches, fine-tuning jobs and their like: passed to the provider that the configuration names.
+"""Files, batches, fine-tuning jobs and similar resources: passed through to a provider.
 
-Bodies flow through in both directions, byte for byte, and are kept nowhere. One thing is edited: the address
-of a batch's results, see `_RESULTS`. What passes is stated: paths and methods by
-`providers.resources`, headers here. Ids are the provider's. A client whose key is limited to some models
-may not, since a batch asks for any. Of the providers that have the resource and speak the client's protocol
-one is asked: the only one, or the one that `X-Dragoman-Provider` names.
+Bodies pass byte for byte in both directions and are not stored. One thing is edited: the address of a
+batch's results (`_RESULTS`). The paths and methods that pass are listed in `providers.resources`, the
+headers here. Ids are the provider's own. A client key that is limited to some models may not use these
+paths, because a batch can name any model. The provider is the only one that has the resource and speaks the
+client's protocol, or, among several, the one that the header `X-Dragoman-Provider` names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dragoman.net.transport import Answer, Flow
 from dragoman.providers.resources import PATHS, Resource
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.messages import NAME as ANTHROPIC
 from dragoman.server.messages import PREFIXES, VERSION_HEADER
 from dragoman.upstreams.answers import read_bounded
@@ -39,29 +39,29 @@ if TYPE_CHECKING:
 
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
-"""What ids are made of. None is a way to another path."""
+"""The form of ids. No id of this form leads to another path."""
 _SENT: Final = frozenset(
     {
         *("accept", "content-encoding", "content-type", "idempotency-key", "range", "x-client-request-id"),
         *("anthropic-beta", "anthropic-version", "openai-beta"),
     }
 )
-"""The client's headers that the provider gets."""
+"""The client's headers that are sent to the provider."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
-"""The provider's headers that every client gets, beside those of the client's protocol, and of the body's
-length and disposition, which are looked at.
+"""The provider's headers that are sent to every client. Those of the client's protocol come on top, and the
+body's length and disposition after a check.
 """
 _ANY: Final = "application/octet-stream"
 _BODILESS: Final = frozenset({204, 205})
 _MOST_EDITED: Final = 16_000_000
-"""Bytes of an answer about batches, which is read whole to be edited; a thousand batches are 1 MB."""
+"""Bytes of an answer about batches, which is read completely to be edited; a thousand batches are 1 MB."""
 
 
 _RESULTS: Final = re.compile(
     rb'("results_url"\s*:\s*")https?://[^"]*?(/v1/messages/batches/[A-Za-z0-9_-]+/results")'
 )
-"""Where a batch's results lie. The official clients go to that address with their own key, which is for the
-gateway: without its origin it is below the base URL that they were given.
+"""The address of a batch's results. Official clients call it with their own key, which is a key of this
+gateway. Without the origin, the address is relative to the client's base URL, and so leads here.
 """
 
 
@@ -72,7 +72,7 @@ class PassThroughApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[Endpoint]:
-        """Every path. Headers tell which protocol a client of `/v1/files` speaks."""
+        """All endpoints. On `/v1/files`, the request's headers tell the client's protocol."""
         for resource, below in PATHS.items():
             if resource != "message_batches":
                 yield from self._endpoints(resource, below, ("/v1", ""), "openai_chat")
@@ -90,27 +90,38 @@ class PassThroughApi:
             for prefix in prefixes:
                 yield Endpoint(prefix + path, DIALECTS[face], handlers)
 
-    async def delete_model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider, the only kind of model that can be. Raises
-        RequestFailed: 403 for every other model, 404 for what is none, and as for all that passes.
+    async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Delete a fine-tuned model at its provider.
+
+        Raises RequestFailed: 403 for a model of another kind, 404 for an unknown model, and the errors of
+        `_pass`.
         """
-        name = call.params["model"]
+        name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
         model = rest if first in self._gateway.passages else name
         if not _TUNED.match(model):
             self._gateway.engine.table.entry(name)
             raise RequestFailed(_undeletable(name))
-        headers = {**call.headers, CHOICE: first} if model != name else call.headers
-        call = msgspec.structs.replace(call, params={"model": model}, headers=headers)
+        headers = {**request.headers, CHOICE: first} if model != name else request.headers
+        request = msgspec.structs.replace(request, params={"model": model}, headers=headers)
         path, face = "/models/{model}", "openai_chat"
-        await self._pass(call, exchange, client, resource="fine_tuning", path=path, face=face)
+        await self._pass(request, exchange, client, resource="fine_tuning", path=path, face=face)
 
     async def _pass(
-        self, call: Call, exchange: Exchange, client: AsgiClient, *, resource: Resource, path: str, face: str
+        self,
+        request: HttpRequest,
+        exchange: Exchange,
+        client: AsgiClient,
+        *,
+        resource: Resource,
+        path: str,
+        face: str,
     ) -> None:
-        passage = self._passage(resource, call, anthropic=face == ANTHROPIC or VERSION_HEADER in call.headers)
-        target = _target(path, call)
+        passage = self._passage(
+            resource, request, anthropic=face == ANTHROPIC or VERSION_HEADER in request.headers
+        )
+        target = _target(path, request)
         now = self._gateway.seams.monotonic
         record = AttemptRecord(
             f"{exchange.id}-1", f"{passage.name}/{resource}", passage.account.tail, "relay", now()
@@ -118,9 +129,9 @@ class PassThroughApi:
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
         CONNECTED.set(exchange.connected)
-        body = _Body(call)
+        body = _Body(request)
         try:
-            answer = await passage.send(exchange.method, target, _sent(call.headers), body.flow)
+            answer = await passage.send(exchange.method, target, _sent(request.headers), body.flow)
             record.status = answer.status
             try:
                 if not is_success(answer):
@@ -139,7 +150,7 @@ class PassThroughApi:
             finally:
                 answer.close()
         except RequestFailed as failed:
-            if body.failure is not None:  # the provider was not told the rest, which is not its fault
+            if body.failure is not None:  # the client's body broke off: not the provider's fault
                 raise body.failure from failed
             record.fault = failed.fault
             raise
@@ -147,9 +158,9 @@ class PassThroughApi:
             record.ended = now()
         exchange.phase = "done"
 
-    def _passage(self, resource: Resource, call: Call, *, anthropic: bool) -> Passage:
-        """Who is asked. Raises RequestFailed: 403, 501, 400."""
-        if call.caller.models is not None:
+    def _passage(self, resource: Resource, request: HttpRequest, *, anthropic: bool) -> Passage:
+        """The provider to which the request is passed. Raises RequestFailed: 403, 501, 400."""
+        if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
             name: passage
@@ -158,7 +169,7 @@ class PassThroughApi:
         }
         if not able:
             raise RequestFailed(_nobody(resource))
-        wished = call.headers.get(CHOICE)
+        wished = request.headers.get(CHOICE)
         if wished is None and len(able) == 1:
             return next(iter(able.values()))
         if wished not in able:
@@ -167,17 +178,17 @@ class PassThroughApi:
 
 
 class _Body:
-    """A request's body as it flows through. failure: what went wrong on the client's side."""
+    """A client's body while it is passed on. failure: the error that ended it on the client's side."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
         self.flow: bytes | Flow | None = None
-        if call.parts is not None:
-            length = call.headers.get("content-length", "0")
-            chunked = "transfer-encoding" in call.headers
+        if request.parts is not None:
+            length = request.headers.get("content-length", "0")
+            chunked = "transfer-encoding" in request.headers
             if chunked or length != "0":
                 size = None if chunked else stated_size(length)
-                self.flow = Flow(self._watched(call.parts), size)
+                self.flow = Flow(self._watched(request.parts), size)
             else:
                 self.flow = b""
 
@@ -191,10 +202,10 @@ class _Body:
 
 
 async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
-    """The provider's answer as it comes."""
+    """Send the provider's answer to the client as it comes in."""
     kind = answer.headers.get("content-type", _ANY)
-    client.streams_as(kind.encode("latin-1", "replace"), b"", None)
-    # A body that has been decoded is of another length. One in chunks has none that could be trusted.
+    client.streams_as(kind.encode("latin-1", "replace"))
+    # A decoded body has another length. The length stated beside chunks cannot be trusted.
     other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
     await client.begin(answer.status, _headers(answer, passage, whole=other))
     while chunk := await answer.chunk():
@@ -203,8 +214,10 @@ async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
 
 
 def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
-    """What passes of an answer's headers, and what keeps browsers from running it. whole: its length is not
-    the provider's.
+    """The provider's headers that are passed on, and those that keep browsers from running the answer as a
+    page.
+
+    whole: the body's length is not that which the provider stated.
     """
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
@@ -228,20 +241,20 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in _SENT if name in headers}
 
 
-def _target(path: str, call: Call) -> str:
-    """The path to ask for with its query, without the gateway's key, should it stand there."""
-    for name, value in call.params.items():
+def _target(path: str, request: HttpRequest) -> str:
+    """The path and query for the provider. A query field `key`, the gateway's own key, is removed."""
+    for name, value in request.params.items():
         if not _ID.fullmatch(value):
             raise RequestFailed(
                 ir.Fault("not_found", f"There is no resource {value[:64]!r}.", code="not_found")
             )
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    pairs = [pair for pair in parse_qsl(call.search, keep_blank_values=True) if pair[0].lower() != "key"]
+    pairs = [pair for pair in parse_qsl(request.search, keep_blank_values=True) if pair[0].lower() != "key"]
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
-"""How providers name fine-tuned models, OpenAI's of old included (`davinci:ft-acme-2023-01-01`)."""
+"""The names of fine-tuned models, with OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
 
 
 def _undeletable(name: str) -> ir.Fault:

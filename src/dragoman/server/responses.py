@@ -1,7 +1,7 @@
-"""The Responses API and conversations over HTTP: everything that is not one question and its answer.
+"""The Responses API and conversations over HTTP.
 
-https://platform.openai.com/docs/api-reference/responses, …/conversations. Whoever asks sees only what its own
-key made; an id of another's is one that does not exist.
+https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was made
+with its own key; another caller's id is answered as an unknown id.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.work import Headers, Inbound, Turn
+from dragoman.engine.asked import Inbound, Turn
+from dragoman.engine.client import Headers
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, object_of, page_of
+from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.stored_objects import (
+    NOT_LISTED,
+    answer_stored,
+    invalid,
+    metadata_of,
+    missing,
+    number,
+    object_of,
+    page_of,
+)
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.turns.background import Refused
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 _MOST_ITEMS: Final = 20
-"""Items that one request may add to a conversation, as the API has it."""
+"""Items that one request may add to a conversation, as in OpenAI's API."""
 
 
 class ResponsesApi:
@@ -45,7 +55,7 @@ class ResponsesApi:
         self._face = face
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+        """Every path below /v1 with its methods; `{id}` stands for one segment."""
 
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")
@@ -76,64 +86,66 @@ class ResponsesApi:
 
     # --- Answers -----------------------------------------------------------------------------------
 
-    async def respond(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request, now or in the background."""
         gateway = self._gateway
-        settings = gateway.config.server
-        client.streams_as(
-            self._face.stream.content_type.encode(), self._face.stream.ping, settings.heartbeat or None
-        )
-        inbound = self._inbound(call)
-        head = _background(call.body)
+        self._prepare_stream(client)
+        inbound = self._inbound(request)
+        head = _background(request.body)
         if head is None:
-            turn = turn_of(gateway, self._face, call.caller, call.headers)
+            turn = turn_of(gateway, self._face, request.caller, request.headers)
             await gateway.engine.handle(exchange, msgspec.structs.replace(inbound, turn=turn), client)
             return
-        if "x-session-id" in call.headers:
+        if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
         stream = bytes(head.get("stream", b"null"))
-        if stream in {b"null", b"false"}:  # everything else is checked where all bodies are
+        if stream in {b"null", b"false"}:  # any other value is checked with the rest of the body
             head["stream"] = msgspec.Raw(b"true")
         inbound = msgspec.structs.replace(inbound, body=encode_head(head), framing="ndjson")
-        begun = await gateway.background.start(exchange, inbound, call.caller.name)
+        begun = await gateway.background.start(exchange, inbound, request.caller.name)
         if isinstance(begun, Refused):
             exchange.fault = begun.fault
             await client.answer(begun.status, begun.headers, begun.body)
         elif stream == b"true":
-            await self._follow(call, begun.id, -1, exchange, client)
+            await self._follow(request, begun.id, -1, exchange, client)
         else:
             await client.answer(200, (), written(begun))
 
-    def _inbound(self, call: Call) -> Inbound:
+    def _prepare_stream(self, client: AsgiClient) -> None:
+        heartbeat = self._gateway.config.server.heartbeat
+        client.streams_as(self._face.stream.content_type.encode(), self._face.stream.ping, heartbeat)
+
+    def _inbound(self, request: HttpRequest) -> Inbound:
         settings = self._gateway.config.server
         return Inbound(
             self._face,
-            call.body,
-            call.headers,
+            request.body,
+            request.headers,
             settings.max_depth,
-            call.caller.models,
+            request.caller.models,
             settings.max_values,
-            room=call.room,
+            room=request.room,
         )
 
-    async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One answer as it is now, or its events from a number on."""
-        id_ = call.params["id"]
-        record = await self._gateway.background.look(call.caller.name, id_)
-        if call.query.get("stream") not in {"true", "1"}:
+    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with a stored response as it is now, or with its events from a given number on."""
+        id_ = request.params["id"]
+        record = await self._gateway.background.look(request.caller.name, id_)
+        if request.query.get("stream") not in {"true", "1"}:
             size = len(record.body) + sum([len(one.body) for one in record.output])
-            shown = await self._gateway.keeping.run(size, call.caller.name, written, record)
-            await _tell(call, client, shown)
+            shown = await self._gateway.keeping.run(size, request.caller.name, written, record)
+            await answer_stored(request, client, shown)
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
-        after = number(call.query, "starting_after", -1, at_least=-1)
-        heartbeat = self._gateway.config.server.heartbeat or None
-        client.streams_as(self._face.stream.content_type.encode(), self._face.stream.ping, heartbeat)
-        await self._follow(call, id_, after, exchange, client)
+        after = number(request.query, "starting_after", -1, at_least=-1)
+        self._prepare_stream(client)
+        await self._follow(request, id_, after, exchange, client)
 
-    async def _follow(self, call: Call, id_: str, after: int, exchange: Exchange, client: AsgiClient) -> None:
-        tenant = call.caller.name
+    async def _follow(
+        self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        tenant = request.caller.name
         client.expect_stream()
         await client.begin(200, ())
         try:
@@ -141,61 +153,60 @@ class ResponsesApi:
                 told = _read_event(event)
                 after = told.sequence_number
                 size = len(event)
-                call.room.take(size)
+                request.room.take(size)
                 framed = await self._gateway.keeping.run(size, tenant, _framed, told.type, event)
                 await client.write(framed)
-                call.room.give(size)
-        except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
+                request.room.give(size)
+        except RequestFailed as failed:  # the response was deleted meanwhile, or the store has failed
             exchange.fault = failed.fault
             error = {"type": "error", "sequence_number": after + 1, **error_event(failed.fault)}
             await client.write(_framed("error", encode(error)))
         await client.end(b"data: [DONE]\n\n")
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget an answer. One that runs is stopped."""
-        id_ = call.params["id"]
-        await self._gateway.background.delete(call.caller.name, id_)
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Delete a response. If it still runs, it is stopped."""
+        id_ = request.params["id"]
+        await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
-    async def cancel(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Stop an answer that runs in the background."""
-        record = await self._gateway.background.cancel(call.caller.name, call.params["id"])
+    async def cancel(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Stop a response that runs in the background."""
+        record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
-    async def input_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """What an answer was made from: all that it continued, and its own input."""
-        keeping, tenant, id_ = self._gateway.keeping, call.caller.name, call.params["id"]
+    async def input_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with all input of a response: the turns that it continued, then its own input."""
+        keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
         earlier: list[Item] = []
         if record.previous is not None:
             for piece in await keeping.history(tenant, record.previous):
                 earlier += piece.items
-        await _tell(call, client, _page([*earlier, *record.input], call.query))
+        await answer_stored(request, client, _page([*earlier, *record.input], request.query))
 
-    async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's input is."""
-        turn = turn_of(self._gateway, self._face, call.caller, call.headers)
-        inbound = self._asking(call, await object_of(self._gateway, call), turn)
+    async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        turn = turn_of(self._gateway, self._face, request.caller, request.headers)
+        inbound = self._asking(request, await object_of(self._gateway, request), turn)
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
 
-    def _asking(self, call: Call, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
-        """A question about a request, of which nothing is kept."""
+    def _asking(self, request: HttpRequest, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
+        """The engine's request for `body`, whose answer is neither stored nor streamed."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
-        return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)
+        return msgspec.structs.replace(self._inbound(request), body=encode(own), turn=turn)
 
-    async def compact(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A conversation in short: the user's latest words, and a summary by the model that is asked."""
-        gateway, body = self._gateway, await object_of(self._gateway, call)
+    async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Shorten a conversation: keep the user's latest messages, let the model summarise the rest."""
+        gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
-        if "x-session-id" in call.headers:
+        if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
-        turn = ResponseTurn(gateway.keeping, call.caller.name)
+        turn = ResponseTurn(gateway.keeping, request.caller.name)
         turn.asks = asking
         answered = _Answered()
-        await gateway.engine.handle(exchange, self._asking(call, body, turn), answered)
+        await gateway.engine.handle(exchange, self._asking(request, body, turn), answered)
         if answered.status >= 400:
             await client.answer(answered.status, answered.headers, answered.body)
             return
@@ -213,36 +224,35 @@ class ResponsesApi:
 
     # --- Conversations -----------------------------------------------------------------------------
 
-    async def create_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A new conversation, perhaps with its first items."""
-        keeping, body = self._gateway.keeping, await object_of(self._gateway, call)
+    async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Create a conversation, with items if the body has some."""
+        keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
         made = Conversation(
             id=f"conv_{self._gateway.seams.random_id()}",
-            tenant=call.caller.name,
+            tenant=request.caller.name,
             created=exchange.created,
             metadata=encode(metadata_of(body)),
             expires=keeping.expires(),
         )
-        items = await self._items(call, body)
+        items = await self._items(request, body)
         await reachable(keeping.store.conversations.create(made, items))
         await client.answer(200, (), _conversation(made))
 
-    async def conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One conversation, without its items."""
-        await client.answer(200, (), _conversation(await self._conversation(call)))
+    async def conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await client.answer(200, (), _conversation(await self._conversation(request)))
 
-    async def _conversation(self, call: Call) -> Conversation:
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        found = await reachable(conversations.get(call.caller.name, id_))
+    async def _conversation(self, request: HttpRequest) -> Conversation:
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        found = await reachable(conversations.get(request.caller.name, id_))
         if found is None:
             raise RequestFailed(conversation_missing(id_, None))
         return found
 
-    async def update_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace its metadata."""
-        body, found = await object_of(self._gateway, call), await self._conversation(call)
+    async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Replace the metadata of a conversation."""
+        body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = encode(metadata_of(body))
@@ -250,31 +260,28 @@ class ResponsesApi:
         await reachable(conversations.update(found.tenant, found.id, metadata))
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
 
-    async def delete_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget a conversation and its items."""
-        found = await self._conversation(call)
+    async def delete_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        found = await self._conversation(request)
         await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
         await client.answer(
             200, (), encode({"id": found.id, "object": "conversation.deleted", "deleted": True})
         )
 
-    async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Its items, a page at a time."""
-        limit, newest, after = page_of(call.query)
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        asked = conversations.page(call.caller.name, id_, after=after, limit=limit, newest=newest)
+    async def conversation_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        limit, newest, after = page_of(request.query)
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        asked = conversations.page(request.caller.name, id_, after=after, limit=limit, newest=newest)
         try:
             found = await reachable(asked)
         except KeyError:
             raise RequestFailed(NOT_LISTED) from None
         if found is None:
             raise RequestFailed(conversation_missing(id_))
-        await _tell(call, client, _listed(found))
+        await answer_stored(request, client, _listed(found))
 
-    async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Add items at its end."""
-        keeping, found = self._gateway.keeping, await self._conversation(call)
-        items = await self._items(call, await object_of(self._gateway, call))
+    async def add_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        keeping, found = self._gateway.keeping, await self._conversation(request)
+        items = await self._items(request, await object_of(self._gateway, request))
         if not items:
             raise RequestFailed(missing("items"))
         append = keeping.store.conversations.append
@@ -282,25 +289,24 @@ class ResponsesApi:
             raise RequestFailed(conversation_missing(found.id, None))
         await client.answer(200, (), _listed(Page(items)))
 
-    async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One of its items."""
-        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
-        found = await reachable(conversations.item(call.caller.name, id_, call.params["item"]))
+    async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
+        found = await reachable(conversations.item(request.caller.name, id_, request.params["item"]))
         if found is None:
-            await self._conversation(call)  # which is told first where it is missing
-            raise RequestFailed(_no_item(call.params["item"]))
-        await _tell(call, client, encode(displayed(found)))
+            await self._conversation(request)  # raises if the conversation itself is missing
+            raise RequestFailed(_no_item(request.params["item"]))
+        await answer_stored(request, client, encode(displayed(found)))
 
-    async def remove_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Remove one of its items; the conversation itself is answered."""
-        found, item = await self._conversation(call), call.params["item"]
+    async def remove_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Remove one item of a conversation. The answer is the conversation."""
+        found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
         if not await reachable(remove(found.tenant, found.id, item)):
             raise RequestFailed(_no_item(item))
         await client.answer(200, (), _conversation(found))
 
-    async def _items(self, call: Call, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items of a body, checked as an input is, references looked up. Raises RequestFailed."""
+    async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
+        """The items in a body, checked as request input, with references resolved. Raises RequestFailed."""
         given = body.get("items")
         if given is None:
             return ()
@@ -312,7 +318,7 @@ class ResponsesApi:
             param = "items" + error.path.removeprefix("input")
             message = error.message.replace("'input", "'items")
             raise RequestFailed(ir.Fault("invalid_request", message, error.code, param)) from error
-        known = await self._gateway.keeping.items(call.caller.name, wanted(given))
+        known = await self._gateway.keeping.items(request.caller.name, wanted(given))
         items: list[Wire] = []
         for item in given:
             if kind(item) != "item_reference":
@@ -325,7 +331,7 @@ class ResponsesApi:
 
 
 class _Answered:
-    """A client of ours: holds the answer. Implements `work.Client`."""
+    """A client inside the gateway: it holds the answer. Implements `work.Client`."""
 
     begun = False
 
@@ -335,26 +341,19 @@ class _Answered:
         self.body = b""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """The whole answer."""
         self.status, self.headers, self.body = status, headers, body
 
     def expect_stream(self) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def write(self, data: bytes) -> None:
-        """No stream is asked for."""
+        """Not used: the request does not stream."""
 
     async def end(self, data: bytes = b"") -> None:
-        """No stream is asked for."""
-
-
-async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
-    """Answer with what was kept, which takes memory until the client has read it."""
-    call.room.take(len(kept))
-    await client.answer(200, (), kept)
+        """Not used: the request does not stream."""
 
 
 class _Event(msgspec.Struct):
@@ -366,21 +365,21 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a body that asks for an answer in the background; None for every other one."""
+    """The members of a body that asks for a background response; None for every other body."""
     if b'"background"' not in body:
         return None
     try:
         head = decode_head(body)
     except WireError:
-        return None  # the engine says what is wrong with it
+        return None  # the engine raises the error
     return head if bytes(head.get("background", b"")).strip() == b"true" else None
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """A page of a list. Raises RequestFailed for odd parameters."""
+    """One page of a list. Raises RequestFailed for invalid parameters."""
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
-    if after is not None and not any(item.id == after for item in ordered):  # the rest is behind it
+    if after is not None and not any(item.id == after for item in ordered):  # stops behind the item
         raise RequestFailed(NOT_LISTED)
     return _listed(page(ordered, limit))
 

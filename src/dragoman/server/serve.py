@@ -1,9 +1,10 @@
-"""Runs the application under uvicorn: one process, one event loop, a drain at the end.
+"""Runs the application under uvicorn: one process, one event loop, and a drain at the end.
 
-The first signal to stop lets what runs finish, up to the configured time, while readiness says no; SIGTERM
-leaves the port open for a while, so that load balancers notice. The second signal ends all at once. One of
-several workers is told so by its parent instead, and drains as well when the parent has gone. SIGHUP ends
-nothing: the files of secrets are read again.
+The first stop signal lets running requests finish, up to the configured time, while readiness is false.
+After SIGTERM the port stays open for a while, so that load balancers notice. The second signal ends
+everything at once.
+A worker of several gets these orders from its parent instead, and also drains when its parent has gone.
+SIGHUP ends nothing: it reads the secret files again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uvicorn
 from dragoman.errors import DragomanError
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
-from dragoman.server.http import served
+from dragoman.server.http import uvicorn_options
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
@@ -32,28 +33,28 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-"""Windows has none."""
+"""None on Windows."""
 
 DRAIN: Final = b"d"
-"""A parent's order: leave the port open until load balancers have noticed, finish what runs, and end."""
+"""The parent's order: keep the port open until load balancers have noticed, finish running requests, end."""
 CLOSE: Final = b"c"
-"""A parent's order: close the port, finish what runs, and end."""
+"""The parent's order: close the port, finish running requests, end."""
 END: Final = b"e"
-"""A parent's order: end at once."""
+"""The parent's order: end at once."""
 REREAD: Final = b"r"
-"""A parent's order: read the files of secrets again."""
+"""The parent's order: read the secret files again."""
 
 
 class CannotListen(DragomanError):
-    """The address is taken or not ours."""
+    """The address is in use, or is not one of this machine."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. port 0 takes a free one. Raises CannotListen."""
+    """A listening socket. port 0 = any free port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":  # there it would let two servers share a port
+        if sys.platform != "win32":  # on Windows this option would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -64,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Tells the gateway when it is to drain, and somebody when it is ready."""
+    """uvicorn's server, which also drains the gateway at a stop and reports when it is ready."""
 
     def __init__(
         self,
@@ -88,7 +89,8 @@ class _Server(uvicorn.Server):
         if self._orders is not None:
             await self._obey_first(self._orders)
         await super().startup(sockets)
-        # What serving needs is there and stays: the collector need not look through it again and again.
+        # All objects that serving needs exist now and stay: the garbage collector need not look through them
+        # again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
@@ -102,18 +104,20 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
-            return  # Ctrl-C reaches the parent as well, which decides what it means
-        self.force_exit |= self._gateway.draining  # whichever signal it is
+            return  # Ctrl-C reaches the parent as well, and the parent decides
+        self.force_exit |= self._gateway.draining  # the second signal, of whichever kind
         delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
         self._gateway.stopping(delay)
-        self._captured_signals.append(sig)  # uvicorn's, which raises them again at the end
+        self._captured_signals.append(sig)  # uvicorn raises these again at its end
         if self._loop is None:
             self.should_exit = True
-        else:  # not here: a signal interrupts whatever writes just now
+        else:  # not here: the signal may interrupt code that is writing
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """SIGHUP, which ends no server: its operator has changed files of secrets, or closed a terminal."""
+        """Handle SIGHUP: read the secret files again. A closed terminal sends it as well, so it ends
+        nothing.
+        """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reread_soon)
 
@@ -124,7 +128,7 @@ class _Server(uvicorn.Server):
         self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
-        """Close the port after so many seconds, and end when what runs has finished."""
+        """Close the port after `delay` seconds, and end when the running requests have finished."""
         if self.force_exit:
             self._gateway.hurry()
             self._close()
@@ -141,14 +145,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def _obey_first(self, orders: socket.socket) -> None:
-        """Read secrets again before the first request, if that is what the parent has said by now."""
+        """Read the secrets again before the first request, if the parent has already ordered it."""
         with suppress(BlockingIOError):
             if orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == REREAD:
                 orders.recv(1)
                 await self._reread_secrets()
 
     def _obey(self, orders: socket.socket) -> None:
-        """Do what the parent says, or drain without it."""
+        """Carry out the parent's order. If the parent has gone, drain."""
         said = orders.recv(16)
         if REREAD in said:
             self._reread_soon()
@@ -171,20 +175,19 @@ def serve(
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
     reread: Callable[[Sequence[Reading]], None] = lambda _readings: None,
 ) -> None:
-    """Serve until a signal says stop. ready: called once, when requests are answered.
+    """Serve until a signal or an order ends it.
 
-    draining: called with how many requests a signal leaves to be finished, and for how many seconds the port
-    stays open, where there is any of both.
-
-    reread: called with what came of each secret that stands in a file, after SIGHUP has had them read again.
-
-    orders: of a worker's parent: DRAIN, CLOSE, END or REREAD, and SIGHUP is none of ours then; when it ends,
-    the parent has gone, which means CLOSE.
+    ready: called once, when requests are answered.
+    draining: called when a stop begins and requests still run or the port stays open. Arguments: the number
+    of running requests, the seconds for which the port stays open.
+    reread: called with the result for each secret file after the files were read again.
+    orders: a worker's connection to its parent, which sends DRAIN, CLOSE, END or REREAD. If the connection
+    ends, the parent has gone; this means CLOSE. SIGHUP is not handled then.
     """
     app = App(gateway)
     config = uvicorn.Config(
         app,
-        **served(app),
+        **uvicorn_options(app),
         loop="auto",
         log_level="warning",
         backlog=_BACKLOG,

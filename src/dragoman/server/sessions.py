@@ -1,6 +1,7 @@
-"""Sessions over HTTP: /admin/sessions, for keys of the scope `admin`, which see those of every client.
+"""Sessions over HTTP: /admin/sessions, for keys with the scope `admin`. They see the sessions of all
+clients.
 
-The clients choose the ids, so two of them may have chosen the same one: `?client=NAME` says whose is meant.
+Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.state.store import Session
 from dragoman.turns.keeping import reachable
 from dragoman.turns.sessions import read
@@ -29,38 +30,37 @@ class SessionsApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path, `{id}` standing for one segment, with its methods."""
+        """Every path with its methods; `{id}` stands for one segment."""
         yield "/admin/sessions", {"GET": Handler(self.listed)}
         yield "/admin/sessions/{id}", {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
 
-    async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """All sessions, or those of one client, the latest used first."""
-        found = await self._sessions(call)
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with all sessions, or those of one client, latest use first."""
+        found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
-    async def _sessions(self, call: Call) -> list[Session]:
+    async def _sessions(self, request: HttpRequest) -> list[Session]:
         sessions, most = self._gateway.remembering.store.sessions, self._gateway.config.sessions.max_count
-        return list(await reachable(sessions.listed(call.query.get("client"), limit=most)))
+        return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
-    async def _named(self, call: Call) -> Session:
-        """The session that a path names. Raises RequestFailed (400, 404)."""
-        id_ = call.params["id"]
-        found = [session for session in await self._sessions(call) if session.id == id_]
+    async def _named(self, request: HttpRequest) -> Session:
+        """The session of the path's id. Raises RequestFailed (400, 404)."""
+        id_ = request.params["id"]
+        found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
             raise RequestFailed(_missing(id_))
         if len(found) > 1:
             raise RequestFailed(_ambiguous(found))
         return found[0]
 
-    async def one(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One session with its turns: the messages of each, in the field's common terms."""
-        session = await self._named(call)
+    async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one session and the messages of its turns, in the gateway's own form."""
+        session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget a session."""
-        session = await self._named(call)
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        session = await self._named(request)
         sessions = self._gateway.remembering.store.sessions
         if not await reachable(sessions.delete(session.id, session.tenant)):
             raise RequestFailed(_missing(session.id))

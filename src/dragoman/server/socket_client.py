@@ -1,8 +1,8 @@
-"""The client's side of one exchange over a WebSocket: every event of a stream is a text message of its own.
+"""The client's side of one exchange over a WebSocket: each event of a stream is one text message.
 
-Streams come as a JSON value a line (framing "ndjson"), so nothing is decoded here. Each write waits while
-the client reads slowly, as over HTTP, so nothing is queued. Headers do not exist here: those of an error go
-into its message, those of an answer are in the exchange's record alone. Pings are the server's.
+Streams arrive here as one JSON value a line (framing "ndjson"), so nothing is decoded. A write waits while
+the client reads slowly, so nothing is queued. A WebSocket has no headers: those of an error are put into its
+message, those of other answers are dropped. The server's protocol sends the pings.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class SocketClient:
-    """One client of one exchange.
+    """Sends the answer of one exchange to its client.
 
-    kind: the members by which this face tells an error from everything else, `"type":"error",`. lane: those
-    that every message begins with, `"stream_id":"a",`.
+    kind: the JSON members that mark an error in this face, `"type":"error",`. prefix: the JSON members with
+    which every message begins, `"stream_id":"a",`.
     """
 
-    __slots__ = ("_exchange", "_kind", "_lane", "_link", "_say", "begun")
+    __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
 
-    def __init__(self, say: Say, link: Link, exchange: Exchange, kind: bytes, lane: bytes = b"") -> None:
+    def __init__(self, say: Say, link: Link, exchange: Exchange, kind: bytes, prefix: bytes = b"") -> None:
         self._say = say
         self._link = link
         self._exchange = exchange
         self._kind = kind
-        self._lane = lane
+        self._prefix = prefix
         self.begun = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer, JSON; that of an error says what its status line and its headers would."""
+        """Send a whole answer as JSON. An error's message also gets its status and its headers."""
         self._exchange.status = status
         if status >= 400:
             named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
@@ -44,33 +44,32 @@ class SocketClient:
         await self._tell([body])
 
     def expect_stream(self) -> None:
-        """Nothing to prepare: pings keep a socket alive."""
+        """Not needed: pings keep a WebSocket alive."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The stream is going to begin, which nobody has to be told."""
+        """The stream begins. Nothing is sent for this."""
         self._exchange.status = status
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """More of a stream: whole lines, each a message."""
+        """Send a part of a stream: whole lines, each as one message."""
         if messages := [line for line in data.split(b"\n") if line]:
             await self._tell(messages)
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream."""
         await self.write(data)
 
     async def _tell(self, messages: Sequence[bytes]) -> None:
-        if self._lane:
-            messages = [b"{" + self._lane + message[1:] for message in messages]
+        if self._prefix:
+            messages = [b"{" + self._prefix + message[1:] for message in messages]
         try:
             await self._say(messages)
-        except OSError:  # so ASGI says that the client has gone (since version 2.4)
+        except OSError:  # ASGI raises it since version 2.4 when the client has disconnected
             self._link.drop()
 
 
 def say_by(send: Send) -> Say:
-    """How messages are written where the server offers nothing better than ASGI."""
+    """A function that writes messages by ASGI, for a server that offers nothing faster."""
 
     async def say(messages: Sequence[bytes]) -> None:
         for message in messages:

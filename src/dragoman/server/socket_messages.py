@@ -1,10 +1,10 @@
-"""What clients say on a WebSocket: text messages to request bodies, for each face that is served on one.
+"""Reads the text messages of WebSocket clients into request bodies, for each face that WebSockets serve.
 
 Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket):
-`{"type": "response.create", ...request body}`, with `stream_id` where a client of OpenAI's keeps several
-conversations apart. https://www.openresponses.org/specification#websocket,
-https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol of its own: a message is a
-request body, and chunks come back.
+`{"type": "response.create", ...request body}`, with a `stream_id` if an OpenAI client runs several
+conversations on one socket. https://www.openresponses.org/specification#websocket,
+https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol: a message is a request
+body, and the answer's chunks are the messages that come back.
 """
 
 from __future__ import annotations
@@ -18,72 +18,73 @@ from dragoman import ir
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
-_LONGEST_LANE = 256
-"""Bytes of a `stream_id` as JSON; every event repeats it."""
+_LONGEST_STREAM_ID = 256
+"""Bytes of a `stream_id` as JSON. Its length is limited because every event repeats it."""
 _NOTICES: Final = frozenset({b'"response.processed"'})
-"""What clients tell without asking for anything: Codex, that it has dealt with an answer."""
+"""Types of messages that ask for nothing: Codex reports with them that it has handled an answer."""
 _YES: Final = msgspec.Raw(b"true")
 _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One message that asks for an answer. body: of the request. lane: the members that each message of the
-    answer begins with. fault: why it is no request.
+class SocketRequest(msgspec.Struct, frozen=True):
+    """One message that asks for an answer. body: the request's body. prefix: the JSON members with which each
+    message of the answer begins. fault: the error, if the message is no valid request.
     """
 
     body: bytes = b""
-    lane: bytes = b""
+    prefix: bytes = b""
     fault: ir.Fault | None = None
 
 
-class Language(msgspec.Struct, frozen=True):
-    """How a face is spoken on a socket.
+class SocketFormat(msgspec.Struct, frozen=True):
+    """How the messages of one face are read and written on a WebSocket.
 
-    read: a message and how deep its JSON may nest, to what it asks; None = nothing. error: the members by
-    which a message that is an error is known, beside `status` and `error`.
+    read: takes a message and the allowed depth of its JSON; gives the request, None = the message asks for
+    nothing.
+    error: the JSON members that mark an error message, beside `status` and `error`.
     """
 
-    read: Callable[[str, int], Asked | None]
+    read: Callable[[str, int], SocketRequest | None]
     error: bytes = b""
 
 
-def read_chat(message: str, _max_depth: int) -> Asked:
-    """A message that is a request body as it stands. It is checked where all bodies are."""
-    return Asked(message.encode())
+def read_chat(message: str, _max_depth: int) -> SocketRequest:
+    """A message that is a request body. The body is checked by the engine."""
+    return SocketRequest(message.encode())
 
 
-def read_response(message: str, max_depth: int) -> Asked | None:
-    """A `response.create`, whose answer is always streamed."""
+def read_response(message: str, max_depth: int) -> SocketRequest | None:
+    """A `response.create` message. Its answer is always streamed."""
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:
-        return Asked(fault=ir.Fault("invalid_request", error.message, error.code, error.path or None))
-    lane = bytes(head.pop("stream_id", b"null"))
-    if lane != b"null" and (lane[:1] != b'"' or len(lane) > _LONGEST_LANE):
-        return _refused("stream_id", f"a string of at most {_LONGEST_LANE} bytes")
-    lane = b"" if lane == b"null" else b'"stream_id":%b,' % lane
+        return SocketRequest(fault=ir.Fault("invalid_request", error.message, error.code, error.path or None))
+    prefix = bytes(head.pop("stream_id", b"null"))
+    if prefix != b"null" and (prefix[:1] != b'"' or len(prefix) > _LONGEST_STREAM_ID):
+        return _refused("stream_id", f"a string of at most {_LONGEST_STREAM_ID} bytes")
+    prefix = b"" if prefix == b"null" else b'"stream_id":%b,' % prefix
     kind = bytes(head.pop("type", b"null"))
     if kind in _NOTICES:
         return None
     if kind != b'"response.create"':
-        return _refused("type", "'response.create'", lane)
+        return _refused("type", "'response.create'", prefix)
     if bytes(head.pop("background", b"null")) not in (b"null", b"false"):
-        return _refused("background", "false: background responses are not possible on a WebSocket", lane)
+        return _refused("background", "false: background responses are not possible on a WebSocket", prefix)
     if bytes(head.pop("stream", b"null")) not in _BOOLEAN:
-        return _refused("stream", "true: responses on a WebSocket are always streamed", lane)
+        return _refused("stream", "true: responses on a WebSocket are always streamed", prefix)
     if bytes(head.pop("stream_options", b"null"))[:1] not in b"{n":
-        return _refused("stream_options", "an object", lane)
+        return _refused("stream_options", "an object", prefix)
     head["stream"] = _YES
-    return Asked(encode_head(head), lane)
+    return SocketRequest(encode_head(head), prefix)
 
 
-def _refused(member: str, expected: str, lane: bytes = b"") -> Asked:
+def _refused(member: str, expected: str, prefix: bytes = b"") -> SocketRequest:
     message = f"Invalid '{member}': expected {expected}."
-    return Asked(lane=lane, fault=ir.Fault("invalid_request", message, "invalid_value", member))
+    return SocketRequest(prefix=prefix, fault=ir.Fault("invalid_request", message, "invalid_value", member))
 
 
-LANGUAGES: Final[Mapping[str, Language]] = {
-    "/responses": Language(read_response, b'"type":"error",'),
-    "/chat/completions": Language(read_chat),
+SOCKET_FORMATS: Final[Mapping[str, SocketFormat]] = {
+    "/responses": SocketFormat(read_response, b'"type":"error",'),
+    "/chat/completions": SocketFormat(read_chat),
 }
-"""By path, which may stand below /v1."""
+"""By path; the path may also begin with /v1."""

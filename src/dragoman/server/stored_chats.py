@@ -1,6 +1,6 @@
-"""Kept chat completions over HTTP: `GET /v1/chat/completions` and what lies below it.
+"""Stored chat completions over HTTP: `GET /v1/chat/completions` and the paths below it.
 
-https://platform.openai.com/docs/api-reference/chat/list. Whoever asks sees only what its own key had kept.
+https://platform.openai.com/docs/api-reference/chat/list. A caller sees only completions of its own key.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, object_of, page_of
+from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.stored_objects import (
+    NOT_LISTED,
+    answer_stored,
+    invalid,
+    metadata_of,
+    missing,
+    object_of,
+    page_of,
+)
 from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
 from dragoman.turns.chats import written
 from dragoman.turns.keeping import reachable
@@ -37,7 +45,7 @@ class StoredChatsApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+        """Every path below /v1 with its methods; `{id}` stands for one segment."""
         yield "/chat/completions", {"GET": Handler(self.listed)}
         yield (
             "/chat/completions/{id}",
@@ -49,71 +57,65 @@ class StoredChatsApi:
         )
         yield "/chat/completions/{id}/messages", {"GET": Handler(self.messages)}
 
-    async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """A page of them, the oldest first unless it is asked otherwise."""
-        limit, newest, after = page_of(call.query, "asc")
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one page of stored completions, oldest first by default."""
+        limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
             limit=limit,
-            model=call.query.get("model"),
-            metadata=_filters(call.query),
+            model=request.query.get("model"),
+            metadata=_filters(request.query),
             after=after,
             newest=newest,
         )
         try:
-            found = await reachable(self._gateway.keeping.store.chats.page(call.caller.name, query))
+            found = await reachable(self._gateway.keeping.store.chats.page(request.caller.name, query))
         except KeyError:
             raise RequestFailed(NOT_LISTED) from None
         chats = found.chats
-        await _tell(call, client, _list([(one.id, written(one)) for one in chats], more=found.more))
+        await answer_stored(
+            request, client, _list([(one.id, written(one)) for one in chats], more=found.more)
+        )
 
-    async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """One of them."""
-        await _tell(call, client, written(await self._chat(call)))
+    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await answer_stored(request, client, written(await self._chat(request)))
 
-    async def update(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace the metadata of one."""
-        body = await object_of(self._gateway, call)
+    async def update(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Replace the metadata of one completion."""
+        body = await object_of(self._gateway, request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = metadata_of(body)
-        chat = await self._chat(call)
+        chat = await self._chat(request)
         if not await reachable(self._gateway.keeping.store.chats.update(chat.tenant, chat.id, metadata)):
             raise RequestFailed(_not_found(chat.id))
-        await _tell(call, client, written(msgspec.structs.replace(chat, metadata=metadata)))
+        await answer_stored(request, client, written(msgspec.structs.replace(chat, metadata=metadata)))
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget one."""
-        id_ = call.params["id"]
-        if not await reachable(self._gateway.keeping.store.chats.delete(call.caller.name, id_)):
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        id_ = request.params["id"]
+        if not await reachable(self._gateway.keeping.store.chats.delete(request.caller.name, id_)):
             raise RequestFailed(_not_found(id_))
         told = {"object": "chat.completion.deleted", "id": id_, "deleted": True}
         await client.answer(200, (), encode(told))
 
-    async def messages(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The messages of its request, a page at a time."""
-        wanted = page_of(call.query, "asc")
-        chat = await self._chat(call)
+    async def messages(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with one page of the messages of a completion's request."""
+        wanted = page_of(request.query, "asc")
+        chat = await self._chat(request)
         keeping, size = self._gateway.keeping, len(chat.messages)
-        call.room.take(size)
+        request.room.take(size)
         told = await keeping.run(size, chat.tenant, _messages, chat, wanted)
-        await _tell(call, client, told)
+        await answer_stored(request, client, told)
 
-    async def _chat(self, call: Call) -> StoredChat:
-        id_ = call.params["id"]
-        found = await reachable(self._gateway.keeping.store.chats.get(call.caller.name, id_))
+    async def _chat(self, request: HttpRequest) -> StoredChat:
+        id_ = request.params["id"]
+        found = await reachable(self._gateway.keeping.store.chats.get(request.caller.name, id_))
         if found is None:
             raise RequestFailed(_not_found(id_))
         return found
 
 
-async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
-    """Answer with what was kept, which takes memory until the client has read it."""
-    call.room.take(len(kept))
-    await client.answer(200, (), kept)
-
-
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The pairs that a completion must have. Raises RequestFailed for more than it can have."""
+    """The metadata that a listed completion must have. Raises RequestFailed for too many pairs."""
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -142,7 +144,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with its content as a text, and its parts beside it."""
+    """A message with its content as one text, and with its parts in `content_parts`."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}

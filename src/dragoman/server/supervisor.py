@@ -1,12 +1,15 @@
-"""The parent of several workers: owns the listening socket, starts, watches, replaces and stops them.
+"""The parent process of several workers: owns the listening socket, and starts, watches, replaces and stops
+workers.
 
-Workers are forks of the parent, made after everything is loaded: the configuration and its secrets stay in
-memory, modules are shared, and a replacement is there within milliseconds. So the parent must never run an
-event loop or a thread, and never opens what a fork must not share. See docs/decisions/0010-workers.md.
+A worker is a fork of the parent, made after everything is loaded. So the configuration and its secrets stay
+in memory, modules are shared, and a replacement starts within milliseconds. For the same reason the parent
+must never run an event loop or a thread, nor open anything that a fork must not share. See
+docs/decisions/0010-workers.md.
 
-Parent and worker talk over one socket pair. The worker says once that it answers; the parent says when to
-drain and when to end at once, and its end of the pair closes with it, however it dies. Signals are for the
-parent: a terminal's Ctrl-C reaches every process, and only the parent decides what it means.
+Parent and worker communicate over a socket pair. The worker reports once that it answers requests. The
+parent sends its orders: drain, end at once. If the parent dies in any way, its end of the pair closes.
+Signals are handled by the parent: Ctrl-C in a terminal reaches every process, and only the parent decides
+what it means.
 """
 
 from __future__ import annotations
@@ -34,22 +37,22 @@ log = logging.getLogger("dragoman.server.supervisor")
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
-"""Seconds of life below which a death makes the next start wait."""
+"""Seconds. If a worker dies younger than this, its replacement waits before it starts."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _GRACE = 10.0
-"""Seconds that a worker has beyond the time to drain, or to end at once, before it is killed."""
+"""Seconds beyond the drain time (or beyond the order to end at once) after which a worker is killed."""
 
 
 class NotStarted(DragomanError):
-    """The first worker has ended before it answered, so that no other would. It has said why itself."""
+    """The first worker ended before it answered requests, so others would end as well. It has printed why."""
 
 
 class Worker:
-    """What a worker knows of its parent. number: 1 … count; a replacement takes over its predecessor's.
+    """The parent, as a worker sees it. number: 1 … count; a replacement gets the number of its predecessor.
 
-    orders: a socket that gives DRAIN, CLOSE, END or REREAD (`server.serve`), and ends when the parent has
-    gone. board: where all workers tell what they count.
+    orders: a socket that brings DRAIN, CLOSE, END or REREAD (`server.serve`); it ends when the parent has
+    gone. board: the shared memory with the counters of all workers.
     """
 
     def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
@@ -59,16 +62,16 @@ class Worker:
         self.board = board
 
     def ready(self, message: bytes) -> None:
-        """Tell the parent that requests are answered. message: without a line end, for `announce`."""
-        with contextlib.suppress(OSError):  # the parent has gone: the orders say so in a moment
+        """Report that requests are answered. message: without a line end; goes to `announce`."""
+        with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
             self.orders.sendall(message + b"\n")
 
 
 class _Place:
-    """One worker's place: the process that fills it, or when the next one will.
+    """The place of one worker: its running process, or the time when the next one starts.
 
-    pid: 0 while nobody fills it. line: our end of the pair. said: what has been heard on it, up to the end
-    of its message. pause: the wait before the latest start.
+    pid: 0 = no process. line: the parent's end of the socket pair. said: the bytes of the worker's message
+    so far. pause: seconds before the latest start.
     """
 
     def __init__(self, number: int) -> None:
@@ -83,14 +86,14 @@ class _Place:
 
     def order(self, what: bytes) -> None:
         if self.line is not None:
-            with contextlib.suppress(OSError):  # it has just died, or hangs and has read no order for long
+            with contextlib.suppress(OSError):  # it has just died, or hangs and no longer reads orders
                 self.line.send(what, socket.MSG_DONTWAIT)
 
     def hear(self, line: socket.socket) -> None:
-        """Read what the worker says before it is ready."""
+        """Read the message of a worker that is starting."""
         try:
             heard = line.recv(65_536)
-        except ConnectionResetError:  # it died with an order unread
+        except ConnectionResetError:  # it died before it read its orders
             heard = b""
         self.said += heard
         self.ready = self.said.endswith(b"\n")
@@ -111,16 +114,17 @@ def supervise(
     *,
     drain: float,
 ) -> None:
-    """Run `count` workers until a signal says stop and all of them have ended.
+    """Run `count` workers until a signal stops them and all of them have ended.
 
-    SIGTERM or SIGINT once lets them finish what runs, for `drain` seconds at most, of which SIGTERM leaves
-    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP has them read the files of
-    secrets again. listener: what they accept from; it is closed here at the first signal that stops, and by
-    each worker when that closes the port. work: a worker's whole life, called in its own process, where
-    `supervise` never returns. announce: called once, with the first worker's message, when all answer.
+    The first SIGTERM or SIGINT lets the workers finish their requests, for at most `drain` seconds; after
+    SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second one ends them at
+    once. SIGHUP lets them read the secret files again. listener: the socket on which they accept; the parent
+    closes it at the first stop signal, a worker when it closes the port. work: a worker's whole life, called
+    in its own process, where `supervise` never returns. announce: called once with the first worker's
+    message, when all workers answer requests.
 
-    Only for the main thread of a process that has no other. Raises NotStarted, and KeyboardInterrupt when it
-    was told to stop before all answered.
+    Must run in the main thread of a process without other threads. Raises NotStarted, and KeyboardInterrupt
+    if it was stopped before all workers answered.
     """
     _Parent(listener, count, work, announce, drain).run()
 
@@ -148,7 +152,7 @@ class _Parent:
 
     def run(self) -> None:
         gc.collect()
-        gc.freeze()  # otherwise the collector would write to every object, and copy what the workers share
+        gc.freeze()  # otherwise garbage collection would write to every object, and so copy the shared memory
         with _noted_signals() as noted:
             while not self._stopping or any(place.pid for place in self._places):
                 self._start_who_is_due()
@@ -165,7 +169,7 @@ class _Parent:
             raise KeyboardInterrupt
 
     def _listen(self, noted: socket.socket) -> None:
-        """Wait for whatever comes first: a signal, a word of a worker that starts, or the next thing due."""
+        """Wait for the first of these: a signal, a message of a starting worker, or the next time limit."""
         starting = {place.line: place for place in self._places if place.line and not place.ready}
         times = [self._kill_at]
         if not self._stopping:
@@ -183,10 +187,10 @@ class _Parent:
             else:
                 starting[line].hear(line)
 
-    # --- Births --------------------------------------------------------------------------------------------
+    # --- Starting workers ----------------------------------------------------------------------------------
 
     def _startable(self) -> Sequence[_Place]:
-        """The first worker goes ahead: what it cannot, none can, and that is said once."""
+        """The first worker starts alone: an error that would stop all workers is then reported once."""
         first = self._places[0]
         return self._places if self._announced or first.ready else (first,)
 
@@ -205,7 +209,7 @@ class _Parent:
         place.said, place.ready = b"", False
         place.line, theirs = socket.socketpair()
         if self._reread:
-            place.order(REREAD)  # its first one: what a fork knows of secrets is as old as the parent
+            place.order(REREAD)  # the first order: a fork has the secrets that the parent read at its start
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # until the child has its own handlers
         try:
             place.pid = os.fork()
@@ -219,11 +223,11 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
-        """The child's whole life. Nothing of the parent's stack runs in it again."""
+        """Run the child process to its end. Nothing of the parent's call stack runs in the child."""
         code = 1
         try:
             for place in self._places:
-                place.hang_up()  # as long as a worker holds another's line, that one sees no parent die
+                place.hang_up()  # an open copy would hide the parent's death from its worker
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -244,7 +248,7 @@ class _Parent:
                     stream.flush()
             os._exit(code)
 
-    # --- Deaths --------------------------------------------------------------------------------------------
+    # --- Ended workers -------------------------------------------------------------------------------------
 
     def _bury_the_dead(self) -> None:
         for place in self._places:
@@ -254,7 +258,7 @@ class _Parent:
                     self._ended(place, os.waitstatus_to_exitcode(status))
 
     def _ended(self, place: _Place, code: int) -> None:
-        """Note a death. code: the exit code, negative for the signal that ended it."""
+        """Handle the end of a worker. code: the exit code; negative = the signal that ended it."""
         pid, place.pid = place.pid, 0
         self._board.clear(place.number)
         answered, place.ready = place.ready, False
@@ -268,7 +272,7 @@ class _Parent:
         self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Decide when the next one starts: at once, or after a pause that grows while they die young."""
+        """Set when the next worker starts: at once, or after a pause that doubles while workers die young."""
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
@@ -276,22 +280,22 @@ class _Parent:
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
 
     def _renew(self) -> None:
-        """Have all read the files of secrets again, and those that are started later as well."""
+        """Let all workers read the secret files again, later ones included."""
         self._reread = True
         for place in self._places:
             place.order(REREAD)
 
     def _stop(self, order: bytes) -> None:
-        """Stop all: the first time by this order, the second time at once."""
+        """Stop all workers: the first time by this order, the second time at once."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places:
             place.order(END if self._stopping else order)
         self._kill_at = SYSTEM.monotonic() + patience
         self._stopping = True
-        self._listener.close()  # when the last worker closes its own, newcomers are refused, not left waiting
+        self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
 
     def _kill(self) -> None:
-        """End those that did not obey in time."""
+        """Kill the workers that have not ended in time."""
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:
@@ -311,7 +315,7 @@ def _how(code: int) -> str:
 
 
 def _say(level: int, message: str) -> None:
-    """Log what has happened, unless stderr is a pipe that is full: nothing may hold up the parent."""
+    """Log an event, unless stderr is a full pipe: writing to it would block the parent."""
     _, writable, _ = select.select([], [sys.stderr], [], 0)
     if writable:
         log.log(level, message)
@@ -319,7 +323,7 @@ def _say(level: int, message: str) -> None:
 
 @contextlib.contextmanager
 def _noted_signals() -> Generator[socket.socket]:
-    """A socket from which the numbers of the signals that we watch can be read, a byte each."""
+    """A socket from which the numbers of received signals can be read, one byte each."""
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}
@@ -335,4 +339,4 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Nothing: only a signal with a handler in Python is written to the socket."""
+    """Do nothing: only a signal with a Python handler is written to the socket."""

@@ -1,5 +1,5 @@
-"""Which requests continue something or have their answer kept: answers of the Responses API, sessions, chat
-completions that are stored.
+"""Chooses what a request continues and where its answer is stored: a response of the Responses API, a
+session, or a stored chat completion.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
-from dragoman.engine.work import Turn
+from dragoman.engine.asked import Turn
 from dragoman.turns import chats
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn, session_id
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 STATEFUL = "openai_responses"
-"""The face whose protocol has state of its own."""
+"""The face whose protocol itself stores answers."""
 _AFFINITY: Final = "x-session-affinity"
-"""A client that sends this beside the session's id wants them to reach the same place (opencode does). It
-keeps its own history, and would get everything twice.
+"""A client that sends this header beside the session's id only wants its requests to reach the same instance
+(opencode does). It keeps its own history, so a stored session would send the history twice.
 """
 
 
@@ -35,9 +35,10 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """What keeps this request's answer; None = it stands for itself. Raises RequestFailed for a bad header.
+    """The object that adds earlier turns to this request and stores its answer; None = neither is done.
 
-    connection: the memory of the WebSocket that it came over. body: the request's.
+    connection: the memory of the WebSocket on which the request came. body: the request's body. Raises
+    RequestFailed for an invalid header.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

@@ -1,11 +1,12 @@
-"""WebSockets: one connection, one request after another, each an exchange of its own.
+"""WebSockets: one connection with one request after another; each request is an exchange of its own.
 
     connect → authenticate, origin, path → accept → (message → engine → messages)* → close
 
-Whoever may not have a socket is answered before it is accepted, over HTTP, in the face's own form. Messages
-wait their turn in order, a few of them; then reading stops, and with it the client. A client that leaves
-ends what runs for it. A socket ends after an hour, or when the server stops: what runs is finished first.
-Neither this module nor what it calls knows what a message means: `server.socket_messages` does.
+A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of
+its protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to
+stop. When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when
+the server stops; a running request is finished first. The form of messages is the matter of
+`server.socket_messages`.
 
 https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn
@@ -29,12 +30,12 @@ from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, UPGRADE_MISSING, standing
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
+from dragoman.server.identity import note_client
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
 from dragoman.server.socket_client import SocketClient, say_by
-from dragoman.server.socket_messages import LANGUAGES, Asked, Language
+from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
 from dragoman.server.turns import turn_of
-from dragoman.server.visitor import note_visitor
 from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
 
@@ -44,58 +45,58 @@ if TYPE_CHECKING:
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a socket lives, as OpenAI's do; clients expect it and open another one."""
+"""Seconds that a WebSocket may last. OpenAI's have the same limit: clients expect it and open a new one."""
 _AHEAD = 8
 """Messages that are read before the first of them is answered."""
 _METHOD = "WS"
-"""What logs and metrics show in the place of an HTTP method."""
+"""The value that logs and metrics show in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Why a socket is closed (RFC 6455, section 7.4). Official clients open another one, but for the second."""
+"""Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
 
 
-class _Visitor(NamedTuple):
-    """Who has been admitted to a socket, and where."""
+class _Admitted(NamedTuple):
+    """The client that may open a WebSocket, and the endpoint of its path."""
 
     endpoint: Endpoint
-    language: Language
+    socket_format: SocketFormat
     headers: Headers
     caller: Caller
     peer: Sequence[Any] | None
-    """Address and port, None for a local socket."""
+    """Address and port, None on a Unix socket."""
     key: str | None
-    """The key that the handshake offered as a subprotocol."""
+    """The key that the handshake gave as a subprotocol."""
     first: str | None
-    """The key that the handshake's path begins with."""
+    """The key at the beginning of the handshake's path."""
 
 
-def _language(endpoint: Endpoint | None) -> Language | None:
-    """What is spoken on a WebSocket at this path; None = the path has none."""
-    return None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
+def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
+    """How messages are read and written on a WebSocket at this path; None = the path has no WebSocket."""
+    return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
-    """The fault of a GET that is a WebSocket handshake without its `Upgrade` header; None = anything else."""
-    if "sec-websocket-key" not in headers or _language(endpoint) is None:
+    """The error for a WebSocket handshake that lost its `Upgrade` header; None for any other GET."""
+    if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
         return None
-    # Of a handshake that is read as a plain GET, our own parser takes `Upgrade` alone; a proxy takes both.
+    # Our own parser drops `Upgrade` alone when it reads a handshake as a plain GET; a proxy drops
+    # `Connection` too.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The key that a page offers as a subprotocol, since it can set no headers; as OpenAI's clients do."""
+    """The key among the subprotocols. Web pages send it there: they can set no headers."""
     return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
 class Sockets:
-    """The sockets of one gateway."""
+    """The WebSockets of one gateway."""
 
     def __init__(self, gateway: Core, paths: PathTable, origins: Origins) -> None:
         self._gateway = gateway
         self._paths = paths
         self._origins = origins
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one socket from its opening to its end."""
+    async def serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         extensions = scope.get("extensions") or {}
         link = extensions.get(EXTENSION) or Link(gateway.seams.monotonic())
@@ -105,29 +106,29 @@ class Sockets:
         try:
             if (await receive())["type"] != "websocket.connect":
                 return
-            visitor = await self._admit(scope, send)
-            if visitor is not None:
-                await _Socket(gateway, visitor, link, send).run(receive, scope.get("subprotocols") or ())
+            admitted = await self._admit(scope, send)
+            if admitted is not None:
+                await _Socket(gateway, admitted, link, send).run(receive, scope.get("subprotocols") or ())
         except asyncio.CancelledError:
             if not link.lost:
                 await send({"type": "websocket.close", "code": _GOING_AWAY})
                 if not gateway.closed:
                     raise
-        except OSError:  # so ASGI says that the client has gone (since version 2.4)
+        except OSError:  # ASGI raises it since version 2.4 when the client has disconnected
             link.lost = True
         finally:
             gateway.requests.discard(task)
             link.end()
 
-    async def _admit(self, scope: Scope, send: Send) -> _Visitor | None:
-        """Who may have a socket here; the others are told why not."""
+    async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
+        """The client, if it may open a WebSocket here; else None, and it was sent an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
         endpoint, _ = self._paths.find(path, root)
         path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
-        note_visitor(exchange, scope.get("client"), headers)
+        note_client(exchange, scope.get("client"), headers)
         try:
             exchange.phase = "auth"
             if gateway.draining:
@@ -143,11 +144,11 @@ class Sockets:
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
             exchange.phase = "url"
-            language = _language(endpoint)
-            if endpoint is None or language is None:
-                self._paths.handler(endpoint, _METHOD, path)  # which there is none for
+            socket_format = _socket_format(endpoint)
+            if endpoint is None or socket_format is None:
+                self._paths.handler(endpoint, _METHOD, path)  # always raises: no endpoint has this method
             elif gateway.config.server.websocket:
-                return _Visitor(endpoint, language, headers, caller, scope.get("client"), offered, key)
+                return _Admitted(endpoint, socket_format, headers, caller, scope.get("client"), offered, key)
             raise RequestFailed(_SWITCHED_OFF)
         except RequestFailed as failed:
             fault = failed.fault
@@ -158,9 +159,11 @@ class Sockets:
         return None
 
     async def _refuse(
-        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: Scope, send: Send
+        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Answer over HTTP, where the server can (ASGI's extension "websocket.http.response")."""
+        """Answer with an error over HTTP, if the server supports it (ASGI's extension
+        "websocket.http.response").
+        """
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
@@ -179,11 +182,11 @@ class Sockets:
 
 
 class _Socket:
-    """One accepted socket."""
+    """One accepted WebSocket."""
 
-    def __init__(self, gateway: Core, visitor: _Visitor, link: Link, send: Send) -> None:
+    def __init__(self, gateway: Core, admitted: _Admitted, link: Link, send: Send) -> None:
         self._gateway = gateway
-        self._visitor = visitor
+        self._admitted = admitted
         self._link = link
         self._send = send
         self._say = link.say or say_by(send)
@@ -192,8 +195,9 @@ class _Socket:
         self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
-        """Answer messages until the socket ends."""
-        # Clients that offer protocols fail when none is chosen, whichever they are. A key is the last choice.
+        """Answer messages until the WebSocket ends."""
+        # A client that offers subprotocols fails if none is chosen; any of them will do. A key is chosen
+        # last.
         chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
         await self._send({"type": "websocket.accept", "subprotocol": chosen})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
@@ -226,29 +230,29 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Look out for what the client says, all the time: it may leave."""
+        """Read the client's messages all the time, so that a disconnect is seen while a request runs."""
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
         self._link.drop()
 
     async def _answer(self, message: str | bytes) -> None:
-        """One message, as an exchange of its own."""
-        gateway, visitor = self._gateway, self._visitor
+        """Answer one message as an exchange of its own."""
+        gateway, admitted = self._gateway, self._admitted
         exchange = self._exchange()
-        asked = (
-            visitor.language.read(message, gateway.config.server.max_depth)
+        request = (
+            admitted.socket_format.read(message, gateway.config.server.max_depth)
             if isinstance(message, str)
-            else Asked(fault=_BINARY)
+            else SocketRequest(fault=_BINARY)
         )
-        if asked is None:
+        if request is None:
             return
-        client = self._client(exchange, asked.lane)
+        client = self._client(exchange, request.prefix)
         gateway.exchanges.add(exchange)
         try:
-            if asked.fault is not None:
-                raise RequestFailed(asked.fault)
-            await self._ask(asked.body, exchange, client)
+            if request.fault is not None:
+                raise RequestFailed(request.fault)
+            await self._ask(request.body, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, exchange, client)
         except asyncio.CancelledError:
@@ -263,23 +267,23 @@ class _Socket:
             gateway.observe(exchange)
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
-        visitor, settings = self._visitor, self._gateway.config.server
+        admitted, settings = self._admitted, self._gateway.config.server
         if (outlived := self._outlived()) is not None:
             exchange.phase = "auth"
             raise RequestFailed(outlived)
         inbound = Inbound(
-            visitor.endpoint.face,
+            admitted.endpoint.face,
             body,
-            visitor.headers,
+            admitted.headers,
             settings.max_depth,
-            visitor.caller.models,
+            admitted.caller.models,
             settings.max_values,
             "ndjson",
             turn_of(
                 self._gateway,
-                visitor.endpoint.face,
-                visitor.caller,
-                visitor.headers,
+                admitted.endpoint.face,
+                admitted.caller,
+                admitted.headers,
                 self._connection,
                 body=body,
             ),
@@ -287,38 +291,38 @@ class _Socket:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _outlived(self) -> ir.Fault | None:
-        """Why the key of the handshake is not enough any more, None = it is. Since then it may have expired,
-        been replaced, or become the key of another client.
+        """The error if the handshake's key is no longer valid; None = it is. Since the handshake it may have
+        expired, been replaced, or been given to another client.
         """
-        visitor = self._visitor
-        caller = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
+        admitted = self._admitted
+        caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
-        return None if caller == visitor.caller else _KEY_REPLACED
+        return None if caller == admitted.caller else _KEY_REPLACED
 
     async def _tell(self, fault: ir.Fault) -> None:
-        """Say what is wrong with the socket itself, in no exchange's name."""
+        """Send an error of the WebSocket itself, which belongs to no request."""
         exchange = self._exchange()
         await self._fail(fault, exchange, self._client(exchange))
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
-        status, extra, body = self._visitor.endpoint.face.errors.encode(fault, exchange.request_id)
+        status, extra, body = self._admitted.endpoint.face.errors.encode(fault, exchange.request_id)
         await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
-    def _client(self, exchange: Exchange, lane: bytes = b"") -> SocketClient:
-        return SocketClient(self._say, self._link, exchange, self._visitor.language.error, lane)
+    def _client(self, exchange: Exchange, prefix: bytes = b"") -> SocketClient:
+        return SocketClient(self._say, self._link, exchange, self._admitted.socket_format.error, prefix)
 
     def _exchange(self) -> Exchange:
-        endpoint = self._visitor.endpoint
+        endpoint = self._admitted.endpoint
         exchange = _exchange(self._gateway, endpoint.face.name, endpoint.template)
-        note_visitor(exchange, self._visitor.peer, self._visitor.headers)
-        exchange.client = self._visitor.caller.name
+        note_client(exchange, self._admitted.peer, self._admitted.headers)
+        exchange.client = self._admitted.caller.name
         return exchange
 
 
 class _Inbox:
-    """Messages that wait for their turn. limit: bytes, about, beyond which no further one is taken."""
+    """Messages that wait to be answered. limit: bytes; above it, nothing more is read."""
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 
@@ -331,7 +335,6 @@ class _Inbox:
         self._room = asyncio.Event()
 
     async def put(self, message: str | bytes) -> None:
-        """Append a message, and wait until there is room for another one."""
         self._messages.append(message)
         self._size += len(message)
         self._filled.set()
@@ -340,7 +343,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """The oldest message; None when no further one is to be answered."""
+        """The oldest message; None when no more messages are to be answered."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -352,7 +355,7 @@ class _Inbox:
         return message
 
     def end(self) -> None:
-        """Let nothing more be answered, what waits included."""
+        """Let no more messages be answered, waiting ones included."""
         self._ended = True
         self._filled.set()
 
@@ -371,7 +374,7 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""What a subprotocol that is a key begins with: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
+"""The prefix of a subprotocol that is a key: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
 _BINARY: Final = ir.Fault(
     "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
 )

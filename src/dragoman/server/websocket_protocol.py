@@ -1,12 +1,19 @@
-"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with eight additions.
+"""uvicorn's WebSocket protocol over `websockets` (which does no I/O itself), with our changes.
 
-Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
-would cut it off. A Link in the scope, as for HTTP, and an end for whoever works when the connection is lost.
-Several messages in one write, without ASGI's and the library's work on each, which is most of what an event
-costs. JSON for a head that is larger than the parser takes or has a body, where uvicorn would say nothing.
-Silence about sockets that the application refuses. Reading that stops while the client does not read, or
-while the application takes no messages. A bound on the frames of one message. Messages take of the memory for
-bodies until they are answered, and one that stands still ends, as bodies do.
+- Drain: when the server stops, the handler is told, finishes its request and closes. uvicorn would cut it
+  off.
+- A Link in the scope, as for HTTP. A lost connection cancels the handler.
+- Several messages are one write, without the work of ASGI and the library for each message, which is most of
+  the
+  cost of an event.
+- A handshake whose head is too large for the parser, or which has a body, gets a JSON error; uvicorn sends
+  none.
+- Nothing is logged for a WebSocket that the application refuses.
+- Reading stops while the client does not read, or while the application takes no messages.
+- The number of frames in one message is limited.
+- Messages use the memory that all request bodies share, until they are answered. A message that stands still
+  ends
+  its connection.
 """
 
 from __future__ import annotations
@@ -14,7 +21,7 @@ from __future__ import annotations
 from asyncio.transports import BaseTransport
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -24,23 +31,23 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
 from dragoman.server.link import EXTENSION, Link
+from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
 from dragoman.wire.json import extra_memory
 
 _PIECE = 16 * 1024
-"""Bytes that are read together. They hold few thousand messages, and what follows waits in one piece."""
+"""Bytes that are parsed at once. They hold a few thousand messages at most; later bytes wait unparsed."""
 _BRIEFLY = 60.0
-"""Seconds without a message before a socket counts as idle, where connections are few."""
+"""Seconds. A WebSocket without a message for longer may be closed to make room for a new connection."""
 _FRAGMENTS = 16_384
-"""Frames of one message. Each costs more than its bytes; clients cut messages into pieces of kilobytes."""
+"""Frames of one message. Each costs more than its bytes; clients cut messages into kilobytes."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """What a connection's protocol becomes by an upgrade. before: the protocol that it was."""
+    """The protocol of a connection after its upgrade. before: the HTTP protocol that it had."""
 
     _link: Link | None = None
 
@@ -50,22 +57,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._before = before
         self._all_connections = before.all_connections
         self._unread = bytearray()
-        """What has come in and waits: for the application to take messages, or the client to read."""
+        """Bytes that wait until the application takes messages, or until the client reads."""
         self._reading = False
         self._taken = 0
         """Bytes of the message that is being read."""
         self._began = 0.0
-        """When its first byte came, monotonic."""
+        """When the first byte of this message came, on the monotonic clock."""
         self._unanswered: deque[int] = deque()
-        """Bytes of the messages that the application has."""
+        """The size in bytes of each message that the application has taken and not answered."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """The connection is handed over by HTTP's protocol."""
+        """The HTTP protocol hands over the connection."""
         super().connection_made(transport)
         self._all_connections.hand_over(self._before, self)
 
     def data_received(self, data: bytes) -> None:
-        """More of what the client says; the first is its whole head."""
+        """The client has sent bytes. The first ones are the whole head of the handshake."""
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
@@ -76,14 +83,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _refuse_head(self) -> None:
         self._before.refuse(
-            _NO_SOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else _LARGE_HEAD
+            NO_WEBSOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else LARGE_HANDSHAKE
         )
         self.transport.close()
 
     def _read(self) -> None:
-        """Read frames while the application takes messages and the client reads what is written to it.
+        """Parse frames while the application takes messages and the client reads.
 
-        A client that reads nothing would otherwise fill our memory with pongs to its pings.
+        Otherwise a client that sends pings and reads nothing would fill our memory with pongs.
         """
         if self._reading:
             return
@@ -105,7 +112,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _take(self, size: int) -> bool:
-        """Take memory for more of a message. False = there is none, and the socket ends."""
+        """Reserve memory for more bytes of a message. False = there is none, and the WebSocket ends."""
         if not self._taken:
             self._began = SYSTEM.monotonic()
         try:
@@ -120,18 +127,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _answered(self) -> None:
-        """The oldest message that the application has is dealt with."""
+        """The oldest message that the application took is answered: free its memory."""
         if self._unanswered:
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next message for the application, which makes room for another."""
+        """The next message for the application. Taking it makes room for another."""
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
             if len(text) > _PIECE and not self._take(extra_memory(text.encode())):
-                return await super().receive()  # that the socket has ended
-            # What several messages in one piece took is the last one's.
+                return await super().receive()  # the event that the WebSocket has ended
+            # If one piece brought several messages, the memory of the piece is counted for the last one.
             self._unanswered.append(self._taken if self.queue.empty() else 0)
             self._taken -= self._unanswered[-1]
         if self._unread:
@@ -150,25 +157,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def pause_writing(self) -> None:
-        """The client reads slowly: nothing more is read of what it sends."""
+        """The client reads slowly: stop reading what it sends."""
         super().pause_writing()
         self.peer.paused = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client has read most of what was written."""
         super().resume_writing()
         self.peer.resumed()
         self._read()
 
     def idle_since(self) -> float | None:
-        """Since when the client's next message is waited for; None = it was heard of a short while ago."""
+        """Since when it has waited for the client's message; None = a request runs, or the wait is short."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """End a socket whose message stands still. `server.websocket` ends the others after an hour."""
+        """End a WebSocket whose message stands still. `server.websocket` ends the others after an hour."""
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
         if not (self._taken and patience) or self.read_paused:
@@ -180,11 +186,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def abandon(self) -> None:
-        """End the connection at once."""
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """The client asks for a socket: its handler starts with the next turn of the loop."""
+        """The client asks for a WebSocket: its handler starts in the next turn of the loop."""
         super().handle_connect(event)
         if not self.close_sent:
             self._link = Link(SYSTEM.monotonic())
@@ -199,14 +204,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join([framed(message) for message in messages]))
 
     async def send(self, message: ASGISendEvent) -> None:
-        """What the application says."""
         await super().send(message)
         if self.initial_response is not None:
-            # By an answer over HTTP, which uvicorn would log as a fault of the application.
+            # The application answered over HTTP. uvicorn would log this as an error of the application.
             self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone, which its handler does not see while it takes no more messages."""
+        """The client has disconnected. A handler that takes no messages does not see it by itself."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
@@ -214,10 +218,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unanswered.clear()
         self._unread.clear()
         self.frames.clear()
-        self.conn.reader.discard()  # what holds the buffers is a circle, which the collector finds late
+        self.conn.reader.discard()  # breaks a reference cycle that would keep the buffers for long
         if self._link is not None:
             self._link.drop()
-            self._link = None  # else the two would hold each other
+            self._link = None  # breaks the reference cycle between link and protocol
 
     def shutdown(self) -> None:
         """The server stops."""
@@ -227,16 +231,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._link.drain()
 
 
-_NO_SOCKET: Final = ir.Fault(
-    "invalid_request", "A WebSocket must be opened by a GET request without a body.", code="invalid_http"
-)
-_LARGE_HEAD: Final = ir.Fault("too_large", "The headers are too large.", code="headers_too_large", status=431)
-
-
 def framed(message: bytes) -> bytes:
-    """A whole text message as one frame, unmasked as a server's are (RFC 6455, section 5.2)."""
+    """A whole text message as one frame, unmasked, as a server sends it (RFC 6455, section 5.2)."""
     if not message.isascii():
-        message = message.decode("utf-8", "replace").encode()  # clients hang up on what is no UTF-8
+        message = message.decode("utf-8", "replace").encode()  # clients disconnect if text is not UTF-8
     size = len(message)
     if size < 126:
         return b"\x81%c%b" % (size, message)

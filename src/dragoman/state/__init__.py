@@ -1,1 +1,1 @@
-"""What lasts between requests: protocols, and keeping in memory."""
+"""Data that is kept between requests: the interface of the store, and the vault of seals."""

@@ -1,8 +1,8 @@
-"""The seal vault: what an answer holds that its client cannot bring back, kept until the next turn.
+"""The seal vault: keeps parts of an answer that the client cannot send back with its next request.
 
-Entries are bytes that nobody here reads, found by keys that tell nothing: both are made in `recall`. A vault
-decides how much is kept and for how long. It must never be the reason why a request fails: what is not
-kept, or lost, is missing from the next turn and nothing else.
+Such parts are, for example, signatures and encrypted reasoning. An entry is bytes that the vault does not
+read; its keys are hashes. `recall` makes both. A vault decides how much it keeps and for how long. A failure
+of the vault must never make a request fail: the entry is then only missing from the next turn.
 """
 
 from __future__ import annotations
@@ -15,31 +15,36 @@ import msgspec
 
 
 class Vault(Protocol):
-    """Where entries are kept."""
+    """A place for entries: in memory or in a database."""
 
     async def open(self) -> None:
-        """Make the secret known. Waits once at most; safe to call again."""
+        """Load the secret. Only the first call may wait; further calls do nothing."""
         ...
 
     @property
     def secret(self) -> bytes:
-        """What keys are made with, 32 bytes; it lasts as long as the entries do. Not known before `open`."""
+        """The secret with which keys are made, 32 bytes. It is kept as long as the entries. Call `open`
+        first.
+        """
         ...
 
     @property
     def holds(self) -> bool:
-        """Whether there may be anything to find. Asked for every request, so it never waits."""
+        """False = there is certainly no entry. Read for every request, so it never waits."""
         ...
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Keep an entry under each of these keys; a newer one under the same key replaces it there.
+        """Store an entry under each of these keys. A key that has an older entry gets the new one.
 
-        owner: what stands for the tenant, so that nobody's entries push out everybody else's.
+        owner: bytes that identify the tenant. When the vault is full, the owner with the most data loses
+        entries first.
         """
         ...
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys, as far as there are any. Finding one makes it last."""
+        """The entries of these keys; keys without an entry are missing. Each find starts an entry's life
+        anew.
+        """
         ...
 
 
@@ -52,24 +57,26 @@ class _Held(msgspec.Struct):
 
 
 class _Share(msgspec.Struct):
-    """What one owner holds: bytes of memory, and the places of the entries, least recently used first."""
+    """The entries of one owner. size: bytes of memory. places: their numbers, the least
+    recently used first.
+    """
 
     size: int = 0
     places: OrderedDict[int, None] = msgspec.field(default_factory=OrderedDict)
 
 
 _OBJECT = 450
-"""Bytes of memory that an entry takes beside its content, roughly."""
+"""The approximate memory of an entry in addition to its content, in bytes."""
 _KEY = 200
-"""Bytes of memory that each of its keys takes beside its own."""
+"""The memory of each key of an entry in addition to the key's own bytes."""
 
 
 class MemoryVault:
-    """Keeps entries in this process. Where room is short, those of the owner who takes most of it leave, the
-    least recently used of them first.
+    """Keeps entries in memory. When it is full, the owner with the most data loses its least recently used
+    entries.
 
-    secret: 32 random bytes. ttl: seconds that an entry lasts since it was last used. max_size: bytes of
-    memory for all of them together, about. now: any clock of seconds that never jumps.
+    secret: 32 random bytes. ttl: seconds that an entry is kept after its last use. max_size: approximate
+    bytes of memory for all entries together. now: a monotonic clock in seconds.
     """
 
     def __init__(self, secret: bytes, *, ttl: float, max_size: int, now: Callable[[], float]) -> None:
@@ -84,20 +91,20 @@ class MemoryVault:
         self._size = 0
 
     async def open(self) -> None:
-        """There is nothing to open."""
+        """Do nothing: the secret is known from the start."""
 
     @property
     def holds(self) -> bool:
-        """Whether there may be anything to find."""
+        """True if there are entries."""
         return bool(self._held)
 
     @property
     def size(self) -> int:
-        """Bytes of memory that are taken, about."""
+        """The approximate memory of all entries, in bytes."""
         return self._size
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Keep an entry under each of these keys. One that is larger than the vault is not kept."""
+        """Store an entry under each of these keys. An entry that is larger than the vault is not stored."""
         named = set(keys)
         now = self._now()
         cost = _OBJECT + len(entry) + sum(_KEY + len(key) for key in named)
@@ -118,7 +125,7 @@ class MemoryVault:
             self._drop(next(iter(most.places)))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys, as far as they are still there."""
+        """The entries of these keys; keys without an entry are missing."""
         now = self._now()
         self._drop_old(now)
         found: dict[bytes, bytes] = {}
@@ -133,7 +140,7 @@ class MemoryVault:
         return found
 
     def _drop_old(self, now: float) -> None:
-        """Drop what has had its time."""
+        """Delete the entries that have expired."""
         while self._held:
             place, held = next(iter(self._held.items()))
             if held.until > now:
@@ -141,7 +148,7 @@ class MemoryVault:
             self._drop(place)
 
     def _forget(self, key: bytes) -> None:
-        """A key is about to mean another entry: the one that nothing leads to any more goes."""
+        """Remove a key that will get a new entry. If its old entry then has no key, delete that entry."""
         place = self._places.pop(key, None)
         if place is None:
             return

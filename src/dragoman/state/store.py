@@ -1,11 +1,12 @@
-"""What lasts between requests, and where it is kept: answers, conversations, sessions, seals.
+"""The interface of the store, which keeps data between requests: responses, conversations, sessions, chat
+completions and seals.
 
-Five small protocols, each for one kind, behind one `Store`. `stores.memory` keeps them in this process,
-`stores.sql` in a database that other processes share. Everything belongs to a tenant: who asks with another's
-id gets what a missing one gets. Bodies are JSON bytes that a store never reads. Times are Unix seconds; what
-has expired is as if it had been deleted.
+A `Store` has one part for each kind of data; each part is a small protocol. `stores.memory` keeps the data in
+memory, `stores.sql` in a database that several processes share. Every entry belongs to a tenant. A tenant
+that asks for another tenant's id gets the same result as for an id that does not exist. Bodies are JSON bytes
+that a store never reads. Times are Unix seconds. An expired entry is treated as deleted.
 
-A store that fails raises `StoreFailed`; what that means to a request is decided by its user.
+A store that fails raises `StoreFailed`. The caller decides what this means for the request.
 """
 
 from __future__ import annotations
@@ -19,40 +20,43 @@ from dragoman.errors import DragomanError
 from dragoman.state.seals import Vault
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
-"""How far an answer is. The first two may still change; the others never do."""
+"""The status of a response. `queued` and `in_progress` may still change; the others are final."""
 
 UNSETTLED: frozenset[Status] = frozenset({"queued", "in_progress"})
 
 
 class StoreFailed(DragomanError):
-    """The store cannot be reached, or cannot do what was asked; see `__cause__`."""
+    """The store cannot be reached, or the operation failed; see `__cause__`."""
 
 
 class StoreFull(StoreFailed):
-    """There is no room for an entry: it alone is too large, or everything else is still running."""
+    """There is no space for an entry: it alone is too large, or all other responses still run."""
 
 
 class HistoryTooLarge(StoreFailed):
-    """What was asked for is larger than what is read at once. Nothing was read."""
+    """The requested data is larger than one call may read. Nothing was read."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One item of an input or an output. id: unique for its tenant. body: its JSON object."""
+    """One item of an input or an output. id: unique for its tenant. body: the item as a JSON object."""
 
     id: str
     body: bytes
 
 
 class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer.
+    """One response of the Responses API.
 
-    created, expires: Unix seconds, expires None = never. body: the response object's JSON, without `output`.
-    previous: the answer that it continues. conversation: the one that it is a turn of. input: what its own
-    request added, not what it continued. deployment: who answered, because what is sealed in the output can
-    be read there only; None while nobody has. background: it runs although nobody waits. lease: the latest
-    sign of life of the worker that runs it, None = it is settled, or nobody's. Every renewal writes another
-    value, and nobody compares it with a clock: clocks jump, and a worker lives as long as its lease changes.
-    An unsettled answer with a lease neither expires nor makes room.
+    created, expires: Unix seconds; expires None = never. body: the response object as JSON, without `output`.
+    input: the items of its own request, without the items of earlier responses. previous: the id of the
+    response that it continues. conversation: the id of the conversation to which it belongs. deployment: the
+    deployment that answered, because only this one can read the sealed parts of the output; None = not known
+    yet. background: True = it runs although no client waits for it.
+
+    lease: the latest sign of life of the worker that runs the response; None = it is finished, or no worker
+    runs it. The worker regularly writes a new value. The value is never compared with a clock, because clocks
+    jump: the worker counts as alive as long as the value changes. An unfinished response with a lease does
+    not expire and is not removed to make room.
     """
 
     id: str
@@ -74,7 +78,7 @@ _Entry = TypeVar("_Entry", Item, "StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The latest sign of life of an answer that runs."""
+    """The lease of a running response; see `StoredResponse.lease`."""
 
     id: str
     tenant: str
@@ -82,12 +86,13 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Responses(Protocol):
-    """Answers of the Responses API."""
+    """The stored responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
-        """Keep a new answer with its items, all or nothing. Other processes see it when this returns.
+        """Store a new response with its items, or nothing. Other processes see it when this method returns.
 
-        The tenant that takes most makes room. Raises StoreFull when there is none.
+        If the store is full, the tenant with the most data loses its least recently used entries. Raises
+        StoreFull if no space can be made.
         """
         ...
 
@@ -99,64 +104,64 @@ class Responses(Protocol):
         *,
         lease: float | None = None,
     ) -> bool:
-        """Write how far an unsettled answer is: its status, body, output and deployment; with it the events
-        that say so, numbered from `first`, so that nobody sees the one without the other. It lasts until
-        `response.expires` at least.
+        """Update an unfinished response: its status, body, output and deployment.
 
-        lease: write only while the answer still has this lease; None = whatever it has. A final status ends
-        the lease. False = it was settled, renewed or deleted meanwhile: nothing is written. Raises StoreFull
-        as `save` does.
+        The new events of this change, numbered from `first`, are stored in the same step, so that readers
+        never see one without the other. The response then expires at `response.expires` or later.
+
+        lease: update only if the response still has this lease; None = any lease. A final status removes the
+        lease. Returns False, and writes nothing, if the response was finished, renewed or deleted meanwhile.
+        Raises StoreFull as `save` does.
         """
         ...
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        """One answer with its items."""
+        """One response with its items, or None."""
         ...
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        """An answer and all that it continues, oldest first; None when it, or one of them, is gone.
+        """A response and all responses before it, the oldest first. None if one of them does not exist.
 
-        expires: they last until then at least, None = for ever, because something new rests on them. Raises
-        HistoryTooLarge.
+        expires: a new response will continue them, so all of them are kept at least until then; None = for
+        ever. Raises HistoryTooLarge.
         """
         ...
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        """The bodies of the items with these ids, of whichever answer or conversation, as far as known.
-
-        Raises HistoryTooLarge.
+        """The bodies of items by their ids, from all responses and conversations of the tenant. Unknown ids
+        are missing. Raises HistoryTooLarge.
         """
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Forget an answer, its items and its events. False = there was none."""
+        """Delete a response, its items and its events. False = there was no such response."""
         ...
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """More events of a background answer, numbered from `first`: each a JSON object."""
+        """Add events to a background response. events: JSON objects, numbered from `first`."""
         ...
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """Events with a number above `after`, in order, at most `limit` of them, and `PAGE_SIZE` bytes of
-        more than one.
+        """The events with numbers above `after`, in order. At most `limit` events, and at most `PAGE_SIZE`
+        bytes unless the first event alone is larger.
         """
         ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Write another lease to running answers; those of them that are still to be run."""
+        """Write a new lease to running responses. Returns the ids of those that are still unfinished."""
         ...
 
     async def leases(self) -> Sequence[Lease]:
-        """The leases of all running answers, of every tenant and process."""
+        """The leases of all running responses, of every tenant and process."""
         ...
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that clients add items to. metadata: its JSON object."""
+    """A conversation, to which clients add items. metadata: a JSON object."""
 
     id: str
     tenant: str
@@ -166,23 +171,23 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGE_SIZE: Final = 4_000_000
-"""Bytes of the items of one page, unless the first alone is larger: all of them are in memory at once."""
+"""The largest size of one page in bytes, unless its first entry alone is larger. A page is held in memory."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some items of a list, in the order that was asked for. more: there are further ones."""
+    """Some items of a list, in the requested order. more: True = there are further items."""
 
     items: Sequence[Item]
     more: bool = False
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """As many of the first items as a page holds. items: one more than that is asked for at most."""
+    """The first items as a page. items: at most one item more than the page holds is read from it."""
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """As many of the first entries as a page holds, and whether there are more."""
+    """The first entries up to the limits of a page, and True if there are more. Reads one entry too many."""
     held: list[_Entry] = []
     size = 0
     for entry in entries:
@@ -194,54 +199,62 @@ def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]
 
 
 class Conversations(Protocol):
-    """Conversations and their items, in order."""
+    """The stored conversations with their items in order."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
-        """Keep a new one with its first items. Raises StoreFull."""
+        """Store a new conversation with its first items. Raises StoreFull."""
         ...
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        """One conversation."""
+        """One conversation, or None."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        """Replace its metadata. False = there is none."""
+        """Replace the metadata of a conversation. False = there is no such conversation."""
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Forget it and its items. False = there was none."""
+        """Delete a conversation and its items. False = there was no such conversation."""
         ...
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        """Add items at its end, all or nothing; it lasts until `expires` at least. False = it is gone.
+        """Add all items at the end of a conversation, or none. The conversation then expires at `expires` or
+        later. False = there is no such conversation.
 
-        Raises StoreFull when the conversation becomes larger than what is read at once.
+        Raises StoreFull if the conversation would become larger than one call may read.
         """
         ...
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        """All of its items, oldest first; None = there is no such conversation. Raises HistoryTooLarge."""
+        """All items of a conversation, the oldest first; None = there is no such conversation. Raises
+        HistoryTooLarge.
+        """
         ...
 
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        """Some of its items behind the one with the id `after`, however many there are; None = there is no
-        such conversation. newest: the latest come first. Raises KeyError where `after` is not there.
+        """A page of a conversation's items; None = there is no such conversation. There is no limit on the
+        size of the whole conversation.
+
+        after: the page begins after the item with this id. limit: the largest number of items. newest: the
+        latest items come first. Raises KeyError if there is no item `after`.
         """
         ...
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        """The first of its items with this id."""
+        """The first item of a conversation with the id `item`, or None."""
         ...
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        """Remove one item. False = it is not there."""
+        """Remove the items with the id `item` from a conversation. False = there is no such item."""
         ...
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A session as it is listed. turns: how many are kept; size: their bytes; used, expires: Unix seconds."""
+    """An entry in the list of sessions. turns: the number of kept turns. size: their bytes. used: the time of
+    the last use. used, expires: Unix seconds.
+    """
 
     id: str
     tenant: str
@@ -252,41 +265,47 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """Turns by session id: JSON bytes that belong together, in the order in which they were finished."""
+    """The stored sessions. A session is a list of turns (JSON bytes) in the order in which they finished."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The kept turns, oldest first; none for a session that is not there."""
+        """The kept turns of a session, the oldest first; empty if there is no such session."""
         ...
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
-        """Add a finished turn; the session is made where there is none, and lasts until `expires`. Its oldest
-        turns leave when it is too large. Where there are too many sessions, the tenant that has most of them
-        loses its least recently used. Raises StoreFull for a turn that is too large alone.
+        """Add a finished turn to a session, which is created if necessary. The session then expires at
+        `expires`.
+
+        If the session is too large, its oldest turns are removed. If there are too many sessions, the tenant
+        with the most sessions loses its least recently used one. Raises StoreFull if the turn alone is too
+        large.
         """
         ...
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        """Give a session another id, in the place of the one that has it. False = there is none to move."""
+        """Change the id of a session to `to`. A session that already has the id `to` is deleted. False =
+        there is no session with the id `id_`.
+        """
         ...
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
-        """Sessions, the latest used first; of one tenant, or of all."""
+        """The sessions of one tenant (None = of all tenants), the most recently used first."""
         ...
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
-        """Forget the sessions of this id, of one tenant or of all; how many there were."""
+        """Delete the sessions with this id of one tenant (None = of all tenants). Returns their number."""
         ...
 
     async def count(self) -> int:
-        """How many sessions there are."""
+        """The number of all sessions."""
         ...
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat completion with its request's messages.
+    """A chat completion with the messages of its request.
 
-    id: unique for its tenant. model: as the answer names it. body: the completion's JSON, without `metadata`;
-    messages: the request's, as a JSON array. expires: Unix seconds, None = never.
+    id: unique for its tenant. model: the model's name in the completion. body: the completion as JSON,
+    without `metadata`. messages: the messages of the request as a JSON array. expires: Unix seconds, None =
+    never.
     """
 
     id: str
@@ -300,10 +319,11 @@ class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which chat completions are asked for.
+    """A query for a page of chat completions.
 
-    model: only those that name it, None = all. metadata: only those that have all these pairs. after: only
-    those behind the one with this id. limit: at most so many. newest: the latest come first.
+    limit: the largest number of completions. model: only completions of this model, None = of all models.
+    metadata: only completions that have all these pairs. after: the page begins after the completion with
+    this id. newest: the latest completions come first.
     """
 
     limit: int
@@ -314,44 +334,44 @@ class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatPage(msgspec.Struct, frozen=True):
-    """Some chat completions, in the order that was asked for. more: there are further ones."""
+    """Some chat completions, in the requested order. more: True = there are further completions."""
 
     chats: Sequence[StoredChat]
     more: bool = False
 
 
 class Chats(Protocol):
-    """Chat completions that their clients wanted to be kept, in the order in which they were finished."""
+    """The chat completions that clients store (`store: true`), in the order in which they finished."""
 
     async def save(self, chat: StoredChat) -> None:
-        """Keep a new one, in the place of one with the same id. The tenant that takes most makes room.
-
-        Raises StoreFull when there is none.
+        """Store a completion; it replaces a completion with the same id. Raises StoreFull as
+        `Responses.save` does.
         """
         ...
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One of them."""
+        """One completion, or None."""
         ...
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """Some of them, without their messages. Raises KeyError where `query.after` is not there."""
+        """A page of completions without their messages. Raises KeyError if there is no `query.after`."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of one. False = there is none."""
+        """Replace the metadata of a completion. False = there is no such completion."""
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Forget one. False = there was none."""
+        """Delete a completion. False = there was no such completion."""
         ...
 
 
 class Store(Protocol):
-    """All that lasts.
+    """A store for all kinds of data.
 
-    shared: other processes see what is written, and it outlives this one. kind: `memory` or `sqlite`.
-    healthy: how the latest use ended, None = not used yet. last_error: what went wrong then, without secrets.
+    seals: the vault, None = no seals are kept. shared: True = other processes see the data, and it stays when
+    this process ends. kind: `memory` or `sqlite`. healthy: True = the latest use succeeded, None = not used
+    yet. last_error: the error of the latest use, without secrets.
     """
 
     responses: Responses
@@ -371,9 +391,9 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Forget what has expired, and the least recently used of what is too much."""
+        """Delete expired entries. If a limit is exceeded, also delete the least recently used entries."""
         ...
 
     async def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...

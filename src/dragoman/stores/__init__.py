@@ -1,1 +1,1 @@
-"""Where what lasts between requests is kept: in this process, or in a database."""
+"""The stores: implementations of `state.store.Store` in memory and in a database."""

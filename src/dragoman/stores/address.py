@@ -1,4 +1,4 @@
-"""What the setting of a database names, for those who check it and those who open it. Pure."""
+"""Parses the setting `stores.sql`. Pure: `config.check` uses it to check, `stores.open` to open."""
 
 from __future__ import annotations
 

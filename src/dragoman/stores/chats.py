@@ -1,4 +1,4 @@
-"""Chat completions in this process; see `state.store.Chats`."""
+"""Stored chat completions in memory; see `state.store.Chats`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
-"""Bytes of memory that a completion takes beside its content, roughly."""
+"""The approximate memory of a completion in addition to its content, in bytes."""
 
 
-class _Kept(msgspec.Struct, eq=False):
+class _KeptChat(msgspec.Struct, eq=False):
     chat: StoredChat
     place: Place
 
 
 class MemoryChats:
-    """room: shared by all that is kept. now: Unix seconds."""
+    """Chat completions in memory. room: shared with the other parts of the store. now: Unix seconds."""
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:
         self._room = room
         self._now = now
-        self._kept: dict[str, dict[str, _Kept]] = {}
-        """By tenant and id, oldest first."""
+        self._kept: dict[str, dict[str, _KeptChat]] = {}
+        """The completions by tenant and id, the oldest first."""
 
     async def save(self, chat: StoredChat) -> None:
-        """Keep a new one, in the place of one with the same id."""
+        """Store a completion; it replaces a completion with the same id."""
         tenant, id_ = chat.tenant, chat.id
         size = _weight(chat)
         self._room.check(size)
@@ -36,11 +36,11 @@ class MemoryChats:
         if id_ in self._kept.get(tenant, ()):
             self._drop(tenant, id_)
         place = Place(tenant, size, lambda: self._drop(tenant, id_))
-        self._kept.setdefault(tenant, {})[id_] = _Kept(chat, place)
+        self._kept.setdefault(tenant, {})[id_] = _KeptChat(chat, place)
         self._room.take(place)
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One of them."""
+        """One completion, or None."""
         kept = self._live(tenant, id_)
         if kept is None:
             return None
@@ -48,17 +48,19 @@ class MemoryChats:
         return kept.chat
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """Some of them, without their messages."""
+        """The completions of one page, without their messages."""
         now = self._now()
         all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
         ordered, after = reversed(all_) if query.newest else iter(all_), query.after
-        if after is not None and not any(chat.id == after for chat in ordered):  # the rest is behind it
+        if after is not None and not any(
+            chat.id == after for chat in ordered
+        ):  # `any` has read up to `after`
             raise KeyError(after)
         held, more = first_of((chat for chat in ordered if _fits(chat, query)), query.limit)
         return ChatPage([msgspec.structs.replace(chat, messages=b"[]") for chat in held], more)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of one."""
+        """Replace the metadata of a completion. False = there is no such completion."""
         kept = self._live(tenant, id_)
         if kept is None:
             return False
@@ -70,14 +72,14 @@ class MemoryChats:
         return True
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Forget one."""
+        """Delete a completion. False = there was no such completion."""
         if self._live(tenant, id_) is None:
             return False
         self._drop(tenant, id_)
         return True
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Delete the completions that have expired."""
         over = [
             (tenant, id_)
             for tenant, kept in self._kept.items()
@@ -87,7 +89,7 @@ class MemoryChats:
         for tenant, id_ in over:
             self._drop(tenant, id_)
 
-    def _live(self, tenant: str, id_: str) -> _Kept | None:
+    def _live(self, tenant: str, id_: str) -> _KeptChat | None:
         kept = self._kept.get(tenant, {}).get(id_)
         return None if kept is None or _is_over(kept.chat, self._now()) else kept
 

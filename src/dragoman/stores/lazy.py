@@ -1,7 +1,7 @@
-"""A store that its first use opens, and that notes how each use ended.
+"""A store that is opened at its first use, and that records whether its latest use succeeded.
 
-A first use that fails raises StoreFailed, and the next one tries again. Whoever gives up waiting does not
-stop the opening: others wait for it too.
+If opening fails, the first use raises StoreFailed, and the next use tries again. A caller that is cancelled
+while it waits does not cancel the opening, because other callers may wait for it too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dragoman.state.store import (
 
 
 class LazyStore:
-    """Opens a store when it is needed.
+    """Opens another store at the first use.
 
-    kind: what it is called in /health. open_: opens it; what it raises besides StoreFailed is a bug. seals:
-    whether it keeps any.
+    kind: its name in `/health`. open_: opens the store; it may raise only StoreFailed. seals: True = the
+    store keeps seals.
     """
 
     shared = True
@@ -49,11 +49,11 @@ class LazyStore:
 
     @property
     def store(self) -> Store | None:
-        """The store itself, once it is open."""
+        """The opened store, None = it is not open."""
         return self._store
 
     async def opened(self) -> Store:
-        """The store itself. Raises StoreFailed."""
+        """The opened store; opens it first if necessary. Raises StoreFailed."""
         if self._closed:
             raise StoreFailed("the store is closed")
         if self._store is not None:
@@ -76,11 +76,11 @@ class LazyStore:
             self._opening = None
 
     async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """What a use of the open store gives; how it ended is noted."""
+        """Call a function with the opened store, record whether it succeeded, and return its result."""
         try:
             result = await what(await self.opened())
         except (StoreFull, HistoryTooLarge):
-            raise  # the store is well: it says no
+            raise  # the store itself works
         except StoreFailed as failed:
             self.healthy, self.last_error = False, str(failed)
             raise
@@ -88,12 +88,12 @@ class LazyStore:
         return result
 
     async def sweep(self, now: float) -> None:
-        """Forget what has expired. What nobody has used yet stays closed."""
+        """Delete expired entries. A store that was not used yet is not opened for this."""
         if self._store is not None:
             await self.use(lambda store: store.sweep(now))
 
     async def close(self) -> None:
-        """Let go of files and connections. It is not opened again."""
+        """Close the store. It cannot be opened again."""
         self._closed = True
         if self._opening is not None:
             await asyncio.wait([self._opening])
@@ -103,7 +103,7 @@ class LazyStore:
 
 
 class _Part:
-    """One of the store's kinds: every method does what the open store's own does."""
+    """One part of the store (`responses`, …). Each method opens the store and calls the same method there."""
 
     def __init__(self, store: LazyStore, name: str) -> None:
         self._store = store
@@ -120,7 +120,7 @@ class _Part:
 
 
 class LazyVault:
-    """The seals of a lazy store. While it is closed nobody knows whether it holds anything."""
+    """The seals of a lazy store. `holds` is always true, because a closed store may contain seals."""
 
     holds = True
 
@@ -129,16 +129,16 @@ class LazyVault:
 
     @property
     def secret(self) -> bytes:
-        """What keys are made with. Raises StoreFailed before `open`."""
+        """The secret for making keys. Raises StoreFailed before `open`."""
         return _vault(self._store.store).secret
 
     async def open(self) -> None:
-        """Learn the secret. Raises StoreFailed."""
+        """Open the store, so that the secret is known. Raises StoreFailed."""
         if self._store.store is None:
             await self._store.use(_nothing)
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Keep an entry. Raises StoreFailed."""
+        """Store an entry under its keys. Raises StoreFailed."""
         await self._store.use(lambda store: _vault(store).keep(keys, entry, owner=owner))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
@@ -148,7 +148,7 @@ class LazyVault:
 
 
 async def _nothing(_: Store) -> None:
-    """Opening it was the use."""
+    """Do nothing: only the opening of the store is needed."""
 
 
 def _vault(store: Store | None) -> Vault:

@@ -1,18 +1,21 @@
-"""How much a store keeps, and for how long."""
+"""The limits of a store: how much it keeps, and for how long."""
 
 from __future__ import annotations
 
 import msgspec
 
+from dragoman.state.store import HistoryTooLarge
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of one store.
+    """The limits of one store.
 
-    size: bytes of answers, conversations and sessions. history_size: bytes that are read at once: an answer
-    with all that it continues, a conversation, or the items that one request refers to. history_count: items,
-    and answers, that are read at once: each costs time beside its bytes. session_count: sessions.
-    session_size: bytes of one session. seals_size: bytes of seals; seals_ttl: seconds that one lasts since it
-    was last used. Either of the last two being 0 means that no seals are kept.
+    size: total bytes of responses, conversations, sessions and chat completions. history_size: the largest
+    number of bytes that one call reads: a response with all responses before it, a conversation, or the items
+    that a request refers to. history_count: the largest number of items, or of responses, that one call
+    reads. session_count: the number of sessions. session_size: bytes of one session. seals_size: total bytes
+    of seals. seals_ttl: seconds that a seal is kept after its last use. If `seals_size` or `seals_ttl` is 0,
+    no seals are kept.
     """
 
     size: int = 500_000_000
@@ -25,14 +28,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seals(self) -> bool:
-        """Whether seals are kept at all."""
+        """True if seals are kept at all."""
         return self.seals_size > 0 and self.seals_ttl > 0
 
 
-STANDARD = Limits()
-"""What the settings say where nobody says otherwise."""
+DEFAULT_LIMITS = Limits()
+"""The limits that follow from the default settings."""
 
 
 def later(end: float | None, other: float | None) -> float | None:
-    """The later of two ends, None = never."""
+    """The later of two expiry times. None = never."""
     return None if end is None or other is None else max(end, other)
+
+
+def check_read(count: int, most: int, what: str = "bytes") -> None:
+    """Raise HistoryTooLarge if one call would read more than `most` bytes or items."""
+    if count > most:
+        raise HistoryTooLarge(f"{count} {what} are more than the {most} {what} that can be read at once")

@@ -1,7 +1,7 @@
-"""The store in this process: bounded by bytes, gone with it.
+"""The store in memory. Its size is limited, and its content is lost when the process ends.
 
-Nothing here waits, so every method is one step for whoever else runs in the loop. A stored value is the
-caller's own object: all of them are frozen.
+No method awaits anything, so other tasks never see a method half done. Stored objects are not copied: all of
+them are frozen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dragoman.state.store import (
     Chats,
     Conversation,
     Conversations,
-    HistoryTooLarge,
     Item,
     Lease,
     Page,
@@ -32,27 +31,27 @@ from dragoman.state.store import (
     page,
 )
 from dragoman.stores.chats import MemoryChats
-from dragoman.stores.limits import STANDARD, Limits, later
+from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, later
 from dragoman.stores.room import Place, Room
 
 replace = msgspec.structs.replace
 _OBJECT = 800
-"""Bytes of memory that an answer, a conversation or a session takes beside its content, roughly."""
+"""The approximate memory of a response, a conversation or a session in addition to its content, in bytes."""
 _ITEM = 500
-"""Bytes of memory that an item takes beside its content."""
+"""The approximate memory of an item in addition to its content, in bytes."""
 _PIECE = 120
-"""Bytes of memory that an event or a turn takes beside its content."""
+"""The approximate memory of an event or a turn in addition to its content, in bytes."""
 
 
 class MemoryStore:
-    """Keeps everything in this process. limits: how much. seams: the clock, and what a secret is made of."""
+    """Keeps everything in memory. seams: the clock, and the random numbers for the vault's secret."""
 
     kind = "memory"
     shared = False
     healthy: bool | None = True
     last_error: str | None = None
 
-    def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM) -> None:
         room, items = Room(limits.size), _Items(limits.history_size)
         responses = MemoryResponses(room, items, limits, seams.now)
         conversations = MemoryConversations(room, items, limits, seams.now)
@@ -66,12 +65,12 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Forget what has expired. What is too much has left already."""
+        """Delete expired entries. The size limit needs no sweep: each write enforces it."""
         for part in self._parts:
             part.sweep(now)
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there are no files and no connections."""
 
 
 def _vault(limits: Limits, seams: Seams) -> MemoryVault | None:
@@ -89,20 +88,10 @@ def _weight(body: bytes, items: Collection[Item]) -> int:
     return _OBJECT + len(body) + _items_size(items)
 
 
-def _check_read(size: int, most: int) -> None:
-    """Raises HistoryTooLarge for more than is read at once."""
-    if size > most:
-        raise HistoryTooLarge(f"{size} bytes are more than the {most} bytes that can be read at once")
-
-
-def _check_count(count: int, most: int) -> None:
-    """Raises HistoryTooLarge for more items than are read at once."""
-    if count > most:
-        raise HistoryTooLarge(f"{count} items are more than the {most} items that can be read at once")
-
-
-class _Answer(msgspec.Struct, eq=False):
-    """events: number and JSON, in order. events_size: what they take. bodies: of its items, by their ids."""
+class _KeptResponse(msgspec.Struct, eq=False):
+    """A stored response. bodies: the bodies of its items by their ids. events: number and JSON of each event,
+    in order. events_size: their memory in bytes.
+    """
 
     response: StoredResponse
     place: Place
@@ -112,16 +101,18 @@ class _Answer(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """Whether it has a worker. No clock decides that: see `StoredResponse.lease`."""
+        """True if a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """Whether it has expired."""
+        """True if it has expired."""
         return _is_over(self.response.expires, now) and not self.runs
 
 
-class _Thread(msgspec.Struct, eq=False):
-    """items: by their place in the order in which they were added. bodies: of the items, by their ids."""
+class _KeptConversation(msgspec.Struct, eq=False):
+    """A stored conversation. items: by their numbers, which count up in the order in which items were added.
+    next: the number of the next item. bodies: the bodies of the items by their ids.
+    """
 
     conversation: Conversation
     place: Place
@@ -130,25 +121,26 @@ class _Thread(msgspec.Struct, eq=False):
     bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
-        """Whether it has expired."""
+        """True if it has expired."""
         return _is_over(self.conversation.expires, now)
 
 
 class _Items:
-    """Finds items by their id, in answers and conversations. most: bytes that are found at once.
+    """An index of the items in responses and conversations by their ids. most: the limit of bytes of one
+    find.
 
-    An answer may have 60,000 items, and the loop stands still while they are added. So they are added
-    together, and only an id that several have costs more.
+    A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
+    are added with a few set operations. Only an id that several holders have needs more work.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._latest: dict[str, dict[str, _Answer | _Thread]] = {}
-        """By tenant and id: who got an item of this id last."""
-        self._earlier: dict[str, dict[str, list[_Answer | _Thread]]] = {}
-        """The same for those who got one of this id before."""
+        self._latest: dict[str, dict[str, _KeptResponse | _KeptConversation]] = {}
+        """By tenant and item id: the response or conversation that got an item with this id last."""
+        self._earlier: dict[str, dict[str, list[_KeptResponse | _KeptConversation]]] = {}
+        """By tenant and item id: the holders that got an item with this id before the latest one."""
 
-    def add(self, tenant: str, holder: _Answer | _Thread, items: Collection[Item]) -> None:
+    def add(self, tenant: str, holder: _KeptResponse | _KeptConversation, items: Collection[Item]) -> None:
         bodies = {item.id: item.body for item in items}
         latest = self._latest.setdefault(tenant, {})
         for id_ in latest.keys() & bodies.keys():
@@ -157,7 +149,7 @@ class _Items:
         latest.update(dict.fromkeys(bodies, holder))
         holder.bodies.update(bodies)
 
-    def drop(self, tenant: str, holder: _Answer | _Thread, items: Collection[Item]) -> None:
+    def drop(self, tenant: str, holder: _KeptResponse | _KeptConversation, items: Collection[Item]) -> None:
         latest, earlier = self._latest.get(tenant, {}), self._earlier.get(tenant, {})
         for item in items:
             id_ = item.id
@@ -170,8 +162,8 @@ class _Items:
         if not latest:
             self._latest.pop(tenant, None)
 
-    def _leave(self, tenant: str, holder: _Answer | _Thread, id_: str) -> None:
-        """Forget one of several that have an item of this id."""
+    def _leave(self, tenant: str, holder: _KeptResponse | _KeptConversation, id_: str) -> None:
+        """Remove one of several holders that have an item with this id."""
         latest, earlier = self._latest[tenant], self._earlier[tenant]
         left = [one for one in (*earlier.pop(id_), latest.pop(id_)) if one is not holder]
         if left:
@@ -188,12 +180,12 @@ class _Items:
             for holder in (*earlier.get(id_, ()), latest.get(id_)):
                 if holder is not None and not holder.is_over(now):
                     found[id_] = holder.bodies[id_]
-        _check_read(sum(map(len, found.values())), self._most)
+        check_read(sum(map(len, found.values())), self._most)
         return found
 
 
 class MemoryResponses:
-    """Answers in this process; see `state.store.Responses`."""
+    """Responses in memory; see `state.store.Responses`."""
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -201,18 +193,18 @@ class MemoryResponses:
         self._history_size = limits.history_size
         self._history_count = limits.history_count
         self._now = now
-        self._answers: dict[str, _Answer] = {}
+        self._kept: dict[str, _KeptResponse] = {}
 
     async def save(self, response: StoredResponse) -> None:
-        if response.id in self._answers:
+        if response.id in self._kept:
             raise StoreFailed(f"{response.id} already exists")
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
         self._room.make(response.tenant, size)
         place = Place(response.tenant, size, lambda: self._drop(response.id))
-        answer = self._answers[response.id] = _Answer(response, place)
-        place.stays = answer.runs
-        self._items.add(response.tenant, answer, (*response.input, *response.output))
+        kept = self._kept[response.id] = _KeptResponse(response, place)
+        place.stays = kept.runs
+        self._items.add(response.tenant, kept, (*response.input, *response.output))
         self._room.take(place)
 
     async def settle(
@@ -223,19 +215,19 @@ class MemoryResponses:
         *,
         lease: float | None = None,
     ) -> bool:
-        answer = self._live(response.tenant, response.id)
-        if answer is None or answer.response.status not in UNSETTLED:
+        kept = self._live(response.tenant, response.id)
+        if kept is None or kept.response.status not in UNSETTLED:
             return False
-        old, output = answer.response, response.output
+        old, output = kept.response, response.output
         if lease not in {None, old.lease}:
             return False
         more = sum(_PIECE + len(event) for event in events)
-        size = _weight(response.body, (*old.input, *output)) + answer.events_size + more
+        size = _weight(response.body, (*old.input, *output)) + kept.events_size + more
         self._room.check(size)
-        self._room.make(old.tenant, size - answer.place.size, answer.place)
-        answer.events.extend(enumerate(events, first))
-        answer.events_size += more
-        answer.response = replace(
+        self._room.make(old.tenant, size - kept.place.size, kept.place)
+        kept.events.extend(enumerate(events, first))
+        kept.events_size += more
+        kept.response = replace(
             old,
             status=response.status,
             body=response.body,
@@ -244,40 +236,40 @@ class MemoryResponses:
             expires=later(old.expires, response.expires),
             lease=old.lease if response.status in UNSETTLED else None,
         )
-        self._items.drop(old.tenant, answer, old.output)
-        self._items.add(old.tenant, answer, (*old.input, *output))
-        answer.place.stays = answer.runs
-        self._room.resize(answer.place, size)
+        self._items.drop(old.tenant, kept, old.output)
+        self._items.add(old.tenant, kept, (*old.input, *output))
+        kept.place.stays = kept.runs
+        self._room.resize(kept.place, size)
         return True
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        answer = self._live(tenant, id_)
-        return None if answer is None else answer.response
+        kept = self._live(tenant, id_)
+        return None if kept is None else kept.response
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        chain: deque[_Answer] = deque()
+        chain: deque[_KeptResponse] = deque()
         step: str | None = id_
         count = 0
         while step is not None:
-            answer = self._live(tenant, step)
-            if answer is None:
+            kept = self._live(tenant, step)
+            if kept is None:
                 return None
-            chain.appendleft(answer)
-            step = answer.response.previous
-            count += max(1, len(answer.response.input) + len(answer.response.output))
-            _check_count(count, self._history_count)
-        _check_read(
+            chain.appendleft(kept)
+            step = kept.response.previous
+            count += max(1, len(kept.response.input) + len(kept.response.output))
+            check_read(count, self._history_count, "items")
+        check_read(
             sum([len(item.body) for one in chain for item in (*one.response.input, *one.response.output)]),
             self._history_size,
         )
-        for answer in chain:
-            until = later(answer.response.expires, expires)
-            if until != answer.response.expires:
-                answer.response = replace(answer.response, expires=until)
-            self._room.touch(answer.place)
-        return [answer.response for answer in chain]
+        for kept in chain:
+            until = later(kept.response.expires, expires)
+            if until != kept.response.expires:
+                kept.response = replace(kept.response, expires=until)
+            self._room.touch(kept.place)
+        return [kept.response for kept in chain]
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         return self._items.find(tenant, ids, self._now())
@@ -289,55 +281,55 @@ class MemoryResponses:
         return True
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        answer = self._answers.get(id_)
-        if answer is None:
+        kept = self._kept.get(id_)
+        if kept is None:
             return
         more = sum(_PIECE + len(event) for event in events)
-        self._room.check(answer.place.size + more)
-        self._room.make(answer.place.tenant, more, answer.place)
-        answer.events.extend(enumerate(events, first))
-        answer.events_size += more
-        self._room.resize(answer.place, answer.place.size + more)
+        self._room.check(kept.place.size + more)
+        self._room.make(kept.place.tenant, more, kept.place)
+        kept.events.extend(enumerate(events, first))
+        kept.events_size += more
+        self._room.resize(kept.place, kept.place.size + more)
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        answer = self._live(tenant, id_)
-        if answer is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return ()
-        start = bisect_right(answer.events, after, key=_number)
-        return answer.events[start : start + limit]
+        start = bisect_right(kept.events, after, key=_number)
+        return kept.events[start : start + limit]
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         renewed = set()
         for id_ in ids:
-            answer = self._answers.get(id_)
-            if answer is not None and answer.response.status in UNSETTLED:
-                answer.response = replace(answer.response, lease=lease)
-                answer.place.stays = True
+            kept = self._kept.get(id_)
+            if kept is not None and kept.response.status in UNSETTLED:
+                kept.response = replace(kept.response, lease=lease)
+                kept.place.stays = True
                 renewed.add(id_)
         return renewed
 
     async def leases(self) -> Sequence[Lease]:
-        running = [answer.response for answer in self._answers.values() if answer.runs]
+        running = [kept.response for kept in self._kept.values() if kept.runs]
         return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
-        for id_ in [id_ for id_, answer in self._answers.items() if answer.is_over(now)]:
+        """Delete expired entries."""
+        for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
-    def _live(self, tenant: str, id_: str) -> _Answer | None:
-        answer = self._answers.get(id_)
-        if answer is None or answer.response.tenant != tenant:
+    def _live(self, tenant: str, id_: str) -> _KeptResponse | None:
+        kept = self._kept.get(id_)
+        if kept is None or kept.response.tenant != tenant:
             return None
-        return None if answer.is_over(self._now()) else answer
+        return None if kept.is_over(self._now()) else kept
 
     def _drop(self, id_: str) -> None:
-        answer = self._answers.pop(id_)
-        response = answer.response
-        self._items.drop(response.tenant, answer, (*response.input, *response.output))
-        self._room.free(answer.place)
+        kept = self._kept.pop(id_)
+        response = kept.response
+        self._items.drop(response.tenant, kept, (*response.input, *response.output))
+        self._room.free(kept.place)
 
 
 def _is_over(expires: float | None, now: float) -> bool:
@@ -349,7 +341,7 @@ def _number(event: tuple[int, bytes]) -> int:
 
 
 class MemoryConversations:
-    """Conversations in this process; see `state.store.Conversations`."""
+    """Conversations in memory; see `state.store.Conversations`."""
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -357,32 +349,32 @@ class MemoryConversations:
         self._max_size = min(limits.size, limits.history_size)
         self._most_read = limits.history_count
         self._now = now
-        self._threads: dict[str, _Thread] = {}
+        self._kept: dict[str, _KeptConversation] = {}
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         id_, tenant = conversation.id, conversation.tenant
-        if id_ in self._threads:
+        if id_ in self._kept:
             raise StoreFailed(f"{id_} already exists")
         size = _weight(conversation.metadata, items)
         self._make(tenant, size, size)
         place = Place(tenant, size, lambda: self._drop(id_))
-        thread = _Thread(conversation, place, dict(enumerate(items)), len(items))
-        self._threads[id_] = thread
-        self._items.add(tenant, thread, items)
+        kept = _KeptConversation(conversation, place, dict(enumerate(items)), len(items))
+        self._kept[id_] = kept
+        self._items.add(tenant, kept, items)
         self._room.take(place)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        thread = self._live(tenant, id_)
-        return None if thread is None else thread.conversation
+        kept = self._live(tenant, id_)
+        return None if kept is None else kept.conversation
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        thread = self._live(tenant, id_)
-        if thread is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return False
-        size = thread.place.size + len(metadata) - len(thread.conversation.metadata)
-        self._make(tenant, size, len(metadata), thread.place)
-        thread.conversation = replace(thread.conversation, metadata=metadata)
-        self._room.resize(thread.place, size)
+        size = kept.place.size + len(metadata) - len(kept.conversation.metadata)
+        self._make(tenant, size, len(metadata), kept.place)
+        kept.conversation = replace(kept.conversation, metadata=metadata)
+        self._room.resize(kept.place, size)
         return True
 
     async def delete(self, tenant: str, id_: str) -> bool:
@@ -392,79 +384,79 @@ class MemoryConversations:
         return True
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        thread = self._live(tenant, id_)
-        if thread is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return False
         more = _items_size(items)
-        size = thread.place.size + more
-        self._make(tenant, size, more, thread.place)
-        thread.items.update(enumerate(items, thread.next))
-        thread.next += len(items)
-        until = later(thread.conversation.expires, expires)
-        thread.conversation = replace(thread.conversation, expires=until)
-        self._items.add(tenant, thread, items)
-        self._room.resize(thread.place, size)
+        size = kept.place.size + more
+        self._make(tenant, size, more, kept.place)
+        kept.items.update(enumerate(items, kept.next))
+        kept.next += len(items)
+        until = later(kept.conversation.expires, expires)
+        kept.conversation = replace(kept.conversation, expires=until)
+        self._items.add(tenant, kept, items)
+        self._room.resize(kept.place, size)
         return True
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        thread = self._live(tenant, id_)
-        if thread is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return None
-        _check_count(len(thread.items), self._most_read)
-        return list(thread.items.values())
+        check_read(len(kept.items), self._most_read, "items")
+        return list(kept.items.values())
 
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        thread = self._live(tenant, id_)
-        if thread is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return None
-        items = reversed(thread.items.values()) if newest else iter(thread.items.values())
-        if after is not None and not any(item.id == after for item in items):  # the rest is behind it
+        items = reversed(kept.items.values()) if newest else iter(kept.items.values())
+        if after is not None and not any(item.id == after for item in items):  # `any` has read up to `after`
             raise KeyError(after)
         return page(items, limit)
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        thread = self._live(tenant, id_)
-        items = () if thread is None else thread.items.values()
+        kept = self._live(tenant, id_)
+        items = () if kept is None else kept.items.values()
         return next((one for one in items if one.id == item), None)
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        thread = self._live(tenant, id_)
-        if thread is None:
+        kept = self._live(tenant, id_)
+        if kept is None:
             return False
-        places = [place for place, one in thread.items.items() if one.id == item]
-        gone = [thread.items.pop(place) for place in places]
-        self._items.drop(tenant, thread, gone)
-        self._room.resize(thread.place, thread.place.size - _items_size(gone))
+        places = [place for place, one in kept.items.items() if one.id == item]
+        gone = [kept.items.pop(place) for place in places]
+        self._items.drop(tenant, kept, gone)
+        self._room.resize(kept.place, kept.place.size - _items_size(gone))
         return bool(gone)
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
-        for id_ in [id_ for id_, thread in self._threads.items() if thread.is_over(now)]:
+        """Delete expired entries."""
+        for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for a conversation. size: what it takes then."""
+        """Make room for `more` bytes of a conversation. size: the conversation's size after the change."""
         if size > self._max_size:
             raise StoreFull(
                 f"{size} bytes are more than the {self._max_size} bytes that one conversation may hold"
             )
         self._room.make(tenant, more, spared)
 
-    def _live(self, tenant: str, id_: str) -> _Thread | None:
-        thread = self._threads.get(id_)
-        if thread is None or thread.conversation.tenant != tenant:
+    def _live(self, tenant: str, id_: str) -> _KeptConversation | None:
+        kept = self._kept.get(id_)
+        if kept is None or kept.conversation.tenant != tenant:
             return None
-        return None if thread.is_over(self._now()) else thread
+        return None if kept.is_over(self._now()) else kept
 
     def _drop(self, id_: str) -> None:
-        thread = self._threads.pop(id_)
-        self._items.drop(thread.conversation.tenant, thread, thread.items.values())
-        self._room.free(thread.place)
+        kept = self._kept.pop(id_)
+        self._items.drop(kept.conversation.tenant, kept, kept.items.values())
+        self._room.free(kept.place)
 
 
-class _Turns(msgspec.Struct, eq=False):
+class _KeptSession(msgspec.Struct, eq=False):
     place: Place
     turns: deque[bytes]
     size: int
@@ -473,15 +465,15 @@ class _Turns(msgspec.Struct, eq=False):
 
 
 class MemorySessions:
-    """Sessions in this process; see `state.store.Sessions`."""
+    """Sessions in memory; see `state.store.Sessions`."""
 
     def __init__(self, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
         self._limits = limits
         self._now = now
-        self._sessions: dict[tuple[str, str], _Turns] = {}
+        self._sessions: dict[tuple[str, str], _KeptSession] = {}
         self._owners: dict[str, OrderedDict[str, None]] = {}
-        """The ids of each tenant's sessions, least recently used first."""
+        """The ids of each tenant's sessions, the least recently used first."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         session = self._live(tenant, id_)
@@ -500,7 +492,7 @@ class MemorySessions:
         self._room.make(tenant, more, None if session is None else session.place)
         if session is None:
             place = Place(tenant, 0, lambda: self._drop(key))
-            session = self._sessions[key] = _Turns(place, deque(), 0, now, expires)
+            session = self._sessions[key] = _KeptSession(place, deque(), 0, now, expires)
             self._owners.setdefault(tenant, OrderedDict())[id_] = None
             self._room.take(place)
         session.turns.append(turn)
@@ -514,7 +506,9 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """There is one session too many: it is one of the tenant that has most, but not the newest itself."""
+        """Delete one session, because there is one too many: the least recently used session of the tenant
+        that has the most sessions, but never the newest session.
+        """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))
         for owner in owners:
@@ -567,11 +561,11 @@ class MemorySessions:
         return sum(session.expires > now for session in self._sessions.values())
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Delete expired entries."""
         for key in [key for key, session in self._sessions.items() if session.expires <= now]:
             self._drop(key)
 
-    def _live(self, tenant: str, id_: str) -> _Turns | None:
+    def _live(self, tenant: str, id_: str) -> _KeptSession | None:
         session = self._sessions.get((tenant, id_))
         return None if session is None or session.expires <= self._now() else session
 

@@ -1,4 +1,7 @@
-"""From a setting to a store. Nothing is opened, and no database library is loaded, before its first use."""
+"""Makes the store that the setting `stores.sql` names.
+
+A database is opened, and its libraries are imported, only at the first use.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,38 @@ from dragoman.seams.extras import command as added_by
 from dragoman.state.store import Store
 from dragoman.stores.address import HINT, database
 from dragoman.stores.lazy import LazyStore
-from dragoman.stores.limits import STANDARD, Limits
+from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.memory import MemoryStore
 
 FILE_NAME = "state.db"
-"""The database in Dragoman's own folder."""
+"""The name of the database file in Dragoman's own folder."""
 
 
 def installed() -> bool:
-    """Whether the extra `sql` is there."""
+    """True if the extra `sql` is installed."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:
-    """Whether a file can be made in a folder, which may have to be made too."""
+    """True if a file can be created in a folder. The folder itself may not exist yet."""
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> Store:
-    """The store that a setting names.
+def open_store(
+    where: str | None, home: Path, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM
+) -> Store:
+    """The store for a value of `stores.sql`.
 
-    where: `memory` or None, `sqlite` for a file in `home`, or a URL `sqlite:///path`. Raises ConfigError for
-    what no store can be made of.
+    where: `memory` or None = in memory; `sqlite` = a file in `home`; or a URL `sqlite:///path`. Raises
+    ConfigError if the value is wrong or the extra is not installed.
     """
     file = located(where, home)
     if file is None:
         return MemoryStore(limits, seams)
 
     async def open_file() -> Store:
-        await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the loop does not wait for it
+        await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the import is slow
         from dragoman.stores.sql.store import SqlStore
 
         return await SqlStore.open(file, limits, seams)
@@ -52,7 +57,7 @@ def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: 
 
 
 def located(where: str | None, home: Path) -> Path | None:
-    """The file of the database that a setting names, None for memory. Raises ConfigError, as `open_store`."""
+    """The database file for a value of `stores.sql`; None = in memory. Raises ConfigError as `open_store`."""
     try:
         path = database(where or "memory")
     except ValueError as error:

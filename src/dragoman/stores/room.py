@@ -1,4 +1,7 @@
-"""Bounded memory, shared fairly: whoever takes most of it makes room, the least recently used first."""
+"""Accounts for the memory of stored entries and keeps it below a limit.
+
+When the memory is full, the tenant that uses the most memory loses its least recently used entries.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ import msgspec
 from dragoman.state.store import StoreFull
 
 _SPARE = 64
-"""The part of the room, as a divisor, that is made free beyond what is needed: otherwise every entry that
-comes to a full room would have to look for others that leave.
+"""When entries must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every new
+entry in a full store would have to remove others.
 """
 
 
 class Place(msgspec.Struct, eq=False):
-    """What one entry takes. size: bytes, about. leave: forgets the entry, and frees its place. stays: others
-    do not make it leave, because it still runs.
+    """The memory of one entry.
+
+    size: approximate bytes. leave: deletes the entry and frees its place. stays: True = the entry is not
+    removed to make room for others, because its request still runs.
     """
 
     tenant: str
@@ -28,14 +33,14 @@ class Place(msgspec.Struct, eq=False):
 
 
 class _Share(msgspec.Struct):
-    """What one tenant takes. places: least recently used first."""
+    """The memory of one tenant. size: bytes. places: the least recently used first."""
 
     size: int = 0
     places: OrderedDict[Place, None] = msgspec.field(default_factory=OrderedDict)
 
 
 class Room:
-    """The places of all entries. max_size: bytes for all of them together, about."""
+    """The memory of all entries. max_size: the limit in approximate bytes."""
 
     def __init__(self, max_size: int) -> None:
         self.size = 0
@@ -43,14 +48,14 @@ class Room:
         self._shares: dict[str, _Share] = {}
 
     def check(self, size: int) -> None:
-        """Raises StoreFull for what cannot be kept even alone."""
+        """Raise StoreFull if an entry of this size is larger than the whole store."""
         if size > self._max_size:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Make others leave for more bytes of a tenant. spared: an entry that stays.
+        """Remove entries until `more` bytes of a tenant fit. spared: an entry that is not removed.
 
-        Raises StoreFull where too little may leave; then nobody has left.
+        Raises StoreFull if not enough entries may be removed; then no entry was removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:
@@ -80,25 +85,25 @@ class Room:
             place.leave()
 
     def take(self, place: Place) -> None:
-        """An entry has come, for which room has been made."""
+        """Add an entry. Call `make` before."""
         share = self._shares.setdefault(place.tenant, _Share())
         share.places[place] = None
         share.size += place.size
         self.size += place.size
 
     def resize(self, place: Place, size: int) -> None:
-        """An entry takes another size now, and has been used. Where it grows, room has been made."""
+        """Change the size of an entry, and mark it as used. If it grows, call `make` before."""
         more, place.size = size - place.size, size
         self._shares[place.tenant].size += more
         self.size += more
         self.touch(place)
 
     def touch(self, place: Place) -> None:
-        """An entry has been used."""
+        """Mark an entry as used, so that others are removed before it."""
         self._shares[place.tenant].places.move_to_end(place)
 
     def free(self, place: Place) -> None:
-        """An entry has gone."""
+        """Remove an entry that was deleted."""
         share = self._shares[place.tenant]
         del share.places[place]
         share.size -= place.size

@@ -1,4 +1,4 @@
-"""Sweeps a store, again and again, as long as it is open."""
+"""Deletes the expired entries of a store at regular intervals."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from dragoman.state.store import Store, StoreFailed
 log = logging.getLogger("dragoman.stores")
 
 _PAUSE = 60.0
-"""Seconds between two sweeps, about."""
+"""The average number of seconds between two sweeps."""
 
 
 async def keep_swept(store: Store, seams: Seams) -> None:
-    """Forget what has expired, about once a minute, for ever. Processes that began together sweep apart."""
+    """Delete expired entries about once a minute, until cancelled.
+
+    The interval is random, so that processes which started together do not sweep at the same time.
+    """
     while True:
         await asyncio.sleep(_PAUSE * (0.5 + seams.uniform()))
         try:

@@ -1,5 +1,5 @@
-"""What tests of Dragoman, and of what is built on it, are made of: recorded exchanges and the laws of codecs.
+"""Tools for tests of Dragoman and of code built on it: recorded exchanges, the laws of codecs, fake servers.
 
-Shipped, so that the author of a dialect or an upstream can hold it to the same laws. Nothing in Dragoman
-itself imports it.
+The package ships with Dragoman, so that the author of a dialect or an upstream can hold it to the same laws.
+No other package of Dragoman imports it.
 """

@@ -1,9 +1,9 @@
-"""What counts as the same JSON: each dialect's canonical form, stated as data, and the differences beyond it.
+"""Equality of JSON bodies: the canonical form of each dialect, as data, and the differences beyond it.
 
-Everywhere, a member that is null equals a member that is absent, and an integer equals the float of the
-same value; a boolean equals nothing but itself. Inside `exact` members (schemas, arguments, metadata),
-which belong to the client or the model, null is a value. Whatever else may differ is listed below, each
-with its reason; a codec is held to the rest.
+In every dialect a null member equals an absent member, and an integer equals the float of the
+same value; a boolean equals only itself. Inside `exact` members (schemas, arguments, metadata),
+which belong to the client or the model, null is a value. Every other permitted difference is listed below
+with its reason; a codec must get everything else right.
 
 Paths are written with `[]` for any index: `tools[].function.parameters`.
 """
@@ -20,12 +20,12 @@ _INDEX = re.compile(r"\[\d+\]")
 _ABSENT: Any = msgspec.UNSET
 
 
-class Form(msgspec.Struct, frozen=True):
+class CanonicalForm(msgspec.Struct, frozen=True):
     """The canonical form of one kind of body.
 
-    exact: members that are compared to the last bit. defaults: members that mean the same when absent,
-    with that value. may_add: members that an encoder owes its clients and that a sender may have left
-    out. spellings: members that have several spellings, with the function that makes them one.
+    exact: members that must be equal in every detail. defaults: members that mean the same when absent, with
+    that value. may_add: members that an encoder must write for its clients although the sender may have left
+    them out. spellings: members with several spellings, with the function that converts them to one.
     """
 
     exact: frozenset[str] = frozenset()
@@ -35,15 +35,16 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Canon(msgspec.Struct, frozen=True):
-    """The canonical forms of one dialect. terminator: the frame that ends its streams and is no event.
+    """The canonical forms of one dialect.
 
-    streamed: that of answers which have been streamed, where streams arrange them in another way.
+    terminator: the frame at the end of its streams that is no event. streamed: the form of streamed answers,
+    where streams arrange the content differently.
     """
 
-    request: Form
-    response: Form
+    request: CanonicalForm
+    response: CanonicalForm
     terminator: bytes | None = None
-    streamed: Form | None = None
+    streamed: CanonicalForm | None = None
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -57,14 +58,14 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.path or 'body'}: {_shown(self.before)} became {_shown(self.after)}"
 
 
-def differences(before: Any, after: Any, form: Form) -> list[Difference]:
-    """Where `after` is not `before`, up to the canonical form; in the order of the members."""
+def differences(before: Any, after: Any, form: CanonicalForm) -> list[Difference]:
+    """The places where `after` differs from `before` beyond the canonical form, in member order."""
     found: list[Difference] = []
     _compare(before, after, "", form, found)
     return found
 
 
-def _compare(before: Any, after: Any, path: str, form: Form, found: list[Difference]) -> None:
+def _compare(before: Any, after: Any, path: str, form: CanonicalForm, found: list[Difference]) -> None:
     pattern = _INDEX.sub("[]", path)
     if pattern in form.exact:
         if not _equal(before, after):
@@ -116,8 +117,10 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without the position that some vendors repeat in a whole message, and with arguments as
-    the text that OpenAI's clients demand: some write them as an object, or null for none.
+    """A list of calls without the index that some vendors repeat in a whole message, and with text as
+    arguments.
+
+    OpenAI's clients require text; some vendors write an object, or null for no arguments.
     """
     if type(value) is not list:
         return value
@@ -133,12 +136,12 @@ def _chat_calls(value: Any) -> Any:
 
 
 def _chat_content(value: Any) -> Any:
-    """No content is null or "": a stream says "" at the start of every answer, whatever follows."""
+    """Empty content is absent: a stream sends "" at the start of every answer, even without any text."""
     return _ABSENT if value == "" else value
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """Log probabilities of nothing are none: Snowflake writes the object with null members."""
+    """Empty log probabilities are absent: Snowflake writes the object with null members."""
     if type(value) is dict and not any(value.values()):
         return _ABSENT
     return value
@@ -152,21 +155,21 @@ _GEMINI_OPAQUE = frozenset(
 )
 _GEMINI_EXACT = frozenset({"candidates[].content.parts[].functionCall.args"})
 _GEMINI_DEFAULTS: dict[str, Any] = {"candidates[].index": 0, "candidates[].content.parts": []}
-"""Protocol buffers leave out what is 0 or empty."""
+"""Protocol buffers leave out members whose value is 0 or empty."""
 _GEMINI_ADDED = frozenset(
     {
         *("responseId", "modelVersion", "candidates[].content", "candidates[].content.role"),
         "usageMetadata.totalTokenCount",
     }
 )
-"""What clients are owed."""
+"""Members that every client may expect."""
 _GEMINI_LISTS = frozenset({"contents", "parts", "tools", "functionDeclarations"})
 """Lists for which Google's own examples write a single object."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """A body with the API's own keys in camelCase, since both spellings are read, and its lists as lists."""
+    """A body with the API's keys in camelCase and its lists as lists; servers read both spellings."""
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
@@ -185,7 +188,7 @@ def _gemini_keys(value: Any) -> Any:
 
 
 def _gemini_request(value: Any) -> Any:
-    """A request without the model, which its address names: some of Google's clients write it twice."""
+    """A request without `model`, which is in the URL: some of Google's clients write it in both places."""
     named = _gemini_keys(value)
     return {key: inner for key, inner in named.items() if key != "model"}
 
@@ -194,7 +197,7 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """An OpenAPI schema with its types in words: protocol buffers demand that their numbers are read too."""
+    """An OpenAPI schema with its types as words: servers with protocol buffers also read their numbers."""
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
     if type(value) is not dict:
@@ -206,7 +209,7 @@ def _gemini_types(value: Any) -> Any:
 
 
 def _gemini_tools(value: Any) -> Any:
-    """Tools as one list of what may be called: how they are grouped means nothing."""
+    """The tools as one flat list: their grouping has no meaning."""
     if type(value) is not list:
         return value
     entries = [(key, tool) for entry in value for key, tool in entry.items()]
@@ -218,7 +221,7 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """A list of calls without the position and the type, which go without saying."""
+    """A list of calls without index and type, which are redundant."""
     if type(value) is not list:
         return value
     calls: list[Any] = []
@@ -236,7 +239,7 @@ def _upper(value: Any) -> Any:
 
 
 def _gemini_parts(value: Any) -> Any:
-    """Parts as a stream has them: texts are not told apart, and an empty part signs what is before it."""
+    """The parts as a stream sends them: neighbouring texts joined, a signature in an empty part."""
     if type(value) is not list:
         return value
     parts: list[Any] = []
@@ -256,9 +259,10 @@ def _gemini_parts(value: Any) -> Any:
 
 
 def _mistral_calls(value: Any) -> Any:
-    """Calls with their arguments as text, without what everybody takes for granted of them.
+    """The calls with text as arguments, and without members that have their default value.
 
-    `index` is the place, which older models give as 0 for every call; "null" is no id, and no arguments.
+    `index` is the position, but older models give 0 for every call; the id "null" and the arguments "null"
+    mean that there are none.
     """
     if type(value) is not list:
         return value
@@ -277,7 +281,7 @@ def _mistral_calls(value: Any) -> Any:
 
 
 def _mistral_thoughts(value: Any) -> Any:
-    """The texts of one thinking chunk are one, however they are cut; of nothing but texts."""
+    """The joined text of a thinking chunk, if all its parts are texts."""
     texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
     if type(value) is not list or len(texts) < len(value):
         return value
@@ -285,7 +289,7 @@ def _mistral_thoughts(value: Any) -> Any:
 
 
 def _mistral_content(value: Any) -> Any:
-    """An answer's content: neighbouring texts are one text, and a list of nothing but text is the text."""
+    """The content of an answer: neighbouring texts are joined, and a list with only one text is that text."""
     if type(value) is not list:
         return value or _ABSENT
     parts: list[Any] = []
@@ -301,46 +305,38 @@ def _mistral_content(value: Any) -> Any:
 
 
 def _responses_include(value: Any) -> Any:
-    """Sealed thoughts are asked for wherever nothing is stored; the order of the words means nothing."""
+    """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself."""
     if type(value) is not list:
         return value
     return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
 
 
 _NAMELESS: dict[str, Any] = {"model": ""}
-"""Compatible vendors answer so; clients get the name that they asked for."""
+"""Some compatible vendors answer with an empty name; clients get the requested name."""
 
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
-                    "metadata",
-                    "tools[].function.parameters",
-                    "functions[].parameters",
+                    *("metadata", "tools[].function.parameters", "functions[].parameters"),
                     "response_format.json_schema.schema",
                 }
             ),
-            # Answers are sent back as they came: see below.
+            # Answers go back into the history with these members: see the response's defaults below.
             defaults={"stream": False, "messages[].annotations": [], "messages[].tool_calls": []},
-            # "up to four sequences", as one string or a list
+            # The specification allows "up to four sequences" as one string or as a list.
             spellings={"stop": _as_list, "messages[].tool_calls": _chat_calls},
         ),
-        Form(
-            # Required by the specification; vendors leave them out.
+        CanonicalForm(
+            # The specification requires these; vendors leave them out.
             may_add=frozenset(
                 {
-                    "id",
-                    "object",
-                    "created",
-                    "model",
-                    "choices[].index",
-                    "choices[].message",
-                    "choices[].message.role",
-                    "usage.total_tokens",
+                    *("id", "object", "created", "model", "choices[].index", "choices[].message"),
+                    *("choices[].message.role", "usage.total_tokens"),
                 }
             ),
-            # Lists of nothing, and a stream's empty first delta beside a whole message.
+            # Empty lists, and the empty first delta of a stream beside a whole message.
             defaults={
                 **_NAMELESS,
                 "choices[].message.annotations": [],
@@ -357,35 +353,29 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
     "anthropic": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
-                    "metadata",
-                    "messages[].content[].input",
-                    "tools[].input_schema",
-                    "output_config.format.schema",
-                    "output_format.schema",
+                    *("metadata", "messages[].content[].input", "tools[].input_schema"),
+                    *("output_config.format.schema", "output_format.schema"),
                 }
             ),
             defaults={"stream": False},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"content[].input"}),
             may_add=frozenset({"id", "type", "role", "model"}),
             defaults=_NAMELESS,
         ),
     ),
     "gemini": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {
-                    "contents[].parts[].functionCall.args",
-                    "contents[].parts[].functionResponse.response",
+                    *("contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response"),
                     "tools[].functionDeclarations.parameters",
-                    "tools[].functionDeclarations.parametersJsonSchema",
-                    "generationConfig.responseSchema",
-                    "generationConfig.responseJsonSchema",
-                    "labels",
+                    *("tools[].functionDeclarations.parametersJsonSchema", "generationConfig.responseSchema"),
+                    *("generationConfig.responseJsonSchema", "labels"),
                 }
             ),
             defaults={
@@ -399,12 +389,12 @@ CANON: dict[str, Canon] = {
                 "generationConfig.thinkingConfig.thinkingLevel": _upper,
             },
         ),
-        Form(
+        CanonicalForm(
             exact=_GEMINI_EXACT,
             defaults=_GEMINI_DEFAULTS,
             may_add=_GEMINI_ADDED,
         ),
-        streamed=Form(
+        streamed=CanonicalForm(
             exact=_GEMINI_EXACT,
             defaults=_GEMINI_DEFAULTS,
             may_add=_GEMINI_ADDED,
@@ -412,7 +402,7 @@ CANON: dict[str, Canon] = {
         ),
     ),
     "mistral": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}
             ),
@@ -429,8 +419,8 @@ CANON: dict[str, Canon] = {
                 "messages[].content[].thinking": _mistral_thoughts,
             },
         ),
-        Form(
-            # Required by the specification.
+        CanonicalForm(
+            # The specification requires these.
             may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
             defaults={
                 **_NAMELESS,
@@ -447,14 +437,14 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
     "ollama": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset(
                 {"format", "tools[].function.parameters", "messages[].tool_calls[].function.arguments"}
             ),
             defaults={
                 "stream": True,
                 "tools[].type": "function",
-                # What the command line sends where nothing is said.
+                # The `ollama` command sends these when the user sets nothing.
                 **dict.fromkeys(("format", "think", "keep_alive"), ""),
                 **{name: [] for name in ("tools", "messages[].images", "messages[].tool_calls")},
                 **{f"messages[].{name}": "" for name in ("content", "thinking", "tool_name", "tool_call_id")},
@@ -462,7 +452,7 @@ CANON: dict[str, Canon] = {
             },
             spellings={"messages[].role": _lower, "messages[].tool_calls": _ollama_calls},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"message.tool_calls[].function.arguments"}),
             may_add=frozenset({"model", "created_at", "done"}),
             defaults={**_NAMELESS, "message.content": "", "message.thinking": "", "message.tool_calls": []},
@@ -470,13 +460,15 @@ CANON: dict[str, Canon] = {
         ),
     ),
     "openai_completions": Canon(
-        Form(defaults={"stream": False}),
-        # Required by the specification; vendors leave them out.
-        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS),
+        CanonicalForm(defaults={"stream": False}),
+        # The specification requires these; vendors leave them out.
+        CanonicalForm(
+            may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS
+        ),
         terminator=b"[DONE]",
     ),
     "openai_responses": Canon(
-        Form(
+        CanonicalForm(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
                 "stream": False,
@@ -485,11 +477,11 @@ CANON: dict[str, Canon] = {
                 "input[].content[].annotations": [],
                 "input[].content[].logprobs": [],
             },
-            # The gateway owns the state: nothing is stored upstream unless the client said so.
+            # The gateway keeps the state: nothing is stored upstream unless the client asks for it.
             may_add=frozenset({"store", "include"}),
             spellings={"include": _responses_include},
         ),
-        Form(
+        CanonicalForm(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
                 **_NAMELESS,
@@ -498,17 +490,11 @@ CANON: dict[str, Canon] = {
                 "output[].content[].annotations": [],
                 "output[].content[].logprobs": [],
             },
-            # Required by the specification; vendors, and older recordings, leave them out.
+            # The specification requires these; vendors and older recordings leave them out.
             may_add=frozenset(
                 {
                     *(
-                        "id",
-                        "object",
-                        "created_at",
-                        "completed_at",
-                        "status",
-                        "model",
-                        "output",
+                        *("id", "object", "created_at", "completed_at", "status", "model", "output"),
                         "output[].id",
                     ),
                     *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
@@ -524,4 +510,5 @@ CANON: dict[str, Canon] = {
         terminator=b"[DONE]",
     ),
 }
-"""By dialect. An entry here changes what a law demands: it needs a reason from the specification."""
+"""The canonical forms by dialect. An entry changes what a law demands, so the specification must justify it.
+"""

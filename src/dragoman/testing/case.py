@@ -1,6 +1,6 @@
-"""One exchange of one dialect, decoded once for all laws, and streams as values.
+"""One exchange of one dialect, decoded once for all laws, and functions over streams.
 
-It never judges: what must hold is said in `laws`.
+This module makes no judgement: `laws` says what must hold.
 """
 
 from __future__ import annotations
@@ -30,56 +30,27 @@ from dragoman.wire.sse import SSESplitter
 
 APIS: dict[str, tuple[str, ...]] = {
     "openai_chat": (
-        "openai.chat",
-        "azure.chat",
-        "groq.chat",
-        "openrouter.chat",
-        "xai.chat",
-        "deepseek.chat",
-        "together.chat",
-        "perplexity.chat",
-        "cerebras.chat",
-        "huggingface.chat",
-        "databricks.chat",
-        "writer.chat",
-        "zai.chat",
-        "gpustack.chat",
-        "cloudflare.chat",
-        "snowflake.chat",
-        "crusoe.chat",
-        "portkey.chat",
-        "alibaba.chat",
-        "ollama.openai_chat",
-        "gemini.openai_chat",
-        "bedrock_mantle.chat",
+        *("openai.chat", "azure.chat", "groq.chat", "openrouter.chat", "xai.chat", "deepseek.chat"),
+        *("together.chat", "perplexity.chat", "cerebras.chat", "huggingface.chat", "databricks.chat"),
+        *("writer.chat", "zai.chat", "gpustack.chat", "cloudflare.chat", "snowflake.chat", "crusoe.chat"),
+        *("portkey.chat", "alibaba.chat", "ollama.openai_chat", "gemini.openai_chat", "bedrock_mantle.chat"),
     ),
     "openai_responses": (
-        "openai.responses",
-        "openai.responses_other",
-        "azure.responses",
-        "bedrock_mantle.responses",
-        "deepseek.responses",
-        "openrouter.responses",
-        "xai.responses",
-        "lmstudio.responses",
+        *("openai.responses", "openai.responses_other", "azure.responses", "bedrock_mantle.responses"),
+        *("deepseek.responses", "openrouter.responses", "xai.responses", "lmstudio.responses"),
     ),
     "anthropic": ("anthropic.messages",),
     "gemini": (
-        "gemini.generateContent",
-        "gemini.streamGenerateContent",
-        "vertex.generateContent",
+        *("gemini.generateContent", "gemini.streamGenerateContent", "vertex.generateContent"),
         "vertex.streamGenerateContent",
     ),
     "mistral": ("mistral.chat",),
     "ollama": ("ollama.chat",),
     "openai_completions": (
-        "openai.completions",
-        "azure.completions",
-        "together.completions",
-        "writer.completions",
+        *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
-"""Which recorded APIs speak which dialect."""
+"""The recorded APIs of each dialect."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -89,35 +60,35 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     }
     for name in APIS
 }
-"""The deviations that the catalogue knows, by dialect and vendor."""
+"""The deviations of vendors in the catalogue, by dialect and vendor."""
 
 _MODEL = re.compile(r"/models/([^/:]+):(\w+)")
-"""The model and the method in an address of Google's."""
+"""The model and the method in the URL of a Gemini request."""
 
 _VENDORS = {"alibaba": "dashscope"}
-"""Providers that the catalogue knows by another name."""
+"""Catalogue names of providers that the recordings name differently."""
 
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
 _OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
-"""Addresses of operations that are asked like an answer, and answer something else."""
+"""URLs of operations that share the request of an answer, but return something else."""
 
 _MALFORMED = frozenset({400, 413, 415, 422})
-"""Statuses by which a provider says that the request itself was wrong: such a request proves nothing."""
+"""Statuses for a malformed request. A request with such an answer proves nothing."""
 
 
 def dialect_of(api: str) -> str | None:
-    """The name of the dialect that an API speaks, None where it is none of ours."""
+    """The name of the dialect that a recorded API speaks, None if Dragoman has no such dialect."""
     return next((name for name, apis in APIS.items() if api in apis), None)
 
 
 class Case:
     """One exchange of one dialect, decoded once for all laws.
 
-    dialect: what it speaks; others: the dialects to translate to. quirks: the vendor's, from the catalogue.
-    widens: what its servers of this dialect take that the dialect's author refuses.
-    mutants: how many odd forms of each side are held to the laws; tried, refused: how many have been, and of
-    them those that were refused with words.
+    dialect: the dialect of the recording; others: the dialects to translate to. quirks: the vendor's, from
+    the catalogue. widens: values that the vendor's servers accept although the dialect's author refuses them.
+    mutants: the number of odd forms to make of each side; tried: how many were tested; refused: how many of
+    these were refused with a message.
     """
 
     def __init__(
@@ -136,19 +107,19 @@ class Case:
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:
-        """The same exchange with another whole answer."""
+        """A copy of the case with another whole answer."""
         assert self.exchange.response is not None
         response = msgspec.structs.replace(self.exchange.response, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, response=response))
 
     def streaming(self, frames: list[bytes]) -> Case:
-        """The same exchange with other frames."""
+        """A copy of the case with other stream frames."""
         twin = self._twin(self.exchange)
         twin.frames = frames
         return twin
 
     def asking(self, body: dict[str, Any]) -> Case:
-        """The same exchange with another request."""
+        """A copy of the case with another request."""
         assert self.exchange.request is not None
         request = msgspec.structs.replace(self.exchange.request, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, request=request))
@@ -160,7 +131,7 @@ class Case:
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
-        """What of this exchange the laws can be applied to."""
+        """The parts of this exchange to which laws apply."""
         request, response = self.exchange.request, self.exchange.response
         found: set[Subject] = set()
         if request is not None and _OTHER_OPERATION.search(request.url or ""):
@@ -179,22 +150,22 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether a body with a good status is an answer: some gateways send their errors so."""
+        """Whether a body with a success status is an answer: some gateways send errors with status 200."""
         try:
             return self.response is not None
         except RequestFailed:
             return False
-        except Exception:  # noqa: BLE001 - a decoder that fails on an answer is what the laws are to find
+        except Exception:  # noqa: BLE001 - the laws must report a decoder that crashes on an answer
             return True
 
     @cached_property
     def accepted(self) -> bool:
-        """Whether the provider took the request."""
+        """Whether the provider accepted the request."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
     def beyond(self) -> bool:
-        """Whether the author of the protocol would refuse the request, so that it is never translated."""
+        """Whether the author of the protocol would refuse the request, so that it is not translated."""
         wire = self.wire_request
         wire.body.setdefault("model", self.exchange.model or "model")
         try:
@@ -205,7 +176,7 @@ class Case:
 
     @cached_property
     def fault(self) -> ir.Fault:
-        """The error that was answered."""
+        """The recorded error, decoded."""
         response = self.exchange.response
         assert response is not None
         if response.status < 400:
@@ -224,7 +195,7 @@ class Case:
 
     @property
     def wire_request(self) -> WireRequest:
-        """The request as a face would hand it over; a new copy each time, since decoders take keys out."""
+        """The request as a face passes it to the codec; a new copy each time, as decoders remove keys."""
         assert self.exchange.request is not None
         query = dict(parse_qsl(urlsplit(self.exchange.request.url or "").query))
         path, params = self._addressed
@@ -239,7 +210,7 @@ class Case:
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
-        """The dialect's own path, and what it holds, for the address that was asked."""
+        """The dialect's own path for the recorded URL, and the values of its parameters."""
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
@@ -251,7 +222,7 @@ class Case:
 
     @cached_property
     def request(self) -> ir.Request:
-        """The request in IR terms."""
+        """The decoded request."""
         return self.dialect.request.decode(self.wire_request)
 
     @cached_property
@@ -263,12 +234,12 @@ class Case:
 
     @cached_property
     def response(self) -> ir.Response:
-        """The whole answer in IR terms."""
+        """The decoded whole answer."""
         return self.dialect.response.decode(copy_of(self.answer), self.quirks)
 
     @property
     def _values(self) -> Sequence[Any] | None:
-        """The JSON values of a stream without framing; a dialect may cut its streams as one array."""
+        """The JSON values of a stream without framing; some dialects send a stream as one JSON array."""
         response = self.exchange.response
         assert response is not None
         array = self.dialect.stream.json_framing == "json_array" and type(response.body) is list
@@ -290,18 +261,18 @@ class Case:
         return events_of(self.dialect.stream.decoder(self.quirks), self.frames)
 
     def reply(self, face: Dialect, report: Report) -> Reply:
-        """What an answer to a client of `face` is encoded for; usage in the stream is asked for."""
+        """The context for encoding an answer to a client of `face`, which asks for usage in the stream."""
         asked = self.request if face is self.dialect and "request" in self.subjects else None
         asked = asked or ir.Request(face.name, self.exchange.model)
         asked = msgspec.structs.replace(asked, stream="stream" in self.subjects, stream_usage=True)
         return Reply(asked, report, id="answer-1", created=1_700_000_000)
 
 
-# --- Streams as values -------------------------------------------------------------------------
+# --- Streams -------------------------------------------------------------------------------------
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
-    """The frames of a stream that comes in these chunks."""
+    """The frames of a stream that arrives in these chunks."""
     splitter = NDJSONSplitter() if framing == "ndjson" else SSESplitter()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()
@@ -314,14 +285,14 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` reads when these are encoded for it, each write whole frames."""
+    """The events that a client of `face` decodes from these. The encoder must write whole frames."""
     encoder = face.stream.encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.stream.framing)]
     return events_of(face.stream.decoder(STANDARD), frames)
 
 
 def check_grammar(events: Sequence[ir.Event]) -> None:
-    """Raise GrammarError for a stream that GRAMMAR does not allow, or that does not end."""
+    """Raise GrammarError for events that GRAMMAR does not allow, or for a stream without an end."""
     checker = ir.Checker()
     for event in events:
         checker.add(event)
@@ -343,5 +314,5 @@ def cuts(stream: bytes, seed: str) -> list[bytes]:
 
 
 def copy_of(value: Any) -> Any:
-    """The same JSON value, sharing nothing."""
+    """A deep copy of a JSON value."""
     return msgspec.json.decode(msgspec.json.encode(value))

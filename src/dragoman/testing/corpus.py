@@ -1,4 +1,4 @@
-"""Recorded exchanges between clients and providers, read lazily from any folder.
+"""Recorded exchanges between clients and providers, read lazily from a folder.
 
 An exchange is one JSON object: a line of `<api>.jsonl` or `<api>.samples.jsonl` (samples have no
 request), or a whole `*.json` file, at any depth below the folder:
@@ -7,10 +7,10 @@ request), or a whole `*.json` file, at any depth below the folder:
      "request":  null or {"method", "url", "headers", "body"},
      "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text"}}
 
-`api` says whose wire format it is and who serves it (`openai.chat`, `groq.chat`). `sse` and `ndjson`
-are the raw text of a stream, `events` its JSON values without framing. `note` says why a hand-written case
-exists. Other members (where a recording comes from, forms that are not JSON) are ignored. This module never
-judges what it reads; a file that does not fit raises WireError with its name and line.
+`api` names the wire format and the vendor that serves it (`openai.chat`, `groq.chat`). `sse` and `ndjson`
+are the raw text of a stream, `events` its JSON values without framing. `note` gives the reason for a
+hand-written case. Other members (the source of a recording, form bodies) are ignored. This module never
+judges the exchanges; a file with another structure raises WireError with its name and line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the client sent. url: whole; headers: lower-case names; body: None where it is not JSON."""
+    """The client's request. url: with the query. headers: lower-case names. body: None if not JSON."""
 
     method: str | None = "POST"
     url: str | None = None
@@ -35,7 +35,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What the provider answered. Of body, sse, ndjson, events and body_text at most one is set."""
+    """The provider's answer. At most one of body, sse, ndjson, events and body_text is set."""
 
     status: int = 200
     headers: dict[str, str] = {}
@@ -52,14 +52,14 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> bytes:
-        """The body of an answer that is not a stream, as it may have looked on the wire."""
+        """The body of an answer that is not a stream, as bytes."""
         if self.body_text is not None:
             return self.body_text.encode()
         return b"" if self.body is None else msgspec.json.encode(self.body)
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer. features: tags of what occurs in it; either side may be unknown."""
+    """One request and its answer; either may be missing. features: tags of the API features in it."""
 
     id: str
     api: str
@@ -77,9 +77,9 @@ _decode = msgspec.json.Decoder(Exchange).decode
 def read(folder: Path, *apis: str) -> Iterator[Exchange]:
     """The exchanges below `folder`, in order of path and line.
 
-    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api; none = all of
-    them. A `.jsonl` file whose name does not match is not opened. Raises WireError for a file that does
-    not fit, FileNotFoundError where there is no such folder.
+    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api; none = all exchanges.
+    A `.jsonl` file whose name does not match is not opened. Raises WireError for a file with another
+    structure, FileNotFoundError if the folder does not exist.
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)

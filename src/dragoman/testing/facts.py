@@ -1,9 +1,10 @@
-"""What a request or an answer says, as a list of facts that every dialect must carry or name as lost.
+"""The statements of a request or an answer, as a list of facts that a translation must carry or report as
+lost.
 
-A fact has the place where it is said (IR terms, as in `Report`), and words for what is said that do not
-depend on how a dialect arranges it: texts may be joined, turns merged, ids minted anew, defaults left
-out. `missing` gives the facts of one value that another does not say and that no loss or change
-names. It is the judge of translations, so it must never excuse a fact because some dialect lacks it.
+A fact has a place (IR terms, as in `Report`) and comparable words that do not depend on a dialect's
+arrangement: a dialect may join texts, merge messages, make new ids and leave out defaults. `missing` returns
+the facts of one value that another value does not state and that no loss or change names. This module judges
+translations, so it must never excuse a fact because some dialect lacks it.
 """
 
 from __future__ import annotations
@@ -19,49 +20,15 @@ from dragoman.dialects.leftovers import KIN, SHARED
 from dragoman.dialects.loss import Report
 
 _SCALARS = (
-    "max_output",
-    "user",
-    "safety_identifier",
-    "previous",
-    "conversation",
-    "background",
-    "tool_choice.native",
-    "output.name",
-    "output.description",
-    "output.schema",
-    "output.strict",
-    "output.modalities",
-    "output.audio",
-    "output.verbosity",
-    "reasoning.effort",
-    "reasoning.budget",
-    "reasoning.summary",
-    "reasoning.visible",
-    "cache.key",
-    "cache.mode",
-    "cache.ttl",
-    "cache.retention",
-    "cache.mark",
-    "sampling.temperature",
-    "sampling.top_p",
-    "sampling.top_k",
-    "sampling.min_p",
-    "sampling.seed",
-    "sampling.frequency_penalty",
-    "sampling.presence_penalty",
-    "sampling.repetition_penalty",
-    "sampling.stop",
-    "sampling.n",
-    "sampling.logprobs",
-    "sampling.top_logprobs",
-    "sampling.logit_bias",
-    "output.kind",
-    "parallel",
-    "tier",
-    "store",
-    "prediction",
-    "moderation",
-    "stream",
+    *("max_output", "user", "safety_identifier", "previous", "conversation", "background"),
+    *("tool_choice.native", "output.name", "output.description", "output.schema", "output.strict"),
+    *("output.modalities", "output.audio", "output.verbosity", "reasoning.effort", "reasoning.budget"),
+    *("reasoning.summary", "reasoning.visible", "cache.key", "cache.mode", "cache.ttl", "cache.retention"),
+    *("cache.mark", "sampling.temperature", "sampling.top_p", "sampling.top_k", "sampling.min_p"),
+    *("sampling.seed", "sampling.frequency_penalty", "sampling.presence_penalty"),
+    *("sampling.repetition_penalty", "sampling.stop", "sampling.n", "sampling.logprobs"),
+    *("sampling.top_logprobs", "sampling.logit_bias", "output.kind", "parallel", "tier", "store"),
+    *("prediction", "moderation", "stream"),
 )
 
 _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
@@ -83,7 +50,7 @@ _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
     "stream": (False,),
     "tier": ("auto", "default"),
 }
-"""Values that are every dialect's default, or said by another fact: not to think is one."""
+"""Values that are every dialect's default, or that another fact states: "do not think" is one fact."""
 
 _DESCRIBES = dict.fromkeys(
     ("output.kind", "output.name", "output.description", "output.strict"), "output.schema"
@@ -91,9 +58,10 @@ _DESCRIBES = dict.fromkeys(
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """path: where it is said; kind: what sort of thing; words: what is said, comparable.
+    """One statement.
 
-    of: the place of what it describes, where that is not a part of the path: with it, it is lost too.
+    path: its place. kind: what it is about. words: the comparable content. of: the place of the object that
+    it describes, where `path` does not contain that place: if the object is lost, so is the fact.
     """
 
     path: str
@@ -107,11 +75,11 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
-    """The facts of `before` that `after` does not say as often, and that the report does not name.
+    """The facts of `before` that `after` states less often and that the report does not name.
 
-    A text counts as said when it occurs inside a text of the same role: dialects join what others keep
-    apart. A loss or change names a fact when it has the fact's path or one that contains it; so does an
-    addition (to an answer without usage the target may have to say 0).
+    A text counts as stated if it occurs inside a text of the same role, because dialects join texts. A loss,
+    change or addition names a fact if it has the fact's path or a path that contains it (an addition, because
+    some dialects must write usage 0 in an answer without usage).
     """
     said = Counter((fact.kind, fact.words) for fact in after)
     texts: dict[str, list[str]] = {}
@@ -144,11 +112,10 @@ def _containing(path: str) -> Iterator[str]:
 
 
 def of_request(request: ir.Request) -> list[Fact]:
-    """What a client asks for; the model's name is the route's business and no fact."""
+    """The facts of a request, without the model's name, which the route decides."""
     facts: list[Fact] = []
-    calls: dict[
-        str | None, list[ir.ToolCall]
-    ] = {}  # by id the last one; by name, where there is none, in order
+    # By id, the last call; by name, where calls have no id, all calls in order.
+    calls: dict[str | None, list[ir.ToolCall]] = {}
     for index, block in enumerate(request.system):
         facts += _of_block(block, f"system[{index}]", "system", calls)
     for index, message in enumerate(request.messages):
@@ -179,7 +146,7 @@ def of_request(request: ir.Request) -> list[Fact]:
 
 
 def _thinks(reasoning: ir.Reasoning | None) -> bool | None:
-    """Whether the model is asked to think, by a mode, an effort or a budget; None = unsaid."""
+    """Whether mode, effort or budget make the model think; None = unstated."""
     if reasoning is None or (reasoning.mode, reasoning.effort, reasoning.budget) == (None, None, None):
         return None
     return reasoning.mode != "off" and reasoning.effort != "none" and reasoning.budget != 0
@@ -206,7 +173,7 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """What a model answered. When it was made (`created`) is not part of what it says."""
+    """The facts of an answer, without `created`, the time at which it was made."""
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
         facts.append(Fact("tier", "tier", response.tier))
@@ -277,7 +244,7 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
     waiting = calls.get(block.id or block.name)
     call = None if not waiting else waiting[0] if block.id else waiting.pop(0)
     words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
-    if call is not None or block.name is not None:  # a result of nothing that is known: only what it holds
+    if call is not None or block.name is not None:  # the result of an unknown call has only its content
         yield Fact(path, "result of", words)
     if block.error:
         yield Fact(f"{path}.error", "failed result of", words)
@@ -286,11 +253,11 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
 
 
 _USUAL = str.maketrans("-_", "+/")
-"""The alphabet of URLs and the usual one of base64."""
+"""From the URL-safe alphabet of base64 to the standard one."""
 
 
 def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
-    data = block.data and block.data.translate(_USUAL).rstrip("=")  # not every protocol pads it
+    data = block.data and block.data.translate(_USUAL).rstrip("=")  # some protocols send no padding
     yield Fact(path, block.kind, data or block.url or block.file or block.text)
     yield from _stated(path, block, "transcript", "name", "context", "citable")
     if block.detail != "auto":  # every dialect's default
@@ -325,7 +292,7 @@ def _text(path: str, role: str, text: str) -> Iterator[Fact]:
 
 
 def _arguments(call: ir.ToolCall) -> str:
-    """The arguments up to white space and the order of members; no arguments are an empty object."""
+    """The arguments in canonical form: no white space, sorted members, `{}` for none."""
     if call.kind == "custom":
         return call.arguments
     try:
@@ -354,7 +321,7 @@ def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
 
 
 def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
-    """Leftover keys, at the place where encoders name them lost. A null says nothing."""
+    """Unknown keys, at the place at which encoders report them lost. Null members state nothing."""
     for dialect, members in (extra or {}).items():
         for key, value in members.items():
             if value is not None:
@@ -370,7 +337,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """The value itself where it can be hashed as it is; its sorted JSON otherwise."""
+    """The value itself if it is hashable; its sorted JSON otherwise."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.json.encode(value, order="sorted").decode()

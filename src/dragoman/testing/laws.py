@@ -1,21 +1,21 @@
-"""The laws that every codec is held to, as functions over one exchange.
+"""The laws for every codec, as functions over one exchange.
 
-    request    check accepts it · decode and encode give it back · the IR survives the same trip · mapped
-               keys are not leftovers · every other dialect, and every vendor that deviates, gets each fact
-               or it is named as lost · relay changes nothing that it was not told to
-    response   the same, and fold(unfold(r)) == r, and the answer survives being streamed
+    request    check accepts it · decode and encode give it back · the IR survives the same trip · extra
+               holds no key that the IR carries · every other dialect, and every vendor with deviations,
+               carries each fact or reports its loss · relay changes only what it is told to
+    response   the same laws, and fold(unfold(r)) == r, and the answer survives being streamed
     stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
                fold to the same answer · every other dialect carries it · relay passes every frame ·
-               cut off before its end it is whole for nobody
-    error      every face renders it, and reads its own rendering back as the same fault
-    mutants    an odd form of any of them is refused with words, or what it says is carried or named as lost;
-               nothing but WireError and RequestFailed is ever raised for it
+               a stream that is cut off is a whole answer neither for the decoder nor for the relay
+    error      every face renders it, and decodes its own rendering as the same fault
+    mutants    an odd form of any of these is refused with a message, or its content is carried or
+               reported as lost; it causes no exception but WireError and RequestFailed
 
-A law yields one sentence for each way in which it is broken; a crash breaks it too. A law is never
-loosened for a codec: what is right about the codec is said in `canonical`, with its reason, and a
-recording that is wrong is an exception, by name.
+A law yields one sentence for each violation; a crash is a violation, too. A law is never loosened for one
+codec: permitted differences are stated in `canonical`, with their reasons, and a wrong recording is listed by
+name as an exception.
 
-`python -m dragoman.testing.laws FOLDER` holds every codec to them over the recordings of a folder.
+`python -m dragoman.testing FOLDER` holds every codec to the laws over the recordings in a folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
-from dragoman.testing.canonical import Form, differences
+from dragoman.testing.canonical import CanonicalForm, differences
 from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, events_of, split, streamed
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
@@ -44,7 +44,7 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """A request that a provider took passes the check for its servers. Azure has the model in the path."""
+    """The check accepts a request that a provider accepted. Azure has the model in the URL."""
     wire = case.wire_request
     wire.body.setdefault("model", case.exchange.model or "model")
     if case.accepted:
@@ -53,7 +53,7 @@ def request_check(case: Case) -> Iterator[str]:
 
 
 def request_identity(case: Case) -> Iterator[str]:
-    """encode∘decode gives the request back, up to the canonical form."""
+    """Decode and encode give the request back, up to the canonical form."""
     report = Report(case.dialect.name)
     wire = case.dialect.request.encode(case.request, Target(report))
     yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
@@ -61,9 +61,9 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """decode∘encode gives the IR back."""
+    """Encode and decode give the IR back."""
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
-    owed = case.canon.request.may_add - case.body.keys()  # what the encoder added is not the client's
+    owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
     body = {key: value for key, value in _plain(wire.body).items() if key not in owed}
     again = case.dialect.request.decode(
         WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
@@ -72,7 +72,7 @@ def request_ir(case: Case) -> Iterator[str]:
 
 
 def request_maps(case: Case) -> Iterator[str]:
-    """No key that the IR carries is left over."""
+    """No key that the IR carries is left in extra."""
     for dialect, keys in (case.request.extra or {}).items():
         yield from (
             f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.request.members
@@ -82,7 +82,7 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """The brief reading agrees with the whole one."""
+    """The brief decoder agrees with the full one."""
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
         short, whole = getattr(brief, field), getattr(case.request, field)
@@ -91,13 +91,13 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """Every other dialect carries each fact, names it as lost where the client wrote it, or refuses."""
+    """Every other dialect carries each fact, or reports its loss at the client's own place, or refuses."""
     for other in case.others:
         yield from _carried(case, other, other.name, STANDARD)
 
 
 def request_quirks(case: Case) -> Iterator[str]:
-    """Every vendor that deviates gets each fact as well, or it is named as lost."""
+    """Every vendor with deviations gets each fact, or its loss is reported."""
     for dialect in (case.dialect, *case.others):
         for vendor, quirks in QUIRKS[dialect.name].items():
             yield from _carried(case, dialect, vendor, quirks)
@@ -105,7 +105,7 @@ def request_quirks(case: Case) -> Iterator[str]:
 
 def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[str]:
     if dialect is not case.dialect and case.beyond:
-        return  # refused before any other protocol is tried
+        return  # the gateway refuses it before it chooses another protocol
     report = Report(dialect.name)
     try:
         if case.dialect.request.check_portable is not None and dialect is not case.dialect:
@@ -116,7 +116,7 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
             yield f"to {to}: refused without naming a place: {error}"
         return
     body = _plain(wire.body)
-    if dialect is not case.dialect:  # what its own client wrote is judged by `request_check`
+    if dialect is not case.dialect:  # `request_check` judges the client's own body
         dialect.request.check(
             WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
         )
@@ -134,7 +134,7 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes the keys that it is told to, no byte of another; a model in the path is in no body."""
+    """Relay changes only the keys that it is told to; a model that belongs into the URL is in no body."""
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
     relayed = json.decode_head(case.dialect.relay.request({**head, "gone": msgspec.Raw(b"1")}, edits))
@@ -142,7 +142,7 @@ def request_relay(case: Case) -> Iterator[str]:
     if "{model}" not in case.dialect.paths.chat:
         wanted["model"] = b'"renamed"'
     else:
-        wanted.pop("model", None)  # some of Google's clients write it in both places
+        wanted.pop("model", None)  # some of Google's clients write it into URL and body
     yield from _same_bytes(wanted, relayed)
 
 
@@ -150,7 +150,7 @@ def request_relay(case: Case) -> Iterator[str]:
 
 
 def response_identity(case: Case) -> Iterator[str]:
-    """encode∘decode gives the answer back, up to the canonical form."""
+    """Decode and encode give the answer back, up to the canonical form."""
     report = Report(case.dialect.name, "response")
     body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
     yield from map(str, differences(case.answer, _plain(body), case.canon.response))
@@ -158,21 +158,21 @@ def response_identity(case: Case) -> Iterator[str]:
 
 
 def response_ir(case: Case) -> Iterator[str]:
-    """decode∘encode gives the IR back, up to what the gateway fills in."""
+    """Encode and decode give the IR back, up to the members that the gateway fills in."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
     again = case.dialect.response.decode(_plain(case.dialect.response.encode(case.response, reply)), STANDARD)
     yield from _unequal(_filled(case.response, again), again)
 
 
 def response_unfold(case: Case) -> Iterator[str]:
-    """fold(unfold(r)) == r, and the events in between are a legal stream."""
+    """fold(unfold(r)) == r, and the events in between obey the grammar."""
     events = list(ir.unfold(case.response))
     check_grammar(events)
     yield from _unequal(case.response, ir.fold(events))
 
 
 def response_stream(case: Case) -> Iterator[str]:
-    """The answer is the same when a client has it streamed. One that is still worked on cannot be."""
+    """The answer stays the same when it is streamed to a client. An unfinished answer is not tested."""
     if case.response.status in _UNFINISHED:
         return
     face = case.dialect
@@ -183,11 +183,11 @@ def response_stream(case: Case) -> Iterator[str]:
 
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
-"""Statuses of an answer that is asked for in the background, before it is there."""
+"""Statuses of a background answer that is not finished yet."""
 
 
 def response_cross(case: Case) -> Iterator[str]:
-    """Every other dialect's client is told each fact, or it is named as lost."""
+    """A client of every other dialect gets each fact, or its loss is reported."""
     for other in case.others:
         report = Report(other.name, "response")
         body = _plain(other.response.encode(case.response, case.reply(other, report)))
@@ -197,7 +197,7 @@ def response_cross(case: Case) -> Iterator[str]:
 
 
 def response_relay(case: Case) -> Iterator[str]:
-    """Relay passes the answer as it is, and reads the same usage as the decoder."""
+    """Relay passes the answer unchanged, and reads the same usage as the decoder."""
     body = msgspec.json.encode(case.answer)
     relayed, usage = case.dialect.relay.response(
         body, case.reply(case.dialect, Report(case.dialect.name, "response"))
@@ -226,20 +226,20 @@ def stream_split(case: Case) -> Iterator[str]:
 
 
 def stream_grammar(case: Case) -> Iterator[str]:
-    """The decoder's events are a legal stream, with an end."""
+    """The decoder's events obey the grammar and have an end."""
     check_grammar(case.events)
     yield from ()
 
 
 def stream_unfold(case: Case) -> Iterator[str]:
-    """The whole answer that the stream adds up to can be streamed again."""
+    """The answer that the stream folds to can be streamed again."""
     response = ir.fold(case.events)
     if response.error is None:
         yield from _unequal(response, ir.fold(ir.unfold(response)))
 
 
 def stream_identity(case: Case) -> Iterator[str]:
-    """Events, bytes for a client, and events again add up to the same answer."""
+    """Events, encoded for a client and decoded again, fold to the same answer."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
     events = streamed(case.events, case.dialect, reply)
     check_grammar(events)
@@ -247,10 +247,11 @@ def stream_identity(case: Case) -> Iterator[str]:
 
 
 def stream_cross(case: Case) -> Iterator[str]:
-    """Every other dialect's client is streamed each fact, or it is named as lost.
+    """A client of every other dialect gets each fact from its stream, or the loss is reported.
 
-    A stream that breaks is told no usage: in most dialects nothing follows an error. One that breaks before
-    it says anything is told its error alone: that is no answer yet, whose id and model would matter.
+    A broken stream is not tested for usage, because in most dialects nothing follows an error. A stream that
+    breaks before any content is tested for its error alone: there is no answer whose id and model would
+    matter.
     """
     response = ir.fold(case.events)
     told = facts.of_response(response)
@@ -270,7 +271,7 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Relay passes every frame, sees the same usage and the end, and raises for an error in the stream."""
+    """Relay passes every frame, reads the same usage, notices the end, and raises for a streamed error."""
     relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
     decoder = case.dialect.stream.decoder(STANDARD)
     told = [event for frame in case.frames for event in decoder.feed(frame)]
@@ -288,16 +289,16 @@ def stream_relay(case: Case) -> Iterator[str]:
         yield f"the end is {'seen' if relay.done else 'not seen'}, the fault is {folded.fault!r}"
     wanted, terminator = case.frames, case.canon.terminator
     if relay.done and terminator is not None and terminator not in wanted:
-        wanted = [*wanted, terminator]  # what clients wait for, where the vendor forgets it
+        wanted = [*wanted, terminator]  # clients wait for it, so relay adds it if the vendor forgets it
     for number, (before, after) in enumerate(zip_longest(wanted, relayed)):
-        if before is None or after is None or differences(_parsed(before), _parsed(after), Form()):
+        if before is None or after is None or differences(_parsed(before), _parsed(after), CanonicalForm()):
             yield f"frame {number} of {len(wanted)}: {before!r} became {after!r}"
             break
     yield from _unequal(folded.usage, relay.usage)
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """A stream that ends too early, in good order, is no whole answer: neither decoded nor relayed."""
+    """A stream that ends early is a whole answer neither for the decoder nor for the relay."""
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
     for length in sorted(length for length in lengths if 0 <= length < len(frames)):
@@ -325,13 +326,13 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face renders the fault with a status and its message, and reads its own rendering back."""
+    """Every face renders the fault with status and message, and decodes its own rendering as the same."""
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
 
 def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
-    """What is wrong with a fault as `face` renders it."""
+    """The violations in a fault as `face` renders it."""
     status, headers, body = face.errors.encode(fault, "request-1")
     if not 400 <= status <= 599:
         yield f"status {status}"
@@ -342,7 +343,7 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 
 def request_mutants(case: Case) -> Iterator[str]:
-    """An odd request is refused with its place, or it is asked for in every dialect, or refused there."""
+    """An odd request is refused with its place, or each dialect encodes it or refuses it."""
     if not case.accepted:
         return
     for mutant in mutants(case.body, f"request {case.exchange.id}", case.mutants):
@@ -365,7 +366,7 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """An odd answer is refused with words, or what was read of it is carried, or it is named as lost."""
+    """An odd answer is refused with a message, or its content is carried or reported as lost."""
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
         yield from _tried(case, mutant, odd, _relayed)
@@ -385,7 +386,7 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """An odd stream ends with an error, or what was read of it is carried, or it is named as lost."""
+    """An odd stream ends with an error, or its content is carried or reported as lost."""
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)
         yield from _tried(case, mutant, odd, _stream_relayed)
@@ -413,7 +414,7 @@ def _streamed(odd: Case) -> Iterator[str]:
 
 
 def error_mutants(case: Case) -> Iterator[str]:
-    """An odd error is an error, in every face."""
+    """Every face renders an odd error as an error."""
     response = case.exchange.response
     assert response is not None
     if response.status < 400 or type(response.body) is not dict:
@@ -429,20 +430,23 @@ def _failed(odd: Case) -> Iterator[str]:
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
-    """What a look at an odd form finds. What refuses it must say why; any other exception is a finding."""
+    """The violations that `look` finds in an odd form.
+
+    A refusal must have a message; any exception but WireError and RequestFailed is a violation.
+    """
     case.tried += 1
     try:
         found = list(look(odd))
     except (WireError, RequestFailed) as refused:
         case.refused += 1
         found = [] if str(refused) else ["refused without a word"]
-    except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
+    except Exception as error:  # noqa: BLE001 - the law reports any exception of a codec
         found = [crash(error)]
     yield from (f"{mutant.name}: {what}" for what in found)
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """Whether an IR value is of the types that its class states."""
+    """The fields of an IR value that do not have the types which its class states."""
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:
@@ -450,7 +454,7 @@ def _unsound(value: Any) -> Iterator[str]:
 
 
 def _told(odd: Case, response: ir.Response) -> Iterator[str]:
-    """What of an answer the clients of a face are neither told nor told to have lost."""
+    """The facts of an answer that clients of a face do not get and that no report names as lost."""
     for face in (odd.dialect, *odd.others):
         report = Report(face.name, "response")
         body = _plain(face.response.encode(response, odd.reply(face, report)))
@@ -459,7 +463,7 @@ def _told(odd: Case, response: ir.Response) -> Iterator[str]:
         yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
 
 
-# --- All of them -------------------------------------------------------------------------------
+# --- The table of laws ---------------------------------------------------------------------------
 
 LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "request.check": request_check,
@@ -489,11 +493,11 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "stream.mutants": stream_mutants,
     "error.mutants": error_mutants,
 }
-"""By name; what comes before the dot is the subject."""
+"""The laws by name; the part before the dot is the subject."""
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A law that an exchange shows to be broken, and how."""
+    """A law that an exchange violates, and how."""
 
     law: str
     api: str
@@ -502,26 +506,26 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
-    """The laws, of those named, that this exchange shows to be broken. A crash is a breach."""
+    """The laws, among the named ones, that this exchange violates. A crash is a violation."""
     for law in laws:
         if law.partition(".")[0] not in case.subjects:
             continue
         try:
             how = tuple(LAWS[law](case))
-        except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
+        except Exception as error:  # noqa: BLE001 - the law reports any exception of a codec
             how = (crash(error),)
         if how:
             yield Broken(law, case.exchange.api, case.exchange.id, how)
 
 
 def crash(error: Exception) -> str:
-    """What was raised, and where."""
+    """The exception and its place, as a sentence."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}"
 
 
 def leftovers(value: Any) -> Counter[str]:
-    """How often each leftover key occurs in an IR value, by the struct that it is left over on."""
+    """How often each unknown key occurs in an IR value, by the struct that holds it."""
     found: Counter[str] = Counter()
     if isinstance(value, msgspec.Struct):
         for keys in (getattr(value, "extra", None) or {}).values():
@@ -539,7 +543,7 @@ def leftovers(value: Any) -> Counter[str]:
 
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """A body as it arrives on the other side of the wire."""
+    """A body after it was encoded to bytes and decoded again."""
     return json.decode_object(json.encode(body))
 
 
@@ -551,17 +555,17 @@ def _parsed(frame: bytes) -> Any:
 
 
 def _unequal(before: Any, after: Any) -> Iterator[str]:
-    """How two IR values differ, by field."""
+    """The differences between two IR values, by field."""
     if before == after:
         return
-    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), Form())
+    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), CanonicalForm())
     yield from map(str, found)
-    if not found:  # blocks of different classes with the same fields, or null where nothing was
+    if not found:  # the blocks have different classes with the same fields, or one value is null
         yield f"{before!r} became {after!r}"
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """How two answers differ for a client of the dialect; of a broken one the fault and what came before."""
+    """The differences between two answers for a client; of a broken one, the fault and the content."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
     if before.error is not None or after.error is not None:
         yield from _same_fault(before.error, after.error)
@@ -571,7 +575,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """How two faults differ; each dialect has its own words for their type and code."""
+    """The differences between two faults. Type and code may differ, because each dialect has its own."""
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:
@@ -579,7 +583,7 @@ def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str
 
 
 def _filled(response: ir.Response, by: ir.Response) -> ir.Response:
-    """The answer with what it does not state taken from another: the gateway fills in an id and a date."""
+    """The answer with id, model and date taken from `by` where it has none: the gateway fills these in."""
     return msgspec.structs.replace(
         response,
         id=response.id or by.id,

@@ -1,7 +1,7 @@
-"""The laws over a whole folder of exchanges: the table, the exceptions, the exit code.
+"""The laws over a whole folder of exchanges: counts, exceptions and violations.
 
-An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. They
-stay below 1 % of a dialect's exchanges, and one that is no longer needed is a failure:
+An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. At most
+1 % of a dialect's exchanges may have one, and an exception that is no longer needed is a failure:
 
     [[exception]]
     law = "stream.grammar"
@@ -11,8 +11,6 @@ stay below 1 % of a dialect's exchanges, and one that is no longer needed is a f
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +19,6 @@ from pathlib import Path
 import msgspec
 
 from dragoman.dialects.dialect import Dialect
-from dragoman.testing import corpus
 from dragoman.testing.case import APIS, Case, dialect_of
 from dragoman.testing.corpus import Exchange
 from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
@@ -30,11 +27,11 @@ BOUND = 0.01
 """The share of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
 ALL = 8
-"""How many odd forms of each recorded body and stream are held to the laws: among the tests, and by hand."""
+"""The number of odd forms of each recorded body and stream: SAMPLE in the test suite, ALL in the command."""
 
 
 class Exceptions:
-    """Known breaches, by law and exchange; remembers which were met."""
+    """Known violations, by law and exchange. met: those that occurred."""
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
         self.reasons = dict(reasons)
@@ -42,7 +39,7 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """Those of a TOML file; none without a file. Raises ValueError for one that is not as above."""
+        """The exceptions in a TOML file; none without a file. Raises ValueError for an invalid entry."""
         if path is None:
             return cls({})
         reasons: dict[tuple[str, str], str] = {}
@@ -54,22 +51,23 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this breach is known; it is then met."""
+        """Whether this violation is a known one, which is then marked as met."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """Of the exceptions for these exchanges those that were not met."""
+        """The exceptions for these exchanges that were not met."""
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
 
-class Count(msgspec.Struct):
-    """What was seen of one API: exchanges run, by subject, and those that broke a law, excepted or not.
+class ApiCounts(msgspec.Struct):
+    """The counts of one API.
 
-    mutants: the odd forms of them that were tried; refused: those of them that were refused with words.
+    exchanges: tested ones, also by subject. mutants: tested odd forms; refused: those of them that were
+    refused with a message. excepted, failed: exchanges that violate a law, with and without an exception.
     """
 
     exchanges: int = 0
@@ -83,14 +81,14 @@ class Count(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """One more exchange."""
+        """ApiCounts one more exchange."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
 
 
 class Ledger:
-    """Holds exchanges to the laws and keeps the counts, the breaches and the leftover keys."""
+    """Holds exchanges to the laws, and records the counts, the violations and the unknown keys."""
 
     def __init__(
         self, dialects: Mapping[str, Dialect], exceptions: Exceptions, mutants: int = SAMPLE
@@ -98,14 +96,14 @@ class Ledger:
         self.dialects = dialects
         self.mutants = mutants
         self.exceptions = exceptions
-        self.counts: dict[str, Count] = {}
+        self.counts: dict[str, ApiCounts] = {}
         self.broken: list[Broken] = []
         self.ids: list[str] = []
         self.excepted: dict[str, set[str]] = {}
         self.leftovers: dict[str, Counter[str]] = {}
 
     def case(self, exchange: Exchange) -> Case | None:
-        """The exchange as a case of its dialect; None where no codec speaks it."""
+        """The exchange as a case of its dialect; None if no codec speaks it."""
         name = dialect_of(exchange.api)
         if name is None or name not in self.dialects:
             return None
@@ -113,10 +111,10 @@ class Ledger:
         return Case(exchange, self.dialects[name], others, self.mutants)
 
     def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
-        """Hold one exchange to the laws; its breaches that no exception covers."""
+        """Hold one exchange to the laws. Returns its violations that no exception covers."""
         if (case := self.case(exchange)) is None:
             return []
-        count = self.counts.setdefault(exchange.api, Count())
+        count = self.counts.setdefault(exchange.api, ApiCounts())
         count.add(case)
         self.ids.append(exchange.id)
         broken = list(hold(case, laws))
@@ -134,7 +132,7 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the leftover keys of an exchange. One that cannot be read is a finding."""
+        """ApiCounts the unknown keys of an exchange. A value that cannot be decoded is a violation."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         for subject in sorted(
             {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
@@ -145,7 +143,7 @@ class Ledger:
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """What is wrong beside the breaches: too many exceptions, and those that nothing needs."""
+        """Problems beside the violations: too many exceptions, and exceptions that are no longer needed."""
         for law, id in self.exceptions.unused(self.ids):
             yield f"the exception for {law} of {id} is no longer needed"
         for name, ids in self.excepted.items():
@@ -155,11 +153,11 @@ class Ledger:
 
     def table(self) -> Iterator[str]:
         """The counts by API, as lines of text."""
-        yield f"{'':24}" + "".join(f"{field:>10}" for field in Count.__struct_fields__)
-        total = Count()
+        yield f"{'':24}" + "".join(f"{field:>10}" for field in ApiCounts.__struct_fields__)
+        total = ApiCounts()
         for api, count in sorted(self.counts.items(), key=lambda item: _order(item[0])):
             yield _row(api, count)
-            for field in Count.__struct_fields__:
+            for field in ApiCounts.__struct_fields__:
                 setattr(total, field, getattr(total, field) + getattr(count, field))
         yield _row("all", total)
 
@@ -169,81 +167,13 @@ def _order(api: str) -> tuple[int, int]:
     return list(APIS).index(name), APIS[name].index(api)
 
 
-def _row(name: str, count: Count) -> str:
-    return f"{name:24}" + "".join(f"{getattr(count, field):10}" for field in Count.__struct_fields__)
-
-
-def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Hold every codec to the laws and print what was seen; 0 when all of them hold, 1 otherwise.
-
-    folders, exceptions: what is read when the arguments name nothing else.
-    """
-    parser = argparse.ArgumentParser(
-        "laws", description="Hold every codec to its laws over recorded traffic."
-    )
-    parser.add_argument("folder", nargs="*", type=Path, help="folders of recorded exchanges")
-    parser.add_argument("--api", action="append", default=[], help="only this API, or a pattern (*.chat)")
-    parser.add_argument("--id", action="append", default=[], help="only this exchange")
-    parser.add_argument(
-        "--law",
-        action="append",
-        default=[],
-        help="only this law, or all of a subject (stream) or kind (mutants)",
-    )
-    parser.add_argument("--exceptions", type=Path, default=exceptions, help="TOML file of known breaches")
-    parser.add_argument(
-        "--mutants", type=int, default=ALL, help=f"odd forms of each body and stream (default: {ALL})"
-    )
-    parser.add_argument("--leftovers", action="store_true", help="list the keys that land in extra")
-    parser.add_argument("-v", "--verbose", action="store_true", help="every way in which a law is broken")
-    options = parser.parse_args(arguments)
-    from dragoman.dialects.table import (
-        DIALECTS,
-    )  # late: a ledger of somebody's own dialects needs none of ours
-
-    laws = [law for law in LAWS if not options.law or {law, *law.split(".")} & set(options.law)]
-    if not laws:
-        parser.error(f"no law is called {' or '.join(options.law)}; there are {', '.join(LAWS)}")
-    ledger = Ledger(DIALECTS, Exceptions.load(options.exceptions), options.mutants)
-    apis = options.api or [api for apis in APIS.values() for api in apis]
-    for folder in options.folder or folders:
-        for exchange in corpus.read(folder, *apis):
-            if not options.id or exchange.id in options.id:
-                for broken in ledger.run(exchange, laws):
-                    _say(*shown(broken, whole=options.verbose))
-    problems = [] if options.law else list(ledger.problems())
-    _say(*ledger.table(), *_summary(ledger), *problems)
-    if options.leftovers:
-        _say(*_histogram(ledger))
-    return int(bool(ledger.broken or problems or not ledger.ids))
+def _row(name: str, count: ApiCounts) -> str:
+    return f"{name:24}" + "".join(f"{getattr(count, field):10}" for field in ApiCounts.__struct_fields__)
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """One breach as lines of text."""
+    """One violation as lines of text."""
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:
         yield f"    and {len(broken.how) - 1} more (-v shows them)"
-
-
-def _summary(ledger: Ledger) -> Iterator[str]:
-    by_law = Counter(broken.law for broken in ledger.broken)
-    yield from (f"{law} is broken by {times} exchanges" for law, times in by_law.most_common())
-    if not ledger.ids:
-        yield "no exchange was found"
-    elif not ledger.broken:
-        yield f"all laws hold over {len(ledger.ids)} exchanges"
-
-
-def _histogram(ledger: Ledger) -> Iterator[str]:
-    for name, keys in ledger.leftovers.items():
-        yield f"leftover keys of {name}:"
-        yield from (f"{times:8} {key}" for key, times in keys.most_common())
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""Odd forms of recorded exchanges: what a vendor, or a proxy before it, might as well have sent.
+"""Odd forms of recorded exchanges, such as a vendor, or a proxy before it, might send.
 
-A mutant is one recorded body, or one recorded stream, with one or two things made odd. Which ones is drawn
-from a seed, so that a mutant has a name, by which it can be made again.
+A mutant is one recorded body, or one recorded stream, with one or two odd changes. A seed decides the
+changes, so each mutant has a name and can be made again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 _Place: TypeAlias = tuple[Any, Any]
-"""A container and the key, or the index, of one of its members."""
+"""A container, and the key or the index of one of its members."""
 _T = TypeVar("_T")
 
 _ODD: Final[tuple[Any, ...]] = (
@@ -32,34 +32,34 @@ _ODD: Final[tuple[Any, ...]] = (
     [[]],
     [{}],
 )
-"""What stands where something of another type is due."""
+"""Values that replace a value of another type."""
 
 
 class Draw:
-    """Draws lots, the same for the same seed."""
+    """Pseudo-random choices, the same for the same seed."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._drawn = 0
 
     def below(self, limit: int) -> int:
-        """A number from 0 to below the limit."""
+        """A number from 0 to limit - 1."""
         self._drawn += 1
         digest = hashlib.blake2b(f"{self._seed} {self._drawn}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % limit
 
     def choice(self, of: Sequence[_T]) -> _T:
-        """One of these."""
+        """One of these values."""
         return of[self.below(len(of))]
 
     def shuffled(self, values: Sequence[_T]) -> list[_T]:
-        """These in another order."""
+        """These values in another order."""
         left = list(values)
         return [left.pop(self.below(len(left))) for _ in values]
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """An odd form of something. name: what was done, and where."""
+    """An odd form. name: the change and its place."""
 
     name: str
     value: Any
@@ -110,7 +110,7 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Make one thing odd, in place; what was done."""
+    """Change one member in place. Returns the name of the change."""
     places = _places(value, "", [])
     if not places:
         return "nothing to change"
@@ -133,7 +133,9 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """A member of an array comes twice; what an object holds becomes a list of it twice, or twice as long."""
+    """Double a member: in an array it occurs twice; in an object a list or text is twice as long, and any
+    other value becomes a list of two.
+    """
     value = holder[key]
     if type(holder) is list:
         holder.insert(key, _copy(value))
@@ -163,7 +165,7 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """A word that nobody knows, a member that no page names, an element of an unknown type."""
+    """Add something unknown: an unknown word, an unknown member, or an element of an unknown type."""
     value = holder[key]
     added = _copy(draw.choice(_ODD))
     if type(value) is dict:
@@ -189,7 +191,7 @@ def _copy(value: Any) -> Any:
 
 
 def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
-    """Make one frame odd, or the order of them."""
+    """Change one frame, or the order of the frames. Returns the name of the change."""
     if not frames:
         return "nothing to change"
     at = draw.below(len(frames))
@@ -197,7 +199,7 @@ def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
         try:
             value = [msgspec.json.decode(frames[at])]
         except (msgspec.DecodeError, UnicodeDecodeError):
-            pass  # a terminator
+            pass  # the frame is a terminator
         else:
             done = _mutate(value, draw)
             frames[at : at + 1] = [msgspec.json.encode(one) for one in value]

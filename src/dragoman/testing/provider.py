@@ -1,7 +1,7 @@
-"""A provider on loopback that answers what a test tells it to and remembers what it was sent.
+"""A provider on loopback that sends scripted answers and records its requests.
 
-It speaks no dialect by itself: answers are given as JSON bodies and stream frames, in the words of
-whichever provider it stands for, recorded ones included. For tests of Dragoman and of code built on it.
+It knows no dialect: a test states answers as JSON bodies and stream frames, in the words of
+any provider, recorded ones included. For tests of Dragoman and of code built on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiohttp import web
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One request that arrived. headers: lower-case names."""
+    """One received request. headers: lower-case names."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """One JSON answer (a `str` or `bytes` body is sent as it is). delay: seconds before the status line."""
+    """One JSON answer (a `str` or `bytes` body is sent unchanged). delay: seconds before the status line."""
 
     body: Any
     status: int = 200
@@ -44,9 +44,10 @@ class Whole(msgspec.Struct, frozen=True):
 class Streamed(msgspec.Struct, frozen=True):
     """A stream of server-sent events.
 
-    frames: dicts become `data: JSON`, text and bytes are sent as they are. named: also write an `event:`
-    line with each dict's `type`. line_end: of the lines that dicts become (Google sends CRLF). pause: seconds
-    before every frame but the first. die: the connection is cut after the last frame instead of being ended.
+    frames: dicts are sent as `data: JSON`, text and bytes unchanged. named: also write an `event:` line with
+    each dict's `type`. line_end: of lines made from dicts (Google sends CRLF). pause: seconds before every
+    frame but the first. delay: seconds before the status line. die: the connection is aborted after the last
+    frame.
     """
 
     frames: Sequence[Any]
@@ -65,18 +66,18 @@ Script: TypeAlias = Answer | Callable[[Seen], Answer]
 class FakeProvider:
     """A recording server. Use it as an async context manager; `url` is its origin.
 
-    Answers are taken from `answers` in order; when one is left, it is repeated.
+    Each request takes the next of `answers`; the last one is repeated.
     """
 
     def __init__(self, *answers: Script) -> None:
         self.answers: deque[Script] = deque(answers)
         self.seen: list[Seen] = []
         self.cut: list[Seen] = []
-        """Requests whose connection the other side closed before the answer was complete."""
+        """Requests whose client closed the connection before the answer was complete."""
         self.peers: set[int] = set()
-        """The ports that connections came from: as many as there were connections."""
+        """The client ports of all connections; their number is the number of connections."""
         self.open = 0
-        """Answers that are being written now."""
+        """The number of answers that are being sent now."""
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
@@ -94,7 +95,7 @@ class FakeProvider:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, whatever is still running."""
+        """Stop the server, with any running answers."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -109,7 +110,7 @@ class FakeProvider:
             request.path,
             dict(request.query),
             {name.lower(): value for name, value in request.headers.items()},
-            await request.content.read(),  # `request.read` takes a megabyte at most
+            await request.content.read(),  # `request.read` returns at most a megabyte
         )
         self.seen.append(seen)
         if request.transport is not None:

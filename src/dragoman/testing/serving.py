@@ -1,4 +1,4 @@
-"""A gateway on a free port of loopback, in the running loop, for as long as a block lasts."""
+"""A gateway on a free port of loopback, in the running event loop, while a block runs."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import uvicorn
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
-from dragoman.server.http import served
+from dragoman.server.http import uvicorn_options
 from dragoman.server.serve import listen
 
 
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
-    """Serve this gateway as `dragoman serve` does; gives its origin, `http://127.0.0.1:PORT`.
+    """Serve this gateway as `dragoman serve` does. Yields its origin, `http://127.0.0.1:PORT`.
 
-    around: makes the ASGI application that is served of the gateway's, to overhear or to disturb it.
+    around: wraps the gateway's ASGI application, to observe or to disturb it.
     """
     app = App(gateway)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         app if around is None else around(app),
-        **served(app),
+        **uvicorn_options(app),
         timeout_graceful_shutdown=1,
     )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     try:
-        await server.startup([listener])  # without its main loop, which would notice the end a tick late
-        await server.on_tick(0)  # the date of all answers
+        await server.startup([listener])  # not its main loop, which notices the end one tick late
+        await server.on_tick(0)  # sets the date header of all answers
         yield f"http://127.0.0.1:{port}"
     finally:
         await _stop(server)
@@ -42,7 +42,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
 
 
 async def _stop(server: uvicorn.Server) -> None:
-    """What uvicorn's own shutdown does, without its pauses, which would be most of a short test's time."""
+    """Shut down as uvicorn does, but without its pauses, which would be most of a short test's time."""
     for accepting in server.servers:
         accepting.close()
     for connection in list(server.server_state.connections):
@@ -53,7 +53,7 @@ async def _stop(server: uvicorn.Server) -> None:
             task.cancel()
         if late:
             await asyncio.wait(late)
-    for connection in list(server.server_state.connections):  # whose client does not read its last answer
+    for connection in list(server.server_state.connections):  # their clients do not read the last answer
         connection.transport.abort()
     await asyncio.sleep(0)
     await server.lifespan.shutdown()

@@ -1,14 +1,14 @@
-"""How many tokens a prompt has: for the check against a window, for truncation, and for clients who ask.
+"""Counts the tokens of a prompt: for the check of the context window, for truncation, and for count requests.
 
-    count(request, model)      one request, at a cost in proportion to its length
-    Counter(model)             the same message by message
-    ceiling(request)           a number that it cannot exceed, for next to nothing
-    detokenized(ids, model)    the text of tokens, where the model's vocabulary is public
-    reads_tokens(model, other) whether a model may read the tokens that are written for another
+count(request, model)      the tokens of one request; the time grows with the length of the request
+Counter(model)             the same, message by message
+ceiling(request)           an upper bound of the number of tokens; very fast
+detokenized(ids, model)    the text of tokens, if the model's vocabulary is public
+reads_tokens(model, other) True if a model may read tokens that were made for another model
 
-Counting is exact for plain text and models whose vocabulary is public, where the extra `tokens` is installed;
-anything else is an estimate and says so. It is not free (some 40 ns a character), so only what was asked for
-is counted. Nothing here knows a protocol, a provider or a limit.
+A count is exact if the prompt is plain text, the model's vocabulary is public, and the extra `tokens` is
+installed. Otherwise it is an estimate, and `Count.exact` is False. Counting takes about 40 ns per character,
+so it is done only when a number is needed. This package knows no protocol, no provider and no limit.
 """
 
 from dragoman.tokens.count import Count, Counter, ceiling, count

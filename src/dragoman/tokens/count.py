@@ -1,8 +1,8 @@
-"""The tokens of a prompt: its texts by a vocabulary, everything else by an estimate that is stated here.
+"""Counts the tokens of a prompt. Texts are counted with a vocabulary, everything else is estimated.
 
-What surrounds a message is as OpenAI tells it, and agrees with what it counted in recorded requests of plain
-text: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken. How tools and schemas are
-written into a prompt is published by nobody: their JSON is counted.
+The tokens around each message follow OpenAI's documentation and agree with recorded requests of plain text:
+https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken. No vendor publishes how tools and
+schemas are written into a prompt, so the tokens of their JSON are counted.
 """
 
 from __future__ import annotations
@@ -16,39 +16,43 @@ from dragoman import ir
 from dragoman.tokens.vocabulary import CEILING, Vocabulary, by_bytes, vocabulary
 
 PER_MESSAGE: Final = 3
-"""The marks around a message; its role is one more token."""
+"""The special tokens around a message. The role is one more token."""
 PER_NAME: Final = 1
 PER_CALL: Final = 4
-"""The marks around a call or a tool."""
+"""The special tokens around a tool call or a tool."""
 SMALL_PICTURE: Final = 85
-"""A picture with `detail: low`: https://developers.openai.com/api/docs/guides/images-vision."""
+"""The tokens of a picture with `detail: low`: https://developers.openai.com/api/docs/guides/images-vision."""
 MINUTE: Final = 1920
-"""A minute of sound, 32 tokens a second: https://ai.google.dev/gemini-api/docs/tokens. Unknown lengths."""
+"""The tokens of a sound of unknown length: one minute with 32 tokens per second.
+https://ai.google.dev/gemini-api/docs/tokens
+"""
 FILM: Final = 15_780
-"""A minute of video, 263 tokens a second."""
+"""The tokens of a video of unknown length: one minute with 263 tokens per second."""
 PAGE: Final = 1500
-"""One page of a document: https://platform.claude.com/docs/en/build-with-claude/pdf-support."""
+"""The tokens of one page of a document: https://platform.claude.com/docs/en/build-with-claude/pdf-support."""
 BYTES_PER_SOUND: Final = 500
-"""Bytes that last as long as a token of sound: 128 kbit/s."""
+"""The bytes of sound for one token, at 128 kbit/s and 32 tokens per second."""
 BYTES_PER_DOCUMENT: Final = 40
-"""Bytes of a PDF of text for each token; 60 kB a page."""
+"""The bytes of a text PDF for one token; a page has 60 kB."""
 MOST: Final = 2_000_000
-"""Characters that are counted for one request. What is beyond them is estimated by bytes, so that no request
-holds the process up for much longer than 0.1 s.
+"""The number of characters of one request that are counted. Further characters are estimated from their
+bytes, so that no request blocks the process for much longer than 0.1 s.
 """
 
 
 class Count(msgspec.Struct, frozen=True):
-    """tokens: of the whole prompt. exact: the model's own vocabulary counted, and nothing was estimated."""
+    """tokens: the number for the whole prompt. exact: True = the model's own vocabulary was used, and nothing
+    was estimated.
+    """
 
     tokens: int
     exact: bool
 
 
 def count(request: ir.Request, model: str | None) -> Count:
-    """The tokens of a request's prompt: instructions, messages, tools and the schema of the answer.
+    """Count the tokens of a request: instructions, messages, tools and the schema of the answer.
 
-    model: the upstream's name of it, None = not known.
+    model: the provider's name for the model, None = unknown.
     """
     counter = Counter(model)
     tokens = counter.frame(request) + sum(map(counter.message, request.messages))
@@ -56,25 +60,27 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def ceiling(request: ir.Request) -> int:
-    """A number of tokens that no model counts more of: every token of a text is at least one byte."""
+    """An upper bound of a request's tokens for every model. It counts bytes: a token has at
+    least one byte.
+    """
     counter = Counter(None, CEILING)
     return counter.frame(request) + sum(map(counter.message, request.messages))
 
 
 class Counter:
-    """Counts the parts of one request. Made for one request: what it may cost is bounded."""
+    """Counts the parts of one request. Use a new counter for each request: its work is limited by `MOST`."""
 
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
-        """model: the upstream's name of it, None = not known. words: what counts instead."""
+        """model: the provider's name for the model, None = unknown. words: use this vocabulary instead."""
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
         self.exact = self._vocabulary.own
-        """Whether nothing has been estimated so far."""
+        """True as long as nothing was estimated."""
 
     def frame(self, request: ir.Request) -> int:
-        """The tokens of everything but the messages."""
+        """The tokens of everything except the messages."""
         tokens = self._vocabulary.priming
         if request.system:
             tokens += PER_MESSAGE + 1 + self.blocks(request.system)
@@ -85,14 +91,14 @@ class Counter:
         return tokens
 
     def message(self, message: ir.Message) -> int:
-        """The tokens of one message with what surrounds it."""
+        """The tokens of one message, including its role, its name and the special tokens around it."""
         tokens = PER_MESSAGE + 1 + self.blocks(message.blocks)
         if message.name is not None:
             tokens += PER_NAME + self._text(message.name)
         return tokens
 
     def blocks(self, blocks: Iterable[ir.Block]) -> int:
-        """The tokens of some blocks, with nothing around them."""
+        """The tokens of some blocks, without the special tokens of a message."""
         return sum(map(self._block, blocks))
 
     def _text(self, text: str) -> int:
@@ -120,7 +126,7 @@ class Counter:
             case ir.Refusal():
                 return self._text(block.text)
             case ir.Thinking():
-                return self._text(block.text)  # a seal stands for thoughts that are left out of the prompt
+                return self._text(block.text)  # its seal is no part of the prompt
             case ir.ToolCall():
                 return PER_CALL + self._text(block.name) + self._text(block.arguments)
             case ir.ToolResult():

@@ -1,11 +1,11 @@
-"""How many tokens a text is, by the vocabulary of its model or by the nearest one at hand.
+"""Counts the tokens of a text with the vocabulary of its model, or estimates them.
 
-With the extra `tokens`, OpenAI's two vocabularies count; each is loaded when it is first needed. Those of
-most other makers are not public: the newer of the two then serves as an estimate, scaled by what the maker
-was seen to count. Without the extra, bytes are divided. It must never open a file, reach a network, or take
-longer than in proportion to the text.
+With the extra `tokens`, OpenAI's two vocabularies are available; each is loaded at its first use. Most other
+vendors do not publish their vocabularies. For their models, the newer one of OpenAI's vocabularies is used,
+and its count is multiplied by a ratio from recorded requests. Without the extra, the number of bytes is
+divided. Counting must not open a file or use the network, and its time must not grow faster than the text.
 
-Which model has which vocabulary: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
+The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from math import ceil
 from typing import Any, Final, NamedTuple
 
 BYTES_PER_TOKEN: Final = 4
-"""What a token of ordinary text holds: https://help.openai.com/en/articles/4936856. About the same in
-scripts with more bytes a letter, because they have more tokens a letter.
+"""The average bytes of a token in normal text: https://help.openai.com/en/articles/4936856. It is about the
+same in scripts with more bytes per letter, because their letters need more tokens.
 """
 
 
 class Vocabulary(NamedTuple):
-    """How one model counts.
+    """How to count the tokens for one model.
 
-    weigh: the tokens of a text. own: by the model's own vocabulary, not by an estimate. priming: tokens that
-    begin an answer. tools: tokens that having any tools costs. picture: tokens of a picture; its dimensions
-    are not looked at, because vendors scale pictures down to about the same.
+    weigh: counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary, False = it
+    estimates. priming: the special tokens at the start of an answer. tools: extra tokens of a request that
+    has any tools. picture: tokens of a picture of any size, because vendors scale pictures down to a similar
+    size.
     """
 
     weigh: Callable[[str], int]
@@ -40,7 +41,9 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """What counts for a model, named as its provider names it (`gpt-4o`, `openai/gpt-4o-2024-08-06`)."""
+    """The vocabulary for a model. model: the provider's name (`gpt-4o`,
+    `openai/gpt-4o-2024-08-06`) or None.
+    """
     return _vocabulary(_plain(model))
 
 
@@ -49,23 +52,25 @@ def _plain(model: str | None) -> str:
 
 
 def size(text: str) -> int:
-    """The bytes of a text. No vocabulary makes more tokens of it."""
+    """The number of bytes of a text in UTF-8. It is an upper bound of its tokens in every vocabulary."""
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def by_bytes(text: str) -> int:
-    """What a text is likely to be, in whatever vocabulary."""
+    """An estimate of the tokens of a text for any vocabulary, from its bytes."""
     return -(-size(text) // BYTES_PER_TOKEN)
 
 
-class _Own(NamedTuple):
+class _PublicVocabulary(NamedTuple):
     encoding: str
     priming: int
     names: tuple[str, ...]
 
 
-class _Like(NamedTuple):
-    """ratio: what the maker counts for one token of `_NEAREST`, seen in recorded requests."""
+class _HiddenVocabulary(NamedTuple):
+    """Models whose vocabulary is not public. ratio: the vendor's tokens for one token of `_NEAREST`, measured
+    in recorded requests. tools, picture: as in `Vocabulary`.
+    """
 
     names: tuple[str, ...]
     ratio: float
@@ -74,10 +79,10 @@ class _Like(NamedTuple):
 
 
 _NEAREST: Final = "o200k_base"
-_OWN: Final = (
-    _Own("o200k_base", 3, ("gpt-4o*", "chatgpt-4o*", "gpt-4.1*", "gpt-4.5*")),
-    _Own("o200k_base", 2, ("gpt-5*", "o1", "o1-*", "o3", "o3-*", "o4-mini*")),  # as recorded
-    _Own(
+_PUBLIC: Final = (
+    _PublicVocabulary("o200k_base", 3, ("gpt-4o*", "chatgpt-4o*", "gpt-4.1*", "gpt-4.5*")),
+    _PublicVocabulary("o200k_base", 2, ("gpt-5*", "o1", "o1-*", "o3", "o3-*", "o4-mini*")),  # as recorded
+    _PublicVocabulary(
         "cl100k_base",
         3,
         (
@@ -87,51 +92,60 @@ _OWN: Final = (
     ),
 )
 _SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
-"""How many tokens a vocabulary has that are text. For others its compiled part may end the process."""
-_CUT: Final = 3
-"""The most tokens that a cut can leave of a character, which is at most four bytes."""
-_LIKE: Final = (
-    # Tools: 346 by https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing, and what
-    # was seen to be written around their schemas.
-    _Like(("*claude*",), 1.15, tools=530),
-    _Like(("mistral-*", "ministral-*", "magistral-*", "codestral-*", "devstral-*"), 1.15, tools=25),
-    _Like(("*gemini*", "*gemma*"), 1.0, picture=258),  # https://ai.google.dev/gemini-api/docs/tokens
+"""The number of text tokens in a vocabulary. Decoding a larger id could crash the process in
+compiled code.
+"""
+_CUT_TOKENS: Final = 3
+"""A character has at most four bytes. So if a character is cut, at most three tokens of it remain."""
+_HIDDEN: Final = (
+    # 530 tokens for tools: 346 as in https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
+    # and further tokens around the schemas, measured in recorded requests.
+    _HiddenVocabulary(("*claude*",), 1.15, tools=530),
+    _HiddenVocabulary(
+        ("mistral-*", "ministral-*", "magistral-*", "codestral-*", "devstral-*"), 1.15, tools=25
+    ),
+    _HiddenVocabulary(
+        ("*gemini*", "*gemma*"), 1.0, picture=258
+    ),  # https://ai.google.dev/gemini-api/docs/tokens
 )
 
-CEILING: Final = Vocabulary(size, own=False, tools=max(like.tools for like in _LIKE))
-"""What counts at least as much as any other."""
+CEILING: Final = Vocabulary(size, own=False, tools=max(one.tools for one in _HIDDEN))
+"""A vocabulary whose counts are an upper bound for every model."""
 
 
 @lru_cache(maxsize=256)
 def _vocabulary(model: str) -> Vocabulary:
-    for encoding, priming, names in _OWN:
+    for encoding, priming, names in _PUBLIC:
         if _named(model, names):
             weigh = _tokenizer(encoding)
             return Vocabulary(weigh or by_bytes, own=weigh is not None, priming=priming)
     weigh = _tokenizer(_NEAREST) or by_bytes
-    for names, ratio, tools, picture in _LIKE:
+    for names, ratio, tools, picture in _HIDDEN:
         if _named(model, names):
             return Vocabulary(_scaled(weigh, ratio), own=False, tools=tools, picture=picture)
     return Vocabulary(weigh, own=False)
 
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
-    """Whether a model may read tokens that are written for another. False = theirs is a public vocabulary,
-    at hand, and not known to be this model's.
+    """True if a model may read token ids that were made for another model (`written_for`).
+
+    False only if the other model's vocabulary is public and installed, and this model is not known to use it.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
 
 
 def _encoding(model: str | None) -> str | None:
-    """The name of a model's public vocabulary."""
+    """The name of a model's public vocabulary; None if it is not public."""
     name = _plain(model)
-    return next((own.encoding for own in _OWN if _named(name, own.names)), None)
+    return next((one.encoding for one in _PUBLIC if _named(name, one.names)), None)
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """The text of some tokens and how many of them are left out, because the first or last character is cut;
-    None where the model's vocabulary is not at hand. Raises ValueError for what is no text.
+    """Decode token ids. Returns the text, and the number of tokens that were left out at the start and the
+    end because they are only a part of a character.
+
+    None if the model's vocabulary is not available. Raises ValueError if the tokens are not valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
@@ -139,8 +153,8 @@ def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None
     if (highest := max(ids, default=0)) >= _SIZES[encoding] or min(ids, default=0) < 0:
         raise ValueError(f"the vocabulary has no text token {highest}")
     decode: Callable[[Sequence[int]], str] = bindings.tokenizer_for_encoding(encoding).decode
-    for left in range(min(2 * _CUT, len(ids) - 1) + 1):
-        for start in range(max(0, left - _CUT), min(left, _CUT) + 1):
+    for left in range(min(2 * _CUT_TOKENS, len(ids) - 1) + 1):
+        for start in range(max(0, left - _CUT_TOKENS), min(left, _CUT_TOKENS) + 1):
             try:
                 return decode(ids[start : len(ids) - (left - start)]), left
             except ValueError:
@@ -158,9 +172,9 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """The compiled part of `bpe_openai`, None where it is not installed.
+    """The compiled module of the package `bpe_openai`; None if it is not installed.
 
-    Importing the package itself takes a second and 60 MB, for tables of every token that only decoding needs.
+    The package itself is not imported: that takes a second and 60 MB, for tables that are not needed here.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)
@@ -173,7 +187,7 @@ def _bindings() -> Any:
 
 @lru_cache
 def _tokenizer(encoding: str) -> Callable[[str], int] | None:
-    """What counts by a vocabulary, None without the extra `tokens`."""
+    """A function that counts the tokens of a text with a vocabulary; None without the extra `tokens`."""
     bindings = _bindings()
     if bindings is None:
         return None

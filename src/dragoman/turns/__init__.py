@@ -1,9 +1,9 @@
-"""What a request continues, and what keeps its answer: the state of the Responses API, kept chats, sessions.
+"""Stateful turns: continued conversations, stored and background answers, stored chats, sessions.
 
-The gateway owns this state. Providers are asked with the whole input and told to store nothing, so a
-conversation may go on at another provider, in another process, after a crash. What the Responses API keeps is
-kept in its own items, because what a client gets back must be what it was told.
+The gateway owns this state. Providers get the whole input and `store: false`, so a conversation can continue
+at another provider, in another process, or after a crash. Items of the Responses API are stored in the
+protocol's own words, because a later answer to the client must repeat exactly what the client has read.
 
-Files: items (wire items) · keeping (what is kept and found) · turn (one request) · background · compaction ·
-chats (kept chat completions) · sessions (conversations by X-Session-Id, in any protocol).
+Files: items (wire items) · keeping (storing and finding) · turn (one request) · background · compaction ·
+chats (stored chat completions) · sessions (conversations by X-Session-Id, in any protocol).
 """

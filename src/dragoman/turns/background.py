@@ -1,13 +1,13 @@
-"""Answers in the background: they run although nobody waits, and their events are kept.
+"""Background answers: they run without a waiting client, and their events are stored.
 
-A flight writes to a `Writer` as it writes to any client. The writer keeps every event before anybody reads
-it, so readers only ever read the store: it makes no difference whether one follows from the beginning, comes
-back after its connection broke, or asks another process. A running answer has a lease that its process
-renews; once it has not changed for a while, another process writes that the answer has failed. Cancelling is
-a conditional write, which the process that runs the answer learns of with its next renewal.
+A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
+read it, and clients read only the store. So it makes no difference whether a client follows from the
+beginning, returns after its connection broke, or asks another process. A running answer has a lease that its
+process renews. If a lease does not change for a while, another process marks the answer as failed. A
+cancellation is a conditional write; the process that runs the answer notices it at its next renewal.
 
-No lease is compared with the time of day: that jumps when a clock is set or a machine wakes up. Each process
-looks at the leases again and again, and counts by its own monotonic clock how long one has stayed as it was.
+No lease is compared with the time of day, because that jumps when a clock is set or a machine wakes up. Each
+process reads the leases repeatedly, and measures with its own monotonic clock how long each stayed unchanged.
 https://platform.openai.com/docs/guides/background
 """
 
@@ -25,73 +25,81 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import response_object
-from dragoman.dialects.reply import Reply
-from dragoman.dialects.streaming import Ending
-from dragoman.engine.work import Client, Headers, Inbound, Work
+from dragoman.engine.asked import Asked, Inbound
+from dragoman.engine.client import Client, Headers
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn
 from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.items import decode, kept
 from dragoman.turns.keeping import NO_ROOM, Keeping, reachable, shown
-from dragoman.turns.turn import ResponseTurn, decode_kind
+from dragoman.turns.turn import ResponseTurn
 from dragoman.wire.json import encode
 
 log = logging.getLogger("dragoman.background")
 
 _LEASE: Final = 20.0
-"""Seconds for which a running answer's process is believed to be alive although its lease stays the same."""
+"""Seconds without a renewal after which the process of a running answer counts as dead."""
 _LOOK: Final = 5.0
-"""Seconds between two looks at the leases."""
+"""Seconds between two reads of the leases."""
 _RENEWAL: Final = 2.0
-"""Seconds between renewals, and about how late a cancel from another process is noticed."""
+"""Seconds between renewals; a cancellation by another process is noticed about as late."""
 _FAREWELL: Final = 5.0
-"""Seconds that stopped answers have to say so."""
+"""Seconds for stopped answers to store their end."""
 _FLUSH: Final = 0.05
-"""Seconds for which events are gathered before they are kept together."""
+"""Seconds for which events are collected before they are stored together."""
 _BUFFER: Final = 1_000_000
-"""Bytes of events that are gathered while the store is busy; beyond that the upstream waits, too."""
+"""Bytes of events that are collected while the store is busy; beyond that, the upstream must wait, too."""
 _POLL: Final = 0.25
-"""Seconds between two looks at an answer that another process runs."""
+"""Seconds between two reads of an answer that another process runs."""
 _ENDINGS: Final[Mapping[Status, str]] = {
     "completed": "response.completed",
     "incomplete": "response.incomplete",
     "failed": "response.failed",
     "cancelled": "response.failed",
 }
-"""The last event by how an answer has ended. There is none for what was cancelled; see its status."""
+"""The last event of an answer, by its status. The API has no event for cancelled answers; see their status.
+"""
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
 
 
-class _Seen(msgspec.Struct):
-    """A lease, and the seconds for which it has been seen unchanged."""
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+_decode_kind: Final = msgspec.json.Decoder(_Kind).decode
+
+
+class _WatchedLease(msgspec.Struct):
+    """A lease, and the seconds for which it has stayed unchanged."""
 
     lease: float
     silent: float = 0.0
 
 
 class Silences:
-    """How long each lease has stayed the same, as far as this process has looked.
+    """How long each lease has stayed unchanged, as this process observed it.
 
-    The time between two looks counts for twice `_LOOK` at most: a process that was suspended, or whose loop
-    was held up, has not watched meanwhile, and those that it watches may have slept with it.
+    The time between two reads counts at most twice `_LOOK`. A longer pause means that this process was
+    suspended or its event loop was blocked; it observed nothing meanwhile, and the other processes may have
+    been suspended, too.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _WatchedLease] = {}
         self._looked: float | None = None
 
     def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
-        """Those that have not changed for `_LEASE` seconds. now: seconds of a monotonic clock."""
+        """The leases that have not changed for `_LEASE` seconds. now: monotonic seconds."""
         passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
         self._looked = now
-        seen: dict[str, _Seen] = {}
+        seen: dict[str, _WatchedLease] = {}
         for one in leases:
             known = self._seen.get(one.id)
             if known is None or known.lease != one.lease:
-                known = _Seen(one.lease)
+                known = _WatchedLease(one.lease)
             else:
                 known.silent += passed
             seen[one.id] = known
@@ -100,24 +108,20 @@ class Silences:
 
 
 class BackgroundTurn(ResponseTurn):
-    """A turn whose answer is kept by its writer."""
+    """A turn whose answer is stored by its writer."""
 
     def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
         super().__init__(keeping, tenant, background=True)
         self._writer = writer
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
-        await self._writer.accept(self, work)
-        return True
-
-    async def kept(self, work: Work, ending: Ending) -> bool:
-        """Its writer keeps it with its last event."""
-        return True
+        await self._writer.accept(self, asked, last_words)
+        return None
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What the client is answered instead of an answer's beginning."""
+    """The HTTP answer for a request that failed before its background answer existed."""
 
     status: int
     headers: Headers
@@ -126,7 +130,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """Where a flight in the background writes to. Implements `work.Client`, framing "ndjson"."""
+    """Where a flight in the background writes to. Implements `Client`, framing "ndjson"."""
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -136,29 +140,23 @@ class Writer:
         self._buffer: list[bytes] = []
         self._size = self._next = self._kept = 0
         self._full: ir.Fault | None = None
-        """Why no more can be kept."""
+        """The reason why no more events can be stored."""
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
         """Events are kept in order, however slow the store is."""
-        self._work: Work
+        self._last_words: Callable[[ir.Fault], bytes]
+        """How a reader is told that the answer has failed."""
         self.begun = False
         self.over = False
-        """Whether the last event is there: what is complete is kept, and stopped by nobody."""
+        """Whether the last event has arrived: a complete answer is only being stored, and is not stopped."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
-        """What the client is told first. A fault as a result: perhaps nobody waits for it any more."""
+        """The first result for the client. A fault is a result, because nobody may be waiting."""
         self.accepted = asyncio.get_running_loop().create_future()
 
-    async def accept(self, turn: ResponseTurn, work: Work) -> None:
-        """Keep the answer as queued, with its first two events."""
-        self._turn, self._work = turn, work
-        reply = Reply(
-            work.brief,
-            Report(work.face.name),
-            work.answer_id,
-            int(work.exchange.created),
-            model=work.exchange.asked,
-            echo=work.echo,
-        )
+    async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
+        """Keep the answer as queued, with its first two events. last_words: as for `Turn.admitted`."""
+        self._turn, self._last_words = turn, last_words
+        reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
         nothing = ir.Response("", None, None, None, (), None)
         response = {**response_object(nothing, reply, [], running=True), "status": "queued"}
         record = turn.record(response, "queued", (), None)
@@ -173,19 +171,19 @@ class Writer:
         self.accepted.set_result(record)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A failure before the answer existed."""
+        """The request failed before the background answer existed."""
         self._exchange.status = status
         self.accepted.set_result(Refused(status, headers, body))
 
     def expect_stream(self) -> None:
-        """Nobody waits who had to be kept waiting."""
+        """Do nothing: no client is waiting who needs a heartbeat."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """There are no headers."""
+        """Note the status. A background answer has no headers."""
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """More events, a line each."""
+        """Collect more events, one per line, and store them soon."""
         self._take(data)
         if self._full is not None:
             raise RequestFailed(self._full)
@@ -195,9 +193,10 @@ class Writer:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """The last events. The answer is settled before they can be read.
+        """Store the last events. The answer's final status is written in the same step, before a client can
+        read them.
 
-        Where there is no room for it, it has failed, and is kept without its output.
+        If the store has no room for the answer, the answer fails and is stored without its output.
         """
         self._take(data)
         try:
@@ -211,7 +210,7 @@ class Writer:
             await self.flush()
 
     def _give_up(self, fault: ir.Fault) -> None:
-        """Forget the events that cannot be kept: the next write ends the flight, and its end is told."""
+        """Drop the events that cannot be stored. The next write ends the flight with this fault."""
         self._full = fault
         self._buffer, self._size = [], 0
         self._next = self._kept
@@ -224,7 +223,7 @@ class Writer:
 
     def _add(self, event: dict[str, Any]) -> None:
         if event["type"] == "response.created" and self._next:
-            return  # it has been said, before anybody was asked
+            return  # it was stored before the upstream was asked
         line = encode({**event, "sequence_number": self._next})
         self._buffer.append(line)
         self._size += len(line)
@@ -243,7 +242,7 @@ class Writer:
             log.exception("events of the response %s could not be stored", self._record.id)
 
     async def _kept_now(self) -> None:
-        """Keep what has been gathered before more is read. Raises RequestFailed where that fails."""
+        """Store the collected events before more are read. Raises RequestFailed when that fails."""
         try:
             await reachable(self.flush())
         except RequestFailed as failed:
@@ -251,7 +250,7 @@ class Writer:
             raise
 
     async def flush(self) -> None:
-        """Keep what has been gathered. Raises StoreFailed: it is gathered still."""
+        """Store the collected events. Raises StoreFailed; the events then stay collected."""
         async with self._flushing:
             events, self._buffer = self._buffer, []
             size, self._size = self._size, 0
@@ -280,33 +279,34 @@ class Writer:
         self._background.wake(self._record.id)
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
-        """Write the answer with its last events; nothing where it was cancelled or deleted meanwhile."""
+        """Write the answer with its last events, unless it was cancelled or deleted meanwhile."""
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
         status: Status = response["status"]
-        record = turn.record(response, status, output, self._work.exchange.answered)
+        record = turn.record(response, status, output, self._exchange.answered)
         settled = await turn.keeping.store.responses.settle(record, self._kept, events)
         if settled and turn.conversation is not None and status != "failed":
             try:
                 await turn.converse(output)
-            except RequestFailed:  # logged, because the answer itself is whole and kept
+            except RequestFailed:  # only logged, because the answer itself is complete and stored
                 log.exception("the conversation %s lacks the response %s", turn.conversation, record.id)
         self._record = record
         self._background.wake(record.id)
 
     async def abandon(self, fault: ir.Fault) -> None:
-        """The flight ends without an answer."""
+        """The flight has ended without an answer: report the fault, or store it as the answer's end."""
         if not self.accepted.done():
             self.accepted.set_result(fault)
         elif self.begun and not self.over:
-            await self.end(self._work.failing(fault))
+            await self.end(self._last_words(fault))
 
 
 class Background:
-    """The answers that this process runs.
+    """The background answers that this process runs.
 
-    run: asks the engine. begun, finished: are told of each exchange, the latter when it is over. most:
-    answers that run for one client at the same time. most_in_all: and for all of them.
+    run: sends a request through the engine. begun, finished: called for each exchange, when it starts and
+    when it is over. most: answers that may run for one client at the same time. most_in_all: the same for all
+    clients.
     """
 
     def __init__(
@@ -334,29 +334,30 @@ class Background:
         self.running: dict[str, Writer] = {}
 
     def open(self) -> None:
-        """Begin to look after what other processes have left."""
+        """Start to watch the leases of other processes."""
         self._watch = spawn(self.watch(), "abandoned answers")
 
-    async def start(self, asked: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
-        """Have an answer run, and wait until it exists or is refused.
+    async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
+        """Start an answer, and wait until it exists or is refused.
 
-        asked: the exchange that asks for it; the answer gets one of its own. inbound: a stream, framed
-        "ndjson". Raises RequestFailed (429) where too many run already: nothing has been kept or asked then.
+        parent: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
+        "ndjson". Raises RequestFailed (429) if too many answers run already; nothing has been stored or sent
+        then.
         """
         self._admit(tenant)
         inbound.room.hold()
         seams = self._keeping.seams
         exchange = Exchange(
             f"ex_{seams.random_id()}",
-            asked.request_id,
-            asked.face,
-            asked.method,
-            f"{asked.path} (background)",
+            parent.request_id,
+            parent.face,
+            parent.method,
+            f"{parent.path} (background)",
             began=seams.monotonic(),
             created=seams.now(),
         )
-        exchange.client, exchange.address = asked.client, asked.address
-        exchange.forwarded, exchange.agent = asked.forwarded, asked.agent
+        exchange.client, exchange.address = parent.client, parent.address
+        exchange.forwarded, exchange.agent = parent.forwarded, parent.agent
         writer = Writer(self, exchange)
         turn = BackgroundTurn(self._keeping, tenant, writer)
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
@@ -406,12 +407,12 @@ class Background:
     # --- Reading -----------------------------------------------------------------------------------
 
     def wake(self, id_: str) -> None:
-        """Tell those who follow an answer here that there is more."""
+        """Tell the local readers of an answer that it has new events."""
         if (news := self._news.pop(id_, None)) is not None:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
-        """The events of an answer behind a number, kept and to come, until the last."""
+        """The events of an answer with numbers above `after`, up to the last one, as they are stored."""
         responses = self._keeping.store.responses
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
@@ -420,7 +421,7 @@ class Background:
                 after = number
                 yield event
             if events:
-                if decode_kind(events[-1][1]).type in _TERMINAL:
+                if _decode_kind(events[-1][1]).type in _TERMINAL:
                     return
                 continue
             record = await self.look(tenant, id_)
@@ -428,7 +429,7 @@ class Background:
                 around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
                 if any(number > after for number, _ in around):
                     continue
-                if around and decode_kind(around[0][1]).type in _TERMINAL:
+                if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
                 yield _ending(record, after + 1)  # it was cancelled, or its process is gone
                 return
@@ -438,11 +439,11 @@ class Background:
                 await news.wait()
 
     async def look(self, tenant: str, id_: str) -> StoredResponse:
-        """One answer as it is now. Raises RequestFailed (404, 503)."""
+        """One answer in its present state. Raises RequestFailed (404, 503)."""
         return await self._keeping.get(tenant, id_)
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
-        """Cancel an answer, wherever it runs. Raises RequestFailed (400, 404, 503)."""
+        """Cancel an answer, whichever process runs it. Raises RequestFailed (400, 404, 503)."""
         record = await self.look(tenant, id_)
         if not record.background:
             raise RequestFailed(_NOT_BACKGROUND)
@@ -456,11 +457,11 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Forget an answer; if it runs, it need not go on. Raises RequestFailed (404, 503)."""
+        """Delete an answer and stop it if it runs. Raises RequestFailed (404, 503)."""
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
 
-    # --- Keeping alive ------------------------------------------------------------------------------
+    # --- Leases -------------------------------------------------------------------------------------
 
     def _stop(self, id_: str) -> None:
         writer = self.running.get(id_)
@@ -482,17 +483,17 @@ class Background:
                 self._stop(id_)
 
     async def watch(self) -> None:
-        """Look after the answers of processes that are gone, from time to time, until cancelled."""
+        """Look for answers of dead processes every `_LOOK` seconds, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK)
             try:
-                if self._keeping.store.healthy:  # nothing is to be opened for this
+                if self._keeping.store.healthy:  # do not open the store only for this
                     await self.sweep()
             except (StoreFailed, RequestFailed):
                 log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
-        """Write that the answers of processes that are gone have failed. Raises StoreFailed."""
+        """Mark the answers of dead processes as failed. Raises StoreFailed."""
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
             if one.id not in self.running:
@@ -513,12 +514,12 @@ class Background:
         await reachable(self._keeping.store.responses.settle(failed, lease=lease))
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what runs, so long."""
+        """Wait for running answers, but at most this long."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """End what runs, as failed."""
+        """Stop running answers, which then fail, and wait until that is stored."""
         self.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_FAREWELL)
@@ -527,20 +528,20 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """End what runs, without waiting for it. What is complete is only being kept, and ends by itself."""
+        """Stop running answers without waiting. A complete answer, which is being stored, ends by itself."""
         for task, writer in list(self._tasks.items()):
             if not writer.over:
                 task.cancel()
 
 
 def _ending(record: StoredResponse, number: int) -> bytes:
-    """The last event of an answer that ended without one: cancelled, or its process died."""
+    """The last event of an answer that was cancelled or whose process died."""
     event = {"type": _ENDINGS[record.status], "sequence_number": number, "response": shown(record)}
     return encode(event)
 
 
 _WAIT: Final = 10.0
-"""Seconds after which a client may ask again whose answers still run, as Retry-After says it."""
+"""The Retry-After, in seconds, for a client that has too many running answers."""
 
 
 def _too_many(own: int) -> ir.Fault:

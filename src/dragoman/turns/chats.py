@@ -1,141 +1,122 @@
-"""Chat completions that their client wants to be kept (`store: true`), whatever model answers.
+"""Chat completions that the client wants to be stored (`store: true`), whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
-`metadata` stay here, so what is deleted here is gone. A completion is kept before its client reads the last
-of it.
+`metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
+the client reads its end.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeGuard
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import STANDARD
-from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.work import ForwardingClient, Headers, Work
-from dragoman.errors import DragomanError
+from dragoman.engine.asked import Answer, Asked, Said
+from dragoman.exchange import Exchange
 from dragoman.state.store import StoredChat, StoreFailed, StoreFull
 from dragoman.turns.keeping import Keeping
-from dragoman.wire.json import decode_head, encode, encode_head
-from dragoman.wire.ndjson import NDJSONSplitter
-from dragoman.wire.sse import SSESplitter
+from dragoman.wire.json import encode
 
 log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""What stands in the body of each request whose answer is to be kept."""
+"""The body of each request whose answer is to be stored contains this."""
 _OWN: Final = ("store", "metadata")
 """Members that only the gateway reads."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a kept completion shows."""
+"""Members of the request that a stored completion repeats."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Has one answer kept, if its request asks for that. Implements `work.Turn`. tenant: whose it is."""
+    """Has one answer kept, if its request asks for that. Implements `asked.Turn`. tenant: whose it is."""
 
-    hears = False
+    relayed = True
     precedes = False
 
     def __init__(self, keeping: Keeping, tenant: str) -> None:
         self._keeping = keeping
         self._tenant = tenant
+        self._said: Said | None = None
+        """The request as its client sent it, where its answer is to be kept."""
 
-    async def expand(self, work: Work) -> None:
-        """Take `store` and `metadata` out of the request, and let the keeper see the answer."""
-        body = work.wire.body
-        if work.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
-            return
-        work.client = _Keeper(self._keeping, self._tenant, work)
+    @property
+    def keeps(self) -> bool:
+        """Whether a whole answer is kept."""
+        return self._said is not None
+
+    hears = keeps
+    """Whether a stream is."""
+
+    async def expand(self, asked: Asked) -> Asked:
+        """Take `store` and `metadata` out of the request, if its answer is to be kept."""
+        said = asked.said
+        body = said.wire.body
+        if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
+            return asked
+        self._said = Said(said.wire, said.head, b"")
         own = {key: value for key, value in body.items() if key not in _OWN}
-        work.wire = msgspec.structs.replace(work.wire, body=own)
-        work.head = {key: value for key, value in work.head.items() if key not in _OWN}
+        head = {key: value for key, value in said.head.items() if key not in _OWN}
+        expanded = Said(msgspec.structs.replace(said.wire, body=own), head, said.raw)
+        return msgspec.structs.replace(asked, said=expanded)
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """A model is to be asked."""
+        return None
+
+    def failed(self) -> None:
+        """Do nothing: what failed is not kept."""
+
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
+        """Keep a whole answer. Where it cannot be kept, that is logged; its client reads it all the same."""
+        assert self._said is not None
+        await self._keep(answer.exchange, self._said, ending.response)
         return True
 
-    async def heard(self, work: Work, response: ir.Response) -> None:
-        """Do nothing: the keeper sees the answer as the client reads it."""
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Keep the answer of a stream. One that failed is not kept."""
+        exchange = answer.exchange
+        if (
+            self._said is None
+            or not exchange.streamed
+            or response.error is not None
+            or not response.candidates
+        ):
+            return
+        if response.usage is None:
+            response = msgspec.structs.replace(response, usage=exchange.usage)
+        reply = msgspec.structs.replace(answer.reply, report=Report(NAME, "response"))
+        completion = await answer.steps.run(answer.weight, DIALECTS[NAME].response.encode, response, reply)
+        await self._keep(exchange, self._said, completion)
 
-    async def kept(self, work: Work, ending: Ending) -> bool:
-        """Do nothing, for the same reason."""
-        return True
-
-
-class _Keeper(ForwardingClient):
-    """The client of a request whose answer is kept before it has been read to its end.
-
-    work: as its client sent it.
-    """
-
-    def __init__(self, keeping: Keeping, tenant: str, work: Work) -> None:
-        super().__init__(work.client)
-        self._keeping = keeping
-        self._tenant = tenant
-        self._work = work
-        self._asked = work.head
-        self._metadata: Mapping[str, str] = work.wire.body.get("metadata") or {}
-        self._gathered: _Gathered | None = None
-
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
-        if status < 400:
-            await self._keep(decode_head(body))
-        await self._client.answer(status, headers, body)
-
-    async def write(self, data: bytes) -> None:
-        """More of a stream."""
-        self._gather(data)
-        await self._client.write(data)
-
-    async def end(self, data: bytes = b"") -> None:
-        """The last of a stream."""
-        self._gather(data)
-        assert self._gathered is not None
-        work = self._work
-        reply = Reply(work.brief, Report(NAME, "response"), work.answer_id, int(work.exchange.created))
-        gathered = self._gathered
-        completion = await work.step_of(gathered.size, gathered.completion, reply, work.exchange.usage)
-        if completion is not None:
-            await self._keep(completion)
-        await self._client.end(data)
-
-    def _gather(self, data: bytes) -> None:
-        if self._gathered is None:
-            lines = self._work.inbound.framing == "ndjson"
-            self._gathered = _Gathered(self._keeping.largest, lines=lines)
-        self._gathered.feed(data)
-
-    async def _keep(self, answer: Mapping[str, msgspec.Raw]) -> None:
-        """Keep a completion. Where it cannot be kept, that is logged; its client reads it all the same."""
-        id_, model, created = (_value(answer.get(name)) for name in ("id", "model", "created"))
+    async def _keep(self, exchange: Exchange, said: Said, completion: Mapping[str, Any]) -> None:
+        id_, model, created = (_value(completion.get(name)) for name in ("id", "model", "created"))
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
             return
-        shown = {name: self._asked.get(name, _NULL) for name in _SHOWN}
-        shown["input_user"] = self._asked.get("user", _NULL)
-        shown["request_id"] = msgspec.Raw(encode(self._work.exchange.request_id))
-        own = {key: value for key, value in answer.items() if key != "metadata"}
+        head = said.head
+        shown = {name: head.get(name, _NULL) for name in _SHOWN}
+        shown["input_user"] = head.get("user", _NULL)
+        shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
+        own = {key: value for key, value in completion.items() if key != "metadata"}
         chat = StoredChat(
             id=id_,
             tenant=self._tenant,
-            created=created if _is_time(created) else self._work.exchange.created,
+            created=created if _is_time(created) else exchange.created,
             model=model if isinstance(model, str) else "",
-            body=encode_head({**shown, **own}),
-            messages=bytes(self._asked["messages"]),
-            metadata=self._metadata,
+            body=encode({**shown, **own}),
+            messages=bytes(head["messages"]),
+            metadata=said.wire.body.get("metadata") or {},
             expires=self._keeping.expires(),
         )
         try:
@@ -146,66 +127,19 @@ class _Keeper(ForwardingClient):
             log.error("the chat completion %s could not be stored: %s", id_, error)  # noqa: TRY400 - as in `keeping`
 
 
-class _Gathered:
-    """Folds the chunks that a client gets into one completion. most: bytes that may be folded."""
-
-    def __init__(self, most: int, *, lines: bool) -> None:
-        self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
-        self._decoder = DIALECTS[NAME].stream.decoder(STANDARD)
-        self._fold = ir.Fold()
-        self._most = most
-        self.size = 0
-        """Bytes of the stream so far."""
-        self._whole = True
-
-    def feed(self, data: bytes) -> None:
-        """More of it. What is too large, has failed or is odd is not kept."""
-        self.size += len(data)
-        self._whole = self._whole and self.size <= self._most
-        if not self._whole:
-            self._fold = ir.Fold()
-            return
-        try:
-            for frame in self._splitter.feed(data):
-                self._add(self._decoder.feed(frame))
-        except DragomanError:
-            self._whole = False
-
-    def _add(self, events: Any) -> None:
-        for event in events:
-            self._whole = self._whole and not isinstance(event, ir.Error)
-            self._fold.add(event)
-
-    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, msgspec.Raw] | None:
-        """The members of the completion; None where the stream gave no whole one. usage: what the gateway
-        knows, for a stream that states none.
-        """
-        try:
-            self._add(self._decoder.close())
-        except DragomanError:
-            return None
-        response = self._fold.response()
-        if not self._whole or not response.candidates:
-            return None
-        if response.usage is None:
-            response = msgspec.structs.replace(response, usage=usage)
-        whole = DIALECTS[NAME].response.encode(response, reply)
-        return {key: msgspec.Raw(encode(value)) for key, value in whole.items()}
-
-
-def _value(raw: msgspec.Raw | None) -> Any:
+def _value(value: Any) -> Any:
     """A member, read; None where there is none, or a number that is too large for any machine."""
     try:
-        return None if raw is None else msgspec.json.decode(raw)
+        return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
         return None
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    """Whether a value may be Unix seconds. A provider wrote it, so it may be anything."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:
-    """A kept completion as the API shows it. It is JSON already: however large it is, nothing is read."""
+    """A stored completion in the API's format. The stored JSON is copied undecoded, however large it is."""
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

@@ -1,8 +1,8 @@
-"""Compaction: a long conversation becomes its latest words of the user and a summary, for every provider.
+"""Compaction: replaces a long conversation by the user's latest messages and a summary, for every provider.
 
-The summary is written by the model that is asked. It travels in a `compaction` item as `encrypted_content`,
-as the API's own does, and becomes a message again when it is sent back: so what one provider has compacted
-another can go on with. https://platform.openai.com/docs/api-reference/responses/compact
+The requested model writes the summary. It is sent in a `compaction` item as `encrypted_content`, as OpenAI's
+API does, and becomes a message again when the client sends the item back. So another provider can continue a
+compacted conversation. https://platform.openai.com/docs/api-reference/responses/compact
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dragoman.turns.items import Wire, decode, kind
 from dragoman.wire.json import encode
 
 TAG: Final = b"dgmc1."
-"""What the content of a compaction of ours begins with."""
+"""The beginning of `encrypted_content` in compaction items of the gateway."""
 _MOST_KEPT: Final = 80_000
-"""Characters of the user's own words that are kept beside the summary, from the latest back."""
+"""Bytes of the user's own messages that are kept beside the summary, the latest first."""
 
 ASK: Final = (
     "Summarize the conversation so far for whoever continues it without having seen it: the goals, every "
@@ -29,18 +29,18 @@ _HEADING: Final = "Summary of the conversation until here:\n\n"
 
 
 def asking(items: Sequence[Any]) -> list[Any]:
-    """The input by which a model is asked for the summary of some items."""
+    """The input that asks a model for a summary of these items."""
     return [*items, {"type": "message", "role": "user", "content": [{"type": "input_text", "text": ASK}]}]
 
 
 def compacted(summary: str, id_: str) -> Wire:
-    """The item that stands for a summary."""
+    """The compaction item that holds a summary."""
     sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
     return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
 
 
 def opened(item: Wire) -> Wire | None:
-    """The message that a compaction of ours stands for; None for every other item."""
+    """The message in a compaction item of the gateway; None for every other item."""
     content = item.get("encrypted_content")
     if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
         return None
@@ -55,7 +55,7 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """The messages of the user that stay as they are, oldest first."""
+    """The user's messages that stay unchanged, oldest first."""
     kept: list[Wire] = []
     room = _MOST_KEPT
     for item in reversed(items):

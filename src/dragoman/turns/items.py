@@ -1,6 +1,8 @@
-"""Input and output items as they are kept: as they were said, each with an id beside it.
+"""Input and output items in the form in which they are stored: the client's or provider's own JSON, and an
+id.
 
-What clients may leave out of an item is written where it is shown, so that providers get what was said.
+Members that clients may leave out are filled in only when the API shows an item, so that providers get the
+original.
 
 https://platform.openai.com/docs/api-reference/responses/create#responses-create-input. Pure.
 """
@@ -30,7 +32,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "image_generation_call": "ig",
     "mcp_call": "mcp",
 }
-"""What ids begin with, as the API's own do."""
+"""The beginning of ids by type, as in OpenAI's API."""
 
 Wire = dict[str, Any]
 
@@ -38,7 +40,7 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """A request's input as items. A text is one message of the user."""
+    """A request's input as items. A text becomes one message of the user."""
     if given is None:
         return []
     if isinstance(given, str):
@@ -47,7 +49,7 @@ def items_of(given: Any) -> list[Wire]:
 
 
 def kind(item: Mapping[str, Any]) -> str:
-    """An item's type. A message may be recognised by its role, a reference by its id alone."""
+    """An item's type. Without `type`, an item with a role is a message, and any other is a reference."""
     stated = item.get("type")
     if isinstance(stated, str):
         return stated
@@ -55,7 +57,7 @@ def kind(item: Mapping[str, Any]) -> str:
 
 
 def displayed(item: Item) -> dict[str, Any]:
-    """A kept item as the API shows it: what clients may leave out or write short is written out."""
+    """A stored item as the API shows it, with the members that clients may leave out or abbreviate."""
     body: Wire = decode(item.body)
     sort = kind(body)
     whole = {**body, "type": sort, "id": item.id}
@@ -74,12 +76,12 @@ _WITH_STATUS: Final = frozenset(
         *("image_generation_call", "code_interpreter_call"),
     }
 )
-"""The kinds of items whose status is always shown."""
+"""The types of items whose status is always shown."""
 _PARTS: Final[Mapping[Any, Wire]] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},
 }
-"""What parts have that clients need not state."""
+"""Members of content parts that clients may leave out, with their defaults."""
 
 
 def _parts(message: Mapping[str, Any]) -> list[Any]:
@@ -92,7 +94,7 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 
 class _Named(msgspec.Struct, omit_defaults=True):
-    """The members that tell one item from another."""
+    """The members that are needed to give an item an id."""
 
     id: Any = None
     type: Any = None
@@ -103,7 +105,7 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items as they are kept, each with an id; JSON stays as it is. mint: makes the random part of an id."""
+    """Items in stored form, each with an id; raw JSON stays unchanged. mint: makes a random id part."""
     made = []
     for item in items:
         if isinstance(item, msgspec.Raw):
@@ -118,7 +120,7 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids of items that must be looked up: references, and thoughts that came without their seal."""
+    """The ids of items to look up: references, and reasoning items without their encrypted content."""
     return [
         item["id"]
         for item in items
@@ -136,9 +138,9 @@ _HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_cal
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
-    """The place and the call id of the first output whose call nobody made; None where all fit.
+    """The position and the call id of the first output without a call; None if every output has one.
 
-    A provider's own compaction or search hides which calls there were: nothing is said of what follows it.
+    A compaction or a tool search of a provider hides earlier calls, so outputs after it are not checked.
     """
     calls: set[Any] = set()
     for place, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""What is kept of answers and found again, in one tenant's name, with the faults that clients are told."""
+"""Storing and finding answers for one tenant, with the faults that clients get."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _P = ParamSpec("_P")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some items of a history and who answered with them, None = nobody's seals are among them."""
+    """Items of a history. deployment: who answered with them, None = they contain no seals."""
 
     items: Sequence[Item]
     deployment: str | None = None
 
     @property
     def provider(self) -> str | None:
-        """Whose seals these items may hold."""
+        """The provider whose seals these items may contain."""
         return None if self.deployment is None else self.deployment.partition("/")[0]
 
 
 def _nobody(_bound: str, _detail: str) -> None:
-    """Nobody counts how often bounds are reached."""
+    """The default for `reached`: limits are not counted."""
 
 
 class Keeping:
-    """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client.
+    """The stored answers of one gateway. It raises only RequestFailed, with a message for the client.
 
-    largest: bytes of a request together with all that it continues and refers to. reached: is told the name
-    of a bound that was reached, and by whom. heavy: gives the steps of large requests their turns.
+    largest: bytes of a request with everything that it continues and refers to. reached: called with the name
+    of an exceeded limit, and by what it was exceeded. heavy: queues the steps of large requests.
     """
 
     def __init__(
@@ -66,31 +66,31 @@ class Keeping:
         self.seams = seams
         self.largest = largest
         self.most = int(settings.max_size)
-        """The largest answer that is kept, in bytes, even where nothing else is kept."""
+        """The largest answer that is stored, in bytes; also the limit when nothing is retained."""
         self.reached = reached
         self.retains = settings.retain
         self._heavy = heavy or HeavySteps()
         self.held = 0
-        """Bytes that WebSockets remember, all together."""
+        """Bytes that all WebSockets together hold in memory."""
         self._ttl = float(settings.ttl)
 
     async def run(
         self, size: int, tenant: str, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step that works on so many bytes of kept content, when its turn has come."""
+        """Run a step that works on this many bytes of stored content, in its turn among heavy steps."""
         return await self._heavy.run(size, tenant, step, *args, **named)
 
     def expires(self) -> float | None:
-        """Until when what is kept now lasts."""
+        """The time at which an answer expires that is stored now, None = never."""
         return self.seams.now() + self._ttl if self._ttl else None
 
     def too_large(self, tenant: str, id_: str, size: int) -> None:
-        """Note that an answer is not kept because its output alone is too large."""
+        """Report that an answer is not stored because its output alone is too large."""
         why = f"{size} bytes are more than the {self.most} bytes that may be stored"
         self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
 
     async def save(self, response: StoredResponse) -> bool:
-        """Keep an answer; False = it could not be, which is logged."""
+        """Store an answer; False = that failed, and was logged."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
@@ -102,7 +102,7 @@ class Keeping:
         return True
 
     async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
-        """What an answer that is continued brings along, oldest first.
+        """The items that precede a request which continues this answer, oldest first.
 
         Raises RequestFailed (404, 409, 503).
         """
@@ -121,9 +121,9 @@ class Keeping:
         return items
 
     async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
-        """Items by id, as far as they are known. Raises RequestFailed (413, 503).
+        """The stored items among these ids. Raises RequestFailed (413, 503).
 
-        ids: of each item as often as it is to be put in, so a short request cannot become a huge one.
+        ids: each id as often as the item will be inserted, so that a short request cannot become a huge one.
         """
         if not ids:
             return {}
@@ -133,56 +133,56 @@ class Keeping:
         return {id_: decode(body) for id_, body in found.items()}
 
     async def get(self, tenant: str, id_: str) -> StoredResponse:
-        """One answer. Raises RequestFailed (404, 503)."""
+        """One stored answer. Raises RequestFailed (404, 503)."""
         found = await reachable(self.store.responses.get(tenant, id_))
         if found is None:
             raise RequestFailed(missing(id_))
         return found
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Forget an answer. Raises RequestFailed (404, 503)."""
+        """Delete an answer. Raises RequestFailed (404, 503)."""
         if not await reachable(self.store.responses.delete(tenant, id_)):
             raise RequestFailed(missing(id_))
 
 
-async def reachable(asked: Awaitable[_T]) -> _T:
-    """What the store says. Raises RequestFailed (413, 503) where it fails or refuses."""
+async def reachable(operation: Awaitable[_T]) -> _T:
+    """The result of a store operation. Raises RequestFailed (413, 503) when it fails or is refused."""
     try:
-        return await asked
+        return await operation
     except HistoryTooLarge as error:
         raise RequestFailed(TOO_LARGE) from error
     except StoreFull as error:
         raise RequestFailed(NO_ROOM) from error
     except StoreFailed as error:
-        # No traceback: a database that somebody locks fails for everybody, and must not fill the log.
+        # No traceback: a locked database fails for every request, and must not fill the log.
         log.error("the store failed: %s", error)  # noqa: TRY400
         raise RequestFailed(UNREACHABLE) from error
 
 
 def shown(response: StoredResponse) -> dict[str, Any]:
-    """The response object as a client gets it."""
+    """The response object for the client."""
     return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
 
 
 def written(response: StoredResponse) -> bytes:
-    """The same as JSON. What is kept is JSON already: however large it is, nothing is read for it."""
+    """The response object as JSON. The stored JSON is copied undecoded, however large it is."""
     output = b",".join([item.body for item in response.output])
     return b'%b,"output":[%b]}' % (response.body[:-1], output)
 
 
 def missing(id_: str) -> ir.Fault:
-    """There is no such answer, for this tenant."""
+    """The fault for an answer that does not exist for this tenant."""
     return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
 
 
 def previous_missing(id_: str) -> ir.Fault:
-    """What is to be continued is not there."""
+    """The fault for a previous answer that does not exist for this tenant."""
     text = f"Previous response with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
-    """There is no such conversation, for this tenant."""
+    """The fault for a conversation that does not exist for this tenant."""
     text = f"Conversation with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, code="conversation_not_found", param=param)
 

@@ -1,14 +1,14 @@
-"""Sessions: the gateway remembers a conversation for a client that sends only what is new.
+"""Sessions: the gateway remembers a conversation for a client that sends only new messages.
 
-A request names its session by the header `X-Session-Id`, or by a member of its body where the configuration
-allows that (`sessions.by`). The session's turns go before its messages. When the answer is complete, the
-request's messages and the answer become the next turn. Turns are kept in IR terms, so a session may go on in
-another protocol and at another provider; a seal stays with the provider that made it. A turn that failed is
-not kept. Turns that run at the same time begin from the same history and are kept in the order in which they
-end.
+A request names its session by the header `X-Session-Id`, or by a member of its body if the configuration
+allows that (`sessions.by`). The session's turns are put before the request's messages. When the answer is
+complete, the request's messages and the answer become the next turn. Turns are stored as IR values, so a
+session can continue in another protocol and at another provider; a seal is sent only to the provider that
+made it. A failed turn is not stored. Turns that run at the same time start from the same history and are
+stored in the order in which they end.
 
-A client that sends its whole history may have a session, too (`sessions.by: history`). The session is found
-by the SHA-256 of the earlier messages, and its turns, with their thoughts and seals, replace the client's
+A client that sends its whole history may have a session, too (`sessions.by: history`). The SHA-256 of the
+earlier messages is the session's id, and its turns, with their thinking and seals, replace the client's
 copy of them.
 """
 
@@ -25,8 +25,8 @@ import msgspec
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.work import Sealed, Work
-from dragoman.engine.work import Turn as WorkTurn
+from dragoman.engine.asked import Answer, Asked, Said, Sealed
+from dragoman.engine.asked import Turn as Continued
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.store import Store, StoreFailed, StoreFull
@@ -35,24 +35,24 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""These name a session only where the request continues nothing else."""
+"""These name a session only if the request has no history of another kind."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One kept turn: the messages of a request and the answer to it. provider: who answered."""
+class StoredTurn(msgspec.Struct, frozen=True):
+    """One stored turn: the messages of a request and the answer to it. provider: who answered."""
 
     messages: tuple[ir.Message, ...]
     provider: str | None = None
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Turn).decode
+_decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: is told the name of a bound that was reached, and by whom."""
+    """The sessions of one gateway. reached: called with the name of an exceeded limit, and by whom."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -65,7 +65,7 @@ class Remembering:
         """The members of a body that name a session."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The kept turns of a session, for `read`. Raises RequestFailed (503)."""
+        """The stored turns of a session, for `read`. Raises RequestFailed (503)."""
         try:
             return await self.store.sessions.turns(tenant, id_)
         except StoreFailed as error:
@@ -73,13 +73,13 @@ class Remembering:
             raise RequestFailed(_UNREACHABLE) from error
 
 
-def read(kept: Sequence[bytes]) -> list[Turn]:
-    """Turns as they were before they were kept."""
+def read(kept: Sequence[bytes]) -> list[StoredTurn]:
+    """The turns, decoded."""
     return [_decode(turn) for turn in kept]
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """The messages of all turns, and who made the seals in them. start: the place of the first message."""
+    """The messages of all turns, and who made the seals in them. start: the first message's position."""
     messages: list[ir.Message] = []
     sealed: list[Sealed] = []
     for turn in read(kept):
@@ -91,7 +91,7 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """The id of the session that has said this: who said what, without thoughts, seals and ids of calls."""
+    """The session id for these messages: a hash of role and content, without thinking, seals and call ids."""
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
     ]
@@ -99,7 +99,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """The part of a block that is the same in an answer and in a history that brings it back."""
+    """The content of a block that is the same in an answer and in the client's copy of it."""
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -119,23 +119,24 @@ def _written(arguments: str) -> Any:
 
 
 def session_id(stated: str, param: str = HEADER) -> str:
-    """A session's id as a client states it. Raises RequestFailed for what is none."""
+    """The client's session id, checked. Raises RequestFailed for an invalid one."""
     if not _ID.match(stated):
         raise RequestFailed(_odd(param))
     return stated
 
 
 class SessionTurn:
-    """One request in a session. Implements `work.Turn`.
+    """One request in a session. Implements `asked.Turn`.
 
-    id_: None = the request's body may name it. inner: what else the request continues and is kept by, in its
-    own protocol's way.
+    id_: None = the request's body may name the session. inner: the turn of the request's own protocol, which
+    may continue and store something as well.
     """
 
     def __init__(
-        self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
+        self, remembering: Remembering, tenant: str, id_: str | None, inner: Continued | None = None
     ) -> None:
-        self.hears = id_ is not None
+        self._named = id_ is not None
+        """Whether the request is in a session."""
         self.precedes = True
         self._inner = inner
         self._remembering = remembering
@@ -144,122 +145,151 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """The messages that the client sent again, where a history names the session."""
+        """The messages that the client repeated, if the history names the session."""
 
-    def _name(self, work: Work) -> None:
+    @property
+    def relayed(self) -> bool:
+        """A request in a session is translated, because its answer is kept in IR terms."""
+        return not self._named and (self._inner is None or self._inner.relayed)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the answer belongs to a session, or its own protocol must be told it."""
+        return self._named or (self._inner is not None and self._inner.hears)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its own protocol keeps the answer."""
+        return self._inner is not None and self._inner.keeps
+
+    def _name(self, asked: Asked) -> Asked:
         """Find the session that the body names. Raises RequestFailed for an odd id."""
-        body = work.wire.body
+        wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
             if member == "history":
-                self._param, self.hears = member, True
-                return
-            stated = body.get(member)
+                self._param, self._named = member, True
+                break
+            stated = wire.body.get(member)
             if not isinstance(stated, str) or not stated:
                 continue
-            self._param, self.hears = member, True
+            self._param, self._named = member, True
             if member == "session_id":
                 self._id = session_id(stated, member)
-                own = {key: value for key, value in body.items() if key != member}
-                work.wire = msgspec.structs.replace(work.wire, body=own)
-                work.head = {key: value for key, value in work.head.items() if key != member}
-            else:  # providers get it, too, and whatever it is made of
-                self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
-            return
+                own = {key: value for key, value in wire.body.items() if key != member}
+                head = {key: value for key, value in head.items() if key != member}
+                said = Said(msgspec.structs.replace(wire, body=own), head, asked.said.raw)
+                return msgspec.structs.replace(asked, said=said)
+            # providers get it, too, and whatever it is made of
+            self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
+            break
+        return asked
 
-    async def expand(self, work: Work) -> None:
+    async def expand(self, asked: Asked) -> Asked:
         """Put the session's turns before the request's messages, behind what it says to the system.
 
         Raises RequestFailed (400, 503).
         """
-        if not self.hears:
-            self._name(work)
-        if self.hears and not self._remembering.ttl:
+        if not self._named:
+            asked = self._name(asked)
+        if self._named and not self._remembering.ttl:
             raise RequestFailed(_off(self._param))
-        work.preceded = self.hears and self._param != "history"
+        asked.wire.preceded = self._named and self._param != "history"
         if self._inner is not None:
-            await self._inner.expand(work)
-        if self.hears and work.wire.continued[1]:
+            asked = await self._inner.expand(asked)
+        if self._named and asked.wire.continued[1]:
             if self._param not in _GIVES_WAY:
                 raise RequestFailed(_twice(self._param))
-            self.hears = False  # what the request says of itself counts more
-        if not self.hears:
-            return
-        request = work.request if work.light else await work.step(work.decoded)
+            self._named = False  # what the request says of itself counts more
+        if not self._named:
+            return asked
+        request = asked.request if asked.light else await asked.step(asked.decoded)
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
             opening += 1
         self._asked = request.messages[opening:]
         if self._param == "history":
-            await self._recognise(work, opening)
-            return
-        kept = await self._kept(work, self._id)
+            return await self._recognise(asked, opening)
+        kept = await self._kept(asked, self._id)
         if not kept:
-            return
-        work.grow(sum(map(len, kept)))
-        messages, work.sealed = await work.step(_joined, kept, opening)
-        work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages)))
+            return asked
+        asked = msgspec.structs.replace(asked, weight=asked.weight + sum(map(len, kept)))
+        messages, sealed = await asked.step(_joined, kept, opening)
+        asked.wire.continued = (opening, len(messages))
         whole = (*request.messages[:opening], *messages, *self._asked)
-        work.request = msgspec.structs.replace(request, messages=whole)
+        asked = asked.with_request(msgspec.structs.replace(request, messages=whole))
+        return msgspec.structs.replace(asked, sealed=sealed)
 
-    async def _kept(self, work: Work, id_: str) -> Sequence[bytes]:
+    async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
         """The kept turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
         kept = await self._remembering.turns(self._tenant, id_)
-        work.inbound.room.take(sum(map(len, kept)))
+        asked.inbound.room.take(sum(map(len, kept)))
         return kept
 
-    async def _recognise(self, work: Work, opening: int) -> None:
+    async def _recognise(self, asked: Asked, opening: int) -> Asked:
         """Find the session of messages that the client sent again, and replace them with the kept ones."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:
-            return
+            return asked
         self._earlier, self._asked = own[: answers[-1] + 1], own[answers[-1] + 1 :]
-        id_ = await work.step(digest, self._earlier)
-        kept = await self._kept(work, id_)
-        messages, sealed = await work.step(_joined, kept, opening)
-        if await work.step(digest, messages) != id_:  # there is none, or its oldest turns have left
-            return
+        id_ = await asked.step(digest, self._earlier)
+        kept = await self._kept(asked, id_)
+        messages, sealed = await asked.step(_joined, kept, opening)
+        if await asked.step(digest, messages) != id_:  # there is none, or its oldest turns have left
+            return asked
         self._id = id_
         if len(messages) != len(self._earlier):
-            return
-        whole = (*work.request.messages[:opening], *messages, *self._asked)
-        work.request = msgspec.structs.replace(work.request, messages=whole)
-        work.sealed = sealed
+            return asked
+        whole = (*asked.request.messages[:opening], *messages, *self._asked)
+        asked = asked.with_request(msgspec.structs.replace(asked.request, messages=whole))
+        return msgspec.structs.replace(asked, sealed=sealed)
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """A model is to be asked, unless its own protocol says otherwise."""
-        return self._inner is None or await self._inner.admitted(work)
+        return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
-    async def kept(self, work: Work, ending: Ending) -> bool:
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
         """Its own protocol may keep the answer, too."""
-        return self._inner is None or await self._inner.kept(work, ending)
+        return self._inner is None or await self._inner.kept(answer, ending)
 
-    async def heard(self, work: Work, response: ir.Response) -> None:
+    def failed(self) -> None:
+        """Its own protocol may take note."""
+        if self._inner is not None:
+            self._inner.failed()
+
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Keep the turn."""
+        if self._inner is not None and self._inner.hears:
+            await self._inner.heard(answer, response)
+        if self._named:
+            await self._remember(answer, response)
+
+    async def _remember(self, answer: Answer, response: ir.Response) -> None:
         """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
         if response.error is not None or not response.candidates:
             return
         blocks = response.candidates[0].blocks
         if not blocks:
             return
-        answer = ir.Message("assistant", blocks)
-        messages = (*self._asked, answer)
-        provider = work.deployment.provider
+        messages = (*self._asked, ir.Message("assistant", blocks))
+        provider = None if answer.deployment is None else answer.deployment.provider
+        steps, weight = answer.steps, answer.weight
         now = self._remembering.seams.now()
         sessions = self._remembering.store.sessions
         try:
             if self._param == "history":
                 before = self._id
-                self._id = await work.step(digest, (*self._earlier, *messages))
+                self._id = await steps.run(weight, digest, (*self._earlier, *messages))
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
                     await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
-            turn = await work.step(_encode, Turn(messages, provider))
+            turn = await steps.run(weight, _encode, StoredTurn(messages, provider))
             await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
             self._remembering.reached(
                 "session_turn_too_large", f"by {self._tenant}: it is not stored: {full}"
             )
-        except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written
+        except (StoreFailed, ValueError):  # ValueError: half of a surrogate pair cannot be encoded
             log.exception("a turn of a session could not be stored")
 
 

@@ -1,8 +1,8 @@
-"""One request to the Responses API as a turn: what it continues goes before it, its answer is kept.
+"""One request to the Responses API: its history is put before its input, and its answer is stored.
 
 Providers never see `previous_response_id`, `conversation`, `background` or an id of ours: they get the whole
-input and `store: false`. The answer is kept before the client reads its last bytes, so whatever it was told
-can be continued, from another process too.
+input and `store: false`. The answer is stored before the client reads its end, so the client can continue any
+answer that it has read, also through another process.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.loss import Report
-from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.work import Client, ForwardingClient, Headers, Sealed, Work
+from dragoman.engine.asked import Answer, Asked, Said, Sealed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.compaction import TAG, opened
@@ -28,20 +26,19 @@ from dragoman.wire.json import encode, refuse_many_values
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
-"""What a seal begins with that another protocol's provider made: no server of this one can read it."""
+"""The beginning of a seal from another protocol's provider: no server of this protocol can read it."""
 _REMEMBERED: Final = 8
-"""Answers that a WebSocket holds."""
+"""Answers that a WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""Bytes that they may hold together; the latest is held in any case."""
+"""Bytes that these answers may take together; the latest is remembered in any case."""
 _TOGETHER: Final = 256_000_000
 """Bytes that all WebSockets may hold together: beyond it the store is asked again."""
-_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Connection:
-    """What one WebSocket remembers: its latest answers with all that they continue, stored or not.
+    """The memory of one WebSocket: its latest answers with their histories, stored or not.
 
-    Where the sockets of a gateway hold too much together, this one forgets as much as it can.
+    When all sockets of the gateway together hold too much, this one forgets as much as it can.
     """
 
     __slots__ = ("_answers", "_held", "_keeping")
@@ -50,14 +47,14 @@ class Connection:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
         self._keeping = keeping
         self._held = 0
-        """Bytes, as far as they are counted by all sockets."""
+        """The bytes of this socket that `Keeping.held` includes."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """What an answer of this connection brings along."""
+        """The history of an answer that this connection remembers, the answer included."""
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Hold an answer, as one of the latest: a client may carry on several conversations."""
+        """Remember an answer. A socket has several, because a client may lead several conversations."""
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -68,7 +65,7 @@ class Connection:
             self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
-        """The socket has ended."""
+        """Forget everything, because the socket has closed."""
         self._answers.clear()
         self._count()
 
@@ -78,24 +75,25 @@ class Connection:
         self._held = size
 
     def _size(self) -> int:
-        """Bytes of what is held. What one answer continues of another is there once."""
+        """Bytes of the remembered answers. A piece that several answers share counts once."""
         pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
         return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
-        """An answer that could not be continued is not offered again."""
+        """Forget an answer that could not be continued."""
         if id_ is not None:
             self._answers.pop(id_, None)
             self._count()
 
 
 class ResponseTurn:
-    """Expands one request, and keeps its answer. Implements `work.Turn`.
+    """Expands one request, and keeps its answer. Implements `asked.Turn`.
 
-    tenant: whose state this is. connection: the WebSocket's memory, if it came over one. background: the
-    answer is kept by whoever runs it.
+    tenant: the owner of the state. connection: the WebSocket's memory, if the request came over one.
+    background: True = the background writer stores the answer.
     """
 
+    relayed = True
     hears = False
     precedes = False
 
@@ -112,39 +110,35 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
-        self.over = False
-        """Whether the answer has been kept, as far as it is."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """What is asked about the whole input, in the place of the input itself."""
+        """Makes another input from the whole input, to ask a question about it (compaction)."""
         self.everything: list[Wire] = []
-        """The whole input, where `asks` is set."""
+        """The whole input, if `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 
-    async def expand(self, work: Work) -> None:
+    async def expand(self, asked: Asked) -> Asked:
         """Put what is continued before the input, and take out what is the gateway's alone.
 
-        Raises RequestFailed: nothing there, not finished, not allowed.
+        Raises RequestFailed if the history does not exist, has not finished, or is not allowed.
         """
-        body = work.wire.body
+        body = asked.wire.body
         self._read(body)
-        if self._keeps and not self._background:
-            work.client = Keeper(work.client, self, work)
-        self._pieces = await self._continued()
+        self._pieces = await self._history()
         own = items_of(body.get("input"))
-        found = await self._found(own)
+        found = await self._resolved(own)
         if self._generates and not (own or any(piece.items for piece in self._pieces)):
             raise RequestFailed(_EMPTY)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
         if size > self.keeping.largest:
             raise RequestFailed(TOO_LARGE)
-        work.inbound.room.take(size)
-        work.grow(size)
-        await work.step(self._join, work, own, found)
+        asked.inbound.room.take(size)
+        asked = msgspec.structs.replace(asked, weight=asked.weight + size)
+        return await asked.step(self._join, asked, own, found)
 
-    def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
+    def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
         """The request with what it continues. own: its items, found: the same with what is kept of them."""
-        body = work.wire.body
+        wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
         sealed: list[Sealed] = []
@@ -153,34 +147,38 @@ class ResponseTurn:
             history += map(_raw, piece.items)
             if piece.provider is not None:
                 sealed.append(Sealed(start, len(history), piece.provider))
-        work.sealed = tuple(sealed)
-        work.echo = self._echo(body)
         changes: dict[str, Any] = {"store": False}
         if self.asks is not None:
             self.everything = [*map(decode, history), *resolved]
             changes["input"] = self.asks(self.everything)
         elif history or resolved != own:
             changes["input"] = [*history, *resolved]
-        hidden = {key: value for key, value in body.items() if key not in _STATE}
+        hidden = {key: value for key, value in wire.body.items() if key not in _STATE}
         decoded = changes
-        sent = work.head.get("input", b"")
+        sent = head.get("input", b"")
         if "input" in changes:
             sent = changes["input"] = msgspec.Raw(encode(changes["input"]))
-            self._check(bytes(sent), work.inbound.max_values)
+            self._check(bytes(sent), asked.inbound.max_values)
             decoded = {**changes, "input": decode(sent)}
-        if not work.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
+        if not wire.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
             raise RequestFailed(_no_call(call, place - len(history)))
-        work.wire = msgspec.structs.replace(
-            work.wire, body={**hidden, **decoded}, continued=(0, len(history)), written=body
-        )
-        work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
-        work.changed = work.changed or _FOREIGN in bytes(sent)
-        if self._keeps:
+        if self._remembers:
             self.input = kept(found, self.keeping.seams.random_id)
+        expanded = msgspec.structs.replace(
+            wire, body={**hidden, **decoded}, continued=(0, len(history)), written=wire.body
+        )
+        head = {**{key: value for key, value in head.items() if key not in _STATE}, **changes}
+        return msgspec.structs.replace(
+            asked,
+            said=Said(expanded, head, asked.said.raw),
+            echo=self._echo(wire.body),
+            sealed=tuple(sealed),
+            reasons=(*asked.reasons, "seals") if _FOREIGN in bytes(sent) else asked.reasons,
+        )
 
     def _check(self, sent: bytes, max_values: int) -> None:
-        """What a request continues counts as if it had brought it along. Raises RequestFailed (413)."""
+        """Raise RequestFailed (413) if the input with its history exceeds the limits for one request."""
         try:
             refuse_many_values(sent, max_values)
         except WireError as error:
@@ -189,7 +187,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """What the request says about state. Raises RequestFailed for what does not go together."""
+        """Read the members about state. Raises RequestFailed for members that contradict each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -201,10 +199,15 @@ class ResponseTurn:
             raise RequestFailed(_NOT_RETAINED if body.get("store") is not False else _NOT_STORED)
 
     @property
-    def _keeps(self) -> bool:
+    def keeps(self) -> bool:
+        """Whether the answer is kept by this turn."""
+        return self._remembers and not self._background
+
+    @property
+    def _remembers(self) -> bool:
         return self.stores or self.conversation is not None or self._connection is not None
 
-    async def _continued(self) -> Sequence[Piece]:
+    async def _history(self) -> Sequence[Piece]:
         if self.previous is not None:
             near = None if self._connection is None else self._connection.find(self.previous)
             if near is not None:
@@ -216,8 +219,8 @@ class ResponseTurn:
             return [Piece(await self.keeping.conversation(self.tenant, self.conversation))]
         return ()
 
-    async def _found(self, own: Sequence[Wire]) -> list[Wire]:
-        """The request's items with references looked up, and seals put back that the client was not shown.
+    async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
+        """The request's items, with references resolved and missing encrypted content restored.
 
         Raises RequestFailed for an unknown reference.
         """
@@ -243,57 +246,37 @@ class ResponseTurn:
             echo["conversation"] = {"id": self.conversation}
         return echo
 
-    async def admitted(self, work: Work) -> bool:
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """A model is to be asked, unless the client only makes its context known (`generate: false`)."""
         if self._generates:
-            return True
-        reply = Reply(
-            work.brief,
-            Report(work.face.name),
-            work.answer_id,
-            int(work.exchange.created),
-            work.exchange.asked,
-            work.inbound.framing,
-            work.echo,
-            work.now,
-        )
-        nothing = ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
-        if work.streams:
-            encoder = work.face.stream.encoder(reply)
-            await work.client.begin(200, ())
-            await work.client.end(b"".join([encoder.feed(event) for event in ir.unfold(nothing)]))
-        else:
-            await work.client.answer(200, (), encode(work.face.response.encode(nothing, reply)))
-        return False
+            return None
+        return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
 
-    async def heard(self, work: Work, response: ir.Response) -> None:
-        """Nothing is to be done: what is kept is what the client reads."""
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        """Do nothing: what is kept is what the client reads."""
 
     # --- After -------------------------------------------------------------------------------------
 
-    async def kept(self, work: Work, ending: Ending) -> bool:
-        """Keep a long answer. False = it was to be stored, and could not be; what is too large for that is
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
+        """Keep an answer. False = it was to be stored, and could not be; what is too large for that is
         not even written. Raises RequestFailed where it cannot be added to its conversation.
         """
-        if not self._keeps:
-            return True
-        keeping, response = self.keeping, ending.response
-        if response["status"] == "failed":
+        keeping, response = self.keeping, _plain(ending.response)
+        if response.get("status") == "failed":
             self.failed()
         elif self.conversation is not None and ending.size > min(keeping.largest, keeping.most):
             raise RequestFailed(_CONVERSATION_FULL)
-        self.over = True
         if ending.size > keeping.most and self._connection is None:
             if self.stores:
                 keeping.too_large(self.tenant, response["id"], ending.size)
             return not self.stores
-        return await self.keep(response, work.exchange.answered)
+        return await self.keep(response, answer.exchange.answered)
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
-        """Keep a finished answer. False = it was to be stored, and could not be.
+        """Store a finished answer. False = it should be stored, but that failed.
 
-        response: the object as the client gets it; what is not read of it may be JSON. deployment: who gave
-        it.
+        response: the object for the client; members that are not read here may be raw JSON. deployment: who
+        answered.
         """
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
@@ -310,7 +293,7 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """An answer as it is stored."""
+        """An answer in stored form."""
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -328,7 +311,7 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn to its conversation. Raises RequestFailed where it cannot be added."""
+        """Add this turn to its conversation. Raises RequestFailed if that fails."""
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -340,77 +323,31 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """The answer failed: what it was to continue is not offered again on this connection."""
+        """The answer failed: forget its predecessor on this connection."""
         if self._connection is not None:
             self._connection.forget(self.previous)
 
 
-class Keeper(ForwardingClient):
-    """The client of a request whose answer is kept before it has been read to its end."""
-
-    def __init__(self, client: Client, turn: ResponseTurn, work: Work) -> None:
-        super().__init__(client)
-        self._turn = turn
-        self._work = work
-
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
-        if status >= 400:
-            self._turn.failed()
-        else:
-            response = await self._told(_decode_head(body))
-            body = body if response is None else encode(response)
-        await self._client.answer(status, headers, body)
-
-    async def end(self, data: bytes = b"") -> None:
-        """The last of a stream, which holds its last event, unless that repeats a long text."""
-        if not self._turn.over and (found := _last(data)) is not None:
-            start, stop = found
-            event = _decode_head(memoryview(data)[start:stop])
-            if (response := await self._told(_decode_head(event["response"]))) is not None:
-                data = data[:start] + encode({**event, "response": response}) + data[stop:]
-        await self._client.end(data)
-
-    async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """Keep an answer. Returns what the client gets instead where the store failed, else None."""
-        shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
-        if shown.get("status") == "failed":
-            self._turn.failed()
-        output = _decode_list(response["output"]) if "output" in response else ()
-        whole: dict[str, Any] = {**response, **shown, "output": output or ()}
-        if await self._turn.keep(whole, self._work.exchange.answered):
-            return None
-        return {**response, "store": False}
+def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer's members, those that are read here decoded. Its items may be JSON."""
+    plain = dict(response)
+    for name in _READ:
+        if isinstance(value := plain.get(name), msgspec.Raw):
+            plain[name] = decode(value)
+    if isinstance(output := plain.get("output"), msgspec.Raw):
+        plain["output"] = _decode_list(output)
+    return plain
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    """A kept item as it is sent: a compaction of ours is the message that it stands for."""
+    """A stored item as it is sent upstream: a compaction of the gateway becomes its message."""
     message = opened(decode(item.body)) if TAG in item.body else None
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
-def _last(data: bytes) -> tuple[int, int] | None:
-    """Where the JSON of the event that ends a stream begins and ends, among its last bytes."""
-    stop = len(data)
-    while stop:
-        start = data.rfind(b"\n", 0, stop) + 1
-        place = start + len(_DATA) if data.startswith(_DATA, start) else start
-        if data.startswith(b"{", place) and decode_kind(memoryview(data)[place:stop]).type in _ENDS:
-            return place, stop
-        stop = max(start - 1, 0)
-    return None
-
-
-class _Kind(msgspec.Struct):
-    type: str = ""
-
-
-_DATA: Final = b"data: "
 _READ: Final = ("id", "status", "created_at")
 """Members of an answer that are read to keep it."""
-_decode_head: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
-decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 def _no_call(call: str, place: int) -> ir.Fault:

@@ -1,1 +1,1 @@
-"""What an attempt calls: providers over the wire, embedded models, the simulator."""
+"""The targets of an attempt: providers over HTTP, embedded models, the simulator."""

@@ -1,9 +1,9 @@
-"""What a provider's answer may be at most, and what holds it to that before it is decoded.
+"""Limits for a provider's answer, checked before the answer is decoded.
 
-A provider is a stranger, too: an answer of five million empty arrays takes seconds to decode, while nothing
-else runs. So values are counted in the bytes, which costs a hundredth of decoding them, and what is kept of
-a stream (before its first content, while it is translated) has an end. Whatever goes beyond makes the
-attempt fail, so that the next candidate is asked.
+Providers are not trusted either: an answer of five million empty arrays takes seconds to decode, and nothing
+else runs in that time. So JSON values are counted in the bytes, at a hundredth of the cost of decoding. The
+parts of a stream that are kept (before its first content, or during a translation) are limited as well. An
+answer above a limit fails the attempt, so that the next candidate is tried.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"
 LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
-"""Codes by which a `WireError` tells that an answer is too much, not that it is wrong."""
+"""Codes of a `WireError` for an answer that is too large, not invalid."""
 
 MAX_REFUSAL: Final = 256 * 1024
-"""Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
+"""Bytes that are read of an error answer. Some repeat the request; their message comes first or is short."""
 _REFUSAL_VALUES: Final = 20_000
-"""Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
+"""JSON values of an error answer that are decoded. Of a larger one, the beginning is shown as text."""
 PART: Final = 16 * 1024
-"""Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
+"""Bytes of a stream that are handled before other tasks may run. The event of one token has about 200."""
 _PLAIN: Final = 8
-"""The part of the values (one in eight) that may stand outside of log probabilities, as those cost most: each
+"""One of eight values may stand outside of log probabilities. These values cost most, because each of them
 may become a block of the answer.
 """
 _EVENT: Final = 4
-"""The part of the values (one in four) that one event of a stream may hold. It is worked on where it comes
-in, while nothing else runs, and has the log probabilities of a few tokens.
+"""One of four values may stand in a single event of a stream. An event is decoded at once, while nothing
+else runs; a usual one has the log probabilities of a few tokens.
 """
 _RELAYED: Final = 2.5
-"""How many times as much a relayed answer may hold, as only its head is decoded. Twenty alternatives to each
-of 10,000 tokens fit in.
+"""A relayed answer may hold so many times more values, because only its head is decoded. This is enough for
+20 alternatives to each of 10,000 tokens.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 
@@ -53,9 +53,9 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerLimits(msgspec.Struct, frozen=True):
-    """The settings `providers.NAME.answers`, see there.
+    """The settings `providers.NAME.answers`, described there.
 
-    values, numbers, blocks: how many. event, opening, stream: bytes. silence: seconds, None = no limit.
+    values, numbers, blocks: counts. event, opening, stream: bytes. silence: seconds, None = no limit.
     """
 
     values: int = 800_000
@@ -68,17 +68,18 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """Bytes of an answer of chat, or of one event of it, that cannot hold too many values."""
+        """Bytes. A smaller chat answer, or event of one, cannot hold too many values."""
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """How many values one event of a stream may hold."""
+        """The most JSON values in one event of a stream."""
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Whether so much of an answer of chat may be blocks that it is to be held by `hold_plain` before it
-        is translated. Raises WireError for too many values.
+        """True: the chat answer may hold too many blocks, so `hold_plain` must check it after decoding.
+
+        Raises WireError for too many values.
         """
         return self._may_be_blocks(body, self.values)
 
@@ -86,13 +87,13 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return len(body) > self.unsuspicious and self._hold_values(body, most, "values") > self.unsuspicious
 
     def hold_relayed(self, body: bytes) -> None:
-        """Raise WireError for an answer of chat, or one event of it, that is too much even to be relayed."""
+        """Raise WireError for a chat answer, or an event of one, that is too large even to be relayed."""
         most = int(_RELAYED * self.values)
         if len(body) > most:
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError for a decoded answer, or event, too much of which may be blocks."""
+        """Raise WireError for a decoded answer, or event, with too many values beside log probabilities."""
         if _many_outside(value, self.unsuspicious):
             raise WireError(
                 f"more than {self.unsuspicious} JSON values outside of log probabilities (setting "
@@ -101,18 +102,19 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             )
 
     def hold_event(self, frame: bytes) -> None:
-        """Both for one event of a stream that is translated."""
+        """Check the values of one event of a translated stream, before its decoder does. Raises WireError."""
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                return  # its decoder says so, in its own words
+                return  # invalid JSON: the stream's decoder gives the error
             self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """Raise WireError for an answer to another operation, or one event of it, of too many values.
+        """Raise WireError for an answer of an operation other than chat, or an event of one, with too many
+        values.
 
-        Sound is no JSON.
+        Audio is not JSON and not checked.
         """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
@@ -125,10 +127,10 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """How many values there are, at most. Raises WireError for too many."""
+        """An upper bound of the number of JSON values. Raises WireError for too many."""
         beginning = 4 * most
         count = 0
-        if len(body) > beginning:  # nothing more of a hostile answer is looked at
+        if len(body) > beginning:  # the beginning is usually enough to refuse a hostile answer
             count = count_values(body[:beginning], most)
         if count <= most:
             count = count_values(body, most)
@@ -139,7 +141,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """The same answer. Raises WireError for one of too many blocks and candidates."""
+        """The same response. Raises WireError if it has too many blocks and candidates."""
         blocks = len(response.candidates)
         for candidate in response.candidates:
             blocks += len(candidate.blocks)
@@ -157,7 +159,7 @@ def _many_blocks(most: int) -> WireError:
 
 
 def _many_outside(decoded: Any, most: int) -> bool:
-    """Whether more than so many values stand outside of log probabilities."""
+    """True: more than `most` values stand outside of log probabilities."""
     waiting: list[Any] = [decoded] if type(decoded) in _NESTED else []
     seen = 0
     while waiting:
@@ -176,9 +178,10 @@ _NESTED: Final = (dict, list)
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
-    """How many blocks and citations a stream has, with those of this batch.
+    """The number of blocks and citations in a stream, this batch included.
 
-    kept: counts the values inside of them. Raises WireError for too many blocks or values.
+    opened: the number before this batch. kept: counts the values inside the blocks. Raises WireError for too
+    many.
     """
     for event in batch:
         kind = type(event)
@@ -197,14 +200,14 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
 
 
 def too_long(limits: AnswerLimits) -> WireError:
-    """The error of a stream that is translated and does not end."""
+    """The error for a translated stream that is too long."""
     return WireError(
         f"a stream of more than {limits.stream:d} bytes (setting answers.max_stream)", code=ANSWER_TOO_LARGE
     )
 
 
 def without_content(name: str, most: int) -> ir.Fault:
-    """The fault of a stream that has no content, although so many bytes came."""
+    """The fault of a stream that has no content in its first `most` bytes."""
     return ir.Fault(
         "upstream",
         f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening).",
@@ -214,7 +217,7 @@ def without_content(name: str, most: int) -> ir.Fault:
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that kept its line busy and said nothing."""
+    """The fault of a provider that sent only pings."""
     return ir.Fault(
         "timeout",
         f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence).",
@@ -224,12 +227,12 @@ def silent(name: str, seconds: float) -> ir.Fault:
 
 
 DEFAULT_LIMITS: Final = AnswerLimits()
-"""What holds for upstreams that the configuration says nothing of."""
+"""The limits of upstreams without settings."""
 
 
 def unexpected(name: str, status: int) -> RequestFailed:
-    """The failure of an answer that is neither one nor a refusal: 101, 304 and other statuses that nobody
-    asked for, and numbers that are no status.
+    """The error for an answer that is neither a success nor an error: 101, 304, other unexpected statuses,
+    and numbers that are no HTTP status.
     """
     return RequestFailed(
         ir.Fault(
@@ -239,10 +242,10 @@ def unexpected(name: str, status: int) -> RequestFailed:
 
 
 class Parts:
-    """What is left of a large read, whose parts are worked on one after another.
+    """The parts of one large read, which are handled one after another.
 
-    A read may bring a quarter of a megabyte. As lines of two bytes that is a tenth of a second, and a client
-    who asks something else needs several turns of the loop; so each part ends one.
+    One read may bring 256 kB. As lines of two bytes this is a tenth of a second of work, and another
+    client's request needs several turns of the event loop; so each part ends its turn.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -251,7 +254,7 @@ class Parts:
         self._data = b""
         self._at = 0
         self.more = False
-        """Whether there is a next part."""
+        """True: there is a next part."""
 
     def first(self, data: bytes) -> bytes:
         """The first part of a read of more than `PART` bytes."""
@@ -259,7 +262,7 @@ class Parts:
         return data[:PART]
 
     async def next(self) -> bytes:
-        """The next part, after others had their turn."""
+        """The next part, after other tasks have run."""
         await asyncio.sleep(0)
         self._at += PART
         part = self._data[self._at : self._at + PART]
@@ -270,7 +273,7 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """A whole body of at most so many bytes. Raises RequestFailed."""
+    """A whole body of at most `most` bytes. Raises RequestFailed."""
     parts: list[bytes] = []
     size = 0
     while data := await answer.chunk():
@@ -283,7 +286,7 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """The beginning of an error answer, with no more values than can be read at once."""
+    """The beginning of an error answer, with few enough values to be decoded at once."""
     parts: list[bytes] = []
     size = 0
     while size < MAX_REFUSAL and (data := await answer.chunk()):
@@ -291,5 +294,5 @@ async def read_refusal(answer: Answer) -> bytes:
         size += len(data)
     body = b"".join(parts)[:MAX_REFUSAL]
     if count_values(body, _REFUSAL_VALUES) > _REFUSAL_VALUES:
-        return body[:_REFUSAL_VALUES]  # which is no JSON any more, so its beginning is shown
+        return body[:_REFUSAL_VALUES]  # no valid JSON any more, so it is shown as text
     return body

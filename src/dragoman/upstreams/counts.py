@@ -1,7 +1,7 @@
-"""Numbers of a request that models on this machine would turn into work, held to what providers take.
+"""Limits for the numbers in a request that decide how much a model on this machine has to do. Pure.
 
-A provider refuses such a number itself, and some dialects leave that to it. Here there is nobody else to do
-it: a million candidates would be a million answers. Pure.
+A provider checks such numbers itself, and some dialects leave the check to it. An embedded model has nobody
+else to check them: a million candidates would be a million answers.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 
 MOST_CANDIDATES: Final = 128
-"""As OpenAI's API has it."""
+"""The limit of OpenAI's API."""
 MOST_TOP_LOGPROBS: Final = 20
-"""As OpenAI's API has it: each is written with every token."""
+"""The limit of OpenAI's API. Every token is written with all of them."""
 MOST_STOPS: Final = 64
-"""Each stop sequence is looked for in every answer. OpenAI's API takes 4, DeepSeek's 16."""
+"""Each stop sequence is searched in every answer. OpenAI's API takes 4, DeepSeek's 16."""
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Refuse a chat request for more than can be had. Raises RequestFailed, with the place in IR terms."""
+    """Refuse a chat request whose numbers are above the limits. Raises RequestFailed."""
     sampling = request.sampling
     for field, value, most in (
         ("n", sampling.n, MOST_CANDIDATES),
@@ -33,7 +33,7 @@ def hold_to_counts(request: ir.Request) -> None:
 
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
-    """The refusal of a value above its limit. limit: in words; code: one of OpenAI's for such values."""
+    """The error for a value above its limit. limit: in words. code: OpenAI's code for such a value."""
     return RequestFailed(
         ir.Fault(
             "invalid_request",

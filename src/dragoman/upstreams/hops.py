@@ -1,8 +1,8 @@
-"""How many gateways a request has passed, so that one that comes back to its sender ends.
+"""Counts the gateways that a request has passed, so that a request in a loop ends.
 
-A provider's address may be this gateway's own, or that of another which asks this one. No configuration shows
-that for sure, so requests are counted: a header says how many gateways sent one on. Where there is none, it
-costs a look-up. https://www.rfc-editor.org/rfc/rfc9110#name-via has the same thought.
+A provider's address may be that of this gateway, or of another gateway that calls this one. The
+configuration cannot show this for sure, so a header counts the gateways. A request without the header costs
+one look-up. The header Via (https://www.rfc-editor.org/rfc/rfc9110#name-via) has the same purpose.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dragoman import ir
 
 HEADER: Final = "x-dragoman-hop"
 MOST: Final = 5
-"""Gateways in a row that somebody may have set up on purpose; the next one is a loop."""
+"""Gateways in a row that an operator may have set up on purpose. One more is a loop."""
 
 _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
-"""Of the request that the running task serves, and those that it starts."""
+"""The count of the request that the running task serves. Tasks that it starts inherit the count."""
 
 
 def arrived(stated: str) -> ir.Fault | None:
-    """Take note of what a request says of its way, for the task that serves it. A fault when it is too long.
+    """Store the count in a request's header for the task that serves the request. A fault if it is too high.
 
-    The fault is one of the request, as nobody on the way should try it again or elsewhere.
+    The fault blames the request, so that no gateway on the way tries it again or elsewhere.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None
@@ -38,5 +38,5 @@ def arrived(stated: str) -> ir.Fault | None:
 
 
 def passed() -> int:
-    """How many gateways sent the request on that is served now."""
+    """The number of gateways that the current request has passed before this one."""
     return _PASSED.get()

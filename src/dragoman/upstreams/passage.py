@@ -1,7 +1,7 @@
-"""Requests that a provider answers and the gateway does not interpret: sent as they are, with its credential.
+"""Requests that are sent to a provider as they are, with its credential, and not interpreted.
 
-The first credential counts: what is kept under one key another may not see. Nothing is tried again, since a
-body that flows through is gone, and whoever asks for a file or a job asks for no other provider's.
+Always the provider's first credential is used, because files of one key may be invisible to another. Nothing
+is retried: a streamed body is gone after one attempt, and files and jobs belong to one provider only.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dragoman.version import __version__
 
 
 class Passage:
-    """One provider's resources. base_url: what their paths lie below. yields: headers of the account that
-    give way to a request's own.
+    """The resources of one provider. base_url: the prefix of their paths. yields: names of account headers
+    that a client's own header replaces.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Passage:
         self._yields = frozenset(yields)
 
     def renew(self, account: Account) -> None:
-        """Call with another credential from now on."""
+        """Use another credential from now on."""
         self.account = account.succeeding(self.account)
 
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider. target: a path below `base_url` with its query, escaped. headers: the client's,
-        already reduced to what may pass. Raises RequestFailed; the caller closes the answer.
+        """Call the provider. target: a path below `base_url` with its query, escaped. headers: the client's
+        headers that may pass. The caller closes the answer. Raises RequestFailed.
         """
         prepared = CIMultiDict(
             {
@@ -75,8 +75,8 @@ class Passage:
         return await self._transport.send(method, url, prepared, body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The failure that an error answer tells, without the secrets of the account. A refused credential is
-        the gateway's own: its client has nothing to mend.
+        """The error in an error answer, without the account's secrets. A refused credential is an error of
+        the gateway, because the client cannot correct it.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

@@ -1,7 +1,7 @@
-"""Several questions of one request, asked one after another, whose answers are the choices of one.
+"""Asks several questions one after another, and makes one answer with several choices of them.
 
-For requests that only some protocols have (a list of prompts), at an upstream that takes one question at a
-time. The first failure ends all of it.
+Used for requests that only some protocols have (a list of prompts), at an upstream that takes one prompt at
+a time. The first failure ends all.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.estimate import EstimateUsage
-from dragoman.upstreams.upstream import Batches, Call, Upstream
+from dragoman.upstreams.answering import Answering
+from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One of them. call: with the question in the upstream's words, where it has any. estimate: what fills in
-    the usage of its answer, None = nobody wants it.
+    """One question. call: its `encoded` holds the question, if it is already encoded. estimate: adds
+    estimated usage to the events; None = no usage is wanted.
     """
 
     request: ir.Request
@@ -27,22 +28,32 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Events of its answer, with usage."""
+        """The events of the question's answer, with usage added."""
         feed = None if self.estimate is None else self.estimate.feed
         return batch if feed is None else [told for event in batch for told in feed(event)]
 
 
 class Several:
-    """An upstream that is asked several questions. Implements `upstreams.upstream.Upstream`."""
+    """Asks an upstream several questions. Implements `Answering`."""
 
-    def __init__(self, upstream: Upstream, questions: Sequence[Question]) -> None:
+    def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
+        self.limits = upstream.limits
         self._upstream = upstream
         self._questions = questions
 
+    async def complete(self, request: ir.Request, call: Call) -> ir.Response:
+        """The whole answer, of the events of all answers."""
+        async with self.chat(request, call) as batches:
+            return await collected(batches)
+
+    def decode(self, body: bytes) -> ir.Response:
+        """Never called: `complete` decodes."""
+        raise AssertionError("several answers are no one body")
+
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """The answers as the events of one: the choice of each has its question's number."""
+        """All answers as the events of one. The choice's index is the number of its question."""
         async with aclosing(self._batches()) as batches:
             yield batches
 
@@ -68,7 +79,7 @@ class Several:
 
 
 class _One:
-    """The answer to one question as a part of all."""
+    """The answer to one question, as one choice of the whole answer."""
 
     def __init__(self, number: int, *, last: bool) -> None:
         self._number = number
@@ -77,11 +88,11 @@ class _One:
 
     @property
     def usages(self) -> list[ir.Usage]:
-        """What it cost, if anybody said."""
+        """The usage of the answer, if it was stated."""
         return [] if self._usage is None else [self._usage]
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """Its events with its number; what all answers have once comes from the first and the last."""
+        """The events with this choice's index. The start is that of the first answer, the end the last's."""
         events: list[ir.Event] = []
         for event in batch:
             if isinstance(event, ir.Tally):
@@ -97,7 +108,7 @@ class _One:
                     events.append(event)
             elif isinstance(event, (ir.More, ir.Raw, ir.Ping, ir.Error)):
                 events.append(event)
-            elif event.candidate == 0:  # no more than one was asked for
+            elif event.candidate == 0:  # each question asks for one choice only
                 events.append(msgspec.structs.replace(event, candidate=self._number))
         return events
 
@@ -109,7 +120,7 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """What all of them cost together."""
+    """The sum of all usages."""
     sums: dict[str, Any] = {}
     for name in _COUNTS:
         stated = [count for usage in usages if (count := getattr(usage, name)) is not None]

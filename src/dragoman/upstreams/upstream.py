@@ -1,6 +1,6 @@
-"""What an attempt calls. An upstream answers `ir.Request`s with events; how is its own business.
+"""The interface of upstreams. An upstream answers an `ir.Request` with events.
 
-The least that a third party writes is one method:
+The smallest upstream of a third party has one method:
 
     class Echo:
         name = "echo"
@@ -13,8 +13,8 @@ The least that a third party writes is one method:
                 yield [ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()]
             yield answer()
 
-Leaving the context ends the work at once, whatever the state. A failure is `RequestFailed` with a
-fault, before the first batch or between two; a failure inside the answer may also be an `ir.Error` event.
+Leaving the context cancels the work at once. A failure is a `RequestFailed` with a fault, raised before the
+first batch or between two batches; a failure within the answer may also be an `ir.Error` event.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
-"""Events in the order of `ir.GRAMMAR`; one item is what one read brought, so that it leaves in one write."""
+"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read, which become one write."""
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """The whole answer of a stream. Raises RequestFailed for an error in it."""
+    """The whole answer of a stream. Raises RequestFailed for an error in the stream."""
     answer = ir.Fold()
     async for batch in batches:
         for event in batch:
@@ -50,7 +50,7 @@ async def collected(batches: Batches) -> ir.Response:
 
 
 class Stopwatch:
-    """Adds up the seconds that an attempt waits for its upstream. Stopping twice counts once."""
+    """Adds up the seconds in which an attempt waits for its upstream. A second `stop` has no effect."""
 
     __slots__ = ("_clock", "_seconds", "_since")
 
@@ -60,34 +60,34 @@ class Stopwatch:
         self._seconds = 0.0
 
     def start(self) -> None:
-        """The waiting begins."""
+        """The attempt begins to wait."""
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """Something came."""
+        """The upstream has sent something."""
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None
 
     def take(self) -> float:
-        """The seconds since the last `take`; stops."""
+        """The seconds since the last `take`. Also stops the watch."""
         self.stop()
         seconds, self._seconds = self._seconds, 0.0
         return seconds
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One attempt's surroundings.
+    """The context of one attempt.
 
-    attempt: its id. model: the upstream's own name of the model. report: where losses go. watch: started
-    by an upstream when it begins to wait, stopped when something came, so that the gateway's own time can
-    be told from the upstream's. facts: what is known of the model. account: which of the provider's
-    credentials. headers, body: what the configuration adds for this model. encoded: the request in the
-    upstream's words where it has been written already (strict mode must know the losses before anything
-    is sent). ready: what an upstream of one's own calls between naming its losses and beginning its work,
-    in all but chat, whose context is entered then; raises RequestFailed where strict mode refuses it.
-    client: the name of the key that asks, "" where nobody knows; an upstream that queues shares by it.
+    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: the
+    upstream starts it when it begins to wait and stops it when something came; so the gateway's own time is
+    known. facts: what is known about the model. account: the index of the provider's credential. headers,
+    body: additions of the configuration for this model. encoded: the request in the upstream's protocol, if
+    it was already encoded (strict mode must know the losses before anything is sent). ready: in all
+    operations but chat, a custom upstream calls it after it has reported its losses and before its work; it
+    raises RequestFailed if strict mode refuses them. For chat, entering the context has this role. client:
+    the name of the client's key, "" = unknown; an upstream with a queue shares it fairly between clients.
     """
 
     attempt: str
@@ -105,10 +105,10 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Native(msgspec.Struct, frozen=True):
-    """What an upstream that speaks no dialect takes as it is; the rest is emulated for it.
+    """The features that a custom upstream supports itself; all others are emulated for it.
 
-    tool_name: the pattern that a tool's whole name must match; it has to allow small letters, digits and `_`,
-    ten of them at least, of which names are made that fit.
+    tool_name: a pattern for a whole tool name. It must allow names of at least ten small letters, digits and
+    `_`: such names replace those that do not match.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -119,15 +119,16 @@ _ALL = Native()
 
 
 def native(upstream: Upstream) -> Native:
-    """What an upstream takes as it is: what it says, else everything."""
+    """The features that an upstream supports: those in its attribute `native`, else all."""
     stated: Native = getattr(upstream, "native", _ALL)
     return stated
 
 
 class Upstream(Protocol):
-    """The least that an upstream can do.
+    """What every upstream has.
 
-    One that cannot take everything that a request may hold says so in an attribute `native: Native`.
+    An upstream that does not support everything in a request states its limits in an attribute `native:
+    Native`.
     """
 
     @property
@@ -151,11 +152,11 @@ METHODS: Final[Mapping[Operation, str]] = {
     "moderation": "moderate",
     "rerank": "rerank",
 }
-"""What an upstream that speaks no dialect is asked for beside chat, if it has a method of that name. It takes
-the operation's request in IR terms (`ir.EmbedRequest`, …) and a call, and gives the operation's answer; a
-failure is `RequestFailed`. What it cannot do goes into `call.report` before it calls `call.ready()`, which
-refuses it in strict mode; what it finds out later is refused when the work has been done. Usage of None is
-estimated where it can be:
+"""The methods by which a custom upstream supports operations other than chat; each is optional. A method
+takes the operation's request (`ir.EmbedRequest`, …) and a call, and returns the operation's response; a
+failure is `RequestFailed`. It reports losses in `call.report` before it calls `call.ready()`, which refuses
+them in strict mode; losses that are found later are refused after the work. A usage of None is estimated if
+possible:
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount: ...
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...
@@ -165,12 +166,12 @@ estimated where it can be:
     async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse: ...
     async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse: ...
 
-One whose models differ in what they can do says so in a method `performs(operation, model) -> bool`.
+If only some of its models support an operation, it has a method `performs(operation, model) -> bool`.
 """
 
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
-    """What an upstream of one's own does this with; None = it cannot. model: which of its models is asked."""
+    """The custom upstream's method for an operation; None = not supported. model: the model that is asked."""
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):
         return None

@@ -1,10 +1,10 @@
-"""A provider over HTTP: dialect + account + transport.
+"""A provider over HTTP: a dialect, its accounts and a transport.
 
-A provider that speaks several dialects has an upstream for each, with the same accounts and transport; the
-first of them knows the others and says which one to ask.
+A provider with several dialects has one upstream for each, with the same accounts and transport. The first
+of them knows the others and chooses the one for a request.
 
-`send` is what relaying uses: bytes in, frames out. `chat` and `complete` go through the IR. Everything
-that is the same for all requests (URLs, headers with the credential, extra body) is made once.
+Relaying uses `send`: bytes in, frames out. `chat` and `complete` translate through the IR. Everything that
+is the same for all requests (URLs, headers with the credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -31,7 +31,7 @@ from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.bounds import Kept
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.operation import AnyProviderSide, Outgoing
@@ -65,27 +65,27 @@ from dragoman.wire.multipart import Pieces, content_type, written
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
-_TELLING = 8
-"""Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
+_SHORTEST_SECRET = 8
+"""The fewest characters of a secret. A shorter header value ("eu") is no secret, and a part of many words."""
 _MOST_SECRETS = 64
-"""Secrets of one account that are remembered, those that have been replaced included."""
-_OURS = frozenset({"kind", "blame"})
-"""What of a fault is not a provider's to word."""
+"""Secrets of one account that are remembered, replaced ones included."""
+_WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
+"""Fields of a fault that never hold a provider's text."""
 
 
-_MOST_MET = 1024
-"""Models of a provider that something is remembered of."""
+_MOST_REMEMBERED = 1024
+"""Models of one provider for which something is remembered."""
 
 
 class Splitter(Protocol):
-    """Cuts a stream's bytes into frames, however they arrive. Raises WireError for what is no such stream."""
+    """Splits a stream's bytes into frames, in pieces of any size. Raises WireError for an invalid stream."""
 
     def feed(self, chunk: bytes, /) -> list[bytes]:
-        """The frames that are complete now."""
+        """The frames that this chunk completes."""
         ...
 
     def close(self) -> list[bytes]:
-        """The bytes have ended: what is left."""
+        """The frames that the end of the bytes completes."""
         ...
 
 
@@ -94,12 +94,12 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
 }
-"""What cuts a stream into frames of at most so many bytes, by a dialect's framing."""
+"""The splitter for each framing of a stream. The argument is the most bytes of one frame."""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider, ready to use. tail: its last characters, for people. secrets: what of
-    its headers nobody may be told.
+    """One credential of a provider. headers: with the credential. tail: its last characters, for people.
+    secrets: the parts of the headers that must not be shown.
     """
 
     headers: Mapping[str, str]
@@ -107,13 +107,13 @@ class Account(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
     def succeeding(self, before: Account) -> Account:
-        """This account in the place of another, whose secrets answers to earlier calls may still repeat."""
+        """This account, with the secrets of the replaced one added: late answers may repeat these."""
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault without these secrets, should it repeat one. more: others of the call."""
-        secrets = [one for one in (*self.secrets, *more) if len(one) >= _TELLING]
+        """The fault with all secrets in its texts replaced. more: further secrets of the call."""
+        secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:
             for secret in secrets:
@@ -123,13 +123,13 @@ class Account(msgspec.Struct, frozen=True):
         told = {
             name: reworded(getattr(fault, name), hide)
             for name in fault.__struct_fields__
-            if name not in _OURS
+            if name not in _WITHOUT_PROVIDER_TEXT
         }
         return msgspec.structs.replace(fault, **told)
 
 
 class Address:
-    """An endpoint's address, in which `{model}` stands for the model's name."""
+    """The URL of an endpoint. `{model}` in it stands for the model's name."""
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")
@@ -138,15 +138,14 @@ class Address:
         self._met: dict[str, URL] = {}
 
     def of(self, model: str) -> URL:
-        """The address for one model. A name that repeats the folder it lies in ("models/…") means the same.
-
-        A name is one segment of the path, whatever a client put into it.
+        """The URL for one model. If the name begins with the last folder of the URL ("models/…"), the folder
+        is not repeated. The name is one segment of the path, whatever characters a client put into it.
         """
         if self._fixed is not None:
             return self._fixed
         url = self._met.get(model)
         if url is None:
-            if len(self._met) >= _MOST_MET:
+            if len(self._met) >= _MOST_REMEMBERED:
                 self._met.clear()
             name = quote(model.removeprefix(self._folder), safe="")
             url = self._met[model] = URL(self._before + name + self._after, encoded=True)
@@ -156,11 +155,13 @@ class Address:
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: where chat is asked for. base_url: what the paths of other operations follow, None =
-    it cannot be told; bases: those that follow another. models: patterns of the only names that can be
-    asked for here, None = all. further: the same provider in its other dialects, the best first. yields:
-    headers of the accounts that give way to a request's own. limits: what its answers may be at most.
+    chat_url, stream_url: the endpoints of chat. base_url: the prefix of other operations' paths, None =
+    unknown; bases: other prefixes for some operations. models: patterns of the models that this dialect
+    serves, None = all. further: the same provider's upstreams in other dialects, best first. yields: names
+    of account headers that a client's own header replaces. limits: of its answers.
     """
+
+    success: Final = 200
 
     def __init__(
         self,
@@ -200,17 +201,17 @@ class WireUpstream:
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self._lessons: dict[str, Lesson] = {}
-        self._thoughtless: set[str] = set()  # models that were found not to think
+        self._thoughtless: set[str] = set()  # models that are known not to think
 
     def renew(self, accounts: Sequence[Account]) -> None:
-        """Call with other credentials from now on: as many as before, for calls that run count on theirs."""
+        """Use other credentials from now on. Their number stays: running calls refer to them by index."""
         self.accounts = tuple(
             after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
         )
         self._headers = [_prepared(account.headers) for account in self.accounts]
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """This provider in one of its dialects."""
+        """The upstream for one of this provider's dialects."""
         return self._spoken[name]
 
     def spoken(
@@ -221,7 +222,7 @@ class WireUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> WireUpstream:
-        """This provider in the dialect that an attempt asks in, see `apis.choose`."""
+        """The upstream for the dialect that an attempt should use, see `apis.choose`."""
         if len(self._spoken) == 1:
             return self
         offered: list[str] = []
@@ -236,47 +237,47 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells something about asking for this model in this dialect; it is kept. It need
-        not be new: others may have been told the same in the meantime.
+        """True: the failure says something about calling this model in this dialect, which is stored. It may
+        be known already, because other requests can have got the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
             return False
-        if len(self._lessons) >= _MOST_MET and model not in self._lessons:
+        if len(self._lessons) >= _MOST_REMEMBERED and model not in self._lessons:
             self._lessons.clear()
         self._lessons[model] = lesson
         return True
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """What is known of a model, with what a refusal told."""
+        """The facts about a model, with what its error answers have told."""
         return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells that a model does not think, so that nothing sealed may be asked of it."""
+        """True: the model does not think, says the failure; so it must not be asked for sealed thinking."""
         if not refuses_sealing(fault):
             return False
-        if len(self._thoughtless) >= _MOST_MET and model not in self._thoughtless:
+        if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
             self._thoughtless.clear()
         self._thoughtless.add(model)
         return True
 
-    def able(self, operation: Operation, face: str) -> WireUpstream | None:
-        """This provider in a dialect in which it can be asked for this, that of the face if it can; None = it
-        has nothing of the kind.
+    def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
+        """The upstream for a dialect with this operation, preferably the face's; None = there is none. model:
+        makes no difference, because nobody knows which models have the operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
-        """How an operation is asked for here. Only one that is `able` has it."""
+        """The codec of an operation. Call it only on an upstream that `able` returned."""
         return self._codecs[operation]
 
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST a chat request's body as it is. headers: the client's, already reduced to what may pass; the
-        operator's own for the provider go before them, and what the configuration adds for the model before
-        both. stream: whether the body asks for one, where that is said in the path.
+        """POST the body of a chat request as it is. headers: the client's headers that may pass. The
+        account's headers have precedence over them, and the model's configured headers over both. stream:
+        the body asks for a stream; some providers have another path for it.
         """
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
@@ -285,13 +286,13 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """POST a request for another operation, JSON or a form. headers: as for `send`."""
+        """POST the request of another operation, as JSON or as a form. headers: as for `send`."""
         url = self._operations[operation][outgoing.path].of(call.model)
         prepared = self._prepared(call, headers)
         if isinstance(outgoing.body, bytes):
             body: bytes | Pieces = outgoing.body
         else:
-            boundary = call.attempt.encode()  # random, and nobody knows it before
+            boundary = call.attempt.encode()  # random, so no client can put it into its data
             prepared = CIMultiDict(prepared)
             prepared["content-type"] = content_type(boundary)
             body = written(outgoing.body, boundary)
@@ -300,12 +301,12 @@ class WireUpstream:
 
     @property
     def lists_models(self) -> bool:
-        """Whether it is known where this provider would list its models."""
+        """True: the URL of this provider's model list is known."""
         return self._list is not None
 
     async def listed(self, call: Call, *, signed: bool = True) -> bytes:
-        """The list of its models, in its own words. signed: with the key of the call's account, and whatever
-        else is secret in its headers. Raises RequestFailed.
+        """The provider's model list as it sends it. signed: False = omit the account's key and all other
+        headers that hold secrets. Raises RequestFailed.
         """
         assert self._list is not None
         secrets = () if signed else self.accounts[call.account].secrets
@@ -338,15 +339,19 @@ class WireUpstream:
         return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The request in this provider's words, with the configured extra body merged in."""
+        """The request in this provider's protocol, with the configured extra body merged in."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
 
+    def written(self, request: ir.Request, call: Call) -> Call:
+        """The call with the request in this provider's words."""
+        return msgspec.structs.replace(call, encoded=self.encode(request, call))
+
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """The same for a request for another operation. What is merged into a form are texts."""
+        """Another operation's request, as this provider takes it. Members merged into a form become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -367,18 +372,20 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The fault of an answer that is none: an error, or of a status that was not asked for."""
+        """The error for an answer that is not a success: its error, or an unexpected status."""
         if not _REFUSES <= answer.status <= _LAST_STATUS:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
-    def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
-        """The fault without the secrets that the call carried, should it repeat one."""
+    def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
+        """The fault with all secrets of the call replaced. It names places of the provider's own request, so
+        `located` has nothing to do.
+        """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to one chat request, for `decode`; decoded where it came as a stream."""
+        """The whole answer to a chat request: bytes for `decode`, or a response if it came as a stream."""
         answer = await self._post(request, call)
         try:
             if streams(answer):
@@ -390,12 +397,12 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """The whole answer of a provider that streams although it was not asked to."""
+        """The whole answer of a provider that streams without being asked to."""
         async with aclosing(self._events(answer, self.dialect.stream.framing)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """A whole answer; what is no answer of the dialect, or too much of one, is the upstream's fault."""
+        """Decode a whole answer. An invalid answer, or one above the limits, is the upstream's fault."""
         try:
             suspicious = self.limits.hold_chat(body)
             value = decode_object(body)
@@ -405,9 +412,18 @@ class WireUpstream:
         except WireError as error:
             raise unreadable(self.name, error) from error
 
+    @property
+    def native(self) -> Abilities:
+        """What this provider takes as it is: what its protocol says."""
+        return self.dialect.abilities
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds that it may say nothing, None = any."""
+        return self.limits.silence
+
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request as events."""
         answer = await self._post(request, call)
         try:
             framing: Framing | None = self.dialect.stream.framing
@@ -444,7 +460,7 @@ class WireUpstream:
                         limits.hold_event(frame)
                     batch.extend(decoder.feed(frame))
                 opened = refuse_blocks(batch, opened, limits, kept)
-                yield batch  # an empty one tells that what came says nothing
+                yield batch  # an empty batch says that bytes without content came
             batch = []
             for frame in splitter.close():
                 limits.hold_event(frame)
@@ -453,7 +469,7 @@ class WireUpstream:
             refuse_blocks(batch, opened, limits, kept)
             yield batch
         except WireError as error:
-            # What came before the error in the same read is part of the answer.
+            # Events before the error in the same read are part of the answer.
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
         except RecursionError:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
@@ -464,12 +480,12 @@ _REFUSES, _LAST_STATUS = 400, 599
 
 
 def is_success(answer: Answer) -> bool:
-    """Whether an answer is one, by its status."""
+    """True: the status is one of success."""
     return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:
-    """Whether an answer says of itself that it is a stream."""
+    """True: the content type is that of a stream."""
     return answer.headers.get("content-type", "").startswith(_STREAMS)
 
 
@@ -478,7 +494,7 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The upstream sent what its dialect does not allow, or more than it may."""
+    """The error for an answer that its dialect does not allow, or that is above a limit."""
     return RequestFailed(
         ir.Fault(
             "upstream",
@@ -493,7 +509,7 @@ def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:
     fixed = {
         "content-type": "application/json",
         "accept": "*/*",
-        "accept-encoding": "identity",  # a compressed stream would come in lumps
+        "accept-encoding": "identity",  # a compressed stream would arrive in large pieces
         "user-agent": f"dragoman/{__version__}",
         hops.HEADER: "1",
     }

@@ -1,1 +1,1 @@
-"""Whether an answer keeps the form that its client asked for: the optional check of structured output."""
+"""The optional check of structured output: whether an answer has the form that its request demands."""

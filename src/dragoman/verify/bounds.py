@@ -1,9 +1,9 @@
-"""What one check may cost.
+"""Limits on the cost of one check.
 
-Schemas come from clients and answers from models, so neither may decide how long a check takes. Work is
-counted in steps, which give the same verdict on every machine. Only patterns are bounded by time, because
-what they cost cannot be counted from outside: Python's own `re` cannot be stopped at all, the package `regex`
-(the extra `schema`) can (`patterns`). The clock is an argument.
+Clients write the schemas and models write the answers, so neither may decide how long a check takes. Work is
+counted in steps, which give the same verdict on every machine. Only regular expressions are limited by time,
+because their cost cannot be counted from outside: a search by Python's `re` cannot be stopped, but one by the
+package `regex` (the extra `schema`) can (`patterns`). The clock is an argument.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Final
 from dragoman.verify.patterns import Pattern
 
 STEPS: Final = 300_000
-"""Steps of one check. A step takes about a microsecond; an answer of 1 MB that is in order takes fewer."""
+"""Steps of one check. A step takes about a microsecond; a valid answer of 1 MB takes fewer steps."""
 PATTERN_SECONDS: Final = 0.05
-"""Seconds that all patterns of one check may take together. The engine may notice as much later."""
+"""Seconds for all pattern searches of one check together. The engine may notice the end 0.05 s late."""
 
 
 class Exhausted(Exception):
-    """A check would cost more than it may."""
+    """The check would cost more than its budget allows."""
 
 
 @cache
 def available() -> bool:
-    """Whether answers can be checked here: the extra `schema` is installed."""
+    """Whether answers can be checked, which needs the extra `schema`."""
     return importlib.util.find_spec("regex") is not None
 
 
 class Budget:
-    """What is left for one check. clock: seconds that never jump."""
+    """The remaining steps and pattern time of one check. clock: monotonic seconds."""
 
     __slots__ = ("_clock", "_seconds", "_steps")
 
@@ -42,13 +42,13 @@ class Budget:
         self._seconds = PATTERN_SECONDS
 
     def spend(self, steps: int = 1) -> None:
-        """Take so many steps. Raises Exhausted when they are no longer there."""
+        """Subtract steps. Raises Exhausted when too few are left."""
         self._steps -= steps
         if self._steps < 0:
             raise Exhausted
 
     def search(self, pattern: Pattern, text: str) -> bool:
-        """Whether a pattern occurs in a text. Raises Exhausted where that takes too long to tell."""
+        """Whether a pattern occurs in a text. Raises Exhausted when the search takes too long."""
         self.spend()
         if len(text) > pattern.reach:
             raise Exhausted

@@ -1,11 +1,11 @@
-"""The check of an answer against the form that its request asked for, as a step on its way back.
+"""The check of an answer against the form that its request demands, applied to the answer on its way back.
 
-A whole answer that fails makes its attempt fail, so that the next one is tried. A stream passes as it comes;
-where its text turns out wrong at the end, an error stands in place of the finish. What is told is the place
-and the keyword of the first mistake, never what was written there.
+A whole answer that fails the check makes its attempt fail, so that the next candidate is tried. A stream is
+passed on as it arrives; if its text is wrong at the end, an error event replaces the finish. The error names
+the place and the keyword of the first mistake, never the model's text.
 
-Only text that was meant to be the answer is judged: a candidate that was cut off, refused, filtered, or that
-calls tools is what its stop says it is.
+Only text that is meant as the answer is checked. A candidate that was cut off, refused, filtered, or that
+calls tools is not checked, because its stop reason already says what happened.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
-"""Characters of one answer. What is longer cannot be checked, and counts as wrong."""
+"""Characters of one answer. A longer answer cannot be checked and counts as wrong."""
 LARGEST_SCHEMA: Final = 200_000
-"""Bytes of one schema, written without blanks. Compiled, each takes up to 70."""
-_MOST_KEPT: Final = 400_000
-"""Bytes of schemas, written without blanks, whose compiled form is kept for the next request: about 30 MB."""
+"""Bytes of one schema, as JSON without white space. A compiled schema takes up to 70 times as much memory."""
+_MOST_CACHED: Final = 400_000
+"""Bytes of schemas, as JSON without white space, whose compiled tests are cached: about 30 MB of memory."""
 _PART_BYTES: Final = 10
-"""What a part of a pattern counts among these bytes, for the same memory."""
+"""Bytes that each part of a compiled pattern counts in `_MOST_CACHED`, in proportion to its memory."""
 
 
 SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
 CHECK_TOO_LONG: Final = "output_check_too_long"
-"""Codes of the bounds on what a check may cost: at the schema, and at the answer."""
+"""Fault codes: the schema is too large, and the check of the answer would take too long."""
 
 
 class Form(msgspec.Struct, frozen=True):
-    """The form that an answer must have. test: of its value; any JSON value will do without one."""
+    """The form that an answer must have. test: the test of its JSON value; None = any JSON value is right."""
 
     test: Test | None = None
 
 
 def form_of(output: ir.Output | None) -> Form | None:
-    """The form that a request asks for, None where it asks for plain text.
+    """The form that a request demands, None if it allows plain text.
 
-    Raises RequestFailed (400), with the place in IR terms, for a schema that nothing can be checked against.
+    Raises RequestFailed (400), with the place in IR terms, for a schema that cannot be checked.
     """
     if output is None or output.kind == "text":
         return None
@@ -57,7 +57,7 @@ def form_of(output: ir.Output | None) -> Form | None:
         if len(written) > LARGEST_SCHEMA:
             large = f"schemas of more than {LARGEST_SCHEMA} bytes are not supported"
             raise Unusable("", large, too_large=True)
-        return Form(_KEPT.test(written))
+        return Form(_CACHE.test(written))
     except Unusable as error:
         joint = "." if error.path and not error.path.startswith("[") else ""
         raise RequestFailed(
@@ -70,55 +70,55 @@ def form_of(output: ir.Output | None) -> Form | None:
         ) from error
 
 
-class _Kept:
-    """Compiled schemas by their text, the least recently used leaving first. Bounded by what they take."""
+class _SchemaCache:
+    """A cache of compiled schemas, by their text. Full, it drops the least recently used schema."""
 
     def __init__(self) -> None:
         self._tests: dict[bytes, tuple[Test, int]] = {}
-        self._taken = 0
+        self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """The test of a schema, compiled now or before. Raises Unusable."""
+        """The test of a schema, from the cache or compiled now. Raises Unusable."""
         known = self._tests.pop(schema, None)
         if known is None:
             made = compile_schema(msgspec.json.decode(schema))
             known = made.test, len(schema) + _PART_BYTES * made.parts
-            self._taken += known[1]
-            while self._tests and self._taken > _MOST_KEPT:
-                self._taken -= self._tests.pop(next(iter(self._tests)))[1]
+            self._weight += known[1]
+            while self._tests and self._weight > _MOST_CACHED:
+                self._weight -= self._tests.pop(next(iter(self._tests)))[1]
         self._tests[schema] = known
         return known[0]
 
 
-_KEPT: Final = _Kept()
+_CACHE: Final = _SchemaCache()
 
 
 class CheckOutput:
-    """Holds one answer to its form. clock: seconds that never jump, for the time that patterns take."""
+    """The check of one answer. clock: monotonic seconds, to measure pattern searches."""
 
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
         self._clock = clock
-        self._candidates: dict[int, _Said] = {}
+        self._candidates: dict[int, _CandidateText] = {}
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer as it is. Raises RequestFailed for one that is not as it was asked for."""
+        """The answer, unchanged. Raises RequestFailed if it does not have the form."""
         for candidate in response.candidates:
-            said = _Said()
+            said = _CandidateText()
             for index, block in enumerate(candidate.blocks):
                 said.replace(index, block)
-            if (fault := self._judged(said, candidate.stop)) is not None:
+            if (fault := self._fault_of(said, candidate.stop)) is not None:
                 raise RequestFailed(fault)
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event, or the error that ends the answer."""
+        """The event itself, or an Error event if a candidate finishes with text of another form."""
         kind = type(event)
         if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
             self._collect(event)
         elif isinstance(event, ir.Finish):
-            said = self._candidates.pop(event.candidate, None) or _Said()
-            if (fault := self._judged(said, event.stop)) is not None:
+            said = self._candidates.pop(event.candidate, None) or _CandidateText()
+            if (fault := self._fault_of(said, event.stop)) is not None:
                 return (ir.Error(fault),)
         return (event,)
 
@@ -126,7 +126,7 @@ class CheckOutput:
         assert isinstance(event, ir.TextDelta | ir.Open | ir.Close | ir.RefusalDelta)
         said = self._candidates.get(event.candidate)
         if said is None:
-            said = self._candidates[event.candidate] = _Said()
+            said = self._candidates[event.candidate] = _CandidateText()
         if isinstance(event, ir.TextDelta):
             said.add(event.index, event.text)
         elif isinstance(event, ir.RefusalDelta):
@@ -134,7 +134,7 @@ class CheckOutput:
         elif event.block is not None:
             said.replace(event.index, event.block)
 
-    def _judged(self, said: _Said, stop: ir.Stop | None) -> ir.Fault | None:
+    def _fault_of(self, said: _CandidateText, stop: ir.Stop | None) -> ir.Fault | None:
         if said.other or (stop is not None and stop.reason not in _ENDED):
             return None
         mistake, code = self._mistake(said)
@@ -142,8 +142,8 @@ class CheckOutput:
             return None
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
-    def _mistake(self, said: _Said) -> tuple[str | None, str]:
-        """What is wrong with a text, in words that follow `the answer`, and the fault's code."""
+    def _mistake(self, said: _CandidateText) -> tuple[str | None, str]:
+        """The mistake in a text, to follow "The model's response", and the fault's code. None = valid."""
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
         try:
@@ -161,11 +161,11 @@ class CheckOutput:
 
 _WRONG: Final = "invalid_output"
 _ENDED: Final = frozenset({"end", "sequence", "other"})
-"""Why a candidate stops that said all it had to say."""
+"""Stop reasons of a candidate whose answer is complete."""
 
 
-class _Said:
-    """The text of one candidate. other: it refuses, or calls a tool of the client's."""
+class _CandidateText:
+    """The text of one candidate. other: whether it refuses, or calls a tool of the client."""
 
     __slots__ = ("_texts", "length", "other")
 
@@ -180,7 +180,7 @@ class _Said:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """A block as it begins, or as it is after all."""
+        """Take a whole block, from Open, or from Close as its final form."""
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
             self.add(index, block.text)
@@ -198,7 +198,7 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """Where a value is wrong, as a JSON path of bounded length: names may be the model's own."""
+    """The place of the mistake as a JSON path, cut because the model may invent long member names."""
     path = "$"
     for step in breach.path:
         if isinstance(step, int):

@@ -1,12 +1,12 @@
-"""Whether a JSON value is valid against a JSON Schema, at a bounded cost, and where it first is not.
+"""Validation of a JSON value against a JSON Schema at a limited cost, up to the first mistake.
 
-A schema is compiled once into tests that call each other; a value is judged by walking it, every step
-counted (`bounds`). No reference ever leads out of the schema. `format` is a remark, as the specification has
-it. What cannot be judged (`unevaluatedProperties`, dynamic references, other documents) is refused when the
-schema is compiled: a keyword is never skipped.
+A schema is compiled once into tests that call each other; validation walks over the value and counts every
+step (`bounds`). No reference leads out of the schema. `format` is an annotation only, as the specification
+says. Keywords that are not supported (`unevaluatedProperties`, dynamic references, other documents) are
+refused at compilation, never skipped.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
-names one or is written like one.
+names one or uses their forms.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """JSON text as a value whose whole numbers are integers. Raises ValueError, RecursionError."""
+    """The value of a JSON text; whole numbers are `int`, also `1.0`. Raises ValueError, RecursionError."""
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
 
 class Compiled(NamedTuple):
-    """A schema as a test. parts: of its patterns, for which they take memory."""
+    """A compiled schema. parts: the number of parts of its patterns, a measure of their memory."""
 
     test: Test
     parts: int
@@ -50,11 +50,11 @@ def compile_schema(schema: Mapping[str, Any]) -> Compiled:
 
 
 _TRIAL: Final = 20_000
-"""Steps for null, which a schema that has an end soon judges."""
+"""Steps for the trial with null. A schema whose references end takes far fewer steps."""
 
 
 class _Node:
-    """One schema: the tests for every value, and those for values of one type."""
+    """The test of one schema. always: tests for every value. typed: tests for values of one type."""
 
     __slots__ = ("always", "typed")
 
@@ -78,7 +78,7 @@ def _never(_value: Any, _budget: Budget) -> Breach | None:
 
 
 class _Compiler:
-    """Makes the tests of one document. Each schema in it is made once, so that it may refer to itself."""
+    """Compiles one document. Each schema in it is compiled once, so that it may refer to itself."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -87,7 +87,7 @@ class _Compiler:
         self.parts = 0
         self._patterns_left = _MOST_IN_PATTERNS
         self._anchors: dict[str, Any] | None = None
-        # Until draft 7 nothing beside a reference counted.
+        # Up to draft 7, other keywords beside `$ref` are ignored.
         self._lone_refs = str(document.get("$schema", "")).rstrip("#").endswith(_LONE_REFS)
 
     def test(self, schema: Any, path: str) -> Test:
@@ -161,10 +161,10 @@ class _Compiler:
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
 _MOST_SCHEMAS: Final = 10_000
-"""Schemas inside of one, each of which takes ten microseconds to compile."""
+"""Schemas in one document. Each takes ten microseconds to compile."""
 _MOST_IN_PATTERNS: Final = 6_000
 _EACH_PATTERN: Final = 20
-"""Characters of all patterns of a schema, and what each counts besides. A character takes up to 20 µs."""
+"""Characters of all patterns in a schema; each pattern counts 20 more. A character takes up to 20 µs."""
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("properties", "patternProperties"), (dict,)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), (list,)),
@@ -173,7 +173,7 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
     **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
 }
-"""A reference may lead below a keyword that nobody knows, where nothing has been looked at before."""
+"""Types of keyword values. A reference may lead below an unknown keyword, where `mistake` has not looked."""
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 
 
@@ -194,7 +194,7 @@ def _step(target: Any, name: str) -> Any:
 
 
 def _anchored(node: Any) -> Iterator[tuple[str, Any]]:
-    """The schemas of a document that have an anchor, each with the fragment that leads to it."""
+    """(fragment, schema) of every schema in a document that has an anchor."""
     if isinstance(node, dict):
         if isinstance(anchor := node.get("$anchor"), str):
             yield f"#{anchor}", node

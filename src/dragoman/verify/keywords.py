@@ -1,6 +1,6 @@
-"""The keywords of JSON Schema as tests of values. A maker turns one, or some that belong together, into one.
+"""The keywords of JSON Schema. A maker compiles one keyword, or some related keywords, into one test.
 
-Spec: https://json-schema.org/draft/2020-12/json-schema-validation, with what earlier drafts wrote otherwise.
+Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and the differing forms of earlier drafts.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
-    """The first place where a value is not as the schema says. path: names and indexes from the root, to the
-    member that is missing where one is.
+    """The first place where a value violates the schema.
+
+    path: names and indexes from the root of the value; for a missing member it ends with that member's name.
     """
 
     keyword: str
     path: tuple[str | int, ...] = ()
 
     def below(self, step: str | int) -> Breach:
-        """The same, seen from one level further up."""
+        """The same breach, with `step` in front of its path."""
         return Breach(self.keyword, (step, *self.path))
 
 
 class Unusable(ValueError):
-    """A schema that nothing can be checked against. path: inside the schema, "" for the whole. too_large:
-    whether it is one, but would take more memory or time than it may.
+    """A schema that cannot be compiled.
+
+    path: the place inside the schema, "" for the whole schema. too_large: True = the schema is valid, but
+    would take more memory or time than allowed.
     """
 
     def __init__(self, path: str, message: str, *, too_large: bool = False) -> None:
@@ -44,31 +47,31 @@ Test: TypeAlias = Callable[[Any, Budget], Breach | None]
 
 
 class Compiler(Protocol):
-    """Makes the tests of the schemas inside of a schema. path: where they are. Raises Unusable."""
+    """Compiles the schemas inside a schema. path: their place, for errors. The methods raise Unusable."""
 
     def test(self, schema: Any, path: str) -> Test:
         """The test of one schema."""
         ...
 
     def tests(self, schemas: Sequence[Any], path: str) -> list[Test]:
-        """Those of a list."""
+        """The tests of a list of schemas."""
         ...
 
     def named(self, schemas: Mapping[str, Any], path: str) -> dict[str, Test]:
-        """Those of an object's members."""
+        """The tests of an object's member schemas, by name."""
         ...
 
     def ref(self, ref: str, path: str) -> Test:
-        """That of the schema that a reference leads to."""
+        """The test of the schema that a reference names."""
         ...
 
     def pattern(self, pattern: str, path: str) -> Pattern:
-        """A pattern, for `Budget.search`."""
+        """A compiled pattern, for `Budget.search`."""
         ...
 
 
 def at(path: str, keyword: str) -> str:
-    """The place of a keyword in the schema at `path`; of long names, and deep down, as much as helps."""
+    """The path of a keyword in the schema at `path`. Long names and deep paths are shortened."""
     if len(path) > _LONGEST_PATH:
         return path
     return f"{path}.{keyword[:_LONGEST_NAME]}" if path else keyword[:_LONGEST_NAME]
@@ -76,7 +79,7 @@ def at(path: str, keyword: str) -> str:
 
 _LONGEST_PATH: Final = 1_000
 _LONGEST_NAME: Final = 100
-"""Characters. A path is written for each part of a schema, and the client chooses the names in it."""
+"""Characters. A path is made for each part of a schema, and the client chooses the names in it."""
 
 
 def passes(_value: Any, _budget: Budget) -> Breach | None:
@@ -85,7 +88,7 @@ def passes(_value: Any, _budget: Budget) -> Breach | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a schema as `parsed` would give it."""
+    """A value in the schema, with whole numbers as `int`, as `parsed` makes them."""
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
@@ -94,7 +97,7 @@ def _plain(value: Any) -> Any:
 
 
 _write: Final = json.JSONEncoder(sort_keys=True).encode
-"""The one way to write a value: equal values are written alike."""
+"""Writes a value as canonical JSON: equal values have equal texts."""
 
 
 def _written(value: Any, budget: Budget) -> str:
@@ -178,7 +181,7 @@ def _any_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 
 _OTHER_TYPE: Final = Breach("type")
-"""Of alternatives, those of another type were not meant; when one is left, its mistake is the one to tell."""
+"""If all alternatives but one fail because of the type, the breach of that one is the useful report."""
 
 
 def _one_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
@@ -248,19 +251,19 @@ def _multiple(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test
         if isinstance(value, float) and not math.isfinite(value):
             return Breach("multipleOf")
         whole, below = _ratio(value)
-        budget.spend(3 + (length + whole.bit_length()) // 128)  # what multiplying and dividing them takes
+        budget.spend(3 + (length + whole.bit_length()) // 128)  # the cost of the multiplications and division
         return Breach("multipleOf") if whole * parts % (step * below) else None
 
     return test
 
 
 def _ratio(number: float) -> tuple[int, int]:
-    """A number as a fraction, as it was written: 0.1 is a tenth."""
+    """A number as the fraction that its decimal text states: 0.1 is one tenth."""
     return (number, 1) if isinstance(number, int) else Decimal(str(number)).as_integer_ratio()
 
 
 def _counted(low: str, high: str) -> Callable[[Compiler, Mapping[str, Any], str], Test]:
-    """The maker of a test for how long something is."""
+    """The maker of a test for the length of a value. low, high: the keywords that state the limits."""
 
     def make(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
         least, most = schema.get(low, 0), schema.get(high, math.inf)
@@ -282,9 +285,8 @@ def _pattern(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 def _required(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
     stated = schema["required"]
-    names = (
-        [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
-    )  # draft 3: boolean
+    # In draft 3 `required` is a boolean.
+    names = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
 
     def test(value: Any, budget: Budget) -> Breach | None:
         budget.spend(len(names) // 8)
@@ -360,7 +362,7 @@ def _dependencies(compiler: Compiler, schema: Mapping[str, Any], path: str) -> T
 
 
 def _items(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    # Until 2019-09 a list of schemas was called `items`, and what followed it `additionalItems`.
+    # Up to 2019-09, `prefixItems` was called `items`, and `items` was called `additionalItems`.
     listed = isinstance(schema.get("items"), list)
     first, rest = ("items", "additionalItems") if listed else ("prefixItems", "items")
     heads = compiler.tests(schema.get(first, ()), at(path, first))

@@ -1,18 +1,19 @@
-r"""Patterns of schemas: measured before they are compiled, and compiled so that a search can be stopped.
+r"""Regular expressions in schemas: their cost is measured before compilation, and their search can be
+stopped.
 
-A pattern comes from a client, so three costs need a bound, each of which the engine leaves open:
+A client writes the pattern, so three costs need a limit that the engine does not set:
 
-- Memory. The package `regex` writes a repetition out, as often as its lower count says and once more, and
-  repetitions inside of repetitions multiply: fifteen nested `{2,}` take 18 GB. `MOST_PARTS` bounds what is
-  written out, before anything is compiled. `regex` would also keep its last 500 patterns; it is told not to.
+- Memory. The package `regex` copies the content of a repetition as often as its lower count says and once
+  more, and nested repetitions multiply: fifteen nested `{2,}` take 18 GB. `MOST_PARTS` limits the copies
+  before compilation. `regex` would also cache its last 500 patterns; that cache is turned off.
 - Compilation. The table for a search of literal text grows with the cube of its length (1,600 letters take
-  three seconds, and no time limit is looked at meanwhile). So no literal run is left longer than `_RUN`.
-- Search. The engine looks at its clock every 256 steps, and one step may walk over the whole text. So the
-  text's length times what one character costs is bounded (`Pattern.reach`).
+  three seconds, without a check of the time limit). So no run of literal text is longer than `_RUN`.
+- Search. The engine reads its clock every 256 steps, and one step may walk over the whole text. So the
+  length of the text times the cost of one character is limited (`Pattern.reach`).
 
-Only the syntax of ECMA-262 is taken, as JSON Schema recommends, and what Python's `re` writes besides
-(`(?P<name>…)`, `(?i)`, `\A`). What only `regex` knows (recursion, fuzzy matches, named lists) is refused or
-means what ECMA-262 says: https://json-schema.org/understanding-json-schema/reference/regular_expressions
+Accepted is the syntax of ECMA-262, which JSON Schema recommends, and what Python's `re` adds
+(`(?P<name>…)`, `(?i)`, `\A`). Syntax that only `regex` has (recursion, fuzzy matches, named lists) is refused
+or means what ECMA-262 says: https://json-schema.org/understanding-json-schema/reference/regular_expressions
 """
 
 from __future__ import annotations
@@ -23,20 +24,23 @@ from typing import Any, Final, NamedTuple
 LONGEST_PATTERN: Final = 2_000
 """Characters of one pattern."""
 MOST_PARTS: Final = 10_000
-"""Parts of all patterns of one schema, repetitions written out. A part takes up to 700 bytes and 4 µs."""
+"""Parts of all patterns in one schema, copies of repetitions included. A part takes up to 700 bytes and 4 µs.
+"""
 _DEEPEST: Final = 50
-"""Groups inside of groups. The engine's own parser calls itself for each."""
+"""Levels of nested groups. The engine's own parser calls itself for each level."""
 _RUN: Final = 4
-"""Characters of literal text in a row that are left together."""
+"""Characters of literal text that may follow each other."""
 _REACH: Final = 2**19
-"""Half nanoseconds that one step of the engine may take: 256 such steps, after which it looks at its clock
-again, then take about a fifteenth of a second at most.
+"""Half nanoseconds that one step of the engine may take. The 256 steps between two looks at the clock then
+take about a fifteenth of a second at most.
 """
 
 
 class Pattern(NamedTuple):
-    """A compiled pattern. parts: of what it is compiled to. reach: characters of the longest text that it may
-    be searched in.
+    """A compiled pattern.
+
+    parts: the number of its compiled parts. reach: the length of the longest text that may be searched for
+    it, in characters.
     """
 
     regex: Any
@@ -45,26 +49,26 @@ class Pattern(NamedTuple):
 
 
 class TooCostly(ValueError):
-    """A pattern that would take more memory or time than it may."""
+    """The pattern would take more memory or time than allowed."""
 
 
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
-    """A pattern, to be searched for by `Budget.search`. most: parts that it may have.
+    """A compiled pattern, for `Budget.search`. most: the number of parts that it may have.
 
-    Raises ValueError for what is none, and TooCostly for one that is too large.
+    Raises ValueError for a text that is no pattern, and TooCostly for a pattern that is too large.
     """
     import regex
 
     if len(pattern) > LONGEST_PATTERN:
         raise TooCostly(f"patterns of more than {LONGEST_PATTERN} characters are not supported")
-    reader = _Reader(pattern, most)
-    text = reader.translated()
+    translator = _Translator(pattern, most)
+    text = translator.translated()
     try:
         engine = regex.compile(text, regex.V0, cache_pattern=False)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:
         raise _no_pattern(pattern) from error
-    weight = reader.weight * (3 if reader.ignores_case else 1)
-    return Pattern(engine, reader.parts, _REACH // weight)
+    weight = translator.weight * (3 if translator.ignores_case else 1)
+    return Pattern(engine, translator.parts, _REACH // weight)
 
 
 def _no_pattern(pattern: str, why: str = "") -> ValueError:
@@ -86,7 +90,7 @@ _ESCAPE: Final = re.compile(
 _CONTROLS: Final = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "0": "\0", "a": "\a"}
 _PLACES: Final = {"b": r"\b", "B": r"\B", "A": r"\A", "Z": r"\Z", "z": r"\Z"}
 _CLASSES: Final = {
-    # Of ASCII, as in ECMA-262; Python's own hold every script's. With what each costs.
+    # ASCII characters only, as in ECMA-262; Python's own classes include all scripts. (members, cost)
     "d": ("0-9", 1),
     "D": (r"\x00-/:-\U0010ffff", 2),
     "w": ("A-Za-z0-9_", 4),
@@ -95,16 +99,18 @@ _CLASSES: Final = {
     "S": (r"\S", 8),
 }
 _WHOLE: Final = {"D": "[^0-9]", "W": "[^A-Za-z0-9_]"}
-"""Outside of a class, where `(?i)` would find `k` among all others: it is also a small Kelvin sign."""
+"""Negated classes. With `(?i)`, a class of all other characters would match `k` by way of the Kelvin sign."""
 _PROPERTY: Final = 16
 _CHARACTER: Final = 8
 _BACKWARDS: Final = 24
-"""What a character costs: comparing it, finding its property, comparing it to a group's."""
+"""The cost of one character: to compare it, to look up its property, to compare it with a group's text."""
 
 
 class _Group:
-    """What has been read of one group. parts: of its finished terms. last: of the term that a quantifier
-    would repeat, None where none may follow.
+    """The state of one open group.
+
+    parts: of its finished terms. last: parts of the term that a quantifier would repeat, None where no
+    quantifier may follow. run: literal characters at its end.
     """
 
     __slots__ = ("last", "parts", "run")
@@ -115,8 +121,8 @@ class _Group:
         self.run = 0
 
 
-class _Reader:
-    """Translates one pattern and counts what it would be compiled to, in one pass without recursion."""
+class _Translator:
+    """Translates one pattern and counts its compiled parts, in one pass without recursion."""
 
     def __init__(self, pattern: str, most: int) -> None:
         self._pattern = pattern
@@ -133,7 +139,7 @@ class _Reader:
         return self._groups[0].parts + (self._groups[0].last or 0)
 
     def translated(self) -> str:
-        """The pattern in the engine's words. Raises ValueError."""
+        """The pattern in the engine's syntax. Raises ValueError."""
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
         steps |= dict.fromkeys("*+?{", self._repeat)
         steps |= {"|": self._alternative, "^": self._place, "$": self._place, ".": self._any}
@@ -145,10 +151,10 @@ class _Reader:
             raise _no_pattern(self._pattern, "a group is not closed")
         return "".join(self._out)
 
-    # --- One step each: what stands at the place that has been reached -------------------------------------
+    # --- One method for each kind of syntax at the current position ---------------------------------------
 
     def _term(self, text: str, parts: int = 1, *, repeatable: bool = True) -> None:
-        """Something that a quantifier may follow."""
+        """Write one term. repeatable: whether a quantifier may follow it."""
         group = self._groups[-1]
         group.parts += group.last or 0
         group.last = parts if repeatable else None
@@ -162,7 +168,7 @@ class _Reader:
         run = group.run + 1
         split = run == _RUN
         code = _code(character)
-        # A class is not joined to its neighbours. Of one member, it would become that character again.
+        # A class is not joined with its neighbours. The engine would turn `[a]` into the character again.
         self._term(f"[{code}{code}-{code}]" if split else code)
         group.run = 0 if split else run
 
@@ -178,7 +184,7 @@ class _Reader:
     def _place(self) -> None:
         at_end = self._pattern[self._at] == "$"
         self._at += 1
-        # In Python `$` also stands before a line's end.
+        # In Python, `$` also matches before a final line end.
         self._term(r"\Z" if at_end else "^", repeatable=False)
 
     def _alternative(self) -> None:
@@ -214,7 +220,7 @@ class _Reader:
     def _repeat(self) -> None:
         found = _QUANTIFIER.match(self._pattern, self._at)
         if found is None:
-            self._literal()  # a brace that counts nothing is itself
+            self._literal()  # a brace without a count is a literal character
             return
         group = self._groups[-1]
         if group.last is None:
@@ -232,7 +238,7 @@ class _Reader:
             return
         found = self._escaped()
         letter = found[7] or ""
-        if found[6]:  # a number in braces would be read on with the digits that follow
+        if found[6]:  # in a group, because digits after a bare reference would be read as part of it
             self._term(rf"(?:\{found[6]})")
             self.weight = max(self.weight, _BACKWARDS)
         elif letter in _PLACES:
@@ -249,7 +255,7 @@ class _Reader:
         self.weight = max(self.weight, _BACKWARDS)
 
     def _class(self) -> None:
-        """A class, each of its members told so that the engine finds nothing of its own in it."""
+        """A character class. Each member is rewritten so that the engine's own set syntax cannot occur."""
         start = self._at
         self._at += 2 if self._pattern.startswith("[^", start) else 1
         members: list[str] = []
@@ -263,14 +269,14 @@ class _Reader:
             raise _no_pattern(self._pattern, "a character class is not closed")
         self._at += 1
         if {r"\s", r"\S"} <= set(members):
-            cost = 0  # every character, which the engine sees
+            cost = 0  # the class matches every character, and the engine notices that
         self.weight = max(self.weight, _CHARACTER + cost)
         negated = self._pattern.startswith("[^", start)
-        # Each member is held while the pattern is compiled, so each counts, too.
+        # Each member takes memory during compilation, so members count as parts, too.
         self._term(f"[{'^' if negated else ''}{''.join(members)}]", 1 + len(members) // 4)
 
     def _member(self) -> tuple[str, int]:
-        """A character, a range or a class inside of a class, and what it costs."""
+        """A member of a character class (a character, a range or an escaped class) and its cost."""
         low = self._one()
         if not isinstance(low, str):
             return low
@@ -287,7 +293,7 @@ class _Reader:
         return f"{_code(low)}-{_code(high)}", 1
 
     def _one(self) -> str | tuple[str, int]:
-        """The next character of a class, or the class that is written as one and its cost."""
+        """The next character of a character class, or an escaped class with its cost."""
         character = self._pattern[self._at]
         if character != "\\":
             self._at += 1
@@ -305,11 +311,11 @@ class _Reader:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        """The members of a class that is written as an escape, and their cost."""
+        r"""The members of a class that is written as an escape (`\d`), and their cost."""
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:
-        """The character that an escape stands for."""
+        """The character for which an escape stands."""
         if number := found[1] or found[2] or found[3]:
             if int(number, 16) > 0x10FFFF:
                 raise _no_pattern(self._pattern, "a character code is invalid")
@@ -325,6 +331,6 @@ class _Reader:
 
 
 def _code(character: str) -> str:
-    """A character as one that means only itself, inside of a class and outside."""
+    """A character, escaped if it has a meaning inside or outside of a class."""
     plain = character.isalnum() or not character.isascii()
     return character if plain else f"\\x{ord(character):02x}"

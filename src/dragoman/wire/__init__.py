@@ -1,5 +1,5 @@
-"""How bytes are cut into frames and values: incremental, sans-IO, without meaning.
+"""Cutting bytes into frames and values: incremental, sans-IO, without interpreting them.
 
-Nothing here reads a socket, knows a dialect or changes a value. Bytes that cannot be cut raise
-`WireError`, which says what is wrong and where, and blames nobody.
+No module here reads a socket, knows a dialect or changes a value. Bytes that cannot be cut raise
+`WireError`, which states the problem and its place, but not who caused it.
 """

@@ -1,7 +1,7 @@
-"""Data URLs: a media type and bytes in one text.
+"""Data URLs: a media type and the bytes of a file in one text.
 
-What is base64 stays as its sender wrote it; percent-encoded bytes become base64. Never looks into the bytes.
-A URL may be as large as a request: whatever it holds costs a few passes of C.
+Base64 stays as its sender wrote it; percent-encoded bytes are converted to base64. The module never
+interprets the bytes. A URL may be as large as a request, so every function makes only a few passes in C.
 
 Specification: https://www.rfc-editor.org/rfc/rfc2397
 """
@@ -25,21 +25,21 @@ _ESCAPED: Final = {
     "0A": "",
     "20": "",
 }
-"""What base64 holds that addresses may escape."""
+"""Characters of base64 (and white space) that senders escape in a URL, by escape."""
 _ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MOST_ESCAPES: Final = 100_000
-"""Each is replaced by itself: so many take about 0.1 s. Larger files come as base64."""
+"""Python replaces each escape on its own; this many take about 0.1 s. Larger files are sent as base64."""
 
 
 def is_data_url(url: str) -> bool:
-    """Whether an address holds the bytes itself."""
+    """Whether a URL is a data URL."""
     return url[:5].lower() == "data:"
 
 
 def read(url: str) -> tuple[str | None, str] | None:
-    """(media type with its parameters, base64) of a data URL; None where it has no comma or too many escapes.
+    """(media type with its parameters, base64) of a data URL; None if it has no comma or too many escapes.
 
-    The base64 is not looked into: `flaw` does that.
+    The base64 is not checked; `flaw` checks it.
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -58,7 +58,7 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def flaw(url: str) -> str | None:
-    """What is wrong with a data URL; None where nothing is."""
+    """The mistake in a data URL, None if it is valid."""
     found = read(url)
     if found is None:
         return "too many escapes" if "," in url else "no comma"
@@ -66,9 +66,9 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """What is wrong with a text as base64, in either alphabet, padded or not; None where nothing is.
+    """The mistake in a base64 text, None if it is valid. Both alphabets are accepted, padded or not.
 
-    Runs over pictures and sounds of many megabytes: two passes of C, no decoding.
+    Images and sounds have many megabytes, so the check makes two passes in C and does not decode.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

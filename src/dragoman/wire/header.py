@@ -1,7 +1,7 @@
-"""Text of anybody's making as the value of an HTTP header.
+"""Arbitrary text as the value of an HTTP header.
 
-A header holds visible ASCII only, and a server refuses to send anything else: a model's name, which a client
-may choose freely, must never be able to break an answer or to add a header to it.
+A header value may contain only visible ASCII, and servers refuse to send anything else. Clients choose model
+names freely, so a model name must never break an answer or add a header to it.
 https://www.rfc-editor.org/rfc/rfc9110#section-5.5
 """
 
@@ -11,14 +11,14 @@ import re
 from urllib.parse import quote
 
 LIMIT = 1000
-"""Bytes of one value. Clients and proxies refuse heads that are too large."""
+"""Bytes of one value. Clients and proxies refuse answers with too large a header section."""
 
 _PRINTABLE = bytes(range(0x20, 0x7F)).decode()
 _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """Printable ASCII as it is, everything else percent-encoded as UTF-8; cut after `LIMIT` bytes."""
+    """The text with printable ASCII unchanged, the rest percent-encoded as UTF-8, cut at `LIMIT` bytes."""
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()
     value = quote(text[:LIMIT], safe=_PRINTABLE, errors="replace")

@@ -1,8 +1,9 @@
-"""What keeps a browser from running an answer whose type and bytes are a provider's, or somebody's file.
+"""Headers that stop a browser from executing content that a provider or another user wrote.
 
-Such an answer has the gateway's own origin: a page among the files could use the gateway as whoever opens
-it. `nosniff` holds browsers to the type that is stated, `sandbox` takes a page's origin and scripts away,
-and what is neither data nor sound, picture or film is saved instead of shown.
+The browser takes such an answer as content of the gateway's own origin: a page among the files could call the
+gateway with the rights of the person who opens it. `nosniff` makes browsers keep to the stated type,
+`sandbox` removes a page's origin and scripts, and every type except data, sound, images and video is
+downloaded instead of shown.
 
 https://fetch.spec.whatwg.org/#x-content-type-options-header
 https://www.w3.org/TR/CSP3/#directive-sandbox
@@ -19,21 +20,23 @@ _SHOWN: Final = frozenset(
         *("image/gif", "image/jpeg", "image/png", "image/webp"),
     }
 )
-"""Types that no browser runs anything of. `image/svg+xml` holds scripts."""
+"""Types whose content no browser executes. `image/svg+xml` is missing because it can contain scripts."""
 _PLAYED: Final = ("audio/", "video/")
 
 Headers = list[tuple[bytes, bytes]]
 
 
 def is_inert(kind: str) -> bool:
-    """Whether a browser that is held to this media type runs nothing of what has it."""
+    """Whether a browser executes nothing in content of this media type."""
     bare = kind.partition(";")[0].strip().lower()
     return bare in _SHOWN or bare.startswith(_PLAYED)
 
 
 def inert_headers(kind: str, disposition: str | None = None) -> Headers:
-    """The headers of an answer of this media type. disposition: the `content-disposition` that came with it;
-    it stays where the answer is to be saved, or may be shown.
+    """The headers for an answer of this media type.
+
+    disposition: the provider's `content-disposition`. It is kept if it says `attachment` or the type is
+    inert.
     """
     headers = [
         (b"x-content-type-options", b"nosniff"),

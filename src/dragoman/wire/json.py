@@ -1,18 +1,18 @@
-"""JSON bodies and frames: whole, or one level deep with everything inside kept byte for byte.
+"""JSON bodies and frames: decoded whole, or only the top level with every value kept byte for byte.
 
 Spec: https://www.rfc-editor.org/rfc/rfc8259
 
-What this module must never do: hand on a value other than the one that was written, or say "invalid
-JSON" without saying where. What msgspec leaves open is closed here, for both directions alike:
+This module must never pass on a value that differs from the written one, nor report "invalid JSON" without
+the place. It adds these rules to what msgspec checks, for requests and answers alike:
 
-- Deep nesting: the bound is the same on every Python, while msgspec's own depends on the stack.
-- Very many values: a body of 64 MB can hold 30 million, each of which is walked several times.
-- Bytes that are not UTF-8 inside a value that is skipped: refused, as in one that is read.
-- Whole numbers of thousands of digits, by the megabyte: each takes time by the square of its length.
-- Numbers that no double or Python integer holds (`1e400`): refused where a value is read, kept where it
-  is passed through. Fractions with more digits than a double has are rounded, as every parser does.
-- Half of a surrogate pair: refused. Such text is no Unicode and cannot be written as UTF-8 again.
-- Duplicate keys: the last one counts and the others are gone, so that two readers of one body cannot
+- Deep nesting: the limit is the same on every Python, while msgspec's own depends on the stack.
+- Very many values: a body of 64 MB can hold 30 million, and the gateway walks over each several times.
+- Bytes that are not UTF-8 are refused, also inside values that are not decoded.
+- Integers with thousands of digits are limited: reading one takes time by the square of its length.
+- Numbers that no double or Python integer holds (`1e400`): refused where a value is decoded, kept where it
+  is passed on as bytes. Fractions with more digits than a double has are rounded, as every parser does.
+- Half of a surrogate pair is refused. It is no Unicode text and cannot be written as UTF-8 again.
+- Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot
   read two different requests.
 """
 
@@ -32,19 +32,19 @@ from dragoman.errors import WireError
 MAX_DEPTH = 128
 """Levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
 MAX_VALUES = 320_000
-"""Values in one body. Embeddings are asked for with 300,000 tokens, each a number, in one request; a million
-tokens of conversation hold a tenth as many values.
+"""Values in one body. One embedding request may hold 300,000 tokens, each a number; a conversation of a
+million tokens holds a tenth as many values.
 """
 _MOST_VALUES = 8_000_000
-"""Commas and opening brackets in anything that is decoded, in strings too. 2,048 vectors of 3,072 numbers are
-6.3 million. In memory an empty object is sixteen times as large as it is written.
+"""Commas and opening brackets in any decoded text, strings included. 2,048 vectors of 3,072 numbers have 6.3
+million. An empty object takes sixteen times as much memory as its text.
 """
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
 
 _MALFORMED = "The body is not valid JSON"
 _UNREADABLE = "The body cannot be read"
-"""For JSON that follows its grammar."""
+"""The beginning of an error about JSON that is grammatically correct."""
 _BOM = b"\xef\xbb\xbf"
 _FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
 _URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
@@ -53,39 +53,41 @@ _QUOTED = (
     ' write "…" around it and \\" inside'
 )
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-"""How compressed data begins: RFC 1952, RFC 8878."""
+"""The first bytes of compressed data: RFC 1952, RFC 8878."""
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""What msgspec misses after half of a pair: the other half, its escape, or the end of the text."""
+"""Words of msgspec's error after half of a pair: it misses the other half, or its escape, or the text ends.
+"""
 _MOST_EXPLAINED = 1_000_000
-"""Bytes of malformed JSON in which the mistake is looked for escape by escape, or number by number. In 60 MB
-that takes eight seconds, while nothing else runs.
+"""Bytes of malformed JSON in which the mistake is searched escape by escape, or number by number. In 60 MB
+the search takes eight seconds, and nothing else runs meanwhile.
 """
 _CONTINUING = bytes(range(0x80, 0xC0))
-"""Bytes of a character in UTF-8 after its first."""
+"""The bytes of a UTF-8 character after its first byte."""
 _VALUE = 270
-"""Bytes of memory for one value of a request while it is translated: 210,000 as short messages take 56 MB."""
+"""Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
-"""Bytes of memory for each byte of a body of long texts: as it came, decoded and written again."""
+"""Bytes of memory per byte of a body of long texts: as received, decoded and encoded again."""
 _PIECE = 256 * 1024
-"""Bytes that are looked through at once: they stay in the processor's cache."""
+"""Bytes that are searched at once, so that they stay in the processor's cache."""
 _LONG = 256
-"""Digits from which on a whole number is long. Reading n digits takes n² steps."""
+"""An integer with this many digits counts as long. Reading n digits takes n² steps."""
 _STRIDE = 17
-"""Every so many bytes one is looked at first: a long number is a row of digits there, too."""
+"""The first search reads one byte of this many: a long number shows as a run of digits there, too."""
 _MOST_DIGITS = 1_000_000
-"""Digits in a body that has long numbers. As numbers of 4,299 digits they take 0.04 s, 64 MB 2 s."""
+"""Digits in a body that has long numbers. As numbers of 4,299 digits each they take 0.04 s; 64 MB take 2 s.
+"""
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
 _NOT_COUNTED = bytes(set(range(256)) - set(b"[{,"))
 _NOT_COUNTED_OR_QUOTES = bytes(set(range(256)) - set(b'"[{,'))
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
-"""Brackets as signed bytes: one level down (1) or up (-1)."""
+"""Brackets as signed bytes: +1 for an opening bracket, -1 for a closing one."""
 
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -93,9 +95,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """A JSON object, decoded whole.
+    """A JSON object, decoded completely.
 
-    Raises WireError, whose message names line and column, for anything else.
+    Raises WireError for anything else; its message names line and column.
     """
     body = body.removeprefix(_BOM)
     refuse_flood(body)
@@ -113,14 +115,14 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
     """The top level of a JSON object; each value as the bytes that were written.
 
-    Raises WireError as `decode_object` does, except for numbers: they are not read.
+    Raises WireError as `decode_object` does, except about numbers, which are not decoded.
     """
     body = body.removeprefix(_BOM)
     refuse_flood(body)
     try:
         head = _decode_head(body)
         if not body.isascii():
-            body.decode()  # msgspec does not look into the strings that it skips
+            body.decode()  # msgspec does not check the strings that it skips
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _explained(body, error, max_depth) from None
     _check_depth(body, max_depth)
@@ -128,7 +130,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
-    """What `decode_object` and `decode_head` give for the same body, whose bytes are checked once.
+    """The results of `decode_object` and `decode_head` for one body, whose bytes are checked only once.
 
     Raises WireError as `decode_object` does.
     """
@@ -137,67 +139,70 @@ def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any]
 
 
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
-    """Raise WireError (code `request_too_large`) for JSON of more values than max_values.
+    """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
-    Counted are commas and opening brackets outside of strings, so an empty object or array counts twice.
-    It is meant for bodies that nobody has decoded: what is no JSON may pass here.
+    The function counts commas and opening brackets outside of strings, so an empty object or array counts
+    twice. It is meant for bodies that are passed on undecoded; malformed JSON may pass.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise WireError(f"more than {max_values} values", code=TOO_LARGE)
 
 
 def count_values(body: bytes, most: int) -> int:
-    """How many values JSON holds, as `refuse_many_values` counts them; beyond `most` it is only some number
-    above it, and below it may be too large by what stands in strings.
+    """The number of values in JSON, counted as in `refuse_many_values`.
+
+    A result above `most` is only some number above `most`. A result below it may include commas and brackets
+    that are inside strings.
     """
     if (count := _commas_and_openings(body)) <= most:
-        return count  # even if none of them stands in a string
+        return count  # the exact number is smaller still
     plain = _without_escapes(body)
-    # Each value has at most one key, so it accounts for two strings; the rest of the work is thus bounded.
+    # Each value has at most one key, hence at most two strings; this check bounds the work of the next step.
     if plain.count(b'"') > 4 * most:
         return most + 1
     return len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
 
 
 def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
-    """Bytes of memory that the values of a body take, decoded and translated, beyond `_USUAL` times its own.
+    """Bytes of memory that a body's values take, decoded and translated, beyond `_USUAL` times its size.
 
-    Texts take what they are long. A body of nothing but small values takes twenty times its own.
+    Long texts take memory in proportion to their length. A body of only small values takes twenty times its
+    size.
     """
     usual = _USUAL * len(body)
     count = _commas_and_openings(body)
     if count * _VALUE <= usual:
-        return 0  # even if none of them stands in a string
+        return 0  # the exact count is at most this one
     plain = _without_escapes(body)
-    if plain.count(b'"') <= 4 * max_values:  # otherwise it is refused anyway
+    if plain.count(b'"') <= 4 * max_values:  # a body with more quotes is refused anyway
         count = len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
     return max(0, count * _VALUE - usual)
 
 
 def refuse_flood(body: bytes) -> None:
-    """Raise WireError for JSON, whoever wrote it, of so many values that decoding them takes gigabytes."""
+    """Raise WireError for a request or an answer with so many values that decoding it takes gigabytes."""
     if len(body) > _MOST_VALUES and _commas_and_openings(body) > _MOST_VALUES:
         raise WireError(f"more than {_MOST_VALUES} values")
 
 
 def _refuse_many_digits(body: bytes) -> None:
-    """Raise WireError (code `request_too_large`) for numbers that take seconds to read."""
+    """Raise WireError (code `request_too_large`) for numbers that take seconds to decode."""
     if len(body) <= _MOST_DIGITS or not _has_long_number(body):
         return
     plain = _without_escapes(body)
     quotes = plain.count(b'"')
-    if quotes > 4 * (_commas_and_openings(plain) + 1):  # two strings for each value
+    if quotes > 4 * (_commas_and_openings(plain) + 1):  # a value has at most two strings
         raise WireError("strings that begin and end without commas between them")
     if quotes > 4 * MAX_VALUES:
-        return  # an answer, which has bounds of its own: cutting it would take longer than its numbers
+        return  # an answer, which has its own limits; splitting it takes longer than decoding its numbers
     if len(_outside_of_strings(plain, _NOT_DIGITS_OR_QUOTES)) > _MOST_DIGITS:
         raise WireError(f"more than {_MOST_DIGITS} digits of numbers", code=TOO_LARGE)
 
 
 def _has_long_number(body: bytes) -> bool:
-    """Whether there are so many digits in a row, in a text or not."""
+    """Whether the body has `_LONG` digits in a row, inside a string or outside."""
     if b"0" * (_LONG // _STRIDE) not in body[::_STRIDE].translate(_FLAT):
-        return False  # as in nearly all bodies, those of pictures too
+        return False  # true of nearly all bodies, also of those with images
     row = b"0" * _LONG
     return any(
         row in body[start : start + _PIECE + _LONG].translate(_FLAT) for start in range(0, len(body), _PIECE)
@@ -207,7 +212,7 @@ def _has_long_number(body: bytes) -> bool:
 def encode(value: Any) -> bytes:
     """A value as JSON, without white space. Floats must be finite: msgspec writes `null` for the others.
 
-    Raises WireError for what JSON cannot say: half of a surrogate pair, endless nesting, foreign types.
+    Raises WireError for half of a surrogate pair, too deep nesting and types that JSON does not have.
     """
     try:
         return _encode(value)
@@ -220,13 +225,14 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """An object whose values are raw bytes (`msgspec.Raw`), which stay as they are, or values to encode."""
+    """An object as JSON. Values that are `msgspec.Raw` stay as they are; the others are encoded."""
     return encode(head)
 
 
 def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
-    """A decoded value with each of its texts, names of members too, as `change` makes it. What lies deeper
-    than depth levels is left out.
+    """A decoded value in which `change` has been applied to each string, member names included.
+
+    Values below `depth` levels of nesting become None.
     """
     if isinstance(value, str):
         return change(value)
@@ -240,10 +246,10 @@ def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -
 
 
 def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:
-    """Raise WireError for a key that is unknown, but equals a known one when case is ignored.
+    """Raise WireError for an unknown key that differs from a known key only in case.
 
-    Readers differ in what they do with `Model` (some ignore it, Go's take it for `model`), so passing
-    it on could ask for something else than what was checked here.
+    Parsers treat `Model` differently (some ignore it, Go's take it for `model`), so an upstream could read
+    another request than the one that was checked here.
     """
     for key in keys:
         if key not in known and (meant := _folded(known).get(key.casefold())) is not None:
@@ -263,8 +269,8 @@ _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "nul
 def _check_depth(body: bytes, max_depth: int) -> None:
     """Raise WireError when well-formed JSON is nested deeper than max_depth.
 
-    Most bodies have fewer brackets than levels are allowed, and counting bytes is cheap. For the others
-    everything but the brackets outside of strings is removed, and one pass adds up the rest.
+    Most bodies have fewer brackets than max_depth, and counting bytes is cheap. In other bodies everything
+    except the brackets outside of strings is removed, and one pass adds up the levels.
     """
     if body.count(b"{") + body.count(b"[") <= max_depth:
         return
@@ -274,20 +280,20 @@ def _check_depth(body: bytes, max_depth: int) -> None:
 
 
 def _commas_and_openings(text: bytes) -> int:
-    # One pass, whatever the text holds; piece by piece, as new memory would take longer than the counting.
+    # The pieces are translated one by one, because allocating a copy of the whole takes longer than counting.
     pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
     return sum(len(piece.translate(None, _NOT_COUNTED)) for piece in pieces)
 
 
 def _without_escapes(body: bytes) -> bytes:
-    """The body without the escapes that decide where a string ends."""
+    """The body without escaped backslashes and quotes, so that every quote begins or ends a string."""
     return body.replace(rb"\\", b"").replace(rb"\"", b"")
 
 
 def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
-    """What stands outside of strings, less some bytes, which must not be the quote."""
+    """The text outside of strings, without the bytes in `without`, which must not include the quote."""
     bare = plain.translate(None, without)
-    # `""` is a string of nothing else, or the end of one and the start of the next, which may be joined
+    # `""` is an empty string, or the end of one string and the start of the next; both may be removed.
     return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
 
 
@@ -296,7 +302,7 @@ def _too_deep(max_depth: int) -> WireError:
 
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
-    """The same failure in plain words, with a place that a person can find."""
+    """The error in plain words, with a place that a person can find."""
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
     if (other := _other_form(body)) is not None:
@@ -323,7 +329,7 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
             ended += ", or holds half of a surrogate pair"
         return _at(body, len(body), ended) if body.strip() else WireError(f"{_MALFORMED}: it is empty")
     what, position = found[1], int(found[2])
-    if what == "trailing characters":  # the one place that msgspec names too late
+    if what == "trailing characters":  # here msgspec names a place one byte too late
         return _at(body, position - 1, "more text after the object")
     if what == "invalid character":
         what = f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}"
@@ -331,9 +337,10 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _other_form(body: bytes) -> str | None:
-    """What a text that is no JSON from its first byte on seems to be; None = nothing that is known.
+    """The format of a text that is not JSON from its first byte on, None if it is not recognised.
 
-    Command lines and shells make these of good JSON, and the place of the first byte would help nobody.
+    Shells and command line tools turn correct JSON into these formats; the place of the first byte would not
+    help the user.
     """
     for start, coding in _PACKED.items():
         if body.startswith(start):
@@ -360,7 +367,7 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """Where the first number is that msgspec does not read: beyond a double, or of 4,300 digits and more."""
+    """The position of the first number that msgspec refuses: beyond a double, or of 4,300 or more digits."""
     for found in _NUMBER.finditer(body):
         number = found[1]
         if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):
@@ -369,5 +376,5 @@ def _unreadable_number(body: bytes) -> int:
 
 
 def _half_of_pair(body: bytes) -> int | None:
-    """Where the first half of a surrogate pair stands alone, as far as it is looked for."""
+    """The position of the first half of a surrogate pair that stands alone, None if there is none."""
     return next((found.start() for found in _ESCAPE.finditer(body) if found[1] is not None), None)

@@ -1,16 +1,16 @@
-"""A stream that is one JSON array: its elements out of a byte stream, each as soon as it is whole.
+"""A stream that is one JSON array: returns each element as soon as it is complete.
 
-What the splitter must never do: give other frames for another split of the same bytes, take a bracket inside
-of a string for one of the structure, or hold more of an unfinished element than its limit.
+The splitter must never return other frames for another split of the same bytes, take a bracket inside of a
+string for structure, or hold more of an unfinished element than its limit.
 
-Strategy: outside of strings only quotes and brackets matter, inside of them only quotes and backslashes; a
-regular expression finds the next of either. An element is what stands between the first bracket below the
-array and the one that closes it. Elements are not decoded: one that is cut off or malformed inside is
-returned as it is, and its decoder says so.
+Strategy: outside of strings only quotes and brackets matter, inside them only quotes and backslashes; a
+regular expression finds the next one. An element reaches from the first bracket inside the array to the
+bracket that closes it. Elements are not decoded: an element that is cut off or malformed is returned as it
+is, and its decoder reports the mistake.
 
-Servers that fail in the middle send their error where an element is due, after the array, or without any
-array; it is an element all the same. Anything that is neither an element nor punctuation (an HTML page) is
-returned by `close` as an `ErrorFrame`.
+Servers that fail in the middle send their error in place of an element, after the array, or without any
+array; the splitter returns it like an element. Other text (an HTML page) is returned by `close` as an
+`ErrorFrame`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ANSWER_TOO_LARGE, MAX_EVENT, ErrorFrame, too_large
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
-"""A whole string, which is passed over at once; the beginning of one that the chunk cuts; or a bracket."""
+"""A whole string, which is skipped at once; the opening quote of a string that is cut; or a bracket."""
 _STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
 
 _MOST_BETWEEN = 256 * 1024
-"""Bytes of what is no element: an error page in the place of a stream is shorter."""
+"""Bytes outside of elements that are kept: an error page in place of a stream is shorter."""
 
 
 class JSONArraySplitter:
-    """Cuts one stream into the elements of its array; the same frames for any split of the bytes.
+    """Splits one stream into the elements of its array; the frames are the same for any split of the bytes.
 
-    max_event: bytes; an element with more raises WireError as soon as they are seen.
+    max_event: bytes; a larger element raises WireError as soon as it exceeds the limit.
     """
 
     __slots__ = (
@@ -44,20 +44,20 @@ class JSONArraySplitter:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
         self._element: list[bytes] = []  # pieces of the unfinished element
-        self._size = 0  # their bytes
+        self._size = 0  # bytes in `_element`
         self._depth = 0  # open brackets of the unfinished element
         self._in_array = False
         self._in_string = False
         self._escaped = False  # the last chunk ended in a backslash inside of a string
-        self._other = bytearray()  # what stands between elements and is no punctuation
+        self._other = bytearray()  # text between elements that is no punctuation
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every element that `chunk` completes, in order.
 
-        Raises WireError for an element larger than the limit; the splitter is then of no more use.
+        Raises WireError for an element larger than the limit; the splitter cannot be used after that.
         """
         frames: list[bytes] = []
-        start = 0  # of what belongs together in this chunk: an element's part, or what stands between two
+        start = 0  # of the current element's part in this chunk, or of the text between two elements
         position = 0
         if self._escaped and chunk:
             self._escaped, position = False, 1
@@ -86,7 +86,7 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Take a bracket outside of any element; where what begins there starts."""
+        """Handle a bracket outside of elements. Returns where the element, or the text after it, starts."""
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1
             return at
@@ -96,7 +96,7 @@ class JSONArraySplitter:
         return at + 1
 
     def close(self) -> list[bytes]:
-        """The bytes have ended: the element that was cut off, and what was no element at all."""
+        """End the stream. Returns the unfinished element, and text outside of elements as an ErrorFrame."""
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)
         if other:
@@ -105,7 +105,7 @@ class JSONArraySplitter:
         return frames
 
     def _string(self, chunk: bytes, position: int) -> int:
-        """Where the open string ends, or the end of the chunk."""
+        """The position after the open string, or the end of the chunk."""
         while found := _STRING.search(chunk, position):
             position = found.end()
             if found[0] == b'"':
@@ -131,4 +131,4 @@ class JSONArraySplitter:
             raise WireError(
                 f"the stream is not a JSON array, and is larger than {most} bytes", code=ANSWER_TOO_LARGE
             )
-        self._other += piece  # as one: pieces may be of one byte, and there may be millions
+        self._other += piece  # one buffer, because there may be millions of pieces of one byte

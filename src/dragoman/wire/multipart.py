@@ -1,17 +1,19 @@
-r"""Forms as `multipart/form-data`: fields in order, files among them.
+r"""Forms as `multipart/form-data`: an ordered list of fields, some of which are files.
 
 Spec: https://www.rfc-editor.org/rfc/rfc7578, https://www.rfc-editor.org/rfc/rfc2046#section-5.1; names as
-browsers write them: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+browsers write them:
+https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
 
-What the parser must never do: give other fields for another split of the same bytes, look at a byte more
-often than a fixed number of times, or hold more than a field's head and the beginning of a boundary.
+The parser must never return other fields for another split of the same bytes, read a byte more often than a
+fixed number of times, or hold more than the headers of a field and the beginning of a boundary.
 
-Strategy: a boundary begins with CRLF and has no other CR, so only what follows the last CR of a chunk can
-be the beginning of one. That is held back, all else is passed on. The CRLF before the first boundary, and
-before one that directly follows a head, is there already: the parser puts it in front of what it reads.
+Strategy: a boundary begins with CRLF and has no other CR, so only the bytes after the last CR of a chunk can
+be the beginning of a boundary. The parser holds these back and passes all others on. Before the first
+boundary, and before a boundary directly after a field's headers, the CRLF has been read already or is
+missing: the parser puts one in front of the bytes.
 
-Names that senders escape: `\"` and `\\` as RFC 822 has it (Python, curl of old), `%22`, `%0D` and `%0A` as
-browsers do. A backslash before anything else stands for itself (paths of Windows).
+Senders escape names in two ways: `\"` and `\\` (RFC 822, Python, old curl), or `%22`, `%0D` and `%0A`
+(browsers). A backslash before any other character stands for itself (Windows paths).
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from dragoman.errors import WireError
+from dragoman.wire.json import TOO_LARGE
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field of a form. value: its bytes; those of a large file lie on disk and are mapped into memory.
-    filename: None = it is no file. kind: its media type as stated.
+    """One field of a form.
+
+    value: its bytes; large files are on disk and mapped into memory. filename: None = the field is no file.
+    kind: its media type as stated.
     """
 
     name: str
@@ -37,11 +42,11 @@ class Field(msgspec.Struct, frozen=True):
 
 
 Form: TypeAlias = tuple[Field, ...]
-"""The fields in their order; names may repeat."""
+"""The fields in order; names may repeat."""
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a field says of itself before its bytes, see `Field`."""
+    """The headers of a field, which precede its bytes. Members as in `Field`."""
 
     name: str
     filename: str | None = None
@@ -49,7 +54,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Pieces(NamedTuple):
-    """A body that is not joined. size: bytes of all parts together."""
+    """A body in several parts. size: bytes of all parts together."""
 
     parts: list[bytes | memoryview]
     size: int
@@ -58,14 +63,12 @@ class Pieces(NamedTuple):
 MAX_FIELDS = 128
 """Fields of one form. OpenAI's largest has 16 pictures, a mask and a dozen settings."""
 MAX_HEAD = 16 * 1024
-"""Bytes of one field's head."""
+"""Bytes of one field's headers."""
 MAX_TEXT = 4 * 1024 * 1024
-"""Bytes of all fields of a form that are no files. A prompt has at most 32,000 characters at OpenAI."""
-TOO_LARGE: Final = "request_too_large"
-"""The code of errors about size."""
+"""Bytes of all fields of a form that are not files. A prompt has at most 32,000 characters at OpenAI."""
 
-_WINDOW = 64 * 1024  # bytes looked at together: no piece is larger, and no cut copies more
-_JOINED = 4 * 1024  # values up to this size are copied between their neighbours' heads
+_WINDOW = 64 * 1024  # bytes that are searched at once: no piece is larger, and no slice copies more
+_JOINED = 4 * 1024  # values up to this size are copied into one part with the headers around them
 _BLANK = b"\r\n\r\n"
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _FOLD = re.compile(rb"\r\n[ \t]+")
@@ -82,24 +85,16 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Cuts one body into its fields: each is a `Head` and then its bytes, in pieces of at most 64 KiB or so.
+    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of about 64 KiB at
+    most.
 
-    max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD, MAX_TEXT; what exceeds them raises WireError as
-    soon as it is seen, about size with the code TOO_LARGE. After an error the parser is of no more use.
+    max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD, MAX_TEXT; a form that exceeds one raises
+    WireError as soon as that is seen, with the code TOO_LARGE. After an error the parser cannot be used.
     """
 
     __slots__ = (
-        "_block",
-        "_delimiter",
-        "_fields",
-        "_head",
-        "_held",
-        "_max_fields",
-        "_max_head",
-        "_max_text",
-        "_place",
-        "_skip",
-        "_text",
+        *("_block", "_delimiter", "_fields", "_head", "_held", "_max_fields", "_max_head", "_max_text"),
+        *("_place", "_skip", "_text"),
     )
 
     def __init__(
@@ -113,9 +108,9 @@ class MultipartParser:
         self._delimiter = b"\r\n--" + boundary
         self._max_fields, self._max_head, self._max_text = max_fields, max_head, max_text
         self._place: Literal["before", "head", "value", "after"] = "before"
-        self._held = b"\r\n"  # of the text that is being read: may be the beginning of a boundary
-        self._skip = 2  # bytes of what is held that are no part of the text
-        self._block = bytearray()  # what follows a boundary, to the blank line
+        self._held = b"\r\n"  # bytes of the value that may be the beginning of a boundary
+        self._skip = 2  # bytes at the start of `_held` that are not part of the value
+        self._block = bytearray()  # the headers after a boundary, up to the blank line
         self._head: Head | None = None
         self._fields = 0
         self._text = 0
@@ -126,7 +121,7 @@ class MultipartParser:
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """What `chunk` brings: heads, and after each more bytes of its field. Raises WireError."""
+        """The heads and bytes in `chunk`; after each head come the bytes of its field. Raises WireError."""
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
             data = chunk[start : start + _WINDOW]
@@ -135,12 +130,12 @@ class MultipartParser:
         return pieces
 
     def close(self) -> None:
-        """The bytes have ended. Raises WireError where the last boundary is missing."""
+        """End the form. Raises WireError if the last boundary is missing."""
         if self._place != "after":
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
     def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Read text to the next boundary; gives what follows that."""
+        """Read a value up to the next boundary; returns the bytes after the boundary."""
         data = self._held + data
         end = data.find(self._delimiter)
         stop = end if end >= 0 else self._sure(data)
@@ -157,7 +152,7 @@ class MultipartParser:
         return b""
 
     def _sure(self, data: bytes) -> int:
-        """How much of the data cannot be the beginning of a boundary."""
+        """The number of bytes that cannot be the beginning of a boundary."""
         last = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
         return last if last >= 0 and self._delimiter.startswith(data[last:]) else len(data)
 
@@ -169,7 +164,7 @@ class MultipartParser:
                 raise WireError(message, head.name, TOO_LARGE)
 
     def _read_head(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Read what follows a boundary to the blank line; gives what follows that."""
+        """Read the headers after a boundary, up to the blank line; returns the bytes after that."""
         block, before = self._block, len(self._block)
         block += data
         if block.startswith(b"--"):
@@ -193,7 +188,7 @@ class MultipartParser:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary that a `multipart/form-data` content type states. Raises WireError."""
+    """The boundary in a `multipart/form-data` content type. Raises WireError."""
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
         raise WireError("the body is not multipart/form-data")
@@ -204,15 +199,15 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def content_type(boundary: bytes) -> str:
-    """The content type of a body that was written with this boundary, of letters and digits."""
+    """The content type of a body with this boundary, which must consist of letters and digits."""
     return f"multipart/form-data; boundary={boundary.decode('ascii')}"
 
 
 def written(form: Form, boundary: bytes) -> Pieces:
-    """A form as a body; large values are parts of their own, not copied.
+    """A form as a body. Large values become parts of their own and are not copied.
 
-    boundary: must occur in no value; a random one does not. Raises WireError for a media type that no header
-    can hold.
+    boundary: must occur in no value, which is true of a random one. Raises WireError for a media type that no
+    header can hold.
     """
     parts: list[bytes | memoryview] = []
     small = bytearray()
@@ -229,7 +224,7 @@ def written(form: Form, boundary: bytes) -> Pieces:
 
 
 def _head_of(block: bytes) -> Head:
-    """A field's head. block: what stands between its boundary and its blank line."""
+    """The head of a field. block: the bytes between the boundary and the blank line."""
     padding, _, lines = block.partition(b"\r\n")
     if padding.strip(b" \t"):
         raise WireError("a boundary is followed by something else on its line")
@@ -251,7 +246,7 @@ def _head_of(block: bytes) -> Head:
 
 
 def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """A header's value without its parameters, in lower case, and these."""
+    """The main value of a header in lower case, and its parameters."""
     kind, _, _ = value.partition(b";")
     parameters: dict[bytes, bytes] = {}
     place = len(kind)
@@ -271,7 +266,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """A parameter's text. The form of RFC 8187 goes first, which some clients write beside the plain one."""
+    """The text of a parameter. Some clients write it twice; the RFC 8187 form is preferred."""
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
         _, quote, encoded = encoded.partition(b"'")
@@ -279,7 +274,7 @@ def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
         if not quote or encoding is None:
             raise WireError(f"the {key.decode()} of a form field is in an unknown encoding")
         return _text(unquote_to_bytes(encoded), encoding)
-    if any(other.startswith(key + b"*") for other in parameters):  # RFC 2231's pieces
+    if any(other.startswith(key + b"*") for other in parameters):  # a value in pieces, as in RFC 2231
         raise WireError(f"the {key.decode()} of a form field is in an unknown encoding")
     value = parameters.get(key)
     return None if value is None else _text(value)
@@ -304,7 +299,9 @@ def _written_head(field: Field) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """As browsers write names, but with backslashes doubled, as httpx does: many readers take one for an
-    escape, and a name that ends in one would take what follows into itself.
+    """A name as browsers write it, but with doubled backslashes, as httpx writes it.
+
+    Many readers take a backslash for an escape. A name that ends in one would otherwise swallow the closing
+    quote.
     """
     return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)

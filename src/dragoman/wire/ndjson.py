@@ -1,10 +1,10 @@
-"""A stream of JSON values, one a line: its lines out of a byte stream.
+"""A stream with one JSON value per line (NDJSON).
 
-What the splitter must never do: give other frames for another split of the same bytes, or hold more of an
+The splitter must never return other frames for another split of the same bytes, or hold more of an
 unfinished line than its limit.
 
-Lines end in LF; a CR before it and blank lines are white space. A last line without its end is returned by
-`close`; if the cut went through the JSON, its decoder says so.
+Lines end in LF; a CR before it and blank lines are white space. A last line without a line end is returned
+by `close`; if the JSON in it is cut off, its decoder reports that.
 
 Specification: https://github.com/ndjson/ndjson-spec
 """
@@ -15,9 +15,9 @@ from dragoman.wire.sse import MAX_EVENT, too_large
 
 
 class NDJSONSplitter:
-    """Cuts one stream into its lines; the same lines for any split of the bytes.
+    """Splits one stream into its lines; the lines are the same for any split of the bytes.
 
-    max_event: bytes; a line with more raises WireError as soon as they are seen.
+    max_event: bytes; a longer line raises WireError as soon as it exceeds the limit.
     """
 
     __slots__ = ("_held", "_max_event", "_partial")
@@ -25,12 +25,12 @@ class NDJSONSplitter:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
         self._partial: list[bytes] = []  # pieces of the unfinished line, joined only when it ends
-        self._held = 0  # their bytes
+        self._held = 0  # bytes in `_partial`
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Every line that `chunk` completes, in order, without white space round it.
+        """Every line that `chunk` completes, in order, without white space around it.
 
-        Raises WireError for a line larger than the limit; the splitter is then of no more use.
+        Raises WireError for a line larger than the limit; the splitter cannot be used after that.
         """
         lines = chunk.split(b"\n")
         rest = lines.pop()
@@ -47,12 +47,12 @@ class NDJSONSplitter:
         return [line for piece in lines if (line := piece.strip())]
 
     def close(self) -> list[bytes]:
-        """The bytes have ended: the line that was not ended, if there is one."""
+        """End the stream. Returns the last line if it had no line end."""
         return self.feed(b"\n")
 
 
 def line(payload: bytes) -> bytes:
-    """A value as a line. payload: JSON, in which line ends are nothing but white space."""
+    """A value as a line. payload: JSON, in which line ends are only white space."""
     if b"\n" in payload:
         payload = payload.replace(b"\n", b" ")
     return payload + b"\n"

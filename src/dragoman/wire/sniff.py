@@ -1,6 +1,6 @@
-"""What bytes are, by how they begin: for servers that do not say, or say it wrong.
+"""The media type of a file by its first bytes, for servers that state none or a wrong one.
 
-Knows what models read. Looks at the first twelve bytes alone.
+Knows the types that models accept. Reads only the first twelve bytes.
 
 Specification: https://mimesniff.spec.whatwg.org/
 """
@@ -24,7 +24,7 @@ _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
 def media_type(data: bytes) -> str | None:
-    """The media type of a file that begins like this; None where the beginning tells none."""
+    """The media type of a file with this beginning; None if it is not recognised."""
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":

@@ -1,24 +1,24 @@
-"""Server-sent events: the data of each event out of a byte stream, whole events, and events into bytes.
+"""Server-sent events: splits a stream into the data of its events or into whole events, and writes events.
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
-What the splitter must never do: give other events for another split of the same bytes, cut a frame at
-U+2028 or the like (only LF, CR and CRLF end a line), or hold more of an unfinished event than its limit.
+The splitter must never return other events for another split of the same bytes, end a line at U+2028 and the
+like (only LF, CR and CRLF end a line), or hold more of an unfinished event than its limit.
 
-Strategy: CR is made LF first (a memchr finds that there is none), then one `split` cuts the chunk into
-lines. The shapes that vendors send, `data: …` alone or after `event: …`, are recognised in the loop;
-an event with any other line is collected in `_odd` and read by `_parse`, field by field.
+Strategy: CR is replaced by LF first (a memchr shows that there usually is none), then one `split` cuts the
+chunk into lines. The loop recognises the forms that vendors send, `data: …` alone or after `event: …`;
+an event with any other line is collected in `_odd` and parsed by `_parse`, field by field.
 
-Four deliberate steps beyond the specification, each because something was lost in silence without it:
+Four deliberate differences from the specification, each because data was lost silently without it:
 
 - An event that the end of the stream cuts off is returned by `close`. The specification drops it, and
   so do the Python clients of OpenAI and Anthropic; OpenAI's Node client (openai-node#2725) and Google's
-  return it, because servers that forget the last blank line lose their finish reason and usage
-  otherwise. If the cut went through the JSON, its decoder says so.
-- An event of the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
-  framing (a gateway's error inside a 200) are returned as `ErrorFrame`.
+  return it, because the streams of servers that forget the last blank line would lose their finish reason
+  and usage. If the JSON in it is cut off, its decoder reports that.
+- An event with the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
+  framing (a gateway's error with status 200) are returned as `ErrorFrame`.
 - A byte order mark is ignored before any event, not only before the first.
-- An event whose data is empty is not returned: there is nothing in it to decode.
+- An event with empty data is not returned, because there is nothing to decode.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from collections.abc import Iterator
 from dragoman.errors import WireError
 
 MAX_EVENT = 64 * 1024 * 1024
-"""Bytes that one event may have: room for an image in base64. OpenAI's client sets no limit, Cohere's 1 MiB
-a line, which images exceed."""
+"""Bytes of one event: enough for an image in base64. OpenAI's client sets no limit; Cohere's limits a line to
+1 MiB, which images exceed."""
 MAX_LINES = 100_000
-"""Lines that one event may have, but for comments. Each is an object in memory until the event ends."""
+"""Lines of one event, without comments. Each line is an object in memory until the event ends."""
 ANSWER_TOO_LARGE = "answer_too_large"
-"""The code of an answer that has no room."""
+"""The code of errors about an answer that is too large."""
 
 _LINE = 48
-"""Bytes that a line takes in memory beside its own. A flood of lines is as large as that of their bytes."""
+"""Bytes of memory that each line takes besides its text, so that a flood of short lines is limited, too."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
-"""The end of a line and a blank one."""
+"""The end of a line, followed by a blank line."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
 class ErrorFrame(bytes):
-    """The data of an event that its sender marked as an error; need not be JSON."""
+    """The data of an event that its sender marked as an error. It may be other text than JSON."""
 
     __slots__ = ()
 
 
 class SSESplitter:
-    """Cuts one stream into the data of its events; the same events for any split of the bytes.
+    """Splits one stream into the data of its events; the data is the same for any split of the bytes.
 
-    max_event: bytes; an event with more raises WireError as soon as they are seen.
+    max_event: bytes; a larger event raises WireError as soon as it exceeds the limit.
     """
 
     __slots__ = ("_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -61,16 +61,16 @@ class SSESplitter:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
         self._partial: list[bytes] = []  # pieces of the unfinished line, joined only when it ends
-        self._held = 0  # their bytes
-        self._data: bytes | None = None  # of the unfinished event, while it is a plain one
-        self._odd: list[bytes] = []  # lines of the unfinished event, once it is not
-        self._odd_size = 0  # their bytes
+        self._held = 0  # bytes in `_partial`
+        self._data: bytes | None = None  # of the unfinished event, while it has one plain `data` line
+        self._odd: list[bytes] = []  # all lines of the unfinished event, once it has others
+        self._odd_size = 0  # bytes of `_odd` in memory
         self._skip_lf = False  # the last chunk ended in CR: its LF may still come
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes, in order; several `data` lines joined by LF.
+        """The data of every event that `chunk` completes, in order; several `data` lines are joined by LF.
 
-        Raises WireError for an event larger than the limit; the splitter is then of no more use.
+        Raises WireError for an event larger than the limit; the splitter cannot be used after that.
         """
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf(chunk)
@@ -100,11 +100,11 @@ class SSESplitter:
         return frames
 
     def close(self) -> list[bytes]:
-        """The bytes have ended: the data of the event that was cut off, if it has any."""
+        """End the stream. Returns the data of the event that was cut off, if it has any."""
         return self.feed(b"\n\n")
 
     def _join(self, lines: list[bytes], rest: bytes) -> None:
-        """Complete the first of `lines` with what was held back before; hold `rest` back."""
+        """Put the bytes held back before in front of the first of `lines`; hold `rest` back."""
         if lines and self._held:
             self._check(self._held + len(lines[0]))
             lines[0] = b"".join((*self._partial, lines[0]))
@@ -116,7 +116,7 @@ class SSESplitter:
             self._check(self._held)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """The chunk with every line end as LF. A CR at its end ends the line at once."""
+        """The chunk with every line end as LF. A CR at the end of the chunk ends the line at once."""
         if self._skip_lf and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._skip_lf = False
@@ -139,7 +139,7 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """The data of the event whose lines were set aside; None where it has none."""
+        """The data of the event whose lines are in `_odd`."""
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
         data: list[bytes] = []
@@ -163,10 +163,10 @@ class SSESplitter:
 
 
 class SSECutter:
-    """Cuts one stream into whole events as they stand there, to the byte, for those who pass them on: what is
-    put between two of them (a heartbeat, a failure) spoils neither. Joined, they are the stream again.
+    """Splits one stream into whole events, byte for byte, for code that relays them.
 
-    max_event: as for `SSESplitter`.
+    A heartbeat or an error event may be inserted between two of them without damage. Joined, the events are
+    the stream again. max_event: as for `SSESplitter`.
     """
 
     __slots__ = ("_held", "_max_event", "_parts", "_tail")
@@ -174,11 +174,11 @@ class SSECutter:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
         self._parts: list[bytes] = []  # of the unfinished event, joined only when it ends
-        self._held = 0  # their bytes
-        self._tail = b""  # the last of them, with which its end may begin
+        self._held = 0  # bytes in `_parts`
+        self._tail = b""  # the last bytes in `_parts`, which may be the beginning of the event's end
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes, comments too. Raises WireError for one larger than the limit."""
+        """The events that `chunk` completes, comments included. Raises WireError for one too large."""
         start = len(self._tail)
         seen = self._tail + chunk
         events: list[bytes] = []
@@ -193,7 +193,7 @@ class SSECutter:
         return events
 
     def close(self) -> list[bytes]:
-        """The bytes have ended: the event that was cut off, if there is one."""
+        """End the stream. Returns the event that was cut off, if there is one."""
         rest = b"".join(self._parts)
         self._parts.clear()
         return [rest] if rest else []
@@ -206,12 +206,12 @@ class SSECutter:
 
 
 def too_large(what: str, most: int) -> WireError:
-    """The error of an event, an element or a line that is larger than it may be."""
+    """The error for an event, an element or a line that exceeds its limit."""
     return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 
 
 def _ends(stream: bytes) -> Iterator[int]:
-    """Where events end. Nearly all streams have no CR, and are then searched twenty times as fast."""
+    """The positions where events end. Without CR, as in nearly all streams, the search is much faster."""
     if _CR in stream:
         yield from (found.end() for found in _END.finditer(stream))
         return
@@ -222,7 +222,7 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """An event without a name. payload: JSON or other text; must not hold CR, which SSE cannot carry."""
+    """An event without a name. payload: JSON or other text; must not contain CR, which SSE cannot carry."""
     return b"data: %b\n\n" % _lines(payload)
 
 
@@ -232,7 +232,7 @@ def event(name: str, payload: bytes) -> bytes:
 
 
 def comment(text: str) -> bytes:
-    """A comment: what a client must ignore, sent to keep the connection. text: one line."""
+    """A comment, which clients must ignore; it keeps the connection open. text: one line."""
     return b": %b\n\n" % text.encode()
 
 

@@ -1,7 +1,7 @@
-"""Subtitles, SubRip (SRT) and WebVTT: what is said, and from when to when.
+"""Subtitles in the formats SubRip (SRT) and WebVTT: spoken text with its start and end times.
 
-Written as Whisper writes them, which is what OpenAI's API answers with. Never fails on text: `-->` inside of
-a line would be read as times, so it becomes `->`, as Whisper has it; blank lines would end a cue, so they go.
+The format is that of Whisper, which OpenAI's API returns. Writing never fails: `-->` inside a line would be
+read as times, so it is written as `->`, as Whisper does; blank lines would end a cue, so they are removed.
 
 Specification: https://www.w3.org/TR/webvtt1/, https://github.com/openai/whisper (`utils.py`)
 """
@@ -19,7 +19,7 @@ _TIMES: Final = re.compile(
 
 
 class Cue(NamedTuple):
-    """What is said; seconds from the beginning."""
+    """A spoken text and its time span. start, end: seconds from the beginning."""
 
     start: float
     end: float
@@ -49,7 +49,7 @@ def _time(seconds: float, mark: str) -> str:
 
 
 def cues_of(text: str) -> list[Cue]:
-    """The cues of a file of either kind, in order; what lies between them is passed over."""
+    """The cues of an SRT or WebVTT file, in order; text between them is skipped."""
     cues: list[Cue] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         if (found := _TIMES.search(block)) is not None:

@@ -1,7 +1,7 @@
-"""Vectors as bytes: little-endian 32-bit floats, which is what OpenAI's base64 holds.
+"""Vectors as bytes: little-endian 32-bit floats, the content of OpenAI's base64.
 
-What this module must never do: loop over floats in Python (a batch holds millions), or hand on a vector that
-holds no finite numbers.
+This module must never loop over floats in Python (a batch holds millions), or return a vector with numbers
+that are not finite.
 
 Spec: https://platform.openai.com/docs/api-reference/embeddings/create#embeddings-create-encoding_format
 """
@@ -19,23 +19,24 @@ from dragoman.errors import WireError
 WIDTH = 4
 """Bytes of one number."""
 _BIG = array("H", [1]).tobytes() == b"\0\1"
-"""Whether this machine writes numbers from the other end."""
+"""Whether this machine is big-endian."""
 
 
 def from_floats(numbers: Sequence[float]) -> bytes:
-    """A vector from its numbers, each rounded to the nearest 32-bit float. Raises WireError for none, and for
-    what no such float holds.
+    """A vector from its numbers, each rounded to the nearest 32-bit float.
+
+    Raises WireError for an empty list and for numbers that no 32-bit float holds.
     """
     return _bytes(array("f", numbers))
 
 
 def to_floats(vector: bytes) -> list[float]:
-    """The numbers, exactly as the bytes have them."""
+    """The numbers of a vector, exactly as its bytes state them."""
     return _array(vector).tolist()
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError for anything else."""
+    """A vector from base64. Raises WireError for other text."""
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError):
@@ -58,7 +59,7 @@ def _array(vector: bytes) -> array[float]:
 
 
 def _bytes(numbers: array[float]) -> bytes:
-    if not numbers or not isfinite(sum(numbers)):  # 32-bit floats cannot add up to more than a double holds
+    if not numbers or not isfinite(sum(numbers)):  # a sum of finite 32-bit floats never exceeds a double
         raise WireError("expected an embedding with finite numbers")
     if _BIG:
         numbers.byteswap()

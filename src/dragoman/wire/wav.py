@@ -1,7 +1,7 @@
-"""Raw sound as a WAV file: the header that players need, and the media types that say which it must be.
+"""Raw sound as a WAV file: the header that players need, and the media types that describe raw sound.
 
-Samples are 16-bit, signed and little-endian, as providers of speech send them. RFC 2586 has `audio/L16` in
-network order; Gemini's is not, in spite of its name. Never looks into the samples.
+Samples are 16-bit, signed and little-endian, as speech providers send them. RFC 2586 defines `audio/L16` as
+big-endian, but Gemini sends little-endian under this name. The module never interprets the samples.
 
 Specification: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
 """
@@ -16,9 +16,9 @@ from dragoman.errors import WireError
 _TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
 _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
-"""Above these a header cannot hold them, and nobody plays them."""
+"""Larger values do not fit into the header, and no player supports them."""
 _MOST_CHUNKS: Final = 1_000
-"""Chunks that are looked at. A file of 100 MB can hold twelve million empty ones."""
+"""Chunks of a file that are read. A file of 100 MB can hold twelve million empty chunks."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 
@@ -27,16 +27,17 @@ _Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
-    """How raw samples are to be played. rate: samples a second; channels: interleaved."""
+    """The format of raw samples. rate: samples per second. channels: their samples are interleaved."""
 
     rate: int = 24_000
     channels: int = 1
 
 
 def pcm_of(mime: str | None) -> Pcm | None:
-    """What a media type says of raw samples: `audio/L16;codec=pcm;rate=24000`; None for any other type.
+    """The format that a media type of raw sound states (`audio/L16;codec=pcm;rate=24000`); None for other
+    types.
 
-    What it leaves out, or says in no number, is 24 kHz and one channel: what OpenAI and Gemini speak.
+    A missing or invalid value is 24 kHz or one channel, as OpenAI and Gemini send.
     """
     kind, *parameters = (mime or "").split(";")
     if kind.strip().lower() not in _TYPES:
@@ -62,8 +63,10 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 
 
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
-    """The samples of a WAV file, and how they are to be played. A file that was written without knowing its
-    length ends where its bytes end. Raises WireError for what is none, or has other samples.
+    """The samples of a WAV file and their format.
+
+    If a file was written before its length was known, its samples end with the file. Raises WireError for a
+    file that is not WAV, or whose samples do not have 16 bits.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")

@@ -47,9 +47,9 @@ def test_what_is_remembered_has_a_bound() -> None:
     grants = Grants(["a*"])
     for number in range(5000):
         assert f"a{number}" in grants
-    assert len(grants._met) <= 1024
+    assert len(grants._cached) <= 1024
     assert "a" * 300 in grants
-    assert "a" * 300 not in grants._met
+    assert "a" * 300 not in grants._cached
 
 
 def test_no_name_takes_long() -> None:

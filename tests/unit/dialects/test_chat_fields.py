@@ -21,7 +21,7 @@ from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.local.conversation import ask
+from dragoman.upstreams.local.conversation import translate
 from dragoman.upstreams.local.protocol import Draw, Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -91,7 +91,7 @@ def _local(body: dict[str, Any], row: Row) -> Told:
         raise RequestFailed(fault)
     report = Report("local")
     emulation = emulate(request, native(LocalUpstream({})), LOCAL.facts, STANDARD, report)
-    asked = ask(emulation.request, report, Draw())
+    asked = translate(emulation.request, report, Draw())
     losses, changes = report.located(CHAT.locator(WireRequest("chat", body)))
     return Told(
         _plain(asked),

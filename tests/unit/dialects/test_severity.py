@@ -14,7 +14,7 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import FIELDS, of_member
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
-from dragoman.upstreams.local.conversation import ask
+from dragoman.upstreams.local.conversation import translate
 from dragoman.upstreams.local.protocol import Draw
 
 HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
@@ -76,7 +76,7 @@ def losses(request: ir.Request, name: str) -> Report:
     """What is lost of a request on its way to this dialect, or to a model on this machine."""
     report = Report(name)
     if name == "local":
-        ask(request, report, Draw())
+        translate(request, report, Draw())
     else:
         DIALECTS[name].request.encode(request, Target(report, "m", STANDARD))
     return report

@@ -19,10 +19,12 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.sealing import Gathered, Sealing, begin, issues
+from dragoman.engine.gathering import Gathered
+from dragoman.engine.sealing import Sealing, begin, issues
 from dragoman.state.recall import Scope
 from dragoman.state.seals import MemoryVault
 from dragoman.stores.open import open_store
+from dragoman.upstreams.backend import backend_of
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -100,7 +102,7 @@ async def test_who_issues_seals(dialect: str, quirks: Quirks, expected: bool) ->
 
 async def test_what_cannot_matter_costs_nothing() -> None:
     vault = Counting()
-    plain, simulated = wire("openai_chat"), SimulateUpstream()
+    plain, simulated = wire("openai_chat"), backend_of(SimulateUpstream())
     for upstream in (plain, simulated):
         assert begin(vault, "t", upstream, SECOND, at_once) is None  # the vault is empty
     await answered(vault)
@@ -332,7 +334,7 @@ def test_long_texts_are_joined_as_they_come() -> None:
 
 
 def test_of_an_answer_without_an_end_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragoman.engine.sealing._MOST", 5_000)
+    monkeypatch.setattr("dragoman.engine.gathering._MOST", 5_000)
     gathered = Gathered()
     gathered.add([ir.Start("t"), ir.Open(0, ir.Text(""))])
     tracemalloc.start()

@@ -15,7 +15,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
+from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.link import Message
 from dragoman.wire.json import encode
@@ -36,17 +36,17 @@ class Desk:
         self.came = asyncio.Event()
         self.may = asyncio.Event()
         self.may.set()
-        self.calls: list[Call] = []
+        self.calls: list[HttpRequest] = []
         self.endpoint = Endpoint(
             "/v1/desk", DIALECTS["openai_chat"], {"POST": Handler(self.run, takes_body=takes)}
         )
 
-    async def run(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        self.calls.append(call)
+    async def run(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        self.calls.append(request)
         self.came.set()
         await self.may.wait()
-        fields = [[field.name, len(field.value), field.filename] for field in call.form or ()]
-        await client.answer(200, (), encode({"fields": fields, "body": call.body.decode()}))
+        fields = [[field.name, len(field.value), field.filename] for field in request.form or ()]
+        await client.answer(200, (), encode({"fields": fields, "body": request.body.decode()}))
 
 
 class Post:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman.capacity.heavy import LARGE
-from dragoman.server import stated
+from dragoman.server import stored_objects
 from dragoman.state.store import StoreFailed
 from dragoman.wire.json import MAX_VALUES, decode_object
 from tests.unit.turns.asking import Asker, Paced
@@ -129,7 +129,7 @@ async def test_bodies_that_ask_no_model_have_the_same_bounds(
         threads.append(threading.current_thread() is threading.main_thread())
         return decode_object(body, most)
 
-    monkeypatch.setattr(stated, "decode_object", reading)
+    monkeypatch.setattr(stored_objects, "decode_object", reading)
     asker = Asker(Paced())
     refused = await asker.ask("POST", path, {"metadata": {}, "odd": [0] * MAX_VALUES})
     assert (refused.status, refused.error["code"]) == (413, "request_too_large")

@@ -26,9 +26,9 @@ class Sent:
         self.texts.append(message["text"])
 
 
-def client(sent: Sent, lane: bytes = b"", link: Link | None = None) -> SocketClient:
+def client(sent: Sent, prefix: bytes = b"", link: Link | None = None) -> SocketClient:
     exchange = Exchange("ex_1", "req_1", "openai_responses", "WS", "/v1/responses", began=0.0, created=0.0)
-    return SocketClient(say_by(sent), link or Link(0.0), exchange, KIND, lane)
+    return SocketClient(say_by(sent), link or Link(0.0), exchange, KIND, prefix)
 
 
 async def test_each_line_is_a_message() -> None:

@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 
-from dragoman.server.socket_messages import LANGUAGES, Asked, read_chat, read_response
+from dragoman.server.socket_messages import SOCKET_FORMATS, SocketRequest, read_chat, read_response
 
 
 def create(**members: Any) -> str:
     return json.dumps({"type": "response.create", "model": "m", **members})
 
 
-def asked(message: str) -> Asked:
+def request(message: str) -> SocketRequest:
     read = read_response(message, 128)
     assert read is not None
     return read
 
 
 def test_a_create_is_the_body_of_a_streamed_request() -> None:
-    read = asked('{"type":"response.create","model":"m","input": [ 1.50,"é" ],"generate":false}')
+    read = request('{"type":"response.create","model":"m","input": [ 1.50,"é" ],"generate":false}')
     assert read.body.decode() == '{"model":"m","input":[ 1.50,"é" ],"generate":false,"stream":true}'
-    assert (read.lane, read.fault) == (b"", None)
+    assert (read.prefix, read.fault) == (b"", None)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_a_create_is_the_body_of_a_streamed_request() -> None:
     ],
 )
 def test_members_of_the_transport_are_left_out(members: dict[str, Any]) -> None:
-    assert json.loads(asked(create(**members)).body) == {"model": "m", "stream": True}
+    assert json.loads(request(create(**members)).body) == {"model": "m", "stream": True}
 
 
 def test_a_lane_begins_every_message_of_its_answer() -> None:
-    read = asked(create(stream_id='a"b'))
-    assert read.lane == b'"stream_id":"a\\"b",'
+    read = request(create(stream_id='a"b'))
+    assert read.prefix == b'"stream_id":"a\\"b",'
     assert "stream_id" not in json.loads(read.body)
 
 
@@ -62,15 +62,15 @@ def test_a_lane_begins_every_message_of_its_answer() -> None:
     ],
 )
 def test_what_is_no_request_is_named(message: str, param: str | None) -> None:
-    fault = asked(message).fault
+    fault = request(message).fault
     assert fault is not None
     assert (fault.kind, fault.param, fault.blame) == ("invalid_request", param, "client")
 
 
-def test_a_refusal_keeps_its_lane() -> None:
-    read = asked(json.dumps({"type": "response.steer", "stream_id": "a"}))
+def test_a_refusal_keeps_its_prefix() -> None:
+    read = request(json.dumps({"type": "response.steer", "stream_id": "a"}))
     assert read.fault is not None
-    assert read.lane == b'"stream_id":"a",'
+    assert read.prefix == b'"stream_id":"a",'
 
 
 def test_a_notice_asks_for_nothing() -> None:
@@ -78,5 +78,5 @@ def test_a_notice_asks_for_nothing() -> None:
 
 
 def test_chat_is_said_as_it_is() -> None:
-    assert read_chat('{"model":"é"', 128) == Asked('{"model":"é"'.encode())
-    assert LANGUAGES["/chat/completions"].read is read_chat
+    assert read_chat('{"model":"é"', 128) == SocketRequest('{"model":"é"'.encode())
+    assert SOCKET_FORMATS["/chat/completions"].read is read_chat

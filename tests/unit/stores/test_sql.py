@@ -26,7 +26,7 @@ from sqlalchemy.schema import CreateTable
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import Conversation, Item, StoredResponse, StoreFailed
-from dragoman.stores.limits import STANDARD, Limits
+from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.sql import room
 from dragoman.stores.sql import sqlite as databases
 from dragoman.stores.sql.migrate import FOLDER, HEAD, configuration, upgrade
@@ -72,7 +72,7 @@ def worker(home: Path, name: str, turns: int) -> subprocess.Popen[str]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     yield store
     await store.close()
 
@@ -87,7 +87,7 @@ async def test_processes_share_one_file(tmp_path: Path) -> None:
     said = [process.communicate()[0].split("\n")[:2] for process in workers]
     assert [process.returncode for process in workers] == [0, 0, 0]
     assert len({secret for secret, _ in said}) == 1
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     turns = [turn.decode() for turn in await store.sessions.turns("t", "s")]
     for name in "abc":
         assert [turn for turn in turns if turn.startswith(name)] == [f"{name}{n}" for n in range(20)]
@@ -116,7 +116,7 @@ async def test_what_was_saved_survives_a_kill(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     saved = await store.responses.get("t", "killed")
     assert saved is not None
     assert saved.output == (Item("okilled", b"1"),)
@@ -270,7 +270,7 @@ async def test_a_locked_database_fails_all_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: list[int]
 ) -> None:
     monkeypatch.setattr(databases, "_PATIENCE", 0.05)
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     together.clear()
@@ -286,7 +286,7 @@ async def test_a_locked_database_fails_all_at_once(
 
 async def test_closing_waits_for_writes_and_ends_the_threads(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     saves = [asyncio.ensure_future(store.responses.save(answer(f"r{number}"))) for number in range(100)]
     await asyncio.sleep(0)
     await store.close()
@@ -313,9 +313,9 @@ async def test_many_keys_and_a_lookup_that_fails_go_to_a_thread(store: SqlStore)
     assert len(statements) == 0
     assert await vault.find(names) == found
     assert len(statements) == 1  # for 500; the last 100 are looked up at once
-    glancing = cast("SqliteDatabase", store._database)._glancing
-    assert glancing is not None
-    glancing.close()
+    lookups = cast("SqliteDatabase", store._database)._lookup_connection
+    assert lookups is not None
+    lookups.close()
     assert await vault.find(names[:2]) == found
     assert len(statements) == 2
 
@@ -333,7 +333,7 @@ async def test_another_writer_is_waited_for_and_then_given_up(
     assert later.when() < asyncio.get_running_loop().time()
     assert await store.responses.get("t", "waited") is not None
     monkeypatch.setattr(databases, "_PATIENCE", 0.05)
-    impatient = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    impatient = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreFailed, match="locked") as raised:
         await impatient.responses.save(answer("given up"))
@@ -384,7 +384,7 @@ async def test_a_database_of_a_newer_version_is_used_as_it_is(tmp_path: Path, st
     newer.execute("ALTER TABLE responses ADD COLUMN invented TEXT")
     newer.execute("UPDATE alembic_version SET version_num = '9999'")
     newer.commit()
-    again = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    again = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     await again.responses.save(answer("s", previous="r"))
     history = await again.responses.history("t", "s", expires=None)
     assert history is not None
@@ -401,7 +401,7 @@ async def test_an_up_to_date_database_is_opened_without_migrating(
         raise AssertionError("it is up to date")
 
     monkeypatch.setattr("dragoman.stores.sql.migrate.upgrade", never)
-    await (await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)).close()
+    await (await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)).close()
 
 
 def test_postgresql_understands_the_tables() -> None:
@@ -510,7 +510,7 @@ async def test_a_file_from_before_learns_to_give_back_space(tmp_path: Path) -> N
     old = sqlite3.connect(file, isolation_level=None)
     old.execute("PRAGMA journal_mode=WAL")
     old.execute("CREATE TABLE was_here (id INTEGER)")
-    stores = [await SqlStore.open(file, STANDARD, SYSTEM) for _ in range(2)]
+    stores = [await SqlStore.open(file, DEFAULT_LIMITS, SYSTEM) for _ in range(2)]
     for number in range(60):
         await stores[0].responses.save(answer(f"r{number}", input=(Item("i", bytes(100_000)),)))
     for number in range(55):
@@ -554,7 +554,7 @@ async def test_a_lowered_bound_is_reached_by_sweeps_not_by_one_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_ONCE", 20_000)
-    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     for number in range(20):
         await store.responses.save(answer(f"r{number}", input=(Item("i", bytes(9000)),)))
     await store.close()

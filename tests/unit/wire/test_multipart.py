@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import WireError
+from dragoman.wire.json import TOO_LARGE
 from dragoman.wire.multipart import (
     MAX_TEXT,
-    TOO_LARGE,
     Field,
     Form,
     Head,

@@ -14,6 +14,7 @@ from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.openai_responses.terms import reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.sse import ErrorFrame
@@ -121,15 +122,19 @@ class StreamRelay:
     __slots__ = (
         *(
             "_edits",
+            "_failed",
             "_last",
             "_ndjson",
             "_renamed",
             "_reply",
             "_response",
+            "_terminal",
             "content",
             "done",
+            "ending",
             "estimate",
             "usage",
+            "waits",
         ),
     )
 
@@ -138,7 +143,11 @@ class StreamRelay:
         self.content = False
         self.done = False
         self.estimate: Callable[[], ir.Usage] | None = None
+        self.waits = False
+        self.ending: Ending | None = None
         self._reply = reply
+        self._failed: StreamEncoder | None = None
+        self._terminal: tuple[str, bytes, Mapping[str, Any]] = ("", b"", {})
         self._last = b""
         self._response: dict[str, Any] | None = None
         self._ndjson = reply.framing == "ndjson"
@@ -168,7 +177,26 @@ class StreamRelay:
             kind = self._renamed[kind]
             frame = encode_head({**decode_head(frame), "type": kind})
         self._last = frame  # the latest that could be read: a stream that fails is numbered behind it
-        return self._framed(kind.encode(), self._look(kind, frame))
+        sent = self._look(kind, frame)
+        if self.waits and kind in _TERMINAL and self._response is not None:
+            return self._wait(kind, sent, self._response, decode_head(sent))
+        return self._framed(kind.encode(), sent)
+
+    def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
+        """Withhold the terminal event until the answer has been kept."""
+        self.ending, self._terminal = Ending(response), (kind, frame, event)
+        return b""
+
+    def end(self, *, stored: bool) -> bytes:
+        """The terminal event. stored: False = the answer could not be kept."""
+        assert self.ending is not None
+        ending, self.ending = self.ending, None
+        if self._failed is not None:
+            return self._failed.end(stored=stored)
+        kind, frame, event = self._terminal
+        if not stored:
+            frame = encode({**event, "response": {**ending.response, "store": False}})
+        return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
         """The frame as it is sent; what must be known of it is taken."""
@@ -207,13 +235,20 @@ class StreamRelay:
     def fail(self, fault: ir.Fault) -> bytes:
         """The events that end a stream that broke off, numbered behind the last one that went by."""
         if self._response is None:
-            return StreamEncoder(self._reply).feed(ir.Error(fault))
+            self._failed = encoder = StreamEncoder(self._reply)
+            encoder.waits = self.waits
+            out = encoder.feed(ir.Error(fault))
+            self.ending = encoder.ending
+            return out
         number = _number(self._last) + 1
         told = {"type": "error", "sequence_number": number, **error_event(fault)}
         response = {**self._response, "status": "failed", "error": failure_member(fault)}
         self.done = True
         over = {"type": "response.failed", "sequence_number": number + 1, "response": response}
-        return self._framed(b"error", encode(told)) + self._framed(b"response.failed", encode(over))
+        error, last = self._framed(b"error", encode(told)), encode(over)
+        if self.waits:
+            return error + self._wait("response.failed", last, response, over)
+        return error + self._framed(b"response.failed", last)
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:

@@ -113,6 +113,7 @@ class StreamEncoder:
         self._renumbered: dict[Any, int] = {}
         self._shared: Shared | None = None  # as soon as a long text is to be repeated
         self.pieces: list[list[bytes]] | None = None
+        self.waits = False
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
@@ -122,13 +123,13 @@ class StreamEncoder:
         out = _TAKE[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
-    def end(self, *, stored: bool) -> None:
-        """Tell the terminal event of an answer with a long text. stored: False = it could not be kept."""
+    def end(self, *, stored: bool) -> bytes:
+        """The terminal event, if it waited. stored: False = the answer could not be kept."""
         assert self.ending is not None
-        assert self._shared is not None
         told = self.ending.response
-        self._cut(self._over(told if stored else {**told, "store": False}), self._shared)
         self.ending = None
+        out = self._over({**told} if stored else {**told, "store": False})
+        return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
         """Put events that repeat a long text into `pieces`, and what comes behind them; the others' bytes."""
@@ -183,10 +184,10 @@ class StreamEncoder:
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. One that repeats a long text waits for `end`."""
+        """The terminal event. One that repeats a long text waits for `end`, and so does one that is kept."""
         told = self._object([item for _, item in sorted(self._output.items())])
-        if self._shared is not None:
-            self.ending = Ending(told, self._shared.size(told["output"]))
+        if self._shared is not None or self.waits:
+            self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
             return b""
         return self._over(told)
 

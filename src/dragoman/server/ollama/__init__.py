@@ -1,8 +1,8 @@
-"""Ollama's protocol over HTTP: asking a model, what there is, and names that are made here.
+"""Ollama's protocol over HTTP: asking a model, listing models, and managing names.
 
-https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not say of what
-kind their bodies are, and write names in several ways. What belongs to accounts in Ollama's cloud is not
-here.
+https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not always
+state the content type of their bodies, and write the same name in several ways. Paths for accounts in
+Ollama's cloud are not served.
 
 Files: asking · listing · managing · naming (names) · bodies (members and lines).
 """
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama.embedding import EMBEDDING
-from dragoman.engine.work import Inbound
-from dragoman.server.endpoint import Call, Handler
+from dragoman.engine.asked import Inbound
+from dragoman.server.endpoint import Handler, HttpRequest
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing, expects_text
 from dragoman.server.ollama.managing import Managing
@@ -28,13 +28,13 @@ __all__ = ["NAME", "PREFIX", "OllamaApi", "expects_text"]
 
 NAME: Final = "ollama"
 PREFIX: Final = "/api/"
-"""Where only this protocol is served."""
+"""The prefix of paths that only this protocol uses."""
 
 
 class OllamaApi:
-    """The protocol's paths at one gateway. inbound: a call of a face as the engine takes it."""
+    """The protocol's paths at one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._asking = Asking(gateway, inbound)
         self._managing = Managing(gateway)
         self.listing = Listing(gateway)

@@ -1,8 +1,9 @@
-"""Asking a model in Ollama's protocol: conversations, single prompts, vectors.
+"""Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed.
-Answers call the model as the client did. A request that asks nothing would load the model, or unload it: it
-is answered without asking anybody; an embedded model is loaded by its first question.
+An answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the
+model.
+Here it is answered without asking the provider: an embedded model is loaded by its first prompt.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.embedding import OLD_PATH
 from dragoman.dialects.ollama.terms import dated
-from dragoman.engine.work import Inbound
+from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
 from dragoman.wire.json import encode, encode_head
@@ -36,68 +37,66 @@ _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers of one gateway. inbound: a call of a face as the engine takes it."""
+    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+    def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer a conversation."""
-        stated = head(self._gateway, call)
+    async def chat(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        stated = head(self._gateway, request)
         if is_empty(stated.get("messages")):
             said = {"message": {"role": "assistant", "content": ""}}
-            await self._load(stated, said, call, exchange, client)
+            await self._load(stated, said, request, exchange, client)
         else:
-            await self._ask(DIALECT, stated, call, exchange, client)
+            await self._ask(DIALECT, stated, request, exchange, client)
 
-    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer a prompt."""
-        stated = head(self._gateway, call)
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        stated = head(self._gateway, request)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
-            await self._load(stated, {"response": ""}, call, exchange, client)
+            await self._load(stated, {"response": ""}, request, exchange, client)
         else:
-            await self._ask(GENERATE, stated, call, exchange, client)
+            await self._ask(GENERATE, stated, request, exchange, client)
 
-    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with vectors. path: which of the endpoints is asked."""
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with embedding vectors. path: one of the protocol's two paths for them."""
         old = path == OLD_PATH
-        stated = head(self._gateway, call)
+        stated = head(self._gateway, request)
         name = _name(stated)
         if is_empty(stated.get("prompt" if old else "input")):
-            route = find_granted(self._gateway, call.caller, name)
+            route = find_granted(self._gateway, request.caller, name)
             nothing = {"embedding": []} if old else {"model": name or route.asked, "embeddings": []}
             await client.answer(200, (), encode(nothing))
             return
-        inbound = self._inbound(DIALECT, call)
+        inbound = self._inbound(DIALECT, request)
         exchange.asked, exchange.phase = name or None, "route"
         if name:
-            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), call)
+            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), request)
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _ask(
-        self, face: Dialect, stated: Head, call: Call, exchange: Exchange, client: AsgiClient
+        self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
         name = _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, name)
         _refuse_to_think(stated, name, route)
-        client.streams_as(STREAM_TYPE, b"", None)
-        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, call), client)
+        client.streams_as(STREAM_TYPE)
+        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
-    def _named(self, face: Dialect, stated: Head, name: str, route: Route, call: Call) -> Inbound:
-        """The call under the name that the gateway knows, to be answered under the client's."""
-        inbound = self._inbound(face, call)
-        body = call.body if name == route.asked else encode_head({**stated, "model": route.asked})
+    def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
+        """The request for the engine, with the gateway's name of the model; answers show the client's."""
+        inbound = self._inbound(face, request)
+        body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
 
     async def _load(
-        self, stated: Head, said: dict[str, Any], call: Call, exchange: Exchange, client: AsgiClient
+        self, stated: Head, said: dict[str, Any], request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
         gateway, name = self._gateway, _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
-        route = find_granted(gateway, call.caller, name)
+        route = find_granted(gateway, request.caller, name)
         exchange.asked = route.asked
         keep = value(stated.get("keep_alive"))
         unload = keep not in (None, "") and _is_over(keep)
@@ -116,7 +115,7 @@ class Asking:
 
 
 def _name(stated: Head) -> str:
-    """The model's name. Raises RequestFailed (400) where it is no text."""
+    """The model's name, "" = none. Raises RequestFailed (400) if it is not a string."""
     name = value(stated.get("model"))
     if name is not None and not isinstance(name, str):
         raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))
@@ -124,7 +123,7 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """Whether a model is not to be kept. Raises RequestFailed (400) for what is no duration."""
+    """True: the duration `keep` is zero or negative. Raises RequestFailed (400) for an invalid duration."""
     try:
         check_keep_alive(keep, "keep_alive")
     except WireError as error:
@@ -133,7 +132,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), in Ollama's words, where thinking is asked of a model that cannot."""
+    """Raise RequestFailed (400), in Ollama's words, if thinking is requested of a model without it."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

@@ -1,6 +1,6 @@
-"""What stands in the bodies of Ollama's clients, and the lines that they get.
+"""Reads the bodies of Ollama's clients, and writes the lines of their answers.
 
-Clients write "" and null for what they do not say, and some of them `name` for `model`.
+Clients write "" or null for an unset member, and some write `name` for `model`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
 
@@ -26,22 +26,22 @@ _LONGEST_EMPTY: Final = 64
 _SPACE: Final = b" \t\r\n"
 
 
-def members(gateway: Core, call: Call) -> dict[str, Any]:
-    """The members of a body that asks no model. Raises RequestFailed (400, 413)."""
+def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
+    """The decoded members of a body that asks no model. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
     try:
-        _present(call.body)
-        refuse_many_values(call.body, settings.max_values)
-        return decode_object(call.body, settings.max_depth)
+        _present(request.body)
+        refuse_many_values(request.body, settings.max_values)
+        return decode_object(request.body, settings.max_depth)
     except WireError as error:
         raise RequestFailed(odd(error)) from error
 
 
-def head(gateway: Core, call: Call) -> dict[str, msgspec.Raw]:
-    """The members of a body that asks a model, unread. Raises RequestFailed (400)."""
+def head(gateway: Core, request: HttpRequest) -> dict[str, msgspec.Raw]:
+    """The members of a body that asks a model, with undecoded values. Raises RequestFailed (400)."""
     try:
-        _present(call.body)
-        return decode_head(call.body, gateway.config.server.max_depth)
+        _present(request.body)
+        return decode_head(request.body, gateway.config.server.max_depth)
     except WireError as error:
         raise RequestFailed(odd(error)) from error
 
@@ -52,19 +52,19 @@ def _present(body: bytes) -> None:
 
 
 def odd(error: WireError) -> ir.Fault:
-    """What a client has to mend."""
+    """The error for an invalid body."""
     return ir.Fault("invalid_request", error.message, error.code, error.path or None)
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a member says nothing."""
+    """True: the member is missing or empty."""
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY
 
 
 def value(raw: msgspec.Raw | None) -> Any:
-    """A member, read; None where there is none. What cannot be read is the engine's to refuse."""
+    """The decoded value of a member; None if it is missing or invalid. The engine refuses invalid ones."""
     try:
         return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ def value(raw: msgspec.Raw | None) -> Any:
 
 
 def text(body: Mapping[str, Any], *names: str) -> str:
-    """A text under the first of these names that has one, "" where none has. Raises RequestFailed (400)."""
+    """The text under the first of these names that has one; "" if none has. Raises RequestFailed (400)."""
     for name in names:
         stated = body.get(name)
         if stated is None or stated == "":
@@ -84,7 +84,7 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """The same, where there has to be one."""
+    """The text under the first of these names that has one. Raises RequestFailed (400), also if none has."""
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")
@@ -92,10 +92,10 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """How a piece of work went, step by step; its last step alone to who wants no stream."""
+    """Answer with the steps of some work, one a line; without a stream, with the last step only."""
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return
-    client.streams_as(STREAM_TYPE, b"", None)
+    client.streams_as(STREAM_TYPE)
     await client.begin(200, ())
     await client.end(b"".join([line(encode(one)) for one in lines]))

@@ -1,8 +1,9 @@
-"""What there is, as Ollama's clients ask for it: models, one model, those in memory, the version.
+"""Lists for Ollama's clients: the models, one model, the models in memory, the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. Sizes, digests and details are those of files on this machine; of models
-elsewhere the size is 0, the digest is that of the name, and details are empty.
+https://docs.ollama.com/api/ps. For models on this machine, sizes, digests and details are those of their
+files.
+For all others the size is 0, the digest is that of the name, and the details are empty.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.managing import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
@@ -38,16 +39,16 @@ if TYPE_CHECKING:
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama whose protocol is spoken: clients ask, and leave out what older servers lack."""
+"""The version of Ollama whose protocol is spoken. Clients ask for it and skip features of newer servers."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
-"""Seconds until a model is freed that is kept for ever, as far as a date can say it."""
+"""Seconds. The expiry of a model that is never unloaded is shown as this far away."""
 _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """Weights on this machine. size: bytes. digest: their sha256, None = not known. header: what they say of
-    themselves, None = they are not written as GGUF.
+    """A model file on this machine. size: bytes. digest: its sha256, None = unknown. header: the metadata in
+    the file, None = the file is no GGUF file.
     """
 
     size: int = 0
@@ -57,7 +58,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """The weights of a model. Reads the file's header, some milliseconds."""
+    """The file of a model. Reads the file's header, which takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -73,10 +74,10 @@ class Listing:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    async def tags(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The models that the caller may use."""
+    async def tags(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with the models that the caller may use."""
         found = self._gateway.engine.table.find
-        names = [entry.id for entry in self._gateway.entries(call.caller.models)]
+        names = [entry.id for entry in self._gateway.entries(request.caller.models)]
         routes = [(name, route) for name in names if (route := found(name)) is not None]
         models = [await self._listed(name, route) for name, route in routes]
         await client.answer(200, (), encode({"models": models}))
@@ -93,10 +94,10 @@ class Listing:
             listed["remote_model"] = route.deployments[0].model
         return listed
 
-    async def show(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """What is known of one model."""
-        stated = needed(members(self._gateway, call), "model", "name")
-        route = _told(find_granted(self._gateway, call.caller, stated), call.caller)
+    async def show(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with the details of one model."""
+        stated = needed(members(self._gateway, request), "model", "name")
+        route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
         exchange.asked = route.asked
         file = await self._file_of(route)
         shown: dict[str, Any] = {
@@ -114,15 +115,15 @@ class Listing:
             shown["messages"] = [_message(message) for message in route.opening]
         await client.answer(200, (), encode(shown))
 
-    async def loaded(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The embedded models in memory, those first that stay longest."""
+    async def loaded(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with the embedded models in memory, the latest expiry first."""
         local = self._gateway.local
         running: list[tuple[float, dict[str, Any]]] = []
         if local is not None:
             report = await local.loaded()
             for model in report.models:
                 name = _name_of(local.models, model.options.path)
-                if name is None or not call.caller.may_use(name):
+                if name is None or not request.caller.may_use(name):
                     continue
                 left = _EVER if model.expires is None else model.expires
                 file = await asyncio.to_thread(_file, name.removeprefix("local/"), model.options.path)
@@ -140,16 +141,15 @@ class Listing:
         running.sort(key=lambda one: -one[0])
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
 
-    async def version(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The version of the protocol."""
+    async def version(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"version": VERSION}))
 
-    async def status(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """That there are no models of Ollama's cloud here."""
+    async def status(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer that Ollama's cloud is disabled."""
         await client.answer(200, (), encode(_NO_CLOUD))
 
     async def running(self, client: AsgiClient) -> None:
-        """What Ollama's clients hear before they ask anything."""
+        """Answer the check of Ollama's clients whether a server runs."""
         await client.answer(200, (_TEXT,), RUNNING)
 
     async def _file_of(self, route: Route) -> _File | None:
@@ -159,14 +159,14 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """What answers first, where it is a model of this machine."""
+        """The embedded model that answers first for this route; None = a provider's model answers first."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """A name as its caller may see it: what it says in front of every conversation may be the operator's own,
-    and a copy of it is still that.
+    """The route as its caller may see it. Only administrators see the system prompt and the opening
+    messages: they may be the operator's own, also in a name that is a copy.
     """
     if "admin" in caller.scopes:
         return route
@@ -174,8 +174,8 @@ def _told(route: Route, caller: Caller) -> Route:
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """Whether whoever looks at `/` is to be told that Ollama runs: its own clients, and those that take
-    anything; who wants JSON or a page is told of the gateway.
+    """True: answer `/` with Ollama's text, for Ollama's own clients and for clients that accept any type. A
+    client that asks for JSON or HTML gets the gateway's own answer.
     """
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
@@ -219,13 +219,13 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do. Tools are offered unless it is known that the model takes none, so that programs
-    which look here try them; pictures and thinking only where they are known. model: that of this machine.
+    """What a model can do. "tools" is listed unless the model is known to have none, so that programs try
+    them; vision and thinking only if they are known. model: the embedded model, if it is one.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
         return _OTHER.get(model.operation, [])
-    if "embed" in first.model.lower():  # as all vendors name theirs
+    if "embed" in first.model.lower():  # the embedding models of all vendors have it in their names
         return _OTHER["embed"]
     facts = first.facts if model is None else model.facts
     told = (("tools", facts.tools is not False), ("vision", facts.images), ("thinking", facts.reasoning))
@@ -236,7 +236,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """The defaults of a name in Ollama's words, a line for each value."""
+    """The defaults of a route under Ollama's parameter names, one pair for each value."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):
@@ -262,7 +262,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts under the keys of a file of weights. untold: the basename, which editors show."""
+    """Facts about a model, under the keys of GGUF metadata. untold: the basename, which editors show."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
@@ -278,5 +278,5 @@ def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, A
 
 
 def _name_of(models: Mapping[str, LocalModel], path: str) -> str | None:
-    """The first name of the model that runs this file, as lists have it."""
+    """The first listed name of the embedded model with this file."""
     return next((f"local/{name}" for name, model in models.items() if model.options.path == path), None)

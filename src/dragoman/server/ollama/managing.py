@@ -1,11 +1,11 @@
-"""Managing models in Ollama's protocol: here names are managed, not weights.
+"""Managing models in Ollama's protocol. Only names are managed here, never model files.
 
-https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copy is another name for what a model
-stands for now; what is created adds a system message, messages and parameters. Such names hold for every
-client and protocol, for as long as this process runs, as they do on an Ollama server that several people
-share. But whoever uses a name must be able to rely on it: only the client key that made it may replace or
-delete it, and administrators. Those of the configuration can be neither replaced nor deleted. Nothing is
-downloaded, uploaded or published.
+https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
+its source has now. A created name adds a system message, messages and parameters to a route. These names are
+valid for all clients and protocols while this process runs, as on an Ollama server that several people
+share. But the user of a name must be able to rely on it: only the client key that made the name, or an
+administrator's, may replace or delete it. Names of the configuration cannot be replaced or deleted. Nothing
+is downloaded, uploaded or published.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call
+from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 MOST: Final = 1000
-"""Names that can be made."""
+"""Names that can exist at once."""
 EACH: Final = 250
-"""Names that one key can make, so that it takes several to leave no room for the others."""
+"""Names that one key can make, so that no single key can use up all names."""
 LARGEST: Final = 262_144
-"""Bytes of a request that makes one: all of it stays in memory, where it takes some times as much."""
+"""Bytes of a request that makes a name. All of it stays in memory, decoded to several times its size."""
 TOGETHER: Final = 4_000_000
-"""Bytes of the requests that have made all names."""
+"""Bytes of the requests that made all existing names."""
 EACH_TOGETHER: Final = 1_000_000
-"""Bytes of those by which one key has made its names."""
+"""Bytes of the requests that made all names of one key."""
 PARAMETERS: Final = {
     **{
         name: name
@@ -51,9 +51,9 @@ PARAMETERS: Final = {
     "repeat_penalty": "repetition_penalty",
     "num_predict": "max_tokens",
 }
-"""Parameters of a model, and what a route's defaults call them."""
+"""Ollama's parameters, and their names in a route's defaults."""
 _WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
-"""Parameters that are whole numbers, and what each is at least: below it, it says nothing."""
+"""Parameters that are whole numbers, each with its minimum. A smaller value means that none is set."""
 _WINDOW: Final = "num_ctx"
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
@@ -65,27 +65,27 @@ class Managing:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
-        """Who made which name."""
+        """The client that made each name."""
         self._sizes: dict[str, int] = {}
-        """Bytes of the request that made it."""
+        """For each name, the bytes of the request that made it."""
 
-    async def copy(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Give a model another name."""
-        body = members(self._gateway, call)
+        body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
-        size = self._sizes.get(made(self._gateway, source) or "", 0)  # a copy keeps what it is a copy of
-        self._refuse(call.caller, destination, size)
+        size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
+        self._refuse(request.caller, destination, size)
         exchange.asked = source
-        self._make(call.caller, destination, find(self._gateway, source), size)
+        self._make(request.caller, destination, find(self._gateway, source), size)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Make a name for a model with a system message, messages and parameters of its own."""
-        if len(call.body) > LARGEST:
+    async def create(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Make a name for a model with its own system message, messages and parameters."""
+        if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
-        gateway, body = self._gateway, members(self._gateway, call)
+        gateway, body = self._gateway, members(self._gateway, request)
         name = new(needed(body, "model", "name"))
-        self._refuse(call.caller, name, len(call.body))
+        self._refuse(request.caller, name, len(request.body))
         if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
             message = (
                 "this gateway can only create another name for one of its models: "
@@ -103,29 +103,29 @@ class Managing:
             raise RequestFailed(odd(error)) from error
         if body.get("license"):
             lines.append({"status": "the license is not stored"})
-        self._make(call.caller, name, route, len(call.body))
+        self._make(request.caller, name, route, len(request.body))
         await tell(client, body, [*lines, _SUCCESS])
 
-    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Forget a name that was made here."""
-        stated = needed(members(self._gateway, call), "model", "name")
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Delete a name that was made here."""
+        stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
-        self._refuse_restricted(call.caller)
+        self._refuse_restricted(request.caller)
         if (name := made(self._gateway, stated)) is None:
             find(self._gateway, stated)
             raise RequestFailed(_configured(stated, "deleted"))
-        self._refuse_foreign(call.caller, name)
+        self._refuse_foreign(request.caller, name)
         self._forget(name)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def pull(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Say whether a model is there. Nothing is downloaded."""
-        body = members(self._gateway, call)
+    async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer whether a model exists. Nothing is downloaded."""
+        body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
         lines: list[dict[str, str]] = [{"status": "pulling manifest"}]
         try:
-            find_granted(self._gateway, call.caller, stated)
+            find_granted(self._gateway, request.caller, stated)
             lines.append(_SUCCESS)
         except RequestFailed as failed:
             text = "pull model manifest: file does not exist"
@@ -136,22 +136,21 @@ class Managing:
             lines.append({"error": text})
         await tell(client, body, lines)
 
-    async def push(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Refuse to publish a model."""
-        exchange.asked = text(members(self._gateway, call), "model", "name")
+    async def push(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        exchange.asked = text(members(self._gateway, request), "model", "name")
         raise RequestFailed(_NOTHING_OUT)
 
-    async def blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Say that a file of weights is not here."""
-        message = f"blob {call.params['digest'][:80]!r} not found"
+    async def blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer that a model file is not here."""
+        message = f"blob {request.params['digest'][:80]!r} not found"
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
-    async def take_blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """Refuse a file of weights, unread."""
+    async def take_blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Refuse a model file without reading it."""
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed where this caller may not make this name. size: bytes that it takes."""
+        """Raise RequestFailed if this caller may not make this name. size: the bytes that the name takes."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -179,12 +178,12 @@ class Managing:
             raise RequestFailed(_taken(name))
 
     def _refuse_foreign(self, caller: Caller, name: str) -> None:
-        """Raise RequestFailed where a name was made by another client key, or by the program itself."""
+        """Raise RequestFailed if another client key, or the gateway's own program, made the name."""
         if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
             raise RequestFailed(_foreign(name))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Let the name stand for the route, in the place of the same name in other letters. size: bytes."""
+        """Let the name stand for the route. It replaces a name that differs in case only. size: bytes."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
@@ -203,7 +202,7 @@ class Managing:
 
 
 def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """The route with defaults; what has no place among them is told."""
+    """The route with these parameters as defaults. A line is added for each one that is not supported."""
     check_options(parameters, "parameters")
     defaults = dict(route.defaults)
     for name, value in parameters.items():
@@ -233,7 +232,7 @@ def _with_messages(route: Route, system: str, messages: Any) -> Route:
         route = msgspec.structs.replace(route, system_prompt=system)
     if messages:
         if type(messages) is list:
-            messages = [*messages, _QUESTION]  # what opens a conversation need not ask anything
+            messages = [*messages, _QUESTION]  # the check needs it; it is removed again below
         wire = WireRequest("chat", {"model": route.asked, "messages": messages})
         DIALECT.request.check(wire)
         route = msgspec.structs.replace(route, opening=DIALECT.request.decode(wire).messages[:-1])

@@ -1,6 +1,7 @@
-"""Names as Ollama's clients write them: `model:tag` in any case, where the tag `latest` goes without saying.
+"""Model names as Ollama's clients write them: `model:tag` in any case, where the tag `latest` may be
+omitted.
 
-https://docs.ollama.com/api#model-names. Names of a gateway may hold slashes, and most of them have no tag.
+https://docs.ollama.com/api#model-names. Names in this gateway may hold slashes, and most have no tag.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ _LONGEST: Final = 128
 
 
 def tagged(name: str) -> str:
-    """A name as lists show it, with one tag."""
+    """A name as lists show it: with the tag `latest` if it has no tag."""
     return name if ":" in name.rpartition("/")[2] else name + _LATEST
 
 
 def untagged(name: str) -> str:
-    """A name without the tag that goes without saying."""
+    """A name without the tag `latest`."""
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
 def find(gateway: Core, stated: str) -> Route:
-    """What a client means by a name; "" is the default model. Raises RequestFailed (400, 404)."""
+    """The route that a client's name stands for; "" is the default model. Raises RequestFailed (400, 404)."""
     table = gateway.engine.table
     if not stated:
         if gateway.config.default_model is None:
@@ -41,7 +42,7 @@ def find(gateway: Core, stated: str) -> Route:
     if table.states(stated):
         return table.resolve(stated)
     bare = untagged(stated)
-    # Providers that take any name would take the tag for a part of it, and capitals as they stand.
+    # A provider that accepts any name would take the tag and the capitals as parts of the name.
     if bare != bare.lower() and (known := _in_any_case(gateway, bare)) is not None:
         return known
     for name in (bare, stated):
@@ -64,7 +65,7 @@ def _in_any_case(gateway: Core, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """The same among the names that the caller may use: the others are as if they were not there."""
+    """The route of a name that the caller may use. Any other name is answered as a missing one."""
     route = find(gateway, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
@@ -72,20 +73,20 @@ def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def made(gateway: Core, stated: str) -> str | None:
-    """The name that was made while the gateway runs and that a client means; None = there is none."""
+    """The name, made while the gateway runs, that a client's name stands for; None = there is none."""
     wanted = untagged(stated).lower()
     return next((name for name in gateway.made if name.lower() == wanted), None)
 
 
 def new(stated: str) -> str:
-    """A name that can be made. Raises RequestFailed (400)."""
+    """The name as it is stored. Raises RequestFailed (400) for an invalid one."""
     if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
         raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
     return untagged(stated)
 
 
 def missing(stated: str) -> ir.Fault:
-    """That there is no such model, in the words that Ollama's clients know."""
+    """The error for an unknown model, in the words that Ollama's clients know."""
     text = f"model '{stated[:_LONGEST]}' not found"
     return ir.Fault("model_not_found", text, "model_not_found", "model")
 

@@ -1,1 +1,1 @@
-"""The store in a database, which other processes share and which outlives this one."""
+"""The store in a database. Several processes can share it, and it stays when a process ends."""

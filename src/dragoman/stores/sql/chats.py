@@ -1,4 +1,4 @@
-"""Chat completions in a database; see `state.store.Chats`."""
+"""Stored chat completions in a database; see `state.store.Chats`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entr
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
-"""Bytes that a pair of metadata takes beside its content."""
+"""The bytes of one metadata pair in addition to its content."""
 _C, _M = CHATS.c, CHAT_METADATA.c
 _OWN = and_(_C.tenant == TENANT, _C.id == ID)
 _IS = and_(_OWN, alive(CHATS))
@@ -40,7 +40,7 @@ _LISTED = select(*_SHOWN).where(_C.tenant == TENANT, alive(CHATS)).limit(bindpar
 
 
 class SqlChats:
-    """room: shared by all that is kept. limits: how large one may be. now: Unix seconds."""
+    """Chat completions in a database. room: shared with the other parts of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class SqlChats:
         self._now = now
 
     async def save(self, chat: StoredChat) -> None:
-        """Keep a new one, in the place of one with the same id."""
+        """Store a completion; it replaces a completion with the same id."""
         named, now = {"tenant_": chat.tenant, "id_": chat.id}, self._now()
         size = entry_size(chat.body, chat.messages) + 2 * len(chat.id) + _pairs_size(chat.metadata)
         check(size, self._limits.size)
@@ -74,7 +74,7 @@ class SqlChats:
         await self._database.write(save, size)
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One of them."""
+        """One completion, or None."""
         values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
         def get(connection: Connection) -> StoredChat | None:
@@ -89,7 +89,7 @@ class SqlChats:
         return found
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """Some of them, without their messages."""
+        """The completions of one page, without their messages."""
         values = {"tenant_": tenant, "now_": self._now(), "most_": query.limit + 1}
         newest, after = query.newest, query.after
         wanted = _LISTED.order_by(_C.number.desc() if newest else _C.number)
@@ -100,21 +100,21 @@ class SqlChats:
             wanted = wanted.where(pairs.exists())
 
         def read(connection: Connection) -> ChatPage:
-            asked = wanted
+            statement = wanted
             if after is not None:
                 place = connection.execute(_NUMBER, {**values, "id_": after}).scalar_one_or_none()
                 if place is None:
                     raise KeyError(after)
-                asked = asked.where(_C.number < place if newest else _C.number > place)
-            with connection.execute(asked, values) as rows:
+                statement = statement.where(_C.number < place if newest else _C.number > place)
+            with connection.execute(statement, values) as rows:
                 numbers: dict[str, int] = {}
 
-                def met() -> Iterator[StoredChat]:
+                def read_chats() -> Iterator[StoredChat]:
                     for row in rows:
                         numbers[row.id] = row.number
                         yield _chat(row, {})
 
-                found, more = first_of(met(), query.limit)
+                found, more = first_of(read_chats(), query.limit)
             known = _metadata(connection, numbers.values())
             chats = [
                 msgspec.structs.replace(chat, metadata=known.get(numbers[chat.id], {})) for chat in found
@@ -124,7 +124,7 @@ class SqlChats:
         return await self._database.read(read)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of one."""
+        """Replace the metadata of a completion. False = there is no such completion."""
         values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
         def change(connection: Connection) -> bool:
@@ -142,7 +142,7 @@ class SqlChats:
         return await self._database.write(change)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Forget one."""
+        """Delete a completion. False = there was no such completion."""
         values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 

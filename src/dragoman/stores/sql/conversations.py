@@ -19,8 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from dragoman.state.store import Conversation, HistoryTooLarge, Item, Page, page
-from dragoman.stores.limits import Limits
+from dragoman.state.store import Conversation, Item, Page, page
+from dragoman.stores.limits import Limits, check_read
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, check, entry_size, items_size, lasting
@@ -96,11 +96,11 @@ _SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 
 
 _END = 2**31 - 1
-"""A place behind all others."""
+"""A place after the place of every item."""
 
 
 class SqlConversations:
-    """room: shared by all that is kept. limits: how large one conversation may be. now: Unix seconds."""
+    """Conversations in a database. room: shared with the other parts of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -179,10 +179,7 @@ class SqlConversations:
 
         def items(connection: Connection) -> list[Item] | None:
             count = connection.execute(_COUNT, named).scalar_one()
-            if count > self._most_read:
-                raise HistoryTooLarge(
-                    f"{count} items are more than the {self._most_read} items that can be read at once"
-                )
+            check_read(count, self._most_read, "items")
             rows = connection.execute(_ITEMS, named).all()
             return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
 

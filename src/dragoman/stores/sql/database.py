@@ -1,7 +1,8 @@
-"""What the store asks of a database: one way there and back for each of its steps.
+"""The interface between the store and a database.
 
-A step is a plain function of a SQLAlchemy connection. Where and in which thread it runs is the database's own
-matter, so the same steps serve every one. Whatever a driver raises leaves a database as StoreFailed.
+The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
+database decides in which thread it runs, so the same steps work with every database. Each error of a driver
+becomes StoreFailed.
 """
 
 from __future__ import annotations
@@ -21,45 +22,49 @@ T = TypeVar("T")
 class Database(Protocol):
     """Runs steps.
 
-    A caller that is cancelled gives up its answer. Its step is done whole, or not at all.
+    If the caller is cancelled, its step is still run completely, or not at all.
     """
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        """What a step reads; each of its statements sees one state of the database. Raises StoreFailed."""
+        """Run a step that only reads, and return its result. Each of its statements sees a consistent state
+        of the database, but other processes may write between two statements. Raises StoreFailed.
+        """
         ...
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """The rows that a SELECT finds by an index, where its parameter `keys_` is these keys, and the others
-        are these values. Raises StoreFailed.
+        """Run a fast SELECT that finds rows by an index.
+
+        keys: the value of its parameter `keys_`. values: its other parameters. Raises StoreFailed.
         """
         ...
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
-        """What a step gives that writes, in one transaction; it is durable by then. A step may be run again
-        after one that was rolled back, so all that it changes is in the database. size: bytes that it writes,
-        about. Raises StoreFailed.
+        """Run a step that writes, in one transaction, and return its result after the commit.
+
+        A step may run a second time after a rollback, so it must change nothing outside of the database.
+        size: the approximate number of bytes that it writes. Raises StoreFailed.
         """
         ...
 
     async def shrink(self) -> None:
-        """Give back the disk space that nothing takes any more. Nobody who writes waits long for it. Raises
+        """Give unused disk space back to the system, in steps that do not block writers for long. Raises
         StoreFailed.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of the connections, when what has begun is done."""
+        """Wait for running steps, then close the connections."""
         ...
 
 
 def failed(error: Exception) -> StoreFailed:
-    """What a driver's error is to everybody else: a sentence without statements, values and addresses."""
+    """The StoreFailed for an error of a driver. Its text has no SQL statement, no values and no addresses."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]
     return StoreFailed(f"the database: {text or type(cause).__name__}")
 
 
 upsert = sqlite.insert
-"""An INSERT that can say what to do about a row that is there already; PostgreSQL's says it alike."""
+"""An INSERT with `ON CONFLICT`. PostgreSQL's `insert` has the same methods."""

@@ -1,8 +1,8 @@
-"""Brings a database up to date, once, whoever opens it first.
+"""Runs the missing migrations of a database. The first process that opens the database does it.
 
-Versions N and N-1 of Dragoman work on one database at the same time. So a migration only adds: a table, an
-index, a column that may be NULL or has a default in the database. What is no longer used is dropped one
-release after the last that used it. A database that is ahead of this version is left as it is.
+Versions N and N-1 of Dragoman may use one database at the same time. So a migration only adds something: a
+table, an index, or a column that may be NULL or has a default in the database. An unused column is dropped
+one release after the last release that used it. A database of a newer version is not changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, select
 from dragoman.stores.sql.database import Database
 
 HEAD = "0003"
-"""The newest migration. Stated here so that a database that is up to date is opened without Alembic."""
+"""The newest migration. If a database has this version, it is opened without loading Alembic."""
 FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -25,8 +25,8 @@ async def migrate(database: Database) -> None:
     """Run the migrations that are missing. Several processes may do so at once. Raises StoreFailed."""
     if await database.read(_version) == HEAD:
         return
-    await asyncio.to_thread(import_module, "alembic.command")  # takes long, and holds up nobody
-    await database.write(upgrade)  # whoever comes second waits here, and finds it done
+    await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
+    await database.write(upgrade)  # a second process waits here, then finds no missing migration
 
 
 def upgrade(connection: Connection) -> None:
@@ -42,7 +42,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def configuration(connection: Connection) -> Any:
-    """What Alembic's commands need to know."""
+    """The configuration for Alembic's commands."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
@@ -52,7 +52,7 @@ def configuration(connection: Connection) -> Any:
 
 
 def _version(connection: Connection) -> str | None:
-    """The newest migration that the database has seen, None for a new one."""
+    """The newest migration that was run in this database; None for a new database."""
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):
         return None

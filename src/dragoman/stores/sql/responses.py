@@ -1,4 +1,4 @@
-"""Answers in a database; see `state.store.Responses`."""
+"""Responses in a database; see `state.store.Responses`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _NAMES = tuple(column.name for column in _FACTS)
 _WHOLE = (
     *_FACTS,
     _R.inputs,
-    # One row for each item, but the answer's own body only once.
+    # There is a row for each item; only the row of the first item has the response's body.
     case((or_(_I.place.is_(None), _I.place == 0), _R.body), else_=None).label("body"),
     _I.id.label("item"),
     _I.body.label("item_body"),
@@ -86,12 +86,12 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """Whether an answer has a worker. No clock decides that: see `StoredResponse.lease`."""
+    """SQL: a worker runs the response. This does not depend on a clock: see `StoredResponse.lease`."""
     return and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 
 def _there(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """Whether an answer has not expired. One that runs does not."""
+    """SQL: the response has not expired. A running response does not expire."""
     return or_(alive(table), running(table))
 
 
@@ -99,12 +99,12 @@ _IS = and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
 def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
-    """Answers with their items, a row for each item."""
+    """SELECT: responses with their items, a row for each item."""
     return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
 
 def _chain() -> Any:
-    """An answer and all that it continues, with how far away each is."""
+    """SQL: a response and all responses before it. depth: the number of steps back."""
     start = select(_R.id, _R.previous, literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
     return start.union_all(
@@ -156,7 +156,9 @@ _ITEMS = union_all(
 _HISTORY_SIZE = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""Answers of a history, and their bytes with all events: at least what it is to read."""
+"""The number of responses in a history and their bytes with all events. Reading the history needs at most
+these bytes.
+"""
 _HISTORY_LENGTH = select(func.count(), func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
     _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
 )
@@ -173,13 +175,11 @@ _EVENTS = (
 )
 _RENEW = update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
 _LEASES = select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
-"""Of all running answers: an index finds numbers, but not all that is not NULL."""
+"""The leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
 
 
 class SqlResponses:
-    """room: shared by all that is kept. limits: how large one answer may be, and what is read at once. now:
-    Unix seconds.
-    """
+    """Responses in a database. room: shared with the other parts of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -282,7 +282,9 @@ class SqlResponses:
             size = 0
             for some in chunks(ids):
                 with connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now}) as rows:
-                    while (row := rows.fetchone()) is not None:  # one by one: many answers may hold an item
+                    while (
+                        row := rows.fetchone()
+                    ) is not None:  # one by one: the sum is checked before all rows are in memory
                         size += len(row.body) - len(found.get(row.id, b""))
                         _check_read(size, self._history_size)
                         found[row.id] = row.body
@@ -349,7 +351,7 @@ class SqlResponses:
 
 
 def _check_read(size: int, most: int, what: str = "bytes") -> None:
-    """Raises HistoryTooLarge for more than is read at once."""
+    """Raise HistoryTooLarge if one call would read more than `most`."""
     if size > most:
         raise HistoryTooLarge(f"{size} {what} are more than the {most} that can be read at once")
 
@@ -372,7 +374,7 @@ def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[d
 
 
 def _folded(result: Result[Any]) -> list[StoredResponse]:
-    """The answers that some rows tell of; those of one stand together, its items in order."""
+    """The responses of some rows. All rows of a response follow each other, in the order of its items."""
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()
     for row in result.all():

@@ -1,6 +1,8 @@
-"""Room in a database: made in the same transaction as the write that needs it, so it holds for every process.
+"""Keeps the size of the database below a limit by removing rows.
 
-Who takes most makes room, the least recently used rows first. What each owner takes stands in `shares`.
+Rows are removed in the transaction of the write that needs the space, so the limit holds for all processes
+together. The owner with the most data loses its least recently used rows. The table `shares` has the size of
+each owner's data.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ from dragoman.stores.sql.rows import excess
 from dragoman.stores.sql.schema import SHARES
 
 _BATCH = 200
-"""Rows that leave together."""
+"""The number of rows that are removed with one statement."""
 _SPARE = 64
-"""The part of a limit, as a divisor, that is made free beyond what is needed: otherwise every write into a
-full store would have to make room.
+"""When rows must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every write
+to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
-"""Bytes that one write removes beyond its own size. Where more is too much, because the limit was lowered,
-the sweep does the rest: one transaction must not keep everybody else waiting.
+"""The bytes that one write removes in addition to its own size. If more must go, because the limit was
+lowered, the sweep removes the rest: a long transaction would block all other writers.
 """
 _OWNER: BindParameter[Any] = bindparam("owner_")
 _KEYS: BindParameter[Any] = bindparam("keys_", expanding=True)
@@ -44,8 +46,9 @@ _H = SHARES.c
 
 
 class Kind(NamedTuple):
-    """Rows of one table that make room. leaves: which of them may leave, None = all. named: makes the value
-    of the owner's column from the name in `shares`.
+    """A table whose rows may be removed. key, owner, used, size: its columns; `used` is the time of the last
+    use. leaves: a condition for the rows that may be removed, None = all rows. named: makes the value of the
+    column `owner` from the owner's name in `shares`.
     """
 
     key: Column[Any]
@@ -57,7 +60,9 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may leave. The order is that in which rows leave."""
+    """A row that may be removed. Rows are removed in the order of these tuples. place: the
+    index of its kind.
+    """
 
     used: float
     place: int
@@ -66,9 +71,9 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """The rows of some tables, bounded together.
+    """The rows of some tables, with a common limit.
 
-    limit: what all of them may take: bytes, or entries where `counts` is set.
+    limit: the largest number of bytes, or of rows if `counts` is set.
     """
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
@@ -86,15 +91,17 @@ class Room:
             rows = select(kind.used, literal(place), kind.key, size).where(kind.owner == _OWNER)
             if kind.leaves is not None:
                 rows = rows.where(kind.leaves)
-            oldest = rows.order_by(kind.used).limit(_BATCH + 1)  # one of them may be spared
+            oldest = rows.order_by(kind.used).limit(
+                _BATCH + 1
+            )  # one more, because `spared` may be one of them
             drop = delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Make room for `more` of an owner, in the transaction that needs it.
+        """Remove rows until `more` bytes (or rows) of an owner fit. Runs in the caller's transaction.
 
-        spared: the key of a row that must stay. Raises StoreFull where too little may leave, and then the
-        transaction must be rolled back.
+        spared: the key of a row that is not removed. Raises StoreFull if not enough rows may be removed; then
+        the caller must roll back its transaction.
         """
         over = self._taken(connection) + more - self._limit
         if over <= 0:
@@ -104,14 +111,16 @@ class Room:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: Connection) -> bool:
-        """Remove some of what is too much. True = there is more of it."""
+        """Remove some rows if the limit is exceeded. True = it is still exceeded."""
         over = self._taken(connection) - self._limit
         if over <= 0:
             return False
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: Connection) -> int:
-        """What all rows take. Every write asks, so it is asked of the driver, at a fifth of the cost."""
+        """The total size of all rows. Every write needs it, so it does not go through SQLAlchemy: the driver
+        alone takes a fifth of the time.
+        """
         if self._text is None:
             options = {"literal_binds": True}
             self._text = str(self._total.compile(dialect=connection.dialect, compile_kwargs=options))
@@ -126,7 +135,11 @@ class Room:
     def _shrink(
         self, connection: Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
     ) -> int:
-        """Remove rows until so much is gone, and a spare if that is fair; how much has gone."""
+        """Remove rows and return how much was removed: at least `needed` if possible.
+
+        spare: how much to remove in addition, from the owners with the most data. coming: the size of new
+        rows by their owners.
+        """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
             totals[owner] += int(size)
@@ -134,11 +147,12 @@ class Room:
         shares, gone = excess(totals, goal), 0
         for owner in sorted(shares, key=lambda one: (-totals[one], one not in coming, one)):
             if self._counts and gone >= needed:
-                break  # whole entries cannot be divided: the last owner keeps one more than the others
+                break  # rows cannot be divided, so the last owner may keep one row more than the others
             left = self._remove(connection, owner, shares[owner], spared)
             totals[owner] -= left
             gone += left
-        # What is coming cannot leave, nor can what runs: where that is more than a fair share, others give.
+        # New rows and running responses cannot be removed. If they exceed their owner's share, rows of other
+        # owners are removed.
         for owner in sorted(totals, key=lambda one: (-totals[one], one not in coming, one)):
             if gone >= needed:
                 break
@@ -146,7 +160,7 @@ class Room:
         return gone
 
     def _remove(self, connection: Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows until they are so much; how much they were."""
+        """Remove an owner's least recently used rows until their size is `much`. Returns the removed size."""
         gone = 0
         while gone < much:
             rows = [

@@ -1,7 +1,8 @@
-"""What several tables have in common: what is alive, how long it lasts, how much is too much.
+"""SQL expressions and sizes that several tables share: parameters, expiry, and bytes of rows.
 
-Statements are built once, so that SQLAlchemy compiles them once. What differs from call to call is a
-parameter, whose name ends in `_` because a column's own name would say what is written to it.
+Statements are built once at import, so that SQLAlchemy compiles each only once. Values that change from call
+to call are parameters. Their names end in `_`, because SQLAlchemy uses a parameter with the name of a column
+as the value to write into that column.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from sqlalchemy import ColumnElement, Double, FromClause, LargeBinary, String, b
 from dragoman.state.store import Item, StoreFull
 
 T = TypeVar("T")
-_CHUNK = 500
-"""Values in one IN list: a statement takes a bounded number of them."""
+_IN_LIST = 500
+"""The number of values in one IN list. SQLite limits the parameters of a statement."""
 _ENTRY = 400
-"""Bytes that an answer, a conversation or a seal takes beside its content: its row, and those in indexes, of
-which pages are two thirds full.
+"""The bytes of a response, a conversation or a seal in addition to its content: its row and its entries in
+indexes, whose pages are two thirds full.
 """
 LEAST_ITEM = _ITEM = 250
-"""Bytes that an item takes beside its content and its id."""
+"""The bytes of an item in addition to its content and its id."""
 _EVENT = 150
-"""Bytes that an event takes beside its content."""
+"""The bytes of an event in addition to its content."""
 SESSION_TURN = 400
-"""Bytes that a turn of a session takes beside its content; the session itself takes as many.
-`v0002_shares` has the same number.
+"""The bytes of a session's turn in addition to its content. The session itself needs the same number.
+`v0002_shares` contains the same number.
 """
 
 
@@ -36,51 +37,53 @@ IDS = bindparam("ids_", type_=String, expanding=True)
 TENANT = bindparam("tenant_", type_=String)
 NOW = bindparam("now_", type_=Double)
 UNTIL = bindparam("until_", type_=Double)
-"""The end that is asked for, None = never."""
+"""The new expiry time, None = never."""
 BODY = bindparam("body_", type_=LargeBinary)
 
 
 def alive(table: FromClause) -> ColumnElement[bool]:
-    """Whether a row has not expired at NOW."""
+    """SQL: the row has not expired at NOW."""
     return or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
 def lasting(table: FromClause) -> ColumnElement[Any]:
-    """The later end of the row's own and UNTIL."""
+    """SQL: the later one of the row's expiry time and UNTIL."""
     return case((UNTIL.is_(None), null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """The values in lists that fit a statement."""
+    """Split values into lists that are short enough for one statement."""
     left = iter(values)
-    while chunk := list(islice(left, _CHUNK)):
+    while chunk := list(islice(left, _IN_LIST)):
         yield chunk
 
 
 def entry_size(*contents: bytes) -> int:
-    """Bytes that an answer, a conversation or a seal takes without its items, about."""
+    """The approximate bytes of a response, a conversation or a seal without its items."""
     return _ENTRY + sum(map(len, contents))
 
 
 def items_size(items: Iterable[Item]) -> int:
-    """Bytes that some items take, about. Clients may choose an id, and it stands in an index, too."""
+    """The approximate bytes of items. An id counts twice: it is in the row and in an index."""
     return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
 
 
 def events_size(events: Sequence[bytes]) -> int:
-    """Bytes that some events take, about."""
+    """The approximate bytes of events."""
     return _EVENT * len(events) + sum(map(len, events))
 
 
 def check(size: int, most: int) -> None:
-    """Raises StoreFull for what cannot be kept even alone."""
+    """Raise StoreFull if an entry is larger than the limit `most`."""
     if size > most:
         raise StoreFull(f"{size} bytes are more than the {most} bytes that may be stored")
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
-    """By how much each share must shrink so that all of them together fit: nobody's is larger afterwards than
-    that of one who had to give something up.
+    """How much each owner must give up so that the sum of all totals is within the limit.
+
+    Owners with the most data give up first. Afterwards all owners that gave up something have the same size,
+    and every other owner has at most this size.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

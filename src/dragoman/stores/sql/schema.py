@@ -1,7 +1,7 @@
-"""The tables, said so that SQLite and PostgreSQL mean the same by them.
+"""The tables, with types that mean the same in SQLite and PostgreSQL.
 
-Bodies are bytes, times are Unix seconds. What belongs to a row leaves with it (`ON DELETE CASCADE`). A
-column here is what this version reads and writes; `migrations` is how a database came to have it.
+Bodies are bytes, times are Unix seconds. Dependent rows are deleted with their parent (`ON DELETE CASCADE`).
+This module has only the columns that this version reads and writes; `migrations` creates the tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sqlalchemy import (
 METADATA = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
-"""A key that the database counts: SQLite does so for this type alone."""
+"""The type of an automatically numbered key. SQLite numbers only columns of the type INTEGER."""
 
 RESPONSES = Table(
     "responses",
@@ -34,7 +34,9 @@ RESPONSES = Table(
     Column("created", Double, nullable=False),
     Column("status", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Column("inputs", Integer, nullable=False),  # its first items are its input, the others its output
+    Column(
+        "inputs", Integer, nullable=False
+    ),  # the number of items that are input; the later items are output
     Column("previous", String),
     Column("conversation", String),
     Column("deployment", String),
@@ -161,7 +163,9 @@ SHARES = Table(
     Column("size", BigInteger, nullable=False),
     Column("entries", BigInteger, nullable=False),
 )
-"""What each owner takes. Triggers keep it, so it holds for every process and every version that writes."""
+"""The bytes and rows of each owner. Triggers update it, so it is right whichever process or
+version writes.
+"""
 SECRETS = Table(
     "secrets",
     METADATA,

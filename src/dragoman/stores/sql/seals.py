@@ -1,4 +1,6 @@
-"""The seal vault in a database; see `state.seals.Vault`. All processes share its secret, and so its keys."""
+"""The seal vault in a database; see `state.seals.Vault`. All processes share one secret, hence their keys
+match.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,13 @@ from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _KEY = 200
-"""Bytes that a key takes beside its own, which stands in its row and in an index."""
+"""The bytes of a key in addition to its content. The content itself is stored twice: in the row
+and an index.
+"""
 _PRECISION = 1 / 16
-"""The part of its time by which an entry may leave too early: finding one would be a write every time."""
+"""Finding an entry extends its life only if more than 1/16 of its time has passed. Otherwise every find would
+be a write. An entry may therefore expire up to 1/16 of its time too early.
+"""
 
 _KEYS = bindparam("keys_", type_=LargeBinary, expanding=True)
 _NUMBERS = bindparam("numbers_", type_=BigInteger, expanding=True)
@@ -39,9 +45,9 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault:
-    """room: shared by all seals. limits: how much is kept, and for how long. now: Unix seconds.
+    """The vault in a database. room: the space for all seals. now: Unix seconds.
 
-    It never says that it holds nothing: another process may have kept something since anybody looked.
+    `holds` is always true, because another process may store a seal at any time.
     """
 
     holds = True
@@ -56,17 +62,18 @@ class SqlVault:
         self._now = now
 
     async def open(self) -> None:
-        """There is nothing to open any more."""
+        """Do nothing: the store is already open."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Keep an entry under each of these keys. One that is larger than the vault is not kept."""
+        """Store an entry under each of these keys. An entry that is larger than the vault is not stored."""
         named = sorted(set(keys))
         if not named:
             return
         size = entry_size(entry) + sum([_KEY + 2 * len(key) for key in named])
         row = {"owner": owner, "entry": entry, "size": size, "until": self._now() + self._limits.seals_ttl}
 
-        # Nearly always all keys are new. What somebody else keeps under them right now lasts out its time.
+        # Nearly always all keys are new, so the old keys are looked up outside of the transaction. If another
+        # process stores the same key at this moment, its old entry stays until it expires.
         replaces = await self._database.look_up(_LED, named, {})
 
         def keep(connection: Connection) -> None:
@@ -80,7 +87,7 @@ class SqlVault:
         await self._database.write(keep, size)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys, as far as they are still there."""
+        """The entries of these keys. Keys without an entry are missing."""
         now, ttl = self._now(), self._limits.seals_ttl
         rows = [
             row for some in chunks(keys) for row in await self._database.look_up(_FIND, some, {"now_": now})
@@ -92,13 +99,13 @@ class SqlVault:
                 for numbers in chunks(fading):
                     connection.execute(_LAST, {"numbers_": numbers, "until_": now + ttl})
 
-            with suppress(StoreFailed):  # what was found is found
+            with suppress(StoreFailed):  # the entries were found even if their life cannot be extended
                 await self._database.write(last)
         return {key: entry for key, _, entry, _ in rows}
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Keys are about to mean another entry: those that nothing leads to any more go."""
+    """Delete keys that will get a new entry, and delete old entries that then have no key."""
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())
         if left:
@@ -106,7 +113,7 @@ def _forget(connection: Connection, keys: list[bytes]) -> None:
 
 
 async def secret(database: Database, made: bytes) -> bytes:
-    """The secret that all processes share: `made` where there is none yet."""
+    """The secret in the database, which all processes share. `made` is stored if there is none yet."""
     new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)
 

@@ -75,7 +75,9 @@ _ALIVE = select(func.count()).select_from(SESSIONS).where(_S.expires > NOW)
 
 
 class SqlSessions:
-    """room: shared by all that is kept. count: of sessions. limits: how large one is. now: Unix seconds."""
+    """Sessions in a database. room: shared with the other parts of the store. count: limits the number of
+    sessions. now: Unix seconds.
+    """
 
     def __init__(
         self, database: Database, room: Room, count: Room, limits: Limits, now: Callable[[], float]
@@ -104,7 +106,7 @@ class SqlSessions:
         def append(connection: Connection) -> None:
             connection.execute(_DROP_OVER, {**named, "now_": now})
             self._room.make(connection, tenant, size + 2 * SESSION_TURN, id_)
-            # The row is this writer's until the end, so the turns of several have one order.
+            # This statement locks the row until the commit, so concurrent turns get different places.
             session = connection.execute(_GROW, first).one()
             row = {"id": id_, "tenant": tenant, "place": session.next - 1, "body": turn}
             connection.execute(_ADD, row)

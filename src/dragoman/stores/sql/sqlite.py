@@ -1,16 +1,18 @@
-"""A SQLite file, and the only place that knows what SQLite needs said its own way.
+"""A database in a SQLite file. Only this module contains code that is specific to SQLite.
 
-One thread writes, so that steps of one process never wait for each other by trial; other processes are waited
-for as long as `_PATIENCE` says. Steps that wait while it writes are written together: one transaction costs
-half as much for each of them as their own would. A few threads read: in WAL nobody who reads waits for who
-writes. Each thread has a connection of its own. There is none before the first step, so a process may fork
-until then. All steps come from one event loop.
+Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. The lock of
+another process is awaited for `_PATIENCE` seconds. Steps that arrive while the thread writes are put together
+into the next transaction: each step then costs half as much as in a transaction of its own. A few other
+threads read; in WAL mode, readers do not wait for writers. Each thread has its own connection. No connection
+exists before the first step, so the process may fork before it. All steps come from one event loop.
 
-The disk: SQLite checkpoints the log on its own, but never while somebody reads what the log holds, so a busy
-log would grow for ever. Whoever finds it too long after a commit waits for the readers, and empties it. Free
-pages are given back in steps (`shrink`); a file from before they could be is written anew once.
+Disk: SQLite moves the write-ahead log into the file by itself (a checkpoint), but cannot empty the log while
+a reader uses it. Under constant load the log would grow without end. So after a commit, if the log is too
+long, the writer waits for the readers and empties the log. Unused pages are given back in steps (`shrink`).
+An old file without `auto_vacuum` cannot do that; it is rewritten once.
 
-https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum · https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
+https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum ·
+https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
 """
 
 from __future__ import annotations
@@ -35,27 +37,33 @@ T = TypeVar("T")
 _PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 _READERS = 4
-"""Reads at the same time."""
-_GLANCE = 250
-"""Keys to look up at once; with more than that, whoever else is there would wait too long."""
-_TOGETHER = 64
-"""Writes in one transaction: the first of them waits for the last."""
-_TOGETHER_SIZE = 4_000_000
-"""Bytes that these may write, unless one alone writes more. All of a transaction is in the log at once."""
-_LOG_SIZE = 8_000_000
-"""Bytes that the log keeps between two uses."""
-_LOG_MOST = 16_000_000
-"""Bytes of the log beyond which whoever has written empties it."""
+"""The number of threads that read."""
+_LOOKUP_KEYS = 250
+"""The largest number of keys that are looked up in the event loop. More keys would block the
+loop too long.
+"""
+_BATCH_STEPS = 64
+"""The largest number of steps in one transaction. The first step waits for the last one."""
+_BATCH_BYTES = 4_000_000
+"""The bytes that the steps of one transaction may write, unless one step alone writes more. The log must hold
+the whole transaction.
+"""
+_LOG_KEPT_BYTES = 8_000_000
+"""The size to which SQLite truncates the log file after a checkpoint, in bytes."""
+_LOG_MOST_BYTES = 16_000_000
+"""If the log is larger than this after a commit, in bytes, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""Seconds that emptying the log waits for readers. Nobody else can write meanwhile."""
+"""How many seconds the emptying of the log waits for readers. Nothing can be written meanwhile."""
 _FREE_PAGES = 512
-"""Free pages that stay in the file for the next writes, 2 MB; and those that one step gives back."""
-_REWRITE_MOST = 256_000_000
-"""Bytes of a database that is written anew to learn to give back space. Nobody else can write meanwhile."""
+"""The number of unused pages (2 MB) that stay in the file for later writes; also the number that one step
+gives back.
+"""
+_REWRITE_MOST_BYTES = 256_000_000
+"""The largest old database that is rewritten, in bytes. Nothing can be written meanwhile."""
 
 
 class _Write(NamedTuple):
-    """A step, and who waits for it."""
+    """A step that writes. answer: the future for its result. size: the bytes that it writes."""
 
     step: Callable[[Connection], Any]
     answer: asyncio.Future[Any]
@@ -63,14 +71,14 @@ class _Write(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What a step gave, or why not."""
+    """The result of a step, or its error."""
 
     done: Any
     error: Exception | None
 
 
 class SqliteDatabase:
-    """See `stores.sql.database.Database`. file: it is there already."""
+    """See `stores.sql.database.Database`. file: an existing file."""
 
     def __init__(self, file: Path) -> None:
         self._log = file.with_name(f"{file.name}-wal")
@@ -78,7 +86,7 @@ class SqliteDatabase:
             "sqlite://",
             creator=lambda: sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False),
             poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",  # transactions begin and end here, and reads need none
+            isolation_level="AUTOCOMMIT",  # `_transact` begins and ends transactions itself
             hide_parameters=True,
         )
         event.listen(self._engine, "connect", prepare)
@@ -88,36 +96,37 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(_READERS, "dragoman-store-reader")
         self._threads = threading.local()
         self._connections: list[Connection] = []
-        self._glancing: sqlite3.Connection | None = None
+        self._lookup_connection: sqlite3.Connection | None = None
         self._lookups: dict[tuple[Select[*tuple[Any, ...]], int], tuple[str, Sequence[str]]] = {}
         self._closed = False
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        """What a step reads, in one of the threads for it."""
+        """Run a step that only reads in one of the reading threads."""
         return await self._run(self._read, step)
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """The rows that a SELECT finds by an index.
+        """Run a fast SELECT that finds rows by an index.
 
-        At once: to a thread and back, or through SQLAlchemy, is ten times the work that a lookup is. It waits
-        for no lock; where there is one, or there are many keys, a thread does.
+        It runs in the event loop and without SQLAlchemy: a thread, or SQLAlchemy, costs ten times as much as
+        the lookup itself. It does not wait for a lock. If the database is locked, or there are many keys, a
+        thread runs it.
         """
         everything = {**values, "keys_": keys}
-        if len(keys) <= _GLANCE:
-            if self._glancing is None:
-                self._glancing = _driver(await self._run(self._open, 0))
+        if len(keys) <= _LOOKUP_KEYS:
+            if self._lookup_connection is None:
+                self._lookup_connection = _driver(await self._run(self._open, 0))
             text, names = self._lookup(wanted, everything)
             everything.update((f"keys__{place}", key) for place, key in enumerate(keys, 1))
             with suppress(sqlite3.Error):
-                return self._glancing.execute(text, [everything[name] for name in names]).fetchall()
+                return self._lookup_connection.execute(text, [everything[name] for name in names]).fetchall()
         return await self.read(lambda connection: connection.execute(wanted, everything).all())
 
     def _lookup(
         self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
     ) -> tuple[str, Sequence[str]]:
-        """A SELECT as SQLite reads it, for so many keys, and the names of its parameters in order."""
+        """The SQL text of a SELECT for this number of keys, and the names of its parameters in order."""
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
         if known is None:
@@ -129,17 +138,19 @@ class SqliteDatabase:
         return known
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
-        """What a step gives that writes, after its commit. Where another fails beside it, it is run again."""
+        """Run a step that writes; returns its result after the commit. If another step in the same
+        transaction fails, this step is run again in its own transaction.
+        """
         self._check_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Write(step, answer, size))
         if self._writing is None:
             self._begin()
-        with _told():
+        with _as_store_failed():
             return await answer
 
     async def shrink(self) -> None:
-        """Give back free pages, a step at a time, and empty the log."""
+        """Give unused pages back to the system in steps, then empty the log."""
         pages = await self.read(_pages)
         if not pages.vacuums:
             if pages.wasted:
@@ -149,20 +160,20 @@ class SqliteDatabase:
                 await self.write(_give_back)
                 left = await self.read(_pages)
                 if left.free >= pages.free:
-                    break  # others write at the same time: next time, then
+                    break  # other writers free or use pages as well: the next sweep continues
                 pages = left
         await self._alone(_empty_log)
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """What a job gives in the thread that writes, outside of a transaction."""
+        """Run a function in the writing thread, outside of a transaction, and return its result."""
         self._check_open()
-        with _told():
+        with _as_store_failed():
             return await asyncio.get_running_loop().run_in_executor(
                 self._writer, lambda: job(_driver(self._connection()))
             )
 
     async def close(self) -> None:
-        """Wait for the steps that are there, and let go of the file."""
+        """Wait for all pending steps, then close the file."""
         self._closed = True
         while self._writing is not None:
             await asyncio.wait([self._writing])
@@ -170,7 +181,7 @@ class SqliteDatabase:
 
     async def _run(self, how: Callable[[Any], T], what: Any) -> T:
         self._check_open()
-        with _told():
+        with _as_store_failed():
             return await asyncio.get_running_loop().run_in_executor(self._readers, how, what)
 
     def _check_open(self) -> None:
@@ -181,12 +192,14 @@ class SqliteDatabase:
         return step(self._connection())
 
     def _begin(self) -> None:
-        """Write some of what waits, unless nobody waits for it any more."""
+        """Start a transaction with some of the waiting steps. Steps whose callers were
+        cancelled are dropped.
+        """
         wanted = [write for write in self._waiting if not write.answer.done()]
         count, size = 0, 0
-        for write in wanted[:_TOGETHER]:
+        for write in wanted[:_BATCH_STEPS]:
             size += write.size
-            if count and size > _TOGETHER_SIZE:
+            if count and size > _BATCH_BYTES:
                 break
             count += 1
         some, self._waiting = wanted[:count], wanted[count:]
@@ -198,14 +211,14 @@ class SqliteDatabase:
     def _end(self, written: Sequence[_Write], writing: asyncio.Future[list[_Outcome]]) -> None:
         for write, outcome in zip(written, writing.result(), strict=True):
             if write.answer.done():
-                continue  # its caller has left
+                continue  # the caller was cancelled
             if outcome.error is None:
                 write.answer.set_result(outcome.done)
             else:
                 write.answer.set_exception(outcome.error)
         self._writing = None
         last = writing.result()[-1].error
-        if _is_busy(last):  # they would each wait as long as these, one after the other
+        if _is_busy(last):  # each waiting step would wait for the lock again, one after the other
             late, self._waiting = self._waiting, []
             for write in late:
                 if not write.answer.done():
@@ -215,9 +228,9 @@ class SqliteDatabase:
     def _write(self, steps: Sequence[Callable[[Connection], Any]]) -> list[_Outcome]:
         try:
             return [_Outcome(done, None) for done in self._transact(steps)]
-        except sqlite3.Error as error:  # nobody could write: SQLAlchemy has its own for a step that fails
+        except sqlite3.Error as error:  # BEGIN or COMMIT failed; an error inside of a step is SQLAlchemy's
             return [_Outcome(None, error) for _ in steps]
-        except Exception as error:  # noqa: BLE001 - whatever it is, its caller is told
+        except Exception as error:  # noqa: BLE001 - the caller of the step gets the error
             if len(steps) == 1:
                 return [_Outcome(None, error)]
         return [outcome for step in steps for outcome in self._write([step])]
@@ -225,14 +238,16 @@ class SqliteDatabase:
     def _transact(self, steps: Sequence[Callable[[Connection], Any]]) -> list[Any]:
         connection = self._connection()
         driver = _driver(connection)
-        driver.execute("BEGIN IMMEDIATE")  # it takes its turn now; later it could only fail
+        driver.execute(
+            "BEGIN IMMEDIATE"
+        )  # takes the write lock now: a later upgrade of a read lock could fail
         try:
             done = [step(connection) for step in steps]
             driver.commit()
         finally:
-            driver.rollback()  # nothing, after a commit
-        if self._log_size() > _LOG_MOST:
-            with suppress(sqlite3.Error):  # what was written is written
+            driver.rollback()  # does nothing after a commit
+        if self._log_size() > _LOG_MOST_BYTES:
+            with suppress(sqlite3.Error):  # the steps are committed, whatever happens to the log
                 _empty_log(driver)
         return done
 
@@ -243,7 +258,7 @@ class SqliteDatabase:
             return 0
 
     def _connection(self) -> Connection:
-        """This thread's own."""
+        """The connection of the current thread."""
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._threads.connection = self._open(_PATIENCE)
@@ -263,8 +278,8 @@ class SqliteDatabase:
 
 
 @contextmanager
-def _told() -> Generator[None]:
-    """Tells of a driver's errors as everybody else knows them."""
+def _as_store_failed() -> Generator[None]:
+    """Turns the errors of the driver into StoreFailed."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -272,7 +287,7 @@ def _told() -> Generator[None]:
 
 
 def _is_busy(error: Exception | None) -> TypeGuard[sqlite3.Error]:
-    """Whether another process has written for longer than anybody waits."""
+    """True if the error says that another process held the write lock for too long."""
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -282,7 +297,9 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 class _Pages(NamedTuple):
-    """How a file is used. vacuums: it can give back free pages."""
+    """The pages of a file. vacuums: True = unused pages can be given back. size: bytes of one page. total:
+    the number of pages. free: the number of unused pages.
+    """
 
     vacuums: bool
     size: int
@@ -291,34 +308,34 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether writing the file anew gives back more than half of it, and takes two seconds at most."""
+        """True if a rewrite of the file would make it at most half as large, and take at most two seconds."""
         used = self.total - self.free
-        return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST
+        return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
 
 def _pages(connection: Connection) -> _Pages:
     driver = _driver(connection)
-    # The last of them tells of what was read before it.
+    # `auto_vacuum` must be the last: it gives the value that was read together with an earlier PRAGMA.
     facts = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     size, total, free, mode = (driver.execute(f"PRAGMA {fact}").fetchone()[0] for fact in facts)
     return _Pages(mode == _INCREMENTAL, size, total, free)
 
 
 def _give_back(connection: Connection) -> None:
-    """Take free pages from the end of the file, in the transaction of this connection."""
+    """Remove unused pages from the end of the file, in the transaction of this connection."""
     _driver(connection).execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
 
 
 def _rewrite(driver: sqlite3.Connection) -> None:
-    """Write the file anew, unless another process has done so. https://www.sqlite.org/lang_vacuum.html"""
-    driver.execute("PRAGMA page_count").fetchone()  # otherwise the next one says what was known before
+    """Rewrite the file, unless another process has done so. https://www.sqlite.org/lang_vacuum.html"""
+    driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value
     if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
         driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
         driver.execute("VACUUM")
 
 
 def _empty_log(driver: sqlite3.Connection) -> None:
-    """Write the log into the file and cut it off; as far as readers allow it in time."""
+    """Move the log into the file and truncate it, as far as readers permit it within the time limit."""
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
     try:
@@ -328,19 +345,21 @@ def _empty_log(driver: sqlite3.Connection) -> None:
 
 
 _INCREMENTAL = 2
-"""The value of `PRAGMA auto_vacuum` where a file gives back free pages when it is asked to."""
+"""The value of `PRAGMA auto_vacuum` for a file that gives back unused pages on request."""
 
 
 def prepare(connection: Any, _record: Any) -> None:
-    """Prepare a new connection. With NORMAL, what is committed in WAL survives the end of the process.
+    """Set the options of a new connection. With `synchronous=NORMAL`, commits in WAL mode survive a crash of
+    the process, though not always a crash of the system.
 
-    A new file takes `auto_vacuum` only before its first page is written, which `journal_mode` does.
+    `auto_vacuum` comes first: it works only before the first page of a new file is written, and
+    `journal_mode` writes that page.
     """
     cursor = connection.cursor()
     for pragma in (
         f"auto_vacuum={_INCREMENTAL}",
         "journal_mode=WAL",
-        f"journal_size_limit={_LOG_SIZE}",
+        f"journal_size_limit={_LOG_KEPT_BYTES}",
         "synchronous=NORMAL",
         "foreign_keys=ON",
     ):

@@ -1,4 +1,4 @@
-"""The store in a database: opens it, brings it up to date, sweeps it."""
+"""The store in a database: opens the file, runs migrations, removes expired rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
-"""Rows that one transaction of a sweep removes, so that nobody who writes waits long for it."""
+"""The number of rows that one transaction of a sweep removes. A larger transaction would block writers."""
 
 
 _OF_SESSIONS = Kind(
@@ -41,12 +41,12 @@ _KEPT = (
     _OF_SESSIONS,
     Kind(CHATS.c.number, CHATS.c.tenant, CHATS.c.used, CHATS.c.size),
 )
-"""What `Limits.size` bounds."""
+"""The tables whose total size `Limits.size` limits."""
 _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, named=bytes.fromhex)
 
 
 class SqlStore:
-    """Keeps everything in one database, which is up to date. `open` makes one."""
+    """Keeps everything in one database. Use `open` to make one: it also runs the migrations."""
 
     kind = "sqlite"
     shared = True
@@ -68,7 +68,7 @@ class SqlStore:
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """The store in a SQLite file, made where there is none, for its owner alone. Raises StoreFailed."""
+        """Open the store in a SQLite file. A new file is created for its owner only. Raises StoreFailed."""
         try:
             await asyncio.to_thread(_make, file)
         except OSError as error:
@@ -83,7 +83,7 @@ class SqlStore:
             raise
 
     async def sweep(self, now: float) -> None:
-        """Forget what has expired, and what is too much; give back the space on the disk."""
+        """Delete expired rows and rows beyond the limits; give unused disk space back to the system."""
         own = [table.c.expires for table in (RESPONSES, CONVERSATIONS, SESSIONS, CHATS)]
         for end in (*own, SEALS.c.until):
             over = and_(end <= now, not_(running())) if end.table is RESPONSES else end <= now
@@ -95,11 +95,11 @@ class SqlStore:
         await self._database.shrink()
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         await self._database.close()
 
     async def _remove(self, condition: ColumnElement[bool], table: Any) -> None:
-        """Remove the rows of a condition, some at a time."""
+        """Delete the rows that meet a condition, in several transactions."""
         key = tuple_(*table.primary_key)
         some = delete(table).where(key.in_(select(*table.primary_key).where(condition).limit(_BATCH)))
         removed = _BATCH
@@ -108,6 +108,6 @@ class SqlStore:
 
 
 def _make(file: Path) -> None:
-    """Make the file and its folder, unless they are there."""
+    """Create the file and its folder if they do not exist."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

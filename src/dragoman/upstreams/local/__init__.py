@@ -1,10 +1,10 @@
-"""Embedded models: weights on this machine, run by engines in processes of their own.
+"""Embedded models: model files on this machine, run by engines in processes of their own.
 
     LocalUpstream ── ModelProcess ══ pipes ══ worker ── Llama      chat (llama.cpp)
-    IR ⇄ orders       asyncio                 queue  ── MiniLM     vectors (numpy)
+    IR ⇄ orders       asyncio                 queue  ── MiniLM     embeddings (numpy)
                       one for each engine            ── Hibari     speech (onnxruntime)
                                                      ── Whisper    transcription (CTranslate2)
 
-Only the module of that name knows an engine, and only a worker loads it: importing this package loads no
-library.
+Each engine's library is used in one module only, and only a worker loads it: importing this package loads
+none.
 """

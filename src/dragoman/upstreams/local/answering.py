@@ -1,4 +1,4 @@
-"""What a model process says, as the IR events of one candidate. Obeys `ir.GRAMMAR`. Pure."""
+"""Turns the messages of a model process into the IR events of one candidate. Obeys `ir.GRAMMAR`. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dragoman.upstreams.local.calls import Begun, ForcedCall, chosen_calls, may_
 from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
-class Answer:
-    """The blocks of one candidate while they are written.
+class CandidateDecoder:
+    """The blocks of one candidate while the model writes them.
 
-    forced: the text is a call held by a grammar. chosen: names of the tools that the reply may be a call
-    of; it is held back while it may still become one. new_id: makes the id of a call.
+    forced: the text is a tool call, by a grammar. chosen: the tools that the model may call by its own
+    choice; while the text may still become a call, it is held back. new_id: makes the id of a call.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Answer:
         events: list[ir.Event] = []
         if self._forced is not None:
             rest = self._forced.close(whole=whole)
-            # An answer cut off before it names its tool is no call, and is shown as what it is.
+            # A forced call that was cut off before its tool's name is shown as text.
             cut = rest and not self._forced.begun
             events += self._prose([Delta(done.id, rest)]) if cut else self._dictated([rest] if rest else [])
         if self._held is not None:
@@ -67,7 +67,7 @@ class Answer:
         return events
 
     def _dictated(self, parts: Sequence[Begun | str]) -> list[ir.Event]:
-        """The events of a call's parts."""
+        """The events for the parts of a tool call."""
         events: list[ir.Event] = []
         for part in parts:
             if isinstance(part, Begun):

@@ -1,8 +1,8 @@
-"""Tool calls in the text of a model: a call that a grammar forced, or one that a model chose to write.
+"""Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice.
 
-A forced call is read while it is written: `{"name": "…", "arguments": ` comes first, letter by letter as
-`grammar.call_grammar` has it, and everything up to the last brace is the arguments. A call by choice is
-one only if the whole reply is a call of a declared tool; anything else is prose. Pure.
+A forced call is read while it is written. It begins with `{"name": "…", "arguments": `, exactly as
+`grammar.call_grammar` requires; everything up to the last brace is the arguments. A chosen call counts only
+if the whole reply is calls of declared tools; any other text is prose. Pure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ForcedCall:
         self.begun = False
 
     def feed(self, text: str) -> list[Begun | str]:
-        """What is certain after more text: the call's beginning, and more of its arguments."""
+        """The parts that are certain after this text: the call's beginning, and pieces of its arguments."""
         self._held += text
         parts: list[Begun | str] = []
         if not self.begun:
@@ -38,12 +38,12 @@ class ForcedCall:
             self.begun = True
             self._held = self._held[head.end() :]
             parts.append(Begun(msgspec.json.decode(head[1], type=str)))
-        # The last character so far may be the brace that ends the call itself.
+        # The last character so far may be the brace that closes the call itself.
         arguments, self._held = self._held[:-1], self._held[-1:]
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """What is still held back. whole: the call came to its end, so that its last brace is its own."""
+        """The text that is still held back. whole: the call is complete, so its last brace is dropped."""
         held = "" if whole and self.begun else self._held
         self._held = ""
         return held
@@ -57,7 +57,7 @@ _KEYS = ('"name"', '"arguments"', '"parameters"', '"type"')
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """A call as models write it: in our own form, or with the words of some chat templates."""
+    """A call as models write it: in our own form, or with the member names of some chat templates."""
 
     name: str
     arguments: msgspec.Raw = _ABSENT
@@ -66,7 +66,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """Whether a reply that begins like this could still be a call."""
+    """True: a reply with this beginning may still become a call."""
     text = text.lstrip()
     if text.startswith("{"):
         rest = text[1:].lstrip()
@@ -75,7 +75,7 @@ def may_be_call(text: str) -> bool:
 
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """The calls (name, arguments as written) that a whole reply consists of; none when it is prose."""
+    """The calls (name, arguments as written) of a reply; none if any of its text is prose."""
     written = _TAGGED.findall(text) if text.lstrip().startswith(_TAG) else [text]
     if len(written) > 1 and _TAGGED.sub("", text).strip():
         return []

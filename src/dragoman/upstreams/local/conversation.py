@@ -1,7 +1,8 @@
-"""An IR request as what an embedded model is asked: turns, tools, sampling, grammar.
+"""Translates an IR request for an embedded model: turns, tools, sampling, grammar.
 
-What the model cannot be told is a loss in the report; what it cannot do (images, tools of free text, a
-schema that no grammar holds) is refused, with its place in IR terms. Pure.
+A field that cannot be told to the model is reported as a loss. A request for something that the model cannot
+do (images, tools with free text, a schema that no grammar can enforce) is refused with its place in the IR.
+Pure.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
-from dragoman.upstreams.local.protocol import Draw, Invocation, ToolSpec, Turn
+from dragoman.upstreams.local.grammar import CallableTool, call_grammar, json_grammar
+from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, ToolSpec
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A request in the model process's terms.
+class ModelRequest(msgspec.Struct, frozen=True):
+    """A request in the terms of the model process.
 
-    forced: the answer can only be a tool call. chosen: the tools that it may be a call of at its own choice.
+    forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
 
-    turns: tuple[Turn, ...]
+    turns: tuple[PromptTurn, ...]
     tools: tuple[ToolSpec, ...]
     draw: Draw
     limit: int | None
@@ -36,23 +37,23 @@ class Asked(msgspec.Struct, frozen=True):
     chosen: frozenset[str]
 
 
-def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
-    """Translate a request. draw: the sampling for what the request leaves open.
+def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
+    """Translate a request. draw: the default sampling parameters.
 
-    Raises RequestFailed for what cannot be done, WireError for what cannot be read, such as a schema.
+    Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
     grammar = _grammar(request, offered, forced=forced, report=report)
     if grammar is not None:
-        # JSON repeats its punctuation and its keys; a penalty that nobody asked for would spoil it.
+        # JSON repeats its punctuation and keys, so a default repetition penalty would damage it.
         draw = msgspec.structs.replace(draw, repetition=1.0)
-    return Asked(
+    return ModelRequest(
         turns=tuple(_turns(request, report)),
         tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for _, tool in offered),
         draw=_draw(request.sampling, draw),
         limit=request.max_output,
-        # A stop sequence is for prose; within a call it would leave half an argument.
+        # Stop sequences are for prose. Within a call one would cut an argument.
         stop=() if forced else request.sampling.stop or (),
         grammar=grammar,
         forced=forced,
@@ -60,7 +61,7 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
     )
 
 
-_UNSAID: tuple[tuple[str, str], ...] = (
+_UNUSED: tuple[tuple[str, str], ...] = (
     ("user", "embedded models do not use the end user's id"),
     ("safety_identifier", "embedded models do not use the end user's id"),
     ("metadata", "embedded models store no responses"),
@@ -75,7 +76,7 @@ _UNSAID: tuple[tuple[str, str], ...] = (
 
 
 def _lose_fields(request: ir.Request, report: Report) -> None:
-    for field, reason in _UNSAID:
+    for field, reason in _UNUSED:
         if getattr(request, field):
             report.lose(field, reason)
     if request.reasoning is not None and not _declined(request.reasoning):
@@ -89,7 +90,7 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether no thoughts are wanted, which suits models that have none."""
+    """True: the request wants no reasoning, so a model without reasoning loses nothing."""
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
@@ -103,9 +104,9 @@ def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
 # --- Messages ---
 
 
-def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
+def _turns(request: ir.Request, report: Report) -> Iterator[PromptTurn]:
     if request.system:
-        yield Turn("system", _text(request.system, "system", report))
+        yield PromptTurn("system", _text(request.system, "system", report))
     names = {
         block.id: block.name
         for message in request.messages
@@ -120,43 +121,45 @@ def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
             report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
         _lose_extra(message.extra, where, report)
         if message.role == "assistant":
-            yield _said(message.blocks, f"{where}.blocks", report)
+            yield _assistant_turn(message.blocks, f"{where}.blocks", report)
         elif message.role == "user":
-            yield from _asked(message.blocks, f"{where}.blocks", names, report)
+            yield from _user_turns(message.blocks, f"{where}.blocks", names, report)
         else:
-            yield Turn("system", _text(message.blocks, f"{where}.blocks", report))
+            yield PromptTurn("system", _text(message.blocks, f"{where}.blocks", report))
 
 
-def _said(blocks: Sequence[ir.Block], where: str, report: Report) -> Turn:
-    """What the assistant said and called."""
+def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> PromptTurn:
+    """The turn for an assistant's message, with its tool calls."""
     calls: list[Invocation] = []
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolCall) and block.by != "provider":
             _lose_parts(block, f"{where}[{index}]", report)
             calls.append(Invocation(block.name, block.arguments, block.id))
-    return Turn("assistant", _text(blocks, where, report), tuple(calls))
+    return PromptTurn("assistant", _text(blocks, where, report), tuple(calls))
 
 
-def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report) -> Iterator[Turn]:
-    """A user's message: each tool's result is a turn of its own, in its place."""
+def _user_turns(
+    blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
+) -> Iterator[PromptTurn]:
+    """The turns for a user's message: each tool result is a turn of its own, in the order of the blocks."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":
             if index > start:
-                yield Turn("user", _text(blocks, where, report, start, index))
+                yield PromptTurn("user", _text(blocks, where, report, start, index))
             _lose_parts(block, f"{where}[{index}]", report)
             name = block.name or names.get(block.id or "")
             text = _text(block.content, f"{where}[{index}].content", report)
-            yield Turn("tool", text, name=name, id=block.id)
+            yield PromptTurn("tool", text, name=name, id=block.id)
             start = index + 1
     if start < len(blocks) or not blocks:
-        yield Turn("user", _text(blocks, where, report, start))
+        yield PromptTurn("user", _text(blocks, where, report, start))
 
 
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of some blocks, one below the other; calls and results have been taken out."""
+    """The text of some blocks, joined by newlines, without tool calls and results."""
     texts = (
         _block(block, f"{where}[{index}]", report)
         for index, block in enumerate(blocks[start:end], start)
@@ -202,7 +205,7 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The failure of a request that asks what the embedded models cannot do."""
+    """The error for a request that embedded models do not support."""
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
@@ -210,7 +213,7 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """The tools that may be called, with their places, and whether one of them must be."""
+    """The tools that may be called, each with its index, and True if one of them must be called."""
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -258,7 +261,9 @@ def _grammar(
     if output.description is not None:
         report.lose("output.description", "embedded models do not support it", "quality")
     _lose_extra(output.extra, "output", report)
-    calls = [Call(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered]
+    calls = [
+        CallableTool(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered
+    ]
     if forced:
         return call_grammar(calls)
     if output.kind == "text":
@@ -268,7 +273,7 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments, which are an object whether or not it says so."""
+    """The schema of a tool's arguments. They are an object even if the schema does not say so."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 

@@ -1,8 +1,8 @@
-"""How many threads a model should compute with on this machine.
+"""How many threads a model should use on this machine.
 
-More threads than cores make llama.cpp slower by an order of magnitude, because its threads wait for
-each other at every layer. So the count obeys the processors that this process may use, the quota of a
-container, and that two hardware threads share one core.
+With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
+layer. So the number respects the processors that this process may use, a container's CPU quota, and hardware
+threads that share one core.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """Physical cores that this process may use, at least 1.
+    """The number of physical cores that this process may use, at least 1.
 
-    cpus: the logical processors to choose from, None = those that the system lets us run on. system:
-    where the kernel states topology and quota (Linux); elsewhere every logical processor counts.
+    cpus: the logical processors to choose from, None = those that the system allows. system: the folder in
+    which Linux states topology and quota; on other systems every logical processor counts.
     """
     allowed = set(_allowed() if cpus is None else cpus)
     cores = {_siblings(system, cpu) for cpu in allowed}

@@ -1,7 +1,7 @@
-"""What runs weights: the little that the model process needs of an inference library.
+"""The interface between the model process and an inference library.
 
-A chat engine yields raw tokens; characters, stop sequences, limits and counting are decided above it, the
-same for every engine. An engine is used by one thread, except `cancel`, which any thread may call.
+A chat engine yields raw tokens. Characters, stop sequences, limits and counting are handled outside, the
+same way for all engines. An engine is used by one thread; only `cancel` may be called from any thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dragoman.upstreams.local.protocol import (
 
 
 class EngineRefused(DragomanError):
-    """A request that ends without an answer; `kind` says whose matter it is."""
+    """A request that ends without an answer. kind: whose fault it is."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class EngineRefused(DragomanError):
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
-    """The refusal of a model whose engine is not installed."""
+    """The error for a model whose engine is not installed."""
     how = make_target(extra) or f"an installation with the extra {extra}"
     return EngineRefused(
         "model", f"the engine of this model is not installed; install it with {how} ({error})"
@@ -43,7 +43,7 @@ def missing_engine(extra: str, error: ImportError) -> EngineRefused:
 
 
 class Token:
-    """One token of an answer. piece: its bytes, perhaps a part of a character; prob: when asked for."""
+    """One token of an answer. piece: its bytes, which may be a part of a character. prob: if requested."""
 
     __slots__ = ("piece", "prob")
 
@@ -57,15 +57,15 @@ class Resident(Protocol):
 
     @property
     def context(self) -> int | None:
-        """Tokens that it reads, and writes, at most; None = it reads none."""
+        """The most tokens that it reads and writes; None = it reads no tokens."""
         ...
 
     def cancel(self) -> None:
-        """Interrupt the running work in the middle of a computation, once `cancelled` is true."""
+        """Interrupt the running computation. `cancelled` must be true before."""
         ...
 
     def close(self) -> None:
-        """Free the memory. The model is of no use afterwards."""
+        """Free the memory. The model cannot be used afterwards."""
         ...
 
 
@@ -79,19 +79,19 @@ class Model(Resident, Protocol):
 
     @property
     def takes_tools(self) -> bool:
-        """Whether its chat template says itself how tools are declared and called."""
+        """True: its chat template itself formats tools and calls."""
         ...
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The prompt for a conversation, ending where the assistant's turn begins.
+        """The prompt for a conversation, up to where the assistant's turn begins.
 
-        messages and tools have the keys that chat templates expect (those of OpenAI's chat API).
-        Raises EngineRefused("invalid") with the template's own words when it refuses them.
+        messages, tools: with the keys that chat templates expect (those of OpenAI's chat API). Raises
+        EngineRefused("invalid") with the template's own message if the template rejects them.
         """
         ...
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a rendered prompt, its special tokens included."""
+        """The tokens of a rendered prompt, special tokens included."""
         ...
 
     def generate(
@@ -99,32 +99,32 @@ class Model(Resident, Protocol):
     ) -> Iterator[Token]:
         """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true.
 
-        The prompt must leave room in the context, and the caller must stop when it is full.
+        The prompt must leave room in the context. The caller must stop when the context is full.
         """
         ...
 
 
 class Embedder(Resident, Protocol):
-    """A model of vectors."""
+    """An embedding model."""
 
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
-        """The vectors; None once `cancelled` is true."""
+        """The embedding vectors; None once `cancelled` is true."""
         ...
 
 
 class Speaker(Resident, Protocol):
-    """A voice."""
+    """A text-to-speech model."""
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The sound; None once `cancelled` is true. Raises EngineRefused("invalid") for what has none."""
+        """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") if there is none."""
         ...
 
 
 class Transcriber(Resident, Protocol):
-    """A model that writes down what is said."""
+    """A speech-to-text model."""
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The words; None once `cancelled` is true. Raises EngineRefused("invalid") for what is no sound."""
+        """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid")."""
         ...
 
 
@@ -135,5 +135,5 @@ class Engine(Protocol):
     """Loads models of one kind."""
 
     def load(self, options: Options) -> AnyModel:
-        """Load one model. Raises EngineRefused("model") when the file cannot be used."""
+        """Load one model. Raises EngineRefused("model") if the file cannot be used."""
         ...

@@ -1,6 +1,6 @@
-"""One answer of a model: prompt in, events out. No process, no pipe; the clock is an argument.
+"""One answer of a chat model: prompt in, events out. No process, no pipe; the clock is an argument.
 
-Here the engine's tokens become text, and here it is decided when an answer ends and why.
+This module turns tokens into text, and decides when an answer ends and with which stop reason.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dragoman.upstreams.local.protocol import Delta, Done, Finish, Generate, Sta
 
 
 def render(model: Model, request: Generate) -> str:
-    """The prompt for a request. A last turn of the assistant is one that it is to go on with.
+    """The prompt for a request. If the last turn is the assistant's, the model continues it.
 
-    A template that refuses the conversation as it is gets it once more in the form that all of them take.
+    If the chat template rejects the conversation, a simpler form is tried, which all templates accept.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -47,7 +47,7 @@ def generate(
 ) -> Iterator[Started | Delta | Done]:
     """Answer a request. Ends without `Done` once `cancelled` is true.
 
-    clock: seconds. timings: what was spent before. Raises EngineRefused before the first event.
+    clock: seconds. timings: the time spent before this call. Raises EngineRefused before the first event.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))
@@ -88,7 +88,7 @@ def generate(
 
 
 class _Text:
-    """The text of one answer, each token's log probability riding on the text that completes it."""
+    """The text of one answer. A token's log probability goes out with the text that completes it."""
 
     def __init__(self, request: Generate) -> None:
         self._id = request.id
@@ -98,11 +98,11 @@ class _Text:
 
     @property
     def sequence(self) -> str | None:
-        """The stop sequence that came, None so far."""
+        """The stop sequence that was found, or None."""
         return self._holdback.matched
 
     def add(self, token: Token) -> Delta | None:
-        """What may be shown after one more token, None where nothing may."""
+        """The text that may be shown after one more token; None = no text yet."""
         start = self._holdback.decoded
         shown = self._holdback.feed(token.piece)
         if token.prob is not None:
@@ -110,7 +110,7 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """What was held back until the end."""
+        """The text that was held back until the end."""
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None
 
@@ -119,7 +119,7 @@ class _Text:
         probs: list[TokenProb] = []
         while self._waiting:
             start, end, prob = self._waiting[0]
-            # A token that a stop sequence cuts in two has been shown in part; one behind it, never.
+            # A token that a stop sequence cuts in two was shown in part; a token after it was not shown.
             if end > self._shown and not (last and start < self._shown):
                 break
             probs.append(prob)

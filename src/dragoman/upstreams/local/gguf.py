@@ -1,7 +1,7 @@
-"""The header of a GGUF weights file: what model it is, without loading it.
+"""Reads the header of a GGUF model file: which model it is, without loading it.
 
-Read with plain Python, so that a model can be listed and refused where no engine is installed. Never
-reads tensor data. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
+It needs only plain Python, so that a model can be listed or refused without an engine. Tensor data is never
+read. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """
 
 from __future__ import annotations
@@ -20,85 +20,40 @@ from dragoman.errors import WireError
 T = TypeVar("T")
 Buffer: TypeAlias = bytes | mmap.mmap
 
-_SCALARS = {
-    0: "<B",
-    1: "<b",
-    2: "<H",
-    3: "<h",
-    4: "<I",
-    5: "<i",
-    6: "<f",
-    7: "<?",
-    10: "<Q",
-    11: "<q",
-    12: "<d",
-}
+_SCALARS = dict(enumerate(("<B", "<b", "<H", "<h", "<I", "<i", "<f", "<?"))) | {10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 _MAX_DIMENSIONS = 4
 
-# llama.h, `enum llama_ftype`: how the weights as a whole are stored.
-_FILE_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    7: "Q8_0",
-    8: "Q5_0",
-    9: "Q5_1",
-    10: "Q2_K",
-    11: "Q3_K_S",
-    12: "Q3_K_M",
-    13: "Q3_K_L",
-    14: "Q4_K_S",
-    15: "Q4_K_M",
-    16: "Q5_K_S",
-    17: "Q5_K_M",
-    18: "Q6_K",
-    19: "IQ2_XXS",
-    20: "IQ2_XS",
-    21: "Q2_K_S",
-    22: "IQ3_XS",
-    23: "IQ3_XXS",
-    24: "IQ1_S",
-    25: "IQ4_NL",
-    26: "IQ3_S",
-    27: "IQ3_M",
-    28: "IQ2_S",
-    29: "IQ2_M",
-    30: "IQ4_XS",
-    31: "IQ1_M",
-    32: "BF16",
-    36: "TQ1_0",
-    37: "TQ2_0",
-    38: "MXFP4_MOE",
-}
-# ggml.h, `enum ggml_type`: how one tensor is stored.
-_TENSOR_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    6: "Q5_0",
-    7: "Q5_1",
-    8: "Q8_0",
-    9: "Q8_1",
-    10: "Q2_K",
-    11: "Q3_K",
-    12: "Q4_K",
-    13: "Q5_K",
-    14: "Q6_K",
-    15: "Q8_K",
-    30: "BF16",
-    39: "MXFP4",
-}
+# llama.h, `enum llama_ftype`: the storage type of the model as a whole.
+_FILE_TYPES = (
+    dict(enumerate(("F32", "F16", "Q4_0", "Q4_1")))
+    | dict(
+        enumerate(
+            (
+                *("Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S"),
+                *("Q5_K_M", "Q6_K", "IQ2_XXS", "IQ2_XS", "Q2_K_S", "IQ3_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL"),
+                *("IQ3_S", "IQ3_M", "IQ2_S", "IQ2_M", "IQ4_XS", "IQ1_M", "BF16"),
+            ),
+            start=7,
+        )
+    )
+    | {36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE"}
+)
+# ggml.h, `enum ggml_type`: the storage type of one tensor.
+_TENSOR_TYPES = (
+    dict(enumerate(("F32", "F16", "Q4_0", "Q4_1")))
+    | dict(
+        enumerate(("Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K"), start=6)
+    )
+    | {30: "BF16", 39: "MXFP4"}
+)
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a GGUF file says of itself; None where it does not.
+    """The metadata of a GGUF file; None = not stated.
 
-    parameters: the number of weights. context: tokens that the model was trained for. quantisation: in
-    the words of llama.cpp ("Q4_K_M"). template: the chat template (Jinja). metadata: every key whose
-    value is no array.
+    parameters: the number of weights. context: tokens, in training. quantisation: llama.cpp's name
+    ("Q4_K_M"). template: the chat template (Jinja). metadata: all keys whose values are not arrays.
     """
 
     version: int
@@ -115,7 +70,7 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """The header of the file at `path`. Raises WireError for what is no GGUF file, OSError for no file."""
+    """The header of the file at `path`. Raises WireError for another kind of file, OSError for no file."""
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise WireError("the file is empty")
@@ -124,7 +79,7 @@ def read(path: Path) -> Header:
 
 
 def parse(data: Buffer) -> Header:
-    """The header at the beginning of `data`. Raises WireError, with the offset, where it is malformed."""
+    """The header at the beginning of `data`. Raises WireError with the offset if it is malformed."""
     reader = _Reader(data)
     if reader.take(4) != b"GGUF":
         raise WireError("not a GGUF file: it does not begin with 'GGUF'")
@@ -143,7 +98,7 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """The number of weights in all tensors, and how many of them each storage type holds."""
+    """The number of weights in all tensors, and the number of weights for each storage type."""
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -182,7 +137,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """A cursor over the bytes; every step beyond the end is a WireError."""
+    """A cursor over the bytes. Every step beyond the end raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
@@ -193,7 +148,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Move on by `count` bytes; the place before."""
+        """Move on by `count` bytes. Returns the position before."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")
@@ -211,7 +166,7 @@ class _Reader:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """One metadata value; None for an array, whose elements are passed over."""
+        """One metadata value; None for an array, whose elements are skipped."""
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:
@@ -230,5 +185,6 @@ class _Reader:
             for _ in range(count):
                 self.skip(self.number("<Q"))
         else:
-            # Arrays of arrays are legal on paper; no model has them, and depth is a way to break a reader.
+            # The format allows arrays of arrays, but no model has them, and deep nesting could break a
+            # reader.
             raise self.wrong(f"an array of type {kind}")

@@ -1,12 +1,12 @@
-"""JSON Schema to GBNF, the grammar that llama.cpp holds a model to.
+"""Translates JSON Schema to GBNF, the grammar format by which llama.cpp restricts a model's output.
 
-The law: every text that a grammar from here allows is JSON that validates against its schema. Where
-the grammar allows less than the schema does (no undeclared properties beside declared ones, one way of
-spacing, at most `MOST` repetitions), the answer is still valid. What cannot be held is refused with the
-path of the keyword; a constraint is never dropped.
+The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
+allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
+repetitions); the answer is still valid then. A schema that cannot be enforced is refused with the path of
+the keyword; no constraint is ever dropped.
 
-Spacing is fixed (`{"a": 1, "b": [1, 2]}`): a weak model that may write blanks likes to write nothing
-else. Pure: no model, no engine. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
+Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write blanks tends to write only
+blanks. Pure: no model, no engine. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 JSON Schema 2020-12: https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
@@ -24,23 +24,23 @@ from dragoman.upstreams.local import numerals
 from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
 
 MOST = 1000
-"""Repetitions that a grammar spells out at most. llama.cpp makes a rule of each and refuses 2000."""
+"""The most repetitions that a grammar spells out. llama.cpp makes a rule of each, and refuses 2000."""
 MOST_WAYS = 1000
-"""Ways in which a text may begin or go on at one place, such as listed values, alternatives and properties
-that may be left out. llama.cpp follows each of them with every token, also two that are the same:
-1,000 take about a second a token, and what multiplies (30 levels of two alternatives each) stops the
-process. OpenAI's API takes 1,000 listed values in a whole schema.
+"""The most ways in which a text may begin or continue at one place: enum values, alternatives, optional
+properties. llama.cpp follows all of them with every token, equal ones included. 1,000 ways take about a
+second a token, and ways that multiply (30 levels of two alternatives each) kill the process. OpenAI's API
+accepts 1,000 enum values in a whole schema.
 """
 LARGEST_SCHEMA = 200_000
-"""Bytes of one schema, written without blanks: many times what fits into an embedded model's context."""
+"""Bytes of one schema without blanks: many times what fits into an embedded model's context."""
 _LONGEST_BOUND = 320
 """Digits of a number's bound. The largest double has 309."""
 _REPEATED = 4
-"""Repetitions that cost a step: each is an element or a rule of its own in llama.cpp's memory."""
+"""Repetitions for one step of the budget. Each is an element or a rule in llama.cpp's memory."""
 _RULE = 5
-"""Steps that it costs to find a rule."""
+"""Steps of the budget for finding a rule."""
 _WRITTEN = 32
-"""Characters of a schema that cost a step to write, by which its rule is found again."""
+"""Characters of a schema for one step of the budget: the schema is written as text to find its rule."""
 
 _SHARED = {
     "value": 'object | array | string | number | boolean | "null"',
@@ -49,7 +49,7 @@ _SHARED = {
     "array": '"[" (value (", " value)*)? "]"',
     "string": r'"\"" char* "\""',
     "char": r'[^"\\\x00-\x1F\x7F] | "\\" escape',
-    # Never half a surrogate pair: readers differ on what it is and how long.
+    # Half a surrogate pair is never allowed, because JSON readers disagree on it.
     "escape": r'["\\/bfnrt] | "u" ([0-9a-cA-CefEF] hex hex hex | [dD] [0-7] hex hex)',
     "hex": "[0-9a-fA-F]",
     "boolean": '"true" | "false"',
@@ -66,11 +66,11 @@ _FORMATS = {
     "date-time": r'"\"" date "T" time "\""',
     "uuid": r'"\"" uuid "\""',
 }
-"""Formats that are held; any other is a remark to the reader, as the specification has it."""
+"""Formats that are enforced. The specification allows other formats to be ignored."""
 
 
-class Call(NamedTuple):
-    """A tool that may be called. parameters: None = it takes none; path: where errors say they are."""
+class CallableTool(NamedTuple):
+    """A tool that may be called. parameters: None = no arguments. path: the schema's path for errors."""
 
     name: str
     parameters: Schema | None
@@ -78,22 +78,22 @@ class Call(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """A grammar for one JSON value. schema None: any JSON object (JSON mode).
+    """A grammar for one JSON value. schema: None = any JSON object (JSON mode).
 
-    Raises WireError with `path` and the keyword's place below it where the schema cannot be held, and with
-    the code `schema_too_complex` where its grammar would be too large.
+    Raises WireError with the path of a keyword that cannot be enforced, or with the code
+    `schema_too_complex` if the grammar would be too large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
-def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None = None) -> str:
-    """A grammar for one call, `{"name": "…", "arguments": {…}}`, of any of these tools.
+def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
+    """A grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`.
 
-    answer: schema and path of a JSON answer that may be given instead. Errors as in `json_grammar`.
+    answer: the schema and path of a JSON answer that is allowed instead. Raises as `json_grammar`.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
-    budget = SchemaBudget("tools")  # one for all: there may be as many tools as schemas
+    budget = SchemaBudget("tools")  # shared, because a request may have many tools
     for index, (name, parameters, path) in enumerate(calls):
         body, more = ('"{}"', {}) if parameters is None else _value(parameters, path, f"tool{index}", budget)
         head = '{"name": ' + _json(name) + ', "arguments": '
@@ -125,13 +125,13 @@ def _json(value: Any) -> str:
 
 
 def _literal(text: str) -> str:
-    """A GBNF literal."""
+    """A text as a GBNF literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 class _Compiler:
-    """One schema to rules. Every subschema is a rule, found again by its content, which serves recursion."""
+    """Compiles one schema to rules. Equal subschemas share one rule, which also makes recursion possible."""
 
     def __init__(self, document: Schema, path: str, prefix: str, budget: SchemaBudget) -> None:
         self.rules: dict[str, str] = {}
@@ -144,7 +144,8 @@ class _Compiler:
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
         """The name of the rule for a schema.
 
-        begun: the rules that have begun and written nothing yet; one that leads to itself has no end.
+        begun: the rules being compiled that have produced no text yet. A rule that leads to itself here
+        would never end.
         """
         if schema is True or schema == {}:
             return "value"
@@ -159,13 +160,13 @@ class _Compiler:
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
-        """Note in how many ways a text of this rule begins; not more than `MOST_WAYS`."""
+        """Note in how many ways a text of this rule may begin. Raises WireError above `MOST_WAYS`."""
         if ways > MOST_WAYS:
             raise too_complex(path)
         self._ways[name] = ways
 
     def _times(self, least: int, most: float) -> str:
-        """The GBNF suffix for that many repetitions."""
+        """The GBNF suffix for `least` to `most` repetitions."""
         self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
         if most == math.inf:
             return "*" if least == 0 else f"{{{least},}}"
@@ -206,10 +207,10 @@ class _Compiler:
         return f'"{{" {self._list([], pair, least, most)} "}}"'
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
-        """Declared properties in their order, those not required at the model's choice.
+        """An object with its declared properties in order; optional ones may be omitted.
 
-        The comma belongs to every property but the first that is written, so there is one way in for
-        each property that can be the first, and from there one way to the end.
+        Every property but the first written one begins with a comma. So there is one alternative for each
+        property that can be the first, followed by a single path to the end.
         """
         if len(declared) - len(required) > MOST_WAYS:
             raise too_complex(flat.at("properties"))
@@ -228,14 +229,14 @@ class _Compiler:
         return f'"{{" ({" | ".join(ways)})'
 
     def _named(self, body: str) -> str:
-        """A rule of its own for a body that several others end with, so that the grammar stays linear."""
+        """Make a rule for text with which several rules end, so that the grammar's size stays linear."""
         name = f"{self._prefix}-end{len(self.rules)}"
         self.rules[name] = body
         return name
 
     def _array(self, flat: Flat) -> str:
         items = flat.get("items", None)
-        # Until 2019-09 a list of schemas was called `items`.
+        # Before the version 2020-12, a list of schemas was called `items`.
         key = "items" if isinstance(items, list) else "prefixItems"
         heads = flat.get(key, [])
         each: Schema = True if items is None or isinstance(items, list) else items
@@ -251,7 +252,7 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """Elements parted by commas: all of `first`, then as many of `item` as the counts leave room for."""
+        """Elements separated by commas: all of `first`, then `item` as often as the counts allow."""
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
         head = ' ", " '.join(first)
@@ -316,12 +317,12 @@ _WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
 
 
 def _cost(*bounds: int | None) -> int:
-    """Steps that it takes to write the numbers between bounds: by the square of their digits."""
+    """Steps of the budget for numbers between bounds: the square of their digits."""
     return sum(bound.bit_length() ** 2 for bound in bounds if bound is not None) // 1000
 
 
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
-    """A bound as a whole number, None where absent. rounded: how to make it one, where that is exact."""
+    """A bound as an integer, None if absent. rounded: makes a non-integer bound an equivalent integer."""
     bound = flat.get(keyword, None)
     if bound is None:
         return None

@@ -1,7 +1,7 @@
-"""Speech by hibari: English text to sound, one voice, some hundred times faster than it is spoken.
+"""Speech by hibari: English text to audio, one voice, several hundred times faster than real time.
 
-The package is run in the model process, which holds no credentials. Its only voice here is the one inside
-the package: another would be downloaded. Source: https://github.com/MMWilliams/hibari
+The package runs in the model process, which holds no credentials. Only the voice within the package is used,
+because other voices would be downloaded. Source: https://github.com/MMWilliams/hibari
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import LONGEST, encoded
 
 _LONGEST: Final = 400
-"""Characters that are spoken in one breath. The voice reads a sentence at once, in time and memory that grow
-with the square of its length: a text without a full stop would take gigabytes.
+"""Characters that are synthesised at once. Time and memory grow with the square of a sentence's length: a
+text without a full stop would take gigabytes.
 """
 _SPELLED: Final = 100
-"""The same of capitals, figures and signs, which may be words each."""
+"""The same limit for capitals, digits and signs, each of which may be spoken as a whole word."""
 
 
 class Hibari:
-    """The engine."""
+    """The hibari engine."""
 
     def __init__(self) -> None:
         try:
@@ -34,17 +34,17 @@ class Hibari:
             raise missing_engine("speech", error) from error
 
     def load(self, options: Options) -> HibariModel:
-        """Load the voice of this file. More threads than one help little."""
+        """Load the voice of this file. More than one thread would help little."""
         try:
             return HibariModel(self._numpy, self._native.Hibari(model=options.path, threads=1))
         except ImportError as error:
             raise missing_engine("speech", error) from error
-        except Exception as error:  # the runtime has errors of its own for a file that it cannot read
+        except Exception as error:  # the runtime raises its own errors for an invalid file
             raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
 
 
 class HibariModel:
-    """The loaded voice. The same text is the same sound."""
+    """The loaded voice. The same text gives the same audio."""
 
     context = None
 
@@ -53,7 +53,7 @@ class HibariModel:
         self._voice: Any = voice
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The sound of a text, sentence by sentence."""
+        """The audio of a text, generated sentence by sentence."""
         np = self._np
         sentences: list[bytes] = []
         left = LONGEST * int(self._voice.sample_rate)
@@ -62,7 +62,7 @@ class HibariModel:
                 return None
             try:
                 spoken = self._voice(text, order.speed, seed=0)
-            except Exception as error:  # its rules of reading stumble over some texts, such as 400 digits
+            except Exception as error:  # the voice's reading rules fail on some texts, for example 400 digits
                 raise EngineRefused("invalid", f"the voice cannot pronounce {text[:40]!r}…") from error
             if (left := left - spoken.size) < 0:
                 raise EngineRefused(
@@ -76,15 +76,14 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Nothing to interrupt: a sentence takes a fraction of a second."""
+        """Not needed: a sentence takes a fraction of a second."""
 
     def close(self) -> None:
-        """Forget the voice."""
         self._voice = None
 
 
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
-    """The sentences, those that are too long cut between words, or within a word that is itself too long."""
+    """The sentences. Too long ones are cut between words, too long words within."""
     for sentence in sentences:
         prose = sum(char.islower() or char.isspace() for char in sentence)
         longest = _LONGEST if 2 * prose >= len(sentence) else _SPELLED

@@ -1,7 +1,7 @@
-"""Tokens to text that may be shown: whole characters only, and nothing that belongs to a stop sequence.
+"""Turns tokens into text that may be shown: whole characters only, without stop sequences.
 
-A token is bytes; a character or a stop sequence may be spread over several. What might still become
-part of one is held back. The same text comes out for any split of the same bytes. Pure: no IO, no model.
+A token is bytes; a character or a stop sequence may span several tokens. Text that may still become a part
+of one is held back. The result does not depend on how the bytes are split. Pure: no I/O, no model.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import codecs
 
 
 class Holdback:
-    """Takes the bytes of one answer piece by piece and gives back its text.
+    """Takes the bytes of one answer piece by piece, and returns its text.
 
-    stops: sequences that end the text and are cut off; the one that is complete first wins, of several
-    at the same place the longest. Bytes that are no UTF-8 become U+FFFD, as every decoder does.
-    decoded: characters seen so far, those held back included. matched: the stop sequence that came.
+    stops: sequences that end the text and are cut off. The one that is completed first counts; among several
+    at the same place, the longest. Invalid UTF-8 becomes U+FFFD. decoded: the number of characters so far,
+    held-back ones included. matched: the stop sequence that was found.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -25,11 +25,11 @@ class Holdback:
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
-        """The text that is certain now. After a match (`matched` is set) nothing more comes."""
+        """The text that may be shown now. After a stop sequence (`matched` is set) there is no more text."""
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """The bytes have ended: the rest of the text."""
+        """The bytes have ended: the remaining text."""
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text
@@ -51,5 +51,5 @@ class Holdback:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that is a beginning of `stop`."""
+    """The length of the longest end of `text` with which `stop` begins."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,8 +1,8 @@
-"""llama.cpp as the engine, through cyllama.
+"""llama.cpp as an engine, through the binding cyllama.
 
-Works around what cyllama 0.2.18 leaves to its callers: `get_logits` asks the model for `n_vocab`, which
-only the vocabulary has; a token's text comes with U+FFFD where it is a part of a character; a batch
-larger than `n_batch`, or a grammar that does not parse, ends the process. API: https://github.com/shakfu/cyllama
+Works around problems of cyllama 0.2.18: `get_logits` reads `n_vocab` of the model, which only the vocabulary
+has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an
+invalid grammar, ends the process. API: https://github.com/shakfu/cyllama
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
 
 _CHUNK = 64
-"""Tokens of a prompt that are computed at once. Larger ones are no faster on a processor."""
+"""Tokens of a prompt that are computed at once. Larger chunks are no faster on a CPU."""
 
 CHATML = (
     "{% for message in messages %}"
@@ -36,26 +36,27 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""The template of a model that brings none, as in llama.cpp."""
+"""The chat template for a model without one, as in llama.cpp."""
 
 _ENVIRONMENT = {
-    # llama.cpp's threads wait for each other at every layer, by default by spinning. On a machine that
-    # does anything else at the same time (and the gateway does) that is ten times slower than to sleep
-    # soon; to sleep at once is two times slower on an idle one. libgomp counts in turns of its loop.
+    # llama.cpp's threads wait for each other at every layer, by default in a busy loop. If the machine does
+    # anything else at the same time (the gateway does), that is ten times slower than going to sleep after a
+    # short while. Going to sleep at once is two times slower on an idle machine. libgomp counts the turns of
+    # its loop.
     "GOMP_SPINCOUNT": "1000",
-    # Without this a failed assertion starts a debugger to print where it happened.
+    # Without this, a failed assertion starts a debugger to print the stack.
     "GGML_NO_BACKTRACE": "1",
 }
 
 
 class Llama:
-    """The engine. verbose: leave llama.cpp's own log on standard error."""
+    """The llama.cpp engine. verbose: llama.cpp may write its log to standard error."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         try:
-            # The one module that is needed; `import cyllama` would load its agents and servers too.
+            # Only this module is needed; `import cyllama` would load its agents and servers as well.
             self._native = importlib.import_module("cyllama.llama.llama_cpp")
         except ImportError as error:
             raise missing_engine("local", error) from error
@@ -64,7 +65,6 @@ class Llama:
         self._native.ggml_backend_load_all()
 
     def load(self, options: Options) -> LlamaModel:
-        """Load one model file."""
         try:
             header = gguf.read(Path(options.path))
         except (OSError, WireError) as error:
@@ -86,9 +86,9 @@ class Llama:
 class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
-    A prompt that begins like the one before is not read again from its beginning. What a token comes to
-    depends, in its last digits, on how many are computed at once; so prompts are read in chunks of one size,
-    and what is kept is whole chunks: each is what reading it again would give, to the bit.
+    If a prompt begins like the one before it, the common beginning is not computed again. The last digits of
+    a logit depend on how many tokens are computed at once. So prompts are computed in chunks of one size,
+    and only whole chunks are reused: they equal a new computation bit for bit.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -115,7 +115,6 @@ class LlamaModel:
         return "" if token < 0 else str(self._vocab.token_to_piece(token, special=True))
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The prompt, by the model's own chat template."""
         try:
             return str(
                 self._template.render(
@@ -126,22 +125,21 @@ class LlamaModel:
                     eos_token=self._eos,
                 )
             )
-        except Exception as error:  # a template is a program of the model's author: anything can come
+        except Exception as error:  # a template is a program by the model's author: it may raise anything
             raise EngineRefused(
                 "invalid", f"the model's chat template rejects this conversation: {error}"
             ) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a prompt; the beginning-of-text token once, whoever wrote it."""
+        """The tokens of a prompt, with one beginning-of-text token even if the template wrote it already."""
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
 
     def generate(
         self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
-        """Read the prompt, then yield tokens."""
         context, native = self._context, self._native
-        # In this order a cancellation is seen either here or by the computation that follows.
+        # In this order, a cancellation is noticed either here or by the computation that follows.
         context.cancel = False
         if cancelled():
             return
@@ -150,7 +148,7 @@ class LlamaModel:
             self._read(prompt)
             place = len(prompt)
             while True:
-                # The logits are only there until the next token is read.
+                # The logits exist only until the next token is computed.
                 logits = None if draw.top_logprobs is None else context.get_logits_ith(-1)
                 token = sampler.sample(context, -1)
                 if cancelled() or self._vocab.is_eog(token):
@@ -164,13 +162,14 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Bring the context to the end of the prompt."""
+        """Compute the prompt, reusing the part of the context that fits."""
         context, chunk = self._context, self._chunk
-        # The last token is always computed: what follows it is asked of its logits.
+        # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)
         differs = (place for place in range(most) if prompt[place] != self._kept[place])
         kept = next(differs, most) // chunk * chunk
-        # A model whose attention slides has let go of its beginning; a recurrent one cannot go back.
+        # Sliding-window attention has dropped the beginning of the context; a recurrent model cannot go
+        # back.
         if not (kept and context.memory_seq_pos_min(0) == 0 and context.memory_seq_rm(0, kept, -1)):
             context.kv_cache_clear()
             kept = 0
@@ -182,11 +181,10 @@ class LlamaModel:
                 self._kept += tokens
 
     def cancel(self) -> None:
-        """Interrupt the running `generate`."""
         self._context.cancel = True
 
     def close(self) -> None:
-        """Free context and weights, in this order."""
+        """Free the context, then the weights."""
         self._context.close()
         self._model.close()
 
@@ -217,7 +215,7 @@ class LlamaModel:
         stored = str(self._vocab.get_text(token))
         if self._vocab.vocab_type == _BYTE_PAIRS:
             return bytes(_BYTE_OF[char] for char in stored if char in _BYTE_OF)
-        if stored.startswith("<0x"):  # SentencePiece writes a lone byte as <0xE2>
+        if stored.startswith("<0x"):  # SentencePiece writes a single byte as <0xE2>
             return bytes([int(stored[3:5], 16)])
         return text.encode()
 
@@ -235,7 +233,7 @@ class LlamaModel:
 
 
 def _counting(native: Any) -> Any:
-    """The binding's model class with the vocabulary's size where its `get_logits` looks for it."""
+    """The binding's model class, with the vocabulary's size where its `get_logits` expects it."""
 
     class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
         @property
@@ -246,7 +244,7 @@ def _counting(native: Any) -> Any:
 
 
 def _compile(source: str) -> Any:
-    """A chat template, ready to render, in a sandbox: it comes with the weights, from whoever made them."""
+    """A compiled chat template, in a sandbox: it comes with the model file, from an unknown author."""
     sandbox = importlib.import_module("cyllama._vendor.jinja2.sandbox")
     environment = sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["cyllama._vendor.jinja2.ext.loopcontrols"]
@@ -258,7 +256,7 @@ def _compile(source: str) -> Any:
 
 
 def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
-    """JSON as chat templates mean it: readable, not escaped for HTML as Jinja's own filter would."""
+    """JSON as chat templates expect it: not escaped for HTML, unlike Jinja's own filter."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
@@ -267,7 +265,7 @@ def _raise(message: str) -> None:
 
 
 def _byte_table() -> dict[str, int]:
-    """GPT-2's alphabet: each byte as one printable character, as byte-pair vocabularies store them."""
+    """GPT-2's byte alphabet: one printable character for each byte, as byte-pair vocabularies store them."""
     printable = [
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

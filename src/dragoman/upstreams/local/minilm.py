@@ -1,8 +1,8 @@
-"""Sentence vectors by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
+"""Sentence embeddings by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
 
-Texts are laid end to end, so that one multiplication serves them all and none is padded; only attention
-looks at each by itself. Model: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
-Weights: https://huggingface.co/docs/safetensors (eight bytes of length, a JSON header, raw numbers).
+The texts of a batch are joined, so one multiplication serves all of them and none is padded; only attention
+looks at each text by itself. Model: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2 Weights:
+https://huggingface.co/docs/safetensors (eight bytes of length, a JSON header, raw numbers).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from dragoman.upstreams.local.wordpiece import WordPiece
 
 WIDTH: Final = 384
 LONGEST: Final = 256
-"""Tokens of one text that the model was trained to read, the two around it included."""
+"""The longest text that the model was trained for, in tokens, the two special tokens included."""
 
 _LAYERS: Final = 6
 _HEADS: Final = 12
 _EPSILON: Final = 1e-12
 _AT_ONCE: Final = 1024
-"""Tokens of one pass; between two of them a cancellation is heard."""
+"""Tokens of one pass. A cancellation is noticed between two passes."""
 
 
 class MiniLM:
-    """The engine."""
+    """The MiniLM engine."""
 
     def __init__(self) -> None:
-        # Its threads wait for each other by spinning: on a machine that does anything else, two are five
-        # times slower than one.
+        # OpenBLAS threads wait in a busy loop. If the machine does anything else, two threads are five times
+        # slower than one.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             self._numpy = importlib.import_module("numpy")
@@ -43,7 +43,7 @@ class MiniLM:
             raise missing_engine("embeddings", error) from error
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the archive that they were published in."""
+        """Load the weights from the archive in which they were published."""
         try:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
@@ -64,7 +64,7 @@ class MiniLMModel:
         self._weights = weights
 
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
-        """The vectors of the order's texts, each of length 1; None once it is cancelled."""
+        """The vectors of the order's texts, each of length 1; None once `cancelled` is true."""
         vectors, cut, count = list[bytes](), list[int](), 0
         texts = takewhile(lambda _: not cancelled(), order.texts)
         for batch in _batches(self._vocabulary.encode(text, LONGEST) for text in texts):
@@ -78,14 +78,13 @@ class MiniLMModel:
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
-        """Nothing to interrupt: a pass takes less than a second."""
+        """Not needed: a pass takes less than a second."""
 
     def close(self) -> None:
-        """Forget the weights."""
         self._weights = {}
 
     def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:
-        """The vectors of some texts as little-endian 32-bit floats, cut to `width` and of length 1."""
+        """The vectors of some texts as little-endian 32-bit floats, cut to `width` and scaled to length 1."""
         np, spans, start = self._np, list[slice](), 0
         for ids in batch:
             spans.append(slice(start, start + len(ids)))
@@ -137,7 +136,7 @@ class MiniLMModel:
 
 
 _Read: TypeAlias = tuple[list[int], bool]
-"""The tokens of a text, and whether they are all of it."""
+"""The tokens of a text, and True if the text was not cut."""
 
 
 def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
@@ -156,7 +155,7 @@ def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
-    """The 32-bit floats of a safetensors file by name."""
+    """The 32-bit float tensors of a safetensors file, by name."""
     begin = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:begin])
     floats = {name: entry for name, entry in header.items() if entry.get("dtype") == "F32"}
@@ -169,8 +168,8 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Give x times the normal distribution up to x. numpy has no error function; this one is Abramowitz and
-    Stegun's 7.1.26, whose error (1.5e-7) is that of a 32-bit float.
+    """Multiply x by the standard normal distribution up to x. numpy has no error function; this one is
+    Abramowitz and Stegun's 7.1.26, whose error (1.5e-7) is as small as that of a 32-bit float.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)
     t = 1 / (1 + numpy.float32(0.3275911) * z)

@@ -1,7 +1,7 @@
-"""Numbers as GBNF: the decimal numerals between two bounds, as alternatives of digit classes.
+"""Decimal numbers between two bounds as GBNF: alternatives of digit classes.
 
-Pure text building. What is written is plain decimal notation; unbounded numbers stop at 15 digits, the
-precision that every JSON reader keeps.
+Pure. The numbers are in plain decimal notation. Unbounded ones have at most 15 digits, the precision that
+every JSON reader keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """The integers from `low` to `high`, both included, None = unbounded; None when there are none."""
+    """GBNF for the integers from `low` to `high`, both included, None = open. Returns None for no integer."""
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
     parts += _whole(max(0, low), high)
@@ -26,7 +26,7 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """The numbers from `low` to `high` with up to six decimals; the bounds themselves may be excluded."""
+    """GBNF for the numbers from `low` to `high` with up to six decimals. without_…: the bound is excluded."""
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:
@@ -43,7 +43,7 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Both bounds; where one is open, room for `DIGITS` digits or one more than the other bound has."""
+    """Both bounds. An open one gets `DIGITS` digits, or one digit more than the other bound."""
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
     if high is None:
@@ -52,7 +52,7 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """Decimal numbers from `low` to `high`, 0 <= low: whole part below `high` and any fraction, or `high`."""
+    """The decimals from `low` to `high`, 0 <= low: integers below `high` with a fraction, and `high`."""
     parts: list[str] = []
     if without_low and low < high:
         parts.append(f'"{low}" {_SOME_FRACTION}')
@@ -65,7 +65,7 @@ def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> 
 
 
 def _whole(low: int, high: int) -> list[str]:
-    """The numerals from `low` to `high`, 0 <= low, without leading zeros."""
+    """The integers from `low` to `high`, 0 <= low, without leading zeros."""
     parts: list[str] = []
     for size in range(len(str(low)), len(str(max(low, high))) + 1):
         least = max(low, 10 ** (size - 1) if size > 1 else 0)
@@ -76,7 +76,7 @@ def _whole(low: int, high: int) -> list[str]:
 
 
 def _same_length(low: str, high: str) -> str:
-    """The digit strings between two of the same length."""
+    """The digit strings from `low` to `high`, which have equal lengths."""
     rest = len(low) - 1
     if not rest:
         return _class(low, high)

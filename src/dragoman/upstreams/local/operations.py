@@ -1,7 +1,8 @@
-"""Vectors, speech and transcription in the embedded models' terms, and their answers in IR terms. Pure.
+"""Translates embeddings, speech and transcription for the embedded models, and the answers back to the IR.
+Pure.
 
-What a model cannot be told is a loss in the report; what it cannot do (another language, a voice that it does
-not have) is refused, with its place in IR terms. A refusal is `RequestFailed`.
+A field that cannot be told to the model is reported as a loss. Something that the model cannot do (another
+language, an unknown voice) is refused with its place in the IR, by `RequestFailed`.
 """
 
 from __future__ import annotations
@@ -29,28 +30,28 @@ from dragoman.upstreams.local.protocol import (
 from dragoman.upstreams.local.sound import KINDS, PLAIN
 
 WIDTH: Final = 384
-"""Numbers of a vector."""
+"""How many numbers an embedding vector has."""
 
 _OPENAI_VOICES: Final = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
 VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
-"""Names of the one voice: its own two, and those of OpenAI, so that clients keep theirs."""
+"""Names of the only voice: its own two, and OpenAI's names, so that clients need not change theirs."""
 
 SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
-"""Characters that are spoken at once: some twenty minutes."""
+"""Characters of one text for speech: about twenty minutes."""
 
 MOST_TEXTS: Final = 10_000
-"""Texts of one request for vectors: 15 MB of them. OpenAI's API takes 2,048."""
+"""Texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
 
 LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
-"""Bytes."""
+"""Bytes of one recording."""
 
 
 def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, report: Report) -> Embed:
-    """A request for vectors."""
+    """Translate an embedding request."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
@@ -76,8 +77,8 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
 
 
 def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Report) -> ir.EmbedResponse:
-    """The vectors. A text that is longer than the model reads is a loss, or refused where its client says so.
-    Raises RequestFailed.
+    """Translate the answer with the vectors. A text longer than the model's context is reported as a loss,
+    or refused if the request forbids to cut it. Raises RequestFailed.
     """
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
@@ -89,7 +90,7 @@ def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Repo
 def speak_order(
     request: ir.SpeechRequest, options: Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> Speak:
-    """A text to be spoken. encodes: whether there is an encoder for the formats that need one."""
+    """Translate a speech request. encodes: True = there is an encoder for the formats that need one."""
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -124,14 +125,14 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
 
 
 def sound(answer: Spoken, order: Speak, model: str) -> ir.SpeechResponse:
-    """The sound."""
+    """Translate the answer with the audio."""
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
     request: ir.TranscriptionRequest, options: Options, keep_alive: float, report: Report
 ) -> Transcribe:
-    """A recording to be written down."""
+    """Translate a transcription request."""
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):
@@ -151,7 +152,7 @@ def transcribe_order(
 
 
 def transcript(answer: Transcribed, model: str) -> ir.TranscriptionResponse:
-    """What was said."""
+    """Translate the answer with the transcript."""
     words = None if answer.words is None else tuple(_word(word) for word in answer.words)
     segments = tuple(
         ir.Segment(span.text, span.start, span.end, detail=span.detail) for span in answer.segments
@@ -164,7 +165,7 @@ def _word(span: Span) -> ir.Word:
 
 
 def english(language: str | None) -> bool:
-    """Whether a language is English, or unstated."""
+    """True: the language is English, or not stated."""
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
 
@@ -172,7 +173,7 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report what a request states and the model is not told."""
+    """Report the fields of a request that are not told to the model."""
     for field, reason in reasons.items():
         if getattr(request, field) is not None:
             report.lose(field, reason, "hint" if field == "user" else "quality")
@@ -185,5 +186,5 @@ def _listed(names: Mapping[str, str] | frozenset[str]) -> str:
 
 
 def refused(message: str, param: str) -> RequestFailed:
-    """The refusal of a value."""
+    """The error for an unsupported value."""
     return RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param=param))

@@ -1,9 +1,8 @@
-"""The gateway's side of a model process: started when first needed, asked by many, watched, restarted.
+"""The gateway's side of a model process: it is started when first needed, and restarted after a crash.
 
-One process for each engine runs the embedded models of this host's gateway, so that no event loop ever waits
-for a model. Requests are told apart by number. Each has its own buffer: a reader that is slow costs at most
-`buffer` bytes of memory, then the model waits for it. A process that dies fails the requests that it
-had, and the next request starts another.
+Each engine has one process, so no event loop ever waits for a model. Requests have numbers. Each request has
+its own buffer of answers: a slow reader takes at most `buffer` bytes of memory, then the model waits for it.
+When a process dies, its requests fail, and the next request starts a new one.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import msgspec
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
-    Answer,
     Cancel,
     End,
     EngineName,
@@ -32,6 +30,7 @@ from dragoman.upstreams.local.protocol import (
     Inspect,
     Job,
     Order,
+    Reply,
     Report,
     Unload,
 )
@@ -40,29 +39,30 @@ from dragoman.upstreams.local.worker import QUEUE
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
-"""Bytes that wait for one slow reader. More than a whole answer without log probabilities, so that a
-stalled client does not hold up the others."""
+"""Bytes that may wait for one slow reader. This is more than a whole answer without log probabilities, so a
+stalled client does not stop the others.
+"""
 
 ROOM = 128 << 20
-"""Bytes of requests that are held for one process. The largest one and many that are not so large."""
+"""Bytes of all requests to one process: room for the largest one and many smaller ones."""
 
 _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The answers to one request that nobody has read yet."""
+    """The messages of one answer that nobody has read yet."""
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._waiting: deque[tuple[int, Answer]] = deque()
+        self._waiting: deque[tuple[int, Reply]] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
-    def put(self, answer: Answer, size: int) -> None:
+    def put(self, answer: Reply, size: int) -> None:
         self._waiting.append((size, answer))
         self._size += size
         self._arrived.set()
@@ -70,10 +70,10 @@ class _Inbox:
             self._room.clear()
 
     async def room(self) -> None:
-        """Return when the reader has caught up, or has gone."""
+        """Wait until the reader has caught up, or has gone."""
         await self._room.wait()
 
-    async def get(self) -> Answer:
+    async def get(self) -> Reply:
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -88,7 +88,7 @@ class _Inbox:
 
 
 class _Running:
-    """One life of the process: its pipes, and who waits for what."""
+    """One run of the process: its pipes, and the inbox of each request."""
 
     def __init__(self, process: asyncio.subprocess.Process, buffer: int) -> None:
         assert process.stdin is not None
@@ -112,16 +112,16 @@ class _Running:
         self._inboxes.pop(id_).close()
 
     def post(self, order: Order) -> None:
-        """Send one order, as soon as the pipe takes it. To a process that is gone: to nobody."""
+        """Send one order. It is dropped if the process has ended."""
         self.write(protocol.frame(order))
 
     def write(self, frame: bytes) -> None:
-        """The same with an order as a frame."""
+        """Send one order that is already encoded as a frame."""
         if not self._orders.is_closing():
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Return when the pipe has taken what was posted."""
+        """Wait until the pipe has taken everything that was sent."""
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
 
@@ -130,7 +130,7 @@ class _Running:
             while True:
                 body = await self._answers.readexactly(protocol.length(await self._answers.readexactly(4)))
                 answer = protocol.answer(body)
-                # A request that has been cancelled may still be answered; nobody waits for that.
+                # The answer to a cancelled request has no inbox any more.
                 if (inbox := self._inboxes.get(answer.id)) is not None:
                     inbox.put(answer, len(body))
                     await inbox.room()
@@ -146,7 +146,7 @@ class _Running:
                 inbox.put(Failed(id_, "crashed", _ended(code)), 0)
 
     async def stop(self) -> None:
-        """Close its pipe, which ends it, and see that it has ended."""
+        """Close the process's input, which ends it, and wait for its end."""
         self._orders.close()
         try:
             async with asyncio.timeout(_STOP_TIMEOUT):
@@ -162,12 +162,11 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The process of one engine, as long as the gateway lives. Used by one event loop.
+    """The process of one engine during the life of the gateway. Used by one event loop.
 
-    engine: of the models that it is asked for. queue: requests that may wait for the one that runs; more are
-    refused as overloaded. room: bytes that the one that runs and those that wait may have together; one alone
-    may have more. verbose: llama.cpp's own log goes to standard error. buffer: bytes that may wait for one
-    slow reader.
+    engine: of the models that run in it. queue: requests that may wait for the running one; more are refused
+    as overloaded. room: bytes that all requests together may have; a single request may have more. verbose:
+    llama.cpp may write its log to standard error. buffer: bytes that may wait for one slow reader.
     """
 
     def __init__(
@@ -189,14 +188,14 @@ class ModelProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's id, None while there is none."""
+        """The process's id; None if it does not run."""
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
-        """The events of one answer, as they come. The request's own id is of no account.
+        """The events of one answer, as they come. The `id` in `request` is replaced.
 
-        Close the generator (`contextlib.aclosing`) to cancel: computing ends within one token, or one second
-        of other work, and a request that still waits is forgotten.
+        To cancel, close the generator (`contextlib.aclosing`): the model stops within one token, or within
+        one second of other work; a request that still waits is removed from the queue.
         """
         id_ = next(self._ids)
         try:
@@ -217,7 +216,7 @@ class ModelProcess:
             over = False
             try:
                 running.write(frame)
-                del frame  # it is the process that waits with it
+                del frame  # its bytes wait in the process now
                 await running.drain()
                 while not over:
                     event = await inbox.get()
@@ -232,7 +231,7 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> Report:
-        """What is loaded and what waits. Does not start the process: without one, nothing is."""
+        """The loaded models and the queue. Does not start the process: without one, nothing is loaded."""
         running = self._running
         if running is None or not running.alive:
             return Report(0)
@@ -251,7 +250,7 @@ class ModelProcess:
             self._running.post(Unload(path))
 
     async def close(self) -> None:
-        """End the process. Requests in flight fail."""
+        """End the process. Running requests fail."""
         async with self._starting:
             if self._running is not None:
                 await self._running.stop()
@@ -277,12 +276,12 @@ _PASSED = (
     ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV"),
     ("LC_", "PYTHON", "OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "ROCR_", "VK_"),
 )
-"""Names, and beginnings of names, of what the model process may see of the environment."""
+"""The environment variables that the model process gets: names, and prefixes of names."""
 
 
 def _environment() -> dict[str, str]:
-    """What the process needs to run, and no credentials: it reads files that strangers have made."""
+    """The variables that the process needs, without credentials: it reads files made by strangers."""
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}
-    # The same modules as here, wherever this interpreter found them.
+    # The same modules as in this process, wherever its interpreter found them.
     return passed | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -1,9 +1,9 @@
-"""A conversation in the form that chat templates take, with tools for models that were not taught any.
+"""Turns a conversation into messages for a chat template, and describes tools to models that know none.
 
-For a template that declares tools itself, calls and results keep their structure. For any other, the
-tools are described in the system prompt together with the one form of a call, `call_text`, and calls
-and results in the history are written out as text. A small model seldom follows such a description;
-`tool_choice` "any" or a named tool is held by a grammar and does not depend on it. Pure.
+If the template formats tools itself, calls and results keep their structure. Otherwise the system prompt
+describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A small
+model seldom follows such a description. `tool_choice` "any" or a named tool does not depend on it, because a
+grammar enforces the call. Pure.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dragoman.upstreams.local.protocol import Invocation, ToolSpec, Turn
+from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A call as text, in the form that `grammar.call_grammar` writes."""
+    """A call as text, in the form that `grammar.call_grammar` enforces."""
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
 
 
-def structured(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
-    """Messages and tools for a template that takes tools."""
+def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
+    """Messages and tools for a template that formats tools."""
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
-def plain(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Messages with nothing but a role and a text, for a template without tools."""
+def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
+    """Messages with a role and a text only, for a template without tools."""
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same conversation for a template that wants users and assistants in turn and no system messages.
+    """The same conversation for a template that requires alternating users and assistants, and no system
+    messages.
 
-    A system message's text opens the user's next turn; neighbours of one role become one message.
+    The text of a system message becomes the beginning of the user's next message. Neighbouring messages of
+    one role become one.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:
@@ -48,7 +50,7 @@ def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """The tools, and how to call one, for a model that knows no other way."""
+    """A description of the tools and of a call's form, for a model whose template has no tools."""
     lines = [
         "You can use these tools. To use one, answer with nothing but one JSON object of this form:",
         call_text("TOOL", '{"PARAMETER": "VALUE"}'),
@@ -68,14 +70,14 @@ def _with_system(messages: list[dict[str, str]], text: str) -> list[dict[str, st
     return [{"role": "system", "content": text}, *messages]
 
 
-def _plain(turn: Turn) -> dict[str, str]:
+def _plain(turn: PromptTurn) -> dict[str, str]:
     if turn.role == "tool":
         return {"role": "user", "content": f"Result of {turn.name or 'the tool'}:\n{turn.text}"}
     calls = (call_text(call.name, call.arguments) for call in turn.calls)
     return {"role": turn.role, "content": "\n".join(part for part in (turn.text, *calls) if part)}
 
 
-def _structured(turn: Turn) -> dict[str, Any]:
+def _structured(turn: PromptTurn) -> dict[str, Any]:
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
     if turn.calls:
         message["tool_calls"] = [_called(call) for call in turn.calls]
@@ -86,7 +88,7 @@ def _structured(turn: Turn) -> dict[str, Any]:
 
 def _called(call: Invocation) -> dict[str, Any]:
     try:
-        # Templates write arguments with `tojson`, so they want the object, not its text.
+        # Templates write arguments with `tojson`, so they need the decoded object.
         arguments = json.loads(call.arguments or "{}")
     except ValueError:
         arguments = call.arguments

@@ -1,11 +1,10 @@
-"""What the gateway and its model process say to each other: values in length-prefixed MessagePack frames.
+"""The messages between the gateway and its model process: MessagePack values in length-prefixed frames.
 
-A frame is four bytes (length of the rest, big-endian) and one message. Each side names a request by an
-integer that the gateway counts up; answers carry it. The process answers every `Generate` with
-`Started Delta* Done`, every other piece of work with one answer, any of them with one `Failed` at any point,
-and a cancelled one with nothing more.
+A frame is four bytes (the length of the rest, big-endian) and one message. The gateway numbers its requests;
+answers carry the number. The process answers a `Generate` with `Started Delta* Done`, and any other job with
+one message. A `Failed` may end each of them at any point. A cancelled request gets no more messages.
 
-Nothing here does IO or loads a model. MessagePack: https://github.com/msgpack/msgpack/blob/master/spec.md
+No I/O and no model is used here. MessagePack: https://github.com/msgpack/msgpack/blob/master/spec.md
 """
 
 from __future__ import annotations
@@ -17,25 +16,25 @@ import msgspec
 from dragoman.errors import DragomanError
 
 MAX_FRAME = 64 * 1024 * 1024
-"""Bytes of one frame at most. None longer is written, so that one means that the two sides lost step."""
+"""The most bytes of one frame. Longer ones are never written, so a longer one means broken framing."""
 
 DEFAULT_CONTEXT = 4096
-"""Tokens of a model's context where nobody states it, or fewer where it was trained for fewer."""
+"""The default context of a model in tokens, unless the model was trained for fewer."""
 
 EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
-"""What runs a model. Each engine has a process of its own, so that a long answer holds up no vectors."""
+"""The name of an engine. Each has its own process, so that a long chat does not delay embeddings."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The root of everything that travels between the two processes."""
+    """The base of all values in messages."""
 
 
 class Options(Message, frozen=True):
-    """How one weights file is run. Two different Options are two loaded models.
+    """How one model file is run. Different options are different loaded models.
 
-    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`.
-    threads: 0 = one for each physical core that this process may use. gpu_layers: layers to put on the
-    GPU, where the engine was built for one; negative = all. context and gpu_layers are for chat models.
+    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`. threads: 0 = one
+    for each physical core that this process may use. gpu_layers: layers on the GPU, if the engine supports
+    one; negative = all. context and gpu_layers are for chat models only.
     """
 
     path: str
@@ -46,15 +45,15 @@ class Options(Message, frozen=True):
 
 
 class Invocation(Message, frozen=True):
-    """A tool call in the history. arguments: the JSON text that the model wrote."""
+    """A tool call in the history. arguments: the JSON text as the model wrote it."""
 
     name: str
     arguments: str
     id: str | None = None
 
 
-class Turn(Message, frozen=True):
-    """One message of the conversation, as plain text. A "tool" turn is a result: name and id of its call."""
+class PromptTurn(Message, frozen=True):
+    """One message of the conversation, as plain text. For role "tool", name and id are those of the call."""
 
     role: Literal["system", "user", "assistant", "tool"]
     text: str = ""
@@ -64,7 +63,7 @@ class Turn(Message, frozen=True):
 
 
 class ToolSpec(Message, frozen=True):
-    """A tool that the model may call. parameters: a JSON Schema, None = it takes none."""
+    """A tool that the model may call. parameters: a JSON Schema, None = it has none."""
 
     name: str
     description: str | None = None
@@ -72,11 +71,11 @@ class ToolSpec(Message, frozen=True):
 
 
 class Draw(Message, frozen=True):
-    """How the next token is drawn; the defaults are llama.cpp's own.
+    """How the next token is sampled. The defaults are llama.cpp's own.
 
-    temperature 0 takes the likeliest token. seed: None = a random one. repetition, frequency, presence:
-    penalties over the last `window` tokens. bias: added to the logits of token ids. top_logprobs: report
-    each token's log probability and those of this many alternatives, None = report none.
+    temperature: 0 = always the likeliest token. seed: None = random. repetition, frequency, presence:
+    penalties over the last `window` tokens. bias: values added to the logits of token ids. top_logprobs:
+    report the log probability of each token and of so many alternatives, None = report none.
     """
 
     temperature: float = 0.8
@@ -93,17 +92,17 @@ class Draw(Message, frozen=True):
 
 
 class Generate(Message, frozen=True, tag="generate"):
-    """Answer a conversation.
+    """The job to answer a conversation.
 
-    limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer
-    and are not part of it. grammar: a GBNF grammar that the answer must follow. keep_alive: seconds that
-    the model stays in memory afterwards; 0 = not at all, negative = for ever. client: who asks, as in every
-    job; of the client with most jobs in the queue the last one makes room.
+    limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer and
+    are cut off. grammar: a GBNF grammar that the answer must follow. keep_alive: seconds that the model
+    stays in memory after the job; 0 = not at all, negative = for ever. client: whose request it is, in every
+    kind of job; if the queue is full, the last job of the client with the most waiting jobs is refused.
     """
 
     id: int
     options: Options
-    turns: tuple[Turn, ...]
+    turns: tuple[PromptTurn, ...]
     tools: tuple[ToolSpec, ...] = ()
     draw: Draw = Draw()
     limit: int | None = None
@@ -114,7 +113,7 @@ class Generate(Message, frozen=True, tag="generate"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """Vectors of texts. dimensions: numbers of each, None = as many as the model gives."""
+    """The job to embed texts. dimensions: numbers of each vector, None = all of the model's."""
 
     id: int
     options: Options
@@ -125,7 +124,7 @@ class Embed(Message, frozen=True, tag="embed"):
 
 
 class Speak(Message, frozen=True, tag="speak"):
-    """A text to be spoken. output: the sound's format, a key of `sound.KINDS`. speed: 1 is usual."""
+    """The job to speak a text. output: the audio format, a key of `sound.KINDS`. speed: 1 = normal."""
 
     id: int
     options: Options
@@ -137,8 +136,8 @@ class Speak(Message, frozen=True, tag="speak"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """A recording to be written down. prompt: how the words go on. temperature: None = rising from 0 until
-    the words make sense. words: whether the time of each word is wanted.
+    """The job to transcribe a recording. prompt: text before the recording's words. temperature: None = from
+    0 upwards, until the words make sense. words: True = also report the time of each word.
     """
 
     id: int
@@ -152,11 +151,11 @@ class Transcribe(Message, frozen=True, tag="transcribe"):
 
 
 Job: TypeAlias = Generate | Embed | Speak | Transcribe
-"""Work for a model."""
+"""A request to a model."""
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Forget request `id`, whether it waits or runs."""
+    """Cancel request `id`, waiting or running."""
 
     id: int
 
@@ -168,7 +167,7 @@ class Unload(Message, frozen=True, tag="unload"):
 
 
 class Inspect(Message, frozen=True, tag="inspect"):
-    """Report what is loaded."""
+    """Ask for a `Report`."""
 
     id: int
 
@@ -177,7 +176,7 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token and its log probability under the model itself, before any sampling setting changed it."""
+    """A token and its log probability by the model itself, before any sampling parameter."""
 
     id: int
     piece: bytes
@@ -186,7 +185,7 @@ class TokenProb(Message, frozen=True):
 
 
 class Timings(Message, frozen=True):
-    """Seconds: waiting in the queue, loading the model, reading the prompt, writing the answer."""
+    """Seconds: waiting in the queue, loading the model, computing the prompt, writing the answer."""
 
     queued: float = 0.0
     load: float = 0.0
@@ -195,14 +194,14 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The model begins to read the prompt. prompt_tokens: by its own tokenizer."""
+    """The model begins to compute the prompt. prompt_tokens: by the model's tokenizer."""
 
     id: int
     prompt_tokens: int
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text. logprobs: of the tokens that are complete with this text, when they were asked for."""
+    """More text. logprobs: those of the tokens that this text completes, if requested."""
 
     id: int
     text: str
@@ -210,13 +209,13 @@ class Delta(Message, frozen=True, tag="delta"):
 
 
 Finish: TypeAlias = Literal["stop", "sequence", "length", "context"]
-"""The model ended its turn, a stop sequence came, the request's limit is reached, the context is full."""
+"""The model ended its turn; a stop sequence came; the request's limit is reached; the context is full."""
 
 
 class Done(Message, frozen=True, tag="done"):
-    """The answer is complete. tokens: how many were written, a cut-off stop sequence included.
+    """The answer is complete. tokens: how many were written, a stop sequence that was cut off included.
 
-    sequence: the stop sequence that ended it.
+    sequence: the stop sequence that ended the answer.
     """
 
     id: int
@@ -227,8 +226,8 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
-    """The vectors, each as little-endian 32-bit floats. tokens: how many were read. cut: the
-    places of texts that are longer than the model reads.
+    """The embedding vectors, each as little-endian 32-bit floats. tokens: how many were read. cut: the
+    indexes of texts that are longer than the model's context.
     """
 
     id: int
@@ -238,7 +237,7 @@ class Embedded(Message, frozen=True, tag="embedded"):
 
 
 class Spoken(Message, frozen=True, tag="spoken"):
-    """The sound, in the format that was asked for. rate: samples a second."""
+    """The audio in the requested format. rate: samples a second."""
 
     id: int
     data: bytes
@@ -246,7 +245,7 @@ class Spoken(Message, frozen=True, tag="spoken"):
 
 
 class Span(Message, frozen=True):
-    """A word or a stretch of speech; seconds from the beginning. detail: see `ir.Segment`."""
+    """A word or a segment of speech. start, end: seconds from the beginning. detail: see `ir.Segment`."""
 
     text: str
     start: float
@@ -255,7 +254,7 @@ class Span(Message, frozen=True):
 
 
 class Transcribed(Message, frozen=True, tag="transcribed"):
-    """What was said. duration: of the recording, seconds. words: None = they were not asked for."""
+    """The transcript. duration: of the recording, in seconds. words: None = not requested."""
 
     id: int
     text: str
@@ -265,12 +264,13 @@ class Transcribed(Message, frozen=True, tag="transcribed"):
 
 
 FailureKind: TypeAlias = Literal["overloaded", "context_length", "invalid", "model", "crashed", "internal"]
-"""The queue is full, the prompt is longer than the context, the request cannot be put to this model, the
-model cannot be loaded, the process died, a mistake of ours."""
+"""The queue is full; the prompt is longer than the context; the model cannot take the request; the model
+cannot be loaded; the process died; an error in our own code.
+"""
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """Request `id` has ended without an answer, or in the middle of one."""
+    """Request `id` has failed, before or during its answer."""
 
     id: int
     kind: FailureKind
@@ -278,10 +278,10 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. context: None for one that reads no tokens.
+    """A model in memory. context: tokens, None for a model that reads no tokens.
 
-    idle: seconds since its last answer ended, None while it works. expires: seconds until it is freed if
-    nobody asks it, None = never.
+    idle: seconds since its last answer, None = it is working. expires: seconds until it is freed if it gets
+    no request, None = never.
     """
 
     options: Options
@@ -291,7 +291,7 @@ class Loaded(Message, frozen=True):
 
 
 class Report(Message, frozen=True, tag="report"):
-    """What is loaded, what waits. resident: bytes of physical memory, None where the system does not say."""
+    """The loaded models and the queue. resident: bytes of physical memory, None = unknown."""
 
     id: int
     models: tuple[Loaded, ...] = ()
@@ -301,21 +301,21 @@ class Report(Message, frozen=True, tag="report"):
 
 
 End: TypeAlias = Done | Embedded | Spoken | Transcribed | Failed
-"""After one of these comes nothing more."""
+"""The last message of an answer."""
 
 Event: TypeAlias = Started | Delta | End
-Answer: TypeAlias = Event | Report
+Reply: TypeAlias = Event | Report
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
-_ANSWER: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_ANSWER: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 class FrameTooLarge(DragomanError):
-    """What a message says is more than one frame may hold."""
+    """A message is larger than one frame may be."""
 
 
-def frame(message: Order | Answer) -> bytes:
+def frame(message: Order | Reply) -> bytes:
     """The message as one frame. Raises FrameTooLarge."""
     body = _ENCODER.encode(message)
     if len(body) > MAX_FRAME:
@@ -324,7 +324,7 @@ def frame(message: Order | Answer) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """How many bytes follow these first four. Raises ValueError when that cannot be a frame of ours."""
+    """The number of bytes after a frame's first four. Raises ValueError above `MAX_FRAME`."""
     size = int.from_bytes(head, "big")
     if size > MAX_FRAME:
         raise ValueError(f"a frame of {size} bytes: the model process is out of step")
@@ -332,10 +332,10 @@ def length(head: bytes) -> int:
 
 
 def order(body: bytes) -> Order:
-    """A frame's body as what the gateway asks."""
+    """Decode a frame's body as the gateway's message."""
     return _ORDER.decode(body)
 
 
-def answer(body: bytes) -> Answer:
-    """A frame's body as what the process answers."""
+def answer(body: bytes) -> Reply:
+    """Decode a frame's body as the process's message."""
     return _ANSWER.decode(body)

@@ -1,7 +1,7 @@
-"""A JSON Schema taken apart for the grammar: references followed, `allOf` merged, types settled.
+"""Simplifies a JSON Schema for the grammar: resolves references, merges `allOf`, infers types.
 
-What cannot be held by a grammar is refused here, with its path, so that nothing is dropped unseen.
-Only references inside the document are followed; nothing is ever fetched. Pure.
+A constraint that no grammar can enforce is refused here with its path, so that none is dropped silently.
+Only references within the document are followed; nothing is ever fetched. Pure.
 Specification: https://json-schema.org/draft/2020-12/json-schema-core
 """
 
@@ -35,7 +35,7 @@ _OF_TYPE: dict[str, dict[str, tuple[type, ...]]] = {
         "exclusiveMaximum": _NUMBER,
     },
 }
-"""The keywords that are held, by the type whose values they restrict, with the types of their own values."""
+"""The enforced keywords: the type of value that each restricts, and the allowed types of its own value."""
 
 _HELD: dict[str, tuple[type, ...]] = {
     "type": (str, list),
@@ -47,33 +47,18 @@ _HELD: dict[str, tuple[type, ...]] = {
     "anyOf": (list,),
     "oneOf": (list,),
 } | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
-"""Every keyword that is held. What is neither here nor refused is a remark, as the specification has it."""
+"""All enforced keywords. The specification allows a keyword that is neither here nor refused to be ignored.
+"""
 
 _REFUSED = frozenset(
     {
-        "not",
-        "if",
-        "then",
-        "else",
-        "pattern",
-        "patternProperties",
-        "propertyNames",
-        "dependentRequired",
-        "dependentSchemas",
-        "dependencies",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-        "additionalItems",
-        "uniqueItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "multipleOf",
-        "$dynamicRef",
-        "$recursiveRef",
+        *("not", "if", "then", "else", "pattern", "patternProperties", "propertyNames"),
+        *("dependentRequired", "dependentSchemas", "dependencies", "unevaluatedItems"),
+        *("unevaluatedProperties", "additionalItems", "uniqueItems", "contains", "minContains"),
+        *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
-"""Keywords that restrict a value in a way that no grammar of ours can hold."""
+"""Keywords whose restrictions our grammars cannot enforce."""
 
 _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -87,25 +72,25 @@ _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
 
 
 _SHOWN = 100
-"""Characters of a value that an error shows: it may be as long as a body."""
+"""The most characters of a value in an error text. A value may be as long as the whole body."""
 
 
 def refused(path: str, message: str) -> WireError:
-    """The error for a schema that cannot be held to."""
+    """The error for a schema that cannot be enforced."""
     return WireError(message, path, "invalid_json_schema")
 
 
 def shown(value: Any) -> str:
-    """The beginning of a value as it is shown in errors."""
+    """The beginning of a value, for error texts."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class Flat:
-    """A schema without references and combinations: what one value of it must satisfy.
+    """A schema without references and combinations: the assertions for one value.
 
-    keywords: its assertions. types: the types it allows, None = any value at all. literals: the only
-    values that it allows, None = not listed.
+    keywords: the assertions. types: the allowed types, None = any value. literals: the only allowed values,
+    None = no such list.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -119,18 +104,18 @@ class Flat:
         return f"{self.path}.{keyword}"
 
     def refused(self, keyword: str, message: str) -> WireError:
-        """The error for a keyword that cannot be held to."""
+        """The error for a keyword that cannot be enforced."""
         return refused(self.at(keyword), message)
 
     def get(self, keyword: str, default: Any) -> Any:
-        """The keyword's value, `default` where it is absent."""
+        """The keyword's value, or `default` if it is absent."""
         return self.keywords.get(keyword, default)
 
     def _types(self) -> tuple[str, ...] | None:
         stated = self.keywords.get("type")
         if stated is None:
-            # A keyword says nothing about values of other types; writing the type that it is about is
-            # what its author meant and valid in any case.
+            # A keyword restricts only values of its own type. If the schema states no type, generating just
+            # this type is always valid, and what the author meant.
             inferred = (kind for kind, words in _OF_TYPE.items() if any(w in self.keywords for w in words))
             return tuple(inferred) or None
         types = [stated] if isinstance(stated, str) else stated
@@ -157,8 +142,8 @@ class Flat:
 
 
 class Reader:
-    """Takes the subschemas of one document apart. path: what the document itself is called in errors. budget:
-    pays for every reference that is followed, every merge and every comparison.
+    """Simplifies the subschemas of one document. path: the document's path in errors. budget: is charged for
+    every followed reference, every merge and every comparison.
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
@@ -167,7 +152,7 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """The schema as one `Flat`, or as alternatives with their paths, each to be taken apart in turn."""
+        """The schema as one `Flat`, or as alternatives with their paths, which are simplified later."""
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
             if keyword not in rest:
@@ -183,17 +168,17 @@ class Reader:
         return Flat(rest, path)
 
     def _narrowed(self, rest: dict[str, Any], option: Schema, path: str) -> Schema:
-        """One alternative together with what stands beside all of them."""
+        """One alternative, merged with the keywords beside `anyOf` or `oneOf`."""
         return self._both(rest, *self._resolved(option, path, ()))
 
     def _both(self, one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
         cost = sum(map(size, one.values())) + sum(map(size, other.values()))
-        kinds = size(one.get("type")) * size(other.get("type")) // _COMPARED  # each with each
+        kinds = size(one.get("type")) * size(other.get("type")) // _COMPARED  # all pairs
         self._budget.spend(cost + kinds)
         return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-        """The assertions of a schema, its references and `allOf` parts merged in, and where they stand."""
+        """The assertions of a schema, with references and `allOf` merged in, and their path."""
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
@@ -229,7 +214,7 @@ class Reader:
         }
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """What a reference means (RFC 6901), and its path."""
+        """The schema that a reference points to (RFC 6901), and its path."""
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
             raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
@@ -247,11 +232,11 @@ class Reader:
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
-        """Refuse `oneOf` whose branches a value could satisfy together: the grammar would not notice."""
+        """Refuse a `oneOf` if one value could match two branches, because a grammar cannot exclude that."""
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
         values = [_listed_values(flat) for flat in flats]
         for i, one in enumerate(flats):
-            # Listed values are looked for one by one in those of each earlier branch.
+            # Each listed value is compared with those of all earlier branches.
             self._budget.spend(sum(2 + values[i] * earlier // _COMPARED for earlier in values[:i]))
             if any(not _disjoint(one, other) for other in flats[:i]):
                 raise refused(
@@ -261,12 +246,12 @@ class Reader:
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of one of these types, true and false being no numbers."""
+    """True: the value has one of these types. Booleans do not count as numbers."""
     return isinstance(value, kinds) and (not isinstance(value, bool) or kinds != _NUMBER)
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Whether a held keyword's value has the form that the specification gives it."""
+    """True: the value of an enforced keyword has the form that the specification requires."""
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
@@ -276,7 +261,7 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether no value can satisfy both, as far as types, listed values and constant properties tell."""
+    """True: no value can match both, judging by types, listed values and constant properties."""
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
         return True
@@ -287,7 +272,7 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _kinds(schema: dict[str, Any]) -> set[str]:
-    """The types of a schema's values, an integer counted as a number; all of them where it does not say."""
+    """The types of a schema's values, with integer as number; all types if it states none."""
     stated = schema.get("type", TYPES)
     return {
         "number" if kind == "integer" else kind for kind in ([stated] if isinstance(stated, str) else stated)
@@ -295,7 +280,7 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """The only values that a schema allows, None where it does not list them."""
+    """The only values that a schema allows; None if it has no such list."""
     if not isinstance(schema, dict):
         return None
     listed = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -303,17 +288,17 @@ def _listed(schema: Any) -> list[Any] | None:
 
 
 _COMPARED = 32
-"""Values that are compared in one step."""
+"""Values that are compared for one step of the budget."""
 
 
 def _listed_values(schema: dict[str, Any]) -> int:
-    """How many listed values of a schema and of its properties may have to be looked at."""
+    """How many listed values of a schema and its properties may have to be compared."""
     inner = (_listed(each) for each in schema.get("properties", {}).values())
     return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether a property that `one` requires has a listed value which `other` does not allow it."""
+    """True: a property that `one` requires has only values that `other` does not allow for it."""
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
@@ -323,7 +308,7 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
-    """The assertions that say what both say. Raises where one set of keywords cannot say it."""
+    """One set of assertions that means both sets. Raises WireError if there is none."""
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():
@@ -352,7 +337,7 @@ def _types(one: str | list[str], other: str | list[str]) -> list[str] | None:
     return both or None
 
 
-# How two values of one keyword say what both say; None where they cannot.
+# How to combine two values of one keyword into a value that means both; the result None = impossible.
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _properties,
     "required": lambda one, other: list(dict.fromkeys([*one, *other])),

@@ -1,7 +1,7 @@
-"""Sound as bytes and as numbers: what a voice says in the formats of the field, any recording as samples.
+"""Encodes audio in the common formats, and decodes recordings to samples.
 
-WAV and raw samples need the standard library alone. Every other format, and every recording that is read,
-is PyAV's matter (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
+WAV and raw samples need only the standard library. Every other format, and all decoding, needs PyAV (FFmpeg
+in a wheel): https://pyav.basswood-io.com/docs/stable/
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dragoman.upstreams.local.engine import EngineRefused, missing_engine
 
 
 class _Codec(NamedTuple):
-    """How PyAV is asked for a format, and its media type."""
+    """PyAV's names for a format, and its media type."""
 
     container: str
     codec: str
@@ -33,19 +33,19 @@ _CODECS: Final = {
 KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
     name: codec.kind for name, codec in _CODECS.items()
 }
-"""The formats and their media types. "pcm" is 16-bit little-endian samples of one channel, with no header."""
+"""The formats and their media types. "pcm" = 16-bit little-endian samples of one channel, without header."""
 
 PLAIN: Final = frozenset({"wav", "pcm"})
 """Formats that need no library."""
 
 LONGEST: Final = 3600
-"""Seconds of sound at most. A small file can hold days of silence, and a model that listens takes memory for
-all of it; a short text can hold large numbers, which take long to say.
+"""The most seconds of audio. A small file can hold days of silence, and decoding it takes memory for all of
+them. A short text can hold long numbers, which take long to speak.
 """
 
 
-# A playlist is a "recording" that names files and addresses for FFmpeg to open: only what holds sound itself
-# is tried, and nothing else may be opened.
+# A playlist is a file that names other files and addresses for FFmpeg to open. So only formats that hold the
+# audio itself are allowed, and FFmpeg may open nothing else.
 _OPTIONS: Final = {
     "format_whitelist": "aac,ac3,aiff,amr,asf,au,caf,flac,flv,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,w64,"
     "wav,webm",
@@ -54,7 +54,7 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Samples (16 bits, one channel) in a format. Raises EngineRefused("model") without its encoder."""
+    """Encode samples (16 bits, one channel). Raises EngineRefused("model") if there is no encoder."""
     if output == "pcm":
         return samples
     if output == "wav":
@@ -87,10 +87,9 @@ def _wav(samples: bytes, rate: int) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """A recording in any format as a numpy array of 32-bit floats, one channel, so many samples a second;
-    None once it is cancelled.
-
-    Raises EngineRefused("invalid") for what cannot be read or is longer than `LONGEST`.
+    """A recording in any format, decoded to a numpy array of 32-bit floats: one channel, `rate` samples a
+    second. None once `cancelled` is true. Raises EngineRefused("invalid") if it cannot be decoded or is
+    longer than `LONGEST`.
     """
     try:
         av = importlib.import_module("av")
@@ -103,7 +102,7 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
         with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore", options=_OPTIONS) as container:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
             for frame in itertools.chain(container.decode(audio=0), [None]):
-                # Before it is resampled: a sample that lasts a second becomes sixteen thousand.
+                # Checked before resampling: at a rate of one sample a second, each becomes 16,000.
                 seconds += 0.0 if frame is None else frame.samples / frame.sample_rate
                 if seconds > LONGEST:
                     raise EngineRefused("invalid", f"the audio is longer than {LONGEST // 60} minutes")
@@ -122,5 +121,5 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
 
 
 def _reason(error: Exception) -> str:
-    """In FFmpeg's words, without a number and a name that tell nobody anything."""
+    """FFmpeg's message, without the error number and file name in the exception's text."""
     return str(getattr(error, "strerror", None) or error)

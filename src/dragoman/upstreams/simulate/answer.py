@@ -1,7 +1,7 @@
-"""What the simulator answers, as events. Pure: the same request, plan and seed give the same answer.
+"""The simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
-Every candidate is drawn from a key of its own. A part of an answer is a block and the tokens that it comes
-in; limits and stop sequences cut the parts, and what is left is what is counted.
+Each candidate is drawn with a key of its own. A part of an answer is a block with its tokens. Limits and
+stop sequences cut the parts; the tokens that remain are counted.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from dragoman.upstreams.simulate.words import Draw, Key, prose, sentence, token_
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
-"""What one image, sound or document counts, in tokens."""
+"""The tokens that one image, sound or document counts as."""
 MOST: Final = 100_000
-"""Tokens of all candidates together, those told as log probabilities too: what ends there has the stop
-`length`. Real models write fewer.
+"""The most tokens of all candidates together, tokens in log probabilities included. An answer cut at this
+limit has the stop reason `length`. Real models write fewer.
 """
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
-"""Characters at the end of what the user says in which the names of tools are looked for."""
+"""Characters at the end of the user's text in which tool names are searched."""
 _SEARCHED: Final = 20_000_000
 """Characters that are searched for the names of all tools together."""
 _CALL: Final = 10
-"""Steps of a budget that a call costs besides its arguments."""
+"""Steps of the budget for a tool call, besides its arguments."""
 
 
 class Part(msgspec.Struct):
-    """A block of an answer, empty, and the tokens that fill it."""
+    """One block of an answer, empty, and the tokens that fill it."""
 
     block: ir.Text | ir.Refusal | ir.Thinking | ir.ToolCall
     pieces: list[str]
 
 
 def answer(request: ir.Request, plan: Plan, said: str, seed: int) -> Iterator[ir.Event]:
-    """The events of the whole answer. said: the last user text, without what it tells the simulator.
+    """The events of the whole answer. said: the last user text, without instructions for the simulator.
 
-    Raises WireError, with the place in IR terms, for a schema whose value would be too large.
+    Raises WireError, with a place in the IR, for a schema whose value would be too large.
     """
     return events(request, drafted(request, plan, said, seed))
 
@@ -54,16 +54,16 @@ Candidate: TypeAlias = tuple[list[Part], ir.Stop]
 
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
-    """The parts of each candidate, of at most `MOST` tokens together. Raises as `answer` does."""
+    """The parts of each candidate, at most `MOST` tokens together. Raises as `answer` does."""
     key = Key(
         msgspec.json.encode(
             (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
         )
     )
     count = request.sampling.n or 1
-    told = count * (1 + 2 * (request.sampling.top_logprobs or 0))  # each is an object of its own
+    told = count * (1 + 2 * (request.sampling.top_logprobs or 0))  # each logprob is a JSON object
     limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
-    budget = SchemaBudget("output.schema")  # one for all candidates and their calls
+    budget = SchemaBudget("output.schema")  # shared by all candidates and their calls
     return [
         _Drafter(
             request, plan, said, Draw(key.with_end(str(index).encode())), limit=limit, budget=budget
@@ -73,12 +73,12 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
 
 
 def spoken(candidates: Sequence[Candidate]) -> int:
-    """The tokens of an answer."""
+    """The number of tokens in an answer."""
     return sum(len(part.pieces) for parts, _ in candidates for part in parts)
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """The events that say what was drafted, made one after another as they are asked for."""
+    """The events of the drafted candidates, generated one by one."""
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
     said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]
@@ -94,7 +94,7 @@ def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.
 
 
 class _Drafter:
-    """Drafts one candidate. limit: its tokens at most. budget: of values made from schemas."""
+    """Drafts one candidate. limit: its most tokens. budget: for the values made from schemas."""
 
     def __init__(
         self, request: ir.Request, plan: Plan, said: str, draw: Draw, *, limit: int, budget: SchemaBudget
@@ -107,7 +107,7 @@ class _Drafter:
         self._budget = budget
 
     def candidate(self) -> Candidate:
-        """Its parts, and why it ends."""
+        """The candidate's parts, and its stop reason."""
         request, draw, plan = self._request, self._draw, self._plan
         parts: list[Part] = []
         if plan.thinks or _asks_to_think(request.reasoning):
@@ -129,7 +129,7 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """The text, cut where it has more tokens than are written in any case."""
+        """The text, cut if it is longer than the token limit can need."""
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
 
@@ -170,7 +170,7 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
-    """The text up to the first stop sequence in it, and which that was."""
+    """The text before the first stop sequence in it, and this sequence or None."""
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
         return text, None
@@ -179,7 +179,7 @@ def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _shorten(parts: list[Part], limit: int) -> bool:
-    """Cut the answer to so many tokens. True when something was cut; parts of which nothing is left go."""
+    """Cut the answer to `limit` tokens, and remove later parts. True when something was cut."""
     left = limit
     for place, part in enumerate(parts):
         if len(part.pieces) > left:
@@ -198,8 +198,8 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, with their places: those that are forced, else told by the plan, else those that
-    the user names and that have not been called since.
+    """The functions to call, each with its index: those that the tool choice forces, else those of the plan,
+    else those that the user names and that have not been called since.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -223,7 +223,7 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """The tools that have been called since the user last said anything but their results."""
+    """The names of tools called since the last user message that is not only tool results."""
     called: set[str | None] = set()
     for message in reversed(request.messages):
         if message.role == "user" and not any(isinstance(block, ir.ToolResult) for block in message.blocks):
@@ -235,7 +235,7 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """Which tools a text names, also as separate words. Of a long text its end is read, less for many."""
+    """The tools that a text names, also as separate words. Only the end of a long text is searched."""
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
@@ -247,13 +247,13 @@ _BLANK: Final = re.compile(r"\s")
 
 
 def _stands_alone(said: str, name: str) -> bool:
-    """Whether a text has this name apart from other words."""
+    """True: the name stands in the text as a word of its own."""
     spelled = re.escape(name).replace("_", r"[_\s]")
     return re.search(rf"(?<![\w-]){spelled}(?![\w-])", said, re.IGNORECASE) is not None
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """The results of tools that the conversation ends with, as (tool, text)."""
+    """The tool results at the end of the conversation, as (tool, text)."""
     calls = {
         block.id: block.name
         for message in request.messages
@@ -300,7 +300,7 @@ def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate
 
 
 def _logprob(piece: str, top: int | None) -> ir.Logprob:
-    """A certain token, and less certain alternatives: the same with other cases."""
+    """A token with high probability, and made-up alternatives with lower ones."""
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
     return said if top is None else msgspec.structs.replace(said, top=(said, *others) if top else ())

@@ -1,8 +1,8 @@
-"""A value that is valid against a JSON Schema, drawn from a seed. Pure.
+"""Makes a value that is valid against a JSON Schema, drawn from a seed. Pure.
 
-It follows types, enum, const, required, properties, items, prefixItems, anyOf, oneOf, allOf, local $ref, the
-bounds of numbers, lengths and counts, multipleOf, uniqueItems and the usual formats. It does not follow
-pattern, not, if, dependent… or patternProperties: a string with a pattern is just a word.
+Supported: types, enum, const, required, properties, items, prefixItems, anyOf, oneOf, allOf, local $ref, the
+bounds of numbers, lengths and counts, multipleOf, uniqueItems and the usual formats. Not supported: pattern,
+not, if, dependent… and patternProperties. A string with a pattern is an arbitrary word.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
-"""From this depth on only what is required is made, so that recursive schemas end."""
+"""From this depth on, only required members are made, so that recursive schemas end."""
 _DEEPEST: Final = 60
-"""A schema that requires itself has no value; here the attempt ends."""
+"""The depth at which a schema that requires itself, and so has no value, is given up."""
 
 
 _LETTERS: Final = 4
-"""Letters that cost a step."""
+"""Letters for one step of the budget."""
 _COMPARED: Final = 32
-"""Values that are compared in one step."""
+"""Values that are compared for one step of the budget."""
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema; null where there can be none. Raises WireError for one that costs more than the
-    budget has left: each part of the value, each merge and each letter is paid for.
+    """A value for the schema; null if there can be none. Each part of the value, each merge of schemas and
+    each letter takes steps of the budget. Raises WireError when the budget is used up.
     """
     return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
 
@@ -87,7 +87,7 @@ class _Examples:
         return _merged(first, second)
 
     def _paid(self, value: Any) -> Any:
-        """A value as the schema states it, paid for as if it had been made."""
+        """A value from the schema itself. It costs as much as one that is made."""
         self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
         return value
 
@@ -126,7 +126,7 @@ class _Examples:
         least = schema.get("minItems", 0)
         usual = least if depth >= _SHALLOW else max(least, len(first) or 1 + self._draw.below(2))
         count = min(usual, schema.get("maxItems", math.inf), math.inf if items is not False else len(first))
-        self._budget.spend(int(least))  # each is made, and paid for once more
+        self._budget.spend(int(least))  # in addition to the steps for each item
         made: list[Any] = []
         while len(made) < count:
             value = self.of(first[len(made)] if len(made) < len(first) else items, depth + 1)
@@ -145,7 +145,7 @@ class _Examples:
         self._budget.spend(_digits(low) + _digits(high))
         if "multipleOf" in schema:
             return self._multiple(low, high, schema["multipleOf"], schema)
-        if _digits(low) + _digits(high):  # more than a double has
+        if _digits(low) + _digits(high):  # an integer beyond the range of a double
             return low
         drawn = low + (high - low) * (1 + self._draw.below(998)) / 1000
         return rounded if low < (rounded := round(drawn, 2)) < high else drawn
@@ -158,7 +158,7 @@ class _Examples:
     def _multiple(self, low: float, high: float, step: float, schema: Mapping[str, Any]) -> float:
         try:
             first, last = math.ceil(low / step), math.floor(high / step)
-        except (ArithmeticError, ValueError):  # no double is that large, nor a multiple of nothing
+        except (ArithmeticError, ValueError):  # a number beyond a double's range, or a step of 0
             return low
         if first * step == schema.get("exclusiveMinimum"):
             first += 1
@@ -218,7 +218,7 @@ _FORMATS: Final[dict[str, Callable[[Draw], str]]] = {
 
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """The least and the greatest number, both possible unless they are excluded; 100 apart if one is open."""
+    """The least and the greatest number, both valid unless excluded. Without a bound, 100 apart."""
     low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
     high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)
     if low is None:
@@ -227,12 +227,12 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """The digits of a number that is none of a double's, 0 of any other."""
+    """The number of digits of an integer beyond the range of a double; 0 for any other number."""
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:
-    """How much an alternative may grow: references and objects last."""
+    """How deep an alternative may become: references and objects have the highest weight."""
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
     stated = option.get("type")
@@ -240,7 +240,7 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """Both schemas' demands in one, where they can be put side by side."""
+    """One schema with the constraints of both, as far as they can be combined."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
     both = {**first, **second}

@@ -1,7 +1,7 @@
-"""Judgements and rankings that need no model. Pure: the same request gives the same answer.
+"""Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-Nobody understands anything here. A text is flagged for the words of `WORDS`, and pictures are not looked at.
-A document is the better, the more words it shares with the question.
+A text is flagged if it has one of the words in `WORDS`; images are not looked at. The more words a document
+shares with the query, the higher its rank.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ WORDS: Final[dict[str, frozenset[str]]] = {
     "violence": frozenset({"kill", "murder", "stab"}),
     "violence/graphic": frozenset({"gore"}),
 }
-"""What flags a text, by OpenAI's categories. docs/simulator.md lists the same."""
+"""The words that flag a text, by OpenAI's categories. docs/simulator.md has the same list."""
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """A judgement of each input."""
+    """A moderation result for each input."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
 def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
-    said = {word for block in blocks if isinstance(block, ir.Text) for word in words(block.text)}
-    found = {category: len(listed & said) for category, listed in WORDS.items()}
+    document_words = {word for block in blocks if isinstance(block, ir.Text) for word in words(block.text)}
+    found = {category: len(listed & document_words) for category, listed in WORDS.items()}
     scores = {category: round(1 - 0.1**count, 6) for category, count in found.items()}
     kinds = ("text",) if any(isinstance(block, ir.Text) for block in blocks) else ()
     return ir.Judgement(
@@ -50,19 +50,19 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """All documents, the best first; of equals the one that came first."""
-    asked = set(words(request.query))
+    """All documents, best first; equal ones in the order of the request."""
+    query_words = set(words(request.query))
     results = [
-        ir.Ranked(index, _nearness(asked, document)) for index, document in enumerate(request.documents)
+        ir.Ranked(index, _nearness(query_words, document)) for index, document in enumerate(request.documents)
     ]
     results.sort(key=lambda result: -result.score)
     return ir.RerankResponse(tuple(results[: request.top]), model)
 
 
-def _nearness(asked: set[str], document: str | dict[str, object]) -> float:
-    """The cosine of two sets of words. What of an object is no text counts as it is written."""
+def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
+    """The cosine similarity of the two sets of words. Values of an object that are no text count as JSON."""
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
-    said = set(words(text))
-    if not asked or not said:
+    document_words = set(words(text))
+    if not query_words or not document_words:
         return 0.0
-    return round(len(asked & said) / sqrt(len(asked) * len(said)), 6)
+    return round(len(query_words & document_words) / sqrt(len(query_words) * len(document_words)), 6)

@@ -1,9 +1,9 @@
-"""What the simulator is told to do: by its model's name, or by a line in the last user message. Pure.
+"""The simulator's instructions: in the model's name, or in a line of the last user message. Pure.
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-Behaviours are joined by `+`, their arguments by `:`. A line `simulate: fail:503` in the last user text is
-added to what the model's name says.
+`+` joins behaviours, `:` separates their arguments. A line `simulate: fail:503` in the last user text is
+added to the instructions in the model's name.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dragoman import ir
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How to behave. None = not told.
+    """The simulator's behaviour. None = not instructed.
 
-    kind: drawn words or the user's own. length: tokens of drawn text. calls: tool calls to make.
-    thinks, refuses: a thought first; a refusal instead. wait: seconds before the first token. rate:
-    tokens a second. status, retry_after: the HTTP status to fail with, and seconds. die, silence: after how
-    many pieces to break off, or to say nothing more.
+    kind: random words or the user's own text. length: tokens of random text. calls: tool calls to make.
+    thinks: begin with thinking. refuses: refuse instead of answering. wait: seconds before the first token.
+    rate: tokens a second. status, retry_after: the HTTP status to fail with, and seconds. die, silence: the
+    number of tokens after which the stream breaks off, or sends nothing more.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -43,7 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
 _STATUSES: Final = (400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529)
 _LIMIT: Final = 100_000
 _LONGEST: Final = 500
-"""Characters of all behaviours together."""
+"""The most characters of all behaviours together."""
 
 
 def _count(text: str) -> int:
@@ -73,7 +73,7 @@ def _status(text: str) -> int:
 
 
 class _Behaviour(msgspec.Struct, frozen=True):
-    """What one word sets: fixed values, and the fields that its arguments fill, optional from `needs` on."""
+    """What one behaviour sets: fixed values, and fields for its arguments. The first `needs` are required."""
 
     sets: dict[str, Any] = {}
     takes: tuple[tuple[str, Callable[[str], Any]], ...] = ()
@@ -95,11 +95,11 @@ _BEHAVIOURS: Final = {
 }
 
 MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
-"""The names to show in a list of models; any other combination answers too."""
+"""The model names that lists show. Every other combination works, too."""
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The behaviours as one plan, added to `base`. Raises ValueError with a sentence for a person."""
+    """The plan for these behaviours, added to `base`. Raises ValueError with a sentence for the user."""
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}
@@ -123,13 +123,13 @@ def plan(told: str, base: Plan | None = None) -> Plan:
 
 
 _LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
-"""It never looks twice at a character, however many blanks a line has."""
+"""The pattern reads each character once, even in a line with many blanks."""
 
 
 def told(model: str, request: ir.Request) -> tuple[Plan, str]:
-    """The plan for a request, and the last user message's text without the line that tells one.
+    """The plan for a request, and the last user text without its instruction line.
 
-    A line that is no plan is text like any other. Raises ValueError when the model's name is none.
+    An invalid instruction line is ordinary text. Raises ValueError if the model's name is no valid plan.
     """
     made = plan(model)
     said = last_said(request)
@@ -144,7 +144,7 @@ def told(model: str, request: ir.Request) -> tuple[Plan, str]:
 
 
 def last_said(request: ir.Request) -> str:
-    """The text of the last user message that has any."""
+    """The text of the last user message that has text."""
     for message in reversed(request.messages):
         if message.role == "user":
             texts = [block.text for block in message.blocks if isinstance(block, ir.Text)]

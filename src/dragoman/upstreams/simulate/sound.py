@@ -1,8 +1,8 @@
-"""Sound that needs no model, and words for sound that nobody listens to. Pure: the same request and seed give
-the same answer.
+"""Speech without a model, and transcripts of recordings that nobody listens to. Pure: the same request and
+seed give the same answer.
 
-Speech is one tone a word, higher or lower by the word and the voice, as long as the word is; as mp3 it is
-silence of that length, which needs no encoder. A transcript has nothing to do with what is said.
+Speech is one tone for each word. The word and the voice give its pitch, the word's length its duration. As
+mp3 it is silence of that length, which needs no encoder. A transcript has nothing to do with the recording.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from dragoman.wire.wav import Pcm, unpacked, wav
 RATE: Final = 24_000
 KINDS: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm"}
 _LETTER: Final = 0.06
-"""Seconds of a tone for each letter, and of the pause behind it."""
+"""Seconds of a tone for each letter of a word, and of the pause after it."""
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
 """Samples of one wave: 400 to 133 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
-"""MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header and side information that says that nothing follows."""
+"""One silent frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without data."""
 _FRAME: Final = 576
-"""Samples of a frame."""
+"""Samples of one frame."""
 MOST: Final = 12_000_000
-"""Bytes of sound: four minutes, or the 4,096 letters that OpenAI's API takes, spoken at the usual speed."""
+"""The most bytes of audio: four minutes, or 4,096 letters (the limit of OpenAI's API) at the usual speed."""
 _WORD: Final = 0.4
 """Seconds of a word in a transcript."""
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """The bytes of the sound of a text, about, without making it."""
+    """About how many bytes the speech of a text has. Nothing is generated."""
     letters = sum(len(word) + 1 for word in request.text.split())
     samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
     return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
 
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
-    """The sound of a text. output: one of KINDS."""
+    """The speech of a text. output: one of KINDS."""
     tones = [_tone(word, request, seed) for word in request.text.split()]
     size = sum(tone.size for tone in tones)
     if output == "mp3":
         return _SILENT_FRAME * max(math.ceil(size / 2 / _FRAME), 1)
-    samples = bytearray(size)  # at once: one that grows would be moved about, and leave holes in memory
+    samples = bytearray(size)  # allocated at once: a growing buffer would be copied and fragment the memory
     place = 0
     for tone in tones:
         sounding = len(tone.wave) * tone.waves
@@ -59,7 +59,7 @@ def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
 
 
 class _Tone(NamedTuple):
-    """One wave, as often as the word is long, and a pause. size: bytes of it all."""
+    """The tone of one word: one wave, how often it repeats, and a pause after it. size: bytes of all."""
 
     wave: bytes
     waves: int
@@ -80,7 +80,7 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """Words for a recording: some sentences, evenly spoken."""
+    """A transcript: some sentences whose words have equal lengths."""
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))
@@ -109,7 +109,7 @@ def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.S
 
 
 def _length(data: bytes | memoryview) -> float:
-    """Seconds of a WAV file; 0 of anything else."""
+    """Seconds of a WAV file; 0 for any other data."""
     try:
         samples, pcm = unpacked(memoryview(data))
     except WireError:

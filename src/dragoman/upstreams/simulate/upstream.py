@@ -1,6 +1,6 @@
-"""The simulator as an upstream: `answer`, taking its time or failing as the plan says.
+"""The simulator as an upstream: it sends `answer` with the delays or failures of the plan.
 
-It obeys the call's timers like a provider over the wire, so that timeouts can be tried without one.
+It obeys the call's timers as a provider over HTTP does, so that timeouts can be tested without a provider.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from dragoman.upstreams.upstream import Batches, Call
 
 _DAY: Final = 86_400.0
 _BATCH: Final = 16
-"""Tokens to a batch when they take no time: what one read of a fast provider brings."""
+"""Tokens in a batch without delays: as many as one read from a fast provider brings."""
 _WHOLE: Final = 10_000
-"""The same of an answer that is not streamed. Between two batches others have their turn."""
+"""Tokens in a batch of an answer that is not streamed. Between two batches other tasks run."""
 _MOST_NUMBERS: Final = 1_000_000
-"""Numbers of all vectors of a request: 2,048 inputs, the most that a request holds, with 488 each."""
+"""Numbers in all vectors of one request: 2,048 inputs, the most in a request, with 488 numbers each."""
 _MOST_LETTERS: Final = 16_384
-"""Letters of a text that is spoken, as the embedded voice has it. OpenAI's API takes 4,096."""
+"""Letters of a text for speech, as for the embedded voice. OpenAI's API takes 4,096."""
 _MOST_PICTURES: Final = 10
-"""As OpenAI's API has it."""
+"""Images of one request. The limit of OpenAI's API."""
 _MOST_DOCUMENTS: Final = 10_000
-"""Documents of a ranking, as Cohere's API has it."""
+"""Documents of one reranking. The limit of Cohere's API."""
 _MOST_JUDGED: Final = 2_048
-"""Inputs of one request for judgements."""
+"""Inputs of one moderation."""
 
 _KINDS: Final[dict[int, ir.Kind]] = {
     400: "invalid_request",
@@ -59,11 +59,11 @@ _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limi
 
 
 class SimulateUpstream:
-    """An upstream that needs nothing.
+    """The simulator.
 
-    name: the provider's, in configuration and in its faults. seed: of all its answers, unless a request
-    states one. first_token: seconds before an answer begins; token_interval: seconds between two tokens;
-    both where a plan says nothing else. sleep: waits, in seconds.
+    name: the provider's name, in the configuration and in faults. seed: for all answers, unless a request
+    has its own. first_token: seconds before an answer begins. token_interval: seconds between two tokens. A
+    plan may override both. sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class SimulateUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed for an answer that is no text, as the plan says, and
-        when a timer runs out.
+        """Answer one chat request. Raises RequestFailed for an output that is not text, as the plan says,
+        and when a timer expires.
         """
         if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
             message = f"{self.name} generates only text."
@@ -101,7 +101,7 @@ class SimulateUpstream:
         candidates = self._drafted(request, plan, said)
         interval = self._token_interval if plan.rate is None else 1 / plan.rate
         wait = self._first_token if plan.wait is None else plan.wait
-        if not request.stream:  # a whole answer comes when its last token is there
+        if not request.stream:  # a whole answer is sent after its last token
             wait += interval * spoken(candidates)
         await self._begin(math.inf if plan.silence == 0 else wait, call)
         if plan.status is not None:
@@ -122,9 +122,7 @@ class SimulateUpstream:
             ) from error
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """Vectors of inputs, after the time or with the failure that the model's name tells. Raises
-        RequestFailed.
-        """
+        """Embeddings of the inputs, with the delay or failure in the model's name. Raises RequestFailed."""
         length = request.dimensions or LENGTH
         if length > MOST:
             raise RequestFailed(
@@ -141,12 +139,12 @@ class SimulateUpstream:
         vectors: list[bytes] = []
         for item in request.inputs:
             vectors.append(vector(item, length, self._seed))
-            await asyncio.sleep(0)  # each is work; others have their turn
+            await asyncio.sleep(0)  # lets other tasks run after each vector
         return ir.EmbedResponse(tuple(vectors), model=call.model)
 
     async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse:
-        """Pictures for a prompt, as `embed` gives vectors. Raises RequestFailed, also for a format that needs
-        an encoder and for a size that is none or too large.
+        """Images for a prompt, with the delay or failure in the model's name. Raises RequestFailed, also for
+        a format other than PNG and for an invalid or too large size.
         """
         if request.output not in {None, "png"}:
             message = f"{self.name} generates png images, not {request.output}."
@@ -170,8 +168,8 @@ class SimulateUpstream:
         return ir.ImageResponse(tuple(drawn), call.model, told={"size": f"{width}x{height}"})
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
-        """Tones for a text, as `embed` gives vectors. Raises RequestFailed, also for a format that needs an
-        encoder.
+        """Speech for a text, with the delay or failure in the model's name. Raises RequestFailed, also for a
+        format that needs an encoder.
         """
         output = request.output or "mp3"
         if output not in sound.KINDS:
@@ -184,27 +182,27 @@ class SimulateUpstream:
         return ir.SpeechResponse(data, output, sound.KINDS[output], sound.RATE, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """Words for a recording, as `embed` gives vectors. Raises RequestFailed."""
+        """A transcript of a recording, with the delay or failure in the name. Raises RequestFailed."""
         await self._pretend(call)
-        # All bytes of a recording are read, and all texts of a ranking: another thread has the time for it.
+        # All bytes of the recording are read, which takes time: in a thread, so that the event loop goes on.
         return await asyncio.to_thread(sound.written, request, call.model, self._seed)
 
     async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse:
-        """Judgements by listed words, as `embed` gives vectors. Raises RequestFailed."""
+        """Moderation by a word list, with the delay or failure in the model's name. Raises RequestFailed."""
         if len(request.inputs) > _MOST_JUDGED:
             raise above("inputs", f"{_MOST_JUDGED} inputs", "array_above_max_length")
         await self._pretend(call)
         return await asyncio.to_thread(judged, request, call.model)
 
     async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse:
-        """An order by shared words, as `embed` gives vectors. Raises RequestFailed."""
+        """A ranking by shared words, with the delay or failure of the name. Raises RequestFailed."""
         if len(request.documents) > _MOST_DOCUMENTS:
             raise above("documents", f"{_MOST_DOCUMENTS} documents", "array_above_max_length")
         await self._pretend(call)
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Take the time, or fail, as the model's name tells."""
+        """Wait or fail as the model's name says."""
         plan = self._planned(call.model)
         wait = self._first_token if plan.wait is None else plan.wait
         await self._begin(math.inf if plan.silence == 0 else wait, call)
@@ -236,7 +234,7 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """The events in batches of `size` tokens, until the plan says otherwise."""
+        """The events in batches of `size` tokens, until the plan ends or silences the stream."""
         batch: list[ir.Event] = []
         count = 0
         for event in said:

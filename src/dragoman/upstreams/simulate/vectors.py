@@ -1,5 +1,5 @@
-"""Vectors that need no model: of unit length, the same for the same text, and the nearer the more words two
-texts share, so that a ranking means something.
+"""Embedding vectors without a model: of unit length, the same for the same text. The more words two texts
+share, the nearer are their vectors, so that a ranking has a meaning.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dragoman import ir
 from dragoman.wire.vectors import from_floats
 
 LENGTH: Final = 384
-"""Numbers of a vector where none are wished for."""
+"""Numbers of a vector by default."""
 MOST: Final = 4096
 _WORDS: Final = 256
-"""Words of a text that count; a vector takes time in proportion to them."""
+"""Words of a text that count. The time for a vector is proportional to their number."""
 _READ: Final = 100_000
-"""Characters of a text, and tokens of one that is given as tokens, that are looked at."""
+"""Characters of a text that are read, or tokens of an input of tokens."""
 _MIDDLE: Final = 127.5
-"""Of a byte, so that numbers lie on both sides of 0."""
+"""The mean of a byte's values. Subtracting it centres the numbers around 0."""
 _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """The vector of one input."""
+    """The embedding vector of one input."""
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
     summed = [number - _MIDDLE * len(counted) for number in struct.unpack(f"<{length}H", lanes)]
@@ -36,7 +36,7 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """The words of an input, in small letters."""
+    """The words of an input in lower case."""
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
     text = item if isinstance(item, str) else "\n".join(item.texts)
@@ -44,8 +44,8 @@ def words(item: ir.Input) -> Sequence[str]:
 
 
 def _direction(word: str, length: int, seed: int) -> int:
-    """Where one word points: a byte for each number, in lanes of 16 bits of one integer, so that those of
-    `_WORDS` words are added all at once.
+    """The direction of one word: a byte for each number, in 16-bit lanes of one integer. So one addition of
+    integers adds all numbers, and the lanes hold the sum of `_WORDS` words without overflow.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)

@@ -1,7 +1,7 @@
-"""Seeded words: the same key gives the same text everywhere. Pure.
+"""Random words from a seed: the same key gives the same text everywhere. Pure.
 
-A token here is up to six characters of one word with the blanks before it, so that pieces of streams and
-counts are about as long and as many as a real model's.
+A token here is up to six characters of one word, with the blanks before it. So the pieces of a stream and
+the token counts are about as large as a real model's.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ _TOKEN: Final = re.compile(r"\s*\S{1,6}|\s+\Z")
 
 
 def tokens(text: str) -> list[str]:
-    """The text in tokens; joined they are the text again."""
+    """The tokens of a text. Joined, they are the text again."""
     return _TOKEN.findall(text)
 
 
 _COUNTED: Final = 50_000
-"""Characters of a text whose tokens are counted one by one."""
+"""Characters. In a longer text, only the tokens of its beginning are counted."""
 
 
 def token_count(text: str) -> int:
-    """How many tokens a text has; of a long one in proportion to those of its beginning."""
+    """How many tokens a text has. For a long text it is estimated from its beginning."""
     if len(text) <= _COUNTED:
         return len(tokens(text))
     return len(tokens(text[:_COUNTED])) * len(text) // _COUNTED
 
 
 class Key:
-    """A key that several others begin with, read once however long it is."""
+    """A key that other keys extend. Its bytes are hashed only once."""
 
     __slots__ = ("_hash",)
 
@@ -42,19 +42,19 @@ class Key:
         self._hash = hashlib.blake2b(key, digest_size=32)
 
     def with_end(self, end: bytes) -> Key:
-        """The key that goes on with these bytes."""
+        """This key extended by these bytes."""
         longer = Key.__new__(Key)
         longer._hash = self._hash.copy()
         longer._hash.update(end)
         return longer
 
     def digest(self) -> bytes:
-        """32 bytes that follow from the key."""
+        """The 32 bytes of the key's hash."""
         return self._hash.digest()
 
 
 class Draw:
-    """Numbers that follow from a key alone: BLAKE2b of the key and a counter, eight numbers at a time."""
+    """Random numbers from a key alone: BLAKE2b of the key and a counter gives eight numbers at a time."""
 
     __slots__ = ("_blocks", "_key", "_numbers")
 
@@ -72,48 +72,22 @@ class Draw:
         return self._numbers.pop() % bound
 
     def one(self, choices: Sequence[T]) -> T:
-        """One of the choices, of which there is at least one."""
+        """One of the choices; there must be at least one."""
         return choices[self.below(len(choices))]
 
     def hex(self, digits: int) -> str:
-        """This many hexadecimal digits."""
+        """A string of so many hexadecimal digits."""
         return "".join(f"{self.below(16):x}" for _ in range(digits))
 
 
 _WHICH: Final = (
-    "careful",
-    "distant",
-    "early",
-    "patient",
-    "plain",
-    "quiet",
-    "small",
-    "steady",
-    "willing",
-    "young",
+    *("careful", "distant", "early", "patient", "plain", "quiet", "small", "steady", "willing", "young"),
 )
 _WHO: Final = (
-    "clerk",
-    "courier",
-    "guide",
-    "harbour",
-    "interpreter",
-    "letter",
-    "messenger",
-    "traveller",
-    "visitor",
+    *("clerk", "courier", "guide", "harbour", "interpreter", "letter", "messenger", "traveller", "visitor"),
 )
 _DOES: Final = (
-    "carries",
-    "finds",
-    "greets",
-    "hears",
-    "keeps",
-    "leaves",
-    "reads",
-    "remembers",
-    "repeats",
-    "sends",
+    *("carries", "finds", "greets", "hears", "keeps", "leaves", "reads", "remembers", "repeats", "sends"),
 )
 _WHERE: Final = (
     *("at the gate", "before noon", "beyond the river", "by the old road", "in the market"),
@@ -122,18 +96,18 @@ _WHERE: Final = (
 
 
 def word(draw: Draw) -> str:
-    """One word."""
+    """One random word."""
     return draw.one(_WHICH + _WHO)
 
 
 def sentence(draw: Draw) -> str:
-    """One sentence, which may even make sense."""
+    """One random sentence."""
     who = f"The {draw.one(_WHICH)} {draw.one(_WHO)}"
     return f"{who} {draw.one(_DOES)} the {draw.one(_WHICH)} {draw.one(_WHO)} {draw.one(_WHERE)}."
 
 
 def prose(draw: Draw, length: int) -> str:
-    """Sentences of exactly this many tokens; the last one may be cut."""
+    """Random sentences of exactly `length` tokens; the last sentence may be cut."""
     pieces: list[str] = []
     while len(pieces) < length:
         pieces += tokens((" " if pieces else "") + sentence(draw))

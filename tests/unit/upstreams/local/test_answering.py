@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.upstreams.local.answering import Answer
+from dragoman.upstreams.local.answering import CandidateDecoder
 from dragoman.upstreams.local.protocol import Delta, Done, Finish, TokenProb
 
 CALL = '{"name": "weather", "arguments": {"city": "Paris"}}'
@@ -26,7 +26,7 @@ def answered(
 ) -> tuple[list[ir.Event], ir.Candidate]:
     """The events of an answer, checked against the grammar, and what they add up to."""
     ids = (f"call_{number}" for number in itertools.count())
-    answer = Answer(0, forced=forced, chosen=chosen, new_id=lambda: next(ids))
+    answer = CandidateDecoder(0, forced=forced, chosen=chosen, new_id=lambda: next(ids))
     events: list[ir.Event] = [ir.Start("local")]
     for piece in pieces:
         events += answer.feed(piece if isinstance(piece, Delta) else Delta(1, piece))

@@ -9,8 +9,8 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.local.conversation import Asked, ask
-from dragoman.upstreams.local.protocol import Draw, Invocation, ToolSpec, Turn
+from dragoman.upstreams.local.conversation import ModelRequest, translate
+from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, ToolSpec
 
 CITY = {"properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = ir.Function("weather", "Tells the weather.", CITY)
@@ -26,9 +26,9 @@ def user(*parts: str | ir.Block) -> ir.Message:
     return ir.Message("user", tuple(ir.Text(part) if isinstance(part, str) else part for part in parts))
 
 
-def asked(request: ir.Request, draw: Draw = Draw()) -> tuple[Asked, dict[str, str]]:  # noqa: B008
+def asked(request: ir.Request, draw: Draw = Draw()) -> tuple[ModelRequest, dict[str, str]]:  # noqa: B008
     report = Report("local")
-    result = ask(request, report, draw)
+    result = translate(request, report, draw)
     losses, _ = report.located(lambda path: path)
     return result, {loss.path: loss.severity for loss in losses}
 
@@ -48,14 +48,14 @@ def test_a_conversation_keeps_its_order_and_its_words() -> None:
         )
     )
     assert result.turns == (
-        Turn("system", "Top."),
-        Turn("system", "Be brief."),
-        Turn("user", "One\nTwo"),
-        Turn("assistant", "I look.\nNo.", (Invocation("weather", '{"city":"Paris"}', "c1"),)),
-        Turn("user", "Before"),
-        Turn("tool", 'sunny\n{"t":21}', name="weather", id="c1"),
-        Turn("user", "After"),
-        Turn("tool", "", name="now", id="c2"),
+        PromptTurn("system", "Top."),
+        PromptTurn("system", "Be brief."),
+        PromptTurn("user", "One\nTwo"),
+        PromptTurn("assistant", "I look.\nNo.", (Invocation("weather", '{"city":"Paris"}', "c1"),)),
+        PromptTurn("user", "Before"),
+        PromptTurn("tool", 'sunny\n{"t":21}', name="weather", id="c1"),
+        PromptTurn("user", "After"),
+        PromptTurn("tool", "", name="now", id="c2"),
     )
     assert losses == {}
 
@@ -63,11 +63,11 @@ def test_a_conversation_keeps_its_order_and_its_words() -> None:
 def test_a_document_that_is_text_is_read() -> None:
     blocks = ir.Media("document", blocks=(ir.Text("inside"),))
     result, _ = asked(request(user("See:", ir.Media("document", text="outside"), blocks)))
-    assert result.turns == (Turn("user", "See:\noutside\ninside"),)
+    assert result.turns == (PromptTurn("user", "See:\noutside\ninside"),)
 
 
 def test_an_empty_message_stays_a_turn() -> None:
-    assert asked(request(user()))[0].turns == (Turn("user"),)
+    assert asked(request(user()))[0].turns == (PromptTurn("user"),)
 
 
 @pytest.mark.parametrize(

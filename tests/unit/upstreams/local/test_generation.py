@@ -17,17 +17,17 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Invocation,
     Options,
+    PromptTurn,
     Started,
     Timings,
     ToolSpec,
-    Turn,
 )
 from tests.unit.upstreams.local.scripted import ScriptedModel
 
-HI = (Turn("user", "Hi"),)
+HI = (PromptTurn("user", "Hi"),)
 
 
-def request(turns: Sequence[Turn] = HI, **fields: object) -> Generate:
+def request(turns: Sequence[PromptTurn] = HI, **fields: object) -> Generate:
     return Generate(1, Options("m"), tuple(turns), **fields)  # type: ignore[arg-type]
 
 
@@ -128,13 +128,13 @@ def test_a_cancelled_answer_ends_without_an_end() -> None:
 def test_a_last_turn_of_the_assistant_is_gone_on_with() -> None:
     model = ScriptedModel([])
     assert (
-        render(model, request([*HI, Turn("assistant", "The capital is")]))
+        render(model, request([*HI, PromptTurn("assistant", "The capital is")]))
         == "<user>Hi\n<assistant>The capital is"
     )
 
 
 def test_a_last_turn_with_a_call_is_not() -> None:
-    turns = [*HI, Turn("assistant", "", (Invocation("now", "{}"),))]
+    turns = [*HI, PromptTurn("assistant", "", (Invocation("now", "{}"),))]
     assert render(ScriptedModel([]), request(turns)).endswith(
         '<assistant>{"name": "now", "arguments": {}}\n<assistant>'
     )
@@ -147,7 +147,7 @@ def test_tools_reach_the_template_or_the_system_prompt() -> None:
 
 
 def test_a_template_that_wants_alternating_roles_gets_them() -> None:
-    turns = [Turn("system", "Be kind."), *HI, Turn("user", "Still there?")]
+    turns = [PromptTurn("system", "Be kind."), *HI, PromptTurn("user", "Still there?")]
     strict = ScriptedModel([], strict=True)
     assert render(strict, request(turns)) == "<user>Be kind.\n\nHi\n\nStill there?\n<assistant>"
 

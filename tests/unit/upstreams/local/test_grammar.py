@@ -17,7 +17,7 @@ from dragoman.upstreams.local.grammar import (
     LARGEST_SCHEMA,
     MOST,
     MOST_WAYS,
-    Call,
+    CallableTool,
     call_grammar,
     json_grammar,
 )
@@ -296,7 +296,9 @@ def test_the_size_of_a_grammar_grows_with_the_schema_not_with_its_square() -> No
 
 def test_a_call_names_one_of_the_tools_and_fits_its_parameters() -> None:
     city = {"type": "object", "properties": {"city": TEXT}, "required": ["city"]}
-    grammar = Grammar(call_grammar([Call("weather", city, "tools[0]"), Call('no"w', None, "tools[1]")]))
+    grammar = Grammar(
+        call_grammar([CallableTool("weather", city, "tools[0]"), CallableTool('no"w', None, "tools[1]")])
+    )
     assert grammar.accepts('{"name": "weather", "arguments": {"city": "Paris"}}')
     assert grammar.accepts(r'{"name": "no\"w", "arguments": {}}')
     assert not grammar.accepts('{"name": "weather", "arguments": {}}')
@@ -304,7 +306,7 @@ def test_a_call_names_one_of_the_tools_and_fits_its_parameters() -> None:
 
 
 def test_a_call_may_be_replaced_by_an_answer_of_a_schema() -> None:
-    grammar = Grammar(call_grammar([Call("now", None, "tools[0]")], answer=({"const": 7}, "schema")))
+    grammar = Grammar(call_grammar([CallableTool("now", None, "tools[0]")], answer=({"const": 7}, "schema")))
     assert grammar.accepts("7")
     assert grammar.accepts('{"name": "now", "arguments": {}}')
     assert not grammar.accepts("8")
@@ -313,7 +315,10 @@ def test_a_call_may_be_replaced_by_an_answer_of_a_schema() -> None:
 def test_tools_are_refused_under_their_own_path() -> None:
     with pytest.raises(WireError) as caught:
         call_grammar(
-            [Call("a", {"type": "object"}, "tools[0]"), Call("b", {"not": {}}, "tools[1].parameters")]
+            [
+                CallableTool("a", {"type": "object"}, "tools[0]"),
+                CallableTool("b", {"not": {}}, "tools[1].parameters"),
+            ]
         )
     assert caught.value.path == "tools[1].parameters.not"
 
@@ -355,7 +360,7 @@ def test_an_alternative_that_is_said_twice_is_one() -> None:
 
 def test_all_tools_have_one_budget() -> None:
     schema = {"type": "object", "properties": {f"p{at}": {"maxLength": 900 + at % 10} for at in range(30)}}
-    calls = [Call(f"f{at}", schema, f"tools[{at}].parameters") for at in range(40)]
+    calls = [CallableTool(f"f{at}", schema, f"tools[{at}].parameters") for at in range(40)]
     assert call_grammar(calls[:5])
     with pytest.raises(WireError) as caught:
         call_grammar(calls)

@@ -12,7 +12,7 @@ from openapi_schema_validator import OAS31Validator
 
 from dragoman.upstreams.local import weights
 from dragoman.upstreams.local.engine import EngineRefused
-from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
+from dragoman.upstreams.local.grammar import CallableTool, call_grammar, json_grammar
 from dragoman.upstreams.local.llama import _BYTE_OF, Llama, LlamaModel
 from dragoman.upstreams.local.protocol import Draw, Options
 
@@ -140,7 +140,7 @@ def test_what_the_engine_writes_by_a_grammar_validates(model: LlamaModel, schema
 
 def test_a_forced_call_fits_its_tool(model: LlamaModel) -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    grammar = call_grammar([Call("get_weather", city, "tools[0]")])
+    grammar = call_grammar([CallableTool("get_weather", city, "tools[0]")])
     call = json.loads(b"".join(write(model, chat(model, "What is the weather in Paris?"), grammar=grammar)))
     assert call["name"] == "get_weather"
     assert call["arguments"]["city"].casefold() == "paris"

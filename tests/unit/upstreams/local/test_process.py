@@ -27,13 +27,13 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Job,
     Options,
+    PromptTurn,
     Started,
     Transcribe,
-    Turn,
 )
 
 PATH = str(weights.find(weights.WEIGHTS[0]))
-SYSTEM = Turn("system", "You are a helpful assistant.")
+SYSTEM = PromptTurn("system", "You are a helpful assistant.")
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 ENDLESS = 'root ::= ("fox " | "dog ") root'
@@ -41,7 +41,9 @@ ENDLESS = 'root ::= ("fox " | "dog ") root'
 
 
 def ask(text: str = CAPITAL, **fields: object) -> Generate:
-    request = Generate(0, Options(PATH, context=512), (SYSTEM, Turn("user", text)), draw=Draw(temperature=0))
+    request = Generate(
+        0, Options(PATH, context=512), (SYSTEM, PromptTurn("user", text)), draw=Draw(temperature=0)
+    )
     return msgspec.structs.replace(request, **fields)
 
 
@@ -277,11 +279,11 @@ async def test_the_process_ends_with_its_parent_however_that_ends() -> None:
     program = textwrap.dedent(f"""
         import asyncio
         from dragoman.upstreams.local.process import ModelProcess
-        from dragoman.upstreams.local.protocol import Generate, Options, Turn
+        from dragoman.upstreams.local.protocol import Generate, Options, PromptTurn
 
         async def main():
             process = ModelProcess()
-            request = Generate(0, Options({PATH!r}), (Turn("user", "Hi"),), grammar={ENDLESS!r})
+            request = Generate(0, Options({PATH!r}), (PromptTurn("user", "Hi"),), grammar={ENDLESS!r})
             async for event in process.ask(request):
                 print(process.pid, flush=True)
 

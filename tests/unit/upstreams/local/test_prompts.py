@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from dragoman.upstreams.local.prompts import alternating, call_text, plain, structured
-from dragoman.upstreams.local.protocol import Invocation, ToolSpec, Turn
+from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 WEATHER = ToolSpec("weather", "Tells the weather.", {"type": "object", "properties": {"city": {}}})
 NOW = ToolSpec("now")
 HISTORY = (
-    Turn("user", "And in Paris?"),
-    Turn("assistant", "I look.", (Invocation("weather", '{"city": "Paris"}', "call_1"),)),
-    Turn("tool", "sunny", name="weather", id="call_1"),
+    PromptTurn("user", "And in Paris?"),
+    PromptTurn("assistant", "I look.", (Invocation("weather", '{"city": "Paris"}', "call_1"),)),
+    PromptTurn("tool", "sunny", name="weather", id="call_1"),
 )
 
 
@@ -43,7 +43,7 @@ def test_a_template_with_tools_gets_calls_and_results_as_they_are() -> None:
 
 @pytest.mark.parametrize(("written", "given"), [("", {}), ("[1", "[1"), ('{"a": 1}', {"a": 1})])
 def test_arguments_are_given_to_a_template_as_what_they_mean(written: str, given: object) -> None:
-    messages, _ = structured([Turn("assistant", calls=(Invocation("f", written),))], [])
+    messages, _ = structured([PromptTurn("assistant", calls=(Invocation("f", written),))], [])
     assert messages[0]["tool_calls"][0]["function"]["arguments"] == given
 
 
@@ -59,13 +59,13 @@ def test_a_template_without_tools_gets_everything_as_text() -> None:
 
 
 def test_tools_are_described_below_the_system_message_that_is_there() -> None:
-    messages = plain([Turn("system", "Be kind."), Turn("user", "Hi")], [NOW])
+    messages = plain([PromptTurn("system", "Be kind."), PromptTurn("user", "Hi")], [NOW])
     assert [message["role"] for message in messages] == ["system", "user"]
     assert messages[0]["content"].startswith("Be kind.\n\nYou can use these tools.")
 
 
 def test_without_tools_nothing_is_added() -> None:
-    assert plain([Turn("user", "Hi")], []) == [{"role": "user", "content": "Hi"}]
+    assert plain([PromptTurn("user", "Hi")], []) == [{"role": "user", "content": "Hi"}]
 
 
 def message(role: str, content: str, **keys: Any) -> dict[str, Any]:

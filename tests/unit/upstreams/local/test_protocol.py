@@ -5,7 +5,6 @@ import pytest
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
     MAX_FRAME,
-    Answer,
     Cancel,
     Delta,
     Done,
@@ -17,11 +16,12 @@ from dragoman.upstreams.local.protocol import (
     Loaded,
     Options,
     Order,
+    PromptTurn,
+    Reply,
     Report,
     Started,
     TokenProb,
     ToolSpec,
-    Turn,
     Unload,
 )
 
@@ -29,7 +29,10 @@ ORDERS: list[Order] = [
     Generate(
         7,
         Options("model.gguf", context=100),
-        (Turn("assistant", "é", (Invocation("a", "{}", "1"),)), Turn("tool", "x", name="a", id="1")),
+        (
+            PromptTurn("assistant", "é", (Invocation("a", "{}", "1"),)),
+            PromptTurn("tool", "x", name="a", id="1"),
+        ),
         tools=(ToolSpec("a", None, {"type": "object"}),),
         draw=Draw(seed=1, bias=((3, -1.5),), top_logprobs=2),
         stop=("\n",),
@@ -38,7 +41,7 @@ ORDERS: list[Order] = [
     Unload("model.gguf"),
     Inspect(8),
 ]
-ANSWERS: list[Answer] = [
+ANSWERS: list[Reply] = [
     Started(7, 12),
     Delta(7, "é", (TokenProb(1, b"\xc3", -0.5, (TokenProb(2, b"a", -1.0),)),)),
     Done(7, "sequence", 3, "\n"),
@@ -55,7 +58,7 @@ def test_an_order_arrives_as_it_left(order: Order) -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_arrives_as_it_left(answer: Answer) -> None:
+def test_an_answer_arrives_as_it_left(answer: Reply) -> None:
     assert protocol.answer(protocol.frame(answer)[4:]) == answer
 
 

@@ -30,8 +30,8 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Job,
     Options,
+    PromptTurn,
     Started,
-    Turn,
 )
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream
@@ -198,7 +198,7 @@ async def test_what_a_request_leaves_open_is_the_models_own() -> None:
     assert order == Generate(
         0,
         OWN.options,
-        (Turn("system", "Be kind."), Turn("user", "Hi")),
+        (PromptTurn("system", "Be kind."), PromptTurn("user", "Hi")),
         draw=OWN.draw,
         limit=9,
         keep_alive=7.0,
@@ -214,7 +214,7 @@ async def test_what_a_request_states_goes_first() -> None:
     orders = [order for order in process.orders if isinstance(order, Generate)]
     assert [order.draw.seed for order in orders] == [5, 6]
     for order in orders:
-        assert order.turns == (Turn("system", "Be brief."), Turn("user", "Hi"))
+        assert order.turns == (PromptTurn("system", "Be brief."), PromptTurn("user", "Hi"))
         assert (order.limit, order.draw.temperature) == (2, 1.0)
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
-    Answer,
     Cancel,
     Delta,
     Done,
@@ -22,9 +21,10 @@ from dragoman.upstreams.local.protocol import (
     Generate,
     Inspect,
     Options,
+    PromptTurn,
+    Reply,
     Report,
     Started,
-    Turn,
     Unload,
 )
 from dragoman.upstreams.local.worker import Worker
@@ -36,13 +36,13 @@ class Stage:
 
     def __init__(self, *, queue: int = 16, script: Callable[[], ScriptedModel] | None = None) -> None:
         self.now = 0.0
-        self.said: list[Answer] = []
+        self.said: list[Reply] = []
         make = script or (lambda: ScriptedModel([b"a", b"b"]))
         self.engine = ScriptedEngine({"a": make, "b": make})
         self.worker = Worker(lambda: self.engine, self.said.append, queue=queue, clock=lambda: self.now)
 
     def ask(self, number: int, path: str = "a", keep_alive: float = 300.0, client: str = "") -> None:
-        turns = (Turn("user", "Hi"),)
+        turns = (PromptTurn("user", "Hi"),)
         self.worker.take(Generate(number, Options(path), turns, keep_alive=keep_alive, client=client))
 
     def report(self) -> Report:
@@ -51,7 +51,7 @@ class Stage:
         assert isinstance(report, Report)
         return report
 
-    def of(self, kind: type[Answer]) -> list[int]:
+    def of(self, kind: type[Reply]) -> list[int]:
         return [answer.id for answer in self.said if isinstance(answer, kind)]
 
 
@@ -127,7 +127,7 @@ def test_other_work_has_one_answer_and_none_once_it_is_cancelled(
 def test_an_answer_that_no_frame_holds_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
 
-    def send(answer: Answer) -> None:
+    def send(answer: Reply) -> None:
         protocol.frame(answer)
         stage.said.append(answer)
 

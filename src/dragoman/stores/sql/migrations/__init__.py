@@ -1,1 +1,1 @@
-"""How a database came to have its tables; see `stores.sql.migrate`."""
+"""The migrations of the database; see `stores.sql.migrate`."""

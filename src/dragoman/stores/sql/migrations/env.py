@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `stores.sql.migrate` brings; Alembic reads this file by its name."""
+"""Runs migrations on the connection of `stores.sql.migrate`. Alembic requires this file name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The migrations, oldest first. What is in one stays as it is."""
+"""The migrations, the oldest first. A released migration must not be changed."""

@@ -1,7 +1,8 @@
-"""What each owner takes of the database, kept by triggers: no write has to add up everything that is there.
+"""The table `shares`: how many bytes and rows each owner has. Triggers update it.
 
-The triggers count what other versions write, too, and what a foreign key deletes. They are written for
-SQLite; another database needs its own.
+With it, a write need not add up the sizes of all rows. The triggers also count rows that other versions of
+Dragoman write, and rows that a foreign key deletes. They are written for SQLite; another database needs its
+own triggers.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ KINDS: Final = (
     ("conversations", "{0}.tenant", "{0}.size", "size"),
     ("responses", "{0}.tenant", "{0}.size", "size"),
     ("seals", "hex({0}.owner)", "{0}.size", "size"),
-    # A session's own size is that of its turns without their rows.
+    # `sessions.size` counts only the content of the turns, not the overhead of their rows.
     ("sessions", "{0}.tenant", "({0}.size + 400 * ({0}.turns + 1))", "size, turns"),
 )
-"""Each table with the owner of a row, the bytes that the row takes, and the columns that these depend on."""
+"""For each table: SQL for the owner of a row, SQL for the row's bytes, and the columns in that SQL."""
 
 STATEMENTS: Final = (
     """
@@ -46,11 +47,11 @@ STATEMENTS: Final = (
     END
     """,
 )
-"""What is there is added up, then every change is."""
+"""Adds up the existing rows, then creates the triggers for every later change."""
 
 
 def upgrade() -> None:
-    """Make the table, add up what is there, and make the triggers."""
+    """Create the table, add up the existing rows, and create the triggers."""
     op.create_table(
         "shares",
         sa.Column("kind", sa.String(), nullable=False),
@@ -65,7 +66,7 @@ def upgrade() -> None:
 
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
-    """Add up what a table holds, and let every change of it count; see `KINDS`."""
+    """Add up the rows of a table, and create the triggers for it. The arguments are those in `KINDS`."""
     words = {
         "kind": kind,
         "columns": columns,

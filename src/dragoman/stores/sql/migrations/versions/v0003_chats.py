@@ -1,4 +1,4 @@
-"""Chat completions that clients wanted to be kept."""
+"""Tables for the chat completions that clients store (`store: true`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables and what counts them."""
+    """Create the tables, and the triggers that count their rows."""
     op.create_table(
         "chats",
         sa.Column("number", NUMBER, nullable=False),

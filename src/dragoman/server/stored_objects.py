@@ -1,4 +1,4 @@
-"""What requests for kept things state in their queries and bodies: pages, numbers, metadata."""
+"""What the paths for stored objects share: pages, numbers and metadata in requests, and the answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.endpoint import Call
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """Which page of a list: items at most, whether the latest come first, behind which item.
+    """The page of a list that a query asks for: how many items, latest first or not, after which item.
 
-    order: where the query states none. Raises RequestFailed for odd parameters.
+    order: the default if the query states none. Raises RequestFailed for invalid parameters.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -30,7 +31,7 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A whole number of a query. Raises RequestFailed for what is none, or out of bounds."""
+    """A whole number in a query. Raises RequestFailed for no number, or one out of bounds."""
     stated = query.get(name)
     if stated is None:
         return default
@@ -44,25 +45,31 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     return value
 
 
-async def object_of(gateway: Core, call: Call) -> dict[str, Any]:
-    """The body of a request that asks no model; {} where there is none. It has the same bounds as one that
-    asks a model. Raises RequestFailed (400, 413).
+async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
+    """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
+    body of a request to a model. Raises RequestFailed (400, 413).
     """
     settings = gateway.config.server
 
     def read() -> dict[str, Any]:
-        refuse_many_values(call.body, settings.max_values)
-        return decode_object(call.body or b"{}", settings.max_depth)
+        refuse_many_values(request.body, settings.max_values)
+        return decode_object(request.body or b"{}", settings.max_depth)
 
     try:
-        return await gateway.heavy.run(len(call.body), call.caller.name, read)
+        return await gateway.heavy.run(len(request.body), request.caller.name, read)
     except WireError as error:
         of: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
         raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
 
 
+async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
+    """Answer with stored JSON. The request is charged with its memory until the client has read it."""
+    request.room.take(len(body))
+    await client.answer(200, (), body)
+
+
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's metadata. Raises RequestFailed for metadata of another form."""
+    """The metadata in a body. Raises RequestFailed for metadata of another form."""
     stated = body.get("metadata")
     if stated is None:
         return {}
@@ -78,12 +85,12 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """A parameter is not what it must be."""
+    """The error for a parameter with an invalid value."""
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 
 def missing(param: str) -> ir.Fault:
-    """A parameter is not there."""
+    """The error for a missing parameter."""
     text = f"Missing required parameter: '{param}'."
     return ir.Fault("invalid_request", text, "missing_required_parameter", param)
 

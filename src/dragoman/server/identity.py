@@ -1,4 +1,4 @@
-"""Who is on the other side of a request's connection, as the access log tells it."""
+"""Notes in the access log's record who sent a request."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""Characters of what a client says of itself."""
+"""The longest value of a header that is noted, in characters."""
 
 
-def note_visitor(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Note the connection's other side, whom a proxy names as its client, and the client's own name.
+def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
+    """Note the address of the connection's peer, the client's address by a proxy's header, and the user
+    agent.
 
-    peer: address and port, None for a local socket. What a client says of itself is not proven.
+    peer: address and port, None for a Unix socket. Both headers are claims of the client, not proven.
     """
     if peer:
         exchange.address = peer[0]

@@ -1,0 +1,79 @@
+"""The last events of a stream, which repeat the whole answer: kept before they are told, and never copied."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from dragoman.dialects.streaming import Ending, TellsEnding, TellsInPieces
+from dragoman.upstreams.answers import PART
+
+
+class Writer(Protocol):
+    """The client, as far as a stream goes."""
+
+    async def write(self, data: bytes) -> None:
+        """Send more of the stream."""
+        ...
+
+
+class Ends:
+    """Writes the last events of one stream. Most streams have no event that repeats what was said.
+
+    teller: the stream's encoder or relay. keep: keeps the answer; False = it was to be kept, and could not
+    be. waits: whether the last event waits until then. lines: whether each event is a line, which must stay
+    whole.
+    """
+
+    __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")
+
+    def __init__(
+        self,
+        client: Writer,
+        teller: Any,
+        keep: Callable[[Ending], Awaitable[bool]],
+        *,
+        waits: bool,
+        lines: bool,
+    ) -> None:
+        self._client = client
+        self._keep = keep
+        self._lines = lines
+        self._teller = teller if isinstance(teller, TellsEnding) else None
+        self.pieces: list[list[bytes]] = []
+        """Events that are to be written behind the bytes of the teller, each in pieces, so that no long text
+        is copied."""
+        if self._teller is not None:
+            self._teller.waits = waits
+            if isinstance(teller, TellsInPieces):
+                teller.pieces = self.pieces
+
+    async def write(self, data: bytes) -> None:
+        """Send these bytes and the pieces: lines whole, all else a part at a time."""
+        client = self._client
+        if data:
+            await client.write(data)
+        for event in self.pieces:
+            if self._lines:
+                await client.write(b"".join(event))
+                continue
+            for piece in event:
+                for start in range(0, len(piece), PART):
+                    await client.write(piece[start : start + PART])
+        self.pieces.clear()
+
+    async def last(self, data: bytes) -> bytes:
+        """The bytes that are left to be sent at the stream's end. data: bytes that have not been sent."""
+        teller = self._teller
+        if teller is None or teller.ending is None:
+            return data
+        if self.pieces:
+            await self.write(data)
+            data = b""
+        data += teller.end(stored=await self._keep(teller.ending))
+        if not self.pieces:
+            return data
+        if self._lines:
+            return data + b"".join([piece for event in self.pieces for piece in event])
+        await self.write(data)
+        return b""

@@ -1,0 +1,83 @@
+"""The media that one exchange names by their address, fetched where the provider does not read them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from dragoman import ir
+from dragoman.dialects.operation import Reading
+from dragoman.engine.asked import Asked
+from dragoman.engine.places import located
+from dragoman.errors import RequestFailed
+from dragoman.net.fetch import Claim, Fetcher
+from dragoman.upstreams.backend import Backend
+
+_T = TypeVar("_T")
+_Keep = Callable[[ir.Media], bool] | None
+
+
+class Media:
+    """What one exchange holds of the room for fetched bytes, and what it has fetched. client: whose it is."""
+
+    def __init__(self, fetcher: Fetcher, client: str) -> None:
+        self._fetcher = fetcher
+        self._client = client
+        self._held: Claim | None = None
+        self._fetched: tuple[ir.Request, _Keep, ir.Request] | None = None
+
+    async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
+        """The request with the bytes of all media that the upstream does not read at their address. The
+        request itself keeps their addresses, for an upstream that does. Raises RequestFailed.
+        """
+        request: ir.Request = asked.request
+        if backend.dialect is None:
+            return request
+        reads = backend.dialect.abilities.reads
+        if reads is None and backend.quirks.media_urls:
+            if backend.dialect is asked.face:
+                return request
+            reads = _is_address
+        if self._fetched is not None and self._fetched[0] is request and self._fetched[1] is reads:
+            return self._fetched[2]
+        try:
+            fetched = await self._fetcher.inline(request, reads, self._claim)
+        except RequestFailed as failed:
+            raise RequestFailed(located(asked, failed.fault)) from failed
+        self._fetched = (request, reads, fetched)
+        return fetched
+
+    async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
+        """A value with the bytes of what has to be read. Raises RequestFailed."""
+        if reading is None or not reading.media:
+            return value
+        try:
+            return reading.fill(await self._fetcher.read(reading.media, self._claim))
+        except RequestFailed as failed:
+            raise RequestFailed(located(asked, failed.fault)) from failed
+
+    async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
+        """The same; what cannot be read stays as it is, because it has been paid for."""
+        if reading is None or not reading.media:
+            return value
+        return reading.fill(await self._fetcher.try_read(reading.media, self._claim))
+
+    @property
+    def _claim(self) -> Claim:
+        if self._held is None:
+            self._held = self._fetcher.claim(self._client)
+        return self._held
+
+    def forget(self) -> None:
+        """Let go of the request: the answer has begun. The room is held until `close`."""
+        self._fetched = None
+
+    def close(self) -> None:
+        """Give the room back: the exchange has ended."""
+        if self._held is not None:
+            self._held.close()
+
+
+def _is_address(media: ir.Media) -> bool:
+    """Whether some server may read a medium at its address; the fetcher says what is wrong with another."""
+    return media.url is None or media.url.startswith(("http://", "https://", "data:"))

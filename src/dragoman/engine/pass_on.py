@@ -1,0 +1,165 @@
+"""Relaying an operation beside chat: the client's own words, and the answer as it comes.
+
+An answer is delivered whole or not at all. What a provider sends as a stream to a client of its own dialect
+passes piece by piece; the first piece commits the answer to this attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.operation import Outcome, Payload
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.client import Headers
+from dragoman.engine.operate import OperationAnswer, codec_of, send, told_in_band
+from dragoman.errors import RequestFailed, WireError
+from dragoman.net.transport import Answer
+from dragoman.upstreams.answers import PART, AnswerLimits, Parts
+from dragoman.upstreams.backend import over_http
+from dragoman.upstreams.wire import streams, unreadable
+from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
+
+_SOUND: Final = ("audio/", "application/octet-stream")
+_DONE: Final = b"[DONE]"
+_FAILED: Final = 502
+"""The status of a failure that is told where none can be stated."""
+_BROKEN: Final = ir.Fault(
+    "upstream",
+    "The provider's stream ended before the response was complete.",
+    code="stream_broken",
+    blame="upstream",
+)
+"""What becomes of a stream that ends without its last event."""
+
+
+async def pass_on(attempt: Attempt) -> None:
+    """Ask the upstream, which speaks the client's protocol, and pass its answer. Raises RequestFailed."""
+    asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
+    attempt.delivery.failing = (
+        told_in_band if asked.streamed else None
+    )  # a heartbeat may have begun the stream
+    codec = codec_of(attempt)
+    relay = codec.relay
+    assert relay is not None
+    outgoing = await asked.step(lambda: relay.request(asked.wire, asked.said.head, attempt.edits()))
+    answer = await send(attempt, upstream, outgoing, asked.wire.headers)
+    operation_answer = OperationAnswer(attempt)
+    try:
+        passed = asked.face.headers.passed(answer.headers)
+        if _flows(attempt, answer):
+            await _Passage(attempt, answer, upstream.limits).run(passed)
+            return
+        payload = await operation_answer.read(answer, upstream)
+    except WireError as error:
+        raise unreadable(upstream.name, error) from error
+    finally:
+        answer.close()
+    told: tuple[Payload, ir.Usage | None] | None = None
+    response: Outcome | None = None
+    try:
+        size, run = len(payload.data), asked.steps.run
+        if not asked.streamed:
+            told = await run(size, relay.response, asked.wire, payload, attempt.shown)
+        if told is None:  # it is no stream, or not what was asked for
+            response = await run(size, codec.provider.decode, payload, asked.request)
+    except WireError as error:
+        raise unreadable(upstream.name, error) from error
+    if response is not None:
+        joined = await operation_answer.joined(codec.provider, (response,))
+        await operation_answer.deliver(joined, passed)
+        return
+    assert told is not None
+    attempt.record.first = attempt.delivery.now()
+    payload, attempt.exchange.usage = told
+    await attempt.delivery.payload(payload, call, passed)
+
+
+def _flows(attempt: Attempt, answer: Answer) -> bool:
+    """Whether an answer passes as it comes. Raises WireError for events where nobody asked for any."""
+    streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
+    if streams(answer):
+        if not streamed and not sound:
+            raise WireError("the provider sent a stream, which was not requested")
+        return True
+    return sound and not streamed and answer.headers.get("content-type", "").startswith(_SOUND)
+
+
+class _Passage:
+    """One stream that passes as it is: sound as it comes, events one by one."""
+
+    def __init__(self, attempt: Attempt, answer: Answer, limits: AnswerLimits) -> None:
+        self._attempt = attempt
+        self._answer = answer
+        self._limits = limits
+        self._codec = codec = codec_of(attempt)
+        self._ends = (_DONE, *(f'"{word}"'.encode() for word in codec.ends))
+        self._ended = False
+
+    async def run(self, passed: Headers) -> None:
+        """Pass it. Raises RequestFailed, WireError for what is no stream."""
+        attempt, delivery = self._attempt, self._attempt.delivery
+        stated = self._answer.headers.get("content-type", "application/octet-stream")
+        kind = stated.encode("latin-1", "replace")
+        events = kind.startswith(b"text/event-stream")
+        delivery.failing = told_in_band if events else None
+        async with aclosing(self._events() if events else self._pieces()) as pieces:
+            async for piece in pieces:
+                if not delivery.committed:
+                    await delivery.begin(attempt.call, [(b"content-type", kind), *passed])
+                await delivery.client.write(piece)
+        if not delivery.committed:
+            raise WireError("the response is empty")
+        await delivery.client.end()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        while chunk := await self._answer.chunk():
+            yield chunk
+
+    async def _events(self) -> AsyncGenerator[bytes, None]:
+        """A stream's whole events, from the first that says something. They are looked at for what they tell
+        of usage, failure and their end; what came before a failure in the same read is part of the answer.
+        Raises RequestFailed, WireError.
+        """
+        limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
+        cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
+        spoke = False
+        parts = Parts()
+        while chunk := await (parts.next() if parts.more else answer.chunk()):
+            if len(chunk) > PART:
+                chunk = parts.first(chunk)
+            good: list[bytes] = []
+            failed: RequestFailed | WireError | None = None
+            try:
+                for event in cutter.feed(chunk):
+                    limits.hold(event, operation)
+                    # a comment alone is the provider's heartbeat, not ours
+                    if self._seen(splitter.feed(event)):
+                        spoke = True
+                        good.append(event)
+            except (RequestFailed, WireError) as error:
+                failed = error
+            if good:
+                yield b"".join(good)
+            if failed is not None:
+                raise failed
+        rest = b"".join(cutter.close())
+        limits.hold(rest, operation)
+        told = self._seen([*splitter.feed(rest), *splitter.close()])
+        if (spoke or told) and self._attempt.asked.streamed and not self._ended:
+            raise RequestFailed(_BROKEN)  # a vendor's own ends in its own way
+        if told:
+            yield rest + b"\n\n"
+
+    def _seen(self, frames: Sequence[bytes]) -> bool:
+        """Whether there are any. Raises RequestFailed where one tells a failure."""
+        exchange, relay = self._attempt.exchange, self._codec.relay
+        assert relay is not None
+        for frame in frames:
+            exchange.usage = relay.seen(frame) or exchange.usage
+            self._ended = self._ended or any(word in frame for word in self._ends)
+            if isinstance(frame, ErrorFrame):  # in other words than the codec knows
+                raise RequestFailed(self._attempt.asked.face.errors.decode(_FAILED, {}, frame))
+        return bool(frames)

@@ -1,0 +1,222 @@
+"""What was planned for a request: the stages between reading it and asking for an answer.
+
+Each stage is a plain function: it gets what was asked and the plan so far, and gives the plan that goes on.
+It raises `RequestFailed` where no deployment is left.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.grants import Grants
+from dragoman.dialects.capabilities import DEMANDED, refuse
+from dragoman.dialects.defaults import opens_with_system, with_defaults
+from dragoman.engine.asked import Asked, blamed
+from dragoman.engine.places import located
+from dragoman.engine.runtime import Runtime
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange, Reason
+from dragoman.routing.route import Deployment, Route, Strict, Table
+from dragoman.routing.window import room
+from dragoman.upstreams.backend import Backend
+from dragoman.verify.bounds import available
+from dragoman.verify.check import Form, form_of
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How a request is answered.
+
+    route: the deployments that may be asked, in order. strict: what may not be lost. form: what the answer is
+    held to, None = it is not checked. reasons: why no deployment can be relayed to.
+    """
+
+    route: Route
+    strict: Strict = False
+    form: Form | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def names_deployment(self) -> bool:
+        """Whether the client chose the upstream model itself, instead of a name of the configuration."""
+        return self.route.shown(self.route.deployments[0]) is None
+
+    def among(self, deployments: tuple[Deployment, ...]) -> Plan:
+        """The same plan for some of its deployments."""
+        return msgspec.structs.replace(
+            self, route=msgspec.structs.replace(self.route, deployments=deployments)
+        )
+
+    def translated(self, reason: Reason) -> Plan:
+        """The same plan, whose request cannot be relayed for this reason."""
+        return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
+
+    def hold_strict(self, exchange: Exchange) -> None:
+        """Refuse a translation that loses more than the client allows, before anything is sent."""
+        if not self.strict:
+            return
+        lost = [loss for loss in exchange.losses if self.strict == "all" or loss.severity == "meaning"]
+        if lost:
+            named = "; ".join(f"{loss.path}: {loss.reason}" for loss in lost)
+            target = exchange.answered
+            done = "sent" if target is None else f"translated for {target}"
+            raise RequestFailed(
+                ir.Fault(
+                    "untranslatable",
+                    f"the request cannot be {done} without loss: {named}",
+                    code="untranslatable",
+                    param=lost[0].path.removeprefix("$."),
+                )
+            )
+
+
+# What the name stands for ------------------------------------------------------------------------------
+
+
+def route(table: Table, asked: Asked) -> Plan:
+    """What the model's name stands for, and how strictly it is answered."""
+    exchange, inbound = asked.exchange, asked.inbound
+    exchange.phase = "route"
+    model, granted = exchange.asked, inbound.models
+    if granted is not None and model is not None and model not in granted:
+        # before it is looked up: nothing is told about other names
+        raise RequestFailed(_not_granted(model, granted))
+    found = table.resolve(model, inbound.operation)
+    if granted is not None and found.asked not in granted:
+        exchange.asked = found.asked
+        raise RequestFailed(_not_granted(found.asked, granted))
+    wished = inbound.headers.get("x-dragoman-strict")
+    plan = Plan(found, found.strict if wished is None else _stricter(wished, found.strict))
+    if exchange.losses:
+        plan.hold_strict(exchange)
+    return plan
+
+
+def fill_in(asked: Asked, plan: Plan) -> Asked:
+    """The request with what its alias adds: what goes before it, and what it leaves open."""
+    route = plan.route
+    if route.opening and not opens_with_system(asked.request):
+        request, added = asked.request, len(route.opening)
+        # What is continued comes first of all, unless the client's system message does.
+        asked.wire.continued = (0, asked.wire.continued[1] + added)
+        sealed = tuple(
+            msgspec.structs.replace(sealed, start=sealed.start + added, stop=sealed.stop + added)
+            for sealed in asked.sealed
+        )
+        asked = asked.with_request(
+            msgspec.structs.replace(request, messages=route.opening + request.messages), "alias"
+        )
+        asked = msgspec.structs.replace(asked, sealed=sealed)
+    if route.defaults or route.system_prompt is not None:
+        asked = asked.with_request(with_defaults(asked.request, route.defaults, route.system_prompt), "alias")
+    return asked
+
+
+# Who is left -------------------------------------------------------------------------------------------
+
+
+def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Leave out the deployments that are known not to take what goes beyond the client's protocol."""
+    if asked.beyond is None:
+        return plan
+    kept = tuple(
+        one
+        for one in plan.route.deployments
+        if _takes(spoken(runtime.backends[one.provider], one, asked, plan), asked)
+    )
+    if not kept:
+        raise RequestFailed(blamed(asked.beyond))
+    return plan.among(kept)
+
+
+def _takes(backend: Backend, asked: Asked) -> bool:
+    """Whether an upstream is a server of the client's protocol that is known to take as much."""
+    if backend.dialect is not asked.face:
+        return False
+    try:
+        asked.face.check_widely(asked.wire, backend.quirks.widens)
+    except WireError:
+        return False
+    return True
+
+
+def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
+    """The upstream in the protocol in which this chat would be asked of it now."""
+    return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
+
+
+def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Leave out the deployments that are known to be unable to do this."""
+    deployments = plan.route.deployments
+    thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
+    if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
+        return plan
+    refused = [refuse(asked.request, deployment.facts) for deployment in deployments]
+    able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
+    if not able and (fault := refused[0]) is not None:
+        raise RequestFailed(located(asked, fault))
+    return plan.among(able)
+
+
+def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Leave out the deployments whose stated window is too small."""
+    deployments = plan.route.deployments
+    if not any(deployment.window for deployment in deployments):
+        return plan
+    try:
+        found = room(asked.request, deployments)
+    except RequestFailed as failed:
+        raise RequestFailed(located(asked, failed.fault)) from failed
+    plan = plan.among(found.deployments)
+    return plan.translated("truncation") if found.shortened else plan
+
+
+def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Note what the answer is held to: the form that was asked for, where that is checked."""
+    wished = asked.inbound.headers.get("x-dragoman-check-output")
+    if wished == "0" or not (wished == "1" or plan.route.check_output):
+        return plan
+    if not available():
+        raise RequestFailed(_NO_CHECKS)
+    try:
+        form = form_of(asked.request.output)
+    except RequestFailed as failed:
+        raise RequestFailed(located(asked, failed.fault)) from failed
+    if form is None:
+        return plan
+    return msgspec.structs.replace(plan.translated("output_check"), form=form)
+
+
+_NO_CHECKS: Final = ir.Fault(
+    "unsupported",
+    "Structured output cannot be validated: this gateway was installed without the extra `schema`.",
+    code="unsupported_value",
+    param="x-dragoman-check-output",
+)
+_STRICTNESS: Final[list[Strict]] = [False, True, "all"]
+_WISHES: Final[dict[str, Strict]] = {"0": False, "false": False, "1": True, "true": True, "all": "all"}
+_UNKNOWN_WISH: Final = ir.Fault(
+    "invalid_request",
+    "Invalid value for the header 'x-dragoman-strict': expected 1, 0 or all.",
+    code="invalid_value",
+    param="x-dragoman-strict",
+)
+_NAMED_GRANTS: Final = 8
+
+
+def _not_granted(model: str, granted: Grants) -> ir.Fault:
+    named = sorted(granted.entries)
+    more = ", …" if len(named) > _NAMED_GRANTS else ""
+    allowed = f" It may use: {', '.join(named[:_NAMED_GRANTS])}{more}." if named else ""
+    text = f"This API key is not allowed to use the model {model!r}.{allowed}"
+    return ir.Fault("permission", text, "model_not_granted", "model")
+
+
+def _stricter(header: str, strict: Strict) -> Strict:
+    """What the client wishes, or what its model demands where that is more. Raises RequestFailed."""
+    wished = _WISHES.get(header.lower())
+    if wished is None:
+        raise RequestFailed(_UNKNOWN_WISH)
+    return max(wished, strict, key=_STRICTNESS.index)

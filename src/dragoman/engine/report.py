@@ -1,0 +1,59 @@
+"""Our own headers of an answer, and the report that a client may ask for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.wire.header import header_value
+
+_LONGEST: Final = 4000
+"""Characters of losses and changes."""
+_ATTEMPTS: Final = 10
+"""The latest attempts, each of some hundred bytes."""
+
+
+def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
+    """Our own headers of a good answer, with what is known by now. report: whether the client wants one."""
+    headers = [
+        (b"x-dragoman-deployment", header_value(exchange.answered or "")),
+        (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
+    ]
+    if len(exchange.attempts) > 1:
+        headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
+    if exchange.usage is not None and exchange.usage.estimated:
+        headers.append((b"x-dragoman-usage", b"estimated"))
+    if report:
+        headers.append((b"x-dragoman-report", _report(exchange)))
+    return headers
+
+
+def _report(exchange: Exchange) -> bytes:
+    """Attempts, losses and changes as JSON that fits into a header: ASCII, and only as many entries as
+    clients take.
+    """
+    entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
+    attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]
+    report: dict[str, Any] = {"attempts": attempts, "losses": [], "changes": []}
+    size = 0
+    for place, (kind, entry) in enumerate(entries):
+        written = msgspec.to_builtins(entry)
+        size += len(json.dumps(written))
+        if size > _LONGEST:
+            report["omitted"] = len(entries) - place
+            break
+        report[kind].append(written)
+    return json.dumps(report).encode()
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    told = {
+        "deployment": attempt.deployment,
+        "mode": attempt.mode,
+        "status": attempt.status,
+        "error": None if attempt.fault is None else attempt.fault.code or attempt.fault.kind,
+    }
+    return {**told, "reasons": attempt.reasons} if attempt.reasons else told

@@ -1,0 +1,171 @@
+"""The ways of the operations: which stages a request passes, and what relays and translates it.
+
+Three ways serve all: chat, the count of a chat's prompt, and everything else. This table is the only place of
+the engine that tells one operation from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.request import Operation
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.asked import Asked
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.operate import lacking, operate
+from dragoman.engine.pass_on import pass_on
+from dragoman.engine.plan import Plan, allow, hold_to_form, keep_willing, make_room, spoken
+from dragoman.engine.relay import relay
+from dragoman.engine.runtime import Runtime
+from dragoman.engine.translate import translate
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Reason
+from dragoman.routing.route import Deployment
+from dragoman.upstreams.backend import Backend
+
+Stage = Callable[[Runtime, Asked, Plan], Plan]
+
+
+class Prospect(msgspec.Struct, frozen=True):
+    """An attempt that may be made. model: the upstream's name of it. facts: what is known of the model."""
+
+    runtime: Runtime
+    asked: Asked
+    plan: Plan
+    backend: Backend
+    model: str
+    facts: Facts
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of operation is served.
+
+    hooked: whether hooks may change its requests. stages: what the plan passes before anything is asked.
+    choose: the upstream of a deployment in the protocol that suits it. against: why an attempt cannot be
+    relayed; () = it can. learns: whether a refusal may tell how to ask the same deployment otherwise.
+    seals: whether earlier turns may have sealed something that must return.
+    """
+
+    hooked: bool
+    stages: tuple[Stage, ...]
+    choose: Callable[[Backend, Deployment, Asked, Plan], Backend]
+    against: Callable[[Prospect], tuple[Reason, ...]]
+    relay: Callable[[Attempt], Awaitable[None]]
+    translate: Callable[[Attempt], Awaitable[None]]
+    learns: bool = False
+    seals: bool = False
+
+
+# Chat --------------------------------------------------------------------------------------------------
+
+
+def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
+    """Why this chat cannot pass as bytes."""
+    reasons = _against_prompt(prospect)
+    return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
+
+
+def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
+    """Why the prompt of a chat cannot pass as bytes, be it only to be counted."""
+    asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
+    reasons = asked.reasons + prospect.plan.reasons
+    if prospect.runtime.hooks.need_events:
+        reasons += ("hook",)
+    if backend.dialect is not asked.face:
+        return (*reasons, "protocol")
+    body = asked.wire.body
+    if not backend.quirks.relays(body):
+        reasons += ("vendor",)
+    if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
+        reasons += ("model",)
+    foreign = asked.face.opaque.foreign
+    if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
+        foreign and any(mark in asked.said.raw for mark in foreign)
+    ):
+        reasons += ("seals",)
+    return reasons
+
+
+def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
+    """Whether a chat has members that are for one provider, which no provider may get as they are."""
+    body, backends = asked.wire.body, runtime.backends
+    if body.keys().isdisjoint(backends) and body.keys().isdisjoint(DIALECTS):
+        return False
+    own = asked.face.request.members
+    return any(
+        type(value) is dict and (key in backends or key in DIALECTS) and key not in own
+        for key, value in body.items()
+    )
+
+
+# Everything else ---------------------------------------------------------------------------------------
+
+
+def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
+    """Why this operation cannot pass as bytes."""
+    asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
+    assert codec is not None, "chat has a way of its own"
+    if backend.dialect is not asked.face:
+        return ("protocol",)
+    if codec.relay is None:
+        return ("operation",)
+    return () if codec.relays(asked.wire, backend.quirks, prospect.model) else ("vendor",)
+
+
+def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Backend:
+    return backend.able(asked.inbound.operation, asked.face.name, deployment.model) or backend
+
+
+def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
+    """Leave out the deployments that have nothing of the kind; refuse when none is left."""
+    operation = asked.inbound.operation
+    kept = tuple(one for one in plan.route.deployments if can(runtime, asked, one))
+    if not kept:
+        raise RequestFailed(lacking(operation))
+    return plan.among(kept)
+
+
+def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
+    """Whether a deployment has an endpoint for what is asked for."""
+    backend = runtime.backends[deployment.provider]
+    return backend.able(asked.inbound.operation, asked.face.name, deployment.model) is not None
+
+
+# The table ---------------------------------------------------------------------------------------------
+
+_CHAT: Final = Way(
+    hooked=True,
+    stages=(keep_willing, allow, make_room, hold_to_form),
+    choose=spoken,
+    against=_against_chat,
+    relay=relay,
+    translate=translate,
+    learns=True,
+    seals=True,
+)
+_COUNT: Final = Way(
+    hooked=True,
+    stages=(allow,),
+    choose=_able,
+    against=_against_prompt,
+    relay=pass_on,
+    translate=operate,
+)
+_OPERATION: Final = Way(
+    hooked=False,
+    stages=(_keep_able,),
+    choose=_able,
+    against=_against_operation,
+    relay=pass_on,
+    translate=operate,
+)
+_WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
+
+
+def way_of(operation: Operation) -> Way:
+    """How an operation is served."""
+    return _WAYS.get(operation, _OPERATION)

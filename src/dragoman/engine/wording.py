@@ -1,0 +1,172 @@
+"""A chat request in the words of the upstream that is asked: everything that happens to it on the way there.
+
+In this order: media are fetched that its servers do not read at their address; seals of other providers
+leave, and those that this one made return; a text too long is shortened; members for other providers leave;
+what the upstream lacks is emulated; its encoder writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.addressed import added, addressed
+from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.estimate import EstimateUsage
+from dragoman.dialects.pieces import Joined, joined
+from dragoman.dialects.shorten import shortened
+from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.unknown import in_words
+from dragoman.engine.asked import blamed
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.places import Locate, located
+from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.answering import Answering
+from dragoman.upstreams.several import Question, Several
+from dragoman.upstreams.upstream import Call
+
+_STREAM: Final = {"stream": True}
+_USAGE: Final = "stream_options.include_usage"
+_FOR_THE_RECORD: Final = "requested for the gateway's own records; the client does not receive it"
+
+
+class Wording(msgspec.Struct, frozen=True):
+    """What the upstream is asked.
+
+    request: in IR terms. call: with the request in the upstream's words, where it has any of its own.
+    backend: who is asked, perhaps several times. counted: what fills in the usage of an answer that may
+    come without it. emulation: what the answer is restored by, None = nothing was emulated. alone: whether
+    one question is asked; an answer to several is none that a later turn goes on from.
+    """
+
+    request: ir.Request
+    call: Call
+    backend: Answering
+    counted: Sequence[EstimateUsage] = ()
+    emulation: Emulation | None = None
+    alone: bool = True
+
+
+async def worded(attempt: Attempt) -> Wording:
+    """The request as its upstream is asked it. Raises RequestFailed for what cannot be said."""
+    asked, seals, report = attempt.asked, attempt.seals, attempt.call.report
+    inlined = await attempt.media.inline(asked, attempt.backend)
+    if inlined is not asked.request:
+        asked = asked.with_request(inlined)
+
+    def readable() -> Joined:
+        return joined(asked.readable(attempt.deployment.provider, report))
+
+    pieces = readable() if asked.light else await asked.step(readable)
+    request = pieces.request
+    if seals is not None and not asked.sealless:
+        request = await seals.restored(request, attempt.scope, report)
+    locate = pieces.located(asked.face.locator(asked.wire))
+    words = _Words(attempt, locate if seals is None else seals.located(locate))
+    return words.put(request) if asked.light else await asked.step(words.put, request)
+
+
+class _Words:
+    """Puts one request into words. locate: a place of the request that is sent, in the client's own words."""
+
+    def __init__(self, attempt: Attempt, locate: Locate) -> None:
+        self._attempt = attempt
+        self._locate = locate
+        self._call = msgspec.structs.replace(attempt.call, ready=self._account)
+
+    def put(self, request: ir.Request) -> Wording:
+        """The request as its upstream is asked it. Raises RequestFailed."""
+        attempt, backend = self._attempt, self._attempt.backend
+        try:
+            if parts := self._questions(request):
+                several = Several(backend, [self._question(part) for part in parts])
+                wording = Wording(request, self._call, several, alone=False)
+            else:
+                emulation, call = self._written(request)
+                counted = self._counted(emulation.request)
+                wording = Wording(emulation.request, call, backend, counted, emulation)
+        except WireError as error:
+            # Another deployment may be able to say it; if none is, the client is told where it is.
+            report = attempt.call.report
+            fault = located(attempt.asked, blamed(error), lambda where: self._locate(report.placed(where)))
+            raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+        self._account()
+        return wording
+
+    def _account(self) -> None:
+        self._attempt.account(self._locate)
+
+    def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
+        """The questions of a request that another protocol is asked one at a time. Raises WireError for a
+        request that only a server of its own protocol can be asked.
+        """
+        attempt, codec = self._attempt, self._attempt.asked.face.request
+        if attempt.same_protocol:
+            return ()
+        if codec.questions is not None and (parts := codec.questions(request)):
+            return parts
+        if codec.check_portable is not None:
+            codec.check_portable(attempt.asked.wire)
+        return ()
+
+    def _written(self, request: ir.Request) -> tuple[Emulation, Call]:
+        """One question with what the target lacks made of what it has; the call with it in the upstream's
+        words. Raises WireError.
+        """
+        attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
+        dialect = attempt.backend.dialect
+        window = deployment.window or deployment.facts.context
+        if dialect is None or dialect.name != request.dialect:
+            request = in_words(request)
+        request, told = self._addressed(shortened(request, window, deployment.model, call.report))
+        emulation = self._emulate(request)
+        call = attempt.backend.written(emulation.request, call)
+        if told and call.encoded is not None and dialect is not None:
+            call.encoded.body = added(
+                call.encoded.body,
+                told,
+                dialect.request.members,
+                client=attempt.asked.face.request.members,
+                configured=call.body or {},
+            )
+        return emulation, call
+
+    def _question(self, request: ir.Request) -> Question:
+        emulation, call = self._written(request)
+        return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
+
+    def _addressed(self, request: ir.Request) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
+        """The request without what is addressed to providers by their names, and what is for this one."""
+        if request.extra is None:
+            return request, {}
+        attempt = self._attempt
+        names = {attempt.deployment.provider}
+        if attempt.backend.dialect is not None:
+            names.add(attempt.backend.dialect.name)
+        own = attempt.asked.face.request.members
+        names -= own
+        others = {*attempt.runtime.backends, *DIALECTS} - names - own
+        return addressed(request, names, others, attempt.call.report)
+
+    def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
+        """What fills in the usage of an answer that may come without it, where its client is to be told."""
+        asked = self._attempt.asked
+        if asked.streamed and not asked.brief.stream_usage:
+            return ()
+        return (EstimateUsage(request, self._attempt.deployment.model),)
+
+    def _emulate(self, request: ir.Request) -> Emulation:
+        backend, call = self._attempt.backend, self._call
+        dialect = backend.dialect if backend.quirks.stream_options else None
+        if request.stream and not request.stream_usage and dialect is not None:
+            # For the exchange's record; whether the client is told is decided where its answer is written.
+            if dialect.relay.ask_usage(_STREAM):
+                if request.stream_usage is False:
+                    call.report.change("stream_usage", _USAGE, _FOR_THE_RECORD)
+                else:
+                    call.report.add(_USAGE, _FOR_THE_RECORD)
+            request = msgspec.structs.replace(request, stream_usage=True)
+        return emulate(request, backend.native, call.facts, backend.quirks, call.report)

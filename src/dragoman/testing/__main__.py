@@ -1,0 +1,79 @@
+"""`python -m dragoman.testing FOLDER`: hold every codec to the laws over the recordings in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dragoman.dialects.table import DIALECTS
+from dragoman.testing import corpus
+from dragoman.testing.case import APIS
+from dragoman.testing.laws import LAWS
+from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
+
+
+def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
+    """Hold every codec to the laws and print the result. Returns 0 when all laws hold, 1 otherwise.
+
+    folders, exceptions: used when the arguments name none.
+    """
+    parser = argparse.ArgumentParser(
+        "laws", description="Hold every codec to its laws over recorded traffic."
+    )
+    parser.add_argument("folder", nargs="*", type=Path, help="folders of recorded exchanges")
+    parser.add_argument("--api", action="append", default=[], help="only this API, or a pattern (*.chat)")
+    parser.add_argument("--id", action="append", default=[], help="only this exchange")
+    parser.add_argument(
+        "--law",
+        action="append",
+        default=[],
+        help="only this law, or all of a subject (stream) or kind (mutants)",
+    )
+    parser.add_argument("--exceptions", type=Path, default=exceptions, help="TOML file of known breaches")
+    parser.add_argument(
+        "--mutants", type=int, default=ALL, help=f"odd forms of each body and stream (default: {ALL})"
+    )
+    parser.add_argument("--leftovers", action="store_true", help="list the keys that land in extra")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every way in which a law is broken")
+    options = parser.parse_args(arguments)
+    laws = [law for law in LAWS if not options.law or {law, *law.split(".")} & set(options.law)]
+    if not laws:
+        parser.error(f"no law is called {' or '.join(options.law)}; there are {', '.join(LAWS)}")
+    ledger = Ledger(DIALECTS, Exceptions.load(options.exceptions), options.mutants)
+    apis = options.api or [api for apis in APIS.values() for api in apis]
+    for folder in options.folder or folders:
+        for exchange in corpus.read(folder, *apis):
+            if not options.id or exchange.id in options.id:
+                for broken in ledger.run(exchange, laws):
+                    _say(*shown(broken, whole=options.verbose))
+    problems = [] if options.law else list(ledger.problems())
+    _say(*ledger.table(), *_summary(ledger), *problems)
+    if options.leftovers:
+        _say(*_histogram(ledger))
+    return int(bool(ledger.broken or problems or not ledger.ids))
+
+
+def _summary(ledger: Ledger) -> Iterator[str]:
+    by_law = Counter(broken.law for broken in ledger.broken)
+    yield from (f"{law} is broken by {times} exchanges" for law, times in by_law.most_common())
+    if not ledger.ids:
+        yield "no exchange was found"
+    elif not ledger.broken:
+        yield f"all laws hold over {len(ledger.ids)} exchanges"
+
+
+def _histogram(ledger: Ledger) -> Iterator[str]:
+    for name, keys in ledger.leftovers.items():
+        yield f"leftover keys of {name}:"
+        yield from (f"{times:8} {key}" for key, times in keys.most_common())
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
