@@ -13,6 +13,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.openai_chat.check import SCALARS
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
@@ -37,12 +38,7 @@ from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
-_SAMPLING: Final = frozenset(
-    {
-        *("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty"),
-        *("repetition_penalty", "stop", "n", "logprobs", "top_logprobs", "logit_bias"),
-    }
-)
+_SAMPLING: Final = frozenset({*SCALARS, "stop"})
 _OUTPUT: Final = frozenset({"response_format", "modalities", "audio", "verbosity"})
 _CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
 _TOOLS: Final = frozenset(
@@ -69,10 +65,7 @@ MAPS: Final = (
 )
 """The members that the IR carries; `extra` never holds them."""
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
-_SCALARS: Final = (
-    *("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "n", "logprobs"),
-    *("top_logprobs", "logit_bias"),
-)
+_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
@@ -167,28 +160,13 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    get = body.get
-    stop = get("stop")
+    stop = body.get("stop")
     if isinstance(stop, str):
         stop = (stop,)
         forms["stop"] = "string"
     elif stop is not None:
         stop = tuple(stop)
-    return ir.Sampling(
-        temperature=get("temperature"),
-        top_p=get("top_p"),
-        top_k=get("top_k"),
-        min_p=get("min_p"),
-        seed=get("seed"),
-        frequency_penalty=get("frequency_penalty"),
-        presence_penalty=get("presence_penalty"),
-        repetition_penalty=get("repetition_penalty"),
-        stop=stop,
-        n=get("n"),
-        logprobs=get("logprobs"),
-        top_logprobs=get("top_logprobs"),
-        logit_bias=get("logit_bias"),
-    )
+    return ir.Sampling(stop=stop, **{member: body[member] for member in SCALARS.keys() & body.keys()})
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
@@ -349,7 +327,7 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
-    for member in _SCALARS:
+    for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     if sampling.stop is not None:
@@ -477,7 +455,7 @@ def _leave_out(body: dict[str, Any], draft: Draft) -> None:
             continue
         if member == "stream_options":
             continue
-        where = REFUSED.get(member, member)
+        where = f"sampling.{member}" if member in _SAMPLING else REFUSED.get(member, member)
         draft.report.lose(where, f"the provider rejects `{member}`", of_refused(NAME, where))
 
 
@@ -488,7 +466,7 @@ FIELDS: Final = Fields(
         _encode_stream: ("stream", "stream_usage"),
         encode_messages: ("system", "messages"),
         encode_tools: ("tools", "tool_choice", "parallel"),
-        _encode_sampling: ("sampling.stop", *(f"sampling.{field}" for field in (*_SCALARS, *_EXTENSIONS))),
+        _encode_sampling: [f"sampling.{field}" for field in _SAMPLING],
         _encode_wishes: ("max_output",),
         _encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),
