@@ -20,6 +20,7 @@ from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, Fields, within
 from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_completions.check import SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,
     PATH,
@@ -32,21 +33,12 @@ from dragoman.dialects.openai_completions.terms import (
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
-_PLAIN: Final = (
-    "temperature",
-    "top_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "n",
-    "logit_bias",
-)
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
 """Members of vendors (Together, vLLM)."""
+_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 MAPS: Final = frozenset(
     {
-        *_PLAIN,
-        *_EXTENSIONS,
+        *SCALARS,
         *("model", "prompt", "suffix", "echo", "max_tokens", "logprobs", "stop", "stream"),
         *("stream_options", "user"),
     }
@@ -154,7 +146,7 @@ def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tu
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    stated = {member: body[member] for member in (*_PLAIN, *_EXTENSIONS) if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS.keys() & body.keys()}
     stop, logprobs = body.get("stop"), body.get("logprobs")
     if isinstance(stop, str):
         forms["stop"] = "string"
@@ -356,7 +348,7 @@ FIELDS: Final = Fields(
         _encode_prompt: ("system", "messages"),
         _encode_sampling: (
             *within("sampling", "stop logprobs top_logprobs"),
-            *(f"sampling.{field}" for field in (*_PLAIN, *_EXTENSIONS)),
+            *(f"sampling.{field}" for field in SCALARS),
         ),
         _encode_stream: ("stream", "stream_usage"),
         _lose_foreign: ("tools", "tool_choice", "parallel"),
