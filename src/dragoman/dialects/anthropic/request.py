@@ -159,12 +159,8 @@ def _sampling(body: dict[str, Any]) -> ir.Sampling:
     stop = body.get("stop_sequences")
     if stop is None and body.keys().isdisjoint(_SAMPLING):
         return _NO_SAMPLING
-    return ir.Sampling(
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        top_k=body.get("top_k"),
-        stop=None if stop is None else tuple(stop),
-    )
+    stated = {member: body[member] for member in _SAMPLING if member in body}
+    return ir.Sampling(stop=None if stop is None else tuple(stop), **stated)
 
 
 def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
@@ -271,13 +267,7 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    stated: dict[str, Any] = {}
-    if sampling.temperature is not None:
-        stated["temperature"] = sampling.temperature
-    if sampling.top_p is not None:
-        stated["top_p"] = sampling.top_p
-    if sampling.top_k is not None:
-        stated["top_k"] = sampling.top_k
+    stated = {member: value for member in _SAMPLING if (value := getattr(sampling, member)) is not None}
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
@@ -378,7 +368,7 @@ FIELDS = Fields(
         encode_request: ("model", "sampling.n", "stream", "stream_usage"),
         _own_history: ("system", "messages"),
         _limit: ("max_output",),
-        _encode_sampling: within("sampling", "temperature top_p top_k"),
+        _encode_sampling: [f"sampling.{member}" for member in _SAMPLING],
         _encode_stop: ("sampling.stop",),
         encode_tools: ("tools", "tool_choice", "parallel"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
@@ -31,19 +32,8 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
-_SAMPLING: Final[dict[str, str]] = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "random_seed": "seed",
-    "frequency_penalty": "frequency_penalty",
-    "presence_penalty": "presence_penalty",
-    "repetition_penalty": "repetition_penalty",
-    "n": "n",
-    "logprobs": "logprobs",
-    "top_logprobs": "top_logprobs",
-}
-"""Members that are a field of the sampling."""
+_SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
+"""Members that are a field of the sampling, with its name."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,

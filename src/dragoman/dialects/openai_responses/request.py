@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.openai_responses.check import MIN_OUTPUT, SCALARS
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -31,9 +32,6 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 
-MIN_OUTPUT: Final = 16
-"""The smallest `max_output_tokens` that the API accepts."""
-
 _ALIKE: Final = {
     "user": "user",
     "safety_identifier": "safety_identifier",
@@ -46,14 +44,13 @@ _ALIKE: Final = {
     "truncation": "truncation",
 }
 """Members that are a field of the request under this or another name."""
-_SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
 _CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
 _CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
     | frozenset(_ALIKE)
-    | frozenset(_SAMPLING)
+    | frozenset(SCALARS)
     | _CACHE
 )
 """The members that the IR carries; `extra` never holds them."""
@@ -138,7 +135,7 @@ def _event_names(wire: WireRequest) -> dict[str, str]:
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs: bool) -> ir.Sampling:
-    stated = {member: body[member] for member in _SAMPLING if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS if body.get(member) is not None}
     if logprobs:
         stated["logprobs"] = True
     elif stated.get("top_logprobs") == 0:
@@ -238,7 +235,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
-    for member in _SAMPLING:
+    for member in SCALARS:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
     for member, reason in _ABSENT.items():
@@ -300,7 +297,7 @@ FIELDS: Final = Fields(
         encode_request: ("model", "stream", "stream_usage", *_ALIKE.values(), "store"),
         encode_history: ("system", "messages"),
         encode_tools: ("tools", "tool_choice", "parallel"),
-        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*_SAMPLING, *_ABSENT})),
+        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*SCALARS, *_ABSENT})),
         _encode_include: ("sampling.logprobs",),
         _bound: ("max_output",),
         encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
