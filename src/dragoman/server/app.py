@@ -26,6 +26,7 @@ from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.ir.fault import INTERNAL
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
@@ -40,7 +41,7 @@ from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
+from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.identity import note_client

@@ -19,9 +19,6 @@ What it cannot say, and what becomes of it:
 - JSON without a schema: emulated before it comes here;
 - reasoning of other providers: dropped from requests, shown in answers; their seals travel as signatures with
   a tag, by which they return to their origin.
-
-Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
-thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
@@ -31,18 +28,11 @@ from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
-from dragoman.dialects.anthropic.relay import Relay
-from dragoman.dialects.anthropic.request import (
-    FIELDS,
-    PATH,
-    brief,
-    decode_request,
-    encode_request,
-    portable,
-)
+from dragoman.dialects.anthropic.relay import AnthropicRelay
+from dragoman.dialects.anthropic.request import FIELDS, PATH, brief, decode_request, encode_request, portable
 from dragoman.dialects.anthropic.response import decode_response, encode_response
-from dragoman.dialects.anthropic.stream import StreamDecoder
-from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
+from dragoman.dialects.anthropic.stream_decoder import AnthropicDecoder
+from dragoman.dialects.anthropic.stream_encoder import PING, AnthropicEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened
 from dragoman.dialects.dialect import (
@@ -84,12 +74,12 @@ DIALECT = Dialect(
     response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="msg_"),
     stream=StreamCodec(
         content_type="text/event-stream; charset=utf-8",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=AnthropicDecoder,
+        encoder=AnthropicEncoder,
         ping=PING,
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=AnthropicRelay(),
     headers=Headers(
         id=b"request-id",
         request=frozenset({VERSION_HEADER, BETA_HEADER}),

@@ -24,10 +24,6 @@ What it cannot say, and what becomes of it:
   metadata, ids of end users: losses;
 - voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
-
-Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
-history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
-with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
@@ -49,8 +45,9 @@ from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
-from dragoman.dialects.gemini.parts import native, reads
-from dragoman.dialects.gemini.relay import Relay
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_encoder import native
+from dragoman.dialects.gemini.relay import GeminiRelay
 from dragoman.dialects.gemini.request import (
     FIELDS,
     MAPPED,
@@ -63,8 +60,8 @@ from dragoman.dialects.gemini.request import (
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
-from dragoman.dialects.gemini.stream import StreamDecoder
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
@@ -89,12 +86,12 @@ DIALECT = Dialect(
     stream=StreamCodec(
         json_framing="json_array",
         content_type="text/event-stream",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=GeminiDecoder,
+        encoder=GeminiEncoder,
         ping=b"",
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=GeminiRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         features=frozenset({"schema", "json", "forced_thinking"}),

@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini.parts import SKIP_SIGNATURE, Draft, bare_text, encode_part
+from dragoman.dialects.gemini.draft import Draft
+from dragoman.dialects.gemini.part_decoder import SKIP_SIGNATURE
+from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
 from dragoman.dialects.gemini.terms import restore
 from dragoman.dialects.waiting import Waiting
 

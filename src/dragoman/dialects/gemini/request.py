@@ -8,10 +8,11 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
 from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
 from dragoman.dialects.gemini.output import decode_output, encode_output
-from dragoman.dialects.gemini.parts import Draft, decode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools

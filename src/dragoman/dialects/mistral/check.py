@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.mistral.terms import MAX_TEMPERATURE
-from dragoman.dialects.openai_chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.history import answered, read_content, read_history
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_part, lose_mark
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import call_id, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered, read_content, read_history
-from dragoman.dialects.openai_chat.terms import text_of
 from dragoman.dialects.turns import turns
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError

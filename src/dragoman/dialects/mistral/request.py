@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import by_effort
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
@@ -25,9 +27,7 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.reasoning import by_effort
-from dragoman.dialects.openai_chat.strictness import strictness
+from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.mistral.calls import decode_call, encode_call
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
 from dragoman.errors import WireError
 
 

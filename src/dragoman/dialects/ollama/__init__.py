@@ -19,9 +19,6 @@ What it cannot say, and what becomes of it:
 
 Options and members that only this server has (`num_ctx`, `keep_alive`, …) stay with it, and are a hint of a
 loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
-
-Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
-response · stream (decoder) · stream_encoder · errors · relay · locate · generate · embedding.
 """
 
 from __future__ import annotations
@@ -46,11 +43,11 @@ from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
-from dragoman.dialects.ollama.relay import Relay
+from dragoman.dialects.ollama.relay import OllamaRelay
 from dragoman.dialects.ollama.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
-from dragoman.dialects.ollama.stream import Decoder
-from dragoman.dialects.ollama.stream_encoder import Encoder
+from dragoman.dialects.ollama.stream_decoder import OllamaDecoder
+from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.ollama.terms import NAME, PATH
 from dragoman.dialects.ollama.widened import widened
 
@@ -73,10 +70,14 @@ DIALECT: Final = Dialect(
     ),
     response=ResponseCodec(decode=decode_response, encode=encode_response),
     stream=StreamCodec(
-        framing="ndjson", content_type="application/x-ndjson", decoder=Decoder, encoder=Encoder, ping=b""
+        framing="ndjson",
+        content_type="application/x-ndjson",
+        decoder=OllamaDecoder,
+        encoder=OllamaEncoder,
+        ping=b"",
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=OllamaRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         # A call cannot be forced at all, so nothing about forcing one forbids to think.
@@ -98,6 +99,6 @@ GENERATE: Final = replace(
         locate_in=generate.located,
     ),
     response=replace(DIALECT.response, encode=generate.encode_response),
-    stream=replace(DIALECT.stream, encoder=generate.Encoder),
+    stream=replace(DIALECT.stream, encoder=generate.GenerateEncoder),
 )
 """What the older endpoint's clients speak. No provider is asked in it, so everything is translated."""

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.history import answered
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
@@ -23,8 +26,6 @@ from dragoman.dialects.ollama.saying import (
     words,
 )
 from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered
 from dragoman.dialects.turns import turns
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
@@ -271,17 +272,9 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
     """A document as text. Raises WireError for what is none: an answer without it would be another answer."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
-    draft.report.change(where, where, "the text document is sent as text")
-    texts = [] if block.text is None else [block.text]
-    for index, inner in enumerate(block.blocks or ()):
-        if isinstance(inner, ir.Text):
-            texts.append(inner.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
+    text = document_text(block, draft, where)
     _lose_title(block, draft, where)
-    title = f' title="{block.name}"' if block.name else ""
-    text = "\n\n".join(texts)
-    return f"<document{title}>\n{text}\n</document>"
+    return text
 
 
 def reads(_: ir.Media) -> bool:

@@ -9,15 +9,16 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import lose_visibility
 from dragoman.dialects.efforts import effort_of
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import PLACES, decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.reasoning import lose_visibility
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.schema import describe
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
@@ -145,14 +146,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
     """The schema, which also says what the answer is called."""
     schema = dict(output.schema or {})
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and schema.setdefault(key, value) == value:
-            draft.report.change(f"output.{field}", f"format.{key}", "moved into the schema")
-        elif value is not None:
-            draft.report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(schema, output, "format", draft.report)
     if schema != output.schema:
         draft.report.change(
             "output.schema", "format", "the schema's title also carries the name of the output"

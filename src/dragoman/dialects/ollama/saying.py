@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text, parse_arguments
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
-from dragoman.dialects.openai_chat.terms import text_of
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError

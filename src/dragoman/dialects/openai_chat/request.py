@@ -11,27 +11,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
+from dragoman.dialects.openai.sampling import leave_out_sampling
+from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.openai.terms import LEFTOVERS, NAME, leftovers, restore
 from dragoman.dialects.openai_chat.check import SCALARS
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.functions import as_tools
-from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
+from dragoman.dialects.openai_chat.history import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
-from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.openai_chat.terms import (
-    GUIDED,
-    NAME,
-    PATH,
-    REFUSED,
-    SCHEMA_BESIDE,
-    TIERS,
-    leftovers,
-    restore,
-)
+from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
@@ -40,7 +35,6 @@ from dragoman.errors import WireError
 
 _SAMPLING: Final = frozenset({*SCALARS, "stop"})
 _OUTPUT: Final = frozenset({"response_format", "modalities", "audio", "verbosity"})
-_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
 _TOOLS: Final = frozenset(
     {"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"}
 )
@@ -50,7 +44,7 @@ _USUAL: Final = (
 MAPS: Final = (
     _USUAL
     | _OUTPUT
-    | _CACHE
+    | CACHING
     | REASONING
     | {
         "stream_options",
@@ -69,7 +63,6 @@ _PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
-_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ALIKE: Final = {
@@ -132,8 +125,8 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
         fields["output"] = _decode_output(body, guided)
     if not keys.isdisjoint(REASONING):
         fields["reasoning"] = decode_reasoning(body, forms)
-    if not keys.isdisjoint(_CACHE):
-        fields["cache"] = _decode_cache(body)
+    if not keys.isdisjoint(CACHING):
+        fields["cache"] = decode_caching(body, LEFTOVERS)
     extra = leftovers(body, MAPS if guided is None else MAPS | {guided[0]})
     if (predicted := get("prediction")) is not None:
         fields["prediction"] = _decode_prediction(predicted.get("content") or "", forms)
@@ -229,18 +222,6 @@ def _schema_output(
     )
 
 
-def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
-    options = body.get("prompt_cache_options") or {}
-    cache = ir.Caching(
-        body.get("prompt_cache_key"),
-        options.get("mode"),
-        options.get("ttl"),
-        body.get("prompt_cache_retention"),
-        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
-    )
-    return None if cache == ir.Caching() else cache
-
-
 def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, ...]:
     if isinstance(content, str):
         forms["prediction"] = "string"
@@ -299,7 +280,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
     if request.reasoning is not None:
         encode_reasoning(body, request.reasoning, forms.get("reasoning", ""), draft)
     if request.cache is not None:
-        _encode_cache(body, request.cache, draft)
+        encode_caching(body, request.cache, draft, LEFTOVERS)
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _encode_prediction(request, forms, draft)}
 
@@ -342,11 +323,7 @@ def _encode_sampling(
         body["logprobs"] = True
         draft.report.add("logprobs", "required by `top_logprobs`")
     if draft.facts.sampling is False:
-        for member in SAMPLING:
-            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose(
-                    "sampling." + member, "the model does not accept sampling parameters", "quality"
-                )
+        leave_out_sampling(body, SAMPLING, draft)
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -393,22 +370,6 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
         draft.report.lose("output.schema", "the provider supports JSON mode, but no schema", "quality")
         return {"type": "json_object"}
     return {"type": "json_schema", "json_schema": inner}
-
-
-def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
-    if cache.key is not None:
-        body["prompt_cache_key"] = cache.key
-    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
-    own_options = draft.own and cache.extra is not None
-    if options and not draft.own:
-        draft.report.lose("cache", "the provider has no prompt cache settings")
-    elif options or own_options:
-        body["prompt_cache_options"] = options
-    if cache.retention is not None:
-        body["prompt_cache_retention"] = cache.retention
-    FIELDS.lose(cache, draft.report, "cache")
-    if cache.extra is not None:
-        restore(body, cache.extra, draft.report, "cache")
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
@@ -470,9 +431,9 @@ FIELDS: Final = Fields(
         _encode_wishes: ("max_output",),
         _encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),
-        _encode_cache: within("cache", "key mode ttl retention"),
+        encode_caching: within("cache", "key mode ttl retention mark"),
         _encode_prediction: ("prediction",),
     },
-    lost={"cache.mark": "the provider has no cache breakpoints", **STATE},
+    lost=STATE,
 )
 """What becomes of each field of a request."""

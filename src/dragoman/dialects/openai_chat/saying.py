@@ -8,13 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
+from dragoman.dialects.openai_chat.terms import SEALS
 
 
 class Saying:
@@ -26,23 +28,8 @@ class Saying:
     """
 
     __slots__ = (
-        "calls",
-        "draft",
-        "history",
-        "legacy",
-        "length",
-        "mint",
-        "moved",
-        "notes",
-        "own",
-        "parts",
-        "sounds",
-        "sources",
-        "spaced",
-        "texts",
-        "thoughts",
-        "voice",
-        "wire",
+        *("calls", "draft", "history", "legacy", "length", "mint", "moved", "notes", "own"),
+        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(
@@ -349,26 +336,6 @@ def _is_part(block: ir.Block) -> bool:
 def lose_second_call(draft: Draft, where: str) -> None:
     """`function_call` holds one call; a client that knows no other cannot be told of more."""
     draft.report.lose(where, "`function_call` can contain only one call")
-
-
-def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name as lost what no message of this dialect holds."""
-    if isinstance(block, ir.ToolCall):
-        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.ToolResult):
-        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.Native):
-        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
-    else:
-        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
-        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
-
-
-def separated(before: str, text: str) -> str:
-    """`text` set off from the text before it, where another dialect's answer held something between them."""
-    if not before or not text or before[-1].isspace() or text[0].isspace():
-        return text
-    return "\n\n" + text
 
 
 def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman.dialects.openai_chat.check import a_seed, check_few_stops
+from dragoman.dialects.chat.check import a_seed, check_few_stops, check_texts
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
     an_object,
-    empty_array,
+    check_members,
     integer,
     members,
-    missing,
     number,
-    wrong_type,
 )
 from dragoman.errors import WireError
 
@@ -24,11 +22,7 @@ from dragoman.errors import WireError
 def check(request: WireRequest) -> None:
     """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
     body = request.body
-    if body.get("prompt") is None:
-        missing("prompt")
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")
     if best_of is not None and best_of < (body.get("n") or 1):
         raise WireError("'best_of' must be at least as large as 'n'.", "best_of", "invalid_value")
@@ -36,34 +30,6 @@ def check(request: WireRequest) -> None:
         raise WireError(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
         )
-
-
-def _prompt(value: Any, path: str) -> None:
-    """A text, texts, tokens, or lists of tokens; one kind of them."""
-    if type(value) is str:
-        return
-    if type(value) is not list:
-        wrong_type(path, "a string or an array", value)
-    if not value:
-        empty_array(path)
-    kind = type(value[0])
-    for index, item in enumerate(value):
-        inner = f"{path}[{index}]"
-        if kind is list and type(item) is list:
-            _tokens(item, inner)
-        elif type(item) is not kind or kind not in {str, int}:
-            wrong_type(inner, _EXPECTED.get(kind, "a string"), item)
-
-
-_EXPECTED: Final[dict[type, str]] = {int: "an integer", list: "an array of integers"}
-
-
-def _tokens(value: list[Any], path: str) -> None:
-    if not value:
-        empty_array(path)
-    for index, token in enumerate(value):
-        if type(token) is not int:
-            wrong_type(f"{path}[{index}]", "an integer", token)
 
 
 def _logit_bias(value: Any, path: str) -> None:
@@ -89,7 +55,7 @@ SCALARS: Final[dict[str, Rule]] = {
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,
-    "prompt": _prompt,
+    "prompt": check_texts,
     "best_of": integer(0, 20),
     "echo": a_boolean,
     "logprobs": integer(0, 5),

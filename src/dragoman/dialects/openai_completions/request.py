@@ -16,10 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, Fields, within
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.check import SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from dragoman.dialects.openai_chat.check import EFFORTS, FORMS
+from dragoman.dialects.chat.check import EFFORTS, FORMS
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,

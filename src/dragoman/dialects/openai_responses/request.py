@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
+from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai_responses.check import MIN_OUTPUT, SCALARS
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
@@ -20,6 +22,7 @@ from dragoman.dialects.openai_responses.output import decode_output, encode_outp
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_responses.terms import (
     ENCRYPTED,
+    LEFTOVERS,
     LOGPROBS,
     NAME,
     OPEN_RESPONSES,
@@ -44,14 +47,13 @@ _ALIKE: Final = {
     "truncation": "truncation",
 }
 """Members that are a field of the request under this or another name."""
-_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
-_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
+_SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
     | frozenset(_ALIKE)
-    | frozenset(SCALARS)
-    | _CACHE
+    | frozenset(_SAMPLING)
+    | CACHING
 )
 """The members that the IR carries; `extra` never holds them."""
 _READ: Final = MAPS | {"include"}
@@ -99,7 +101,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         max_output=get("max_output_tokens"),
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
-        cache=None if _CACHE.isdisjoint(body) else _decode_cache(body),
+        cache=None if CACHING.isdisjoint(body) else decode_caching(body, LEFTOVERS),
         store=get("store"),
         stream=stream,
         stream_usage=True if stream else None,
@@ -142,18 +144,6 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
         del stated["top_logprobs"]
         forms["top_logprobs"] = "0"
     return ir.Sampling(**stated) if stated else _NO_SAMPLING
-
-
-def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
-    options = body.get("prompt_cache_options") or {}
-    cache = ir.Caching(
-        body.get("prompt_cache_key"),
-        options.get("mode"),
-        options.get("ttl"),
-        body.get("prompt_cache_retention"),
-        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
-    )
-    return None if cache == ir.Caching() else cache
 
 
 # --- Encoding ----------------------------------------------------------------------------------
@@ -205,7 +195,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.reasoning is not None:
         encode_reasoning(body, request.reasoning, draft)
     if request.cache is not None:
-        _encode_cache(body, request.cache, draft)
+        encode_caching(body, request.cache, draft, LEFTOVERS)
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
@@ -247,11 +237,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         elif value:
             draft.report.lose(f"sampling.{member}", reason)
     if draft.facts.sampling is False:
-        for member in ("temperature", "top_p"):
-            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose(
-                    "sampling." + member, "the model does not accept sampling parameters", "quality"
-                )
+        leave_out_sampling(body, ("temperature", "top_p"), draft)
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -259,21 +245,6 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
-
-
-def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
-    if cache.key is not None:
-        body["prompt_cache_key"] = cache.key
-    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
-    if options and not draft.own:
-        draft.report.lose("cache", "the provider has no prompt cache settings")
-    elif options:
-        body["prompt_cache_options"] = options
-    if cache.retention is not None:
-        body["prompt_cache_retention"] = cache.retention
-    FIELDS.lose(cache, draft.report, "cache")
-    if cache.extra is not None:
-        restore(body, cache.extra, draft.report, "cache")
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -302,11 +273,8 @@ FIELDS: Final = Fields(
         _bound: ("max_output",),
         encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),
-        _encode_cache: within("cache", "key mode ttl retention"),
+        encode_caching: within("cache", "key mode ttl retention mark"),
     },
-    lost={
-        "cache.mark": "the provider has no cache breakpoints",
-        "prediction": "the Responses API has no predicted output",
-    },
+    lost={"prediction": "the Responses API has no predicted output"},
 )
 """What becomes of each field of a request."""

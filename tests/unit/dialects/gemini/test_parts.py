@@ -9,13 +9,10 @@ import pytest
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.gemini.parts import (
-    Draft,
-    decode_part,
-    encode_part,
-    native,
-    reads,
-)
+from dragoman.dialects.gemini.draft import Draft
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_decoder import decode_part
+from dragoman.dialects.gemini.part_encoder import encode_part, native
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.request import Target
