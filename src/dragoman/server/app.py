@@ -23,7 +23,7 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL
@@ -340,7 +340,7 @@ class App:
 
     def full(self) -> ErrorAnswer:
         """The answer to a new connection beyond the connection limit."""
-        status, extra, body = DIALECTS["openai_chat"].errors.encode(FULL, "")
+        status, extra, body = DEFAULT.errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
@@ -352,7 +352,7 @@ class App:
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
             return ANYONE
-        key = query.get("key") if endpoint is not None and endpoint.key_in_query else None
+        key = query.get("key") if endpoint is not None and endpoint.face.keys.in_query else None
         keys = self._gateway.client_keys
         caller = keys.authenticate(headers, key, arrival.key)
         if isinstance(caller, ir.Fault) and endpoint is not None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dragoman import ir
+from dragoman.dialects.access import Paths
 from dragoman.dialects.dialect import (
     EVERY_FEATURE,
     Abilities,
     Dialect,
     ErrorCodec,
     Feature,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,

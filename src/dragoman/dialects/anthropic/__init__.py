@@ -23,6 +23,7 @@ What it cannot say, and what becomes of it:
 
 from __future__ import annotations
 
+from dragoman.dialects.access import Face, Headers, Keys, Paths, Probe
 from dragoman.dialects.anthropic.block_encoder import native
 from dragoman.dialects.anthropic.check import check
 from dragoman.dialects.anthropic.count import COUNT
@@ -33,15 +34,13 @@ from dragoman.dialects.anthropic.request import MAPPED, PATH, brief, decode_requ
 from dragoman.dialects.anthropic.response import decode_response, encode_response
 from dragoman.dialects.anthropic.stream_decoder import AnthropicDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, AnthropicEncoder
-from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
+from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened
 from dragoman.dialects.dialect import (
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -58,7 +57,7 @@ DIALECT = Dialect(
     title="Anthropic Messages",
     spec="https://platform.claude.com/docs/en/api/messages",
     version="2026-10-21",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -80,11 +79,19 @@ DIALECT = Dialect(
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=AnthropicRelay(),
     headers=Headers(
+        # Mandatory; servers other than Anthropic's may know the older version only.
+        # https://platform.claude.com/docs/en/api/versioning
+        required={VERSION_HEADER: VERSION},
         id=b"request-id",
         request=frozenset({VERSION_HEADER, BETA_HEADER}),
         response=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     ),
     abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
+    keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
+    # The second root is for clients whose base URL must tell the protocols of one gateway apart.
+    probe=Probe(called="Anthropic's Messages", question="messages"),
+    face=Face(roots=("/v1", "/anthropic/v1"), client_headers=(VERSION_HEADER,)),
+    resources=frozenset({"files", "message_batches"}),
     operations={"count": COUNT},
 )

@@ -28,13 +28,12 @@ What it cannot say, and what becomes of it:
 
 from __future__ import annotations
 
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.dialect import (
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -62,7 +61,7 @@ DIALECT = Dialect(
     title="Gemini",
     spec="https://ai.google.dev/api/generate-content",
     version="v1beta",
-    paths=Paths(chat=PATH, models="/models", stream=STREAM_PATH),
+    paths=Paths(chat=PATH, stream=STREAM_PATH, base="/v1beta", appends=True),
     request=RequestCodec(
         check=check,
         check_portable=portable,
@@ -90,6 +89,14 @@ DIALECT = Dialect(
         reads=reads,
     ),
     opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
+    models=ModelList(member="models", name="name"),
+    keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
+    probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
+    face=Face(
+        roots=("/v1beta", "/v1alpha", "/v1"),
+        alone=("/v1beta", "/v1alpha"),
+        client_headers=("x-goog-api-key", "x-goog-api-client"),
+    ),
     operations={"count": COUNT, "embed": EMBEDDING},
     provides={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -26,17 +26,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from dragoman.dialects.access import Headers, Paths
 from dragoman.dialects.chat.relay import ChatRelay, Words
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.mistral.check import check
 from dragoman.dialects.mistral.embedding import EMBEDDING
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
@@ -64,7 +56,7 @@ DIALECT: Final = Dialect(
     title="Mistral",
     spec="https://docs.mistral.ai/api/#tag/chat",
     version="3.7.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -86,6 +78,7 @@ DIALECT: Final = Dialect(
         # Nothing is documented that forbids a forced call to a model that reasons.
         features=frozenset({"schema", "json", "forced_thinking"})
     ),
+    resources=frozenset({"files", "fine_tuning"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
     provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -27,16 +27,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, ModelList, Paths, Probe
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.ollama import generate
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.embedding import EMBEDDING
@@ -56,7 +48,7 @@ DIALECT: Final = Dialect(
     title="Ollama",
     spec="https://docs.ollama.com/api/chat",
     version="fb307609",
-    paths=Paths(chat=PATH, models="/api/tags"),
+    paths=Paths(chat=PATH, base=""),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -83,6 +75,9 @@ DIALECT: Final = Dialect(
         features=frozenset({"schema", "json", "forced_thinking"}),
         reads=reads,
     ),
+    models=ModelList(path="/api/tags", member="models", name="name"),
+    probe=Probe(called="Ollama's API", path="/api/version", member="version"),
+    face=Face(roots=("",), alone=("/api/",)),
     operations={"embed": EMBEDDING},
 )
 

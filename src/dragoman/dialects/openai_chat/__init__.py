@@ -20,15 +20,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, Paths, Probe
+from dragoman.dialects.dialect import Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.openai.embedding import EMBEDDING
 from dragoman.dialects.openai.errors import decode_error, encode_error
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
@@ -47,13 +40,15 @@ from dragoman.dialects.openai_chat.stream_decoder import ChatDecoder
 from dragoman.dialects.openai_chat.stream_encoder import ChatEncoder
 from dragoman.dialects.openai_chat.terms import PATH
 from dragoman.dialects.openai_chat.widened import widened
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Chat Completions",
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -74,6 +69,10 @@ DIALECT: Final = Dialect(
         request=REQUEST_HEADERS,
         response=RESPONSE_HEADERS,
     ),
+    probe=Probe(called="OpenAI's chat completions", question="messages"),
+    face=Face(also=("/chat",)),
+    resources=OPENAIS,
+    quirks=Quirks(functions=False),
     operations={
         "embed": EMBEDDING,
         "image": IMAGE,

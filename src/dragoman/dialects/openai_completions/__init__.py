@@ -17,16 +17,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, Paths
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.openai.errors import decode_error, encode_error
 from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_completions.check import check
@@ -45,13 +37,14 @@ from dragoman.dialects.openai_completions.stream_decoder import CompletionsDecod
 from dragoman.dialects.openai_completions.stream_encoder import CompletionsEncoder
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Completions",
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -72,5 +65,7 @@ DIALECT: Final = Dialect(
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=CompletionsRelay(),
     headers=Headers(request=REQUEST_HEADERS, response=RESPONSE_HEADERS),
+    face=Face(),
+    resources=OPENAIS,
     abilities=Abilities(features=frozenset()),
 )

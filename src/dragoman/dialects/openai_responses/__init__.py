@@ -23,14 +23,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from dragoman.dialects.access import Face, Headers, Paths, Probe
 from dragoman.dialects.dialect import (
     EVERY_FEATURE,
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -50,13 +49,14 @@ from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Responses",
     spec="https://platform.openai.com/docs/api-reference/responses",
     version="2026-04-24",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
@@ -83,5 +83,8 @@ DIALECT: Final = Dialect(
     ),
     abilities=Abilities(features=EVERY_FEATURE, reads=reads),
     opaque=Opaque(seals=True, native=native),
+    probe=Probe(called="OpenAI's Responses", question="input"),
+    face=Face(),
+    resources=OPENAIS,
     operations={"count": COUNT},
 )

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from dragoman.providers.catalog import DialectName
-
 Resource: TypeAlias = Literal[
     "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
 ]
@@ -64,18 +62,5 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
 )
 """Every path that is relayed, below the API's version, with its methods; a name in braces is one segment."""
 
-_OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
-
-OFFERED: Final[Mapping[DialectName, frozenset[Resource]]] = MappingProxyType(
-    {
-        "openai_chat": _OPENAIS,
-        "openai_responses": _OPENAIS,
-        "openai_completions": _OPENAIS,
-        "mistral": frozenset({"files", "fine_tuning"}),
-        "anthropic": frozenset({"files", "message_batches"}),
-        # Google's clients upload files to a URL from an earlier answer; Ollama keeps no resources.
-        "gemini": frozenset(),
-        "ollama": frozenset(),
-    }
-)
-"""The resources that a provider may have, by its first dialect."""
+OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
+"""Those of OpenAI, whatever protocol a provider is asked in."""
