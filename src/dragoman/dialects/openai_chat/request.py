@@ -1,4 +1,4 @@
-"""Requests, both directions. `messages` and `tools` hold the two large members.
+"""Requests, both directions. `history` and `tools` hold the two large members.
 
 Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
 "stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
