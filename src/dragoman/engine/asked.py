@@ -203,11 +203,12 @@ class Asked(msgspec.Struct, frozen=True):
     face: the client's protocol. codec: how it says the operation; None for chat, which the dialect itself
     says. prompts: whether the request is one of chat, be it only to be counted. brief: what the form of a
     chat's answer depends on, without the messages. model, streamed: what was asked for. weight: bytes that
-    were sent, with what they continue; steps take turns by it. echo: the request's members as its client
-    wrote them, where the answer repeats them. sealed: who made the seals in what the request continues.
-    sealless: whether what is sealed stays away, because a provider refused it. beyond: what the author of
-    the client's protocol refuses in the request; other servers may take it. reasons: why the request as it
-    stands cannot be relayed.
+    were sent, with what they continue; steps take turns by it. light: whether the steps run where they are;
+    it is looked at first, because waiting for nothing costs more than most steps of a small request. echo:
+    the request's members as its client wrote them, where the answer repeats them. sealed: who made the
+    seals in what the request continues. sealless: whether what is sealed stays away, because a provider
+    refused it. beyond: what the author of the client's protocol refuses in the request; other servers may
+    take it. reasons: why the request as it stands cannot be relayed.
     """
 
     exchange: Exchange
@@ -216,6 +217,8 @@ class Asked(msgspec.Struct, frozen=True):
     said: Said
     steps: Steps
     weight: int
+    light: bool
+    turn: Turn | None
     codec: AnyOperationCodec | None = None
     prompts: bool = True
     brief: ir.Request = ir.Request("", None)
@@ -226,18 +229,6 @@ class Asked(msgspec.Struct, frozen=True):
     sealless: bool = False
     beyond: WireError | None = None
     reasons: tuple[Reason, ...] = ()
-
-    @property
-    def light(self) -> bool:
-        """Whether the steps of this request run where they are. It is looked at first on the way of every
-        request: to wait for nothing costs more than most steps of a small one.
-        """
-        return self.weight < MEDIUM
-
-    @property
-    def turn(self) -> Turn | None:
-        """What the request continues."""
-        return self.inbound.turn
 
     @property
     def wire(self) -> WireRequest:
@@ -289,6 +280,11 @@ class Asked(msgspec.Struct, frozen=True):
             now,
             exchange.created,
         )
+
+    def heavier(self, size: int) -> Asked:
+        """The same request, which continues so many bytes more."""
+        weight = self.weight + size
+        return msgspec.structs.replace(self, weight=weight, light=weight < MEDIUM)
 
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
         """The same request with other words in IR terms. reasons: why it cannot be relayed any more."""

@@ -77,7 +77,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     def edits(self) -> dict[str, Any]:
         """The named edits of a relayed request: the model, and what the configuration adds."""
-        call, body = self.call, self.asked.wire.body
+        call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
         for key, value in (call.body or {}).items():
             own = body.get(key)

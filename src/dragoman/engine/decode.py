@@ -50,6 +50,8 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
         Said(wire, reading.head, inbound.body),
         steps,
         weight,
+        weight < MEDIUM,
+        inbound.turn,
         reading.codec,
         reading.prompts,
         reading.brief,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dragoman.dialects.streaming import Ending, TellsEnding, TellsInPieces
+from dragoman.dialects.streaming import Ending, TellsEnding
 from dragoman.upstreams.answers import PART
 
 
@@ -39,13 +39,14 @@ class Ends:
         self._client = client
         self._keep = keep
         self._lines = lines
-        self._teller = teller if isinstance(teller, TellsEnding) else None
+        # Looked up by name: an `isinstance` of a protocol costs as much as ten events of a stream.
+        self._teller: TellsEnding | None = teller if hasattr(teller, "ending") else None
         self.pieces: list[list[bytes]] = []
         """Events that are to be written behind the bytes of the teller, each in pieces, so that no long text
         is copied."""
         if self._teller is not None:
             self._teller.waits = waits
-            if isinstance(teller, TellsInPieces):
+            if hasattr(teller, "pieces"):
                 teller.pieces = self.pieces
 
     async def write(self, data: bytes) -> None:

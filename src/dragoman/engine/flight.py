@@ -169,9 +169,9 @@ class Flight:
         try:
             with limit:
                 seals = None
-                if way.seals:
+                if way.seals and self._seals.matter(relayed=not reasons):
                     exchange.phase = "encode" if reasons else exchange.phase
-                    seals = await self._seals.of(backend, relayed=not reasons)
+                    seals = await self._seals.of(backend)
                 attempt = Attempt(
                     runtime=self._runtime,
                     asked=asked,

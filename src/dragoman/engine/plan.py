@@ -163,7 +163,8 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Leave out the deployments whose stated window is too small."""
     deployments = plan.route.deployments
-    if not any(deployment.window for deployment in deployments):
+    windows = [deployment.window for deployment in deployments]
+    if not any(windows):
         return plan
     try:
         found = room(asked.request, deployments)

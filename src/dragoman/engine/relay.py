@@ -18,7 +18,7 @@ from dragoman.capacity.heavy import MEDIUM
 from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
 from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.pieces import joined
-from dragoman.dialects.relay import StreamRelay, TellsFailure
+from dragoman.dialects.relay import StreamRelay
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.streaming import Ending, StreamDecoder
@@ -52,7 +52,7 @@ async def relay(attempt: Attempt) -> None:
     if attempt.seals is not None:
         await _name_left_behind(attempt, attempt.seals)
     body = _body(attempt) if asked.light else await asked.step(_body, attempt)
-    answer = await upstream.send(body, call, asked.wire.headers, stream=asked.streamed)
+    answer = await upstream.send(body, call, asked.said.wire.headers, stream=asked.streamed)
     try:
         attempt.record.status = answer.status
         if not is_success(answer):
@@ -189,7 +189,7 @@ class _Passage:
         self._reply = reply
         self._relay = relay = attempt.asked.face.relay.stream(reply)
         delivery = attempt.delivery
-        delivery.failing = relay.fail if isinstance(relay, TellsFailure) else None
+        delivery.failing = getattr(relay, "fail", None)  # of a `TellsFailure`
         self._ends = delivery.open_ends(relay, reply)
         turn = attempt.asked.turn
         self._gathered = Gathered() if turn is not None and turn.hears else None

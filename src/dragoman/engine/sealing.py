@@ -82,14 +82,20 @@ class Seals:
         self._asked = asked
         self._sealing: Sealing | None = None
 
-    async def of(self, backend: Backend, *, relayed: bool) -> Sealing | None:
-        """What remembers them for one attempt; None where there is nothing to find or to keep. A relay only
-        leaves behind what earlier answers have sealed.
+    def matter(self, *, relayed: bool) -> bool:
+        """Whether an attempt may have something to find or to keep. A relay only leaves behind what earlier
+        answers have sealed.
         """
+        asked = self._asked
+        return self._vault is not None and (
+            not relayed or self._kept.has(asked.exchange.client or "", asked.face.name)
+        )
+
+    async def of(self, backend: Backend) -> Sealing | None:
+        """What remembers them for one attempt; None where there is nothing to find or to keep."""
         asked, tenant = self._asked, self._asked.exchange.client or ""
-        if self._vault is None or (relayed and not self._kept.has(tenant, asked.face.name)):
-            return None
         if self._sealing is None:
+            assert self._vault is not None
             vault = self._vault
 
             def begun() -> Sealing | None:

@@ -77,7 +77,7 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
         reasons += ("hook",)
     if backend.dialect is not asked.face:
         return (*reasons, "protocol")
-    body = asked.wire.body
+    body = asked.said.wire.body
     if not backend.quirks.relays(body):
         reasons += ("vendor",)
     if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
@@ -92,7 +92,7 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
 
 def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
     """Whether a chat has members that are for one provider, which no provider may get as they are."""
-    body, backends = asked.wire.body, runtime.backends
+    body, backends = asked.said.wire.body, runtime.backends
     if body.keys().isdisjoint(backends) and body.keys().isdisjoint(DIALECTS):
         return False
     own = asked.face.request.members
