@@ -22,6 +22,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.fields import Fields
 from dragoman.dialects.loss import Change
 from dragoman.dialects.operation import AnyOperationCodec, AnyProviderSide
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
@@ -56,6 +57,8 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """The request as an upstream is asked it. Raises WireError for what cannot be said."""
     brief: Callable[[WireRequest], ir.Request]
     """What the answer's form depends on (model, stream, usage asked for), without decoding messages."""
+    fields: Fields | None = None
+    """What becomes of each field of the IR; None = not stated."""
     members: frozenset[str]
     """The top-level members that the IR carries. They never land in `extra`."""
     locate: Callable[[str], str]

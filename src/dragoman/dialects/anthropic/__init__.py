@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from dragoman.dialects.access import Face, Headers, Keys, Paths, Probe
 from dragoman.dialects.anthropic.block_encoder import native
-from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
 from dragoman.dialects.anthropic.relay import AnthropicRelay
-from dragoman.dialects.anthropic.request import MAPPED, PATH, brief, decode_request, encode_request, portable
+from dragoman.dialects.anthropic.request import FIELDS, PATH, brief, decode_request, encode_request, portable
 from dragoman.dialects.anthropic.response import decode_response, encode_response
 from dragoman.dialects.anthropic.stream_decoder import AnthropicDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, AnthropicEncoder
@@ -63,8 +63,9 @@ DIALECT = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
-        members=MAPPED,
+        members=MEMBERS,
         locate_in=place,
         check_portable=portable,
         widen=widened,

@@ -78,6 +78,8 @@ class _Request(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
+MEMBERS = frozenset(_Request.__struct_fields__)
+"""The members that the IR carries; `extra` never holds them."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")

@@ -47,7 +47,15 @@ from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.media import reads
 from dragoman.dialects.gemini.part_encoder import native
 from dragoman.dialects.gemini.relay import GeminiRelay
-from dragoman.dialects.gemini.request import MAPPED, PATH, STREAM_PATH, brief, decode_request, encode_request
+from dragoman.dialects.gemini.request import (
+    FIELDS,
+    MAPPED,
+    PATH,
+    STREAM_PATH,
+    brief,
+    decode_request,
+    encode_request,
+)
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
@@ -68,6 +76,7 @@ DIALECT = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPPED,
         locate_in=place,

@@ -34,7 +34,7 @@ from dragoman.dialects.mistral.embedding import EMBEDDING
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
 from dragoman.dialects.mistral.locate import locate, place
 from dragoman.dialects.mistral.moderation import MODERATION
-from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.mistral.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
 from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
@@ -62,6 +62,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,

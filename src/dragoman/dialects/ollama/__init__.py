@@ -36,7 +36,7 @@ from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
 from dragoman.dialects.ollama.relay import OllamaRelay
-from dragoman.dialects.ollama.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.ollama.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
 from dragoman.dialects.ollama.stream_decoder import OllamaDecoder
 from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
@@ -54,6 +54,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,

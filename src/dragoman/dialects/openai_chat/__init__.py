@@ -34,7 +34,7 @@ from dragoman.dialects.openai.transcription import TRANSCRIPTION
 from dragoman.dialects.openai_chat.check import check
 from dragoman.dialects.openai_chat.locate import locate, place
 from dragoman.dialects.openai_chat.relay import RELAY
-from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_chat.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
 from dragoman.dialects.openai_chat.stream_decoder import ChatDecoder
 from dragoman.dialects.openai_chat.stream_encoder import ChatEncoder
@@ -54,6 +54,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         widen=widened,

@@ -387,22 +387,26 @@ _BY_ROLE: Final[dict[str, Rule]] = {
     "tool": _tool_message,
     "developer": _speaker,
 }
-_RULES: Final[dict[str, Rule]] = {
-    "model": a_string,
-    "system": _system,
+SCALARS: Final[dict[str, Rule]] = {
     "temperature": number(0, 2),
     "top_p": number(0, 1),
-    "top_k": integer(-1),
-    "min_p": number(0, 1),
-    "repetition_penalty": number(0),
+    "seed": a_seed,
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
-    "seed": a_seed,
     "n": integer(1, 128),
-    "stop": check_few_stops,
     "logprobs": a_boolean,
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
+    "top_k": integer(-1),
+    "min_p": number(0, 1),
+    "repetition_penalty": number(0),
+}
+"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
+_RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
+    "model": a_string,
+    "system": _system,
+    "stop": check_few_stops,
     "max_tokens": integer(1),
     "max_completion_tokens": integer(1),
     "stream": a_boolean,

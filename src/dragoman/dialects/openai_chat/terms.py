@@ -20,18 +20,7 @@ https://ai.google.dev/gemini-api/docs/thought-signatures
 
 
 REFUSED: Final[dict[str, str]] = {
-    "logit_bias": "sampling.logit_bias",
-    "logprobs": "sampling.logprobs",
-    "top_logprobs": "sampling.top_logprobs",
-    "stop": "sampling.stop",
     "response_format": "output",
-    "tools": "tools",
-    "tool_choice": "tool_choice",
-    "temperature": "sampling.temperature",
-    "top_p": "sampling.top_p",
-    "seed": "sampling.seed",
-    "frequency_penalty": "sampling.frequency_penalty",
-    "presence_penalty": "sampling.presence_penalty",
     "parallel_tool_calls": "parallel",
     "reasoning_effort": "reasoning.effort",
     "verbosity": "output.verbosity",
@@ -39,15 +28,9 @@ REFUSED: Final[dict[str, str]] = {
     "audio": "output.audio",
     "max_tokens": "max_output",
     "max_completion_tokens": "max_output",
-    "user": "user",
-    "safety_identifier": "safety_identifier",
-    "metadata": "metadata",
-    "store": "store",
-    "prediction": "prediction",
-    "moderation": "moderation",
     "service_tier": "tier",
     "prompt_cache_key": "cache.key",
     "prompt_cache_options": "cache",
     "prompt_cache_retention": "cache.retention",
 }
-"""What is lost when a vendor refuses a request field: its place in IR terms."""
+"""Places in IR terms of members that a vendor may refuse, where the IR has another word for them."""

@@ -25,6 +25,7 @@ from dragoman.dialects.openai_completions.check import check
 from dragoman.dialects.openai_completions.locate import locate
 from dragoman.dialects.openai_completions.relay import CompletionsRelay
 from dragoman.dialects.openai_completions.request import (
+    FIELDS,
     MAPS,
     brief,
     decode_request,
@@ -50,6 +51,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         check_portable=portable,

@@ -39,26 +39,30 @@ def _logit_bias(value: Any, path: str) -> None:
 
 
 _BIAS: Final = number(-100, 100)
+SCALARS: Final[dict[str, Rule]] = {
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "seed": a_seed,
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "n": integer(1, 128),
+    "logit_bias": _logit_bias,
+    "top_k": integer(),
+    "min_p": number(),
+    "repetition_penalty": number(),
+}
+"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
 _RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
     "model": a_string,
     "prompt": check_texts,
     "best_of": integer(0, 20),
     "echo": a_boolean,
-    "frequency_penalty": number(-2, 2),
-    "logit_bias": _logit_bias,
     "logprobs": integer(0, 5),
     "max_tokens": integer(0),
-    "min_p": number(),
-    "n": integer(1, 128),
-    "presence_penalty": number(-2, 2),
-    "repetition_penalty": number(),
-    "seed": a_seed,
     "stop": check_few_stops,
     "stream": a_boolean,
     "stream_options": members(include_usage=a_boolean),
     "suffix": a_string,
-    "temperature": number(0, 2),
-    "top_k": integer(),
-    "top_p": number(0, 1),
     "user": a_string,
 }

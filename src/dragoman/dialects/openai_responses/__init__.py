@@ -43,7 +43,14 @@ from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
 from dragoman.dialects.openai_responses.relay import ResponsesRelay
-from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request, portable
+from dragoman.dialects.openai_responses.request import (
+    FIELDS,
+    MAPS,
+    brief,
+    decode_request,
+    encode_request,
+    portable,
+)
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
@@ -62,6 +69,7 @@ DIALECT: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,

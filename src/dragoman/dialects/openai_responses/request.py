@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
 from dragoman.dialects.openai.sampling import leave_out_sampling
+from dragoman.dialects.openai_responses.check import MIN_OUTPUT, SCALARS
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -32,9 +34,6 @@ from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
-
-MIN_OUTPUT: Final = 16
-"""The smallest `max_output_tokens` that the API accepts."""
 
 _ALIKE: Final = {
     "user": "user",
@@ -103,20 +102,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
         cache=None if CACHING.isdisjoint(body) else decode_caching(body, LEFTOVERS),
-        user=get("user"),
-        safety_identifier=get("safety_identifier"),
-        metadata=get("metadata"),
-        tier=get("service_tier"),
         store=get("store"),
-        moderation=get("moderation"),
-        previous=get("previous_response_id"),
-        conversation=get("conversation"),
-        background=get("background"),
-        truncation=get("truncation"),
         stream=stream,
         stream_usage=True if stream else None,
         forms=forms or None,
         extra=extra,
+        **{field: body[member] for member, field in _ALIKE.items() if member in body},
     )
 
 
@@ -146,7 +137,7 @@ def _event_names(wire: WireRequest) -> dict[str, str]:
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs: bool) -> ir.Sampling:
-    stated = {member: body[member] for member in _SAMPLING if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS if body.get(member) is not None}
     if logprobs:
         stated["logprobs"] = True
     elif stated.get("top_logprobs") == 0:
@@ -184,6 +175,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["top_logprobs"] = 0
     if not draft.own:
         _lose_foreign(body, request, draft)
+    FIELDS.lose(request, draft.report)
     body["store"] = request.store if draft.own and request.store is not None else False
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
@@ -233,7 +225,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
-    for member in _SAMPLING:
+    for member in SCALARS:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
     for member, reason in _ABSENT.items():
@@ -266,7 +258,23 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
             report.lose(field, "state of another protocol cannot be referenced")
     if body.pop("background", None):
         report.change("background", "", "the gateway does this itself")
-    if request.prediction is not None:
-        report.lose("prediction", "the Responses API has no predicted output")
     if request.store:
         report.change("store", "", "the gateway stores the response itself")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage", *_ALIKE.values(), "store"),
+        encode_history: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*SCALARS, *_ABSENT})),
+        _encode_include: ("sampling.logprobs",),
+        _bound: ("max_output",),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_caching: within("cache", "key mode ttl retention mark"),
+    },
+    lost={"prediction": "the Responses API has no predicted output"},
+)
+"""What becomes of each field of a request."""
