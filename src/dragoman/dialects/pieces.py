@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.repair.messages import CHUNKED
 
 _IN_MESSAGE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
 _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None, "extra": None}

@@ -17,8 +17,9 @@ class Draft:
     """The report, the vendor's quirks, the model's facts, and whose request it is.
 
     own: the request came in this dialect, so that its client's own spelling goes out again. answer: an
-    answer is written, not a request. chunked: its messages may be chunks of one (`turns.CHUNKED`). enveloped:
-    its client reads calls of free-text tools as functions whose arguments are the text.
+    answer is written, not a request. chunked: its messages may be chunks of one
+    (`repair.messages.CHUNKED`). enveloped: its client reads calls of free-text tools as functions whose
+    arguments are the text.
     """
 
     __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")

@@ -7,8 +7,6 @@ from hashlib import sha256
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.loss import Report
-from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
 _MAX_ID: Final = 40
@@ -45,48 +43,6 @@ def read_content(
     if content is None:
         return ()
     raise WireError("expected a string or an array", where + ".content", "invalid_type")
-
-
-def answered(
-    waiting: Waiting[str],
-    block: ir.ToolResult,
-    fit: Callable[[str], str],
-    report: Report,
-    where: str,
-    *,
-    needed: bool = True,
-) -> str:
-    """The id of the call that a result answers; by name, or else by order, where it names none.
-
-    waiting: the ids of the calls that have no result yet; this one is taken out. fit: an id as the target
-    takes it. needed: the target takes no result without its call. Raises WireError for such a one: its client
-    may count on a call that only its own protocol's provider keeps.
-    """
-    call_id = None if block.id is None else fit(block.id)
-    found = waiting.take(call_id, block.name)
-    if found is None and call_id is None:
-        found = waiting.take(None)
-        if found is not None:
-            report.lose(
-                where,
-                "no tool call has the name of this result; it is sent as the result of "
-                "the first open tool call",
-                "quality",
-            )
-    if found is not None:
-        return found
-    if needed:
-        which = "" if block.id is None else f" with the id {block.id[:_MAX_ID]!r}"
-        raise WireError(
-            f"This tool result belongs to a tool call{which} that does not come before it in the "
-            f"request. The protocol of the model's provider ({report.dialect}) requires the tool "
-            "call.",
-            where,
-            "invalid_value",
-        )
-    if call_id is None:
-        report.lose(where, "the tool result belongs to no tool call")
-    return call_id or fit(block.name or "call")
 
 
 def short_id(call_id: str) -> str:

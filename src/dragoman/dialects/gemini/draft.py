@@ -19,7 +19,7 @@ class Draft(msgspec.Struct):
     """What parts are written into.
 
     own: the IR came from this dialect, so nothing needs repair. answer: it is an answer for a client, not a
-    request. names: the functions' names by the ids of their calls, which results must repeat.
+    request.
     """
 
     report: Report
@@ -27,7 +27,6 @@ class Draft(msgspec.Struct):
     answer: bool = False
     quirks: Quirks = STANDARD
     facts: Facts = UNKNOWN
-    names: dict[str, str] = {}
 
     def to(self, place: str) -> str:
         """A place below some part, in the body that is written."""

@@ -134,7 +134,7 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     result: _Wire = {}
     if block.id is not None and draft.quirks.call_ids:
         result["id"] = block.id
-    result["name"] = draft.names.get(block.id or "") or block.name or block.id or "unknown"
+    result["name"] = block.name or block.id or "unknown"
     out: _Wire = {"functionResponse": result}
     if len(block.content) == 1 and (alone := bare_text(block.content[0])) is not None:
         result["response"] = {"error" if block.error else "output": alone["text"]}

@@ -186,7 +186,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     eight answers.
     """
     own = request.dialect == NAME
-    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts, names={})
+    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
     body: dict[str, Any] = {}
     config: dict[str, Any] = {}
     if own:

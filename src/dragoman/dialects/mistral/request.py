@@ -28,8 +28,8 @@ from dragoman.dialects.mistral.terms import (
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}

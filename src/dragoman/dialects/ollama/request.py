@@ -17,9 +17,9 @@ from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import PLACES, decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.schema import describe
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 MAPS: Final = frozenset(

@@ -6,20 +6,23 @@ Message.form is "parts" where the content was a list, None where it was a string
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import answered, read_content, read_history, short_id
+from dragoman.dialects.chat.history import read_content, read_history, short_id
 from dragoman.dialects.chat.terms import text_of
-from dragoman.dialects.openai.terms import leftovers
+from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.marks import finish
-from dragoman.dialects.openai_chat.parts import decode_parts, encode_media, encode_part
-from dragoman.dialects.openai_chat.saying import Saying
-from dragoman.dialects.turns import turns
-from dragoman.dialects.waiting import Waiting
+from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
+from dragoman.dialects.openai_chat.saying import Saying, is_part
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
@@ -70,19 +73,62 @@ def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
 # --- Encoding ----------------------------------------------------------------------------------
 
 
+def _moves(block: ir.Media, _: ir.Message) -> bool:
+    """Whether a medium of another protocol's assistant moves to the user, where a vendor shows none."""
+    return block.kind != "audio" or block.id is None
+
+
+def _moves_own(block: ir.Media, message: ir.Message) -> bool:
+    """Whether a medium moves to the user, where a vendor shows none beside the content."""
+    return _is_shown(block) or _moves_unshown(block, message)
+
+
+def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
+    """Whether a medium moves to the user that no part of the content and no member beside it holds."""
+    return message.form != "parts" and not _is_shown(block) and _moves(block, message)
+
+
+def _is_shown(block: ir.Media) -> bool:
+    return block.form in {"images", "images+index"}
+
+
+_SHOWING_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    fit=short_id,
+    mint="call_{index}_{position}",
+    ids="shared",
+    absent="(no result)",
+    added=Why("messages[{at}]", "the provider rejects a tool call without a result"),
+    moved=Why(
+        "messages[{at}].content[{part}]",
+        "this protocol accepts media only in a user message: moved there",
+    ),
+    takes_out=lambda _: True,
+)
+"""For vendors that take pictures from the assistant, too."""
+_RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
+_OWN_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    patient=True,
+    orphans="any",
+    moves=_moves_own,
+    moved=_RULES.moved,
+)
+_OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_unshown)
+
+
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The whole history in this dialect's order."""
     writer = _History(draft)
-    if request.system:
-        writer.system(request.system)
-    out = writer.out
     if draft.own:
-        for index, message in enumerate(request.messages):
-            writer.turn((message,), index)
+        rules = _OWN_SHOWING_RULES if draft.quirks.answer_images else _OWN_RULES
     else:
-        for index, turn in turns(request.messages, chunked=draft.chunked):
-            writer.turn(turn, index)
-    writer.settle()
+        rules = _SHOWING_RULES if draft.quirks.answer_images else _RULES
+    for turn in repaired(request, rules):
+        writer.write(turn)
+    out = writer.out
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
         last = f"messages[{len(request.messages) - 1}]"
         draft.report.lose(
@@ -114,98 +160,66 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """The messages as they are written, and what must still follow: results that calls wait for, media.
+    """The messages as they are written. A client that speaks this dialect gets its own messages back."""
 
-    A client that speaks this dialect gets its own messages back. Of the others, results come as one
-    message each right after the calls, every call gets one, and media in them move into a user's message.
-    """
-
-    __slots__ = ("draft", "moved", "open", "out")
+    __slots__ = ("draft", "out")
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
-        self.open: Waiting[str] = Waiting()  # the ids of the calls that no result answers yet
-        self.moved: list[tuple[ir.Media, str]] = []
 
-    def system(self, blocks: tuple[ir.Block, ...]) -> None:
-        """A top-level system field, as the first message."""
-        content = self._content(blocks, "system", parts=len(blocks) > 1)
-        self.out.append({"role": "system", "content": content})
-
-    def turn(self, turn: Sequence[ir.Message], index: int) -> None:
-        """One message of the history, or several that are one turn of the assistant. index: of the first."""
-        message = turn[0]
-        text = _plain_text(message) if len(turn) == 1 else None
-        if text is not None and not (self.open or self.moved):
-            self.out.append({"role": message.role, "content": text})
-            return
-        where = f"messages[{index}]"
-        if message.role == "assistant":
-            self._assistant(turn, index)
-        elif message.role == "user":
-            self._user(message, where)
+    def write(self, turn: Turn) -> None:
+        """One message."""
+        piece, at = turn.pieces[0], len(self.out)
+        message = piece.message
+        if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
+            text = _plain_text(message)
+            if text is not None:
+                self.out.append({"role": message.role, "content": text})
+                return
+        if turn.role == "assistant":
+            self._assistant(turn)
+        elif turn.role == "tool":
+            self._result(piece)
         else:
-            self.settle()
-            role: str = message.role
-            if role == "developer" and not self.draft.quirks.developer_role:
-                role = "system"
-                self.draft.report.change(
-                    where + ".role", where + ".role", "the provider supports only the role `system`"
-                )
-            self._plain(message, role, message.blocks, where)
-
-    def settle(self) -> None:
-        """Write what must stand before the next message that is no result."""
-        if self.open and not self.draft.own:
-            for call_id in self.open:
-                self.draft.report.add(
-                    f"messages[{len(self.out)}]", "the provider rejects a tool call without a result"
-                )
-                self.out.append({"role": "tool", "tool_call_id": call_id, "content": "(no result)"})
-        self.open.clear()
-        if self.moved:
-            parts: list[dict[str, Any]] = []
-            for media, where in self.moved:
-                to = f"messages[{len(self.out)}].content[{len(parts)}]"
-                parts.append(encode_media(media, self.draft, where))
-                self.draft.report.change(
-                    where, to, "this protocol accepts media only in a user message: moved there"
-                )
-            self.out.append({"role": "user", "content": parts})
-            self.moved = []
+            self._plain(piece, turn.role)
+        if turn.notes:
+            turn.tell(self.draft.report, at)
 
     # One role each -------------------------------------------------------------------------------
 
-    def _plain(self, message: ir.Message, role: str, blocks: tuple[ir.Block, ...], where: str) -> None:
-        parts = message.form == "parts" if self.draft.own else len(blocks) > 1
+    def _plain(self, piece: Piece, role: str) -> None:
+        draft, message, blocks = self.draft, piece.message, piece.blocks
+        where = f"messages[{piece.index}]"
+        if role == "developer" and not draft.quirks.developer_role:
+            role = "system"
+            draft.report.change(
+                where + ".role", where + ".role", "the provider supports only the role `system`"
+            )
+        parts = message.form == "parts" if draft.own and message is not None else len(blocks) > 1
+        if draft.own and message is None and role == "user":  # media that have moved, in no form of their own
+            blocks = [msgspec.structs.replace(block, form=None) for block in blocks]
         out: dict[str, Any] = {"role": role}
-        if blocks or parts or not self.draft.own:
-            out["content"] = self._content(blocks, where + ".blocks", parts=parts)
+        if blocks or parts or not draft.own:
+            out["content"] = self._content(blocks, piece.place, parts=parts)
         if not _is_lost(out, blocks):
-            self._finish(out, message, where)
+            if message is not None:
+                self._mark(out, message, where)
+            self.out.append(out)
 
     def _content(
-        self, blocks: tuple[ir.Block, ...], where: str, *, parts: bool
+        self, blocks: Sequence[ir.Block], place: Callable[[int], str], *, parts: bool
     ) -> str | list[dict[str, Any]]:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
-                self._lone_text(block, where)
+                if block.cache is not None or block.extra is not None:  # which a string cannot hold
+                    finish(self.draft, {}, block.cache, block.extra, place(0))
                 return block.text
         if not (parts or blocks):
             return ""
-        written = (encode_part(block, self.draft, f"{where}[{index}]") for index, block in enumerate(blocks))
+        written = (encode_part(block, self.draft, place(index)) for index, block in enumerate(blocks))
         return [part for part in written if part is not None] or ("" if blocks else [])
-
-    def _lone_text(self, block: ir.Text, where: str) -> None:
-        """Report what a string cannot hold."""
-        if block.cache is not None or block.extra is not None:
-            finish(self.draft, {}, block.cache, block.extra, where + "[0]")
-
-    def _finish(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        self._mark(out, message, where)
-        self.out.append(out)
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
         """Write what a message is beside its content."""
@@ -217,33 +231,20 @@ class _History:
         if message.cache is not None or message.extra is not None:
             finish(self.draft, out, message.cache, message.extra, where)
 
-    def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
-        self.settle()
-        draft = self.draft
-        saying = Saying(
-            draft,
-            (lambda _: None) if draft.own else (lambda position: f"call_{index}_{position}"),
-            history=True,
-            parts=draft.own and turn[0].form == "parts",
-        )
-        where = f"messages[{index}]"
-        if len(turn) == 1:
-            out = saying.write(turn[0].blocks, where)
-        else:
-            for offset, message in enumerate(turn):
-                saying.add(message.blocks, f"messages[{index + offset}]")
-            out = saying.done()
-        for call in saying.calls:
-            if not draft.own:
-                call["id"] = short_id(call["id"])
-            call_id = call.get("id", "")
-            if not self.open.has(call_id):  # one result answers all calls that share an id
-                self.open.add(call_id, call_id, call[call["type"]]["name"])
-        self.moved.extend(saying.moved)
+    def _assistant(self, turn: Turn) -> None:
+        draft, last = self.draft, turn.pieces[-1].message
+        where = f"messages[{turn.pieces[0].index}]"
+        parts = draft.own and last is not None and (last.form == "parts" or any(map(is_part, last.blocks)))
+        saying = Saying(draft, lambda _: None, history=True, parts=parts)
+        for piece in turn.pieces:
+            saying.add_piece(piece)
+        out = saying.done()
         self._replay(out, where)
-        for offset, message in enumerate(turn):
-            self._mark(out, message, f"messages[{index + offset}]")
-        if not _is_lost(out, [block for message in turn for block in message.blocks]):
+        for piece in turn.pieces:
+            if piece.message is not None:
+                self._mark(out, piece.message, f"messages[{piece.index}]")
+        said = [piece.message.blocks for piece in turn.pieces if piece.message]
+        if not _is_lost(out, [block for blocks in said for block in blocks]):
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
@@ -265,58 +266,43 @@ class _History:
                 where, "the provider accepts reasoning only together with tool calls", "hint"
             )
 
-    def _user(self, message: ir.Message, where: str) -> None:
-        rest: list[ir.Block] = []
-        results = 0
-        for position, block in enumerate(message.blocks):
-            if isinstance(block, ir.ToolResult):
-                self._result(message, block, f"{where}.blocks[{position}]")
-                results += 1
-            else:
-                rest.append(block)
-        if rest or not results:
-            self.settle()
-            self._plain(message, "user", tuple(rest), where)
-
-    def _result(self, message: ir.Message, block: ir.ToolResult, where: str) -> None:
+    def _result(self, piece: Piece) -> None:
+        draft, block, where = self.draft, piece.blocks[0], piece.place(0)
+        assert isinstance(block, ir.ToolResult)
+        extra = block.extra
+        if piece.message is not None and piece.message.extra is not None:
+            extra = ir.merge(piece.message.extra, extra)
         out: dict[str, Any]
-        if self.draft.own:
-            out = self._own_result(message, block, where)
+        if draft.own:
+            parts = piece.message is not None and piece.message.form == "parts"
+            out = self._own_result(block, where, parts=parts)
         else:
-            out = {
-                "role": "tool",
-                "tool_call_id": answered(self.open, block, short_id, self.draft.report, where),
-            }
-            out["content"] = text = self._result_text(block, where)
-            if block.cache is not None and self.draft.quirks.cache_marks != "none":
-                out["content"] = [
-                    finish(self.draft, {"type": "text", "text": text}, block.cache, None, where)
-                ]
+            text = self._result_text(block, where)
+            out = {"role": "tool", "tool_call_id": block.id, "content": text}
+            if block.cache is not None and draft.quirks.cache_marks != "none":
+                out["content"] = [finish(draft, {"type": "text", "text": text}, block.cache, None, where)]
             elif block.cache is not None:
-                finish(self.draft, {}, block.cache, None, where)
-        if message.extra is not None or block.extra is not None:
-            finish(self.draft, out, None, ir.merge(message.extra, block.extra), where)
+                finish(draft, {}, block.cache, None, where)
+        if extra is not None:
+            finish(draft, out, None, extra, where)
         self.out.append(out)
 
-    def _own_result(self, message: ir.Message, block: ir.ToolResult, where: str) -> dict[str, Any]:
+    def _own_result(self, block: ir.ToolResult, where: str, *, parts: bool) -> dict[str, Any]:
         out: dict[str, Any] = {"role": "function" if block.kind == "legacy" else "tool"}
         if block.id is not None:
             out["tool_call_id"] = block.id
         if block.name is not None:
             out["name"] = block.name
-        if block.content or message.form == "parts":
-            out["content"] = self._content(block.content, where + ".content", parts=message.form == "parts")
+        if block.content or parts:
+            out["content"] = self._content(block.content, (where + ".content[{}]").format, parts=parts)
         return out
 
     def _result_text(self, block: ir.ToolResult, where: str) -> str:
-        """A result as text; its media follow in a user's message."""
+        """A result as text."""
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"
-            if isinstance(content, ir.Media):
-                self.moved.append((content, place))
-                texts.append(f"(The {content.kind} follows in the next message.)")
-            elif isinstance(content, ir.Text):
+            if isinstance(content, ir.Text):
                 texts.append(content.text)
                 if content.cache is not None or content.extra is not None:
                     finish(self.draft, {}, content.cache, content.extra, place)

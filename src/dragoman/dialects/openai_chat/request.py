@@ -1,4 +1,4 @@
-"""Requests, both directions. `messages` and `tools` hold the two large members.
+"""Requests, both directions. `history` and `tools` hold the two large members.
 
 Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
 "stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
@@ -28,9 +28,9 @@ from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_rea
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final = frozenset({*SCALARS, "stop"})

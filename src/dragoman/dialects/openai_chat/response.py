@@ -39,15 +39,7 @@ _SCORED: Final = (ir.Text, ir.Refusal)
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
     try:
-        return _decode(body, quirks)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise WireError(f"the response has an unknown format: {error}") from error
-
-
-def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    choices = choices_of(body, fault_of)
-    try:
-        return sound(_completion(body, choices, quirks))
+        return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the response has an unknown format: {error}") from error
 

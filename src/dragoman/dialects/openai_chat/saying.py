@@ -17,6 +17,7 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.repair.turn import Piece
 
 
 class Saying:
@@ -28,7 +29,7 @@ class Saying:
     """
 
     __slots__ = (
-        *("calls", "draft", "history", "legacy", "length", "mint", "moved", "notes", "own"),
+        *("calls", "draft", "history", "legacy", "length", "mint", "notes", "own"),
         *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
     )
 
@@ -57,12 +58,11 @@ class Saying:
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
-        if self.own and any(map(_is_part, blocks)):
+        if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
         return self.done()
@@ -73,6 +73,13 @@ class Saying:
             self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.texts)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""
@@ -234,8 +241,6 @@ class Saying:
             self._audio(block, where)
         elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (self.draft.quirks.answer_images and (shown or not self.own)):
-            self.moved.append((msgspec.structs.replace(block, form=None) if shown else block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)
             if image is not None:
@@ -264,7 +269,7 @@ class Saying:
             self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif _is_part(block):
+        elif is_part(block):
             self._part(block, where)
         elif block.kind != "images":
             self.thoughts.append((block, where))
@@ -326,7 +331,7 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
     return block.arguments if draft.own or block.arguments else "{}"
 
 
-def _is_part(block: ir.Block) -> bool:
+def is_part(block: ir.Block) -> bool:
     """Whether a block is a vendor's own content part, for which the content must be a list."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False

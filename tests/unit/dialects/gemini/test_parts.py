@@ -323,13 +323,13 @@ def test_ids_are_left_out_where_they_are_refused() -> None:
     quirks = Quirks(call_ids=False)
     part, _ = wrote(ir.ToolCall("c", "f", "{}"), quirks=quirks)
     assert part == {"functionCall": {"name": "f", "args": {}}}
-    part, _ = wrote(ir.ToolResult("c", (ir.Text("ok"),)), quirks=quirks, names={"c": "f"})
+    part, _ = wrote(ir.ToolResult("c", (ir.Text("ok"),), "f"), quirks=quirks)
     assert part == {"functionResponse": {"name": "f", "response": {"output": "ok"}}}
 
 
 def test_a_result_says_output_or_error() -> None:
     json_text = ir.ToolResult("c", (ir.Text('{"a":1}'),))
-    part, _ = wrote(json_text, names={"c": "f"})
+    part, _ = wrote(json_text)
     assert part["functionResponse"]["response"] == {"output": '{"a":1}'}
     part, _ = wrote(ir.ToolResult("c", (ir.Text("no"),), error=True))
     assert part["functionResponse"]["response"] == {"error": "no"}
