@@ -308,6 +308,7 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value

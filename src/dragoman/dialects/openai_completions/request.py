@@ -289,6 +289,7 @@ def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: 
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
