@@ -44,6 +44,7 @@ class Assembly(msgspec.Struct, frozen=True):
 
     names: Names
     upstreams: Mapping[str, Upstream]
+    providers: Mapping[str, WireUpstream]
     passages: Mapping[str, Passage]
     client_keys: ClientKeys
     policy: Policy
@@ -80,16 +81,17 @@ async def assemble(
         opened.push_async_callback(store.close)
         opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
         space = Space(config.server.answer_space, CROWDED)
-        upstreams: dict[str, Upstream] = {}
+        providers: dict[str, WireUpstream] = {}
         passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
             transport = transport_of(name, config.providers.named[name], deadlines, reached, space)
             opened.push_async_callback(transport.close)
             limits = answer_limits(config.providers.named[name])
-            upstreams[name] = upstream = wire_upstream(provider, transport, limits)
+            providers[name] = upstream = wire_upstream(provider, transport, limits)
             if resources := config.providers.named[name].passthrough:
                 timers = timers_of(config.providers.named[name].timeouts)
                 passages[name] = passage_of(provider, upstream, transport, timers, resources)
+        upstreams: dict[str, Upstream] = dict(providers)
         if config.providers.local.enabled:
             settings = config.providers.local
             local = LocalUpstream(local_models(config), queue=settings.queue)
@@ -104,6 +106,7 @@ async def assemble(
         return Assembly(
             names=names,
             upstreams=upstreams,
+            providers={name: upstream for name, upstream in providers.items() if name not in own},
             passages=passages,
             client_keys=client_keys_of(config, seams),
             policy=Policy(
@@ -128,9 +131,8 @@ def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams
     for name, provider in after.providers.items():
         if provider == before.providers[name]:
             continue
-        upstream = assembly.upstreams[name]
-        if not isinstance(upstream, WireUpstream):
-            continue  # made in code, in the place of the configuration's
+        if (upstream := assembly.providers.get(name)) is None:
+            continue  # an upstream that was made in code stands in its place
         for api in provider.apis:
             upstream.in_dialect(api.dialect).renew(accounts_of(provider, api))
         if (passage := assembly.passages.get(name)) is not None:

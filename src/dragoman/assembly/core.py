@@ -34,7 +34,6 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
-from dragoman.providers.catalog import DialectName
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -43,11 +42,10 @@ from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
-from dragoman.upstreams.backend import backends
+from dragoman.upstreams.backend import Backend, backend_of, backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
@@ -152,7 +150,7 @@ class Core:
         *,
         rewrite: str | None = None,
         facts: Facts = UNKNOWN,
-        preferred_api: DialectName | None = None,
+        preferred_api: str | None = None,
     ) -> None:
         """Offer a model under a name of your choice, before the gateway has started.
 
@@ -399,32 +397,28 @@ class Core:
         """Whether a face relays to whoever answers first for a model, as long as nothing in a request stands
         against it.
         """
-        _, upstream = self._first(model, face)
-        if not isinstance(upstream, WireUpstream):
-            return "translate"
-        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
+        _, backend = self._first(model, face)
+        return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
         """What a face's clients can use of a model's first deployment, and what they lose. None for an
         upstream without a protocol: it knows only when it is asked.
         """
-        first, upstream = self._first(model, face)
-        if not isinstance(upstream, WireUpstream):
+        first, backend = self._first(model, face)
+        if backend.dialect is None:
             return None
-        facts = upstream.facts(first.model, first.facts)
-        if upstream.dialect is face and upstream.quirks.relays({}):
-            return compatibility.relayed(face.name, upstream.quirks, facts)
-        return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
+        facts = backend.facts(first.model, first.facts)
+        if backend.dialect is face and backend.quirks.relays({}):
+            return compatibility.relayed(face.name, backend.quirks, facts)
+        return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
-    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:
+    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
         """A model's first deployment, and its upstream in the protocol for a plain request of a face."""
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
-        upstream = self._running.upstreams[first.provider]
-        if isinstance(upstream, WireUpstream):
-            plain = ir.Request(face.name, first.model)
-            upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
-        return first, upstream
+        plain = ir.Request(face.name, first.model)
+        backend = backend_of(self._running.upstreams[first.provider])
+        return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     def describe(self) -> list[str]:
         """The providers in a few words each, without secrets."""

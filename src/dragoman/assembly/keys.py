@@ -5,6 +5,7 @@ from __future__ import annotations
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
 from dragoman.config.settings import ClientKey, Config
+from dragoman.dialects.table import key_headers
 from dragoman.seams.clock import Seams
 
 
@@ -20,6 +21,7 @@ def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
     return ClientKeys(
         keys,
         required=needs_key(config),
+        headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
         keyless=keyless,

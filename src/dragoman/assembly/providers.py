@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from dragoman.capacity.space import Space
 from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Api, Provider
-from dragoman.providers.resources import Resource
 from dragoman.routing.route import Timers
 from dragoman.seams.deadlines import Deadlines
 from dragoman.upstreams.answers import AnswerLimits

@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.fields import Fields
 from dragoman.dialects.loss import Change
 from dragoman.dialects.operation import AnyOperationCodec, AnyProviderSide
-from dragoman.dialects.quirks import Quirks, Wider
+from dragoman.dialects.quirks import STANDARD, Quirks, Wider
 from dragoman.dialects.relay import Relay
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import Operation, Target, WireRequest
+from dragoman.dialects.resources import Resource
 from dragoman.dialects.streaming import StreamDecoder, StreamEncoder
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
@@ -43,17 +46,6 @@ Edits: TypeAlias = dict[str, Any]
 """Top-level members of a relayed body to their new values."""
 
 
-class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths below the base URL. `{model}` stands for the model's name, which the body then has not."""
-
-    chat: str = ""
-    """Where an answer is asked for; "" = no provider is asked in this protocol."""
-    stream: str = ""
-    """Where a streamed answer is asked for, with its query; "" = at `chat`."""
-    models: str = ""
-    """Where a server lists its models."""
-
-
 class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """A chat request, in both directions."""
 
@@ -65,6 +57,8 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """The request as an upstream is asked it. Raises WireError for what cannot be said."""
     brief: Callable[[WireRequest], ir.Request]
     """What the answer's form depends on (model, stream, usage asked for), without decoding messages."""
+    fields: Fields | None = None
+    """What becomes of each field of the IR; None = not stated."""
     members: frozenset[str]
     """The top-level members that the IR carries. They never land in `extra`."""
     locate: Callable[[str], str]
@@ -122,25 +116,6 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Status, extra headers and body, with the request's id where the envelope carries one."""
 
 
-class Headers(msgspec.Struct, frozen=True, kw_only=True):
-    """Headers that belong to the protocol, by lower-case name."""
-
-    request: frozenset[str] = frozenset()
-    """Those of a client that its upstream of the same protocol sees."""
-    response: frozenset[str] = frozenset()
-    """Those of an upstream that its client of the same protocol sees."""
-    id: bytes = b""
-    """Where clients look for the id of a request; empty = in `x-request-id`."""
-
-    def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """The upstream's headers that a client of the same protocol sees."""
-        return [
-            (written, value.encode("latin-1", "replace"))
-            for name, written in _written(self.response)
-            if (value := headers.get(name)) is not None
-        ]
-
-
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What the protocol's servers take as it is. The rest is emulated, renamed or fetched."""
 
@@ -183,13 +158,24 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamCodec
     errors: ErrorCodec
     relay: Relay
+    models: ModelList = ModelList()
     headers: Headers = Headers()
+    keys: Keys = Keys()
+    face: Face | None = None
+    """Where the gateway serves the protocol; None = it only asks providers in it."""
     abilities: Abilities = Abilities()
     opaque: Opaque = Opaque()
     operations: Mapping[Operation, AnyOperationCodec] = {}
     """What is asked beside chat, of the gateway by clients and of providers by the gateway."""
     provides: Mapping[Operation, AnyProviderSide] = {}
     """What only providers are asked beside chat: by chat's path, or by one that no client is served."""
+
+    probe: Probe | None = None
+    """How it is tested; None = `dragoman test` does not know it."""
+    resources: frozenset[Resource] = frozenset()
+    """What providers keep for their accounts that can be passed through."""
+    quirks: Quirks = STANDARD
+    """How a server deviates of which only the protocol is known."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
         """What providers are asked beside chat."""
@@ -212,11 +198,6 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         """Check a request for servers of this protocol that take so much more. Raises WireError."""
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))
-
-
-@cache
-def _written(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, name.encode()) for name in names)
 
 
 _MESSAGE = re.compile(r"messages\[(\d+)\]")

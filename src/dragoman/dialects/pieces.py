@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.repair.messages import CHUNKED
 
-_PLACE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
+_IN_MESSAGE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
 _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None, "extra": None}
 """What a piece of words or of a thought holds beside its text and its seal."""
 
@@ -37,7 +37,7 @@ class Joined(msgspec.Struct, frozen=True):
             return locate
 
         def inside(where: str) -> str:
-            found = _PLACE.match(where)
+            found = _IN_MESSAGE.match(where)
             if found is None or (index := int(found[1])) >= len(self.starts) - 1:
                 return locate(where)
             start, end = self.starts[index], self.starts[index + 1]

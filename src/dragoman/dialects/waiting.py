@@ -47,7 +47,8 @@ class Waiting(Generic[Call]):
 
     def has(self, call_id: str) -> bool:
         """Whether a call with this id waits."""
-        return any(place in self._left for place in self._ids.get(call_id, ()))
+        places = self._ids.get(call_id)
+        return places is not None and any(place in self._left for place in places)
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
         """The first call with this id; without an id the first of this name; without both the first.

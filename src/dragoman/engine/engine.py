@@ -8,7 +8,6 @@ and in-band afterwards.
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 import msgspec
 
@@ -26,13 +25,10 @@ from dragoman.engine.ways import Way, way_of
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
+from dragoman.ir.fault import INTERNAL
 from dragoman.routing.route import Table
 
 log = logging.getLogger("dragoman.engine")
-
-_INTERNAL: Final = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
-)
 
 
 class Engine:
@@ -62,7 +58,7 @@ class Engine:
             await self._fail(exchange, delivery, failed.fault)
         except Exception:
             log.exception("exchange %s failed", exchange.id)
-            await self._fail(exchange, delivery, _INTERNAL)
+            await self._fail(exchange, delivery, INTERNAL)
 
     async def _serve(
         self, runtime: Runtime, exchange: Exchange, inbound: Inbound, delivery: Delivery

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Final
 
 from dragoman import ir
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
@@ -26,13 +27,6 @@ _SOUND: Final = ("audio/", "application/octet-stream")
 _DONE: Final = b"[DONE]"
 _FAILED: Final = 502
 """The status of a failure that is told where none can be stated."""
-_BROKEN: Final = ir.Fault(
-    "upstream",
-    "The provider's stream ended before the response was complete.",
-    code="stream_broken",
-    blame="upstream",
-)
-"""What becomes of a stream that ends without its last event."""
 
 
 async def pass_on(attempt: Attempt) -> None:
@@ -149,7 +143,7 @@ class _Passage:
         limits.hold(rest, operation)
         told = self._seen([*splitter.feed(rest), *splitter.close()])
         if (spoke or told) and self._attempt.asked.streamed and not self._ended:
-            raise RequestFailed(_BROKEN)  # a vendor's own ends in its own way
+            raise RequestFailed(STREAM_BROKEN)  # a vendor's own ends in its own way
         if told:
             yield rest + b"\n\n"
 

@@ -18,6 +18,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
+from dragoman.wire.sniff import picture_type
 
 _Wire = dict[str, Any]
 
@@ -252,9 +253,6 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
     return _finish(out, block, scope, where)
 
 
-_MAGIC = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-
-
 def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     if scope.answer and not scope.own:
         return _shown(block, scope, where)
@@ -328,7 +326,7 @@ def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
     mime = block.mime
     if block.kind == "image":
         if mime is None:
-            mime = next((known for magic, known in _MAGIC.items() if data.startswith(magic)), "image/png")
+            mime = picture_type(data)
             scope.report.change(
                 f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
             )

@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman.dialects.anthropic.terms import BETA_HEADER
 from dragoman.dialects.request import WireRequest
+from dragoman.dialects.rules import OUT_OF_RANGE, complaint
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
@@ -77,8 +78,9 @@ class _Request(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
+MEMBERS = frozenset(_Request.__struct_fields__)
+"""The members that the IR carries; `extra` never holds them."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-_RANGE = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 _SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -120,14 +122,12 @@ def check(wire: WireRequest) -> None:
 
 def explained(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
-    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
-    what, placed, path = text.rpartition(" - at `$")
-    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+    what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
         return WireError(f"{missing[1]} is required", path, "missing_required_parameter")
     code = "invalid_type" if ", got " in what else "invalid_value"
-    if (limit := _RANGE.fullmatch(what)) is not None:
+    if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:
         what = _outside(_SIDES[limit[1]], float(limit[2]))
     return WireError(what.replace("`", ""), path, code)
 

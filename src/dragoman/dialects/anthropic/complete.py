@@ -168,7 +168,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
         report.lose(f"{_WHERE}.stop.detail", "the Messages API has no such field", "hint")
 
 
-class Encoder:
+class CompleteEncoder:
     """The bytes of one stream: a `completion` event for each piece."""
 
     __slots__ = ("_model", "_over", "_reply")
@@ -224,16 +224,16 @@ class Encoder:
         return b"event: %b\ndata: %b\n\n" % (body["type"].encode(), _encode(body))
 
 
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._delta,
-    ir.RefusalDelta: Encoder._delta,
-    ir.Cite: Encoder._cite,
-    ir.Finish: Encoder._finish,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._ping,
+_WRITE: Final[dict[type, Callable[[CompleteEncoder, Any], bytes]]] = {
+    ir.Start: CompleteEncoder._start,
+    ir.Open: CompleteEncoder._open,
+    ir.TextDelta: CompleteEncoder._delta,
+    ir.RefusalDelta: CompleteEncoder._delta,
+    ir.Cite: CompleteEncoder._cite,
+    ir.Finish: CompleteEncoder._finish,
+    ir.End: CompleteEncoder._end,
+    ir.Error: CompleteEncoder._error,
+    ir.Ping: CompleteEncoder._ping,
 }
 
 FACE: Final = msgspec.structs.replace(
@@ -251,7 +251,7 @@ FACE: Final = msgspec.structs.replace(
         check_portable=None,
     ),
     response=msgspec.structs.replace(MESSAGES.response, encode=encode_response, id_prefix="compl_"),
-    stream=msgspec.structs.replace(MESSAGES.stream, encoder=Encoder),
+    stream=msgspec.structs.replace(MESSAGES.stream, encoder=CompleteEncoder),
     opaque=msgspec.structs.replace(MESSAGES.opaque, foreign=()),
     operations={},
 )

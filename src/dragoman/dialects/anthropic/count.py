@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.locate import locate
-from dragoman.dialects.anthropic.request import MAPPED, brief, decode_request, encode_request
+from dragoman.dialects.anthropic.request import brief, decode_request, encode_request
 from dragoman.dialects.counting import counting
 
 PATH: Final = "/messages/count_tokens"
@@ -43,5 +43,5 @@ COUNT: Final = counting(
     decode_request=decode_request,
     encode_request=encode_request,
     locate=locate,
-    maps=MAPPED,
+    maps=MEMBERS,
 )

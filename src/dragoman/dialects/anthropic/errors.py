@@ -7,12 +7,21 @@ only where a status says too little.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import msgspec
 
 from dragoman.dialects.anthropic.terms import NAME, THREADS
-from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    CODES_OF_KINDS,
+    KIND_WORDS,
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    retry_after,
+    retry_headers,
+)
 from dragoman.ir import STATUS, Fault, Kind
 
 _KINDS: dict[str, Kind] = {
@@ -30,7 +39,6 @@ _KINDS: dict[str, Kind] = {
 }
 """`error.type`, which is all that an error inside a stream states."""
 
-_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -50,19 +58,8 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 """Fragments of messages, lower case, for statuses that stand for many things."""
 
 SECOND = "The provider started a second response in one stream."
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
-
-_CODES: dict[Kind, str] = {
-    "context_length": "context_length_exceeded",
-    "authentication": "invalid_api_key",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
-    "overloaded": "server_is_overloaded",
-    "model_not_found": "model_not_found",
-}
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -93,7 +90,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     return Fault(
         kind,
         _plain(body),
-        code=_CODES.get(kind) or body.code or (detail if detail not in _KIND_WORDS else "") or None,
+        code=CODES_OF_KINDS.get(kind) or body.code or (detail if detail not in KIND_WORDS else "") or None,
         param=body.param,
         type=body.type,
         status=status,
@@ -112,7 +109,7 @@ def _kind(body: Body, status: int | None) -> Kind:
     detail = _detail(body)
     if detail in _DETAILS:
         return _DETAILS[detail]
-    if detail in _KIND_WORDS:
+    if detail in KIND_WORDS:
         return cast("Kind", detail)
     text = body.message.lower()
     if kind == "rate_limit":

@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
+from dragoman.dialects.schema import describe
 from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 
@@ -91,14 +92,7 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
     if request.dialect == NAME:
         return schema
     written = _Cleaner(report).clean(schema, "output.schema")
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and written.setdefault(key, value) == value:
-            report.change(f"output.{field}", f"output_config.format.schema.{key}", "moved into the schema")
-        elif value is not None:
-            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(written, output, "output_config.format.schema", report)
     if written != schema:
         report.change(
             "output.schema", "output_config.format.schema", "the schema is adapted to what the API accepts"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
+from dragoman.dialects.anthropic.check import MEMBERS
 from dragoman.dialects.anthropic.history import encode_history, without_pictures
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
@@ -24,6 +24,7 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -31,27 +32,6 @@ PATH = "/messages"
 MAX_TOKENS = 8192
 """The bound of an answer when nobody states one: all models since Claude 3.5 reach it."""
 
-MAPPED = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop_sequences",
-        "stream",
-        "thinking",
-        "output_config",
-        "output_format",
-        "metadata",
-        "service_tier",
-        "cache_control",
-    }
-)
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
@@ -126,7 +106,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
     if (tier := get("service_tier")) is not None:
         fields["tier"] = TIERS.get(tier, tier)
     fields["sampling"] = _sampling(body)
-    fields["extra"] = leftovers(body, MAPPED)
+    fields["extra"] = leftovers(body, MEMBERS)
 
 
 def portable(wire: WireRequest) -> None:
@@ -179,12 +159,8 @@ def _sampling(body: dict[str, Any]) -> ir.Sampling:
     stop = body.get("stop_sequences")
     if stop is None and body.keys().isdisjoint(_SAMPLING):
         return _NO_SAMPLING
-    return ir.Sampling(
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        top_k=body.get("top_k"),
-        stop=None if stop is None else tuple(stop),
-    )
+    stated = {member: body[member] for member in _SAMPLING if member in body}
+    return ir.Sampling(stop=None if stop is None else tuple(stop), **stated)
 
 
 def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
@@ -228,8 +204,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         _encode_sampling(request.sampling, target, body, own=own)
     if request.stream:
         body["stream"] = True
-    if _rare_values(request) != _NOTHING_RARE:
-        _encode_rare(request, target, body)
+    _encode_rare(request, target, body)
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
@@ -290,35 +265,9 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-_LOST: dict[str, str] = {
-    "min_p": "the Messages API has no min_p",
-    "seed": "the Messages API has no seed",
-    "frequency_penalty": "the Messages API has no penalties",
-    "presence_penalty": "the Messages API has no penalties",
-    "repetition_penalty": "the Messages API has no penalties",
-    "logit_bias": "the Messages API has no logit bias",
-    "logprobs": "the Messages API has no log probabilities",
-    "top_logprobs": "the Messages API has no log probabilities",
-}
-_NEUTRAL: dict[str, Any] = {
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "logit_bias": {},
-    "logprobs": False,
-}
-_lost_values = attrgetter(*_LOST)
-_NOTHING = (None,) * len(_LOST)
-
-
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    stated: dict[str, Any] = {}
-    if sampling.temperature is not None:
-        stated["temperature"] = sampling.temperature
-    if sampling.top_p is not None:
-        stated["top_p"] = sampling.top_p
-    if sampling.top_k is not None:
-        stated["top_k"] = sampling.top_k
+    stated = {member: value for member in _SAMPLING if (value := getattr(sampling, member)) is not None}
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
@@ -326,11 +275,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         body.update(stated if own else _fit_sampling(stated, target, body))
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
-    values = _lost_values(sampling)
-    if values != _NOTHING:
-        for key, value in zip(_LOST, values, strict=True):
-            if value is not None and value != _NEUTRAL.get(key):
-                report.lose(f"sampling.{key}", _LOST[key])
+    FIELDS.lose(sampling, report, "sampling")
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
@@ -363,23 +308,6 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
         body["stop_sequences"] = kept
 
 
-_rare_values = attrgetter(
-    "user",
-    "metadata",
-    "safety_identifier",
-    "tier",
-    "cache",
-    "store",
-    "prediction",
-    "moderation",
-    "previous",
-    "conversation",
-    "background",
-    "extra",
-)
-_NOTHING_RARE = (None,) * 12
-
-
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     """What most requests do not have."""
     own, report = request.dialect == NAME, target.report
@@ -394,15 +322,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
                 report.change("tier", "service_tier", f"{request.tier} is written as {word}")
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
-    if request.store:
-        report.lose("store", "the Messages API does not store responses")
-    if request.prediction is not None:
-        report.lose("prediction", "the Messages API has no predicted output")
-    if request.moderation is not None:
-        report.lose("moderation", "the Messages API has no moderation")
-    for field in ("previous", "conversation", "background"):
-        if getattr(request, field):
-            report.lose(field, "the Messages API is stateless")
+    FIELDS.lose(request, report)
     if request.extra is not None:
         restore(body, _members(request.extra), report, "")
 
@@ -438,7 +358,42 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
 def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> None:
     if cache.mark is not None:
         body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
-    for field in ("key", "mode", "ttl", "retention"):
-        if getattr(cache, field) is not None:
-            target.report.lose(f"cache.{field}", "the Messages API has no such setting of prompt caching")
+    FIELDS.lose(cache, target.report, "cache")
     restore({}, cache.extra, target.report, "cache")
+
+
+FIELDS = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "sampling.n", "stream", "stream_usage"),
+        _own_history: ("system", "messages"),
+        _limit: ("max_output",),
+        _encode_sampling: [f"sampling.{member}" for member in _SAMPLING],
+        _encode_stop: ("sampling.stop",),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        _encode_identity: ("user", "safety_identifier", "metadata"),
+        _encode_rare: ("tier",),
+        _encode_caching: ("cache.mark",),
+    },
+    lost={
+        "sampling.min_p": "the Messages API has no min_p",
+        "sampling.seed": "the Messages API has no seed",
+        "sampling.frequency_penalty": "the Messages API has no penalties",
+        "sampling.presence_penalty": "the Messages API has no penalties",
+        "sampling.repetition_penalty": "the Messages API has no penalties",
+        "sampling.logit_bias": "the Messages API has no logit bias",
+        "sampling.logprobs": "the Messages API has no log probabilities",
+        "sampling.top_logprobs": "the Messages API has no log probabilities",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention"),
+            "the Messages API has no such setting of prompt caching",
+        ),
+        "store": "the Messages API does not store responses",
+        "prediction": "the Messages API has no predicted output",
+        "moderation": "the Messages API has no moderation",
+        **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
+    },
+)
+"""What becomes of each field of a request."""

@@ -18,6 +18,7 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
@@ -72,7 +73,7 @@ _KINDS: dict[type, bytes] = {
 }
 
 
-class StreamEncoder:
+class AnthropicEncoder(EventEncoder):
     """One stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
@@ -94,7 +95,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        return _TAKE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # --- The message -----------------------------------------------------------------------------
 
@@ -248,6 +249,8 @@ class StreamEncoder:
             return state.delta + _dumps(event.text) + _END
         return self._first(state, event.text)
 
+    _refuse = _text
+
     def _first(self, state: _Block, text: str) -> bytes:
         """The first words of a block."""
         if state.silent or not text:
@@ -262,7 +265,7 @@ class StreamEncoder:
         state.block = msgspec.structs.replace(state.block, **content)
         return self._begin(state)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
@@ -409,29 +412,10 @@ def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
     return bool(block.text)
 
 
-_FINAL: dict[type, Callable[[StreamEncoder, _Block, Any], bytes]] = {
-    ir.Text: StreamEncoder._final_text,
-    ir.Refusal: StreamEncoder._final_text,
-    ir.Thinking: StreamEncoder._final_thinking,
-    ir.ToolCall: StreamEncoder._final_call,
-    ir.Native: StreamEncoder._final_native,
-}
-_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._seal,
-    ir.MediaDelta: StreamEncoder._media,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._tally,
-    ir.More: StreamEncoder._more,
-    ir.Raw: StreamEncoder._raw,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._ping,
+_FINAL: dict[type, Callable[[AnthropicEncoder, _Block, Any], bytes]] = {
+    ir.Text: AnthropicEncoder._final_text,
+    ir.Refusal: AnthropicEncoder._final_text,
+    ir.Thinking: AnthropicEncoder._final_thinking,
+    ir.ToolCall: AnthropicEncoder._final_call,
+    ir.Native: AnthropicEncoder._final_native,
 }

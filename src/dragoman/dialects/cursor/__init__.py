@@ -21,48 +21,56 @@ Files: here, which body is what · input (bodies like Responses) · mixed (chat 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
-from dragoman.dialects.cursor import input, mixed
+from dragoman.dialects.cursor.input import Input
+from dragoman.dialects.cursor.mixed import Blocks, Mixed, is_mixed
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_responses import DIALECT as RESPONSES
 
-INPUT: Final = replace(
-    CHAT,
-    name=RESPONSES.name,
-    request=replace(
-        CHAT.request,
-        members=RESPONSES.request.members,
-        check=input.check,
-        decode=input.decode_request,
-        brief=input.brief,
-        locate=RESPONSES.request.locate,
-        locate_in=input.place,
-        check_portable=RESPONSES.request.check_portable,
-    ),
-)
-"""Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
-asked in Responses.
-"""
-MIXED: Final = replace(
-    CHAT,
-    request=replace(
-        CHAT.request,
-        members=CHAT.request.members | {"system"},
-        check=mixed.check,
-        decode=mixed.decode_request,
-        brief=mixed.brief,
-        locate_in=mixed.place,
-    ),
-)
-"""Asked like chat with pieces of other protocols, answered like chat."""
+__all__ = ["Blocks", "Cursor"]
 
 
-def reading(body: Mapping[str, Any]) -> Dialect | None:
-    """How a body is to be read that is no request of chat's; None = it is simply wrong."""
-    if not body.get("messages") and body.get("input") is not None:
-        return INPUT
-    return MIXED if mixed.is_mixed(body) else None
+class Cursor:
+    """The two faces. input: asked like Responses, answered like chat. mixed: asked like chat with pieces of
+    other protocols, answered like chat.
+
+    The name of `input` is whose requests it has: a provider that speaks both is asked in Responses.
+    """
+
+    __slots__ = ("input", "mixed")
+
+    def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
+        asked, pieces = Input(responses), Mixed(chat, blocks)
+        self.input = replace(
+            chat,
+            name=responses.name,
+            request=replace(
+                chat.request,
+                members=responses.request.members,
+                check=asked.check,
+                decode=asked.decode_request,
+                brief=asked.brief,
+                locate=responses.request.locate,
+                locate_in=asked.place,
+                check_portable=responses.request.check_portable,
+            ),
+        )
+        self.mixed = replace(
+            chat,
+            request=replace(
+                chat.request,
+                members=chat.request.members | {"system"},
+                check=pieces.check,
+                decode=pieces.decode_request,
+                brief=pieces.brief,
+                locate_in=pieces.place,
+            ),
+        )
+
+    def reading(self, body: Mapping[str, Any]) -> Dialect | None:
+        """How a body is to be read that is no request of chat's; None = it is simply wrong."""
+        if not body.get("messages") and body.get("input") is not None:
+            return self.input
+        return self.mixed if is_mixed(body) else None

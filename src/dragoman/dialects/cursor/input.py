@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dragoman import ir
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.openai_responses import DIALECT as RESPONSES
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import a_boolean, members
 from dragoman.errors import WireError
@@ -27,43 +27,48 @@ _STATELESS: Final = (
 _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean)
 
 
-def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake, as Responses does, at its place in the body as it is written."""
-    body = wire.body
-    if (options := body.get("stream_options")) is not None:
-        _options(options, "stream_options")
-    for member in _STATE:
-        if body.get(member):
-            raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
-    try:
-        RESPONSES.request.check(_responses(wire))
-    except WireError as error:
-        path = _written(body, error.path)
-        raise WireError(error.message.replace(error.path, path), path, error.code) from error
-    for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
-        if item.get("type") == "item_reference":
-            raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
+class Input:
+    """Reads such requests. responses: the dialect that they are written in."""
 
+    __slots__ = ("_responses",)
 
-def place(request: WireRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of this request."""
-    located = (
-        RESPONSES.request.locate
-        if RESPONSES.request.locate_in is None
-        else partial(RESPONSES.request.locate_in, request)
-    )
-    return "$." + _written(request.body, located(where).removeprefix("$."))
+    def __init__(self, responses: Dialect) -> None:
+        self._responses = responses.request
 
+    def check(self, wire: WireRequest) -> None:
+        """Raise WireError for the first mistake, as Responses does, with its place in the body as written."""
+        body = wire.body
+        if (options := body.get("stream_options")) is not None:
+            _options(options, "stream_options")
+        for member in _STATE:
+            if body.get(member):
+                raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
+        try:
+            self._responses.check(_responses(wire))
+        except WireError as error:
+            path = _written(body, error.path)
+            raise WireError(error.message.replace(error.path, path), path, error.code) from error
+        for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
+            if item.get("type") == "item_reference":
+                raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
-def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the input has no known form."""
-    request = RESPONSES.request.decode(_responses(wire))
-    return freed(replace(request, stream_usage=_usage(wire)))
+    def place(self, request: WireRequest, where: str) -> str:
+        """A place in IR terms as a JSON path of this request."""
+        located = (
+            self._responses.locate
+            if self._responses.locate_in is None
+            else partial(self._responses.locate_in, request)
+        )
+        return "$." + _written(request.body, located(where).removeprefix("$."))
 
+    def decode_request(self, wire: WireRequest) -> ir.Request:
+        """A checked request. Raises WireError where the input has no known form."""
+        request = self._responses.decode(_responses(wire))
+        return freed(replace(request, stream_usage=_usage(wire)))
 
-def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on: chat's streams tell their usage to those who ask."""
-    return replace(RESPONSES.request.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
+    def brief(self, wire: WireRequest) -> ir.Request:
+        """What an answer's form depends on: chat's streams tell their usage to those who ask."""
+        return replace(self._responses.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 
 def _usage(wire: WireRequest) -> bool | None:

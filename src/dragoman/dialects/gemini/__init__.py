@@ -24,21 +24,16 @@ What it cannot say, and what becomes of it:
   metadata, ids of end users: losses;
 - voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
-
-Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
-history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
-with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
 
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.dialect import (
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -49,9 +44,11 @@ from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
-from dragoman.dialects.gemini.parts import native, reads
-from dragoman.dialects.gemini.relay import Relay
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_encoder import native
+from dragoman.dialects.gemini.relay import GeminiRelay
 from dragoman.dialects.gemini.request import (
+    FIELDS,
     MAPPED,
     PATH,
     STREAM_PATH,
@@ -62,8 +59,8 @@ from dragoman.dialects.gemini.request import (
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
-from dragoman.dialects.gemini.stream import StreamDecoder
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
@@ -72,13 +69,14 @@ DIALECT = Dialect(
     title="Gemini",
     spec="https://ai.google.dev/api/generate-content",
     version="v1beta",
-    paths=Paths(chat=PATH, models="/models", stream=STREAM_PATH),
+    paths=Paths(chat=PATH, stream=STREAM_PATH, base="/v1beta", appends=True),
     request=RequestCodec(
         check=check,
         check_portable=portable,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPPED,
         locate_in=place,
@@ -87,12 +85,12 @@ DIALECT = Dialect(
     stream=StreamCodec(
         json_framing="json_array",
         content_type="text/event-stream",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=GeminiDecoder,
+        encoder=GeminiEncoder,
         ping=b"",
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=GeminiRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         features=frozenset({"schema", "json", "forced_thinking"}),
@@ -100,6 +98,14 @@ DIALECT = Dialect(
         reads=reads,
     ),
     opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
+    models=ModelList(member="models", name="name"),
+    keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
+    probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
+    face=Face(
+        roots=("/v1beta", "/v1alpha", "/v1"),
+        alone=("/v1beta", "/v1alpha"),
+        client_headers=("x-goog-api-key", "x-goog-api-client"),
+    ),
     operations={"count": COUNT, "embed": EMBEDDING},
     provides={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

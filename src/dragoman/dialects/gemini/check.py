@@ -17,6 +17,7 @@ from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi
 from dragoman.dialects.gemini.terms import listed, spelled
 from dragoman.dialects.request import WireRequest
+from dragoman.dialects.rules import OUT_OF_RANGE, complaint
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
@@ -361,7 +362,7 @@ def _check_config(value: _Wire) -> None:
     try:
         read = msgspec.convert(config, _Config)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise _config_mistake(str(error)) from None
     where = "generationConfig"
     if read.response_schema is not None and read.response_json_schema is not None:
         raise WireError(
@@ -384,17 +385,14 @@ def _check_config(value: _Wire) -> None:
         )
 
 
-_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 _SIDES: Final = {">=": "least", "<=": "most"}
 
 
-def _explained(text: str) -> WireError:
+def _config_mistake(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
-    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
-    what, placed, path = text.rpartition(" - at `$")
-    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+    what, path = complaint(text)
     code = "invalid_type" if ", got " in what else "invalid_value"
-    if (limit := _RANGE.fullmatch(what)) is not None:
+    if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:
         what = f"must be at {_SIDES[limit[1]]} {float(limit[2]):.10g}"
     elif (length := _LENGTH.fullmatch(what)) is not None:
         what = f"must have at most {length[1]} entries"

@@ -28,6 +28,7 @@ from dragoman.dialects.operation import (
     Payload,
     ProviderSide,
 )
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
@@ -257,7 +258,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     return Payload(encode(body))
 
 
-class Relay:
+class GeminiEmbeddingRelay(WholeAnswerRelay):
     """Passes a request, as a batch in any case, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -281,17 +282,13 @@ class Relay:
             head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
         return Payload(encode_head(head)), usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 _Heads = list[dict[str, msgspec.Raw]]
 
 _KEYS: Final = ("model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
 
 EMBEDDING: Final = OperationCodec(
-    relay=Relay(),
+    relay=GeminiEmbeddingRelay(),
     client=ClientSide(
         check=check,
         model=model_of,

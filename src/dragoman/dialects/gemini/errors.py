@@ -12,11 +12,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import msgspec
 
-from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    CODES_OF_KINDS,
+    KIND_WORDS,
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    retry_after,
+    retry_headers,
+)
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -79,19 +88,6 @@ _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
 """Details that a client of this protocol may see as they came. The others hold the account's own data, or
 are written again from the fault."""
 
-_CODES: dict[Kind, str] = {
-    "context_length": "context_length_exceeded",
-    "authentication": "invalid_api_key",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
-    "overloaded": "server_is_overloaded",
-    "model_not_found": "model_not_found",
-}
-_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
-
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
-
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error answer. Never fails: whatever the body is, the status says something."""
@@ -118,9 +114,9 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     ours = info.get("domain") == _OURS and isinstance(info.get("metadata"), dict)
     told: Mapping[str, Any] = info["metadata"] if ours else {}
     kind = _kind(body, status, word, info, details)
-    if told.get("kind") in _KIND_WORDS:
+    if told.get("kind") in KIND_WORDS:
         kind = cast("Kind", told["kind"])
-    code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
+    code = _text(told.get("code")) if ours else CODES_OF_KINDS.get(kind) or _reason(info)
     shown = [one for one in details if str(one.get("@type")) in _SHOWN]
     param = _param(details)
     return Fault(

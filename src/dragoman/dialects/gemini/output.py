@@ -15,6 +15,7 @@ from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.request import Target
+from dragoman.dialects.schema import describe
 
 KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}
@@ -126,16 +127,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     if output.kind != "schema" or output.schema is None:
         return
     schema = dict(clean_schema(output.schema, report, "output.schema"))
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and schema.setdefault(key, value) == value:
-            report.change(
-                f"output.{field}", f"generationConfig.responseJsonSchema.{key}", "moved into the schema"
-            )
-        elif value is not None:
-            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(schema, output, "generationConfig.responseJsonSchema", report)
     if schema != output.schema:
         report.change(
             "output.schema",

@@ -15,7 +15,7 @@ from dragoman.dialects.request import Target
 
 _THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
 _ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")
-_PLACE: Final = "generationConfig.thinkingConfig"
+_CONFIG: Final = "generationConfig.thinkingConfig"
 
 BUDGETS: Final = {
     "minimal": 512,
@@ -120,11 +120,11 @@ class _Fitting:
             out["includeThoughts"] = wish.visible
         elif not off and not self.own:
             out["includeThoughts"] = True
-            self.report.add(f"{_PLACE}.includeThoughts", "reasoning is requested, so it is returned")
+            self.report.add(f"{_CONFIG}.includeThoughts", "reasoning is requested, so it is returned")
         if wish.summary is not None:
             self.report.change(
                 "reasoning.summary",
-                f"{_PLACE}.includeThoughts",
+                f"{_CONFIG}.includeThoughts",
                 "the Gemini API has only one kind of reasoning summary",
             )
 
@@ -132,7 +132,7 @@ class _Fitting:
         modes = self.facts.thinking or ()
         least = self.facts.thinking_budget[0] if self.facts.thinking_budget is not None else 0
         if self.budgets and ("disabled" in modes or least == 0):
-            self.report.change("reasoning", f"{_PLACE}.thinkingBudget", "written as a budget of 0")
+            self.report.change("reasoning", f"{_CONFIG}.thinkingBudget", "written as a budget of 0")
             return {"thinkingBudget": 0}
         self.report.lose("reasoning", "thinking cannot be disabled for this model", "quality")
         if self.budgets and not self.levels:
@@ -153,16 +153,16 @@ class _Fitting:
             effort = min(self._known(), key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
             self.report.change(
                 "reasoning.budget",
-                f"{_PLACE}.thinkingLevel",
+                f"{_CONFIG}.thinkingLevel",
                 f"the budget of {wish.budget} tokens is written as the level {effort}",
             )
         elif wish.budget is not None:
             self.report.change(
-                "reasoning.budget", f"{_PLACE}.thinkingLevel", "expressed by the thinking level"
+                "reasoning.budget", f"{_CONFIG}.thinkingLevel", "expressed by the thinking level"
             )
         if effort is None:  # the model's own measure
             if wish.mode is not None:
-                self.report.change("reasoning.mode", _PLACE, "the model chooses its thinking budget")
+                self.report.change("reasoning.mode", _CONFIG, "the model chooses its thinking budget")
             return {}
         return {"thinkingLevel": self._nearest(effort).upper()}
 
@@ -174,7 +174,7 @@ class _Fitting:
         rank = _ORDER.index(effort) if effort in _ORDER else len(_ORDER)
         weaker = [word for word in known if _ORDER.index(word) < rank]
         chosen = weaker[-1] if weaker else known[0]
-        self.report.change("reasoning.effort", f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
+        self.report.change("reasoning.effort", f"{_CONFIG}.thinkingLevel", f"{effort} is written as {chosen}")
         if weaker:
             self.report.lose(
                 "reasoning.effort", f"the model does not support the thinking level {effort}", "quality"
@@ -191,19 +191,19 @@ class _Fitting:
             budget = BUDGETS.get(wish.effort or "", BUDGETS["medium"])
             self.report.change(
                 where,
-                f"{_PLACE}.thinkingBudget",
+                f"{_CONFIG}.thinkingBudget",
                 f"the effort {wish.effort} is written as a budget of {budget} tokens",
             )
         elif wish.effort is not None:
             self.report.change(
-                "reasoning.effort", f"{_PLACE}.thinkingBudget", "expressed by the thinking budget"
+                "reasoning.effort", f"{_CONFIG}.thinkingBudget", "expressed by the thinking budget"
             )
         if self.facts.thinking_budget is not None and budget != DYNAMIC:
             least, most = self.facts.thinking_budget
             fitting = max(least, min(most, budget))
             if fitting != budget:
                 self.report.change(
-                    where, f"{_PLACE}.thinkingBudget", f"the model accepts {least} to {most} tokens"
+                    where, f"{_CONFIG}.thinkingBudget", f"the model accepts {least} to {most} tokens"
                 )
             if fitting < budget:
                 self.report.lose(where, f"limited to {fitting} tokens", "quality")

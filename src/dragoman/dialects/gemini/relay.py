@@ -12,10 +12,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
-from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
+from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -47,24 +49,15 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _encode = msgspec.json.Encoder().encode
 
-_UNREADABLE = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
-    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
-)
 
+class GeminiRelay(BodyRelay):
+    """The edits of requests and answers."""
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
+    member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
         """The body with its top-level keys set, replaced or, for UNSET, removed. The model is in the path."""
-        body = {**head, **edits}
-        body.pop("model", None)
-        return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+        return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the model's name that the client knows, and its usage."""
@@ -76,20 +69,16 @@ class Relay:
                 raise WireError("the response must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, head, reply.model), usage
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = _decode_head(body)
-        if "usageMetadata" in head and _decode(head["usageMetadata"]):
-            return body
-        return bytes(_encode({**head, "usageMetadata": _counts(usage)}))
-
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> GeminiStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return GeminiStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return _counts(usage)
 
 
 _ANSWERS = frozenset({"candidates", "promptFeedback"})
@@ -111,7 +100,7 @@ def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
     return _encode({**head, "modelVersion": model})
 
 
-class StreamRelay:
+class GeminiStreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
@@ -151,7 +140,7 @@ class StreamRelay:
         """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""
         try:
             chunk = _decode_chunk(frame)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise _odd(frame, error) from None
         if chunk.error or type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))

@@ -7,10 +7,12 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
 from dragoman.dialects.gemini.output import decode_output, encode_output
-from dragoman.dialects.gemini.parts import Draft, decode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
@@ -184,7 +186,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     eight answers.
     """
     own = request.dialect == NAME
-    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts, names={})
+    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
     body: dict[str, Any] = {}
     config: dict[str, Any] = {}
     if own:
@@ -209,8 +211,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_output(request, target, body, config)
     if not own and any(is_drawing(tool, target.facts) for tool in request.tools or ()):
         config.setdefault("responseModalities", ["TEXT", "IMAGE"])
-    if _rare_values(request) != _NOTHING_RARE:
-        _encode_rare(request, target, body, config, own=own)
+    _encode_rare(request, target, body, config, own=own)
     if config:
         body["generationConfig"] = config
     path = STREAM_PATH if request.stream else PATH
@@ -240,14 +241,7 @@ def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> N
     target.report.lose("max_output", f"limited to {bound}", "quality")
 
 
-_LOST: dict[str, str] = {
-    "min_p": "the Gemini API has no min_p",
-    "repetition_penalty": "the Gemini API has no repetition penalty",
-    "logit_bias": "the Gemini API has no logit bias",
-}
 _sampling_values = attrgetter(*_SAMPLING.values())
-_lost_values = attrgetter(*_LOST)
-_NOTHING = (None,) * len(_LOST)
 _DRAWN = frozenset({"temperature", "topP", "topK"})
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
@@ -257,16 +251,11 @@ _ANSWERS = 8
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
-    report = target.report
     stated = zip(_SAMPLING, _sampling_values(sampling), strict=True)
     config.update({key: value for key, value in stated if value is not None})
     if sampling.stop is not None:
         config["stopSequences"] = list(sampling.stop)
-    values = _lost_values(sampling)
-    if values != _NOTHING:
-        for field, value in zip(_LOST, values, strict=True):
-            if value is not None and value != {}:
-                report.lose(f"sampling.{field}", _LOST[field])
+    FIELDS.lose(sampling, target.report, "sampling")
     if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
         _fit_sampling(target, config)
 
@@ -316,34 +305,6 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
         del config["stopSequences"]
 
 
-_rare_values = attrgetter(
-    "user",
-    "metadata",
-    "safety_identifier",
-    "tier",
-    "cache",
-    "store",
-    "prediction",
-    "moderation",
-    "previous",
-    "conversation",
-    "background",
-    "extra",
-)
-_NOTHING_RARE = (None,) * 12
-_NEVER: dict[str, str] = {
-    "user": "the Gemini API has no end user id",
-    "safety_identifier": "the Gemini API has no end user id",
-    "metadata": "the Gemini API has no metadata",
-    "store": "the Gemini API does not store responses",
-    "prediction": "the Gemini API has no predicted output",
-    "moderation": "the Gemini API has no moderation",
-    "previous": "the Gemini API is stateless",
-    "conversation": "the Gemini API is stateless",
-    "background": "the Gemini API is stateless",
-}
-
-
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
@@ -352,15 +313,11 @@ def _encode_rare(
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)
     if request.cache is not None:
-        for field in ("key", "mode", "ttl", "retention", "mark"):
-            if getattr(request.cache, field) is not None:
-                report.lose(f"cache.{field}", "the Gemini API has no such setting of prompt caching")
+        FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
     if own and request.store is not None:
         body["store"] = request.store
-    for field, reason in _NEVER.items():
-        if getattr(request, field) and field not in body:
-            report.lose(field, reason)
+    FIELDS.lose(request, report, written=body)
     if request.extra is not None:
         _restore(request.extra, target, body, config)
 
@@ -381,3 +338,35 @@ def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict
     out = {**body, **holders}
     restore(out, extra, target.report, "")
     body.update({key: value for key, value in out.items() if key not in holders or value})
+
+
+FIELDS = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage"),
+        foreign_contents: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: tuple(f"sampling.{field}" for field in _SAMPLING.values()),
+        _limit: ("max_output",),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        _encode_tier: ("tier",),
+    },
+    lost={
+        "sampling.min_p": "the Gemini API has no min_p",
+        "sampling.repetition_penalty": "the Gemini API has no repetition penalty",
+        "sampling.logit_bias": "the Gemini API has no logit bias",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Gemini API has no such setting of prompt caching",
+        ),
+        "user": "the Gemini API has no end user id",
+        "safety_identifier": "the Gemini API has no end user id",
+        "metadata": "the Gemini API has no metadata",
+        "store": "the Gemini API does not store responses",
+        "prediction": "the Gemini API has no predicted output",
+        "moderation": "the Gemini API has no moderation",
+        **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
+    },
+)
+"""What becomes of each field of a request. Its own clients may ask for `store`."""

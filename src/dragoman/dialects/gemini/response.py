@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
 from dragoman.dialects.gemini.logprobs import (
@@ -19,7 +20,8 @@ from dragoman.dialects.gemini.logprobs import (
     with_logprobs,
     without_tokens,
 )
-from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
+from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
 from dragoman.dialects.gemini.stops import (
     UNANSWERED,
     broken_off,

@@ -13,7 +13,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.output import VOICE, VOICES
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import speech as family
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target, WireRequest

@@ -10,16 +10,17 @@ is neither a terminator nor a heartbeat: Google's own client reads any other lin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
-from dragoman.dialects.gemini.parts import Draft, encode_part
+from dragoman.dialects.gemini.part_encoder import encode_part
 from dragoman.dialects.gemini.response import are_derived, identity
 from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of
@@ -62,7 +63,7 @@ class _Block:
         return f"candidates[{self.candidate}].blocks[{self.index}]"
 
 
-class StreamEncoder:
+class GeminiEncoder(EventEncoder):
     """One stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
@@ -86,7 +87,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._over:
             return b""
-        return _TAKE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # --- Chunks ----------------------------------------------------------------------------------
 
@@ -152,6 +153,8 @@ class StreamEncoder:
 
     def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
         return b""
+
+    _raw = _ping = _silent
 
     def _error(self, event: ir.Error) -> bytes:
         return self._fail(event.fault)
@@ -262,6 +265,8 @@ class StreamEncoder:
             return self._parts(event.candidate, {"text": event.text}, **result)
         return self._say(state, event.text) if event.text else b""
 
+    _refuse = _text
+
     def _think(self, event: ir.ThinkDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
         text = event.text
@@ -273,7 +278,7 @@ class StreamEncoder:
                 text = _BETWEEN_PARTS + text
         return self._say(state, text)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         self._blocks[event.candidate, event.index].data.append(event.text)
         return b""
 
@@ -349,22 +354,3 @@ class StreamEncoder:
 
 
 _EMPTY = (ir.Text(""), ir.Thinking(), ir.Refusal(""))
-_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._seal,
-    ir.MediaDelta: StreamEncoder._media,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._tally,
-    ir.More: StreamEncoder._more,
-    ir.Raw: StreamEncoder._silent,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._silent,
-}

@@ -18,7 +18,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
-from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.operation import Payload, ProviderSide, Reading
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target, WireRequest

@@ -1,8 +1,8 @@
 """Mistral chat completions, both directions: POST /v1/chat/completions.
 
 Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the client `mistralai` 3.7.0. The
-protocol descends from OpenAI's chat, and so does this code (docs/decisions/0007): what both say in the same
-form is imported, what differs has its own tables here.
+protocol descends from OpenAI's chat, and so does this code (docs/decisions/0024): what both say in the same
+form is in `dialects/chat`, what differs has its own tables here.
 
 Canonical form, up to which a body comes back as it was: a member that is null is absent; `type: "function"`
 of a tool or a call, an id of a call that is "null", `prefix: false` and `closed: true` go without saying;
@@ -20,39 +20,28 @@ What it cannot say, and what becomes of it:
 - `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
 - citations by address, and seals of other dialects: losses; video and free-text tools: refused;
 - a subset of the tools: only those are offered.
-
-Files: terms (words) · parts, calls, saying (an assistant's message) · check · request, with history and
-tools · response, usage, logprobs · decoder, encoder (streams) · errors · places.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Headers, Paths
+from dragoman.dialects.chat.relay import ChatRelay, Words
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.mistral.check import check
-from dragoman.dialects.mistral.decoder import PADDING, Decoder
 from dragoman.dialects.mistral.embedding import EMBEDDING
-from dragoman.dialects.mistral.encoder import Encoder
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
+from dragoman.dialects.mistral.locate import locate, place
 from dragoman.dialects.mistral.moderation import MODERATION
-from dragoman.dialects.mistral.places import locate, place
-from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.mistral.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
+from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
+from dragoman.dialects.mistral.stream_encoder import MistralEncoder
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
 from dragoman.dialects.mistral.usage import decode_usage, estimated
-from dragoman.dialects.openai_chat.relay import ChatRelay, Words
 
 _RATES: Final = frozenset(
     f"x-ratelimit-{part}"
@@ -67,18 +56,21 @@ DIALECT: Final = Dialect(
     title="Mistral",
     spec="https://docs.mistral.ai/api/#tag/chat",
     version="3.7.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,
     ),
     response=ResponseCodec(decode=decode_response, encode=encode_response),
-    stream=StreamCodec(content_type="text/event-stream; charset=utf-8", decoder=Decoder, encoder=Encoder),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8", decoder=MistralDecoder, encoder=MistralEncoder
+    ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     # Mistral tells the usage of every stream without being asked.
     relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
@@ -87,6 +79,7 @@ DIALECT: Final = Dialect(
         # Nothing is documented that forbids a forced call to a model that reasons.
         features=frozenset({"schema", "json", "forced_thinking"})
     ),
+    resources=frozenset({"files", "fine_tuning"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
     provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

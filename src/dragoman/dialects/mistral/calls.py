@@ -12,8 +12,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text as arguments_as_text
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.mistral.terms import MAX_TEMPERATURE
-from dragoman.dialects.openai_chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -82,28 +82,32 @@ def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
 
 
 _CHOICES: Final = ("auto", "none", "any", "required")
-_RULES: Final[dict[str, Rule]] = {
-    "model": a_string,
+SCALARS: Final[dict[str, Rule]] = {
     "temperature": number(0, MAX_TEMPERATURE),
     "top_p": number(0, 1),
     "top_k": integer(-1),
+    "random_seed": integer(0),
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "repetition_penalty": number(0),
+    "n": integer(1),
+    "logprobs": a_boolean,
+    "top_logprobs": integer(0),
+}
+"""Members that are a field of the sampling, with their rules: to state one here is all that it needs."""
+_RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
+    "model": a_string,
     "max_tokens": integer(0),
     "min_tokens": integer(0),
     "stream": a_boolean,
     "stop": check_stop,
-    "random_seed": integer(0),
     "metadata": an_object,
     "response_format": check_response_format,
     "tools": _tools,
     "parallel_tool_calls": a_boolean,
-    "presence_penalty": number(-2, 2),
-    "frequency_penalty": number(-2, 2),
-    "repetition_penalty": number(0),
-    "logprobs": a_boolean,
-    "top_logprobs": integer(0),
     "prompt_logprobs": a_boolean,
     "top_prompt_logprobs": integer(0),
-    "n": integer(1),
     "prediction": members(type=a_string, content=a_string),
     "reasoning_effort": a_string,
     "prompt_mode": a_string,

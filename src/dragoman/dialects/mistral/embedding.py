@@ -12,10 +12,11 @@ from dragoman import ir
 from dragoman.dialects.batching import batches, joined
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import embedding as family
+from dragoman.dialects.openai import embedding as family
+from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
+from dragoman.dialects.rules import Rule, a_string, an_object, check_members, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
@@ -27,7 +28,7 @@ MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
-    family.check_members(request.body, _RULES)
+    check_members(request.body, _RULES, "input")
 
 
 def _input(value: Any, path: str) -> None:
@@ -54,7 +55,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     inputs, form = family.decode_input(body["input"])
     return ir.EmbedRequest(
         NAME,
-        family.model_of(wire),
+        model_of(wire),
         inputs,
         dimensions=body.get("output_dimension"),
         encoding=body.get("encoding_format"),
@@ -89,10 +90,10 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 EMBEDDING: Final = OperationCodec(
-    relay=family.Relay(),
+    relay=family.EmbeddingRelay(),
     client=ClientSide(
         check=check,
-        model=family.model_of,
+        model=model_of,
         decode=decode_request,
         encode=family.encode_response,
         locate=locate,

@@ -16,7 +16,7 @@ import msgspec
 from dragoman.dialects.diagnosis import kind_of
 from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.openai_chat.errors import error_member as chat_member
+from dragoman.dialects.openai.errors import error_member as chat_member
 from dragoman.ir import STATUS, Fault, Kind
 
 _WORDS: Final[dict[str, Kind]] = {

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import moderation as family
-from dragoman.dialects.openai_chat.operation import Relay, model_of
+from dragoman.dialects.openai import moderation as family
+from dragoman.dialects.openai.operation import ListRelay, model_of
 from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, missing
@@ -57,7 +57,7 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
 
 
 MODERATION: Final = OperationCodec(
-    relay=Relay(family.PATH, "results"),
+    relay=ListRelay(family.PATH, "results"),
     client=ClientSide(
         check=check,
         model=model_of,

@@ -15,13 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.parts import from_url
-from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import from_url
 
 _TEXT: Final = frozenset({"type", "text"})
 _IMAGE: Final = frozenset({"type", "image_url"})
@@ -246,22 +247,11 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
     if draft.own and block.file is not None:
         return {"type": "file", "file_id": block.file}
     if block.text is not None or block.blocks is not None:
-        draft.report.change(where, where, "the text document is sent as text")
-        title = f' title="{block.name}"' if block.name else ""
-        text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return {"type": "text", "text": document_text(block, draft, where)}
     out: dict[str, Any] = {"type": "document_url", "document_url": _data_or_url(block, where)}
     if block.name is not None:
         out["document_name"] = block.name
     return out
-
-
-def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
-    """The texts of a document that is given as content."""
-    for index, block in enumerate(blocks):
-        if not isinstance(block, ir.Text):
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
-    return "\n\n".join(block.text for block in blocks if isinstance(block, ir.Text))
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import choices_of, opening
+from dragoman.dialects.chat.stops import decode_stop, lose_stop
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
@@ -23,13 +26,10 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.usage import decode_usage, encode_usage
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import failure
-from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
@@ -51,11 +51,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
-    if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
-    choices = body.get("choices")
-    if type(choices) is not list:
-        raise WireError("expected an array", "choices")
+    choices = choices_of(body, fault_of)
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.mistral.calls import decode_call, encode_call
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
+from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 
@@ -63,7 +64,7 @@ class Saying:
     parts: the content was a list. mint: the id to write for a call (its own, its place among the calls).
     """
 
-    __slots__ = ("calls", "chunks", "draft", "mint", "moved", "parts", "spaced")
+    __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
 
     def __init__(
         self,
@@ -77,7 +78,6 @@ class Saying:
         self.parts = parts
         self.chunks: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.spaced = False  # something else came after the last text
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
@@ -91,6 +91,13 @@ class Saying:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.chunks)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""
@@ -141,8 +148,6 @@ class Saying:
             self.chunks.extend(encode_part(block, self.draft, where))
         elif self.draft.answer:
             self.chunks.extend(shown_media(block, self.draft, where))
-        elif block.data is not None or block.url is not None:
-            self.moved.append((block, where))
         elif block.kind == "audio":
             self._spoken(block, where)
         else:

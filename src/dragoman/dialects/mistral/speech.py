@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import restore
-from dragoman.dialects.openai_chat import heard
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai import speech as family
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError

@@ -9,6 +9,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
+from dragoman.dialects.chat import stops
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "mistral"
@@ -23,18 +24,12 @@ LEAST_TOP_P: Final = 0.01
 https://github.com/mnfst/modelparams.dev/pull/234
 """
 
-STOP_WORDS: Final[dict[str, str]] = {
-    "end": "stop",
-    "tool": "tool_calls",
-    "length": "length",
+STOP_WORDS: Final = {
+    **stops.STOP_WORDS,
     "context": "model_length",
-    "sequence": "stop",
     "filter": "error",
-    "pause": "stop",
-    "compaction": "stop",
     "broken": "error",
     "error": "error",
-    "other": "stop",
 }
 """What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
 STOPS_LOST: Final[dict[str, str]] = {

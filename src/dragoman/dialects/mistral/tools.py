@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"type", "function"})

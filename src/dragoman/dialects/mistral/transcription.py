@@ -14,9 +14,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import restore
-from dragoman.dialects.openai_chat import heard
-from dragoman.dialects.openai_chat import transcription as family
-from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai import transcription as family
+from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError

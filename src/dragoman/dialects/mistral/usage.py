@@ -10,14 +10,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
-from dragoman.dialects.openai_chat.usage import rest_of, total_up
 from dragoman.dialects.typed import counted
 
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
+_INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning")
+"""Counts that a larger one includes."""
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
@@ -62,7 +64,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)
-        _lose(usage, report)
+        lose_counts(usage, report, _INCLUDED, {"input_audio", "input_audio_seconds"}, "the Mistral API")
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     if usage.estimated:
@@ -98,17 +100,3 @@ def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     if details:
         out["prompt_tokens_details"] = details
     return out
-
-
-def _lose(usage: ir.Usage, report: Report) -> None:
-    """What the totals hold without saying so, and what they do not hold."""
-    for field in ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or _NONE).items():
-        if key not in {"input_audio", "input_audio_seconds"} and value:
-            report.lose(f"usage.detail.{key}", "the Mistral API has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Mistral API does not report the tokens of other models", "hint"
-        )

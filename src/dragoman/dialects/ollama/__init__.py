@@ -19,9 +19,6 @@ What it cannot say, and what becomes of it:
 
 Options and members that only this server has (`num_ctx`, `keep_alive`, …) stay with it, and are a hint of a
 loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
-
-Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
-response · stream (decoder) · stream_encoder · errors · relay · locate · generate · embedding.
 """
 
 from __future__ import annotations
@@ -30,27 +27,19 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, ModelList, Paths, Probe
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.ollama import generate
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
-from dragoman.dialects.ollama.relay import Relay
-from dragoman.dialects.ollama.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.ollama.relay import OllamaRelay
+from dragoman.dialects.ollama.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
-from dragoman.dialects.ollama.stream import Decoder
-from dragoman.dialects.ollama.stream_encoder import Encoder
+from dragoman.dialects.ollama.stream_decoder import OllamaDecoder
+from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.ollama.terms import NAME, PATH
 from dragoman.dialects.ollama.widened import widened
 
@@ -59,12 +48,13 @@ DIALECT: Final = Dialect(
     title="Ollama",
     spec="https://docs.ollama.com/api/chat",
     version="fb307609",
-    paths=Paths(chat=PATH, models="/api/tags"),
+    paths=Paths(chat=PATH, base=""),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,
@@ -72,16 +62,23 @@ DIALECT: Final = Dialect(
     ),
     response=ResponseCodec(decode=decode_response, encode=encode_response),
     stream=StreamCodec(
-        framing="ndjson", content_type="application/x-ndjson", decoder=Decoder, encoder=Encoder, ping=b""
+        framing="ndjson",
+        content_type="application/x-ndjson",
+        decoder=OllamaDecoder,
+        encoder=OllamaEncoder,
+        ping=b"",
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=OllamaRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         # A call cannot be forced at all, so nothing about forcing one forbids to think.
         features=frozenset({"schema", "json", "forced_thinking"}),
         reads=reads,
     ),
+    models=ModelList(path="/api/tags", member="models", name="name"),
+    probe=Probe(called="Ollama's API", path="/api/version", member="version"),
+    face=Face(roots=("",), alone=("/api/",)),
     operations={"embed": EMBEDDING},
 )
 
@@ -97,6 +94,6 @@ GENERATE: Final = replace(
         locate_in=generate.located,
     ),
     response=replace(DIALECT.response, encode=generate.encode_response),
-    stream=replace(DIALECT.stream, encoder=generate.Encoder),
+    stream=replace(DIALECT.stream, encoder=generate.GenerateEncoder),
 )
 """What the older endpoint's clients speak. No provider is asked in it, so everything is translated."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_function
 from dragoman.dialects.ollama.history import ROLES
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.request import LEVELS
-from dragoman.dialects.openai_chat.check import check_function
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,

@@ -21,7 +21,7 @@ from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.embedding import lose_purpose
+from dragoman.dialects.openai.embedding import lose_purpose
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -30,6 +30,7 @@ from dragoman.dialects.operation import (
     Payload,
     ProviderSide,
 )
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
@@ -202,7 +203,7 @@ def _of_length_one(numbers: list[float]) -> list[float]:
     return list(map((1 / length).__mul__, numbers))
 
 
-class Relay:
+class OllamaEmbeddingRelay(WholeAnswerRelay):
     """Passes a request and its answer; vectors stay as they are written."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
@@ -224,13 +225,9 @@ class Relay:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 EMBEDDING: Final = OperationCodec(
-    relay=Relay(),
+    relay=OllamaEmbeddingRelay(),
     client=ClientSide(
         check=check,
         model=model_of,

@@ -22,7 +22,7 @@ from dragoman.dialects.ollama.locate import place as place_in_chat
 from dragoman.dialects.ollama.request import MAPS as CHAT_MAPS
 from dragoman.dialects.ollama.request import decode_request as decode_chat
 from dragoman.dialects.ollama.response import encode_response as encode_chat
-from dragoman.dialects.ollama.stream_encoder import Encoder as ChatEncoder
+from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
@@ -150,13 +150,13 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     return generated(encode_chat(response, reply))
 
 
-class Encoder:
+class GenerateEncoder:
     """The bytes of one stream."""
 
     __slots__ = ("_chat",)
 
     def __init__(self, reply: Reply) -> None:
-        self._chat = ChatEncoder(reply)
+        self._chat = OllamaEncoder(reply)
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
@@ -22,11 +24,10 @@ from dragoman.dialects.ollama.saying import (
     shed,
     words,
 )
-from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered
-from dragoman.dialects.turns import turns
-from dragoman.dialects.waiting import Waiting
+from dragoman.dialects.ollama.terms import NAME, leftovers, restore
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 ROLES: Final = ("system", "user", "assistant", "tool")
@@ -73,29 +74,41 @@ def _message(message: Any, where: str) -> ir.Message:
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The whole history."""
     writer = _History(draft)
-    if request.system:
-        writer.say("system", [(block, f"system[{index}]") for index, block in enumerate(request.system)])
     if draft.own:
+        if request.system:
+            writer.say("system", [(block, f"system[{index}]") for index, block in enumerate(request.system)])
         writer.write_own(request.messages)
     else:
-        writer.write(request.messages)
+        for turn in repaired(request, _RULES):
+            writer.write(turn)
     return writer.out
 
 
+_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    mint="call_{index}_{position}",
+    patient=True,
+    named="missing",
+    orphans="kept",
+    moves=lambda block, _: block.kind in SENT and (block.data is not None or block.url is not None),
+    moved=Why("messages[{at}].images", "the Ollama API accepts media only in a user message: moved there"),
+    takes_out=lambda block: block.kind in SENT,
+    asked=Why(
+        "messages[{at}].role",
+        "the request has no user message: the last system message is sent as one",
+    ),
+)
+
+
 class _History:
-    """Messages while they are being written.
+    """Messages while they are being written."""
 
-    open: the ids of the calls that no result answers yet. moved: media that stand in a user's message here.
-    """
-
-    __slots__ = ("draft", "moved", "names", "open", "out")
+    __slots__ = ("draft", "out")
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
-        self.open: Waiting[str] = Waiting()
-        self.names: dict[str, str] = {}  # of the functions that were called, by the call's id
-        self.moved: list[tuple[ir.Block, str]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
         """The messages of a client that speaks this dialect: it gets its own back."""
@@ -119,28 +132,28 @@ class _History:
             if value is not None:
                 self.out[-1][member] = value
 
-    def write(self, messages: Sequence[ir.Message]) -> None:
-        """The messages of another dialect's client."""
-        for index, turn in turns(messages, chunked=self.draft.chunked):
-            where, message = f"messages[{index}]", turn[0]
-            if message.role == "assistant":
-                self._assistant(turn, index)
-            elif message.role == "user":
-                self._user(message, where)
-            else:
-                self._settle()
-                if message.role == "developer":
-                    to = f"messages[{len(self.out)}].role"
-                    self.draft.report.change(where + ".role", to, "the Ollama API uses the role `system`")
-                self.say("system", _placed(message, where))
-            for offset, one in enumerate(turn):
-                self._lose_head(one, f"messages[{index + offset}]")
-        self._settle()
-        if self.out and all(message["role"] == "system" for message in self.out):
-            self.out[-1]["role"] = "user"
-            where = f"messages[{len(messages) - 1}]" if messages else "system"
-            reason = "the request has no user message: the last system message is sent as one"
-            self.draft.report.change(where, f"messages[{len(self.out) - 1}].role", reason)
+    def write(self, turn: Turn) -> None:
+        """One message of another dialect's client."""
+        report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
+        if piece.message is None:
+            turn.tell(report, at)
+        if turn.role == "assistant":
+            saying = Saying(self.draft, lambda stated, _: stated)
+            for one in turn.pieces:
+                saying.add_piece(one)
+            self.out.append(saying.done())
+        elif turn.role == "tool":
+            self._answer(piece)
+        else:
+            if piece.message is not None and piece.message.role == "developer":
+                to = f"messages[{at}].role"
+                report.change(f"messages[{piece.index}].role", to, "the Ollama API uses the role `system`")
+            self.say("user" if turn.role == "user" else "system", piece.placed())
+        if piece.message is not None:
+            turn.tell(report, at)
+        for one in turn.pieces:
+            if one.message is not None:
+                self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
         """Report what a message is beside its content."""
@@ -151,51 +164,23 @@ class _History:
         if message.extra is not None:
             restore({}, message.extra, report, where)
 
-    def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
-        self._settle()
-        saying = Saying(self.draft, lambda stated, at: stated if stated is not None else f"call_{index}_{at}")
-        for offset, message in enumerate(turn):
-            saying.add(message.blocks, f"messages[{index + offset}]")
-        self.moved.extend(saying.moved)
-        for call in saying.calls:
-            name = self.names[call["id"]] = call["function"]["name"]
-            self.open.add(call["id"], call["id"], name)
-        self.out.append(saying.done())
-
-    def _user(self, message: ir.Message, where: str) -> None:
-        rest: list[tuple[ir.Block, str]] = []
-        results = 0
-        for block, place in _placed(message, where):
-            if isinstance(block, ir.ToolResult):
-                self._answer(block, place)
-                results += 1
-            else:
-                rest.append((block, place))
-        if rest or not results:
-            self._settle()
-            self.say("user", rest)
-
-    def _answer(self, block: ir.ToolResult, where: str) -> None:
-        draft = self.draft
-        call_id = answered(self.open, block, str, draft.report, where, needed=False)
+    def _answer(self, piece: Piece) -> None:
+        block, where = piece.blocks[0], piece.place(0)
+        assert isinstance(block, ir.ToolResult)
         out: dict[str, Any] = {"role": "tool", "content": self._result(block, where)}
-        name = block.name or self.names.get(call_id)
-        if name is not None:
-            out["tool_name"] = name
-        out["tool_call_id"] = call_id
-        shed(block, draft, where)
+        if block.name is not None:
+            out["tool_name"] = block.name
+        out["tool_call_id"] = block.id
+        shed(block, self.draft, where)
         self.out.append(out)
 
     def _result(self, block: ir.ToolResult, where: str) -> str:
-        """A result as text; its media move into a user's message."""
+        """A result as text."""
         draft = self.draft
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"
-            if isinstance(content, ir.Media) and content.kind in SENT:
-                self.moved.append((content, place))
-                texts.append(f"(The {content.kind} follows in the next message.)")
-            elif isinstance(content, ir.Media):
+            if isinstance(content, ir.Media):
                 texts.append(_document(content, draft, place))
             elif isinstance(content, ir.Text | ir.Json | ir.Refusal):
                 texts.append(words(content, draft, place))
@@ -236,17 +221,6 @@ class _History:
             out["images"] = images
         self.out.append(out)
 
-    def _settle(self) -> None:
-        """Write what must stand before the next message that is no result."""
-        for _, place in self.moved:
-            to = f"messages[{len(self.out)}].images"
-            self.draft.report.change(
-                place, to, "the Ollama API accepts media only in a user message: moved there"
-            )
-        if self.moved:
-            moved, self.moved = self.moved, []
-            self.say("user", moved)
-
 
 def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
     return [(block, f"{where}.blocks[{index}]") for index, block in enumerate(message.blocks)]
@@ -271,17 +245,9 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
     """A document as text. Raises WireError for what is none: an answer without it would be another answer."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
-    draft.report.change(where, where, "the text document is sent as text")
-    texts = [] if block.text is None else [block.text]
-    for index, inner in enumerate(block.blocks or ()):
-        if isinstance(inner, ir.Text):
-            texts.append(inner.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
+    text = document_text(block, draft, where)
     _lose_title(block, draft, where)
-    title = f' title="{block.name}"' if block.name else ""
-    text = "\n\n".join(texts)
-    return f"<document{title}>\n{text}\n</document>"
+    return text
 
 
 def reads(_: ir.Media) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from dragoman.dialects.chat.locate import has, nearest
 from dragoman.dialects.ollama.options import PLACES
-from dragoman.dialects.openai_chat.places import has, nearest
 from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, str]] = {

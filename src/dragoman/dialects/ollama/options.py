@@ -127,9 +127,6 @@ def _as_integer(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-_LOST: Final = {"logit_bias": "the Ollama API has no logit bias"}
-
-
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
     """The options of a request. bound: the most tokens that the model can give, None = not known.
 
@@ -143,10 +140,6 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
     }
     if "stop" in out:
         out["stop"] = list(out["stop"])
-    for field, reason in _LOST.items():
-        value = getattr(sampling, field)
-        if value and value != 1:
-            report.lose(f"sampling.{field}", reason)
     if (seed := out.get("seed")) is not None and seed < 0:
         del out["seed"]
         report.lose("sampling.seed", "the Ollama API has no negative seeds")

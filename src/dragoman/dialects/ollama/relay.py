@@ -6,16 +6,17 @@ searched for cannot stand inside of a JSON string, where quotes are escaped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import decode_usage
-from dragoman.dialects.openai_chat.chunks import BROKEN
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -28,23 +29,10 @@ _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_UNREADABLE: Final = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
-    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
-)
 
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
-
-    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
-        body = {**head, **edits}
-        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+class OllamaRelay(BodyRelay):
+    """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the model's name that the client knows, and its usage."""
@@ -55,17 +43,20 @@ class Relay:
                     raise RequestFailed(fault_of(answer))
                 raise WireError("the response must have `message`, an object", "message")
             usage = decode_usage(answer)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """The body with this usage, where it states none."""
-        return encode_head({**decode_head(body), **_counts(usage)})
+        return encode_head({**decode_head(body), **self._counts(usage)})
 
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> OllamaStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return OllamaStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return _counts(usage)
 
 
 def _counts(usage: ir.Usage) -> dict[str, Any]:
@@ -77,7 +68,7 @@ def _renamed(body: bytes, model: str | None) -> bytes:
     return body if model is None else encode_head({**decode_head(body), "model": model})
 
 
-class StreamRelay:
+class OllamaStreamRelay:
     """One stream: lines pass as they are, but for the model's name."""
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
@@ -119,7 +110,7 @@ class StreamRelay:
             if value.get("done"):
                 self.done = True
                 self.usage = decode_usage(value)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
@@ -140,5 +131,5 @@ class StreamRelay:
     def close(self) -> bytes:
         """The bytes have ended. Raises RequestFailed when the answer has not."""
         if not self.done:
-            raise RequestFailed(BROKEN)
+            raise RequestFailed(STREAM_BROKEN)
         return b""

@@ -8,21 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.logprobs import decode_tokens
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.stops import lose_stop
+from dragoman.dialects.chat.usage import lose_counts
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
-from dragoman.dialects.ollama.terms import (
-    NAME,
-    STOP_WORDS,
-    STOPS,
-    STOPS_LOST,
-    dated,
-    leftovers,
-    restore,
-)
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import lose_stop, shown_model
+from dragoman.dialects.ollama.terms import NAME, STOP_WORDS, STOPS, STOPS_LOST, dated, leftovers, restore
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
@@ -39,6 +34,15 @@ SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _DURATION: Final = "total_duration"
 _NANOSECONDS: Final = 1_000_000_000
+_INCLUDED: Final = (
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "tool_input",
+    "reasoning",
+)
+"""Counts that a larger one includes."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -111,18 +115,7 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Tokens with their log probabilities."""
-    return tuple([_token(token) for token in tokens])
-
-
-def _token(token: dict[str, Any]) -> ir.Logprob:
-    spelled, top = token.get("bytes"), token.get("top_logprobs")
-    return ir.Logprob(
-        token["token"],
-        token["logprob"],
-        tuple(spelled) if spelled is not None else None,
-        decode_logprobs(top) if top is not None else None,
-        extra=leftovers(token, _TOKEN),
-    )
+    return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 # --- Encoding ----------------------------------------------------------------------------------
@@ -220,25 +213,12 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
     if not draft.own or usage.output is not None:
         out["eval_count"] = usage.output_total
     if not draft.own:
-        _lose_counts(usage, draft.report)
+        lose_counts(usage, draft.report, _INCLUDED, (), "the Ollama API")
     if usage.extra is not None:
         restore(out, usage.extra, draft.report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
-
-
-def _lose_counts(usage: ir.Usage, report: Report) -> None:
-    for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or {}).items():
-        if value:
-            report.lose(f"usage.detail.{key}", "the Ollama API has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Ollama API does not report the tokens of other models", "hint"
-        )
 
 
 def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[dict[str, Any]]:

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text, parse_arguments
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
-from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -90,11 +91,10 @@ class Saying:
     """One message while blocks are being written into it.
 
     mint: the id to write for a call (its own, its place among the calls); None = none is written. first: how
-    many calls of the answer were written before. moved: media of the assistant's that only a user's message
-    can hold, each with its place.
+    many calls of the answer were written before.
     """
 
-    __slots__ = ("calls", "draft", "first", "images", "mint", "moved", "spaced", "text", "thinking")
+    __slots__ = ("calls", "draft", "first", "images", "mint", "spaced", "text", "thinking")
 
     def __init__(self, draft: Draft, mint: Callable[[str | None, int], str | None], first: int = 0) -> None:
         self.draft = draft
@@ -104,7 +104,6 @@ class Saying:
         self.text = ""
         self.images: list[str] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []
         self.spaced = False  # something else came after the last text
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
@@ -113,6 +112,13 @@ class Saying:
             self.spaced = bool(self.text)
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.text)
+        for index, block in enumerate(piece.blocks):
+            self.say(block, piece.place(index))
 
     def say(self, block: ir.Block, where: str) -> None:
         """One block of the message. where: its own place."""
@@ -156,8 +162,6 @@ class Saying:
             self.images.append(block.data)
         elif self.draft.answer:
             self._shown(block, where)
-        elif block.kind in SENT and (block.data is not None or block.url is not None):
-            self.moved.append((block, where))
         else:
             self._shown(block, where)
 

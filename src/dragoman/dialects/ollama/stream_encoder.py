@@ -6,20 +6,20 @@ complete. Only the first answer to a question is told. After an error nothing fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.saying import separated
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import shown_model
-from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.reply import Reply
 from dragoman.ir.fold import Fold
 
@@ -50,7 +50,7 @@ class _Out:
         self.cites = 0
 
 
-class Encoder:
+class OllamaEncoder(EventEncoder):
     """The bytes of one stream."""
 
     __slots__ = (
@@ -79,7 +79,7 @@ class Encoder:
             reason = "a response of the Ollama API has only one candidate"
             self._draft.report.lose(f"candidates[{number}]", reason)
             return b""
-        return _WRITE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # The frame -----------------------------------------------------------------------------------
 
@@ -147,6 +147,8 @@ class Encoder:
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         return self._words(self._outs[event.index], event.text, event.logprobs)
 
+    _refuse = _text
+
     def _think(self, event: ir.ThinkDelta) -> bytes:
         out = self._outs[event.index]
         if event.part is not None and event.part >= out.parts:  # a part that begins
@@ -159,6 +161,8 @@ class Encoder:
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""
+
+    _arguments = _media = _piece
 
     def _seal(self, event: ir.SealDelta) -> bytes:
         self._draft.leave_seal(self._outs[event.index].where)
@@ -238,26 +242,5 @@ class Encoder:
                 self._draft.report.lose(out.where, "the stream ended before it was complete")
         return _json(error_members(event.fault)) + b"\n"
 
-    def _nothing(self, _: ir.Event) -> bytes:
+    def _ping(self, _: ir.Event) -> bytes:
         return b""
-
-
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._text,
-    ir.ArgsDelta: Encoder._piece,
-    ir.ThinkDelta: Encoder._think,
-    ir.RefusalDelta: Encoder._text,
-    ir.SealDelta: Encoder._seal,
-    ir.MediaDelta: Encoder._piece,
-    ir.Cite: Encoder._cite,
-    ir.Close: Encoder._close,
-    ir.Finish: Encoder._finish,
-    ir.Tally: Encoder._tally,
-    ir.More: Encoder._more,
-    ir.Raw: Encoder._raw,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._nothing,
-}

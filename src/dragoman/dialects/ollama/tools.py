@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.ollama.saying import lose_mark
 from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"type", "function"})

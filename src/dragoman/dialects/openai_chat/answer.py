@@ -16,11 +16,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
-from dragoman.dialects.openai_chat.parts import decode_parts, from_url
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, leftovers
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.parts import decode_parts
+from dragoman.dialects.openai_chat.terms import SEALS
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 from dragoman.ir import is_sound
+from dragoman.wire.dataurl import from_url
 
 MEMBERS: Final = frozenset(
     {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_image
 from dragoman.dialects.rules import (
     Rule,
     a_string,
@@ -21,7 +22,6 @@ from dragoman.dialects.rules import (
     list_of,
     members,
     missing,
-    one_of,
     require,
     wrong_type,
 )
@@ -56,19 +56,6 @@ def _text(part: dict[str, Any], path: str) -> None:
 
 def _refusal(part: dict[str, Any], path: str) -> None:
     require(part, "refusal", a_string, path)
-
-
-def check_image(part: dict[str, Any], path: str) -> None:
-    """A picture: a part, or an entry of an answer's `images` that is sent back."""
-    an_object(part, path)
-    require(part, "image_url", an_object, path)
-    image = part["image_url"]
-    require(image, "url", an_address, f"{path}.image_url")
-    if image.get("detail") is not None:
-        _DETAIL(image["detail"], f"{path}.image_url.detail")
-
-
-_DETAIL: Final = one_of("auto", "low", "high", "original")
 
 
 def _audio(part: dict[str, Any], path: str) -> None:

@@ -18,12 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.stops import encode_stop
+from dragoman.dialects.openai.terms import NAME
 from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
-from dragoman.dialects.openai_chat.response import encode_stop, shown_model
 from dragoman.dialects.openai_chat.saying import encode_image
-from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.plain import plain_text
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest

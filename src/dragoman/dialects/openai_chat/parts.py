@@ -14,19 +14,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import (
-    AUDIO_FORMATS,
-    AUDIO_TYPES,
-    NAME,
-    leftovers,
-    text_of,
-)
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
-from dragoman.wire.dataurl import is_data_url
-from dragoman.wire.dataurl import read as read_data_url
+from dragoman.wire.dataurl import from_url
+from dragoman.wire.sniff import picture_type
 from dragoman.wire.wav import pcm_of, wav
 
 _TEXT: Final = frozenset({"type", "text"})
@@ -38,7 +35,6 @@ _AUDIO_DATA: Final = frozenset({"data", "format"})
 _FILE: Final = frozenset({"type", "file"})
 _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
 
-_MAGIC: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 """How the base64 of each image format begins: some dialects carry images without their type."""
 
 _NAMED_TYPES: Final = {
@@ -207,13 +203,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 """Readers by the part's type. The last three are vendors' (OpenRouter, DashScope, Perplexity)."""
 
 
-def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a data URL, the last of any other."""
-    if url is not None and is_data_url(url) and (found := read_data_url(url)) is not None:
-        return *found, None
-    return None, None, url
-
-
 # --- Encoding ----------------------------------------------------------------------------------
 
 
@@ -234,15 +223,15 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
     out = {"type": "text", "text": block.text}
     if block.cache is None and block.extra is None:
         return out
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
+    return finish(draft, {"type": "refusal", "refusal": block.text}, None, block.extra, where)
 
 
 def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "text", "text": text_of(block.value)}, None, block.extra, where)
+    return finish(draft, {"type": "text", "text": text_of(block.value)}, None, block.extra, where)
 
 
 def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -263,7 +252,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
         raise WireError(f"this protocol does not accept {block.kind}", where, "unsupported_modality")
     if block.sealed is not None:
         draft.leave_seal(where)
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
@@ -322,11 +311,7 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
             draft.report.add(where + ".file.filename", "a file must have a name")
         return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
     if text is not None or block.blocks is not None:
-        draft.report.change(where, where, "the text document is sent as text")
-        title = f' title="{block.name}"' if block.name else ""
-        if text is None:
-            text = _words(block.blocks or (), draft, where)
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return {"type": "text", "text": document_text(block, draft, where, text)}
     raise _unreadable(where, "a document must be sent as data or text")
 
 
@@ -339,17 +324,6 @@ def _text_of(data: str, mime: str | None) -> str | None:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-
-
-def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
-    """The texts of a document that is given as content."""
-    texts: list[str] = []
-    for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            texts.append(block.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
-    return "\n\n".join(texts)
 
 
 def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
@@ -365,7 +339,7 @@ def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
         raise _unreadable(where, "a file id is valid only with its own provider")
     mime = block.mime or ""
     if not (mime or draft.own):
-        mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
+        mime = picture_type(block.data)
     return f"data:{mime};base64,{block.data}"
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import by_effort, lose_visibility
 from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
 
 MEMBERS: Final = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "include_reasoning"}
@@ -143,17 +144,6 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 }
 
 
-def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Ask for reasoning by `reasoning_effort`. shown: whether the thoughts are, as they are."""
-    if draft.facts.reasoning is False:
-        if reasoning.mode != "off" and reasoning.effort != "none":
-            draft.report.lose("reasoning", "the model does not support reasoning", "hint")
-        return
-    if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
-        body["reasoning_effort"] = effort
-    lose_visibility(reasoning, draft, shown=shown)
-
-
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     out = _own_object(reasoning)
     if "effort" in out and "max_tokens" in out:
@@ -194,17 +184,3 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
     "thinking": _by_thinking,
     "enable_thinking": _by_switch,
 }
-
-
-def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
-    if shown and reasoning.summary == "auto":
-        draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
-    elif reasoning.summary is not None:
-        draft.report.lose("reasoning.summary", "the provider has no reasoning summaries", "hint")
-    if shown and reasoning.visible:
-        draft.report.change("reasoning.visible", "", "the provider always returns reasoning")
-    elif reasoning.visible is not None:
-        draft.report.lose(
-            "reasoning.visible", "the provider has no parameter to show or hide reasoning", "hint"
-        )

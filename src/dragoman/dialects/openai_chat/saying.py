@@ -8,13 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
+from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.repair.turn import Piece
 
 
 class Saying:
@@ -26,23 +29,8 @@ class Saying:
     """
 
     __slots__ = (
-        "calls",
-        "draft",
-        "history",
-        "legacy",
-        "length",
-        "mint",
-        "moved",
-        "notes",
-        "own",
-        "parts",
-        "sounds",
-        "sources",
-        "spaced",
-        "texts",
-        "thoughts",
-        "voice",
-        "wire",
+        *("calls", "draft", "history", "legacy", "length", "mint", "notes", "own"),
+        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(
@@ -70,12 +58,11 @@ class Saying:
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
-        if self.own and any(map(_is_part, blocks)):
+        if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
         return self.done()
@@ -86,6 +73,13 @@ class Saying:
             self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Some blocks of a history's message."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.texts)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message of all that was added."""
@@ -247,8 +241,6 @@ class Saying:
             self._audio(block, where)
         elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (self.draft.quirks.answer_images and (shown or not self.own)):
-            self.moved.append((msgspec.structs.replace(block, form=None) if shown else block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)
             if image is not None:
@@ -277,7 +269,7 @@ class Saying:
             self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif _is_part(block):
+        elif is_part(block):
             self._part(block, where)
         elif block.kind != "images":
             self.thoughts.append((block, where))
@@ -339,7 +331,7 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
     return block.arguments if draft.own or block.arguments else "{}"
 
 
-def _is_part(block: ir.Block) -> bool:
+def is_part(block: ir.Block) -> bool:
     """Whether a block is a vendor's own content part, for which the content must be a list."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
@@ -349,26 +341,6 @@ def _is_part(block: ir.Block) -> bool:
 def lose_second_call(draft: Draft, where: str) -> None:
     """`function_call` holds one call; a client that knows no other cannot be told of more."""
     draft.report.lose(where, "`function_call` can contain only one call")
-
-
-def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name as lost what no message of this dialect holds."""
-    if isinstance(block, ir.ToolCall):
-        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.ToolResult):
-        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.Native):
-        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
-    else:
-        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
-        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
-
-
-def separated(before: str, text: str) -> str:
-    """`text` set off from the text before it, where another dialect's answer held something between them."""
-    if not before or not text or before[-1].isspace() or text[0].isspace():
-        return text
-    return "\n\n" + text
 
 
 def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:

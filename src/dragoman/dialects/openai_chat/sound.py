@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, restore
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS
+from dragoman.dialects.openai.terms import restore
 from dragoman.dialects.reply import Reply
 from dragoman.wire.wav import Pcm, pcm_of, wav
 

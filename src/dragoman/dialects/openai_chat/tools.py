@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.openai.strictness import tool_strictness
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.parts import decode_mark
-from dragoman.dialects.openai_chat.strictness import tool_strictness
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
@@ -211,7 +212,7 @@ def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: boo
         out = inner if legacy else {"type": "function", "function": inner}
     if tool.cache is None and tool.extra is None:
         return out
-    return draft.finish(out, tool.cache, tool.extra, f"tools[{index}]")
+    return finish(draft, out, tool.cache, tool.extra, f"tools[{index}]")
 
 
 def _encode_format(format: dict[str, Any]) -> dict[str, Any]:

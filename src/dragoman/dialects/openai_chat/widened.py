@@ -6,39 +6,18 @@ that OpenAI would refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from dragoman.dialects.openai_chat.check import FORMS
+from dragoman.dialects.chat.check import FORMS
+from dragoman.dialects.chat.widened import Put, _Body, put_max_tokens, put_right, put_stop
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
-
-_Body = dict[str, Any]
-Put = Callable[[_Body], None]
-"""Puts a body right whose top level may be written to, and nothing below it."""
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
     return put_right(wire, widens, _PUTS)
-
-
-def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request with those of the ways applied that `widens` names."""
-    body = dict(wire.body)
-    for name, put in puts.items():
-        if name in widens:
-            put(body)
-    return replace(wire, body=body)
-
-
-def put_stop(body: _Body) -> None:
-    """Any number of stop sequences."""
-    stop = body.get("stop")
-    if type(stop) is list and all(type(text) is str for text in stop):
-        del body["stop"]
 
 
 def _tools(body: _Body) -> None:
@@ -109,13 +88,6 @@ def _loosened(holder: Any, member: str) -> Any:
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder
     return {**holder, member: {**inner, "strict": False}}
-
-
-def put_max_tokens(body: _Body) -> None:
-    """A number below 1, for as many as there is room for."""
-    for member in ("max_tokens", "max_completion_tokens"):
-        if type(most := body.get(member)) is int and most < 1:
-            del body[member]
 
 
 def _call_ids(body: _Body) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.response import decode_logprobs as decode_objects
+from dragoman.dialects.openai.logprobs import decode_logprobs as decode_objects
 from dragoman.dialects.openai_completions.terms import NAME
 
 _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs", "text_offset"})

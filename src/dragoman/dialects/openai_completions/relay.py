@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.relay import ChatRelay, ChatStreamRelay, Words
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.errors import fault_of
-from dragoman.dialects.openai_chat.relay import ChatRelay, ChatStreamRelay, Words
+from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.reply import Reply
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.fields import STATE, lose_fields
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.openai_completions.check import SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,
     PATH,
@@ -32,21 +33,12 @@ from dragoman.dialects.openai_completions.terms import (
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
-_PLAIN: Final = (
-    "temperature",
-    "top_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "n",
-    "logit_bias",
-)
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
 """Members of vendors (Together, vLLM)."""
+_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 MAPS: Final = frozenset(
     {
-        *_PLAIN,
-        *_EXTENSIONS,
+        *SCALARS,
         *("model", "prompt", "suffix", "echo", "max_tokens", "logprobs", "stop", "stream"),
         *("stream_options", "user"),
     }
@@ -154,7 +146,7 @@ def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tu
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    stated = {member: body[member] for member in (*_PLAIN, *_EXTENSIONS) if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS.keys() & body.keys()}
     stop, logprobs = body.get("stop"), body.get("logprobs")
     if isinstance(stop, str):
         forms["stop"] = "string"
@@ -330,40 +322,54 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-_FOREIGN: Final = {
-    "reasoning": "the Completions API has no reasoning",
-    "safety_identifier": "the Completions API has no such parameter",
-    "metadata": "the Completions API has no metadata",
-    "tier": "the Completions API has no service tiers",
-    "store": "the Completions API does not store responses",
-    "prediction": "the Completions API has no predicted output",
-    "moderation": "the Completions API has no moderation",
-    **STATE,
-}
-
-
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
-    lose_fields(request, _FOREIGN, draft.report)
+    FIELDS.lose(request, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel:
         draft.report.lose("parallel", "the request has no tools", "hint")
-    if request.output is not None:
-        wish = request.output
+    if (wish := request.output) is not None:
         if wish.schema is not None:  # with it goes how strictly it is meant
             wish = msgspec.structs.replace(wish, strict=None)
-        _lose_fields(wish, "output", "the Completions API has no structured output", draft)
-    if request.cache is not None:
-        _lose_fields(request.cache, "cache", "the Completions API has no prompt cache settings", draft)
+        FIELDS.lose(wish, draft.report, "output")
+        restore({}, wish.extra, draft.report, "output")
+    if (cache := request.cache) is not None:
+        FIELDS.lose(cache, draft.report, "cache")
+        restore({}, cache.extra, draft.report, "cache")
 
 
-def _lose_fields(wish: ir.Output | ir.Caching, where: str, reason: str, draft: Draft) -> None:
-    """Each stated field of a wish, because each has its own place in the client's body."""
-    for field in wish.__struct_fields__:
-        value = getattr(wish, field)
-        if field not in {"extra", "form"} and value is not None and value != "text":
-            draft.report.lose(f"{where}.{field}", reason)
-    restore({}, wish.extra, draft.report, where)
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "max_output", "user"),
+        _encode_prompt: ("system", "messages"),
+        _encode_sampling: (
+            *within("sampling", "stop logprobs top_logprobs"),
+            *(f"sampling.{field}" for field in SCALARS),
+        ),
+        _encode_stream: ("stream", "stream_usage"),
+        _lose_foreign: ("tools", "tool_choice", "parallel"),
+    },
+    lost={
+        "reasoning": "the Completions API has no reasoning",
+        "safety_identifier": "the Completions API has no such parameter",
+        "metadata": "the Completions API has no metadata",
+        "tier": "the Completions API has no service tiers",
+        "store": "the Completions API does not store responses",
+        "prediction": "the Completions API has no predicted output",
+        "moderation": "the Completions API has no moderation",
+        **STATE,
+        **dict.fromkeys(
+            within("output", "kind schema name description strict modalities audio verbosity"),
+            "the Completions API has no structured output",
+        ),
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Completions API has no prompt cache settings",
+        ),
+    },
+)
+"""What becomes of each field of a request."""

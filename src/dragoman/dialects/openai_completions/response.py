@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
-from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
-from dragoman.dialects.openai_chat.response import encode_stop as chat_stop
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import choices_of, created_of, shown_model
+from dragoman.dialects.chat.stops import decode_stop
+from dragoman.dialects.chat.stops import encode_stop as chat_stop
+from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
@@ -17,7 +18,7 @@ from dragoman.dialects.openai_completions.usage import decode_usage, encode_usag
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
@@ -37,11 +38,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
-    choices = body.get("choices")
-    if type(choices) is not list:
-        raise WireError("expected an array", "choices")
+    choices = choices_of(body, fault_of)
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(

@@ -8,7 +8,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import usage as chat
+from dragoman.dialects.openai import usage as chat
 from dragoman.dialects.openai_completions.terms import NAME, restore
 from dragoman.dialects.quirks import STANDARD, Quirks
 

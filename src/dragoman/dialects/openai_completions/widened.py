@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.openai_chat.widened import Put, put_max_tokens, put_right, put_stop
+from dragoman.dialects.chat.widened import Put, put_max_tokens, put_right, put_stop
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 

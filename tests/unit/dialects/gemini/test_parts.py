@@ -9,13 +9,10 @@ import pytest
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.gemini.parts import (
-    Draft,
-    decode_part,
-    encode_part,
-    native,
-    reads,
-)
+from dragoman.dialects.gemini.draft import Draft
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_decoder import decode_part
+from dragoman.dialects.gemini.part_encoder import encode_part, native
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.request import Target
@@ -326,13 +323,13 @@ def test_ids_are_left_out_where_they_are_refused() -> None:
     quirks = Quirks(call_ids=False)
     part, _ = wrote(ir.ToolCall("c", "f", "{}"), quirks=quirks)
     assert part == {"functionCall": {"name": "f", "args": {}}}
-    part, _ = wrote(ir.ToolResult("c", (ir.Text("ok"),)), quirks=quirks, names={"c": "f"})
+    part, _ = wrote(ir.ToolResult("c", (ir.Text("ok"),), "f"), quirks=quirks)
     assert part == {"functionResponse": {"name": "f", "response": {"output": "ok"}}}
 
 
 def test_a_result_says_output_or_error() -> None:
     json_text = ir.ToolResult("c", (ir.Text('{"a":1}'),))
-    part, _ = wrote(json_text, names={"c": "f"})
+    part, _ = wrote(json_text)
     assert part["functionResponse"]["response"] == {"output": '{"a":1}'}
     part, _ = wrote(ir.ToolResult("c", (ir.Text("no"),), error=True))
     assert part["functionResponse"]["response"] == {"error": "no"}

@@ -1,0 +1,216 @@
+"""Relay: the named edits on raw bytes, for a client and an upstream that speak the same protocol.
+
+Nested bytes stay as they are. A frame is decoded only when it may hold what must be edited or seen: a cheap
+search goes first and decoding decides, so that an answer that merely writes about usage passes untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.chat.stream_decoder import error_body
+from dragoman.dialects.chat.template import Template
+from dragoman.dialects.chat.usage import vendor_usage
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.reply import Reply
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.sse import ErrorFrame, data
+
+_DONE: Final = b"[DONE]"
+_CHOICES: Final = re.compile(rb"\[\s*[{\]]")
+"""How an array of objects begins."""
+_HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Words(NamedTuple):
+    """What a dialect of chat's family says in its own way.
+
+    usage: reads the counts of an answer. fault: reads an error. padding: the random member of a chunk.
+    asks: whether a stream tells its usage only when it is asked to. counts: writes an estimate.
+    """
+
+    usage: Callable[[dict[str, Any]], ir.Usage]
+    fault: Callable[[dict[str, Any]], ir.Fault]
+    padding: str
+    asks: bool
+    counts: Callable[[ir.Usage], dict[str, Any]]
+
+
+class ChatRelay(BodyRelay):
+    """The relay of a protocol of the chat family. words: what the protocol says in its own way."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The edits by which a streamed request asks for its usage; none where it does or does not stream."""
+        options = body.get("stream_options") or {}
+        if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
+            return {}
+        return {"stream_options": {**options, "include_usage": True}}
+
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200,
+        WireError for what is no answer.
+        """
+        head = decode_head(body)
+        if "error" in head and _decode(head["error"]):
+            raise RequestFailed(self._words.fault(_decode(body)))
+        if _CHOICES.match(head.get("choices", b"null")) is None:
+            if not _decode(head.get("choices", b"null")) and (failed := failure(_decode(body))) is not None:
+                raise RequestFailed(self._words.fault(failed))
+            raise WireError("expected an array of objects", "choices")
+        usage = self._usage(head["usage"]) if "usage" in head else None
+        if reply.model is not None and "model" in head:
+            body = encode_head({**head, "model": reply.model})
+        return body, usage
+
+    def stream(self, reply: Reply) -> ChatStreamRelay:
+        """A relay for one stream."""
+        return ChatStreamRelay(reply, self._words)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return self._words.counts(usage)
+
+    def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
+        """The counts for our own records. An answer is not withheld because they cannot be read."""
+        usage = _decode(raw)
+        try:
+            return self._words.usage(usage) if usage else None
+        except (AttributeError, TypeError):
+            return None
+
+
+class ChatStreamRelay:
+    """Passes the frames of one stream.
+
+    Usage that the client did not ask for is taken out, with the whole chunk where it holds nothing else.
+    """
+
+    __slots__ = (
+        *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
+        *("content", "done", "estimate", "usage"),
+    )
+
+    def __init__(self, reply: Reply, words: Words) -> None:
+        self._words = words
+        self.usage: ir.Usage | None = None
+        self.content = False
+        self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
+        self._asked = bool(reply.request.stream_usage) or not words.asks
+        self._last: dict[str, Any] = {}  # what its last chunk says beside the choices
+        self._model = reply.model
+        self._lines = reply.framing == "ndjson"
+        self._framed = _line if self._lines else data
+        self._finished: set[int] = set()
+        self._open: set[int] = set()
+        """The choices that have said something, those that have finished included."""
+        self._template = Template(words.padding)
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
+        if self._template.known and (sent := self._template.relayed(frame)) is not None:
+            return sent
+        return self._look(frame)
+
+    def _look(self, frame: bytes) -> bytes:
+        if self.done:
+            return b""
+        if isinstance(frame, ErrorFrame):
+            raise RequestFailed(self._words.fault(error_body(frame)))
+        if frame.strip() == _DONE:
+            self.done = True
+            return self._owed() + (b"" if self._lines else data(frame))
+        try:
+            chunk = _decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise WireError(f"a stream event is not JSON: {error}") from None
+        if type(chunk) is not dict:
+            raise WireError("a stream event is not an object")
+        try:
+            if not self._see(chunk):
+                return b""
+            if chunk.get("usage") and not self._asked:
+                return self._framed(encode_head({**_untold(frame), **self._name(chunk)}))
+            sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
+            self._template.learn(frame, chunk, sent)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"a stream event has an unknown format: {error}") from error
+        return sent
+
+    def _see(self, chunk: dict[str, Any]) -> bool:
+        """Take from a chunk what must be known; whether the client is to have it."""
+        if (failed := failure(chunk)) is not None:
+            raise RequestFailed(self._words.fault(failed))
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            index = choice.get("index") or 0
+            if index not in self._open:
+                refuse_more(len(self._open), MOST_CANDIDATES, "choices")
+                self._open.add(index)
+            if choice.get("finish_reason"):
+                self._finished.add(index)
+                self._last = {key: chunk[key] for key in _HEAD if key in chunk}
+            self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if not usage:
+            return True
+        self.usage = self._words.usage(usage)
+        return bool(choices) or self._asked
+
+    def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {} if self._model is None or "model" not in chunk else {"model": self._model}
+
+    def _owed(self) -> bytes:
+        """The chunk of usage that the client asked for and the upstream left out."""
+        if self.estimate is None or self.usage is not None or not self._finished:
+            return b""
+        self.usage = usage = self.estimate()
+        chunk = {**self._last, **self._name(self._last), "choices": [], "usage": self._words.counts(usage)}
+        return self._framed(_encode(chunk))
+
+    def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
+        """The frame under the name that the client knows."""
+        if "model" not in chunk:
+            return frame
+        return encode_head({**decode_head(frame), "model": self._model})
+
+    def close(self) -> bytes:
+        """The bytes have ended: the `[DONE]` that some vendors forget. Raises RequestFailed when one of the
+        choices has not ended, or there is none.
+        """
+        if self.done:
+            return b""
+        if not self._open or self._open - self._finished:
+            raise RequestFailed(STREAM_BROKEN)
+        self.done = True
+        return self._owed() + (b"" if self._lines else data(_DONE))
+
+
+def _untold(frame: bytes) -> dict[str, msgspec.Raw]:
+    """The frame without its usage."""
+    head = decode_head(frame)
+    del head["usage"]
+    return head
+
+
+def _line(payload: bytes) -> bytes:
+    """A frame as a line of its own. Line ends in JSON are nothing but white space."""
+    return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+
+
+def says_something(delta: dict[str, Any]) -> bool:
+    """Whether a delta holds content: anything but a role and members that are empty."""
+    return any(value for key, value in delta.items() if key != "role")

@@ -1,0 +1,27 @@
+"""What an assistant's message of the chat family does with its texts, and with blocks that it cannot hold."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.counterparts import no_form
+
+
+def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
+    """Name as lost what no message of this dialect holds."""
+    if isinstance(block, ir.ToolCall):
+        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
+    elif isinstance(block, ir.ToolResult):
+        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
+    elif isinstance(block, ir.Native):
+        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
+    else:
+        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
+        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
+
+
+def separated(before: str, text: str) -> str:
+    """`text` set off from the text before it, where another dialect's answer held something between them."""
+    if not before or not text or before[-1].isspace() or text[0].isspace():
+        return text
+    return "\n\n" + text

@@ -1,0 +1,1 @@
+"""What OpenAI's APIs share: errors, counts, log probabilities, strict schemas, the operations beside chat."""
