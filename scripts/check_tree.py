@@ -1,19 +1,26 @@
-"""Check file names, file sizes and unfinished marks; part of `make check`.
+"""Check file names, file sizes, unfinished marks and missing unit tests; part of `make check`.
 
-A name that says nothing hides what a file is for, and a file above 700 lines has more than one subject:
-split it by direction or by noun. Nothing half-finished is committed under src.
+A name that says nothing hides what a file is for, and a file above 650 lines has more than one subject:
+split it by direction or by noun. Nothing half-finished is committed under src. Each source module has a unit
+test at the same place below tests/unit, or a reason in `unmirrored.py`: a module without a test of its own
+has nothing that keeps it simple.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # when it runs as a program
+
+from scripts.unmirrored import UNMIRRORED
 
 FOLDERS = ("src", "tests", "bench", "scripts", "dashboard/src")
 CODE = {".py", ".js", ".mjs", ".ts", ".tsx", ".css", ".lua", ".sh"}
-LONGEST = 700
+LONGEST = 650
 VAGUE = re.compile(r"(test_)?(utils?|helpers?|common|misc|base|managers?|handlers?)")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b|not implemented yet")
 
@@ -26,8 +33,8 @@ def files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def problems(root: Path) -> Iterator[str]:
-    """What is wrong, a line each, with the path."""
+def problems(root: Path, unmirrored: Mapping[str, tuple[str, ...]] = UNMIRRORED) -> Iterator[str]:
+    """What is wrong, a line each, with the path. unmirrored: modules that need no unit test, by reason."""
     for path in files(root):
         name = path.relative_to(root)
         if vague := [part for part in name.parts if VAGUE.fullmatch(part.partition(".")[0])]:
@@ -41,6 +48,51 @@ def problems(root: Path) -> Iterator[str]:
                 for n, line in enumerate(lines, 1)
                 if (mark := UNFINISHED.search(line))
             )
+    yield from untested(root, [path for paths in unmirrored.values() for path in paths])
+
+
+def untested(root: Path, excused: list[str]) -> Iterator[str]:
+    """The modules without a unit test that are not excused, and the excuses that no module needs."""
+    source = root / "src" / "dragoman"
+    needed = set()
+    for path in sorted(source.rglob("*.py")):
+        name = path.relative_to(source)
+        if is_tested(root, name) or (path.name == "__init__.py" and not holds_code(path)):
+            continue
+        excuses = {
+            one for one in excused if name.as_posix() == one or (one[-1] == "/" and str(name).startswith(one))
+        }
+        needed |= excuses
+        if not excuses:
+            yield f"src/dragoman/{name}: no unit test at {test_of(name)}, and no reason in unmirrored.py"
+    for one in excused:
+        if one not in needed:
+            yield f"scripts/unmirrored.py: {one!r} excuses no module: remove it"
+
+
+def test_of(module: Path) -> Path:
+    """The unit test of a module, whose path is relative to src/dragoman."""
+    folder = Path("tests/unit") / module.parent
+    subject = (module.parent.name or "dragoman") if module.stem == "__init__" else module.stem.strip("_")
+    return folder / f"test_{subject}.py"
+
+
+def is_tested(root: Path, module: Path) -> bool:
+    """Whether a module has its unit test: test_NAME.py, or at least one test_NAME_….py."""
+    test = root / test_of(module)
+    return test.exists() or any(test.parent.glob(f"{test.stem}_*.py"))
+
+
+def holds_code(path: Path) -> bool:
+    """Whether a package's file holds more than a docstring, imports and `__all__`."""
+    for node in ast.parse(path.read_bytes()).body:
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+                continue
+            case ast.Assign([ast.Name("__all__")]):
+                continue
+        return True
+    return False
 
 
 def main() -> None:
