@@ -2,7 +2,7 @@
 
 A name that says nothing hides what a file is for, and a file above 650 lines has more than one subject:
 split it by direction or by noun. Nothing half-finished is committed under src. Each source module has a unit
-test at the same place below tests/unit, or a reason in `unmirrored.py`: a module without a test of its own
+test at the same place below tests/unit, or a reason in `unmirrored.toml`: a module without a test of its own
 has nothing that keeps it simple.
 """
 
@@ -11,17 +11,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # when it runs as a program
-
-from scripts.unmirrored import UNMIRRORED
 
 FOLDERS = ("src", "tests", "bench", "scripts", "dashboard/src")
 CODE = {".py", ".js", ".mjs", ".ts", ".tsx", ".css", ".lua", ".sh"}
 LONGEST = 650
 VAGUE = re.compile(r"(test_)?(utils?|helpers?|common|misc|base|managers?|handlers?)")
+UNMIRRORED = "scripts/unmirrored.toml"
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b|not implemented yet")
 
 
@@ -33,8 +31,8 @@ def files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def problems(root: Path, unmirrored: Mapping[str, tuple[str, ...]] = UNMIRRORED) -> Iterator[str]:
-    """What is wrong, a line each, with the path. unmirrored: modules that need no unit test, by reason."""
+def problems(root: Path) -> Iterator[str]:
+    """What is wrong, a line each, with the path."""
     for path in files(root):
         name = path.relative_to(root)
         if vague := [part for part in name.parts if VAGUE.fullmatch(part.partition(".")[0])]:
@@ -48,26 +46,30 @@ def problems(root: Path, unmirrored: Mapping[str, tuple[str, ...]] = UNMIRRORED)
                 for n, line in enumerate(lines, 1)
                 if (mark := UNFINISHED.search(line))
             )
-    yield from untested(root, [path for paths in unmirrored.values() for path in paths])
+    yield from untested(root, excused(root))
 
 
-def untested(root: Path, excused: list[str]) -> Iterator[str]:
-    """The modules without a unit test that are not excused, and the excuses that no module needs."""
+def excused(root: Path) -> list[str]:
+    """The modules and folders that need no unit test. An entry without a reason raises KeyError."""
+    table = root / UNMIRRORED
+    groups = tomllib.loads(table.read_text(encoding="utf-8"))["excused"] if table.exists() else []
+    return [path for group in groups if group["reason"] for path in group["modules"]]
+
+
+def untested(root: Path, excuses: Sequence[str]) -> Iterator[str]:
+    """The modules without a unit test and without an excuse, and the excuses that no module needs."""
     source = root / "src" / "dragoman"
-    needed = set()
+    needed: set[str] = set()
     for path in sorted(source.rglob("*.py")):
-        name = path.relative_to(source)
-        if is_tested(root, name) or (path.name == "__init__.py" and not holds_code(path)):
+        module = path.relative_to(source)
+        if is_tested(root, module) or (path.name == "__init__.py" and not holds_code(path)):
             continue
-        excuses = {
-            one for one in excused if name.as_posix() == one or (one[-1] == "/" and str(name).startswith(one))
-        }
-        needed |= excuses
-        if not excuses:
-            yield f"src/dragoman/{name}: no unit test at {test_of(name)}, and no reason in unmirrored.py"
-    for one in excused:
-        if one not in needed:
-            yield f"scripts/unmirrored.py: {one!r} excuses no module: remove it"
+        name = module.as_posix()
+        found = {one for one in excuses if name == one or (one.endswith("/") and name.startswith(one))}
+        if not found:
+            yield f"src/dragoman/{name}: no {test_of(module)}, and no reason in {UNMIRRORED}"
+        needed |= found
+    yield from (f"{UNMIRRORED}: no module needs {one!r} any more" for one in excuses if one not in needed)
 
 
 def test_of(module: Path) -> Path:
