@@ -14,7 +14,7 @@ def results(*stated: tuple[str, str]) -> ir.Message:
     return ir.Message("user", tuple(ir.ToolResult(id_, (), name=name) for id_, name in stated))
 
 
-def ids(messages: tuple[ir.Message, ...]) -> list[str]:
+def ids(messages: tuple[ir.Message, ...]) -> list[str | None]:
     return [block.id for message in messages for block in message.blocks if isinstance(block, ir.ToolCall)]
 
 

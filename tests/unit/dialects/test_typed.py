@@ -14,7 +14,7 @@ TYPES = Typed("mistral", id=str, score=(int, float), seen=Count)
 
 
 def test_an_object_of_its_types_stays_itself() -> None:
-    wire = {"id": "a", "score": None, "seen": 0, "other": []}
+    wire: dict[str, Any] = {"id": "a", "score": None, "seen": 0, "other": []}
     assert TYPES.sort(wire) == (wire, None)
     assert TYPES.sort(wire)[0] is wire
 

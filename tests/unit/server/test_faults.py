@@ -4,9 +4,10 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
+from dragoman.ir.fault import INTERNAL
 from dragoman.server.codings import TAKEN, UNKNOWN
 from dragoman.server.endpoint import Endpoint, Handler
-from dragoman.server.faults import INTERNAL, UPGRADE_MISSING, standing
+from dragoman.server.faults import UPGRADE_MISSING, standing
 
 
 async def nothing(*_: object) -> None:

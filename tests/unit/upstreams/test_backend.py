@@ -40,7 +40,7 @@ def test_it_has_the_operations_that_it_has_methods_for(own: OwnUpstream) -> None
         name = "chat"
         chat = SimulateUpstream.chat
 
-    assert OwnUpstream(Chat()).able("embed", "openai_chat", "echo") is None  # type: ignore[arg-type]
+    assert OwnUpstream(Chat()).able("embed", "openai_chat", "echo") is None
 
 
 def test_a_place_of_its_request_is_told_in_the_clients_words(own: OwnUpstream) -> None:
