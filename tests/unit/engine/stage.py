@@ -34,7 +34,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
 from dragoman.net.connector import CONNECTED
-from dragoman.net.fetch import Fetcher
+from dragoman.net.fetch import Claim, Fetcher
 from dragoman.net.transport import Transport
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
@@ -59,12 +59,15 @@ TWO_KEYS = {**ONE, "keys": ["key-1", "key-2"]}
 CLAUDE = {"dialect": "anthropic", "base_url": "https://claude.example", "keys": "key-c"}
 """The settings of a provider that speaks Anthropic's protocol."""
 
+CONNECTING: Piece = None
 USED = ir.Usage(input=3, output=2)
 CALL = ir.ToolCall("call_1", "look", "{}")
 
 
 class Reply(msgspec.Struct):
-    """What a provider does with one call. connect: what happens before its first byte."""
+    """What a provider does with one call. pieces: of its answer. connect: what happens before that, with the
+    connection there before the last of it; `CONNECTING` as the last = no connection is ever made.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = {}
@@ -181,10 +184,6 @@ class _Transport:
             stage.note(f"break off {self._name}")
             raise
         return _Answer(stage, self._name, reply)
-
-
-CONNECTING = None
-"""The last piece of `Reply.connect`: no connection is ever made."""
 
 
 class Own:
@@ -340,6 +339,13 @@ class Fetching(Fetcher):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
+        self.claims: list[Claim] = []
+        """What exchanges have held."""
+
+    def claim(self, client: str) -> Claim:
+        claim = super().claim(client)
+        self.claims.append(claim)
+        return claim
 
     async def _hops(self, url: URL, budget: Any) -> tuple[bytearray, str | None]:
         self._stage.note(f"fetch {url}")
@@ -377,6 +383,7 @@ class Stage:
         self.pace = pace
         self.exchange: Exchange
         self.client: _Client
+        self.fetcher = Fetching(self)
         self._seconds = self._told = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ids = 0
@@ -402,6 +409,10 @@ class Stage:
     def script(self, name: str, *replies: Reply) -> None:
         """What a provider does with its next calls."""
         self._transports[name].replies += replies
+
+    def replies(self, name: str) -> list[Reply]:
+        """What is left of a provider's script."""
+        return self._transports[name].replies
 
     def rename(self, table: Table) -> None:
         """Let names stand for something else in the requests that follow."""
@@ -447,7 +458,7 @@ class Stage:
             table=self._table,
             backends=self.backends,
             deadlines=Deadlines(asyncio.get_running_loop()),
-            fetcher=Fetching(self),
+            fetcher=self.fetcher,
             store=self.store,
             hooks=self._hooks,
             policy=self._policy,
@@ -556,9 +567,19 @@ def json_reply(body: bytes | Any, status: int = 200) -> Reply:
 
 def refusal(status: int, message: str = "No.", dialect: str = "openai_chat", **headers: str) -> Reply:
     """An answer of failure."""
-    fault = ir.Fault("invalid_request", message)
+    fault = ir.Fault(_KINDS.get(status, "invalid_request"), message)
     body = DIALECTS[dialect].errors.encode(fault, None)[2]
     return Reply(status, {"content-type": "application/json", **headers}, [body])
+
+
+_KINDS: dict[int, ir.Kind] = {
+    401: "authentication",
+    404: "not_found",
+    429: "rate_limit",
+    500: "upstream",
+    503: "overloaded",
+    529: "overloaded",
+}
 
 
 def broken(message: str = "It broke.", code: str = "connection_broken") -> RequestFailed:

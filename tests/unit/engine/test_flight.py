@@ -55,8 +55,8 @@ def test_a_server_that_fails_is_asked_again_after_a_wait() -> None:
         "= done",
     ]
     assert stage.attempts == [
-        "one/gpt relay 500 upstream",
-        "one/gpt relay 503 overloaded",
+        "one/gpt relay 500 upstream_error",
+        "one/gpt relay 503 server_is_overloaded",
         "one/gpt relay 200",
     ]
     assert stage.exchange.waited == 3.0
@@ -73,11 +73,11 @@ def test_the_last_error_is_told_when_nothing_is_left() -> None:
         "2 s later",
         ASK_1,
         "answer 502 upstream_error: I give up.",
-        "= upstream/first_byte/upstream",
+        "= upstream/first_byte/upstream_error",
     ]
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, "authentication"), (429, "rate_limit")])
+@pytest.mark.parametrize(("status", "error"), [(401, "invalid_api_key"), (429, "rate_limit_exceeded")])
 def test_a_refused_key_gives_way_to_the_next_at_once(status: int, error: str) -> None:
     stage = Stage({"one": TWO_KEYS})
     stage.script("one", refusal(status), whole("Hello."))
