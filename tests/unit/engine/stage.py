@@ -22,7 +22,9 @@ from dragoman import ir
 from dragoman.assembly.names import naming
 from dragoman.assembly.providers import wire_upstream
 from dragoman.config.load import load
+from dragoman.dialects import reply as dialects_reply
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
@@ -587,8 +589,6 @@ def broken(message: str = "It broke.", code: str = "connection_broken") -> Reque
     return RequestFailed(ir.Fault("upstream", message, code=code, blame="upstream"))
 
 
-def _reply(asked: ir.Request) -> Any:
-    from dragoman.dialects.loss import Report
-    from dragoman.dialects.reply import Reply as Answering
-
-    return Answering(asked, Report(asked.dialect), "id-1", 1)
+def _reply(asked: ir.Request) -> dialects_reply.Reply:
+    """What a provider's answer is encoded for."""
+    return dialects_reply.Reply(asked, Report(asked.dialect), "id-1", 1)

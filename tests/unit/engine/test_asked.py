@@ -91,7 +91,7 @@ def test_seals_stay_with_who_made_them() -> None:
 def test_without_seals_nobody_reads_any() -> None:
     one = asked(request=ir.Request("openai_chat", "m", HISTORY)).without_seals()
     report = Report("anthropic")
-    assert one.sealless
+    assert (one.sealless, one.sealed) == (True, (Sealed(0, 3, ""),))
     assert b"sealed" not in msgspec.json.encode(one.readable("claude", report).messages)
     assert report.losses[0].reason == "the provider rejected the encrypted reasoning or signatures"
 

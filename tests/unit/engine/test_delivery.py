@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import Inbound
+from dragoman.engine.asked import Answer, Asked, Inbound
 from dragoman.engine.delivery import Delivery
 from dragoman.exchange import Exchange
 from tests.unit.engine.stage import (
@@ -162,6 +164,42 @@ def test_a_failure_after_attempts_says_who_was_asked() -> None:
     stage.script("one", refusal(400, "No."))
     stage.plays(chat(stream=True), heartbeat=5.0)
     assert stage.client.headers["x-dragoman-deployment"] == "one/gpt"
+
+
+# The request is let go of -----------------------------------------------------------------------------
+
+
+class Holds:
+    """A turn that adds nothing, and holds the request as everybody behind it gets it."""
+
+    relayed = True
+    hears = keeps = precedes = False
+    asked: Asked
+
+    async def expand(self, asked: Asked) -> Asked:
+        self.asked = asked
+        return asked
+
+    async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
+        """A model is to be asked."""
+
+    async def heard(self, answer: Answer, response: ir.Response) -> None:
+        raise AssertionError
+
+    async def kept(self, answer: Answer, ending: Ending) -> bool:
+        raise AssertionError
+
+    def failed(self) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("model", ["one/gpt", "claude/opus"])
+def test_a_stream_that_has_begun_holds_its_request_no_longer(model: str) -> None:
+    stage, turn = Stage({"one": ONE, "claude": CLAUDE}), Holds()
+    stage.script("one", stream(*FRAMES))
+    stage.script("claude", stream(*streamed("Hel", dialect="anthropic")))
+    assert stage.plays(chat(model=model, stream=True), turn=turn)[-1] == "= done"
+    assert (turn.asked.said.raw, turn.asked.wire.body) == (b"", {})
 
 
 # The client leaves -------------------------------------------------------------------------------------

@@ -52,6 +52,14 @@ def test_the_clients_own_words_pass_but_for_the_model() -> None:
     assert stage.usage == "4+None"
 
 
+def test_an_answer_that_does_not_say_what_it_is_is_json() -> None:
+    stage = Stage()
+    stage.script("one", Reply(200, {}, json_reply({"object": "list", "data": [], "model": "e"}).pieces))
+    body = json.dumps({"model": "one/e", "input": "a"}).encode()
+    assert stage.plays(body, operation="embed")[-1] == "= done"
+    assert stage.client.headers["content-type"] == "application/json"
+
+
 def test_a_form_passes_as_a_form() -> None:
     stage = Stage()
     stage.script("one", json_reply({"text": "Hello."}))

@@ -9,6 +9,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.config.lasting import Sessions
+from dragoman.exchange import Exchange
 from dragoman.turns.sessions import Remembering, SessionTurn
 from tests.unit.engine.stage import (
     CLAUDE,
@@ -133,6 +134,23 @@ def test_what_only_a_server_of_its_protocol_can_be_asked() -> None:
     assert stage.sent == []
     assert stage.lines[0].startswith("answer 400 ")
     assert json.loads(stage.client.body)["error"]["param"] == "prompt"
+
+
+class Watches:
+    """Sees every event, so nothing is relayed."""
+
+    def on_event(self, exchange: Exchange, event: ir.Event) -> None:
+        """Change nothing."""
+
+
+def test_a_server_of_its_protocol_is_asked_it_without_a_relay() -> None:
+    provider = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
+    stage = Stage({"r": provider}, hooks=[Watches()])
+    stage.script("r", whole("Hello.", dialect="openai_responses"))
+    body = json.dumps({"model": "r/gpt", "prompt": {"id": "pmpt_1"}, "input": "Hi"}).encode()
+    assert stage.plays(body, "openai_responses")[1] == 'answer 200 "Hello." usage 3+2'
+    assert stage.bodies[0]["prompt"] == {"id": "pmpt_1"}
+    assert stage.attempts == ["r/gpt translate(hook) 200"]
 
 
 def test_an_upstream_of_ones_own_gets_the_request_itself() -> None:
