@@ -158,6 +158,7 @@ class Delivery:
         """Send a whole answer in the client's protocol. size: bytes that it came in, 0 = not known."""
         assert self.asked is not None
         self._record.first = self.now()
+        self.counted(response.usage)
         encoder, steps = self.face.response.encode, self.asked.steps
         if self.turn is not None and self.turn.keeps:
             told = await self._kept_as(await steps.run(size, encoder, response, reply), reply)
@@ -165,7 +166,6 @@ class Delivery:
             del told  # its texts may be copies, which nobody needs while the client reads
         else:
             body = await steps.run(size, lambda: encode(encoder(response, reply)))
-        self.counted(response.usage)
         self.lost(reply.report)
         await self.body(body, call, ())
 
