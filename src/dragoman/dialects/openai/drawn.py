@@ -1,8 +1,8 @@
-"""Answers that hold pictures, as OpenAI has them, whole and as events, and what they cost.
+"""Image responses in OpenAI's form, whole and as events, with their usage.
 
 Specification: https://platform.openai.com/docs/api-reference/images, and
-https://platform.openai.com/docs/api-reference/images-streaming. Vendors say in other words what a picture is
-and what it cost (OpenRouter in chat's). Never withholds pictures because their price cannot be read.
+https://platform.openai.com/docs/api-reference/images-streaming. Vendors have other members for images and
+usage (OpenRouter has those of chat). Unreadable usage never withholds the images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOLD: Final[Mapping[str, frozenset[str]]] = {
     "background": frozenset({"transparent", "opaque"}),
     "output_format": frozenset({"png", "webp", "jpeg"}),
 }
-"""What an answer says of its pictures, with the words that its type knows; clients decode no others."""
+"""Members that describe the images, with their allowed values; clients decode no other values."""
 _KNOWN: Final = frozenset({"created", "data", "usage", "model", *_TOLD})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
@@ -50,11 +50,11 @@ class _Picture(msgspec.Struct):
     media_type: str | None = None
 
 
-# --- What comes in -----------------------------------------------------------------------------
+# Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:
@@ -85,7 +85,7 @@ def _picture(told: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(told: Any) -> ir.Usage | None:
-    """What an answer cost, in the words of pictures or of chat; None where it does not say."""
+    """The usage, from the members of the image API or of chat; None without usage."""
     if not isinstance(told, dict):
         return None
     words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in told else _TOKENS
@@ -111,11 +111,11 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-# --- What goes out -----------------------------------------------------------------------------
+# Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The answer as the client asked for it."""
+    """The response body for the client."""
     body: dict[str, Any] = {
         "created": response.created or reply.created,
         "data": [_shown(picture, index, reply) for index, picture in enumerate(response.pictures)],
@@ -129,7 +129,7 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """What the provider says of the pictures, as far as the type has words for it."""
+    """The description of the images, as far as the specification allows its values."""
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
         if isinstance(value, str) and value in _TOLD.get(member, ()):
@@ -140,12 +140,12 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _asked(member: str, wish: str | None) -> str:
-    """What was asked for, where an event has a word for it."""
+    """The requested value if events allow it, else "auto"."""
     return wish if wish is not None and wish in _TOLD[member] else "auto"
 
 
 def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """A picture where its client looks for it."""
+    """An image in the form that the client requested."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -173,7 +173,7 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Name a format that is not the one that was asked for, and pictures that are missing."""
+    """Report an image format that differs from the request, and missing images."""
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
         reply.report.lose("n", f"the provider returned {len(pictures)} of {request.count} images")
@@ -185,7 +185,7 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """The same in OpenAI's words; None where nothing is known. A request without images cost text alone."""
+    """Usage in OpenAI's form; None without counts. A request without images has only text tokens as input."""
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})
@@ -216,9 +216,7 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole answer as the events of one: each picture is complete; what all of them cost stands in the
-    last.
-    """
+    """A whole response as events: one completed image in each event, and all usage in the last event."""
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE
