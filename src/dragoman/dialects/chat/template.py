@@ -66,7 +66,7 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The bytes to send, in the form that `learn` got; None for a frame that does not repeat the chunk."""
+        """The bytes to send, in the form that `learn` got; None if the frame does not repeat the chunk."""
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]
