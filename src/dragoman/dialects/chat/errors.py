@@ -37,8 +37,8 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
         return {"error": error} if error else None
     if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
         return failed
-    told = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
-    return body if told else None
+    is_error = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
+    return body if is_error else None
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:

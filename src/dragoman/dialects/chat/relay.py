@@ -112,7 +112,7 @@ class ChatStreamRelay:
         self._last: dict[str, Any] = {}  # top-level members of the chunk that ended a choice
         self._model = reply.model
         self._lines = reply.framing == "ndjson"
-        self._framed = _line if self._lines else data
+        self._framed = _as_line if self._lines else data
         self._finished: set[int] = set()
         self._open: set[int] = set()
         """Indexes of all choices seen so far, also of finished ones."""
@@ -122,16 +122,16 @@ class ChatStreamRelay:
         """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
-        return self._look(frame)
+        return self._edit(frame)
 
-    def _look(self, frame: bytes) -> bytes:
+    def _edit(self, frame: bytes) -> bytes:
         if self.done:
             return b""
         if isinstance(frame, ErrorFrame):
             raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
-            return self._owed() + (b"" if self._lines else data(frame))
+            return self._estimated_usage() + (b"" if self._lines else data(frame))
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -142,7 +142,7 @@ class ChatStreamRelay:
             if not self._see(chunk):
                 return b""
             if chunk.get("usage") and not self._asked:
-                return self._framed(encode_head({**_untold(frame), **self._name(chunk)}))
+                return self._framed(encode_head({**_without_usage(frame), **self._name(chunk)}))
             sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
@@ -172,7 +172,7 @@ class ChatStreamRelay:
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
-    def _owed(self) -> bytes:
+    def _estimated_usage(self) -> bytes:
         """A chunk of estimated usage, if the client asked for usage and the upstream sent none."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
@@ -195,17 +195,17 @@ class ChatStreamRelay:
         if not self._open or self._open - self._finished:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True
-        return self._owed() + (b"" if self._lines else data(_DONE))
+        return self._estimated_usage() + (b"" if self._lines else data(_DONE))
 
 
-def _untold(frame: bytes) -> dict[str, msgspec.Raw]:
+def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
     """The top-level members of the frame without `usage`."""
     head = decode_head(frame)
     del head["usage"]
     return head
 
 
-def _line(payload: bytes) -> bytes:
+def _as_line(payload: bytes) -> bytes:
     """The frame as one line. In JSON, line breaks between values are only white space."""
     return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 

@@ -46,7 +46,7 @@ class Input:
         try:
             self._responses.check(_responses(wire))
         except WireError as error:
-            path = _written(body, error.path)
+            path = _client_path(body, error.path)
             raise WireError(error.message.replace(error.path, path), path, error.code) from error
         for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
             if item.get("type") == "item_reference":
@@ -59,7 +59,7 @@ class Input:
             if self._responses.locate_in is None
             else partial(self._responses.locate_in, request)
         )
-        return "$." + _written(request.body, located(where).removeprefix("$."))
+        return "$." + _client_path(request.body, located(where).removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
         """The decoded request. Raises WireError for an unknown form of the input."""
@@ -84,11 +84,11 @@ def _responses(wire: WireRequest) -> WireRequest:
     if type(choice := body.get("tool_choice")) is dict:
         body["tool_choice"] = _flat(choice)
     if type(items := body.get("input")) is list:
-        body["input"] = [_said(item) for item in items]
+        body["input"] = [_item(item) for item in items]
     return replace(wire, body=body)
 
 
-def _said(item: Any) -> Any:
+def _item(item: Any) -> Any:
     """A history item; beside calls, an empty list of content becomes an empty text."""
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
@@ -124,7 +124,7 @@ _TOOL: Final = re.compile(r"(tools\[(\d+)\]|tool_choice)\.(?!type\b)(.+)")
 _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
-def _written(body: Mapping[str, Any], path: str) -> str:
+def _client_path(body: Mapping[str, Any], path: str) -> str:
     """A path in the Responses form, as a path in the client's body."""
     if (found := _TOOL.fullmatch(path)) is None:
         return path

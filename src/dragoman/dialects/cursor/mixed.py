@@ -25,13 +25,13 @@ from dragoman.errors import WireError
 NAME: Final = "cursor"
 """The dialect of requests with Anthropic's blocks; no provider has it."""
 _MEDIA: Final = frozenset({"image", "document"})
-_SAID: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
-_ASKED: Final = _MEDIA | {"tool_result"}
-_BLOCKS: Final = _SAID | _ASKED
+_ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
+_USERS: Final = _MEDIA | {"tool_result"}
+_BLOCKS: Final = _ASSISTANTS | _USERS
 """Types of content that chat does not have, or has in another form."""
-_HOLDS: Final = {"user": _ASKED, "assistant": _SAID, "tool": _MEDIA, "function": _MEDIA}
+_HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
 """The types of these blocks that messages of each role may contain; other roles: none."""
-_STAND_IN: Final = {"type": "text", "text": ""}
+_PLACEHOLDER: Final = {"type": "text", "text": ""}
 """Replaces a block in the chat form of the request, so that all paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
@@ -76,7 +76,7 @@ class Mixed:
         try:
             self._chat.check(_chat(wire))
         except WireError as error:
-            path = _written(body, error.path)
+            path = _client_path(body, error.path)
             raise WireError(error.message.replace(error.path, path), path, error.code) from error
         self._check_system(body.get("system"))
         for index, message in enumerate(body["messages"]):
@@ -124,7 +124,9 @@ class Mixed:
         if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
             message = body["messages"][int(block[2])]
             if message["role"] == "user" and (foreign := _foreign(message)):
-                kinds = [foreign.get(number, _STAND_IN)["type"] for number in range(len(message["content"]))]
+                kinds = [
+                    foreign.get(number, _PLACEHOLDER)["type"] for number in range(len(message["content"]))
+                ]
                 order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
                 if (number := int(block[3])) < len(order):
                     where = f"{block[1]}[{order[number]}]{block[4]}"
@@ -232,7 +234,7 @@ def _message(message: Any) -> Any:
         return {**message, "content": None}
     if not any(map(_is_block, content)):
         return message
-    return {**message, "content": [_STAND_IN if _is_block(part) else part for part in content]}
+    return {**message, "content": [_PLACEHOLDER if _is_block(part) else part for part in content]}
 
 
 def _is_block(part: Any) -> bool:
@@ -255,7 +257,7 @@ _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
 _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allowed_tools)(.*)")
 
 
-def _written(body: dict[str, Any], path: str) -> str:
+def _client_path(body: dict[str, Any], path: str) -> str:
     """A path in the chat form of the request, as a path in the client's body."""
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):

@@ -23,14 +23,14 @@ from dragoman.wire.json import decode_object, encode
 
 Reply = OperationReply[ir.ImageRequest]
 
-_TOLD: Final[Mapping[str, frozenset[str]]] = {
+_DESCRIBED: Final[Mapping[str, frozenset[str]]] = {
     "size": frozenset({"1024x1024", "1024x1536", "1536x1024"}),
     "quality": frozenset({"low", "medium", "high"}),
     "background": frozenset({"transparent", "opaque"}),
     "output_format": frozenset({"png", "webp", "jpeg"}),
 }
 """Members that describe the images, with their allowed values; clients decode no other values."""
-_KNOWN: Final = frozenset({"created", "data", "usage", "model", *_TOLD})
+_KNOWN: Final = frozenset({"created", "data", "usage", "model", *_DESCRIBED})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
 _COUNTS: Final = frozenset(
@@ -68,37 +68,37 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
         tuple(_picture(one, index) for index, one in enumerate(found)),
         model if isinstance(model, str) else None,
         created if type(created) is int and created > 0 else None,
-        {key: body[key] for key in _TOLD if body.get(key) is not None} or None,
+        {key: body[key] for key in _DESCRIBED if body.get(key) is not None} or None,
         decode_usage(body.get("usage")),
         leftovers(body, _KNOWN),
     )
 
 
-def _picture(told: _Picture, index: int) -> ir.Picture:
-    data, url, kind = told.b64_json, told.url, told.mime_type or told.media_type
+def _picture(wire: _Picture, index: int) -> ir.Picture:
+    data, url, kind = wire.b64_json, wire.url, wire.mime_type or wire.media_type
     if data is None and url is not None and is_data_url(url) and (found := read(url)) is not None:
         data, kind = found[1], found[0] or kind
     if data is None and url is None:
         raise WireError("expected 'b64_json' or 'url'", f"data[{index}]")
     kind = None if kind is None else _KINDS.get(kind, kind)
-    return ir.Picture(data, None if data is not None else url, kind, told.revised_prompt)
+    return ir.Picture(data, None if data is not None else url, kind, wire.revised_prompt)
 
 
-def decode_usage(told: Any) -> ir.Usage | None:
+def decode_usage(wire: Any) -> ir.Usage | None:
     """The usage, from the members of the image API or of chat; None without usage."""
-    if not isinstance(told, dict):
+    if not isinstance(wire, dict):
         return None
-    words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in told else _TOKENS
+    words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in wire else _TOKENS
     entered, answered = words
     detail: dict[str, int] = {}
     for name, kinds in ((entered, _IN), (answered, _OUT)):
-        counts = told.get(f"{name}_details")
+        counts = wire.get(f"{name}_details")
         if isinstance(counts, dict):
             detail |= {ours: n for theirs, ours in kinds.items() if type(n := counts.get(theirs)) is int}
-    rest = {key: value for key, value in told.items() if key not in _COUNTS and value is not None}
+    rest = {key: value for key, value in wire.items() if key not in _COUNTS and value is not None}
     return ir.Usage(
-        _count(told.get(entered)),
-        output=_count(told.get(answered)),
+        _count(wire.get(entered)),
+        output=_count(wire.get(answered)),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
@@ -118,7 +118,7 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
     """The response body for the client."""
     body: dict[str, Any] = {
         "created": response.created or reply.created,
-        "data": [_shown(picture, index, reply) for index, picture in enumerate(response.pictures)],
+        "data": [_encode_picture(picture, index, reply) for index, picture in enumerate(response.pictures)],
         **_described(response, reply),
     }
     restore(body, response.extra, reply.report, "")
@@ -132,19 +132,19 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
     """The description of the images, as far as the specification allows its values."""
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
-        if isinstance(value, str) and value in _TOLD.get(member, ()):
+        if isinstance(value, str) and value in _DESCRIBED.get(member, ()):
             known[member] = value
         else:
             reply.report.lose(member, f"this image API cannot report {str(value)[:64]!r}", "hint")
     return known
 
 
-def _asked(member: str, wish: str | None) -> str:
+def _requested(member: str, wish: str | None) -> str:
     """The requested value if events allow it, else "auto"."""
-    return wish if wish is not None and wish in _TOLD[member] else "auto"
+    return wish if wish is not None and wish in _DESCRIBED[member] else "auto"
 
 
-def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
+def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
     """An image in the form that the client requested."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
@@ -232,9 +232,9 @@ def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
             "type": kind,
             **shown,
             "created_at": response.created or reply.created,
-            "size": known.get("size") or _asked("size", request.size),
-            "quality": known.get("quality") or _asked("quality", request.quality),
-            "background": known.get("background") or _asked("background", request.background),
+            "size": known.get("size") or _requested("size", request.size),
+            "quality": known.get("quality") or _requested("quality", request.quality),
+            "background": known.get("background") or _requested("background", request.background),
             "output_format": known.get("output_format") or _kind(picture).partition("/")[2],
             "usage": usage if index == last else _FREE,
         }

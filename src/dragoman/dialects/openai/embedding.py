@@ -208,9 +208,8 @@ def _vector(written: list[float] | str) -> bytes:
 def _usage(usage: _Usage | None) -> ir.Usage | None:
     if usage is None:
         return None
-    tokens = (
-        usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
-    )  # Voyage: the total alone
+    # Voyage states only the total.
+    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
     return None if tokens is None else ir.Usage(input=tokens)
 
 

@@ -27,22 +27,22 @@ _KNOWN: Final = frozenset(
 )
 
 
-def decode_usage(told: Any) -> ir.Usage | None:
+def decode_usage(wire: Any) -> ir.Usage | None:
     """The usage of a response; None without usage."""
-    if not isinstance(told, dict):
+    if not isinstance(wire, dict):
         return None
-    details = told.get("input_token_details")
+    details = wire.get("input_token_details")
     detail = {
         ours: count
         for theirs, ours in _DETAILS.items()
         if isinstance(details, dict) and (count := _count(details.get(theirs))) is not None
     }
-    if (seconds := _count(told.get("seconds"))) is not None:
+    if (seconds := _count(wire.get("seconds"))) is not None:
         detail[SECONDS] = seconds
-    rest = {key: value for key, value in told.items() if key not in _KNOWN and value is not None}
+    rest = {key: value for key, value in wire.items() if key not in _KNOWN and value is not None}
     return ir.Usage(
-        _whole(told.get("input_tokens")),
-        output=_whole(told.get("output_tokens")),
+        _whole(wire.get("input_tokens")),
+        output=_whole(wire.get("output_tokens")),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
@@ -69,9 +69,9 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
             "input_tokens": usage.input_total,
             "output_tokens": usage.output_total,
         }
-        told = {theirs: detail[ours] for theirs, ours in _DETAILS.items() if ours in detail}
-        if told:
-            body["input_token_details"] = told
+        details = {theirs: detail[ours] for theirs, ours in _DETAILS.items() if ours in detail}
+        if details:
+            body["input_token_details"] = details
         return body | rest
     if (seconds := detail.get(SECONDS)) is None and duration is not None:
         seconds = -int(-duration // 1)
@@ -80,8 +80,8 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
 
 def refuse_failure(body: Mapping[str, Any]) -> None:
     """Raise RequestFailed if a response or an event contains an error."""
-    if (told := failure(dict(body))) is not None:
-        raise RequestFailed(fault_of(told))
+    if (failed := failure(dict(body))) is not None:
+        raise RequestFailed(fault_of(failed))
 
 
 def seen(frame: bytes) -> ir.Usage | None:

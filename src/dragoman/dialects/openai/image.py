@@ -97,7 +97,7 @@ def check(request: WireRequest) -> None:
         elif request.path == pictures.VARIATIONS:
             missing("image")
         else:
-            _check_named(body)
+            _check_references(body)
     check_members(body, _RULES)
 
 
@@ -132,10 +132,10 @@ def _check_files(request: WireRequest) -> None:
             raise WireError(f"Invalid '{name}': the file is empty.", name, "invalid_value")
 
 
-def _check_named(body: Mapping[str, Any]) -> None:
+def _check_references(body: Mapping[str, Any]) -> None:
     images = body.get("images")
     if body.get("image") is not None:
-        _named(body["image"], "image")
+        _check_reference(body["image"], "image")
     elif images is None:
         missing("images")
     if images is not None:
@@ -148,15 +148,15 @@ def _check_named(body: Mapping[str, Any]) -> None:
                 f"Invalid 'images': expected at most {MOST} items.", "images", "array_above_max_length"
             )
         for index, image in enumerate(images):
-            _named(image, f"images[{index}]")
+            _check_reference(image, f"images[{index}]")
     if body.get("mask") is not None:
-        _named(body["mask"], "mask")
+        _check_reference(body["mask"], "mask")
 
 
-def _named(value: Any, path: str) -> None:
+def _check_reference(value: Any, path: str) -> None:
     """Check an image reference: in OpenAI's form, or in that of xAI and OpenRouter."""
     if isinstance(value, str):
-        _address(value, path)
+        _check_address(value, path)
         return
     if not isinstance(value, dict):
         wrong_type(path, "an object", value)
@@ -168,10 +168,10 @@ def _named(value: Any, path: str) -> None:
         missing(f"{path}.image_url")
     if isinstance(url, dict):
         member, url = f"{member}.url", url.get("url")
-    _address(url, f"{path}.{member}")
+    _check_address(url, f"{path}.{member}")
 
 
-def _address(value: Any, path: str) -> None:
+def _check_address(value: Any, path: str) -> None:
     an_address(value, path)
     if not value.lower().startswith(("https://", "http://", "data:")):
         raise WireError(f"Invalid '{path}': expected a URL or a data URL.", path, "invalid_value")
@@ -273,14 +273,14 @@ class ImageRelay:
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """The request for the upstream, without `response_format` for models that reject it."""
         path = wire.path or pictures.PATH
-        deaf = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
+        rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
         if wire.fields:
             fields = edited(wire.fields, edits)
-            if deaf:
+            if rejects_format:
                 fields = tuple(field for field in fields if field.name != "response_format")
             return Outgoing(path, fields)
         head = {**head, **edits}
-        if deaf:
+        if rejects_format:
             head.pop("response_format", None)
         return Outgoing(path, encode_head(head))
 
@@ -306,15 +306,15 @@ class ImageRelay:
             return None  # a partial image
         event: dict[str, Any] = decode_head(frame)
         if bytes(event.get("type", b"")) == b'"error"' or "error" in event:
-            told = decode_object(frame)
-            raise RequestFailed(fault_of(failure(told) or {"error": told}))
+            body = decode_object(frame)
+            raise RequestFailed(fault_of(failure(body) or {"error": body}))
         return _usage(event)
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
     """The usage of a body or an event; only this member is decoded."""
-    told = head.get("usage")
-    return None if told is None else decode_usage(msgspec.json.decode(told))
+    usage = head.get("usage")
+    return None if usage is None else decode_usage(msgspec.json.decode(usage))
 
 
 IMAGE: Final = OperationCodec(

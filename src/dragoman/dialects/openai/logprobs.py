@@ -21,15 +21,15 @@ def in_objects(logprobs: Any) -> Any:
     values, tops = logprobs.get("token_logprobs"), logprobs.get("top_logprobs") or [None] * len(tokens)
     if type(values) is not list or type(tops) is not list or not len(tokens) == len(values) == len(tops):
         return logprobs
-    told = zip(tokens, values, tops, strict=True)
-    return {"content": [_in_object(token, value, top) for token, value, top in told]}
+    rows = zip(tokens, values, tops, strict=True)
+    return {"content": [_in_object(token, value, top) for token, value, top in rows]}
 
 
 def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {"token": token, "logprob": value}
+    out: dict[str, Any] = {"token": token, "logprob": value}
     if type(top) is dict:
-        told["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
-    return told
+        out["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
+    return out
 
 
 def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:

@@ -28,17 +28,17 @@ def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
         raise RequestFailed(fault_of(dict(body)))
 
 
-def input_of(told: Any) -> int | None:
+def input_of(usage: Any) -> int | None:
     """The input tokens in `usage`, under any vendor's name; None without them."""
-    if not isinstance(told, Mapping):
+    if not isinstance(usage, Mapping):
         return None
-    stated = (told.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
+    stated = (usage.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
     return next((int(count) for count in stated if type(count) is int or type(count) is float), None)
 
 
-def usage_of(told: Any) -> ir.Usage | None:
+def usage_of(usage: Any) -> ir.Usage | None:
     """The input tokens of `input_of` as a Usage."""
-    tokens = input_of(told)
+    tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 

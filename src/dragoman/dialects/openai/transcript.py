@@ -117,9 +117,9 @@ def _of_text(text: str, output: str | None) -> ir.TranscriptionResponse:
     return ir.TranscriptionResponse(" ".join(one.text for one in segments), segments=segments)
 
 
-def _segment(told: dict[str, Any]) -> ir.Segment:
-    segment = msgspec.convert(told, _Segment)
-    speaker, detail = told.get("speaker"), {key: told[key] for key in told if key not in _SEGMENT}
+def _segment(wire: dict[str, Any]) -> ir.Segment:
+    segment = msgspec.convert(wire, _Segment)
+    speaker, detail = wire.get("speaker"), {key: wire[key] for key in wire if key not in _SEGMENT}
     return ir.Segment(
         segment.text, segment.start, segment.end, None if speaker is None else str(speaker), detail or None
     )
@@ -191,14 +191,14 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
             {"word": word.text, "start": word.start, "end": word.end} for word in response.words or ()
         ]
     if "segment" in request.timestamps or not request.timestamps:
-        told = _segments(response, reply)
-        if any("tokens" not in (one.detail or {}) for one in told):
+        segments = _segments(response, reply)
+        if any("tokens" not in (one.detail or {}) for one in segments):
             reason = (
                 "this provider returns no tokens and probabilities of segments; they are "
                 "written as empty and 0"
             )
             reply.report.lose("segments", reason, "hint")
-        body["segments"] = [_full(one, index) for index, one in enumerate(told)]
+        body["segments"] = [_full(one, index) for index, one in enumerate(segments)]
     restore(body, response.extra, reply.report, "")
     usage = response.usage
     if usage is not None and usage.input is not None and heard.SECONDS not in (usage.detail or {}):
@@ -290,8 +290,8 @@ def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
             "response_format", f"stream events contain text without timestamps, not {output}", "quality"
         )
     if output == "diarized_json":
-        told = _segments(response, reply)
-        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(told)]
+        segments = _segments(response, reply)
+        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(segments)]
     else:
         events = [heard.event("transcript.text.delta", delta=response.text)] if response.text else []
     done: dict[str, Any] = {"text": response.text}

@@ -29,14 +29,14 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
     if choice is not None and choice.form == _FORM:
         fields["tool_choice"] = replace(choice, form=None)
         report.change("tool_choice", "tool_choice", _WHY)
-    messages = _Messages(report)
-    told = tuple([messages.told(message, index) for index, message in enumerate(request.messages)])
-    if messages.changed:
-        fields["messages"] = told
+    history = _History(report)
+    messages = tuple([history.converted(message, index) for index, message in enumerate(request.messages)])
+    if history.changed:
+        fields["messages"] = messages
     return replace(request, **fields) if fields else request
 
 
-class _Messages:
+class _History:
     """Converts a history to tools. _open: the ids of calls without a result, by function name."""
 
     def __init__(self, report: Report) -> None:
@@ -44,17 +44,19 @@ class _Messages:
         self._open: dict[str | None, list[str]] = {}
         self.changed = False
 
-    def told(self, message: ir.Message, index: int) -> ir.Message:
+    def converted(self, message: ir.Message, index: int) -> ir.Message:
         """The message with tool calls and results."""
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message
         self.changed = True
         where = f"messages[{index}]"
         self._report.change(where, where, _WHY)
-        blocks = [self._block(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)]
+        blocks = [
+            self._tool_block(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)
+        ]
         return replace(message, blocks=tuple(blocks))
 
-    def _block(self, block: ir.Block, call_id: str) -> ir.Block:
+    def _tool_block(self, block: ir.Block, call_id: str) -> ir.Block:
         if isinstance(block, ir.ToolCall) and block.kind == "legacy":
             self._open.setdefault(block.name, []).append(call_id)
             return replace(block, id=call_id, kind="function")

@@ -34,8 +34,6 @@ _AUDIO_DATA: Final = frozenset({"data", "format"})
 _FILE: Final = frozenset({"type", "file"})
 _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
 
-"""How the base64 of each image format begins: some dialects carry images without their type."""
-
 _NAMED_TYPES: Final = {
     "pdf": "application/pdf",
     "txt": "text/plain",

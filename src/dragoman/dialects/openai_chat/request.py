@@ -46,16 +46,8 @@ MAPS: Final = (
     | _OUTPUT
     | CACHING
     | REASONING
-    | {
-        "stream_options",
-        "user",
-        "safety_identifier",
-        "metadata",
-        "service_tier",
-        "store",
-        "prediction",
-        "moderation",
-    }
+    | {"stream_options", "user", "safety_identifier", "metadata", "service_tier", "store", "prediction"}
+    | {"moderation"}
 )
 """Members with an IR field; `extra` never holds them."""
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")

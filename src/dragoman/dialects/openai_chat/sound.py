@@ -118,11 +118,11 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
             draft.report.change(
                 place, "choices[].message.audio.data", "the samples are joined into one audio"
             )
-        shed(block, draft, place)
+        lose_beside(block, draft, place)
     return out
 
 
-def shed(block: ir.Media, draft: Draft, where: str) -> None:
+def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
     """Report a block's seal and leftovers."""
     if block.sealed is not None:
         draft.leave_seal(where)
@@ -171,7 +171,7 @@ class Spoken:
     Blocks are identified by their place in the IR.
     """
 
-    __slots__ = ("_draft", "_expires", "_joined", "_mime", "_told", "_voice")
+    __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")
 
     def __init__(self, voice: Voice, draft: Draft) -> None:
         self._voice = voice
@@ -179,7 +179,7 @@ class Spoken:
         self._mime: str | None = None
         self._expires = voice.expires
         self._joined = Joined()
-        self._told: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
+        self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
         """Start a block: the first one, or more samples of the same type."""
@@ -189,36 +189,36 @@ class Spoken:
             return audio
         if not has_sound(block, self._draft, where):
             return {}
-        if not self._told:
+        if not self._sent:
             audio = self._begin(block, where)
         elif block.mime == self._mime and pcm_of(block.mime) is not None:
             audio = self._add(block.data, block.transcript, block.expires)
         else:
             self._draft.report.lose(where, "a response can contain only one audio of one type")
             return {}
-        self._told[where] = bool(block.data)
-        shed(block, self._draft, where)
+        self._sent[where] = bool(block.data)
+        lose_beside(block, self._draft, where)
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
         """Add a delta to a block."""
         if self._draft.own:
             return _stated(event.data, event.transcript, event.expires)
-        if where not in self._told:
+        if where not in self._sent:
             return {}
-        self._told[where] |= bool(event.data)
+        self._sent[where] |= bool(event.data)
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
         """The part of a block that only its end contains; samples are not sent twice."""
-        if where not in self._told:
+        if where not in self._sent:
             return {}
-        told = self._told[where]
-        return self._add(None if told else final.data, None if told else final.transcript, final.expires)
+        sent = self._sent[where]
+        return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
         """End the candidate: the remaining samples and the expiry date."""
-        if not self._told:
+        if not self._sent:
             return {}
         rest = self._joined.close()
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}

@@ -190,7 +190,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if "echo" in forms:
         body["echo"] = forms["echo"] == "true"
     if request.max_output is None:
-        body["max_tokens"] = _room(body["prompt"], target.facts)
+        body["max_tokens"] = _free_tokens(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
     elif forms.get("max_output") != "default":
         body["max_tokens"] = request.max_output
@@ -205,11 +205,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     return WireRequest("chat", body, path=PATH)
 
 
-def _room(prompt: str, facts: Facts) -> int:
+def _free_tokens(prompt: str, facts: Facts) -> int:
     """The limit for an answer of any length: prompt and answer together must fit the context window.
 
-    A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left for the
-    answer.
+    A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left to answer.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -231,7 +230,7 @@ def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str
             raise WireError("the Completions API accepts one prompt, not a conversation", where, _UNSUPPORTED)
         asked = message.role == "user"
         _take_blocks(body, message.blocks, texts, draft, f"{where}.blocks")
-        _finish_message(message, draft, where)
+        _lose_message_members(message, draft, where)
     if texts:
         body["prompt"] = "\n\n".join(texts)
     if forms.get("prompt") == "list":
@@ -249,14 +248,14 @@ def _take_blocks(
         place = f"{where}[{index}]"
         if isinstance(block, ir.Text):
             texts.append(block.text)
-            _finish_text(block, draft, place)
+            _lose_text_members(block, draft, place)
         elif isinstance(block, ir.Native):
             _encode_native(body, block, draft, place)
         else:
             raise WireError("the Completions API accepts only text", place, _UNSUPPORTED)
 
 
-def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
+def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None:
     """Report the parts of a message that are not text."""
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
@@ -267,7 +266,7 @@ def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
     restore({}, message.extra, draft.report, where)
 
 
-def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
+def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
     """Report the parts of a text block that are not text."""
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
