@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """At the end of the stream: "" if no reason came, None if only one that is not a string came."""
+        """The finish reason; "" if the stream ended without one, None if it was not a string."""
         return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:

@@ -25,7 +25,7 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove any number of stop sequences."""
+    """Remove a valid list of stop sequences of any length."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]

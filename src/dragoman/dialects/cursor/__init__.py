@@ -6,12 +6,12 @@ and blocks of Anthropic's Messages. None of this is documented; users reported i
 
 - bodies with `input`, flat tools, `content: []` beside calls: https://github.com/BerriAI/litellm/pull/34029,
   https://github.com/archestra-ai/archestra/pull/7375, https://github.com/router-for-me/CLIProxyAPI/pull/658;
-- Cursor reads free-text calls only as `function` whose `arguments` are the text; another form ends its turn:
+- free-text calls are read only as `function` whose `arguments` are the text, any other form ends the turn:
   https://github.com/icebear0828/codex-proxy/issues/707;
 - Anthropic's tools and blocks for models whose name has `claude-`: https://github.com/askalf/dario/pull/203.
 
-- Cursor reads free-text calls only as `function` whose `arguments` are the text; another form ends its turn:
-are always translated, because no provider accepts them unchanged. Cursor is only a face, never a provider.
+A body is tried in these forms only after chat has refused it, so a normal chat request costs no more. Such a
+request is always translated: no provider accepts it unchanged. Cursor is only a face, never a provider.
 
 Files: here, the choice of the form · input (bodies like Responses) · mixed (chat with foreign pieces) · calls
 (free-text calls in the history).

@@ -62,7 +62,7 @@ class Input:
         return "$." + _client_path(request.body, located(where).removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """The decoded request. Raises WireError for an unknown form of the input."""
+        """Decode a checked request. Raises WireError for an unknown form of the input."""
         request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))
 

@@ -31,7 +31,7 @@ _BLOCKS: Final = _ASSISTANTS | _USERS
 """Types of content that chat does not have, or has in another form."""
 _HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
 """The types of these blocks that messages of each role may contain; other roles: none."""
-_PLACEHOLDER: Final = {"type": "text", "text": ""}
+_BLANK: Final = {"type": "text", "text": ""}
 """Replaces a block in the chat form of the request, so that all paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
@@ -100,7 +100,7 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """The decoded request. Raises WireError for an unknown form that the check accepted."""
+        """Decode a checked request. Raises WireError for an unknown form that the check accepted."""
         body = wire.body
         request = self._chat.decode(_chat(wire))
         if any(map(_foreign, body["messages"])):
@@ -124,9 +124,7 @@ class Mixed:
         if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
             message = body["messages"][int(block[2])]
             if message["role"] == "user" and (foreign := _foreign(message)):
-                kinds = [
-                    foreign.get(number, _PLACEHOLDER)["type"] for number in range(len(message["content"]))
-                ]
+                kinds = [foreign.get(number, _BLANK)["type"] for number in range(len(message["content"]))]
                 order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
                 if (number := int(block[3])) < len(order):
                     where = f"{block[1]}[{order[number]}]{block[4]}"
@@ -170,7 +168,7 @@ def _is_thought(block: ir.Block) -> bool:
     )
 
 
-# The chat form ----------------------------------------------------------------------------------
+# --- The chat form -----------------------------------------------------------------------------
 
 
 def _chat(wire: WireRequest) -> WireRequest:
@@ -234,7 +232,7 @@ def _message(message: Any) -> Any:
         return {**message, "content": None}
     if not any(map(_is_block, content)):
         return message
-    return {**message, "content": [_PLACEHOLDER if _is_block(part) else part for part in content]}
+    return {**message, "content": [_BLANK if _is_block(part) else part for part in content]}
 
 
 def _is_block(part: Any) -> bool:
@@ -249,7 +247,7 @@ def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     return {number: part for number, part in enumerate(content) if _is_block(part)}
 
 
-# Paths ------------------------------------------------------------------------------------------
+# --- Paths -------------------------------------------------------------------------------------
 
 _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
 

@@ -2,7 +2,7 @@
 
 Specification: https://platform.openai.com/docs/api-reference/images, and
 https://platform.openai.com/docs/api-reference/images-streaming. Vendors have other members for images and
-usage (OpenRouter has those of chat). Unreadable usage never withholds the images.
+usage (OpenRouter has those of chat). Unreadable usage is ignored: the images are still returned.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Picture(msgspec.Struct):
     media_type: str | None = None
 
 
-# Decoding ----------------------------------------------------------------------------------
+# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
@@ -111,7 +111,7 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-# Encoding ----------------------------------------------------------------------------------
+# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:

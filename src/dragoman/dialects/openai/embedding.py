@@ -44,7 +44,7 @@ MOST_TOKENS: Final = 300_000
 MAPS: Final = frozenset({"model", "input", "dimensions", "encoding_format", "user"})
 _IN_LISTS: Final = re.compile(rb'"embedding"\s*:\s*\[')
 _HEAD: Final = 1024
-"""The first vector begins within this number of bytes."""
+"""The first vector begins within this number of bytes of `data`."""
 
 
 class _Vector(msgspec.Struct):
@@ -118,7 +118,7 @@ def _ids(item: ir.Input, index: int) -> list[int]:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """The decoded request."""
+    """Decode a checked request."""
     body = wire.body
     inputs, form = decode_input(body["input"])
     return ir.EmbedRequest(
@@ -255,7 +255,7 @@ class EmbeddingRelay(WholeAnswerRelay):
         try:
             usage = _usage(_read_usage(head.get("usage", b"null")))
         except msgspec.MsgspecError:
-            usage = None  # unreadable usage does not withhold the response
+            usage = None  # unreadable usage is ignored
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

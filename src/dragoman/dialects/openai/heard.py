@@ -1,7 +1,7 @@
 """Shared by the responses of the audio operations: usage, stream events and failures.
 
 Specification: https://platform.openai.com/docs/api-reference/audio. Depending on the model, usage is in
-tokens or in seconds of audio. Unreadable usage never withholds a response.
+tokens or in seconds of audio. Unreadable usage is ignored.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def _whole(value: Any) -> int | None:
 
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """Usage in OpenAI's form: tokens if known, else seconds, rounded up because they are billed so; None if
-    neither is known. duration: of the audio, in seconds.
+    """Usage in OpenAI's form: tokens if known, else seconds, rounded up as for billing; None if neither is
+    known. duration: of the audio, in seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}

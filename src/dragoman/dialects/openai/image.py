@@ -183,7 +183,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
-    """The decoded request."""
+    """Decode a checked request."""
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get
@@ -264,7 +264,7 @@ _PLACES: Final = {
 }
 
 
-# Relay -------------------------------------------------------------------------------------
+# --- Relay -------------------------------------------------------------------------------------
 
 
 class ImageRelay:

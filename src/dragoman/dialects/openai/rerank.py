@@ -114,7 +114,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
-    """The decoded request."""
+    """Decode a checked request."""
     body = wire.body
     top, form = body.get("top_n"), None
     if top is None and "top_k" in body:
@@ -207,7 +207,7 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Tokens, or the search units that Cohere bills. Unreadable counts do not withhold the response."""
+    """Tokens, or the search units that Cohere bills. Unreadable counts are ignored."""
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
     tokens = input_of(usage)

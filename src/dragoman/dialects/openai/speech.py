@@ -101,7 +101,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.SpeechRequest:
-    """The decoded request."""
+    """Decode a checked request."""
     body = wire.body
     voice = body["voice"]
     return ir.SpeechRequest(

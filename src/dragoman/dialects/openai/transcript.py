@@ -35,7 +35,7 @@ _UNTOLD: Final = {
 """Defaults for segment members that the specification requires, but few providers return."""
 
 
-# Decoding -----------------------------------------------------------------------------------
+# --- Decoding ----------------------------------------------------------------------------------
 
 
 class _Segment(msgspec.Struct):
@@ -125,7 +125,7 @@ def _segment(wire: dict[str, Any]) -> ir.Segment:
     )
 
 
-# Encoding -----------------------------------------------------------------------------------
+# --- Encoding ----------------------------------------------------------------------------------
 
 Reply = OperationReply[ir.TranscriptionRequest]
 

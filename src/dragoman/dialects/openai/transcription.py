@@ -120,7 +120,7 @@ def streams(wire: WireRequest) -> bool:
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
-    """The decoded request."""
+    """Decode a checked request."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])

@@ -51,12 +51,10 @@ class _History:
         self.changed = True
         where = f"messages[{index}]"
         self._report.change(where, where, _WHY)
-        blocks = [
-            self._tool_block(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)
-        ]
+        blocks = [self._tool(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)]
         return replace(message, blocks=tuple(blocks))
 
-    def _tool_block(self, block: ir.Block, call_id: str) -> ir.Block:
+    def _tool(self, block: ir.Block, call_id: str) -> ir.Block:
         if isinstance(block, ir.ToolCall) and block.kind == "legacy":
             self._open.setdefault(block.name, []).append(call_id)
             return replace(block, id=call_id, kind="function")

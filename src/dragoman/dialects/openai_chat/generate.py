@@ -62,7 +62,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """The decoded request; system prompt and prompt become one message each."""
+    """Decode a checked request; system prompt and prompt become one message each."""
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
     if get("systemPrompt"):

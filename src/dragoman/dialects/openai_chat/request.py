@@ -72,7 +72,7 @@ _ALIKE: Final = {
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """The decoded request. Raises WireError for an unknown message format."""
+    """Decode a checked request. Raises WireError for an unknown message format."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}

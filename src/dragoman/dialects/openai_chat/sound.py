@@ -4,8 +4,8 @@ Models return raw samples. A whole response turns them into a WAV file or keeps 
 always `pcm16`, as at OpenAI. This module has no encoders: for any other format the client gets WAV, and a
 loss is reported. Audio that is already a file is not changed.
 
-A response has one audio: samples of the same type from several blocks are joined. Only the upstream can
-resolve its id later, so other audio expires at the creation date of the response.
+A response has one audio: samples of the same type from several blocks are joined. A client can use its id in
+a later request only if the upstream created it; otherwise the audio expires at the response's creation date.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _stated(
 
 
 class Joined:
-    """Joins base64 pieces, cut anywhere or each with padding, into pieces that decode alone and concatenated.
+    """Joins base64 pieces that are cut anywhere or padded, into pieces that decode alone and joined together.
 
     Clients do both, and some play each piece at once. So every piece but the last holds whole samples of two
     bytes and has no padding. Invalid base64 is passed on unchanged.

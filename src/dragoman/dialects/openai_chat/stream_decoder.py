@@ -166,7 +166,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     ) -> None:
         delta, odd = TYPED.sort(delta)
         for key, value in (odd or {}).get(NAME, {}).items():
-            candidate.keep("message.odd." + key, value)  # a name that hides no readable value
+            candidate.keep("message.odd." + key, value)  # under its own name, beside decoded values
         get = delta.get
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
@@ -409,7 +409,7 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
     if tokens is None:
         return None
     if (decoded := read_logprobs(tokens)) is None:
-        candidate.keep("message.logprobs", {member: tokens})  # a name that hides no readable value
+        candidate.keep("message.logprobs", {member: tokens})  # under its own name, beside decoded values
     return decoded
 
 

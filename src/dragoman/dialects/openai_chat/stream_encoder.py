@@ -267,7 +267,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """Send a citation once the end of its text is known; this dialect's citations state it."""
+        """Send a citation once the end of its text is known; a citation of this dialect states it."""
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
         return self._cited(out, event.candidate) if out.closed or self._own else b""

@@ -58,7 +58,7 @@ _MOST_ANSWERS: Final = 16
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """The decoded request."""
+    """Decode a checked request."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}

@@ -81,6 +81,6 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
         events.append(ir.Close(0, None, candidate.index))
         stop = decode_stop(candidate.word, called=False)
         if candidate.index in self._scored and "logprobs" in candidate.extra:
-            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # hides no value
+            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # keeps the decoded ones
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))
