@@ -17,8 +17,8 @@ class Draft:
     """Loss report, vendor quirks and model facts, and how this message is written.
 
     own: the content came in this dialect, so its original spelling is kept. answer: a response is being
-    written, not a request. chunked: messages may hold chunks (`repair.messages.CHUNKED`). enveloped: the
-    client receives calls of free-text tools as functions whose arguments are the text.
+    written, not a request. chunked: several messages may be pieces of one (`repair.messages.CHUNKED`).
+    enveloped: the client receives calls of free-text tools as functions whose arguments are the text.
     """
 
     __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")

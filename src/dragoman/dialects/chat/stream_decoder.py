@@ -70,7 +70,7 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 
 
 class ChunkDecoder(ABC, Generic[CandidateT]):
-    """The events of one stream of chunks. padding: the random member that hides the length of texts."""
+    """Decodes one stream of chunks. padding: the random member that hides the length of texts."""
 
     __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
 

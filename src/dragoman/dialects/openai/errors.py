@@ -95,7 +95,7 @@ _SHOWN: Final = frozenset({"innererror", "failed_generation"})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error response. Never fails: any body is accepted, and the status gives the kind."""
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
     return _fault(said, status, wait if wait is not None else _stated_delay(said))

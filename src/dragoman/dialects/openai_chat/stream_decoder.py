@@ -88,7 +88,7 @@ class _Candidate(Candidate):
 
 
 class ChatDecoder(ChunkDecoder[_Candidate]):
-    """The events of one stream."""
+    """Decodes the frames of one stream into events."""
 
     __slots__ = ("_quirks", "_tier")
 

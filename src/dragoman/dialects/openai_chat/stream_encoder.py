@@ -69,7 +69,7 @@ class _Choice(Choice[_Out]):
 
 
 class ChatEncoder(ChunkEncoder[_Choice, _Out]):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as bytes."""
 
     __slots__ = ("_legacy",)
     dialect = NAME

@@ -22,7 +22,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 class CompletionsDecoder(ChunkDecoder[Candidate]):
-    """The events of one stream."""
+    """Decodes the frames of one stream into events."""
 
     __slots__ = ("_quirks", "_scored")
 

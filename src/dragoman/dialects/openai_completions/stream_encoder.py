@@ -30,7 +30,7 @@ _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class CompletionsEncoder(EventEncoder):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as bytes."""
 
     __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
 
