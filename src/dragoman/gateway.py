@@ -1,4 +1,4 @@
-"""The whole gateway as one object: what a server serves and what a library embeds.
+"""The whole gateway as one object, for a server or for a program that embeds it.
 
     gateway = Gateway()                     # what `dragoman serve` would read here
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request

@@ -62,7 +62,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def same_protocol(self) -> bool:
-        """Whether the upstream speaks the client's protocol."""
+        """True: the upstream uses the client's protocol."""
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:

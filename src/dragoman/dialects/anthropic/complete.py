@@ -37,7 +37,7 @@ _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "m
 """Members that Messages also has."""
 _WHERE: Final = "candidates[0]"
 """The place of the only candidate."""
-_TOLD: Final = frozenset({"end", "sequence", "length", "context"})
+_EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
 """The stop reasons that `stop_reason` can express."""
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -75,7 +75,7 @@ def check(request: WireRequest) -> None:
     if turns[-1][0] != "assistant":
         raise WireError(f'must end with an "{_shown(_ASSISTANT)}" turn', "prompt", _ODD)
     try:
-        MESSAGES.request.check(WireRequest("chat", _asked(request.body)))
+        MESSAGES.request.check(WireRequest("chat", _as_messages(request.body)))
     except WireError as error:
         raise WireError(error.message, locate(error.path).removeprefix("$."), error.code) from None
 
@@ -86,7 +86,7 @@ def _shown(turn: str) -> str:
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """Decode a checked request."""
-    return MESSAGES.request.decode(WireRequest("chat", _asked(wire.body)))
+    return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -94,7 +94,7 @@ def brief(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
-def _asked(body: dict[str, Any]) -> dict[str, Any]:
+def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
     """The same request for Messages."""
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
@@ -162,7 +162,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
     """Report a stop reason that `stop_reason` cannot express."""
     if stop is None:
         return
-    if stop.reason not in _TOLD:
+    if stop.reason not in _EXPRESSIBLE:
         report.lose(f"{_WHERE}.stop.reason", f"`stop_reason` has no value for {stop.reason!r}", "quality")
     if stop.detail is not None:
         report.lose(f"{_WHERE}.stop.detail", "the Messages API has no such field", "hint")

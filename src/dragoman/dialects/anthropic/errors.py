@@ -154,13 +154,13 @@ _FACE: dict[Kind, tuple[int, str]] = {
     "overloaded": (529, "overloaded_error"),
     "timeout": (504, "timeout_error"),
 }
-_ALSO: dict[str, frozenset[Kind]] = {
+_OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "invalid_request_error": frozenset({"quota"}),
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
 """Types that the API itself uses for a kind, in addition to the one in `_FACE`."""
-_UNTOLD: frozenset[Kind] = frozenset(
+_INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
@@ -187,7 +187,7 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
     kept = (fault.extra or {}).get(NAME, {})
     if fault.param is not None:
         error["param"] = fault.param
-    if fault.kind in _UNTOLD and not (fault.kind == "model_not_found" and _names_model(fault)):
+    if fault.kind in _INEXPRESSIBLE and not (fault.kind == "model_not_found" and _names_model(fault)):
         error["details"] = {"error_code": fault.kind}
     if fault.code == THREADS:
         error["details"] = {"error_code": THREADS, "unsupported": [fault.param]}
@@ -201,7 +201,7 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 def _status(fault: Fault) -> tuple[int, str]:
     """Status and type: from the kind, or as the API itself stated them for the same kind."""
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
-    if fault.type is None or (fault.type != kind and fault.kind not in _ALSO.get(fault.type, ())):
+    if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
         return status, kind
     stated = fault.status
     return stated if stated is not None and 400 <= stated <= 599 else status, fault.type

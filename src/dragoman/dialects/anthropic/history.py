@@ -41,12 +41,12 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
 
     The API accepts only users' images. A history without such images stays unchanged.
     """
-    if not any(_drawn(message) for message in messages):
+    if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
     moved: list[_Wire] = []
     for index, message in enumerate(messages):
-        if drawn := _drawn(message):
+        if drawn := _images_of(message):
             report.change(
                 f"messages[{index}]",
                 "messages[].content[]",
@@ -66,7 +66,7 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     return out
 
 
-def _drawn(message: _Wire) -> list[_Wire]:
+def _images_of(message: _Wire) -> list[_Wire]:
     """The images in an assistant's message."""
     content = message.get("content")
     if message["role"] != "assistant" or type(content) is not list:
@@ -84,14 +84,14 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
     return [*content[:results], *moved, *content[results:]]
 
 
-def _says(block: ir.Block) -> bool:
+def _is_written(block: ir.Block) -> bool:
     """True: the block is written, if thinking must be signed."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
-    return _says_unsigned(block)
+    return _is_written_unsigned(block)
 
 
-def _says_unsigned(block: ir.Block) -> bool:
+def _is_written_unsigned(block: ir.Block) -> bool:
     """True: the block is written, if thinking needs no signature."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
@@ -107,7 +107,7 @@ def _says_unsigned(block: ir.Block) -> bool:
 _RULES = Rules(
     dialect=NAME,
     order="turns",
-    says=_says,
+    says=_is_written,
     fit=safe_id,
     mint="call_{known}",
     ids="unique",
@@ -126,7 +126,7 @@ _RULES = Rules(
     opens="assistant",
     continued=Why("messages[-1]", "the model does not support assistant prefill"),
 )
-_UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_says_unsigned)
+_UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 
 
 def encode_history(

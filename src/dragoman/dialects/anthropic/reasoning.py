@@ -142,7 +142,7 @@ class _Fitting:
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
         if wish.mode is None and wish.effort is None and wish.budget is None:
-            self._shown()
+            self._report_display()
             return None, None
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.facts.reasoning is False or self.modes == ():
@@ -172,7 +172,7 @@ class _Fitting:
         self.report.lose("reasoning", "the model does not support this kind of thinking", "quality")
         return None, None
 
-    def _shown(self) -> None:
+    def _report_display(self) -> None:
         """Report a wish about showing thinking, if no thinking is requested."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(

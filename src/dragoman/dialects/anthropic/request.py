@@ -42,7 +42,7 @@ _THINKING = (
     ("thinking", "type", ("adaptive", "disabled", "enabled")),
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
-_PROMISES = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
+_BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
 """Betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
@@ -74,8 +74,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         fields["tool_choice"], fields["parallel"] = decode_choice(choice)
     if not body.keys() <= _COMMON:
         _decode_rare(body, fields)
-    if betas is not None and (promised := _promised(betas)):
-        fields["extra"] = ir.merge(fields.get("extra"), {NAME: promised})
+    if betas is not None and (bodiless := _bodiless_betas(betas)):
+        fields["extra"] = ir.merge(fields.get("extra"), {NAME: bodiless})
     if forms:
         fields["forms"] = forms
     if get("stream") is True:
@@ -83,12 +83,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, get("model"), _messages(get("messages")), max_output=get("max_tokens"), **fields)
 
 
-def _promised(betas: str) -> dict[str, Any]:
+def _bodiless_betas(betas: str) -> dict[str, Any]:
     """The betas that change the answer by themselves, as leftovers: they are reported if an encoder drops
     them. For other betas, their members or tools are reported instead.
     """
     named = [beta.strip() for beta in betas.split(",")]
-    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_PROMISES)}
+    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only Anthropic's servers hold (a thread) or may know (new words about thinking). Clients
+    """Refuse what only Anthropic's servers hold (a thread) or may know (new values for thinking). Clients
     react to the refusal of a thread by sending the whole conversation. Raises WireError.
     """
     if wire.body.get("thread") is not None:

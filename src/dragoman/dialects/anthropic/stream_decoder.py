@@ -43,7 +43,6 @@ class _Delta(msgspec.Struct, gc=False):
     delta: _Words
 
 
-_decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})

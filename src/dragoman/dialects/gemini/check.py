@@ -106,7 +106,7 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse words about thinking that only Google may know. Raises WireError."""
+    """Refuse values of enums that only Google may know. Raises WireError."""
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
     _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")

@@ -1,9 +1,9 @@
-"""Errors: what Google answers with, and what our face answers with.
+"""Errors of Google, and errors of our face.
 
     {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
 
-sometimes as the one element of a list. The HTTP status says little: a bad key is a 400, and a 429 may be a
-limit of a minute or of a day. What kind of failure it is stands in `details`, else in the message alone.
+Sometimes a list contains the error. The HTTP status is too general: a bad key is a 400, and a 429 may be a
+limit per minute or per day. `details` states the kind of failure, or else only the message.
 
 Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
 """

@@ -75,7 +75,7 @@ def _tagged(part: _Wire) -> _Wire:
 # --- A history of another dialect ----------------------------------------------------------------
 
 
-def _says(block: ir.Block) -> bool:
+def _is_written(block: ir.Block) -> bool:
     """True: the block is written."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
@@ -94,7 +94,7 @@ def _is_medium(block: ir.Media) -> bool:
 _RULES = Rules(
     dialect=NAME,
     order="turns",
-    says=_says,
+    says=_is_written,
     named="always",
     in_order=True,
     absent=CUT_OFF,

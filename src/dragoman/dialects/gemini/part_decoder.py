@@ -174,7 +174,7 @@ def _call(part: _Wire) -> ir.Block:
 
 def _result(part: _Wire) -> ir.Block:
     result = spelled(part["functionResponse"])
-    content, error, form = _said(result.get("response"))
+    content, error, form = _result_of(result.get("response"))
     if (parts := result.get("parts")) is not None:
         content += tuple(decode_part(one) for one in parts)
     return ir.ToolResult(
@@ -188,7 +188,7 @@ def _result(part: _Wire) -> ir.Block:
     )
 
 
-def _said(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
+def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
     """The content of a result, whether it is an error, and its form.
 
     A single `output` or `error` is the API's own member for a function's result. Any other object is itself

@@ -327,7 +327,7 @@ _WRITE: Final[dict[str, Callable[[_Cleaner, _Node, str, Any], None]]] = {
 }
 
 
-def _said(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -336,7 +336,7 @@ _DESCRIBED: Final = "it is not enforced, only described to the model"
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
     """Move the refused keywords into the description."""
-    words = ", ".join(f"{key}: {_said(value)}" for key, value in refused.items())
+    words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
 
@@ -385,8 +385,8 @@ def _names(one: Any, other: Any) -> Any:
 def _common(one: Any, other: Any) -> Any:
     """The values in both lists. A single type counts as a list."""
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
-    allowed = set(map(_said, second))
-    return [value for value in first if _said(value) in allowed] or None
+    allowed = set(map(_as_json, second))
+    return [value for value in first if _as_json(value) in allowed] or None
 
 
 def _stricter(pick: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
