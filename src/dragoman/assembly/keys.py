@@ -1,4 +1,4 @@
-"""From the settings of client keys to those who may call."""
+"""Builds the client keys from the settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _caller(key: ClientKey) -> Caller:
 
 
 def needs_key(config: Config) -> bool:
-    """Whether clients must present a key: the operator's word, else wherever other machines can call."""
+    """True: clients must present a key. The operator decides; by default, if other machines can connect."""
     auth = config.auth
     required = auth.required
     if required is None:

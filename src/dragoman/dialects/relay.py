@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from dragoman import ir
 from dragoman.dialects.reply import Reply
@@ -61,7 +61,6 @@ class StreamRelay(Protocol):
         ...
 
 
-@runtime_checkable
 class TellsFailure(Protocol):
     """A relay of a stream in which a failure is told otherwise than in one that says nothing else."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -41,7 +41,6 @@ class Ending(msgspec.Struct, frozen=True):
     size: int = 0
 
 
-@runtime_checkable
 class TellsEnding(Protocol):
     """An encoder or a relay whose last event repeats the whole answer."""
 
@@ -56,7 +55,6 @@ class TellsEnding(Protocol):
         ...
 
 
-@runtime_checkable
 class TellsInPieces(TellsEnding, Protocol):
     """An encoder whose last events repeat what was said, which may be too long to be copied for each. Such an
     answer waits for `end` in any case.

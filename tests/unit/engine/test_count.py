@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.upstreams.upstream import Call
+from tests.unit.engine.stage import CLAUDE, ONE, Reply, Stage, json_reply, refusal
 from tests.unit.turns.asking import Asker, Paced
 
 PATH = "/v1/messages/count_tokens"
@@ -76,3 +78,64 @@ async def test_what_is_no_request_is_refused_without_asking(body: dict[str, Any]
     assert (refused.status, refused.body["type"]) == (status, "error")
     assert upstream.asked == []
     await asker.close()
+
+
+# As transcripts ----------------------------------------------------------------------------------------
+
+COUNTS = {**CLAUDE, "quirks": {"counts": True}}
+ASK = "ask claude with key-c: /v1/messages/count_tokens"
+
+
+def counted(*replies: Reply, model: str = "claude/opus", face: str = "anthropic", **more: Any) -> Stage:
+    """The count of a prompt by a provider that has an endpoint for it, beside one that has none."""
+    settings = {"models": {"m": {"deployments": ["one/gpt", "claude/opus"]}}}
+    stage = Stage({"claude": COUNTS, "one": ONE}, settings=settings, **more)
+    stage.script("claude", *replies)
+    said = {**BODY, "max_tokens": 1} if face == "anthropic" else {"input": "Hi"}
+    stage.plays(json.dumps({**said, "model": model}).encode(), face, operation="count")
+    return stage
+
+
+def test_who_would_answer_counts() -> None:
+    stage = counted(json_reply({"input_tokens": 42}))
+    assert stage.lines == [ASK, 'answer 200 {"input_tokens": 42}', "= done"]
+    assert stage.attempts == ["claude/opus relay 200"]
+
+
+def test_a_client_of_another_protocol_reads_the_same_count() -> None:
+    stage = counted(json_reply({"input_tokens": 42}), face="openai_responses")
+    assert stage.lines == [ASK, 'answer 200 {"object":"response.input_tokens","input_tokens":42}', "= done"]
+    assert stage.attempts == ["claude/opus translate(protocol) 200"]
+
+
+def test_a_refusal_is_asked_once_and_the_gateway_counts() -> None:
+    stage = counted(refusal(529, dialect="anthropic"))
+    assert stage.lines == [ASK, 'answer 200 {"input_tokens":9}', "= done"]
+    assert stage.client.headers == {"x-dragoman-estimated": "1", "x-dragoman-attempts": "1"}
+    assert (stage.exchange.answered, stage.exchange.mode) == (None, None)
+
+
+def test_nobody_waits_long_for_a_count() -> None:
+    stage = counted(Reply(connect=[60.0]))
+    assert stage.lines == [ASK, "5 s later", "break off claude", 'answer 200 {"input_tokens":9}', "= done"]
+    assert stage.attempts == ["claude/opus relay counting_timeout"]
+    fault = stage.exchange.attempts[0].fault
+    assert fault is not None
+    assert fault.blame == "upstream"
+
+
+def test_who_stands_behind_one_that_does_not_count_is_not_asked() -> None:
+    assert counted(model="m").lines == ['answer 200 {"input_tokens":9}', "= done"]
+
+
+def test_nobody_is_asked_where_that_is_configured() -> None:
+    stage = counted(count_upstream=False)
+    assert stage.lines == ['answer 200 {"input_tokens":9}', "= done"]
+
+
+def test_a_client_that_leaves_ends_the_count() -> None:
+    stage = Stage({"claude": COUNTS})
+    stage.script("claude", Reply(connect=[60.0]))
+    body = json.dumps({**BODY, "model": "claude/opus", "max_tokens": 1}).encode()
+    lines = stage.plays(body, "anthropic", operation="count", leave=2.0)
+    assert lines == [ASK, "2 s later", "break off claude", "= client/first_byte"]

@@ -1,62 +1,73 @@
-"""The table of all paths: which endpoint a path has, and in whose words its errors are told."""
+"""The table of paths: which endpoint a path is, and whose errors it tells."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from dragoman.config.load import load
 from dragoman.errors import RequestFailed
+from dragoman.gateway import Gateway
 from dragoman.server.faces import PathTable
-from tests.unit.turns.asking import Asker
 
 
 @pytest.fixture
-async def table(house: Asker) -> PathTable:
-    await house.gateway.start()
-    return PathTable(house.gateway)
+def table(tmp_path: Path) -> PathTable:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("{}")
+    return PathTable(Gateway(load(file, {})))
 
 
 @pytest.mark.parametrize(
-    ("path", "template", "params"),
+    ("path", "template", "face"),
     [
-        ("/v1/models", "/v1/models", {}),
-        ("/v1/models/a/b", "/v1/models/{model}", {"model": "a/b"}),
-        ("/v1/responses/resp_1", "/v1/responses/{id}", {"id": "resp_1"}),
-        ("/v1beta/models/a/b:countTokens", "/v1beta/models/{model}:countTokens", {"model": "a/b"}),
+        ("/v1/chat/completions", "/v1/chat/completions", "openai_chat"),
+        ("/chat", "/chat", "openai_chat"),
+        ("/v1/v1/completions", "/v1/completions", "openai_completions"),
+        ("/v1/responses/resp_1", "/v1/responses/{id}", "openai_responses"),
+        ("/anthropic/v1/messages", "/anthropic/v1/messages", "anthropic"),
+        ("/v1beta/models/a/b:generateContent", "/v1beta/models/{model}:generateContent", "gemini"),
+        ("/v1beta/nothing", "/v1beta/nothing", "gemini"),
+        ("/api/chat", "/api/chat", "ollama"),
+        ("/api/nothing", "/api/nothing", "ollama"),
+        ("/v1/messages/batches", "/v1/messages/batches", "anthropic"),
     ],
 )
-def test_a_path_has_an_endpoint_with_its_names(
-    table: PathTable, path: str, template: str, params: dict[str, str]
-) -> None:
-    endpoint, found = table.find(path, "")
+def test_a_path_has_an_endpoint(table: PathTable, path: str, template: str, face: str) -> None:
+    endpoint, _ = table.find(path, "")
     assert endpoint is not None
-    assert (endpoint.template, found) == (template, params)
+    assert (endpoint.template, endpoint.face.name) == (template, face)
+    assert table.face(endpoint, {}).name == face
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/a/b", "/v1/files", "/nothing"])
+def test_headers_tell_the_protocol_of_a_path_that_several_have(table: PathTable, path: str) -> None:
+    endpoint, _ = table.find(path, "")
+    told = [{}, {"anthropic-version": "1"}, {"x-goog-api-client": "genai"}]
+    assert [table.face(endpoint, one).name for one in told] == ["openai_chat", "anthropic", "gemini"]
+
+
+def test_handlers_for_one_path_share_it(table: PathTable) -> None:
+    endpoint, _ = table.find("/v1/chat/completions", "")
+    assert endpoint is not None
+    assert set(endpoint.methods) == {"GET", "POST"}
+
+
+def test_names_in_a_path_may_hold_slashes(table: PathTable) -> None:
+    assert table.find("/v1/models/a/b", "")[1] == {"model": "a/b"}
+    assert table.find("/v1beta/models/a/b:countTokens", "")[1] == {"model": "a/b"}
+
+
+def test_where_the_application_is_mounted_is_no_part_of_a_path(table: PathTable) -> None:
+    assert table.find("/ai/v1/models", "/ai") == table.find("/v1/models", "")
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "code"),
-    [("GET", "/nothing", 404), ("DELETE", "/v1/chat/completions", 405), ("POST", "/health", 405)],
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("DELETE", "/v1/messages", 405), ("POST", "/health", 405)],
 )
-def test_what_has_no_handler_is_refused(table: PathTable, method: str, path: str, code: int) -> None:
+def test_what_has_no_handler_is_refused(table: PathTable, method: str, path: str, status: int) -> None:
     with pytest.raises(RequestFailed) as refused:
         table.handler(table.find(path, "")[0], method, path)
-    assert refused.value.fault.http_status == code
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "face"),
-    [
-        ("/v1/messages", {}, "anthropic"),
-        ("/v1/models", {"anthropic-version": "1"}, "anthropic"),
-        ("/v1/models", {}, "openai_chat"),
-        ("/nothing", {"anthropic-version": "1"}, "anthropic"),
-        ("/nothing", {}, "openai_chat"),
-    ],
-)
-def test_an_error_is_in_the_words_of_the_path_or_of_the_client(
-    table: PathTable, path: str, headers: dict[str, str], face: str
-) -> None:
-    assert table.face(table.find(path, "")[0], headers).name == face
-
-
-def test_a_path_under_which_the_application_is_mounted_is_no_part_of_it(table: PathTable) -> None:
-    assert table.find("/ai/v1/models", "/ai") == table.find("/v1/models", "")
+    assert refused.value.fault.http_status == status

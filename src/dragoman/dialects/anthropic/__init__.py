@@ -1,24 +1,24 @@
 """Anthropic Messages, both directions: POST /v1/messages.
 
-Specification: https://platform.claude.com/docs/en/api/messages; read in the form of the client
-`anthropic` 2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
+Specification: https://platform.claude.com/docs/en/api/messages, read in the form of the client `anthropic`
+2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
 
-Canonical form. A request or an answer that goes through the IR comes back as it was, except that
-- an optional member that is null is left out, `stream: false` too;
-- an empty list of citations and an empty signature are left out, or written as the protocol demands them;
+Canonical form. A request or an answer is the same after the way through the IR, except that
+- an optional member that is null is left out, and so is `stream: false`;
+- an empty list of citations and an empty signature are left out, or written where the protocol requires them;
 - `type: "custom"` of a tool is left out: it is the default;
 - an empty list as the content of a tool result is left out;
-- the string form of a document's `content` source becomes the list that it stands for;
-- in streams an empty `partial_json` and other empty deltas vanish, a tool's empty input becomes `{}`, and
-  the last `message_delta` states the whole usage.
+- a document's `content` source that is a string becomes a list with this text;
+- in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input becomes `{}`,
+  and the last `message_delta` states the whole usage.
 
-What it cannot say, and what becomes of it:
+What this protocol cannot express, and what happens instead:
 - n > 1, audio and video, free-text tools (unless emulated): refused;
-- system text in the middle, for most models: tagged user text;
-- penalties, min_p, seed, logit_bias, logprobs, names of authors, metadata: losses;
-- JSON without a schema: emulated before it comes here;
-- reasoning of other providers: dropped from requests, shown in answers; their seals travel as signatures with
-  a tag, by which they return to their origin.
+- system text after the start, for most models: tagged user text;
+- penalties, min_p, seed, logit_bias, logprobs, author names, metadata: losses;
+- JSON without a schema: emulated before the encoder runs;
+- reasoning of other providers: dropped from requests, shown in answers. Its seal becomes a tagged signature,
+  so that it can return to its provider.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ DIALECT = Dialect(
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=AnthropicRelay(),
     headers=Headers(
-        # Mandatory; servers other than Anthropic's may know the older version only.
+        # Required. Other servers than Anthropic's may support only the older version.
         # https://platform.claude.com/docs/en/api/versioning
         required={VERSION_HEADER: VERSION},
         id=b"request-id",
@@ -90,7 +90,7 @@ DIALECT = Dialect(
     abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
     keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
-    # The second root is for clients whose base URL must tell the protocols of one gateway apart.
+    # The second root is for clients whose base URL must select one protocol of the gateway.
     probe=Probe(called="Anthropic's Messages", question="messages"),
     face=Face(roots=("/v1", "/anthropic/v1"), client_headers=(VERSION_HEADER,)),
     resources=frozenset({"files", "message_batches"}),

@@ -1,8 +1,8 @@
-"""Counting tokens as Anthropic does it: https://platform.claude.com/docs/en/api/messages-count-tokens.
+"""Counting tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
 
-The endpoint refuses every member that it does not know. What only the answer depends on is left out; what
-the prompt depends on and the endpoint does not take (a thread, a container's skills) is sent, because a
-refusal is better than the number of something else.
+The endpoint refuses every unknown member. Members that only affect the answer are left out. Members that
+affect the prompt but that the endpoint does not accept (a thread, a container's skills) are sent, because a
+refusal is better than a wrong number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """What the endpoint takes of a request."""
+    """The members of a request for this endpoint."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

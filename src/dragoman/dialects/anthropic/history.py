@@ -1,7 +1,7 @@
 """Another dialect's history as `system` and `messages`.
 
-The API wants the leading system text apart, alternating turns, every result of a turn first in the next
-user turn, and no call without a result: `repair` brings a history into this order.
+The API requires the first system text as `system`, alternating turns, all results of a turn first in the next
+user turn, and no call without a result. `repair` brings a history into this order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id as the API accepts it; the same id always gives the same one."""
+    """A call's id with only the characters that the API accepts. The same id always gives the same result."""
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -37,16 +37,16 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Our own history with the pictures that another model drew in the user's turns that follow.
+    """Move images by another model in a history of this dialect into the user turns after them.
 
-    The API takes pictures of users alone. Histories that hold none come back as they are.
+    The API accepts only users' images. A history without such images stays unchanged.
     """
-    if not any(_drawn(message) for message in messages):
+    if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
     moved: list[_Wire] = []
     for index, message in enumerate(messages):
-        if drawn := _drawn(message):
+        if drawn := _images_of(message):
             report.change(
                 f"messages[{index}]",
                 "messages[].content[]",
@@ -66,8 +66,8 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     return out
 
 
-def _drawn(message: _Wire) -> list[_Wire]:
-    """The pictures of an assistant's message."""
+def _images_of(message: _Wire) -> list[_Wire]:
+    """The images in an assistant's message."""
     content = message.get("content")
     if message["role"] != "assistant" or type(content) is not list:
         return []
@@ -75,7 +75,7 @@ def _drawn(message: _Wire) -> list[_Wire]:
 
 
 def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
-    """A user's content with something in front of it, but for results, which come first."""
+    """A user's content with blocks in front of it, but after its tool results, which must be first."""
     if isinstance(content, str):
         return [*moved, {"type": "text", "text": content}]
     results = next(
@@ -84,15 +84,15 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
     return [*content[:results], *moved, *content[results:]]
 
 
-def _says(block: ir.Block) -> bool:
-    """Whether a block leaves anything in a message, where thoughts must be signed."""
+def _is_written(block: ir.Block) -> bool:
+    """True: the block is written, if thinking must be signed."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
-    return _says_unsigned(block)
+    return _is_written_unsigned(block)
 
 
-def _says_unsigned(block: ir.Block) -> bool:
-    """Whether a block leaves anything in a message, where thoughts need no signature."""
+def _is_written_unsigned(block: ir.Block) -> bool:
+    """True: the block is written, if thinking needs no signature."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:
@@ -107,7 +107,7 @@ def _says_unsigned(block: ir.Block) -> bool:
 _RULES = Rules(
     dialect=NAME,
     order="turns",
-    says=_says,
+    says=_is_written,
     fit=safe_id,
     mint="call_{known}",
     ids="unique",
@@ -126,13 +126,13 @@ _RULES = Rules(
     opens="assistant",
     continued=Why("messages[-1]", "the model does not support assistant prefill"),
 )
-_UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_says_unsigned)
+_UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 
 
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """The system blocks, the messages, and the places in IR terms of the thoughts that these hold."""
+    """The system blocks, the messages, and the IR places of the thinking in them."""
     writer = _Writer(target.report, scope)
     rules = _RULES if scope.signatures else _UNSIGNED_RULES
     for turn in repaired(request, rules, target.facts):
@@ -149,7 +149,7 @@ class _Writer:
         self.system: list[_Wire] = []
         self.messages: list[_Wire] = []
         self.thoughts: list[str] = []
-        self.led = False  # the system text that leads has ended
+        self.led = False  # True = the first system text has ended
 
     def write(self, turn: Turn) -> None:
         """One turn."""
@@ -209,7 +209,7 @@ class _Writer:
         return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """What a message carries beside its blocks. A cache mark moves to the last block."""
+        """Write what a message has in addition to its blocks. A cache mark moves to the last block."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
@@ -217,7 +217,7 @@ class _Writer:
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Take off the white space at the end of a turn to be continued, which is refused.
+        """Remove the white space at the end of an assistant turn to be continued: the API refuses it.
 
         last: the index of the client's last message.
         """

@@ -1,4 +1,4 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are."""
+"""Relays the same protocol on both sides: a few edits on raw values; nested bytes stay unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """What must be known of a frame before it may pass."""
+    """The members of a frame that the relay must read."""
 
     type: str | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -42,10 +42,10 @@ _BLOCK_DELTA = b'{"type":"content_block_delta",'
 
 
 class AnthropicRelay(BodyRelay):
-    """The edits of requests and answers."""
+    """Edits requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage."""
+        """The body with the client's name of the model, and its usage."""
         try:
             head = _decode_head(body)
             if "error" in head and "content" not in head:
@@ -68,7 +68,7 @@ class AnthropicRelay(BodyRelay):
 
 
 def _usage(before: dict[str, Any], head: _Head) -> dict[str, Any]:
-    """The usage so far with what one object adds to it; counts are cumulative, nulls say nothing."""
+    """The usage so far, updated by one object. Counts are cumulative; null changes nothing."""
     stated = _decode(head["usage"]) if "usage" in head else None
     if not isinstance(stated, dict):
         return before
@@ -83,7 +83,7 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """One stream: frames pass as they are, but for the model's name in `message_start`."""
+    """Relays one stream: only the model's name in `message_start` changes."""
 
     __slots__ = (
         *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
@@ -103,7 +103,7 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
+        """The bytes for one frame. Raises RequestFailed for an error, WireError for an unknown frame."""
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame
@@ -125,8 +125,8 @@ class AnthropicStreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def close(self) -> bytes:
-        """The end of the message, where the upstream forgot it after its stop reason. Raises RequestFailed
-        for a message that has not ended.
+        """The end of the message, if the upstream sent a stop reason but no end. Raises RequestFailed for a
+        message without a stop reason.
         """
         if self.done:
             return b""
@@ -149,7 +149,7 @@ class AnthropicStreamRelay:
         edits: dict[str, Any] = {}
         if self._model is not None and "model" in message:
             edits["model"] = self._model
-        if "usage" not in message:  # clients add the later counts to these
+        if "usage" not in message:  # clients add the later counts to `usage`
             edits["usage"] = _NOTHING_YET
         return _encode({**head, "message": {**message, **edits}}) if edits else frame
 

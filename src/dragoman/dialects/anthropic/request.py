@@ -1,4 +1,4 @@
-"""Requests: the body of POST /v1/messages to ir.Request and back."""
+"""Requests: decodes the body of POST /v1/messages to ir.Request, and encodes it back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dragoman.errors import WireError
 
 PATH = "/messages"
 MAX_TOKENS = 8192
-"""The bound of an answer when nobody states one: all models since Claude 3.5 reach it."""
+"""The output limit if no other is stated: all models since Claude 3.5 accept it."""
 
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
@@ -42,17 +42,17 @@ _THINKING = (
     ("thinking", "type", ("adaptive", "disabled", "enabled")),
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
-_PROMISES = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
-"""Betas that change answers without any member of the body."""
+_BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
+"""Betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The one default value, so that identity tells that nothing is stated."""
+"""The shared default value: identity with it means that nothing is stated."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for structures that no check let pass."""
+    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -74,8 +74,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         fields["tool_choice"], fields["parallel"] = decode_choice(choice)
     if not body.keys() <= _COMMON:
         _decode_rare(body, fields)
-    if betas is not None and (promised := _promised(betas)):
-        fields["extra"] = ir.merge(fields.get("extra"), {NAME: promised})
+    if betas is not None and (bodiless := _bodiless_betas(betas)):
+        fields["extra"] = ir.merge(fields.get("extra"), {NAME: bodiless})
     if forms:
         fields["forms"] = forms
     if get("stream") is True:
@@ -83,16 +83,16 @@ def decode_request(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, get("model"), _messages(get("messages")), max_output=get("max_tokens"), **fields)
 
 
-def _promised(betas: str) -> dict[str, Any]:
-    """The betas that promise something of the answer by themselves, as leftovers: they are named where nobody
-    keeps them. Of others the members or tools that they bring are what is lost.
+def _bodiless_betas(betas: str) -> dict[str, Any]:
+    """The betas that change the answer by themselves, as leftovers: they are reported if an encoder drops
+    them. For other betas, their members or tools are reported instead.
     """
     named = [beta.strip() for beta in betas.split(",")]
-    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_PROMISES)}
+    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
-    """What most requests do not have."""
+    """Decode the members that most requests do not have."""
     get = body.get
     config, thinking = get("output_config"), get("thinking")
     if config is not None or thinking is not None:
@@ -110,8 +110,8 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only Anthropic's own servers hold, a thread, or may know, new words about thinking. Clients
-    that are told of threads go on without one, and send the whole conversation. Raises WireError.
+    """Refuse what only Anthropic's servers hold (a thread) or may know (new values for thinking). Clients
+    react to the refusal of a thread by sending the whole conversation. Raises WireError.
     """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
@@ -123,7 +123,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the form of the answer depends on, without the messages."""
+    """What the answer's form depends on, without the messages."""
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
@@ -173,9 +173,9 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The body and headers for a model of Anthropic's or of a compatible server.
+    """The body and headers for a model of Anthropic or of a compatible server.
 
-    Raises WireError for what cannot be asked at all: several answers, audio, free-text tools.
+    Raises WireError for several answers, audio and free-text tools, which the API does not have.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -212,7 +212,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """`max_tokens`, which the API demands."""
+    """Write `max_tokens`, which the API requires."""
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
@@ -227,9 +227,9 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Our own history goes back as it came.
+    """Write a history of this dialect unchanged.
 
-    System messages in front, which no client may send, were added on the way and belong to `system`.
+    Clients cannot send system messages at the front: stages added them, and they belong to `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -279,7 +279,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
-    """Temperatures end at 1 here, and thinking takes none but its own."""
+    """Fit the sampling parameters: temperature is at most 1, and thinking allows only some values."""
     report = target.report
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
@@ -309,7 +309,7 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """What most requests do not have."""
+    """Encode the members that most requests do not have."""
     own, report = request.dialect == NAME, target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)
@@ -328,7 +328,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _members(extra: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leftovers without those of the header, which goes back as a header."""
+    """Leftovers without those of the header, which are sent as a header again."""
     own = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
     return {**extra, NAME: own}
 
@@ -396,4 +396,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
     },
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

@@ -1,11 +1,11 @@
-"""Streams, read: the events of POST /v1/messages with `stream: true` to IR events.
+"""Decodes streams: the events of POST /v1/messages with `stream: true` to IR events.
 
     message_start → ( content_block_start → content_block_delta* → content_block_stop )*
-    → message_delta → message_stop
+                  → message_delta → message_stop
 
-`ping` may come anywhere, `error` ends everything. An answer that resumes a server tool may come whole inside
-`message_start`, stop reason included. Usage is cumulative: each statement replaces the one before it,
-member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
+`ping` may come at any time, and `error` ends the stream. An answer that continues a server tool may come
+whole inside `message_start`, with its stop reason. Usage is cumulative: each statement replaces the earlier
+one member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
@@ -43,22 +43,21 @@ class _Delta(msgspec.Struct, gc=False):
     delta: _Words
 
 
-_decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 _START = Typed(NAME, id=str, model=str)
-"""The end tells again what it cost, and why it ended."""
+"""Checks the types of the start's members. Usage and stop reason are stated again at the end."""
 
 
 class _Open:
-    """A block that is still growing.
+    """A block that is still open.
 
-    index: its number among the blocks of the answer. block: as it was opened; kind: its class. whole:
-    arguments that came with the start and count unless deltas follow. grown: members that arrived for a
-    Native block, which are counted in `kept`.
+    index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: arguments
+    from its start, used unless deltas follow. grown: members that were added to a Native block; `kept` counts
+    them.
     """
 
     __slots__ = ("block", "grown", "index", "kept", "kind", "whole")
@@ -73,7 +72,7 @@ class _Open:
 
 
 class AnthropicDecoder:
-    """One stream's frames to events."""
+    """Decodes one stream's frames to events."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._open: dict[int, _Open] = {}
@@ -111,7 +110,7 @@ class AnthropicDecoder:
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The events of a delta of text or of arguments, which most frames are; None for any other."""
+        """The events of a text or argument delta, as most frames are; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -128,7 +127,7 @@ class AnthropicDecoder:
         return None
 
     def close(self) -> _Events:
-        """What is still owed when the bytes have ended: the end, where a stop reason has come."""
+        """The remaining events after the last byte: the end, if a stop reason has come."""
         if self._state == "over":
             return []
         if self._stop is not None:
@@ -149,7 +148,7 @@ class AnthropicDecoder:
             raise WireError("must be an object", "message")
         message, odd = _START.sort(message)
         if self._state != "new":
-            if message.get("id") == self._id:  # said twice: nothing new
+            if message.get("id") == self._id:  # a repeated start adds nothing
                 return []
             self._over()
             return [ir.Error(broken(SECOND))]
@@ -159,7 +158,7 @@ class AnthropicDecoder:
         if isinstance(usage, dict):
             self._kept.update({}, usage)
             self._usage = usage
-        self._stop = decode_stop(STOP.sort(message)[0])  # its end will say again what is no word
+        self._stop = decode_stop(STOP.sort(message)[0])  # an unknown stop reason is reported at the end
         events: _Events = [
             ir.Start(
                 NAME,
@@ -221,7 +220,7 @@ class AnthropicDecoder:
         return self._begin(value.get("index", self._blocks), block)
 
     def _begin(self, number: int, value: dict[str, Any]) -> _Events:
-        events = self._end(number) if number in self._open else []  # begun twice
+        events = self._end(number) if number in self._open else []  # the same index was opened twice
         block = decode_block(value)
         index = self._blocks
         self._blocks += 1
@@ -257,7 +256,7 @@ class AnthropicDecoder:
         return [ir.Close(index)]
 
 
-# Blocks whose content may come with their start: it is passed on as deltas, like the rest of it.
+# Blocks whose start may hold content. This content becomes deltas, like the rest of it.
 
 _Split = tuple[ir.Block, _Events]
 
@@ -292,7 +291,7 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 
 
 def _words(delta: dict[str, Any], member: str) -> str:
-    """The words of a delta; null is none. Raises WireError for what are no words."""
+    """The text of a delta; null = empty. Raises WireError if it is not a string."""
     return "" if delta[member] is None else required(delta, member, str, "delta")
 
 
@@ -302,7 +301,7 @@ def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     text = _words(delta, "partial_json")
-    if not text or state.kind is not ir.ToolCall:  # results of server tools may get some too
+    if not text or state.kind is not ir.ToolCall:  # results of server tools may get argument deltas, too
         return []
     state.whole = None
     return [ir.ArgsDelta(state.index, text)]

@@ -1,1 +1,1 @@
-"""What the protocols of the chat family share: OpenAI's chat and completions, Mistral's, Ollama's."""
+"""Shared by the protocols of the chat family: OpenAI's chat and completions, Mistral's, Ollama's."""

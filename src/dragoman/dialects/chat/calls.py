@@ -1,4 +1,4 @@
-"""Calls in a stream: which call a fragment belongs to."""
+"""Tool calls in a stream: finds the call that a fragment belongs to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 
 class Call:
-    """One call: its id, its name, its block (-1 until it is opened), and fragments from before its name."""
+    """A call while it streams. block: -1 before it opens. pieces: arguments from before its name."""
 
     __slots__ = ("block", "first", "id", "name", "pieces")
 
@@ -20,7 +20,7 @@ class Call:
         self.pieces: list[str] = []
 
     def begins_anew(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment at this call's position, with this id and this name, is of another call."""
+        """Whether a fragment with this id and name, at this call's position, starts another call."""
         if name is None:
             return False
         if call_id is not None and self.id is not None:
@@ -29,11 +29,11 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """The call that a fragment belongs to; a new one is added to `calls`.
+    """The call that a fragment belongs to; a new call is added to `calls`.
 
-    Its position tells it, but some vendors leave that out, or give every call the position 0. So a fragment
-    with a name begins a new call where its id or its name is another one, or where neither of them has an id.
-    What follows at one position belongs to the call that came there last.
+    The index identifies a call, but some vendors omit it or give every call index 0. So a fragment with a
+    name starts a new call if its id or name differs, or if neither call has an id. Later fragments with the
+    same index belong to the newest call.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)
@@ -49,6 +49,6 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
         return call
     refuse_more(len(calls), MOST_CALLS, "calls")
     if call is not None and calls.get(key) is call:
-        calls[call.id or object()] = calls.pop(key)  # its own fragments still find it by its id
+        calls[call.id or object()] = calls.pop(key)  # later fragments find this call by its id
     made = calls[object() if key is None else key] = Call(wire, name)
     return made

@@ -1,4 +1,4 @@
-"""Exact errors for members that requests of several protocols of the chat family have."""
+"""Exact errors for request members that several protocols of the chat family share."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from dragoman.errors import WireError
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_STOPS: Final = 4
 FORMS: Final = ("text", "json_object", "json_schema")
-"""The types of `response_format`."""
+"""The allowed types of `response_format`."""
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 a_seed: Final = integer(-(2**63), 2**63 - 1)
 _DETAIL: Final = one_of("auto", "low", "high", "original")
 
 
 def check_stop(value: Any, path: str) -> None:
-    """Stop sequences: one, or a list."""
+    """Accept one stop sequence or a list."""
     if type(value) is not str:
         if type(value) is not list:
             wrong_type(path, "a string or an array of strings", value)
@@ -43,14 +43,14 @@ def check_stop(value: Any, path: str) -> None:
 
 
 def check_few_stops(value: Any, path: str) -> None:
-    """Stop sequences, no more than OpenAI takes."""
+    """Accept at most as many stop sequences as OpenAI."""
     check_stop(value, path)
     if type(value) is list and len(value) > _MOST_STOPS:
         too_long(path, value, _MOST_STOPS)
 
 
 def check_name(value: Any, path: str) -> None:
-    """The name of a tool, or of a schema."""
+    """Check the name of a tool or of a schema."""
     a_string(value, path)
     if _NAME.fullmatch(value) is None:
         short(value, 64, path)
@@ -63,7 +63,7 @@ def check_name(value: Any, path: str) -> None:
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """The form of the answer; a schema may lie in `json_schema` or beside the type."""
+    """Check the response format; its schema may stand in `json_schema` or beside `type`."""
     an_object(value, path)
     if "type" not in value:
         missing(f"{path}.type")
@@ -89,7 +89,7 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """A schema at the root of arguments or of an answer: an object's."""
+    """Check the root schema of a function's parameters or of the response."""
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
     found = mistake(schema)
@@ -101,7 +101,7 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """A function that may be called. path: the list; member: where in an entry of it the function lies."""
+    """Check one function. path: the list; member: the path of the function inside a list entry."""
     if type(function) is not dict:
         if function is None:
             missing(f"{path}[{index}]{member}")
@@ -122,7 +122,7 @@ def check_function(function: Any, path: str, index: int, member: str) -> None:
 
 
 def _is_plain(parameters: Any) -> bool:
-    """Whether there is nothing to say against a function's parameters, as nearly always."""
+    """Whether the parameters have no mistake; this fast check accepts nearly all parameters."""
     return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
 
 
@@ -138,7 +138,7 @@ def _parameters(value: Any, path: str, name: str) -> None:
 
 
 def check_image(part: dict[str, Any], path: str) -> None:
-    """A picture: a part, or an entry of an answer's `images` that is sent back."""
+    """Check an image: a content part, or an entry of `images` that a client sends back."""
     an_object(part, path)
     require(part, "image_url", an_object, path)
     image = part["image_url"]
@@ -148,7 +148,7 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """A text, texts, tokens, or lists of tokens; one kind of them. least: the smallest number of a token."""
+    """Accept a text, or a list of texts, tokens or token lists. least: the smallest token number."""
     if type(value) is str:
         return
     if type(value) is not list:

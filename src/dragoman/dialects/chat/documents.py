@@ -1,4 +1,4 @@
-"""Documents of other dialects as text, for protocols that take no documents."""
+"""Documents as text, for protocols without documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """A document in tags with its title. text: its text, where that is known already."""
+    """The document's text in tags, with its title. text: the document's text, if already known."""
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:
         text = _words(block, draft, where)

@@ -1,4 +1,4 @@
-"""What is known while one request is being written."""
+"""The context of one request or response while it is being written."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from dragoman.dialects.reply import Reply
 
 
 def is_enveloped(reply: Reply) -> bool:
-    """Whether the client of an answer reads calls of free-text tools as functions (`Request.forms`)."""
+    """Whether the client receives calls of free-text tools as function calls (`Request.forms`)."""
     return (reply.request.forms or {}).get("custom") == "function"
 
 
 class Draft:
-    """The report, the vendor's quirks, the model's facts, and whose request it is.
+    """Loss report, vendor quirks and model facts, and how this message is written.
 
-    own: the request came in this dialect, so that its client's own spelling goes out again. answer: an
-    answer is written, not a request. chunked: its messages may be chunks of one
-    (`repair.messages.CHUNKED`). enveloped: its client reads calls of free-text tools as functions whose
-    arguments are the text.
+    own: the content came in this dialect, so its original spelling is kept. answer: a response is being
+    written, not a request. chunked: several messages may be pieces of one (`repair.messages.CHUNKED`).
+    enveloped: the client receives calls of free-text tools as functions whose arguments are the text.
     """
 
     __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")
@@ -44,9 +43,10 @@ class Draft:
         self.enveloped = enveloped
 
     def leave_seal(self, where: str) -> None:
-        """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin.
+        """Report a seal that is not written. In a response this is a change, no loss: the gateway stores the
+        seal.
 
-        where: what is sealed, in IR terms.
+        where: the sealed block's path in the IR.
         """
         if self.answer:
             self.report.change(

@@ -1,4 +1,4 @@
-"""Errors inside an answer or a stream of the chat family."""
+"""Errors inside a response or a stream of the chat family."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _MINIMAX: Final = {
     2049: "invalid_api_key",
     2056: "rate_limit_exceeded",
 }
-"""MiniMax's codes, which come with status 200, in OpenAI's words.
+"""MiniMax's error codes, sent with status 200, as OpenAI's error codes.
 https://platform.minimax.io/docs/api-reference/errorcode
 """
 
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The error body inside an answer or a chunk, in any vendor's form; None where it tells no failure.
+    """The error body inside a response or a chunk, in any vendor's form; None if there is no error.
 
-    An `error` member, `object: "error"`, an error in a choice, MiniMax's `base_resp`, or an error's members
-    and no answer.
+    The forms: an `error` member, `object: "error"`, an error in a choice, MiniMax's `base_resp`, or an error
+    message in a body without choices and usage.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -37,12 +37,12 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
         return {"error": error} if error else None
     if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
         return failed
-    told = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
-    return body if told else None
+    is_error = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
+    return body if is_error else None
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """The error body for the `base_resp` of an answer without choices; its code 0 is a success."""
+    """The error body for MiniMax's `base_resp`; None for its code 0, which means success."""
     number = status.get("status_code") if type(status) is dict else None
     if not number:
         return None

@@ -1,4 +1,4 @@
-"""Histories of the chat family: the loop over the messages, and which call a result answers."""
+"""Message histories of the chat family: reading messages and contents, and shortening call ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman import ir
 from dragoman.errors import WireError
 
 _MAX_ID: Final = 40
-"""Characters that OpenAI allows in the id of a call."""
+"""OpenAI's limit for the length of a call id, in characters."""
 
 
 def read_history(
@@ -18,9 +18,9 @@ def read_history(
     plain: frozenset[str],
     read: Callable[[dict[str, Any], Any, str], ir.Message],
 ) -> tuple[ir.Message, ...]:
-    """The messages of a history. plain: roles whose message may be a text alone.
+    """The decoded messages. plain: roles whose message may be only a text.
 
-    read: one message, with its role and its path, that is more than a role and a text.
+    read: decodes any other message from the message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -35,7 +35,7 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """A message's content: a text, a list whose parts `read` reads, or nothing. where: the message's path."""
+    """The blocks of a content: a text, a list that `read` decodes, or null. where: the message's path."""
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:
@@ -46,7 +46,7 @@ def read_content(
 
 
 def short_id(call_id: str) -> str:
-    """An id that fits; the same for a call and its result, in this turn and in later ones."""
+    """A call id within OpenAI's limit; the same id always gives the same result."""
     if len(call_id) <= _MAX_ID:
         return call_id
     return "call_" + sha256(call_id.encode()).hexdigest()[:32]

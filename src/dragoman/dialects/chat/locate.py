@@ -1,4 +1,4 @@
-"""Paths in the JSON body of a request."""
+"""Look up paths in the JSON body of a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
-    """The longest beginning of a path that the body has."""
+    """The longest prefix of `path` that exists in the body; `fallback` if there is none."""
     while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]
         if not shorter:
@@ -19,7 +19,7 @@ def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
 
 
 def has(body: Any, path: str) -> bool:
-    """Whether a body has a path."""
+    """Whether `path` exists in the body."""
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):

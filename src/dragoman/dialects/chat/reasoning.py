@@ -1,4 +1,4 @@
-"""Requests for reasoning by `reasoning_effort`."""
+"""Reasoning in requests with the member `reasoning_effort`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.dialects.efforts import effort_of
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Ask for reasoning by `reasoning_effort`. shown: whether the thoughts are, as they are."""
+    """Write `reasoning_effort`. shown: the provider always returns the reasoning itself."""
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
@@ -21,7 +21,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
+    """Report the settings that hide or summarize reasoning. shown: the provider always returns reasoning."""
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
     elif reasoning.summary is not None:

@@ -1,7 +1,7 @@
-"""Relay: the named edits on raw bytes, for a client and an upstream that speak the same protocol.
+"""Relay: edits on raw bytes, for a client and an upstream that speak the same protocol.
 
-Nested bytes stay as they are. A frame is decoded only when it may hold what must be edited or seen: a cheap
-search goes first and decoding decides, so that an answer that merely writes about usage passes untouched.
+Nested values keep their bytes. Before decoding a frame, a cheap search tests whether it may need an edit;
+then decoding decides. So an answer whose text only mentions usage is not changed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from dragoman.wire.sse import ErrorFrame, data
 
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
-"""How an array of objects begins."""
+"""The beginning of an array of objects."""
 _HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
 class Words(NamedTuple):
-    """What a dialect of chat's family says in its own way.
+    """What differs between the protocols of the chat family.
 
-    usage: reads the counts of an answer. fault: reads an error. padding: the random member of a chunk.
-    asks: whether a stream tells its usage only when it is asked to. counts: writes an estimate.
+    usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
+    a stream reports usage only if the request asks for it. counts: encodes estimated token counts.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
@@ -48,21 +48,21 @@ class Words(NamedTuple):
 
 
 class ChatRelay(BodyRelay):
-    """The relay of a protocol of the chat family. words: what the protocol says in its own way."""
+    """The relay of one protocol of the chat family. words: what is specific to this protocol."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits by which a streamed request asks for its usage; none where it does or does not stream."""
+        """The edits that make a streamed request ask for usage; empty if none are needed."""
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200,
-        WireError for what is no answer.
+        """The body for the client, and its usage. Raises RequestFailed for an error inside a response with
+        status 200, WireError for a body without choices.
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
@@ -77,14 +77,13 @@ class ChatRelay(BodyRelay):
         return body, usage
 
     def stream(self, reply: Reply) -> ChatStreamRelay:
-        """A relay for one stream."""
         return ChatStreamRelay(reply, self._words)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self._words.counts(usage)
 
     def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """The counts for our own records. An answer is not withheld because they cannot be read."""
+        """Token counts for our own records. Unreadable counts give None: the response is still delivered."""
         usage = _decode(raw)
         try:
             return self._words.usage(usage) if usage else None
@@ -93,9 +92,9 @@ class ChatRelay(BodyRelay):
 
 
 class ChatStreamRelay:
-    """Passes the frames of one stream.
+    """Relays the frames of one stream.
 
-    Usage that the client did not ask for is taken out, with the whole chunk where it holds nothing else.
+    Removes usage that the client did not ask for. A chunk with nothing but usage is dropped.
     """
 
     __slots__ = (
@@ -110,29 +109,29 @@ class ChatStreamRelay:
         self.done = False
         self.estimate: Callable[[], ir.Usage] | None = None
         self._asked = bool(reply.request.stream_usage) or not words.asks
-        self._last: dict[str, Any] = {}  # what its last chunk says beside the choices
+        self._last: dict[str, Any] = {}  # top-level members of the chunk that ended a choice
         self._model = reply.model
         self._lines = reply.framing == "ndjson"
-        self._framed = _line if self._lines else data
+        self._framed = _as_line if self._lines else data
         self._finished: set[int] = set()
         self._open: set[int] = set()
-        """The choices that have said something, those that have finished included."""
+        """Indexes of all choices seen so far, also of finished ones."""
         self._template = Template(words.padding)
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
-        return self._look(frame)
+        return self._edit(frame)
 
-    def _look(self, frame: bytes) -> bytes:
+    def _edit(self, frame: bytes) -> bytes:
         if self.done:
             return b""
         if isinstance(frame, ErrorFrame):
             raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
-            return self._owed() + (b"" if self._lines else data(frame))
+            return self._estimated_usage() + (b"" if self._lines else data(frame))
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -143,7 +142,7 @@ class ChatStreamRelay:
             if not self._see(chunk):
                 return b""
             if chunk.get("usage") and not self._asked:
-                return self._framed(encode_head({**_untold(frame), **self._name(chunk)}))
+                return self._framed(encode_head({**_without_usage(frame), **self._name(chunk)}))
             sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
@@ -151,7 +150,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Take from a chunk what must be known; whether the client is to have it."""
+        """Record usage, content and ends of choices; returns whether the client receives this chunk."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -173,8 +172,8 @@ class ChatStreamRelay:
     def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
-    def _owed(self) -> bytes:
-        """The chunk of usage that the client asked for and the upstream left out."""
+    def _estimated_usage(self) -> bytes:
+        """A chunk of estimated usage, if the client asked for usage and the upstream sent none."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()
@@ -182,35 +181,35 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
-        """The frame under the name that the client knows."""
+        """The frame with the model name that the client knows."""
         if "model" not in chunk:
             return frame
         return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended: the `[DONE]` that some vendors forget. Raises RequestFailed when one of the
-        choices has not ended, or there is none.
+        """The last bytes of the stream, with a `[DONE]` if the vendor sent none. Raises RequestFailed if a
+        choice has not ended, or if there is no choice.
         """
         if self.done:
             return b""
         if not self._open or self._open - self._finished:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True
-        return self._owed() + (b"" if self._lines else data(_DONE))
+        return self._estimated_usage() + (b"" if self._lines else data(_DONE))
 
 
-def _untold(frame: bytes) -> dict[str, msgspec.Raw]:
-    """The frame without its usage."""
+def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members of the frame without `usage`."""
     head = decode_head(frame)
     del head["usage"]
     return head
 
 
-def _line(payload: bytes) -> bytes:
-    """A frame as a line of its own. Line ends in JSON are nothing but white space."""
+def _as_line(payload: bytes) -> bytes:
+    """The frame as one line. In JSON, line breaks between values are only white space."""
     return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 
 
 def says_something(delta: dict[str, Any]) -> bool:
-    """Whether a delta holds content: anything but a role and members that are empty."""
+    """Whether a delta holds content: a member that is not empty, other than the role."""
     return any(value for key, value in delta.items() if key != "role")

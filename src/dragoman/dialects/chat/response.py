@@ -1,4 +1,4 @@
-"""The members with which an answer of the chat family begins, and each chunk of one."""
+"""The first members of a response and of each chunk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dragoman.errors import RequestFailed, WireError
 
 
 def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
-    """The candidates of a whole answer. Raises RequestFailed for an error inside a 200, WireError for what is
-    no answer.
+    """The choices of a whole response. Raises RequestFailed for an error inside a response with status 200,
+    WireError for a body without choices.
     """
     if (failed := failure(body)) is not None:
         raise RequestFailed(fault_of(failed))
@@ -25,7 +25,7 @@ def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fau
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """The members with which an answer, or each of its chunks, begins. kind: its `object`."""
+    """The first members of a response or of each chunk. kind: the value of `object`."""
     return {
         "id": answer.id if answer.id is not None else reply.id,
         "object": kind,
@@ -35,7 +35,7 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """The answer's date in Unix seconds; a vendor's own spelling stays."""
+    """The creation date in Unix seconds. own: keep the vendor's original value."""
     if created is None:
         return reply.created
     if own or isinstance(created, int):
@@ -50,5 +50,5 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
 
 
 def shown_model(model: str | None, reply: Reply) -> str | None:
-    """The model's name for the client."""
+    """The model name that the client receives."""
     return reply.model or model or reply.request.model

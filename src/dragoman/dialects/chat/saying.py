@@ -1,4 +1,4 @@
-"""What an assistant's message of the chat family does with its texts, and with blocks that it cannot hold."""
+"""Assistant messages of the chat family: separating texts, and reporting blocks that do not fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dragoman.dialects.counterparts import no_form
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name as lost what no message of this dialect holds."""
+    """Report a block that no message of this dialect can hold as a loss."""
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):
@@ -21,7 +21,7 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text` set off from the text before it, where another dialect's answer held something between them."""
+    """`text`, with a blank line before it if neither text has white space there."""
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text
     return "\n\n" + text

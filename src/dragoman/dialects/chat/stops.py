@@ -1,4 +1,4 @@
-"""Finish reasons of the chat family, both directions."""
+"""Finish reasons of the chat family, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
     "broken": ("repetition",),
     "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
 }
-"""Finish reasons of vendors: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways before Claude
-(end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai (sensitive,
-network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error), DeepSeek
-(insufficient_system_resource), gateways before Gemini (safety, recitation).
+"""Finish reasons by vendor: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways in front of
+Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai
+(sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
+DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
 """
 STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
 STOP_WORDS: Final[dict[str, str]] = {
@@ -47,7 +47,7 @@ STOP_WORDS: Final[dict[str, str]] = {
     "error": "stop",
     "other": "stop",
 }
-"""What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
+"""The finish reason sent to a client. `STOPS_LOST` lists the reasons that become less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `length`",
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
@@ -60,7 +60,7 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """Why a candidate ended. called: whether it holds calls, which counts for more: many say `stop` then."""
+    """Why a candidate ended. called: it holds tool calls; many vendors still say `stop`, so calls decide."""
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
@@ -70,13 +70,13 @@ def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) 
 
 
 def _in_lower_case(word: str) -> ir.Stop:
-    """The stop of a word that is no finish reason as it is; some gateways write them in capitals."""
+    """The stop for an unknown word; some gateways write finish reasons in capitals."""
     known = STOPS.get(word.lower())
     return ir.Stop("other" if known is None else known.reason, raw=word)
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
-    """The finish reason. called, legacy: whether the client is shown calls, or a `function_call`."""
+    """The finish reason. called, legacy: the client receives tool calls, or a `function_call`."""
     if stop is None:
         return None
     if draft.own and stop.raw is not None:
@@ -94,7 +94,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Name what a finish reason does not tell. losses: the reasons that say more than their word does."""
+    """Report what a finish reason cannot express. losses: IR reasons that become less precise."""
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:

@@ -1,7 +1,7 @@
-"""Streams of chunks from the wire: what the decoders of all protocols of the chat family do alike.
+"""Decoder for streams of chunks, shared by all protocols of the chat family.
 
-A chunk is one JSON object, `[DONE]` ends the stream, and a chunk that repeats the one before with another
-text is not decoded again. A stream without `[DONE]` is complete when its answer is.
+Each chunk is one JSON object, and `[DONE]` ends the stream. A chunk that only differs from the previous one
+in its text is not decoded again. Without `[DONE]`, a stream is complete if all candidates have finished.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
 _ODD_END: Final = "message.finish_reason"
-"""Where a finish reason is kept that is no word: the next one may be."""
+"""Where a finish reason that is no string is kept; a later chunk may bring a string."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
 
 
 class Candidate:
-    """What must be known of one candidate while it grows."""
+    """The state of one candidate during the stream."""
 
     __slots__ = ("extra", "index", "kept", "word")
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.word: str | None = None  # its finish reason
-        self.extra: dict[str, Any] = {}  # leftovers, latest values
-        self.kept = Kept()  # the stream's, once it is admitted
+        self.word: str | None = None  # finish reason
+        self.extra: dict[str, Any] = {}  # unknown members with their latest values
+        self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Keep the last value of each leftover that says something."""
+        """Keep the latest value of each unknown member that is not null."""
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Keep a value that says something."""
+        """Keep a value that is not null."""
         if value is not None:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Its finish reason; what is no word is a leftover."""
+        """Set the finish reason; a value that is not a string is kept as an unknown member."""
         if type(word) is str:
             self.word = word
         else:
@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """Its finish reason at the end of its stream, which says that it ended; None for what is no word."""
+        """The finish reason; "" if the stream ended without one, None if it was not a string."""
         return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:
@@ -70,7 +70,7 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 
 
 class ChunkDecoder(ABC, Generic[CandidateT]):
-    """Events of one stream of chunks. padding: the member by which the sender hides the length of texts."""
+    """Decodes one stream of chunks. padding: the random member that hides the length of texts."""
 
     __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
 
@@ -78,14 +78,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._candidates: dict[int, CandidateT] = {}
         self._started = False
         self._over = False
-        self._usage: dict[str, Any] | None = None  # as the wire told it last
+        self._usage: dict[str, Any] | None = None  # the latest on the wire
         self._template = Template(padding)
-        self._last: Delta | None = None  # what a repeated chunk is like
-        self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
+        self._last: Delta | None = None  # the delta of the chunk that may repeat
+        self._seen: dict[str, Any] = {}  # unknown members of the chunks, latest values
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one chunk. Raises WireError for what is none."""
+        """The events of one chunk. Raises WireError for a frame that is not a chunk."""
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
         if self._over:
@@ -110,14 +110,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return events
 
     def close(self) -> list[ir.Event]:
-        """The bytes have ended: the end, or an error if the answer is not complete."""
+        """The events when the stream has ended: the end, or an error if the answer is incomplete."""
         if self._over:
             return []
         complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
         return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
-        """The events of the end, which tells what was left open until then."""
+        """The final events, which also close what is still open."""
         if not self._started:
             return self._fail(STREAM_BROKEN)
         self._over, self._last = True, None
@@ -130,7 +130,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Remember leftovers; those that are new or have changed."""
+        """Keep unknown members; returns those that are new or have changed."""
         news = {
             key: value
             for key, value in chunk.items()
@@ -142,26 +142,26 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate that a choice of a chunk is of; one without a number of its own is the first."""
+        """The candidate of a choice; a choice without an index belongs to candidate 0."""
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
         candidate = self._candidates.get(index)
         return self._admit(kind(index)) if candidate is None else candidate
 
     def _admit(self, candidate: CandidateT) -> CandidateT:
-        """A new candidate. Raises WireError for one too many."""
+        """Add a new candidate. Raises WireError if there are too many."""
         refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
         candidate.kept = self._kept
         self._candidates[candidate.index] = candidate
         return candidate
 
     def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
-        """Remember a chunk that only continued a block; the next ones are likely to be like it."""
+        """Remember a chunk that only continued a block: the next chunks are probably alike."""
         last = events[0] if len(events) == 1 else None
         self._last = last if isinstance(last, Delta) and self._template.learn(frame, chunk) else None
 
     def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
-        """The events of a chunk that is the one before with another text."""
+        """The events of a chunk that repeats the previous one with another text."""
         return [type(last)(last.index, text, last.candidate)]
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -170,19 +170,19 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     @abstractmethod
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """The events of one chunk; may fail with what Python raises for another shape."""
+        """The events of one chunk. A wrong shape may raise AttributeError, KeyError or TypeError."""
 
     @abstractmethod
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
-        """The fault of an error's body."""
+        """The fault described by an error body."""
 
     @abstractmethod
     def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
-        """Add the events of a candidate's end."""
+        """Add the events that end a candidate."""
 
 
 def error_body(frame: bytes) -> dict[str, Any]:
-    """A frame that its sender marked as an error, as an error's body; need not be JSON."""
+    """The error body in a frame that the sender marked as an error; the frame need not be JSON."""
     try:
         body = _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError):

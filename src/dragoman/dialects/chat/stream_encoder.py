@@ -1,4 +1,4 @@
-"""Streams of chunks to the wire: what the encoders of all protocols of the chat family do alike."""
+"""Encoder for streams of chunks, shared by all protocols of the chat family."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dragoman.dialects.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
-"""The end of a stream of events; one of lines has none, as on a socket the next answer follows."""
+"""The end of an SSE stream. A stream of lines has no end mark: on a socket the next answer follows."""
 
 
 class Out:
-    """One block while it is written: the bytes round its words, and how much of it has been sent."""
+    """One block while it is written: the constant bytes around its text, and how much has been sent."""
 
     __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
 
     def __init__(self, block: Any, where: str) -> None:
         self.block = block
         self.where = where  # in IR terms
-        self.head = b""  # empty: its words are not shown, or not by constant bytes
+        self.head = b""  # empty: the text is not sent, or constant bytes are not enough
         self.tail = b""
-        self.said = False  # some of it has been sent
+        self.said = False  # a part of it has been sent
         self.closed = False
-        self.length = 0  # characters of its text sent
-        self.start = 0  # characters of the content before it
+        self.length = 0  # characters of the block's text sent
+        self.start = 0  # characters of content sent before this block
 
 
 OutT = TypeVar("OutT", bound=Out)
@@ -51,19 +51,19 @@ class Choice(Generic[OutT]):
         self.outs: list[OutT] = []
         self.calls = 0
         self.length = 0  # characters of content sent
-        self.last = ""  # the last text among them
-        self.spaced = False  # something else came after it
+        self.last = ""  # the last text sent
+        self.spaced = False  # another kind of block came after the last text
 
 
 ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 
 
 class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
-    """The bytes of one stream of chunks.
+    """Encodes one stream of chunks.
 
-    Every chunk of text is a constant head, the text as JSON, and a constant tail; head and tail are made
-    when the block opens. Id, date and model are the same in every chunk. After an error nothing follows.
-    choice, out: what a candidate and a block are kept as.
+    A chunk of text is a constant head, the text as JSON, and a constant tail; both are made when the block
+    opens. Id, date and model are the same in every chunk. An error is the last chunk. choice, out: the
+    classes that keep a candidate and a block.
     """
 
     __slots__ = (
@@ -71,11 +71,11 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         *("_out", "_own", "_reply", "_tail", "_usage", "_write"),
     )
     dialect: ClassVar[str]
-    """Whose chunks these are."""
+    """The name of the protocol."""
     role: ClassVar[Mapping[str, Any]]
     """The delta of a candidate's first chunk."""
     prose: ClassVar[frozenset[type]]
-    """Blocks that belong to the text: what follows them is not set off."""
+    """Block types that continue the text: a text after them is not separated."""
     _leftovers: ClassVar[Leftovers]
 
     def __init_subclass__(cls) -> None:
@@ -83,23 +83,22 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         cls._leftovers = Leftovers(cls.dialect)
 
     def __init__(self, reply: Reply, choice: type[ChoiceT], out: type[OutT]) -> None:
-        self._write = self._table  # found faster here than in the class
+        self._write = self._table  # an attribute of the instance is found faster than one of the class
         self._reply = reply
         self._choice = choice
         self._out = out
         self._own = False
-        self._draft = Draft(reply.report, answer=True)  # until the answer has begun
+        self._draft = Draft(reply.report, answer=True)  # replaced when the answer starts
         self._choices: dict[int, ChoiceT] = {}
         lines = reply.framing == "ndjson"
         self._field, self._end_line, self._done = (b"", b"\n", b"") if lines else (b"data: ", b"\n\n", _DONE)
-        self._members: dict[str, Any] = {}  # those of every chunk
+        self._members: dict[str, Any] = {}  # members of every chunk
         self._head = b""
         self._tail = b"]}" + self._end_line
-        self._once: dict[str, Any] = {}  # leftovers that the next chunk takes along
+        self._once: dict[str, Any] = {}  # unknown members for the next chunk only
         self._usage: ir.Usage | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
         return self._write[type(event)](self, event)
 
     # The frame -----------------------------------------------------------------------------------
@@ -119,12 +118,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Let every chunk from here hold these members as well."""
+        """Add these members to all chunks from now on."""
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
 
     def _chunk(self, choice: bytes, **members: Any) -> bytes:
-        """One chunk. members: what it holds beside the usual."""
+        """One chunk. members: additional top-level members."""
         if not members:
             return self._head + choice + self._tail
         tail = b"}" + self._end_line if "usage" in members else self._tail[1:]
@@ -134,13 +133,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """A candidate's first chunk, which names the role; the first of all holds the answer's leftovers."""
+        """The first chunk of a candidate, with its role. The first chunk of the stream also holds the
+        leftovers.
+        """
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Put our own leftovers back in their places; name those of other dialects as lost."""
+        """Put leftovers of this dialect back in their places; report those of other dialects as lost."""
         self._leftovers.restore(out, extra, self._draft.report, where)
 
     # Blocks --------------------------------------------------------------------------------------
@@ -155,12 +156,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return role + self._opened(choice, out)
 
     def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
-        """Set the constant bytes round a block's words."""
+        """Set the constant bytes around a block's text."""
         out.head = choice.head + head
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Name as lost what a block carries beside its words."""
+        """Report a block's seal and the leftovers that cannot be written."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         if out.block.extra is not None:
@@ -173,7 +174,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
-        """More of a text, set off from the one before where something stood between them."""
+        """The next part of a text, separated from the previous text if another block stood between them."""
         length = len(text)
         if not out.said:
             out.said = True
@@ -190,7 +191,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
-        """What of a text only its end has told."""
+        """The part of a text that only the closing event contains."""
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
     def _close(self, event: ir.Close) -> bytes:
@@ -208,7 +209,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         last: dict[str, Any] = {"index": index, **self._stopped(choice, event.stop, where)}
         if event.extra is not None:
             self._restore(last, event.extra, where)
-            # Leftovers of the message lie in the delta, where a stream has it.
+            # In a stream, leftovers of the message stand in the delta.
             for key in [key for key in last if key.startswith("message.")]:
                 last["delta"][key.removeprefix("message.")] = last.pop(key)
         return role + self._conclude(choice, _encode(last))
@@ -243,15 +244,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _ping(self, event: ir.Ping) -> bytes:
         return b""
 
-    # What each dialect says in its own way -------------------------------------------------------
+    # What each dialect defines itself ------------------------------------------------------------
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """The members that stand in every chunk beside the usual ones, some taken out of the leftovers."""
+        """More members for every chunk; some come from the leftovers."""
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes with which a block begins."""
+        """The first bytes of a block."""
 
     @abstractmethod
     def _refuse(self, event: ir.RefusalDelta) -> bytes: ...
@@ -276,15 +277,15 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
-        """The `logprobs` of a chunk of text."""
+        """The `logprobs` member for a chunk of text."""
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
-        """The end of a block that is only now known as it really is: what has not been said of it yet."""
+        """The bytes that end a block, if the closing event has its final content: what was not sent yet."""
 
     @abstractmethod
     def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The end of a block: what is still owed."""
+        """The bytes that end a block, if the closing event has no content."""
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
@@ -292,12 +293,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
-        """The chunks with which a candidate ends. last: its last choice."""
+        """The chunks that end a candidate. last: its last choice, as JSON."""
 
     @abstractmethod
     def _last(self) -> bytes:
-        """The chunks that end the answer before `[DONE]`: counts and what is left."""
+        """The chunks before `[DONE]`: token counts and leftovers."""
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """The chunk that tells an error."""
+        """The chunk that reports an error."""

@@ -1,9 +1,8 @@
-"""The chunk that a stream repeats, but for one text: found by comparing bytes, without decoding.
+"""A chunk that a stream repeats with another text: found by comparing bytes, without decoding.
 
-Most chunks of a stream differ from the one before in one string: the next piece of the answer. Once such a
-chunk has been decoded, its bytes before and after that string are kept. A frame that begins and ends with
-them, and holds exactly one JSON string between, is the same chunk with another text, whatever that text is.
-Random padding (OpenAI's `obfuscation`) may differ as well.
+Most chunks differ from the previous one in one string: the next piece of the answer. After such a chunk has
+been decoded, the bytes before and after that string are kept. A later frame is the same chunk if it starts
+and ends with these bytes and has one JSON string between. Random padding may differ too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _OTHERS: Final = ("refusal", "reasoning_details", "function_call", "audio", "ima
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""Chunks in a row that fitted no template, after which a stream is no longer tried: it repeats nothing."""
+"""After this many chunks in a row that could not be repeated, the stream is not tried any more."""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -25,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Around(NamedTuple):
-    """The bytes round the text: before it, between it and the padding, and at the end."""
+    """The bytes around the text: before it, between text and padding, and after both."""
 
     head: bytes
     tail: bytes
@@ -33,7 +32,7 @@ class _Around(NamedTuple):
 
 
 class Template:
-    """The repeated chunk of one stream. known: whether there is one yet. padding: its random member."""
+    """The repeated chunk of one stream. known: a chunk has been learnt. padding: its random member."""
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 
@@ -41,9 +40,9 @@ class Template:
         self.known = False
         self._padding = padding
         self._head = b""
-        self._tail = b""  # empty where nothing is padded
+        self._tail = b""  # empty without padding
         self._end = b""
-        self._at = 0  # where the text of the last frame ended
+        self._at = 0  # the position in the last frame where its text ended
         self._sent = _Around(b"", b"", b"")
         self._misses = 0
 
@@ -67,7 +66,7 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The frame as `learn` was told that it is sent; None for one that does not repeat the chunk."""
+        """The bytes to send, in the form that `learn` got; None if the frame does not repeat the chunk."""
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]
@@ -77,9 +76,9 @@ class Template:
         return sent.head + text + sent.tail + padding + sent.end
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Take a decoded frame as the chunk that will be repeated; whether it can be.
+        """Learn a decoded frame as the chunk to repeat; returns whether it can repeat.
 
-        chunk: the frame decoded; it is spoilt. sent: the frame as a client gets it, with the same text.
+        chunk: the decoded frame; this method changes it. sent: the bytes that the client gets for this frame.
         """
         self.known = False
         if self._misses > _MISSES:
@@ -93,7 +92,7 @@ class Template:
         around = self._cut(frame, text, padded)
         if around is None:
             return False
-        # Decoding decides whether these are the places: both strings must be the ones that changed.
+        # Put marks in place of both strings and decode: only the text and the padding may have changed.
         probe = around.head + _encode(_MARK) + around.tail
         holder[member] = _MARK
         if padded is not None:
@@ -101,14 +100,14 @@ class Template:
             probe += _encode(_PADDING)[1:-1]
         try:
             self.known = bool(_decode(probe + around.end) == chunk)
-        except msgspec.DecodeError:  # a text like `":"` is found between a member and its value
+        except msgspec.DecodeError:  # a text such as `":"` also occurs between a member and its value
             return False
         self._head, self._tail, self._end = around
         self._sent = (around if sent is None else self._cut(sent, text, padded)) or around
         return self.known
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-        """The bytes round the text that follows `delta`, and round the padding after it."""
+        """The bytes around the first `text` after `delta`, and around the padding after it."""
         start = frame.find(text, frame.find(b'"delta"'))
         if start < 0:
             return None
@@ -124,7 +123,7 @@ class Template:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """The object and the member that hold a chunk's only text; None where the chunk says more than a text."""
+    """The object and the member with a chunk's only text; None if the chunk holds anything else."""
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):
         return None

@@ -1,4 +1,4 @@
-"""Words that all protocols of the chat family share."""
+"""Values that all protocols of the chat family share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 SCHEMA_BESIDE: Final = ("schema", "value")
-"""Where vendors have a schema beside the type of `response_format`: llama.cpp, Together and Fireworks; TGI,
-whose clients (`huggingface_hub`) rewrite OpenAI's form to it.
+"""Members beside the type of `response_format` that hold the schema: llama.cpp, Together and Fireworks; TGI
+(its client `huggingface_hub` converts OpenAI's form to `value`).
 """
 AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {
@@ -19,5 +19,5 @@ AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES
 
 
 def text_of(value: Any) -> str:
-    """A JSON value as the text that a model reads: strings as they are, the rest as JSON."""
+    """A JSON value as text for a model: a string unchanged, any other value as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Token counts of the chat family: where vendors put them, their totals, and members that are left over."""
+"""Token counts of the chat family: where vendors put them, their totals, and unknown members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ABSENT: Final = object()
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """Usage where a vendor puts it unasked: Groq beside the chunk's own, Moonshot in the last choice."""
+    """Usage in a vendor's own place, sent unasked: Groq's `x_groq`, Moonshot's last choice."""
     holder = chunk.get("x_groq")
     if holder is None and (choices := chunk.get("choices")):
         holder = choices[0]
@@ -22,7 +22,7 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members that writing the counts does not give back, under dotted names."""
+    """The wire members that the encoded counts do not contain, under dotted names."""
     rest: dict[str, Any] = {}
     for key, value in wire.items():
         mine = written.get(key, _ABSENT)
@@ -36,7 +36,7 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add the counts that are missing, which clients take for numbers, and their total."""
+    """Add missing counts, which clients expect as numbers, and the total."""
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
             report.add(f"usage.{member}", "clients require a number")
@@ -46,8 +46,8 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def lose_counts(
     usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
 ) -> None:
-    """Name the counts that an answer does not hold. included: fields that a total holds without saying so.
-    known: the details that are written. api: the protocol, for people.
+    """Report the counts that an answer does not hold. included: fields that are part of a larger count.
+    known: the details that are written. api: the protocol's name for people.
     """
     for field in included:
         if getattr(usage, field):

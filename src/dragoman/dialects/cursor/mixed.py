@@ -1,7 +1,7 @@
-"""Requests with `messages` that hold pieces of other protocols, each read by what it is itself.
+"""Requests with `messages` that also contain pieces of other protocols; each piece has its own decoder.
 
-Tools and the choice among them: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's
-blocks beside chat's parts, and the empty list beside calls. `system`: Anthropic's.
+Tools and tool choice: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's blocks
+between chat's parts, and an empty list beside calls. `system`: Anthropic's.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
-"""Whose requests are that hold blocks of Anthropic's: no provider's own."""
+"""The dialect of requests with Anthropic's blocks; no provider has it."""
 _MEDIA: Final = frozenset({"image", "document"})
-_SAID: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
-_ASKED: Final = _MEDIA | {"tool_result"}
-_BLOCKS: Final = _SAID | _ASKED
-"""Content that chat has no part for, or another one."""
-_HOLDS: Final = {"user": _ASKED, "assistant": _SAID, "tool": _MEDIA, "function": _MEDIA}
-"""Which of it a role's messages may hold; those of other roles hold none."""
-_STAND_IN: Final = {"type": "text", "text": ""}
-"""What stands where a block does in the request as chat is written, so that all places are the body's own."""
+_ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
+_USERS: Final = _MEDIA | {"tool_result"}
+_BLOCKS: Final = _ASSISTANTS | _USERS
+"""Types of content that chat does not have, or has in another form."""
+_HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
+"""The types of these blocks that messages of each role may contain; other roles: none."""
+_BLANK: Final = {"type": "text", "text": ""}
+"""Replaces a block in the chat form of the request, so that all paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
-    """Whether a body has pieces of other protocols. Of any shape: nothing of it has been checked."""
+    """Whether a body has pieces of other protocols. The body was not checked and may have any shape."""
     if body.get("system") is not None:
         return True
     tools, choice, messages = body.get("tools"), body.get("tool_choice"), body.get("messages")
@@ -50,7 +50,7 @@ def is_mixed(body: Mapping[str, Any]) -> bool:
 
 
 class Blocks(NamedTuple):
-    """What Anthropic's dialect does with content blocks.
+    """The functions for content blocks of Anthropic's dialect.
 
     check: raises WireError for a mistake of the block at a path. decode: one block. decode_all: a text or a
     list of blocks, with the path for errors.
@@ -62,7 +62,7 @@ class Blocks(NamedTuple):
 
 
 class Mixed:
-    """Reads such requests. chat: the dialect that they are written in, but for the pieces of others."""
+    """Reads mixed requests. chat: the dialect of everything except the foreign pieces."""
 
     __slots__ = ("_blocks", "_chat")
 
@@ -71,12 +71,12 @@ class Mixed:
         self._blocks = blocks
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError for the first mistake, at its place in the body as it is written."""
+        """Raise WireError for the first mistake, with its path in the client's body."""
         body = wire.body
         try:
             self._chat.check(_chat(wire))
         except WireError as error:
-            path = _written(body, error.path)
+            path = _client_path(body, error.path)
             raise WireError(error.message.replace(error.path, path), path, error.code) from error
         self._check_system(body.get("system"))
         for index, message in enumerate(body["messages"]):
@@ -100,7 +100,7 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """A checked request. Raises WireError for structures that no check let pass."""
+        """Decode a checked request. Raises WireError for an unknown form that the check accepted."""
         body = wire.body
         request = self._chat.decode(_chat(wire))
         if any(map(_foreign, body["messages"])):
@@ -112,19 +112,19 @@ class Mixed:
         return freed(request)
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """What an answer's form depends on, without the messages."""
+        """The fields that the form of the answer depends on, without messages."""
         request = self._chat.brief(wire)
         return replace(request, forms={**(request.forms or {}), **FORMS})
 
     def place(self, request: WireRequest, where: str) -> str:
-        """A place in IR terms as a JSON path of this request."""
+        """The JSON path of a place in the IR."""
         body = request.body
         if where == "system" and body.get("system") is not None:
             return "$.system"
         if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
             message = body["messages"][int(block[2])]
             if message["role"] == "user" and (foreign := _foreign(message)):
-                kinds = [foreign.get(number, _STAND_IN)["type"] for number in range(len(message["content"]))]
+                kinds = [foreign.get(number, _BLANK)["type"] for number in range(len(message["content"]))]
                 order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
                 if (number := int(block[3])) < len(order):
                     where = f"{block[1]}[{order[number]}]{block[4]}"
@@ -134,7 +134,7 @@ class Mixed:
         return located(where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """The message with Anthropic's blocks in their places, but for results, which come first."""
+        """The message with Anthropic's blocks in their positions; tool results come first."""
         if not (foreign := _foreign(written)):
             return message
         if written["role"] not in {"user", "assistant"}:
@@ -154,7 +154,7 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """A content's blocks with Anthropic's. before: how many blocks stand before the content."""
+        """The blocks of a content with Anthropic's. before: the number of blocks before the content."""
         filled = list(blocks)
         for number, block in foreign.items():
             filled[before + number] = self._blocks.decode(block)
@@ -162,17 +162,17 @@ class Mixed:
 
 
 def _is_thought(block: ir.Block) -> bool:
-    """Whether a block was read from a member for reasoning, not from the content."""
+    """Whether a block came from a member for reasoning, not from the content."""
     return isinstance(block, ir.Thinking) or (
         isinstance(block, ir.Native) and block.kind.startswith("reasoning.")
     )
 
 
-# --- As chat is written --------------------------------------------------------------------------
+# --- The chat form -----------------------------------------------------------------------------
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request as chat is written, with empty texts where Anthropic's blocks stand."""
+    """The request in the form of chat, with empty texts in place of Anthropic's blocks."""
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_tool(tool) for tool in tools]
@@ -186,7 +186,7 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool as chat has it; the same value where it is none of another protocol's."""
+    """A tool in chat's form; the same object if it has that form already."""
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
     kind = tool.get("type")
@@ -206,7 +206,7 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """The choice among tools as chat has it; the same value where it is none of another protocol's."""
+    """A tool choice in chat's form; the same object if it has that form already."""
     if type(choice) is not dict:
         return choice
     kind, name = choice.get("type"), choice.get("name")
@@ -225,14 +225,14 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message as chat has it; the same value where it has no block of Anthropic's, and says something."""
+    """A message in chat's form; the same object if it has that form already."""
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):
         return {**message, "content": None}
     if not any(map(_is_block, content)):
         return message
-    return {**message, "content": [_STAND_IN if _is_block(part) else part for part in content]}
+    return {**message, "content": [_BLANK if _is_block(part) else part for part in content]}
 
 
 def _is_block(part: Any) -> bool:
@@ -240,14 +240,14 @@ def _is_block(part: Any) -> bool:
 
 
 def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Anthropic's blocks of a message, by their place in the content."""
+    """Anthropic's blocks of a message, by their index in the content."""
     content = message.get("content")
     if type(content) is not list:
         return {}
     return {number: part for number, part in enumerate(content) if _is_block(part)}
 
 
-# --- Places --------------------------------------------------------------------------------------
+# --- Paths -------------------------------------------------------------------------------------
 
 _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
 
@@ -255,8 +255,8 @@ _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
 _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allowed_tools)(.*)")
 
 
-def _written(body: dict[str, Any], path: str) -> str:
-    """A place in the request as chat is written, in the body as its client wrote it."""
+def _client_path(body: dict[str, Any], path: str) -> str:
+    """A path in the chat form of the request, as a path in the client's body."""
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):
         return path

@@ -1,28 +1,28 @@
 """Gemini, both directions: generateContent and streamGenerateContent of AI Studio and of Vertex AI.
 
 Specification: https://ai.google.dev/api/generate-content, read in the form of the client google-genai 3.4.0.
-Keys may be written in camelCase or snake_case, as protocol buffers demand; the former is what is written.
-The model is in the path and so is the wish to stream, not in the body.
+Keys may be in camelCase or snake_case, as protocol buffers require; the encoders write camelCase. The path
+states the model and whether the answer streams; the body states neither.
 
-Canonical form. A request or an answer that goes through the IR comes back as it was, except that
-- keys of the API's own are in camelCase; arguments, results, schemas and labels are the client's and stay;
+Canonical form. A request or an answer is the same after the way through the IR, except that
+- the API's own keys are in camelCase; arguments, results, schemas and labels are the client's and unchanged;
 - members that are null, an empty `generationConfig` or `thinkingConfig`, an empty list of allowed names are
   left out;
-- where Google's examples write one object for a list of one, it is a list;
-- each tool of the provider's own is an object of its own, neighbouring declarations of functions share one;
+- a single object in place of a list, as in Google's examples, becomes a list;
+- each of the provider's own tools is an object of its own; neighbouring function declarations share one;
 - types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers;
   counts in them are numbers;
 - levels of thinking are in upper case;
 - base64 is padded;
-- an empty answer has an empty list of parts, and a stream may cut its texts elsewhere.
+- an empty answer has an empty list of parts, and a stream may split its texts at other places.
 
-What it cannot say, and what becomes of it:
-- free-text tools: emulated before they come here; files of other providers: refused;
-- system text in the middle: tagged user text;
+What this protocol cannot express, and what happens instead:
+- free-text tools: emulated before the encoder runs; files of other providers: refused;
+- system text after the start: tagged user text;
 - keywords of JSON Schema that the API refuses: described to the model, each a loss;
-- serial calls only, logit_bias, min_p, repetition penalties, marks for prompt caching, authors' names,
+- only one call at a time, logit_bias, min_p, repetition penalties, prompt cache marks, author names,
   metadata, ids of end users: losses;
-- voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
+- voices and formats of other providers: one of Google's voices, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
 """
 

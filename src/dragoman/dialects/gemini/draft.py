@@ -1,4 +1,4 @@
-"""What is known while parts are being written, and what every part may carry."""
+"""What the part encoders know about the request or answer, and the members that every part may have."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SIGNATURE = "thoughtSignature"
 
 
 class Draft(msgspec.Struct):
-    """What parts are written into.
+    """Where parts are written.
 
-    own: the IR came from this dialect, so nothing needs repair. answer: it is an answer for a client, not a
-    request.
+    own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
+    False = a request.
     """
 
     report: Report
@@ -29,12 +29,12 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """A place below some part, in the body that is written."""
+        """The path in the written body for a place below a part."""
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
 
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """What every part may carry beside its data."""
+    """Add the members that every part may have, beside its data."""
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
             out[SIGNATURE] = write_signature(sealed)

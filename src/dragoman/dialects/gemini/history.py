@@ -1,8 +1,8 @@
 """Histories as `contents` and `systemInstruction`.
 
-Our own goes back as it came. The API wants the leading system text apart, alternating turns, and every result
-of a turn in one content, in the order of the calls and as many as these: `repair` brings another dialect's
-history into this order.
+A history of this dialect is written unchanged. The API requires the first system text in `systemInstruction`,
+alternating turns, and all results of a turn in one content, one for each call and in the calls' order.
+`repair` brings another dialect's history into this order.
 
 https://ai.google.dev/gemini-api/docs/function-calling, https://ai.google.dev/gemini-api/docs/thought-signatures
 """
@@ -30,13 +30,13 @@ _ROLES = {"assistant": "model"}
 _NO_WORDS: _Wire = {"text": ""}
 
 
-# --- Our own -------------------------------------------------------------------------------------
+# --- A history of this dialect -------------------------------------------------------------------
 
 
 def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """The parts that belong before the system instruction's own, and the contents.
+    """The parts to put in front of the system instruction's own parts, and the contents.
 
-    System messages, which no client may send, were added on the way.
+    Clients cannot send system messages in `contents`: stages have added them.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -59,7 +59,7 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
 
 
 def write_parts(blocks: tuple[ir.Block, ...], draft: Draft, where: str) -> list[_Wire]:
-    """Several blocks, in order."""
+    """The parts of several blocks, in order."""
     parts = []
     for index, block in enumerate(blocks):
         part = bare_text(block) or encode_part(block, draft, f"{where}[{index}]")
@@ -72,11 +72,11 @@ def _tagged(part: _Wire) -> _Wire:
     return {**part, "text": tagged(part["text"])} if "text" in part else part
 
 
-# --- Another dialect's ---------------------------------------------------------------------------
+# --- A history of another dialect ----------------------------------------------------------------
 
 
-def _says(block: ir.Block) -> bool:
-    """Whether a block leaves anything in a content."""
+def _is_written(block: ir.Block) -> bool:
+    """True: the block is written."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:
@@ -87,14 +87,14 @@ def _says(block: ir.Block) -> bool:
 
 
 def _is_medium(block: ir.Media) -> bool:
-    """Whether a medium is no document that is given as text."""
+    """True: the block is media, except a document given as text."""
     return block.text is None and block.blocks is None
 
 
 _RULES = Rules(
     dialect=NAME,
     order="turns",
-    says=_says,
+    says=_is_written,
     named="always",
     in_order=True,
     absent=CUT_OFF,
@@ -116,7 +116,7 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
     rules = _RULES_OF_OLDER_MODELS if draft.facts.media_results is False else _RULES
     system: list[_Wire] = []
     contents: list[_Wire] = []
-    led = False  # the system text that leads has ended
+    led = False  # True = the first system text has ended
     for turn in repaired(request, rules, draft.facts):
         if turn.role == "system" and not led:
             _write(turn, draft, system)
@@ -131,7 +131,7 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
 
 
 def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
-    """The parts of one turn, and what its messages carry beside their blocks."""
+    """Write the parts of one turn, and report what its messages have in addition to their blocks."""
     for piece in turn.pieces:
         instructs = piece.tagged or turn.role == "system"
         for at, block in enumerate(piece.blocks):
@@ -142,14 +142,14 @@ def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
                 continue
             if part is None:
                 part = encode_part(block, draft, piece.place(at))
-            if part is not None and part != _NO_WORDS:  # an empty text is refused, unless it is signed
+            if part is not None and part != _NO_WORDS:  # the API refuses an empty text without a signature
                 parts.append(_tagged(part) if piece.tagged else part)
         if piece.message is not None and has_heading(piece.message):
             _heading(piece.message, piece.index, draft.report)
 
 
 def _heading(message: ir.Message, index: int, report: Report) -> None:
-    """What a message carries beside its blocks."""
+    """Report what a message has in addition to its blocks."""
     where = f"messages[{index}]"
     if message.name is not None:
         report.lose(f"{where}.name", "the Gemini API has no author names", "hint")
@@ -164,13 +164,13 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Give the calls of the running turn what stands for a signature where theirs is not there.
+    """Add the placeholder signature to calls of the running turn that have no signature.
 
-    The running turn is everything after what the user said last; of each step in it only the first call is
-    signed. Words beside results do not end it: agents remind their model of things there, and what is signed
-    without need is taken, while what is not signed in need is refused.
+    The running turn is everything after the user's last message without results. In each of its steps, only
+    the first call needs a signature. Text beside results does not end the turn, because agents add reminders
+    there. An unneeded signature is accepted, but a missing one is refused.
     """
-    first: tuple[int, _Wire] | None = None  # of the step, which may be several contents
+    first: tuple[int, _Wire] | None = None  # of the step, which may have several contents
     for place in range(len(contents) - 1, -1, -1):
         parts = contents[place]["parts"]
         if contents[place].get("role") == "model":

@@ -1,4 +1,4 @@
-"""Media as parts: their data or address, and the media type that the API demands."""
+"""Media as parts: their data or URL, and the media type that the API requires."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ _SUFFIXES = {
 }
 _RIFF = "UklGR"
 _SPOKEN = "audio/L16;codec=pcm;rate=24000"
-"""What Google's models speak, and OpenAI's where they are asked by a client of Google's."""
+"""The audio format of Google's models, and of OpenAI's models for Google's clients."""
 _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Google's servers read a medium at its address: what they store, and videos on YouTube."""
+    """True: Google's servers read the medium's URL: their own files, and YouTube videos."""
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The part of a medium with its data or its address; None where it has neither."""
+    """The part with a medium's data or URL; None = it has neither."""
     if block.data is not None:
         data = block.data
         if draft.own and block.form == "urlsafe":
@@ -64,7 +64,7 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The address of a medium, where the API can read it there."""
+    """The URL of a medium, if the API can read it."""
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
             raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
@@ -75,7 +75,7 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, where: str) -> dict[str, Any]:
-    """The data with the type that the API demands, and its name."""
+    """The data with the media type that the API requires, and its name."""
     mime = block.mime
     if mime is None and not draft.own:
         if "fileUri" in out:
@@ -100,7 +100,7 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write how closely the model is to look."""
+    """Write the detail level of an image."""
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}

@@ -1,6 +1,6 @@
-"""Parts, wire to IR: of requests, answers and streams alike.
+"""Decodes parts, wire to IR, of requests, answers and streams.
 
-A part holds one kind of data. One that holds none that is known, or a known kind in an unknown shape, is kept
+A part holds one kind of data. A part without a known kind, or with a known kind in an unknown form, is kept
 whole as Native.
 
 Specification: https://ai.google.dev/api/caching#Part
@@ -27,9 +27,9 @@ _Wire = dict[str, Any]
 _encode_json = msgspec.json.Encoder().encode
 
 CODE_EXECUTION = "code_execution"
-"""What calls of `executableCode` are named."""
+"""The tool name for calls of `executableCode`."""
 SKIP_SIGNATURE = "skip_thought_signature_validator"
-"""What stands for the signature of a call that Gemini did not make.
+"""The placeholder for the signature of a call that Gemini did not make.
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 _PLACEHOLDERS = frozenset(
@@ -37,8 +37,7 @@ _PLACEHOLDERS = frozenset(
     for text in (SKIP_SIGNATURE, "context_engineering_is_the_way_to_go")
     for form in (text, b64encode(text.encode()).decode())
 )
-"""What the documentation names, also as the official clients write bytes. Such a call has no seal to lose:
-its `form` is the placeholder."""
+"""The documented placeholders, plain and in base64. A call with one has no seal; its `form` holds it."""
 _TEXT = frozenset({"text", "thought", SIGNATURE})
 _INLINE = frozenset({"inlineData", "mediaResolution", SIGNATURE})
 _BLOB = frozenset({"data", "mimeType", "displayName"})
@@ -57,7 +56,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 
 def decode_part(part: _Wire) -> ir.Block:
-    """One part, in either spelling."""
+    """Decode one part, with keys in camelCase or snake_case."""
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)
@@ -71,7 +70,7 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """A part that no block of ours holds."""
+    """A part that has no block type in the IR."""
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
         return ir.Native(NAME, kind, part)
@@ -121,7 +120,7 @@ def _inline(part: _Wire) -> ir.Block:
     if type(data) is not str:
         raise TypeError
     form = None
-    if "-" in data or "_" in data:  # Google's clients write the alphabet of URLs, which nobody else reads
+    if "-" in data or "_" in data:  # Google's clients write base64url, which other providers do not read
         form = "urlsafe"
         data = data.replace("-", "+").replace("_", "/")
     if len(data) % 4:
@@ -175,7 +174,7 @@ def _call(part: _Wire) -> ir.Block:
 
 def _result(part: _Wire) -> ir.Block:
     result = spelled(part["functionResponse"])
-    content, error, form = _said(result.get("response"))
+    content, error, form = _result_of(result.get("response"))
     if (parts := result.get("parts")) is not None:
         content += tuple(decode_part(one) for one in parts)
     return ir.ToolResult(
@@ -189,11 +188,11 @@ def _result(part: _Wire) -> ir.Block:
     )
 
 
-def _said(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
+def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
     """The content of a result, whether it is an error, and its form.
 
-    `output` and `error` alone are the API's own words for what a function gave back; any other object is
-    the value itself.
+    A single `output` or `error` is the API's own member for a function's result. Any other object is itself
+    the result.
     """
     if response is None:
         return (), None, "bare"

@@ -1,6 +1,6 @@
-"""Blocks as parts: of requests, answers and streams alike.
+"""Encodes blocks as parts, of requests, answers and streams.
 
-Never merges parts: a signature belongs to the part that it came on.
+Parts are never merged, because a signature belongs to one part.
 
 Specification: https://ai.google.dev/api/caching#Part
 """
@@ -27,7 +27,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The part of a text that is nothing but words, as most blocks are; None for any other."""
+    """The part of a text block that has only text, as most have; None for any other block."""
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -36,14 +36,14 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def _is_bare(block: ir.ToolCall | ir.ToolResult) -> bool:
-    """Whether a call or a result carries nothing beside its data."""
+    """True: the call or result has only its data."""
     return block.sealed is None and block.extra is None and block.cache is None and block.item is None
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """One block as a part, None where there is nothing to write; what is lost has then been reported.
+    """One block as a part; None = nothing is written, and the loss is reported.
 
-    Raises WireError for what a request cannot hold at all.
+    Raises WireError for a block that a request cannot hold.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -171,7 +171,7 @@ def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _response(block: ir.ToolResult, said: list[tuple[ir.Block, str]], draft: Draft) -> _Wire:
-    """The object that a function gave back; `output` and `error` are the API's own words."""
+    """The object of a function's result. `output` and `error` are the API's own members."""
     key = "error" if block.error else "output"
     if len(said) == 1 and isinstance(said[0][0], ir.Json):
         value = said[0][0].value
@@ -211,7 +211,7 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """What a medium says in words, where those are sent in its place."""
+    """The transcript of a medium, if it is sent in the medium's place."""
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
         if block.name is not None:
@@ -234,7 +234,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """A block of a result as text."""
+    """A block inside a result as text."""
     part = encode_part(block, draft, where)
     if part is None:
         return None
@@ -246,11 +246,11 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of one of our own answers as the part that it was, for a history of another dialect."""
+    """A block of an answer in this dialect as its part, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     part = encode_part(block, Draft(Report(NAME), own=True), "")
-    assert part is not None  # of the provider's own nothing is left out
+    assert part is not None  # blocks of this dialect are never left out
     return keep_whole(part)
 
 

@@ -1,7 +1,7 @@
 """Thinking: `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
-Older models take a budget of tokens, newer ones a level; both in one request are a 400. Facts decide; where
-they are silent, what the newest models take is written. Budgets for effort words are the table of LiteLLM.
+Older models accept a budget in tokens, newer models a level; both in one request are a 400. The model's facts
+decide. For unknown models, the newest models' form is written. LiteLLM's table gives the budget of each word.
 https://ai.google.dev/gemini-api/docs/thinking
 """
 
@@ -26,11 +26,11 @@ BUDGETS: Final = {
     "max": 16384,
 }
 DYNAMIC: Final = -1
-"""The budget by which the model decides for itself."""
+"""The budget that lets the model decide."""
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """`thinkingConfig`; None where it says nothing."""
+    """The reasoning of `thinkingConfig`; None = it states nothing."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -66,7 +66,7 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """What our own client wrote, unless the model is known to have no levels."""
+    """The client's own `thinkingConfig`, unless the model is known to have no levels."""
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
         return None
@@ -81,7 +81,7 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the nearest thing to a wish that a model accepts."""
+    """Finds the nearest reasoning that a model accepts."""
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
         self.wish = wish
@@ -94,7 +94,7 @@ class _Fitting:
         self.never = target.facts.reasoning is False or modes == ()
 
     def fit(self) -> dict[str, Any]:
-        """`thinkingConfig`, empty where nothing is to be said."""
+        """The `thinkingConfig`; empty = nothing to state."""
         wish = self.wish
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.never:
@@ -114,7 +114,7 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Who asks for reasoning is to see it, unless he says otherwise."""
+        """Show the reasoning to a client that requests reasoning, unless it states otherwise."""
         wish = self.wish
         if wish.visible is not None:
             out["includeThoughts"] = wish.visible
@@ -141,7 +141,7 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """The model's levels, weakest first."""
+        """The model's levels, from the weakest to the strongest."""
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
         return known or ("low",)
@@ -160,14 +160,14 @@ class _Fitting:
             self.report.change(
                 "reasoning.budget", f"{_CONFIG}.thinkingLevel", "expressed by the thinking level"
             )
-        if effort is None:  # the model's own measure
+        if effort is None:  # the model's default
             if wish.mode is not None:
                 self.report.change("reasoning.mode", _CONFIG, "the model chooses its thinking budget")
             return {}
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The word itself, or the nearest weaker one that the model knows; the weakest where none is."""
+        """The word itself, or the model's nearest weaker level, or else its weakest level."""
         known = self._known()
         if effort in known:
             return effort

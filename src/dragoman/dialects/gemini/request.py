@@ -1,4 +1,4 @@
-"""Requests: body and path of generateContent and streamGenerateContent to ir.Request and back."""
+"""Requests: decodes body and path of generateContent and streamGenerateContent to ir.Request, and back."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ _TIER_WORDS = {
     "fast": "priority",
 }
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The one default value, so that identity tells that nothing is stated."""
+"""The shared default value: identity with it means that nothing is stated."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for structures that no check let pass."""
+    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
     body = spelled(wire.body)
     get = body.get
     forms: dict[str, str] = {}
@@ -88,7 +88,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """What not every request has; the keys that are left over."""
+    """Decode the members that only some requests have. Returns the leftover keys."""
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
@@ -124,7 +124,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the form of the answer depends on, without the contents."""
+    """What the answer's form depends on, without the contents."""
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -182,8 +182,8 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The path and body for a Gemini model.
 
-    Raises WireError for what cannot be asked at all: files of another provider, free-text tools, more than
-    eight answers.
+    Raises WireError for files of another provider, free-text tools and more than eight answers, which the API
+    does not have.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -245,9 +245,9 @@ _sampling_values = attrgetter(*_SAMPLING.values())
 _DRAWN = frozenset({"temperature", "topP", "topK"})
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
-"""How many stop sequences the API takes."""
+"""The most stop sequences of the API."""
 _ANSWERS = 8
-"""How many answers to one request it gives."""
+"""The most answers to one request."""
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
@@ -261,7 +261,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """What another dialect takes and this one does not."""
+    """Report or change the sampling parameters that this dialect does not accept."""
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
@@ -308,7 +308,7 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
-    """What most requests do not have."""
+    """Encode the members that most requests do not have."""
     report = target.report
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)
@@ -333,7 +333,7 @@ def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) 
 
 
 def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Leftover keys back in their places, some of them inside of objects that hold nothing else."""
+    """Put leftover keys back, some of them into objects that have no other members."""
     holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
     out = {**body, **holders}
     restore(out, extra, target.report, "")
@@ -369,4 +369,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
-"""What becomes of each field of a request. Its own clients may ask for `store`."""
+"""How each field of a request is handled. The dialect's own clients may ask for `store`."""

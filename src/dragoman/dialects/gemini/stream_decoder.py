@@ -1,11 +1,11 @@
-"""Streams, read: the chunks of streamGenerateContent to IR events.
+"""Decodes streams: the chunks of streamGenerateContent to IR events.
 
-Every chunk is a GenerateContentResponse with more parts. Nothing says where a part ends: unsigned texts of
-one kind that follow each other are one block, a part with a signature is a block of its own, a call comes
-whole (on Vertex AI also in pieces). Usage is cumulative. `finishReason` may come alone, with parts, or in
-several chunks, and nothing ends the stream but its bytes: what is told at the end waits for `close`.
+Every chunk is a GenerateContentResponse with more parts. Nothing marks the end of a part: consecutive
+unsigned texts of one kind are one block, a signed part is a block of its own, and a call comes whole (on
+Vertex AI also in pieces). Usage is cumulative. `finishReason` may come alone, with parts, or in several
+chunks. Only the last byte ends the stream, so the final events wait for `close`.
 
-A stream signs a text by an empty part after it; a part that is empty and unsigned says nothing.
+An empty signed part signs the text before it; an empty unsigned part has no meaning.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -76,8 +76,8 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
 _MOST_TEXT = 4_000_000
-"""Characters of an answer in which the places of its sources are looked for. They are kept until its end,
-where the sources come, and a stream may have no end.
+"""Characters of an answer that are searched for the places of its sources. The text is kept until the end,
+when the sources come, but a stream may be endless.
 """
 _LATE = KNOWN | {"promptFeedback"}
 
@@ -85,10 +85,10 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer:
     """One candidate while it arrives.
 
-    index, kind: the number of the block that is open or comes next, and the class of the open one (None where
-    none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its
-    words in pieces, by block, as long as they are not too many. size: characters of its words. media: the
-    last piece of the open sound. told: the citations among the leftovers, as JSON.
+    index: the index of the open or next block. kind: the class of the open block; None = none is open.
+    usable: True = there is more than reasoning. finish: the members that say how the candidate ended. texts:
+    its texts in pieces, by block, up to a limit. size: characters of its texts. media: the last piece of the
+    open audio. told: the citations among the leftovers, as JSON.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class _Answer:
         self.told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
-        """The end of the open block."""
+        """Close the open block."""
         if self.kind is None:
             return []
         events: _Events = []
@@ -124,7 +124,7 @@ class _Answer:
         return events
 
     def words(self, text: str, *, thought: bool) -> _Events:
-        """More of a text or of reasoning."""
+        """Add text or reasoning."""
         kind = ir.Thinking if thought else ir.Text
         if self.kind is kind:
             events: _Events = []
@@ -145,7 +145,7 @@ class _Answer:
         return events
 
     def note(self, text: str) -> None:
-        """Keep words for the sources at the end. Beyond `_MOST_TEXT` the sources have no places."""
+        """Keep text to place the sources at the end. Beyond `_MOST_TEXT`, the sources have no places."""
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -154,7 +154,7 @@ class _Answer:
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """A block that comes whole."""
+        """Add a block that comes whole."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -173,7 +173,7 @@ class _Answer:
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """More of a sound: pieces of one type that follow each other are one, while they can be joined."""
+        """Add audio: consecutive pieces of one type are one block, while they can be joined."""
         data = block.data or ""
         if self.joins(block):
             self.media = block
@@ -186,18 +186,18 @@ class _Answer:
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether a sound goes on with the open one: base64 cannot be joined after its padding."""
+        """True: the audio continues the open block. Base64 cannot be joined after its padding."""
         before = self.media
         if before is None or (before.data or "").endswith("="):
             return False
         return before == msgspec.structs.replace(block, data=before.data)
 
     def stop(self) -> ir.Stop | None:
-        """How it ended; None while that has not been said."""
+        """The candidate's stop; None = not yet stated."""
         return None if self.finish is None else decode_stop(self.finish, called=self.called)
 
     def sources(self) -> _Events:
-        """The citations, once all words and their metadata are there."""
+        """The citations, after all texts and their metadata have come."""
         texts = [(index, "".join(pieces)) for index, pieces in self.texts]
         return [
             ir.Cite(index, citation, self.number) for index, citation in decode_citations(self.extra, texts)
@@ -205,7 +205,7 @@ class _Answer:
 
 
 class GeminiDecoder:
-    """One stream's frames to events. A frame is the JSON of one chunk, however the stream is cut."""
+    """Decodes one stream's frames to events. A frame is the JSON of one chunk in any framing."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._answers: dict[int, _Answer] = {}
@@ -239,7 +239,7 @@ class GeminiDecoder:
         return events
 
     def close(self) -> _Events:
-        """What is still owed when the bytes have ended: the end, where every answer has said its own."""
+        """The remaining events after the last byte: the end, if every candidate has stated its own."""
         if self._state == "over":
             return []
         answers = list(self._answers.values())
@@ -267,7 +267,7 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """What was said of the prompt by chunks without an answer, where no stop will tell it."""
+        """The prompt feedback of chunks without a candidate, if no stop holds it."""
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
@@ -286,7 +286,7 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: _Words) -> _Events | None:
-        """The event of a chunk that goes on with the open text; None for any other."""
+        """The event of a chunk that continues the open text; None for any other chunk."""
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
         if answer is None:
@@ -333,7 +333,7 @@ class GeminiDecoder:
             events.append(ir.More(extra))
         if (usage := value.get("usageMetadata")) and type(usage) is dict:
             self._usage = usage
-        if candidates:  # the prompt is answered after all
+        if candidates:  # the prompt was answered after all
             events += self._feedback()
         for place, stated in enumerate(candidates):
             candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
@@ -353,7 +353,7 @@ class GeminiDecoder:
 def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
     usage = value.get("usageMetadata")
     value, odd = HEAD.sort(value)
-    if type(usage) is not dict:  # the counts of a later chunk take the place of these
+    if type(usage) is not dict:  # the counts of a later chunk replace these
         usage = None
         (odd or {}).get(NAME, {}).pop("usageMetadata", None)
     return ir.Start(
@@ -369,7 +369,7 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
 
 
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
-    """What one chunk adds to one answer."""
+    """The events of one chunk's candidate."""
     events: _Events = []
     content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
@@ -391,7 +391,7 @@ def _part(answer: _Answer, part: _Wire) -> _Events:
     call = part.get("functionCall")
     if type(call) is dict and (answer.patches is not None or not call.keys().isdisjoint(_IN_PIECES)):
         return _piece(answer, part, call)
-    if call == {}:  # the end of a call that has ended already
+    if call == {}:  # the end of a call that has already ended
         return []
     block = decode_part(part)
     if isinstance(block, ir.Media) and block.kind == "audio" and block.data and block.sealed is None:
@@ -403,7 +403,7 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """A piece of a call: its beginning has the name, the last one does not say that it goes on."""
+    """A piece of a call: the first one has the name, and the last one has no `willContinue`."""
     events: _Events = []
     if "name" in call:
         bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
@@ -422,7 +422,7 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
-    """The events with the chunk's log probabilities at its first words, where it has some."""
+    """The events with the chunk's log probabilities at its first text, if it has one."""
     if rest := rest_of(extra[RESULT]):
         del extra[RESULT]
         extra |= rest
@@ -441,7 +441,7 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
-    """Add the leftovers of one chunk: later ones replace, citations add up, empty ones take nothing away."""
+    """Add one chunk's leftovers: later values replace, citations add up, empty values change nothing."""
     extra = answer.extra
     for key, value in more.items():
         before = extra.get(key)
@@ -459,8 +459,8 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """The lists with what is new in them, of which the answer keeps account."""
-    told = answer.told  # by list, what is in it: comparing costs one look-up
+    """The lists with their new elements, which the answer remembers."""
+    told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():
         old = before.get(key)
         if not isinstance(listed, list):

@@ -1,8 +1,8 @@
-"""Streams, written: IR events to the chunks that Gemini's clients read.
+"""Encodes streams: IR events to the chunks for Gemini's clients.
 
-Words are sent as they come. Calls are sent whole, since clients expect a whole `functionCall`. How the answer
-ended and what it cost stand in the last chunk, which waits for the end; an error is the last chunk itself,
-with what was counted before it.
+Text is sent as it comes. Calls are sent whole, because clients expect a whole `functionCall`. Stop reason and
+usage are in the last chunk, which waits for the end. An error is itself the last chunk, with the usage so
+far.
 
 A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There
 is neither a terminator nor a heartbeat: Google's own client reads any other line as JSON.
@@ -38,11 +38,11 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
 class _Block:
-    """A block that is open, or a text that may still be cited.
+    """An open block, or a text that may still get citations.
 
-    head, tail: the bytes round one piece of its words. said: something of its content has been sent.
-    words: its words in pieces, kept only while another protocol's citations may need them. data: arguments,
-    or a medium's data, in pieces. part: the last summary part of reasoning.
+    head, tail: the bytes around one piece of its text. said: True = some content was sent. words: its text in
+    pieces, kept only if another protocol's citations may need it. data: arguments or a medium's data, in
+    pieces. part: the last summary part of reasoning.
     """
 
     __slots__ = ("block", "candidate", "closed", "data", "index", "part", "said", "sealed", "tail", "words")
@@ -64,7 +64,7 @@ class _Block:
 
 
 class GeminiEncoder(EventEncoder):
-    """One stream's events to bytes."""
+    """Encodes one stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -105,7 +105,7 @@ class GeminiEncoder(EventEncoder):
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """What follows the words in a chunk."""
+        """The bytes after the text in a chunk."""
         tail = self._tails.get((candidate, thought))
         if tail is None:
             members = {"content": {"parts": [], "role": "model"}, "index": candidate}
@@ -118,7 +118,7 @@ class GeminiEncoder(EventEncoder):
         return tail
 
     def _say(self, block: _Block, text: str) -> bytes:
-        """One piece of words."""
+        """A chunk with one piece of text."""
         block.said = True
         out = self._head + _dumps(text) + block.tail
         if self._array:
@@ -134,7 +134,7 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """Leftovers of the answer, in a chunk of their own."""
+        """The answer's leftovers, in a chunk of their own."""
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
         return self._chunk(members) if members else b""
@@ -202,12 +202,12 @@ class GeminiEncoder(EventEncoder):
             out[GROUNDING] = grounding
         if finish.extra is not None:
             if any(key.startswith(_SUMMED) for key in finish.extra.get(NAME, ())):
-                out[RESULT] = {}  # the tokens have been told
+                out[RESULT] = {}  # the tokens have been sent
             restore(out, finish.extra, report, where)
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """What was cited; spans are bytes of all the answer's texts together."""
+        """The citations as metadata. Spans count the bytes of all the answer's texts together."""
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -242,7 +242,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """What the start of a text or of reasoning says already, or its final form at the end."""
+        """The content in the start of a text or reasoning block, or in its final form at the end."""
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)
@@ -303,7 +303,7 @@ class GeminiEncoder(EventEncoder):
         state = self._blocks[event.candidate, event.index]
         state.sealed = event.sealed
         if not isinstance(state.block, ir.Text | ir.Thinking):
-            return b""  # written with the whole of it
+            return b""  # written when the block is complete
         if isinstance(state.block, ir.Thinking) and state.block.redacted and event.sealed.origin != NAME:
             self._report.lose(state.where, "the reasoning has no text to show", "hint")
             return b""
@@ -334,7 +334,7 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """What only the final form of a text or of reasoning states."""
+        """The content that only the final form of a text or reasoning block states."""
         if not state.said:
             return self._opened(state, final)
         sealed = getattr(final, "sealed", None)

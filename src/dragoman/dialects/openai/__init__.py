@@ -1,1 +1,1 @@
-"""What OpenAI's APIs share: errors, counts, log probabilities, strict schemas, the operations beside chat."""
+"""Shared by OpenAI's APIs: errors, counts, log probabilities, strict schemas, the operations beside chat."""

@@ -1,4 +1,4 @@
-"""Settings of the prompt cache, both directions: Chat Completions and Responses have the same members."""
+"""Prompt cache settings, decoded and encoded: Chat Completions and Responses have the same members."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """The settings; None where all of them are null."""
+    """The settings; None if all of them are null."""
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
         body.get("prompt_cache_key"),
@@ -27,7 +27,7 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write the settings into a request's body."""
+    """Write the settings into a request body."""
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}

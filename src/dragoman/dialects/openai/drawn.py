@@ -1,8 +1,8 @@
-"""Answers that hold pictures, as OpenAI has them, whole and as events, and what they cost.
+"""Image responses in OpenAI's form, whole and as events, with their usage.
 
 Specification: https://platform.openai.com/docs/api-reference/images, and
-https://platform.openai.com/docs/api-reference/images-streaming. Vendors say in other words what a picture is
-and what it cost (OpenRouter in chat's). Never withholds pictures because their price cannot be read.
+https://platform.openai.com/docs/api-reference/images-streaming. Vendors have other members for images and
+usage (OpenRouter has those of chat). Unreadable usage is ignored: the images are still returned.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dragoman.wire.json import decode_object, encode
 
 Reply = OperationReply[ir.ImageRequest]
 
-_TOLD: Final[Mapping[str, frozenset[str]]] = {
+_DESCRIBED: Final[Mapping[str, frozenset[str]]] = {
     "size": frozenset({"1024x1024", "1024x1536", "1536x1024"}),
     "quality": frozenset({"low", "medium", "high"}),
     "background": frozenset({"transparent", "opaque"}),
     "output_format": frozenset({"png", "webp", "jpeg"}),
 }
-"""What an answer says of its pictures, with the words that its type knows; clients decode no others."""
-_KNOWN: Final = frozenset({"created", "data", "usage", "model", *_TOLD})
+"""Members that describe the images, with their allowed values; clients decode no other values."""
+_KNOWN: Final = frozenset({"created", "data", "usage", "model", *_DESCRIBED})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
 _COUNTS: Final = frozenset(
@@ -50,11 +50,11 @@ class _Picture(msgspec.Struct):
     media_type: str | None = None
 
 
-# --- What comes in -----------------------------------------------------------------------------
+# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:
@@ -68,37 +68,37 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
         tuple(_picture(one, index) for index, one in enumerate(found)),
         model if isinstance(model, str) else None,
         created if type(created) is int and created > 0 else None,
-        {key: body[key] for key in _TOLD if body.get(key) is not None} or None,
+        {key: body[key] for key in _DESCRIBED if body.get(key) is not None} or None,
         decode_usage(body.get("usage")),
         leftovers(body, _KNOWN),
     )
 
 
-def _picture(told: _Picture, index: int) -> ir.Picture:
-    data, url, kind = told.b64_json, told.url, told.mime_type or told.media_type
+def _picture(wire: _Picture, index: int) -> ir.Picture:
+    data, url, kind = wire.b64_json, wire.url, wire.mime_type or wire.media_type
     if data is None and url is not None and is_data_url(url) and (found := read(url)) is not None:
         data, kind = found[1], found[0] or kind
     if data is None and url is None:
         raise WireError("expected 'b64_json' or 'url'", f"data[{index}]")
     kind = None if kind is None else _KINDS.get(kind, kind)
-    return ir.Picture(data, None if data is not None else url, kind, told.revised_prompt)
+    return ir.Picture(data, None if data is not None else url, kind, wire.revised_prompt)
 
 
-def decode_usage(told: Any) -> ir.Usage | None:
-    """What an answer cost, in the words of pictures or of chat; None where it does not say."""
-    if not isinstance(told, dict):
+def decode_usage(wire: Any) -> ir.Usage | None:
+    """The usage, from the members of the image API or of chat; None without usage."""
+    if not isinstance(wire, dict):
         return None
-    words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in told else _TOKENS
+    words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in wire else _TOKENS
     entered, answered = words
     detail: dict[str, int] = {}
     for name, kinds in ((entered, _IN), (answered, _OUT)):
-        counts = told.get(f"{name}_details")
+        counts = wire.get(f"{name}_details")
         if isinstance(counts, dict):
             detail |= {ours: n for theirs, ours in kinds.items() if type(n := counts.get(theirs)) is int}
-    rest = {key: value for key, value in told.items() if key not in _COUNTS and value is not None}
+    rest = {key: value for key, value in wire.items() if key not in _COUNTS and value is not None}
     return ir.Usage(
-        _count(told.get(entered)),
-        output=_count(told.get(answered)),
+        _count(wire.get(entered)),
+        output=_count(wire.get(answered)),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
@@ -111,14 +111,14 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
-# --- What goes out -----------------------------------------------------------------------------
+# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The answer as the client asked for it."""
+    """The response body for the client."""
     body: dict[str, Any] = {
         "created": response.created or reply.created,
-        "data": [_shown(picture, index, reply) for index, picture in enumerate(response.pictures)],
+        "data": [_encode_picture(picture, index, reply) for index, picture in enumerate(response.pictures)],
         **_described(response, reply),
     }
     restore(body, response.extra, reply.report, "")
@@ -129,23 +129,23 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """What the provider says of the pictures, as far as the type has words for it."""
+    """The description of the images, as far as the specification allows its values."""
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
-        if isinstance(value, str) and value in _TOLD.get(member, ()):
+        if isinstance(value, str) and value in _DESCRIBED.get(member, ()):
             known[member] = value
         else:
             reply.report.lose(member, f"this image API cannot report {str(value)[:64]!r}", "hint")
     return known
 
 
-def _asked(member: str, wish: str | None) -> str:
-    """What was asked for, where an event has a word for it."""
-    return wish if wish is not None and wish in _TOLD[member] else "auto"
+def _requested(member: str, wish: str | None) -> str:
+    """The requested value if events allow it, else "auto"."""
+    return wish if wish is not None and wish in _DESCRIBED[member] else "auto"
 
 
-def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """A picture where its client looks for it."""
+def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
+    """An image in the form that the client requested."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -173,7 +173,7 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Name a format that is not the one that was asked for, and pictures that are missing."""
+    """Report an image format that differs from the request, and missing images."""
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
         reply.report.lose("n", f"the provider returned {len(pictures)} of {request.count} images")
@@ -185,7 +185,7 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """The same in OpenAI's words; None where nothing is known. A request without images cost text alone."""
+    """Usage in OpenAI's form; None without counts. A request without images has only text tokens as input."""
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})
@@ -216,9 +216,7 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole answer as the events of one: each picture is complete; what all of them cost stands in the
-    last.
-    """
+    """A whole response as events: one completed image in each event, and all usage in the last event."""
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE
@@ -234,9 +232,9 @@ def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
             "type": kind,
             **shown,
             "created_at": response.created or reply.created,
-            "size": known.get("size") or _asked("size", request.size),
-            "quality": known.get("quality") or _asked("quality", request.quality),
-            "background": known.get("background") or _asked("background", request.background),
+            "size": known.get("size") or _requested("size", request.size),
+            "quality": known.get("quality") or _requested("quality", request.quality),
+            "background": known.get("background") or _requested("background", request.background),
             "output_format": known.get("output_format") or _kind(picture).partition("/")[2],
             "usage": usage if index == last else _FREE,
         }

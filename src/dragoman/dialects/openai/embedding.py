@@ -1,8 +1,8 @@
-"""Embeddings as OpenAI and its compatible vendors speak them, both directions: POST /embeddings.
+"""POST /embeddings, as OpenAI and its compatible vendors use it, decoded and encoded.
 
-Specification: https://platform.openai.com/docs/api-reference/embeddings. OpenAI's own clients ask for base64
-without being told to, and take lists of numbers too; a vendor that does not know `encoding_format` answers
-with those, and its answer is then written anew as it was asked for.
+Specification: https://platform.openai.com/docs/api-reference/embeddings. OpenAI's own clients request base64
+by default, but also accept lists of numbers. A vendor without `encoding_format` answers with lists; its
+answer is then rewritten in the requested encoding.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MOST_TOKENS: Final = 300_000
 MAPS: Final = frozenset({"model", "input", "dimensions", "encoding_format", "user"})
 _IN_LISTS: Final = re.compile(rb'"embedding"\s*:\s*\[')
 _HEAD: Final = 1024
-"""Bytes of the list of vectors in which the first of them begins."""
+"""The first vector begins within this number of bytes of `data`."""
 
 
 class _Vector(msgspec.Struct):
@@ -72,12 +72,12 @@ _read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     check_members(request.body, _RULES, "input")
 
 
 def check_input(value: Any, path: str) -> None:
-    """A text, texts, tokens, or lists of tokens; one kind. An empty text is the provider's to judge."""
+    """Accept texts or tokens, one or a list of one type. The provider decides about empty texts."""
     check_texts(value, path, 0)
 
 
@@ -91,7 +91,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """The inputs, and "one" where they were no list of inputs."""
+    """The inputs, and "one" if the value was not a list of inputs."""
     if isinstance(value, str):
         return (value,), "one"
     if isinstance(value[0], int):
@@ -100,8 +100,8 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The inputs as this family writes them. Raises WireError where texts and tokens are mixed, and as
-    `texts_of`. model: the upstream's, which may have another vocabulary than the one that was asked for.
+    """The inputs on the wire. Raises WireError for mixed texts and tokens, and like `texts_of`. model: the
+    upstream's model, whose token ids may differ from those of the requested model.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -118,7 +118,7 @@ def _ids(item: ir.Input, index: int) -> list[int]:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     inputs, form = decode_input(body["input"])
     return ir.EmbedRequest(
@@ -134,8 +134,8 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Vectors are asked for as lists of numbers, which every vendor
-    knows, unless it is the client's own dialect.
+    """The request in this dialect. For clients of other dialects it requests lists of numbers, which every
+    vendor supports.
     """
     model = target.model if target.model is not None else request.model
     body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
@@ -149,20 +149,20 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether a vendor takes a request as it is: texts, or tokens of its model's own."""
+    """Whether a vendor accepts the request unchanged: texts, or token ids of its own model."""
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
     return is_text or reads_tokens(model, model_of(wire))
 
 
 def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
-    """Name as lost that inputs are to be cut: this family's servers refuse those that are too long."""
+    """Report `truncate` as lost: servers of this family reject inputs that are too long."""
     if request.truncate:
         report.lose("truncate", "this provider rejects an input that is too long", "hint")
 
 
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
-    """Name what vectors are for as lost: this family's models are not told."""
+    """Report task and title as lost: this family has no parameters for them."""
     if request.task is not None:
         report.lose("task", "this provider has no parameter for the task of embeddings", "quality")
     if request.title is not None:
@@ -170,7 +170,7 @@ def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if where.startswith("inputs["):
         return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
     return "$." + _PLACES.get(where, where)
@@ -183,7 +183,7 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -208,14 +208,13 @@ def _vector(written: list[float] | str) -> bytes:
 def _usage(usage: _Usage | None) -> ir.Usage | None:
     if usage is None:
         return None
-    tokens = (
-        usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
-    )  # Voyage: the total alone
+    # Voyage states only the total.
+    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
     return None if tokens is None else ir.Usage(input=tokens)
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The answer as the client asked for it."""
+    """The response body for the client."""
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
@@ -226,7 +225,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
         ],
         "model": reply.model or response.model or reply.request.model,
     }
-    if response.id is not None:  # OpenAI has none; clients of others that have one insist on it
+    if response.id is not None:  # OpenAI has no id, but clients of vendors with an id require it
         body["id"] = response.id
     if response.usage is not None:
         tokens = response.usage.input_total
@@ -235,16 +234,16 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 class EmbeddingRelay(WholeAnswerRelay):
-    """Passes a request and its answer; vectors stay as they are written."""
+    """Relays a request and its response; vectors keep their encoding."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request for the upstream."""
         return Outgoing(PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client; None where vectors are not written as they were asked for."""
+        """The response for the client; None if the vectors have another encoding than requested."""
         head = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")
@@ -256,7 +255,7 @@ class EmbeddingRelay(WholeAnswerRelay):
         try:
             usage = _usage(_read_usage(head.get("usage", b"null")))
         except msgspec.MsgspecError:
-            usage = None  # an answer is not withheld because its counts cannot be read
+            usage = None  # unreadable usage is ignored
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage

@@ -1,4 +1,4 @@
-"""Errors in the form of OpenAI's APIs: what chat and Responses have in common, in both directions.
+"""Errors in OpenAI's form, shared by chat and Responses, decoded and encoded.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -24,7 +24,7 @@ from dragoman.dialects.openai.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
 Words = Mapping[Kind, tuple[str, str | None]]
-"""The type and the code for each kind; the status is the kind's own (`ir.STATUS`)."""
+"""Error type and code for each kind of fault; the HTTP status comes from `ir.STATUS`."""
 
 WORDS: Final[Words] = {
     "invalid_request": ("invalid_request_error", None),
@@ -54,7 +54,7 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault in an error body. message: the body's, or a more precise one. wait: seconds until a retry."""
+    """The fault of an error body. message: the body's or a better one. wait: seconds before a retry."""
     kind = kind_of(said, status)
     return Fault(
         kind,
@@ -83,7 +83,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer. member: makes its error object."""
+    """Status, headers and body of an error response. member: creates the error object."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -91,18 +91,18 @@ def encode_answer(
 
 
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
-"""Members beside the usual four that clients read: Azure's filter results, Groq's failed output."""
+"""More members that clients read: Azure's filter results, Groq's failed output."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
     return _fault(said, status, wait if wait is not None else _stated_delay(said))
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside an answer or a stream."""
+    """The fault of an error inside a response or a stream."""
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -112,7 +112,7 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
 
 
 def _message(said: Body) -> str:
-    """The message; a router's general one with what its provider really said."""
+    """The message; a router's general message is extended with its provider's own message."""
     metadata = said.rest.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if not isinstance(raw, str) or not raw:
@@ -122,7 +122,7 @@ def _message(said: Body) -> str:
 
 
 def _stated_delay(said: Body) -> float | None:
-    """Seconds to wait, where a body states them: Google's `RetryInfo`."""
+    """Seconds to wait, from Google's `RetryInfo` in the body; None without it."""
     details = said.rest.get("details")
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
@@ -135,12 +135,12 @@ def _stated_delay(said: Body) -> float | None:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """Status, headers and body of an error response."""
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The error object of an answer, a whole body or a stream's frame."""
+    """The error object for a response body or a stream frame."""
     error = encode_fault(fault, WORDS)
     kept = (fault.extra or {}).get(NAME, {})
     error.update({key: value for key, value in kept.items() if key in _SHOWN})

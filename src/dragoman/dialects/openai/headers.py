@@ -1,4 +1,4 @@
-"""Headers that pass between a client and a server of OpenAI's APIs."""
+"""Headers that are passed on between a client and a server of OpenAI's APIs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the answers about sound have in common: what they cost, what their events tell, and failures in them.
+"""Shared by the responses of the audio operations: usage, stream events and failures.
 
-Specification: https://platform.openai.com/docs/api-reference/audio. Costs are tokens or seconds of a
-recording, by the model. Never withholds an answer because its counts cannot be read.
+Specification: https://platform.openai.com/docs/api-reference/audio. Depending on the model, usage is in
+tokens or in seconds of audio. Unreadable usage is ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_object, encode
 
 SECONDS: Final = "audio_seconds"
-"""In `Usage.detail`: how long the recording is, where that is what is paid for."""
+"""The key in `Usage.detail` for the seconds of audio, if the provider bills by them."""
 DONE: Final = b"data: [DONE]\n\n"
 _DETAILS: Final = {"text_tokens": "input_text", "audio_tokens": "input_audio"}
 _KNOWN: Final = frozenset(
@@ -27,22 +27,22 @@ _KNOWN: Final = frozenset(
 )
 
 
-def decode_usage(told: Any) -> ir.Usage | None:
-    """What an answer cost; None where it does not say."""
-    if not isinstance(told, dict):
+def decode_usage(wire: Any) -> ir.Usage | None:
+    """The usage of a response; None without usage."""
+    if not isinstance(wire, dict):
         return None
-    details = told.get("input_token_details")
+    details = wire.get("input_token_details")
     detail = {
         ours: count
         for theirs, ours in _DETAILS.items()
         if isinstance(details, dict) and (count := _count(details.get(theirs))) is not None
     }
-    if (seconds := _count(told.get("seconds"))) is not None:
+    if (seconds := _count(wire.get("seconds"))) is not None:
         detail[SECONDS] = seconds
-    rest = {key: value for key, value in told.items() if key not in _KNOWN and value is not None}
+    rest = {key: value for key, value in wire.items() if key not in _KNOWN and value is not None}
     return ir.Usage(
-        _whole(told.get("input_tokens")),
-        output=_whole(told.get("output_tokens")),
+        _whole(wire.get("input_tokens")),
+        output=_whole(wire.get("output_tokens")),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
@@ -57,8 +57,8 @@ def _whole(value: Any) -> int | None:
 
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """The same in OpenAI's words: tokens where they are known, else seconds, rounded up as they are billed;
-    None where neither is. duration: of the recording, seconds.
+    """Usage in OpenAI's form: tokens if known, else seconds, rounded up as for billing; None if neither is
+    known. duration: of the audio, in seconds.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
@@ -69,9 +69,9 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
             "input_tokens": usage.input_total,
             "output_tokens": usage.output_total,
         }
-        told = {theirs: detail[ours] for theirs, ours in _DETAILS.items() if ours in detail}
-        if told:
-            body["input_token_details"] = told
+        details = {theirs: detail[ours] for theirs, ours in _DETAILS.items() if ours in detail}
+        if details:
+            body["input_token_details"] = details
         return body | rest
     if (seconds := detail.get(SECONDS)) is None and duration is not None:
         seconds = -int(-duration // 1)
@@ -79,15 +79,15 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
 
 
 def refuse_failure(body: Mapping[str, Any]) -> None:
-    """Raise RequestFailed where an answer or an event tells a failure."""
-    if (told := failure(dict(body))) is not None:
-        raise RequestFailed(fault_of(told))
+    """Raise RequestFailed if a response or an event contains an error."""
+    if (failed := failure(dict(body))) is not None:
+        raise RequestFailed(fault_of(failed))
 
 
 def seen(frame: bytes) -> ir.Usage | None:
-    """The usage that one event of a stream states. Raises RequestFailed where it tells a failure."""
+    """The usage in one stream event. Raises RequestFailed if the event contains an error."""
     if b'"usage"' not in frame and b'"error"' not in frame:
-        return None  # nearly all: pieces of sound and words
+        return None  # most events: audio or text
     event = decode_object(frame)
     if event.get("type") == "error" and "error" not in event:
         event = {"error": event}
@@ -96,23 +96,23 @@ def seen(frame: bytes) -> ir.Usage | None:
 
 
 def event(kind: str, **members: Any) -> bytes:
-    """One event of a stream, framed."""
+    """One stream event as an SSE frame."""
     return b"data: " + encode({"type": kind, **members}) + b"\n\n"
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """A JSON answer: an object that tells no failure, or a text. Raises WireError and RequestFailed."""
+    """A JSON response: an object without an error, or a text. Raises WireError and RequestFailed."""
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)
         except msgspec.MsgspecError:
-            pass  # told below, with the place
+            pass  # reported below, with the position
     body = decode_object(data)
     refuse_failure(body)
     return body
 
 
 def is_json(kind: str) -> bool:
-    """Whether a media type is JSON, or none at all."""
+    """Whether a media type is JSON or missing."""
     named = kind.partition(";")[0].strip().lower()
     return not named or named == "application/json" or named.endswith("+json")

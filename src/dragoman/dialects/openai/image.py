@@ -1,10 +1,10 @@
-"""Pictures as OpenAI and its compatible vendors speak of them, both directions: POST /images/generations,
+"""Images as OpenAI and its compatible vendors use them, decoded and encoded: POST /images/generations,
 /images/edits and /images/variations.
 
-Specification: https://platform.openai.com/docs/api-reference/images. Requests that send pictures along are
-forms; edits may also be JSON that names them (`images`). Sizes and styles are the models' own words, so they
-are texts here. Answers hold pictures in base64 or name their addresses; `response_format` chooses, and where
-the provider does not obey, the gateway does it.
+Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
+edit may also be JSON with image URLs (`images`). Sizes and styles depend on the model, so any text is
+accepted. `response_format` selects base64 or URLs for the response; if the provider ignores it, the gateway
+converts the images.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode_head
 
 MOST: Final = 16
-"""Images that an edit may have."""
+"""The maximum number of images for an edit."""
 _SENT: Final = frozenset({"image", "images", "mask"})
 MAPS: Final = frozenset(
     {
@@ -57,7 +57,7 @@ _ACTIONS: Final[Mapping[str, Literal["edit", "vary"]]] = {
     pictures.VARIATIONS: "vary",
 }
 _ALWAYS_BYTES: Final = re.compile(r"(.*/)?(chat)?gpt-image")
-"""Models that answer in base64 and refuse to be asked for it."""
+"""Models that always answer in base64 and reject `response_format`."""
 _INTEGERS: Final = frozenset({"n", "output_compression", "partial_images", "seed"})
 _BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
@@ -86,7 +86,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = typed(request)
     refuse_files(request.fields, MAPS - {"image", "mask"})
     if request.path != pictures.VARIATIONS and body.get("prompt") is None:
@@ -97,12 +97,12 @@ def check(request: WireRequest) -> None:
         elif request.path == pictures.VARIATIONS:
             missing("image")
         else:
-            _check_named(body)
+            _check_references(body)
     check_members(body, _RULES)
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The body; of a form, with numbers and truth values as JSON has them where they are written well."""
+    """The body; valid numbers and booleans of a form become JSON types."""
     body = request.body
     if not request.fields:
         return body
@@ -132,10 +132,10 @@ def _check_files(request: WireRequest) -> None:
             raise WireError(f"Invalid '{name}': the file is empty.", name, "invalid_value")
 
 
-def _check_named(body: Mapping[str, Any]) -> None:
+def _check_references(body: Mapping[str, Any]) -> None:
     images = body.get("images")
     if body.get("image") is not None:
-        _named(body["image"], "image")
+        _check_reference(body["image"], "image")
     elif images is None:
         missing("images")
     if images is not None:
@@ -148,15 +148,15 @@ def _check_named(body: Mapping[str, Any]) -> None:
                 f"Invalid 'images': expected at most {MOST} items.", "images", "array_above_max_length"
             )
         for index, image in enumerate(images):
-            _named(image, f"images[{index}]")
+            _check_reference(image, f"images[{index}]")
     if body.get("mask") is not None:
-        _named(body["mask"], "mask")
+        _check_reference(body["mask"], "mask")
 
 
-def _named(value: Any, path: str) -> None:
-    """A picture that is named: as OpenAI has it, or as xAI and OpenRouter do."""
+def _check_reference(value: Any, path: str) -> None:
+    """Check an image reference: in OpenAI's form, or in that of xAI and OpenRouter."""
     if isinstance(value, str):
-        _address(value, path)
+        _check_address(value, path)
         return
     if not isinstance(value, dict):
         wrong_type(path, "an object", value)
@@ -168,22 +168,22 @@ def _named(value: Any, path: str) -> None:
         missing(f"{path}.image_url")
     if isinstance(url, dict):
         member, url = f"{member}.url", url.get("url")
-    _address(url, f"{path}.{member}")
+    _check_address(url, f"{path}.{member}")
 
 
-def _address(value: Any, path: str) -> None:
+def _check_address(value: Any, path: str) -> None:
     an_address(value, path)
     if not value.lower().startswith(("https://", "http://", "data:")):
         raise WireError(f"Invalid '{path}': expected a URL or a data URL.", path, "invalid_value")
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether events are asked for."""
+    """Whether the client requests a stream."""
     return typed(wire).get("stream") is True
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
-    """A checked request."""
+    """Decode a checked request."""
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get
@@ -235,17 +235,17 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the vendor's words."""
+    """The request in the vendor's form."""
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
 def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
-    """Whether a vendor takes a request as it is."""
+    """Whether a vendor accepts the request unchanged."""
     return quirks.pictures == "openai"
 
 
 def locate(request: ir.ImageRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if where.startswith("images["):
         named = any(image.data == b"" for image in request.images)
         return f"$.{where}" if named and request.listed else "$.image"
@@ -253,7 +253,7 @@ def locate(request: ir.ImageRequest, where: str) -> str:
 
 
 _PLACES: Final = {
-    "action": "model",  # the path says it, and another model could do it
+    "action": "model",  # the path states the action, but another model could support it
     "count": "n",
     "aspect": "aspect_ratio",
     "fidelity": "input_fidelity",
@@ -264,30 +264,30 @@ _PLACES: Final = {
 }
 
 
-# --- What passes -------------------------------------------------------------------------------
+# --- Relay -------------------------------------------------------------------------------------
 
 
 class ImageRelay:
-    """Passes a request and its pictures."""
+    """Relays a request and its images."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream; a wish that the model refuses to hear is the gateway's to fulfil."""
+        """The request for the upstream, without `response_format` for models that reject it."""
         path = wire.path or pictures.PATH
-        deaf = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
+        rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
         if wire.fields:
             fields = edited(wire.fields, edits)
-            if deaf:
+            if rejects_format:
                 fields = tuple(field for field in fields if field.name != "response_format")
             return Outgoing(path, fields)
         head = {**head, **edits}
-        if deaf:
+        if rejects_format:
             head.pop("response_format", None)
         return Outgoing(path, encode_head(head))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client."""
+        """The response for the client; None if it must be converted to the requested form."""
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")
@@ -295,26 +295,26 @@ class ImageRelay:
         wished = wire.body.get("response_format")
         member = None if wished is None else rb'"%b"\s*:\s*"' % re.escape(wished.encode())
         if member is not None and re.search(member, answer.data) is None:
-            return None  # some vendors name both members, one of them null
+            return None  # some vendors have both members, one of them null
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}), answer.kind)
         return answer, _usage(head)
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that one event states. Raises RequestFailed where it tells a failure."""
+        """The usage in one event. Raises RequestFailed if the event contains an error."""
         if b'"usage"' not in frame and b'"error"' not in frame:
-            return None  # a picture on the way
+            return None  # a partial image
         event: dict[str, Any] = decode_head(frame)
         if bytes(event.get("type", b"")) == b'"error"' or "error" in event:
-            told = decode_object(frame)
-            raise RequestFailed(fault_of(failure(told) or {"error": told}))
+            body = decode_object(frame)
+            raise RequestFailed(fault_of(failure(body) or {"error": body}))
         return _usage(event)
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    """What a body or an event says that it cost, of which only the members are decoded."""
-    told = head.get("usage")
-    return None if told is None else decode_usage(msgspec.json.decode(told))
+    """The usage of a body or an event; only this member is decoded."""
+    usage = head.get("usage")
+    return None if usage is None else decode_usage(msgspec.json.decode(usage))
 
 
 IMAGE: Final = OperationCodec(

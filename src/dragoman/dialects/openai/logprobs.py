@@ -1,4 +1,4 @@
-"""Log probabilities as OpenAI's chat writes them, both directions."""
+"""Log probabilities in the form of OpenAI's chat, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 
 def in_objects(logprobs: Any) -> Any:
-    """Log probabilities as chat has them. Fireworks and Together write the lists that completions have."""
+    """Log probabilities in chat's form; Fireworks and Together send the lists of the completions API."""
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
         return logprobs
     values, tops = logprobs.get("token_logprobs"), logprobs.get("top_logprobs") or [None] * len(tokens)
     if type(values) is not list or type(tops) is not list or not len(tokens) == len(values) == len(tops):
         return logprobs
-    told = zip(tokens, values, tops, strict=True)
-    return {"content": [_in_object(token, value, top) for token, value, top in told]}
+    rows = zip(tokens, values, tops, strict=True)
+    return {"content": [_in_object(token, value, top) for token, value, top in rows]}
 
 
 def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {"token": token, "logprob": value}
+    out: dict[str, Any] = {"token": token, "logprob": value}
     if type(top) is dict:
-        told["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
-    return told
+        out["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
+    return out
 
 
 def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """Tokens with their log probabilities; None where they are none."""
+    """Decoded tokens with their log probabilities; None if they are invalid."""
     return sound_tokens(decode_logprobs, tokens)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Tokens with their log probabilities."""
+    """Decoded tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities."""
+    """Encoded tokens with their log probabilities."""
     return [_encode_logprob(token) for token in tokens]
 
 

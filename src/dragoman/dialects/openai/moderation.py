@@ -1,7 +1,7 @@
-"""Judgements as OpenAI speaks them, both directions: POST /moderations.
+"""POST /moderations in OpenAI's form, decoded and encoded.
 
-Specification: https://platform.openai.com/docs/api-reference/moderations. A list of texts gets a judgement
-for each of them; a list of parts (texts and pictures) is one input and gets one.
+Specification: https://platform.openai.com/docs/api-reference/moderations. A list of texts gets one result for
+each text; a list of parts (texts and images) is one input with one result.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     if (value := body.get("input")) is None:
         missing("input")
@@ -82,7 +82,7 @@ def _part(part: Any, path: str) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.ModerationRequest:
-    """A checked request."""
+    """Decode a checked request."""
     value = wire.body["input"]
     form = None
     if isinstance(value, str):
@@ -106,7 +106,7 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Raises WireError for an input of several parts beside others."""
+    """The request in this dialect. Raises WireError if an input with several parts is not the only one."""
     inputs = request.inputs
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):
@@ -152,7 +152,7 @@ def _written(block: ir.Text | ir.Media, report: Report, where: str) -> dict[str,
 
 
 def locate(request: ir.ModerationRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if where.startswith("inputs["):
         if request.form == "one":
             return "$.input"
@@ -165,9 +165,9 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer.
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body.
 
-    A provider that says nothing of `flagged` (Mistral) flags what any category applies to.
+    Without `flagged` (Mistral), a result is flagged if any category applies.
     """
     try:
         answer = _read(answered.data)
@@ -188,7 +188,7 @@ def _judgement(result: _Result) -> ir.Judgement:
 
 
 def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.ModerationRequest]) -> Payload:
-    """The answer; categories have the names that the provider gave them."""
+    """The response body; categories keep the provider's names."""
     results: list[dict[str, Any]] = []
     for judgement in response.judgements:
         result: dict[str, Any] = {
@@ -204,7 +204,7 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """The inputs as texts, for providers that judge nothing else. Raises WireError for a picture."""
+    """The inputs as texts, for providers that moderate only text. Raises WireError for an image."""
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):
         lines: list[str] = []

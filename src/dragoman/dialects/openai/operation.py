@@ -1,4 +1,4 @@
-"""What the operations beside chat have in common in OpenAI's family."""
+"""Shared by OpenAI's operations beside chat."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from dragoman.wire.json import decode_head, decode_object, encode_head
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for."""
+    """The requested model."""
     model: str | None = wire.body.get("model")
     return model
 
 
 def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
-    """Raise RequestFailed where a body without the member that answers have tells a failure."""
+    """Raise RequestFailed if a body has an error instead of the expected member."""
     if expected not in body and not body.keys().isdisjoint(("error", "message", "detail")):
         raise RequestFailed(fault_of(dict(body)))
 
 
-def input_of(told: Any) -> int | None:
-    """The tokens that a member `usage` states, however its vendor calls them; None = it states none."""
-    if not isinstance(told, Mapping):
+def input_of(usage: Any) -> int | None:
+    """The input tokens in `usage`, under any vendor's name; None without them."""
+    if not isinstance(usage, Mapping):
         return None
-    stated = (told.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
+    stated = (usage.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
     return next((int(count) for count in stated if type(count) is int or type(count) is float), None)
 
 
-def usage_of(told: Any) -> ir.Usage | None:
-    """The same as a usage."""
-    tokens = input_of(told)
+def usage_of(usage: Any) -> ir.Usage | None:
+    """The input tokens of `input_of` as a Usage."""
+    tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 
 class ListRelay(WholeAnswerRelay):
-    """Passes a request and its answer. member: the list that answers have. path: where it is asked."""
+    """Relays a request and its response. member: the list in every response. path: the request's path."""
 
     def __init__(self, path: str, member: str) -> None:
         self._path = path
         self._member = member
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request for the upstream."""
         return Outgoing(self._path, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client."""
+        """The response for the client."""
         head = decode_head(answer.data)
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)

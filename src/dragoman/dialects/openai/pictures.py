@@ -1,9 +1,9 @@
-"""Requests for pictures as vendors of OpenAI's family want to have them: OpenAI itself, xAI, OpenRouter.
+"""Image requests in the forms of OpenAI, xAI and OpenRouter.
 
 Specifications: https://platform.openai.com/docs/api-reference/images,
-https://docs.x.ai/docs/guides/image-generation (shapes instead of sizes, no forms; which shapes there are is
-from a copy of that page), https://openrouter.ai/docs/api-reference/images (one path; pictures to start from
-are `input_references`).
+https://docs.x.ai/docs/guides/image-generation (aspect ratios instead of sizes, no forms; the list of ratios
+is from a copy of that page), https://openrouter.ai/docs/api-reference/images (one path; input images are in
+`input_references`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATHS: Final = {"generate": PATH, "edit": EDITS, "vary": VARIATIONS}
 _SHAPES: Final = (
     *("1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1"),
 )
-"""What xAI draws."""
+"""The aspect ratios of xAI."""
 _QUALITIES: Final = frozenset({"low", "medium", "high"})
 
 
@@ -76,7 +76,7 @@ def _reference(file: ir.File) -> dict[str, str]:
 def _xai(request: ir.ImageRequest, target: Target) -> WireRequest:
     _refuse(request, "xAI")
     quality = request.quality if request.quality in _QUALITIES else None
-    # A shape that the client names is one of xAI's words, whether it is known here or not.
+    # A client's own ratio is sent as it is, even if it is unknown here.
     shape = request.aspect or aspect(request, _SHAPES, target.report, "aspect_ratio")
     stated = {
         "n": request.count,
@@ -126,7 +126,7 @@ def _stated(request: ir.ImageRequest, target: Target, words: Mapping[str, Any]) 
 
 
 def _refuse(request: ir.ImageRequest, who: str) -> None:
-    """Raise WireError for what only OpenAI does."""
+    """Raise WireError for features that only OpenAI has."""
     if request.action == "vary":
         raise WireError(f"{who} does not support image variations.", "action", "unsupported_value")
     if request.mask is not None:
@@ -145,4 +145,4 @@ WRITERS: Final[Mapping[str, Callable[[ir.ImageRequest, Target], WireRequest]]] =
     "xai": _xai,
     "openrouter": _openrouter,
 }
-"""How each writes a request, by `Quirks.pictures`."""
+"""The request encoders, by `Quirks.pictures`."""

@@ -1,10 +1,10 @@
-"""Rankings as Cohere, Jina and those after them speak them, both directions: POST /rerank.
+"""POST /rerank in the forms of Cohere, Jina and compatible vendors, decoded and encoded.
 
-Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. They
-differ in little: Jina repeats documents unless it is told not to (`return_documents`), Cohere's second
-version takes texts only and bills search units. An answer here has the members of both, and what else its
-provider says. Voyage calls `top_n` and `results` otherwise: https://docs.voyageai.com/reference/reranker-api.
-A request in its words (`top_k`) is answered in its words. Which words a vendor takes is `Quirks.ranking`.
+Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. Jina
+returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
+units. A response here has the members of both and the provider's own. Voyage has other names for `top_n` and
+`results`: https://docs.voyageai.com/reference/reranker-api. A request with its `top_k` gets a response in its
+form. `Quirks.ranking` selects the vendor's form.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _SEVERITY: Final[dict[str, Severity]] = {
 
 
 class _Words(msgspec.Struct, frozen=True):
-    """How a vendor is asked. top: its word for the number of results. texts: whether documents are texts
-    only. unknown: the members that it does not know.
+    """A vendor's form of a request. top: the member for the number of results. texts: documents are only
+    texts. unknown: members that the vendor does not have.
     """
 
     top: str = "top_n"
@@ -85,7 +85,7 @@ _OWN: Final = frozenset({"results", "data", "model", "id", "object"})
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError, with a path and a code, for the first mistake."""
     check_members(request.body, _RULES, "query", "documents")
 
 
@@ -114,7 +114,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     top, form = body.get("top_n"), None
     if top is None and "top_k" in body:
@@ -133,10 +133,10 @@ def decode_request(wire: WireRequest) -> ir.RerankRequest:
 
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
-    """The request in a vendor's words. Raises WireError for a document that it does not take.
+    """The request in the vendor's form. Raises WireError for a document that the vendor does not accept.
 
-    Documents that are to come back are known here, and those that are not are left out of the answer, so
-    that no vendor is asked for either.
+    No vendor is asked to return documents or not: the gateway has the documents, and adds or removes them in
+    the response.
     """
     words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
@@ -160,7 +160,7 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
 
 
 def _text(document: str | dict[str, Any], index: int) -> str:
-    """A document for providers that rank texts alone. Raises WireError for an object of anything else."""
+    """The text of a document, for vendors that accept only texts. Raises WireError for another object."""
     if isinstance(document, str):
         return document
     text = document.get("text")
@@ -170,7 +170,7 @@ def _text(document: str | dict[str, Any], index: int) -> str:
 
 
 def locate(request: ir.RerankRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if where == "top" and request.form == "voyage":
         return "$.top_k"
     return "$." + _PLACES.get(where, where)
@@ -183,7 +183,7 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     try:
         answer = msgspec.convert(body, _Answer)
@@ -207,7 +207,7 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Tokens, and what Cohere bills instead of them. An answer is not withheld because of its counts."""
+    """Tokens, or the search units that Cohere bills. Unreadable counts are ignored."""
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
     tokens = input_of(usage)
@@ -220,9 +220,9 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
 
 
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
-    """The best documents first, at most as many as were asked for.
+    """The response body: the best documents first, at most as many as requested.
 
-    Where the request does not say whether it wants the documents, they are there if the provider sent them.
+    If the request does not say whether to return documents, the provider's documents are returned.
     """
     request = reply.request
     voyage = request.form == "voyage"

@@ -1,4 +1,4 @@
-"""Sampling parameters for models that take none."""
+"""Sampling parameters, for models that accept none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def leave_out_sampling(body: dict[str, Any], members: Iterable[str], draft: Draft) -> None:
-    """Take the members out of the body, and name them as lost. The client's own value 1 may stay."""
+    """Remove sampling members and report them as lost. In a client's own dialect, the value 1 may stay."""
     for member in members:
         if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
             draft.report.lose(

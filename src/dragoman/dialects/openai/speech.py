@@ -1,8 +1,8 @@
-"""Speech as OpenAI and its compatible vendors speak it, both directions: POST /audio/speech.
+"""POST /audio/speech, as OpenAI and its compatible vendors use it, decoded and encoded.
 
-Specification: https://platform.openai.com/docs/api-reference/audio/createSpeech. The answer is the sound
-itself, or events that hold it (`stream_format: sse`). What comes from a server of the same dialect passes as
-it is, piece by piece.
+Specification: https://platform.openai.com/docs/api-reference/audio/createSpeech. The response is the audio
+itself, or events with audio (`stream_format: sse`). Between client and server of this dialect the audio is
+relayed unchanged, piece by piece.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ KINDS: Final[Mapping[str, str]] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-"""The formats and their media types. "pcm": 16-bit little-endian samples of one channel, 24,000 a second."""
+"""The formats and their media types. "pcm": 16-bit little-endian samples, one channel, 24,000 Hz."""
 USUAL: Final = "mp3"
 RATE: Final = 24_000
-"""Samples a second of "pcm"."""
+"""Samples per second of "pcm"."""
 MAPS: Final = frozenset(
     {"model", "input", "voice", "response_format", "speed", "instructions", "language", "stream_format"}
 )
 _VENDORS: Final = ("mulaw", "alaw", "ogg", "raw")
-"""Formats that compatible vendors have besides (Groq, Together)."""
+"""More formats of compatible vendors (Groq, Together)."""
 _PIECE: Final = 48 * 1024
-"""Bytes of sound in an event; three quarters of what base64 makes of them."""
+"""Bytes of audio in an event; base64 makes a third more of them."""
 
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -88,20 +88,20 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request.
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses.
 
-    How long the text may be is the provider's to say: OpenAI takes 4,096 characters, others more.
+    The provider limits the length of the text: OpenAI accepts 4,096 characters, others more.
     """
     check_members(request.body, _RULES, "input", "voice")
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether events are asked for."""
+    """Whether the client requests a stream."""
     return wire.body.get("stream_format") == "sse"
 
 
 def decode_request(wire: WireRequest) -> ir.SpeechRequest:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     voice = body["voice"]
     return ir.SpeechRequest(
@@ -120,9 +120,7 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words, for the sound itself: how the client gets it is not the
-    provider's matter.
-    """
+    """The request in this dialect, always for plain audio: the gateway creates a client's events."""
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
         ("model", target.model if target.model is not None else request.model),
@@ -139,7 +137,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Name what a provider cannot be told: fields of the request, each with the reason."""
+    """Report request fields that a provider does not support. why: the reason for each field."""
     for field, reason in why.items():
         value = getattr(request, field)
         if value is not None and (field, value) != ("speed", 1):
@@ -147,7 +145,7 @@ def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> N
 
 
 def locate(_: ir.SpeechRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     return "$." + _PLACES.get(where, where)
 
 
@@ -158,13 +156,13 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The sound. Raises RequestFailed for an error inside a 200, WireError for what is no sound."""
+    """The audio. Raises RequestFailed for an error inside a 200, WireError for a body that is not audio."""
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
 
 
 def refuse_words(answered: Payload) -> None:
-    """Raise where an answer is no sound: RequestFailed where it tells a failure, else WireError."""
+    """Raise for a response that is not audio: RequestFailed if it contains an error, else WireError."""
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
     if heard.is_json(answered.kind) or answered.kind.startswith("text/"):
@@ -174,13 +172,13 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The sound as it is."""
+    """The audio, unchanged."""
     lose_format(response, reply)
     return Payload(response.data, response.kind)
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Name a format that is not the one that was asked for."""
+    """Report a format that differs from the requested one."""
     wished = reply.request.output
     if wished is not None and response.output != wished:
         reply.report.lose(
@@ -192,7 +190,7 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The sound as events."""
+    """The audio as events."""
     lose_format(response, reply)
     data, usage = response.data, response.usage or ir.Usage()
     events = [
@@ -208,7 +206,7 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The one answer; what the text cost is estimated where nobody tells it."""
+    """The only response; if it has no usage, the tokens of the text are estimated."""
     (response,) = answers
     if response.usage is not None:
         return response
@@ -217,21 +215,21 @@ def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, mod
 
 
 class SpeechRelay:
-    """Passes a request and its sound."""
+    """Relays a request and its audio."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request for the upstream."""
         return Outgoing(PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Sound that came whole, because its media type does not say that it is sound."""
+        """The whole audio of a response whose media type is not an audio type."""
         refuse_words(answer)
         return answer, None
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that one event states. Raises RequestFailed where it tells a failure."""
+        """The usage in one event. Raises RequestFailed if the event contains an error."""
         return heard.seen(frame)
 
 

@@ -1,4 +1,4 @@
-"""Whether a provider is asked to enforce a schema: OpenAI's word for it has rules that other protocols lack.
+"""The value of `strict` for schemas: OpenAI has rules for strict schemas that other protocols do not have.
 
 Specification: https://platform.openai.com/docs/guides/structured-outputs
 """
@@ -11,7 +11,7 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a schema. One that breaks the rules would be refused as a whole."""
+    """The value of `strict` for a response schema; OpenAI rejects a strict schema that breaks its rules."""
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
     report.change(
@@ -21,7 +21,7 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """The same for the arguments of a tool, which nobody looks at here. where: the tool's place."""
+    """The value of `strict` for a tool; the gateway does not validate arguments. where: the tool's place."""
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict
     report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")

@@ -1,4 +1,4 @@
-"""The name under which OpenAI's chat, and the operations beside it, keep members that no field carries."""
+"""The dialect name under which chat, and the operations beside it, keep unknown members."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Transcripts as OpenAI and its compatible vendors tell them: the six forms of an answer, and events.
+"""Transcripts as OpenAI and its compatible vendors return them: six response formats, and events.
 
-Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages behind it. Times
-and speakers that nobody told are never made up: what needs them is refused.
+Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
+Missing times and speakers are never invented: a format that needs them is refused.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dragoman.wire.subtitles import Cue, cues_of, to_srt, to_vtt
 
 OUTPUTS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 TIMED: Final = frozenset({"srt", "vtt", "verbose_json", "diarized_json"})
-"""Answers that hold times."""
+"""Formats with timestamps."""
 WRITTEN: Final = frozenset({"text", "srt", "vtt"})
-"""Answers that are no JSON."""
+"""Formats that are not JSON."""
 _UNTOLD: Final = {
     "seek": 0,
     "tokens": [],
@@ -32,10 +32,10 @@ _UNTOLD: Final = {
     "compression_ratio": 0.0,
     "no_speech_prob": 0.0,
 }
-"""What the specification requires of each segment, and no provider but OpenAI's kin tells."""
+"""Defaults for segment members that the specification requires, but few providers return."""
 
 
-# --- What comes in ------------------------------------------------------------------------------
+# --- Decoding ----------------------------------------------------------------------------------
 
 
 class _Segment(msgspec.Struct):
@@ -64,8 +64,8 @@ _SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole answer, in any of the six forms. Raises RequestFailed for an error inside a 200, WireError for
-    what is no answer.
+    """A whole response in any format. Raises RequestFailed for an error inside a 200, WireError for an
+    invalid body.
     """
     if is_page(answered):
         raise WireError("expected a transcript, not a page")
@@ -92,14 +92,14 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether an answer is JSON; where its media type says nothing, it begins as an object does."""
+    """Whether a response is JSON; without a useful media type, whether it begins like an object."""
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
     return heard.is_json(answered.kind)
 
 
 def is_page(answered: Payload) -> bool:
-    """Whether an answer is a page for people. Some servers call every text HTML, so that alone is none."""
+    """Whether a response is a web page: some servers give any text the type HTML."""
     return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
 
@@ -117,22 +117,22 @@ def _of_text(text: str, output: str | None) -> ir.TranscriptionResponse:
     return ir.TranscriptionResponse(" ".join(one.text for one in segments), segments=segments)
 
 
-def _segment(told: dict[str, Any]) -> ir.Segment:
-    segment = msgspec.convert(told, _Segment)
-    speaker, detail = told.get("speaker"), {key: told[key] for key in told if key not in _SEGMENT}
+def _segment(wire: dict[str, Any]) -> ir.Segment:
+    segment = msgspec.convert(wire, _Segment)
+    speaker, detail = wire.get("speaker"), {key: wire[key] for key in wire if key not in _SEGMENT}
     return ir.Segment(
         segment.text, segment.start, segment.end, None if speaker is None else str(speaker), detail or None
     )
 
 
-# --- What goes out ------------------------------------------------------------------------------
+# --- Encoding ----------------------------------------------------------------------------------
 
 Reply = OperationReply[ir.TranscriptionRequest]
 
 
 def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    """The answer in the form that the client asked for. Raises RequestFailed where that needs times or
-    speakers and the provider told none.
+    """The response in the requested format. Raises RequestFailed if the format needs times or speakers that
+    the provider did not return.
     """
     return _WRITERS[reply.request.output or "json"](response, reply)
 
@@ -166,7 +166,7 @@ def _cues(response: ir.TranscriptionResponse, reply: Reply) -> list[Cue]:
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
-    """The segments; where there are only words, each is one. Silence has none."""
+    """The segments; if there are only words, each word is one. Silence has none."""
     if response.segments is not None:
         return response.segments
     if response.words is not None:
@@ -191,18 +191,18 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
             {"word": word.text, "start": word.start, "end": word.end} for word in response.words or ()
         ]
     if "segment" in request.timestamps or not request.timestamps:
-        told = _segments(response, reply)
-        if any("tokens" not in (one.detail or {}) for one in told):
+        segments = _segments(response, reply)
+        if any("tokens" not in (one.detail or {}) for one in segments):
             reason = (
                 "this provider returns no tokens and probabilities of segments; they are "
                 "written as empty and 0"
             )
             reply.report.lose("segments", reason, "hint")
-        body["segments"] = [_full(one, index) for index, one in enumerate(told)]
+        body["segments"] = [_full(one, index) for index, one in enumerate(segments)]
     restore(body, response.extra, reply.report, "")
     usage = response.usage
     if usage is not None and usage.input is not None and heard.SECONDS not in (usage.detail or {}):
-        response = msgspec.structs.replace(response, usage=None)  # this form tells seconds
+        response = msgspec.structs.replace(response, usage=None)  # this format reports seconds
     return _priced(body, response)
 
 
@@ -220,7 +220,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language that was heard; of a translation, that of the words. The empty one where none is told."""
+    """The language of the audio, or of the translation; empty if the provider does not return it."""
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -229,7 +229,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """Seconds, to the last word where nobody tells how long the recording is."""
+    """The length of the audio in seconds; if unknown, the end of the last word."""
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
@@ -251,7 +251,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
-    """A segment with who speaks."""
+    """A segment with its speaker."""
     if one.speaker is None:
         _refuse("This model's provider does not distinguish speakers", reply)
     return {
@@ -283,15 +283,15 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole answer as the events of one. Events that hold times there are for speakers alone."""
+    """A whole response as events. Only events with speakers have timestamps."""
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(
             "response_format", f"stream events contain text without timestamps, not {output}", "quality"
         )
     if output == "diarized_json":
-        told = _segments(response, reply)
-        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(told)]
+        segments = _segments(response, reply)
+        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(segments)]
     else:
         events = [heard.event("transcript.text.delta", delta=response.text)] if response.text else []
     done: dict[str, Any] = {"text": response.text}

@@ -1,9 +1,9 @@
-"""Transcription as OpenAI and its compatible vendors speak it, both directions: POST /audio/transcriptions,
-and /audio/translations for words in English.
+"""Transcription as OpenAI and its compatible vendors use it, decoded and encoded: POST /audio/transcriptions,
+and /audio/translations for English text.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
-every value but the recording is a text. Answers have six forms. A vendor that takes the recording's address
-calls it `url` (Groq), or puts it in the place of the file (Together).
+all values except the audio file are texts. Responses have six formats. Some vendors accept a URL of the
+audio, in `url` (Groq) or in `file` (Together).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     _check_file(request)
     for key, value in body.items():
@@ -115,12 +115,12 @@ def _check_file(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether events are asked for."""
+    """Whether the client requests a stream."""
     return str(wire.body.get("stream", "")).lower() in _TRUE
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])
@@ -140,7 +140,7 @@ def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words."""
+    """The request in this dialect."""
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     stated = (
         ("url", request.audio.url),
@@ -158,13 +158,13 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """A request as a form, the recording last: so its reader knows what it is for."""
+    """The request as a form. The audio is last, so that its reader already knows the parameters."""
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
 
 
 def locate(request: ir.TranscriptionRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if where == "audio":
         return "$.file" if request.audio.url is None else "$.url"
     return "$." + _PLACES.get(where, where)
@@ -173,21 +173,21 @@ def locate(request: ir.TranscriptionRequest, where: str) -> str:
 _PLACES: Final = {
     "output": "response_format",
     "timestamps": "timestamp_granularities",
-    "translate": "model",  # the path says it, and another model could do it
+    "translate": "model",  # the path states it, but another model could support it
 }
 
 
 class TranscriptionRelay:
-    """Passes a form and its answer, whatever form that has."""
+    """Relays a form and its response in any format."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request for the upstream."""
         return Outgoing(wire.path or PATH, edited(wire.fields, edits))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client; None = it has another form than the one that was asked for."""
+        """The response for the client; None if it has another format than requested."""
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):
             return None
@@ -203,7 +203,7 @@ class TranscriptionRelay:
         return answer, heard.decode_usage(body.get("usage"))
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that one event states. Raises RequestFailed where it tells a failure."""
+        """The usage in one event. Raises RequestFailed if the event contains an error."""
         return heard.seen(frame)
 
 

@@ -1,9 +1,9 @@
-"""Token counts, both directions.
+"""Token counts, decoded and encoded.
 
-Usage.form, words joined by "+": where the cached count was written ("details", "cached_tokens", "hit_miss";
-none of them is the first alone), "cache_outside" where the prompt's count leaves cached tokens out, and
-"reasoning_outside" where the completion's leaves reasoning out. Members that the counts do not give back,
-such as a total that is no sum, are leftovers.
+Usage.form has words joined by "+": the members with the cached count ("details", "cached_tokens", "hit_miss";
+no word means only the first), "cache_outside" if the prompt count excludes cached tokens, "reasoning_outside"
+if the completion count excludes reasoning. Members that encoding does not restore, such as a total that is
+not the sum, are leftovers.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
 _NONE: Final[dict[str, Any]] = {}
 _ODD_TOTAL: Final = (list, dict, str, bool)
 _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
-"""Counts that a larger one includes."""
+"""Counts that are part of a larger count."""
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Disjoint counts. What a total includes is told by the sums, and by the quirk where they do not."""
+    """Counts that do not overlap. The sums show what a total includes; if they do not, the quirk decides."""
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -63,7 +63,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         if prompt is not None and total == prompt + completion + reasoning:
             words.append("reasoning_outside")
         elif _outside(prompt, completion, total, quirks):
-            # Nothing in these counts says so: they are told as everybody reads them.
+            # These counts do not show it: a client gets them in the usual meaning.
             stated = {key: value for key, value in stated.items() if key not in _INCLUSIVE}
         else:
             reasoning = min(reasoning, completion)
@@ -85,8 +85,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         and reasoning == outputs.get("reasoning_tokens")
     )
     if plain and _is_plain(wire, inputs, outputs):
-        return usage  # OpenAI's own form, the usual one: nothing can be left over
-    if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum takes its place
+        return usage  # OpenAI's usual form has no leftovers
+    if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum replaces it
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
     rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
     if rest:
@@ -104,7 +104,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
-    """Whether these counts are stated as OpenAI states them: known members, a total that is the sum."""
+    """Whether the counts have OpenAI's own form: known members, and a total that is the sum."""
     return (
         wire.keys() == _PLAIN
         and inputs.keys() <= _PLAIN_INPUT
@@ -116,7 +116,7 @@ def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, A
 
 
 def _add_up(wire: Mapping[str, Any]) -> bool:
-    """Whether the stated counts are integers, and the stated total is their sum."""
+    """Whether the counts are integers and the total is their sum."""
     prompt, completion = wire["prompt_tokens"], wire["completion_tokens"]
     return type(prompt) is type(completion) is int and wire["total_tokens"] == prompt + completion
 
@@ -127,11 +127,11 @@ _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
-"""Where some vendors state what was read from the cache; OpenAI has it among the details alone."""
+"""Members for cached tokens at some vendors; OpenAI has them only among the details."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """Tokens read from the cache. DeepSeek tells them as hits and misses too, Together beside the totals."""
+    """Tokens read from the cache. DeepSeek also states hits and misses, Together a separate member."""
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (
@@ -150,7 +150,7 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
 
 
 def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion's count leaves out the reasoning although no total tells it."""
+    """Whether the completion count excludes reasoning although the total does not show it."""
     agreed = prompt is not None and total == prompt + completion
     return not agreed and quirks.reasoning_tokens == "outside"
 
@@ -160,7 +160,7 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: they came in this dialect."""
+    """The counts with their totals. own: the counts came in this dialect."""
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:

@@ -1,19 +1,18 @@
-"""OpenAI chat completions, as OpenAI and its compatible vendors speak it, both directions.
+"""OpenAI chat completions, as OpenAI and its compatible vendors use them, decoded and encoded.
 
 Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
-https://github.com/openai/openai-openapi; vendors as far as recorded traffic and their own pages show.
+https://github.com/openai/openai-openapi; for vendors, recorded traffic and their own pages.
 
-Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
-annotations, calls or reasoning details, is absent; a call's `index` that repeats its place in a whole
-message is absent, and so are a choice's empty `delta` and log probabilities of nothing; a choice without a
-message gets an empty one; a percent-encoded data URL is base64; pictures that an assistant's message sends
-back follow in a user's message, unless the vendor takes them (`Quirks.answer_images`). In streams
-`obfuscation` and a `message` beside `delta` are not kept, and of an unknown member that changes only the last
-value is.
+Canonical form: decoding and encoding a body changes only this. These members are dropped: null; empty lists
+of annotations, calls or reasoning details; in a whole message a call's `index` that equals its position; in a
+choice an empty `delta` and empty log probabilities. A choice without a message gets an empty one; a
+percent-encoded data URL becomes base64; images that an assistant message sends back move to a user message,
+unless the vendor accepts them (`Quirks.answer_images`). In streams, `obfuscation` and a `message` beside
+`delta` are dropped, and an unknown member keeps only its last value.
 
-What it cannot say: the order of text and calls in one message (text comes first); seals of other dialects;
-who ran a tool, when it was not the client; citations without a URL; video; results of tools that are not
-text (media follow in a user's message); a pause, and which stop sequence was met.
+Not expressible: the order of text and calls in one message (text comes first); seals of other dialects; which
+party ran a tool, if it was not the client; citations without a URL; video; tool results that are not text
+(media move to a user message); a pause; the matched stop sequence.
 """
 
 from __future__ import annotations

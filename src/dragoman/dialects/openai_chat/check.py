@@ -1,8 +1,8 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
-Runs on every request, relayed ones too: plain loops over tables, paths written only for an error. What the
-specification does not name is tolerated, so that vendors' own members and parts pass. What other servers of
-this protocol take all the same is in `widened`.
+Runs on every request, also on relayed ones, so it loops over tables and builds paths only for errors. Unknown
+members and parts are accepted, because vendors have their own. `widened` handles values that OpenAI rejects
+but other servers accept.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from dragoman.dialects.schema import strict_mistake
 from dragoman.errors import WireError
 
 _BOUND: Final = frozenset({"tool", "function"})
-"""Roles whose messages must name the call that they answer."""
+"""Messages of these roles must name the call that they answer."""
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
@@ -74,7 +74,7 @@ def check(request: WireRequest) -> None:
 
 
 def _system(value: Any, path: str) -> None:
-    """Anthropic's, which no server of chat reads: the instructions in it would be lost."""
+    """Reject Anthropic's `system`: servers of this protocol ignore it, so the instructions would be lost."""
     if value:
         text = f"Unknown parameter: '{path}'. Instructions stand in messages of role 'system'."
         raise WireError(text, path, "unknown_parameter")
@@ -127,7 +127,7 @@ def _audio_out(value: Any, path: str) -> None:
 
 
 def _voice(value: Any, path: str) -> None:
-    """The name of a voice, or an object that names one of the client's own."""
+    """A voice's name, or an object with the id of a custom voice."""
     if type(value) is dict:
         require(value, "id", a_string, path)
     elif type(value) is not str:
@@ -198,7 +198,7 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """No two tools with one name: a call could mean either. path, index, member: as for `check_function`."""
+    """Reject two tools with the same name: a call could mean either. For paths see `check_function`."""
     if name in names:
         path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
@@ -206,7 +206,7 @@ def _unique(name: str, names: set[str], path: str, index: int, member: str) -> N
 
 
 def check_strict(function: dict[str, Any], path: str) -> None:
-    """The schema of a function whose arguments are to keep it strictly. path: the schema's."""
+    """Check the schema of a function with `strict: true`. path: the path of the schema."""
     if (schema := function.get("parameters")) is None:
         return
     if (found := strict_mistake(schema)) is not None:
@@ -238,7 +238,7 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Whether the tool that must be called is one that is offered."""
+    """Check that the chosen tool is in the list of tools."""
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
             _choice_word(choice, "tool_choice", ("none", "auto", "required"))
@@ -275,14 +275,14 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """The name of a tool; a vendor's own kind may have none, or something else there."""
+    """The name of a tool; None if a vendor's own tool has no name."""
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The names in a choice, with their paths; other kinds of choice are a vendor's."""
+    """The names in a tool choice, with their paths; empty for a vendor's own kinds of choice."""
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]
     if kind in {"function", "custom"}:
@@ -401,7 +401,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "min_p": number(0, 1),
     "repetition_penalty": number(0),
 }
-"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
+"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

@@ -1,7 +1,7 @@
-"""The history of a request, both directions.
+"""The history of a request, decoded and encoded.
 
-A `tool` or `function` message is a user's Message with one ToolResult (kind "legacy" for `function`).
-Message.form is "parts" where the content was a list, None where it was a string or absent.
+A `tool` or `function` message becomes a user Message with one ToolResult (kind "legacy" for `function`).
+Message.form is "parts" if the content was a list, None if it was a string or absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
 _ALIKE: Final = frozenset({"user", "system"})
-"""Roles that every vendor knows under this name."""
+"""Roles with the same name at every vendor."""
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
@@ -36,7 +36,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each of the wire's."""
+    """The whole history, one IR message for each wire message."""
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -74,17 +74,17 @@ def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of another protocol's assistant moves to the user, where a vendor shows none."""
+    """For another dialect's history: media move to a user message, except audio with an id."""
     return block.kind != "audio" or block.id is None
 
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium moves to the user, where a vendor shows none beside the content."""
+    """For this dialect's history: media move to a user message if the vendor takes no `images`."""
     return _is_shown(block) or _moves_unshown(block, message)
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium moves to the user that no part of the content and no member beside it holds."""
+    """Whether a medium moves to a user message, because neither content parts nor `images` hold it."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -106,7 +106,7 @@ _SHOWING_RULES: Final = Rules(
     ),
     takes_out=lambda _: True,
 )
-"""For vendors that take pictures from the assistant, too."""
+"""For vendors that also accept images in assistant messages."""
 _RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
 _OWN_RULES: Final = Rules(
     dialect=NAME,
@@ -120,7 +120,7 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The whole history in this dialect's order."""
+    """The whole history as messages of this dialect."""
     writer = _History(draft)
     if draft.own:
         rules = _OWN_SHOWING_RULES if draft.quirks.answer_images else _OWN_RULES
@@ -141,14 +141,14 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether nothing of a message could be written, which says nothing and is refused by some vendors."""
+    """Whether no block could be written; some vendors reject such an empty message."""
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
     return not any(isinstance(block, ir.Text) for block in blocks)
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """The text of a message that is a role and a text, as most are."""
+    """The text of a message that is only a role and a text, as most are; None for another message."""
     if len(message.blocks) != 1 or message.role not in _ALIKE:
         return None
     block = message.blocks[0]
@@ -160,7 +160,7 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """The messages as they are written. A client that speaks this dialect gets its own messages back."""
+    """Writes the messages. A client of this dialect gets its own messages unchanged."""
 
     __slots__ = ("draft", "out")
 
@@ -169,7 +169,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """One message."""
+        """Write one message."""
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
         if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
@@ -186,7 +186,7 @@ class _History:
         if turn.notes:
             turn.tell(self.draft.report, at)
 
-    # One role each -------------------------------------------------------------------------------
+    # Roles ---------------------------------------------------------------------------------------
 
     def _plain(self, piece: Piece, role: str) -> None:
         draft, message, blocks = self.draft, piece.message, piece.blocks
@@ -197,7 +197,7 @@ class _History:
                 where + ".role", where + ".role", "the provider supports only the role `system`"
             )
         parts = message.form == "parts" if draft.own and message is not None else len(blocks) > 1
-        if draft.own and message is None and role == "user":  # media that have moved, in no form of their own
+        if draft.own and message is None and role == "user":  # moved media have no form of their own
             blocks = [msgspec.structs.replace(block, form=None) for block in blocks]
         out: dict[str, Any] = {"role": role}
         if blocks or parts or not draft.own:
@@ -213,7 +213,7 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
-                if block.cache is not None or block.extra is not None:  # which a string cannot hold
+                if block.cache is not None or block.extra is not None:  # a string cannot hold them
                     finish(self.draft, {}, block.cache, block.extra, place(0))
                 return block.text
         if not (parts or blocks):
@@ -222,7 +222,7 @@ class _History:
         return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Write what a message is beside its content."""
+        """Write a message's name, cache mark and leftovers."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
@@ -248,7 +248,7 @@ class _History:
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
-        """A vendor that wants its reasoning back refuses a call without it; an empty one is accepted."""
+        """Adapt reasoning to the vendor; some reject calls without it, but accept an empty text."""
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
             return
@@ -298,7 +298,7 @@ class _History:
         return out
 
     def _result_text(self, block: ir.ToolResult, where: str) -> str:
-        """A result as text."""
+        """The text of a tool result."""
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"

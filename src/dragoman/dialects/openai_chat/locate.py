@@ -1,7 +1,7 @@
-"""Places in IR terms as JSON paths of a request.
+"""The JSON paths of places in the IR.
 
-`locate` answers from the place alone. `place` looks into the request too, since this dialect has several
-members for the same thing, and content that is a string or a list.
+`locate` uses only the place. `place` also uses the request, because this dialect has several members for one
+field, and content is a string or a list.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "tier": ("service_tier",),
     "stream_usage": ("stream_options.include_usage",),
 }
-"""Members that a place may stand for, the recommended one first."""
+"""The members for a place in the IR, the recommended one first."""
 _SEARCH: Final = {
     "context_size": "search_context_size",
     "location": "user_location",
@@ -65,20 +65,20 @@ _IN_BLOCK: Final[dict[str, tuple[str, ...]]] = {
     "arguments": ("function.arguments", "custom.input"),
     "sealed": ("extra_content.google.thought_signature", "signature"),
 }
-"""Members of a part, a call or a tool that a field of its block may stand for."""
+"""The members of a part, a call or a tool for a field of its block."""
 _BLOCK: Final = re.compile(r"messages\[(\d+)\]\.blocks\[(\d+)\](.*)")
 _PREDICTED: Final = re.compile(r"prediction\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
 _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
-"""Which member of the body the leftovers of a wish stand in, if they do not stand in the body itself."""
+"""The member that holds the leftovers of an IR object, if the body itself does not hold them."""
 
 
 def locate(where: str) -> str:
-    """A place as a JSON path: `sampling.logit_bias` is `$.logit_bias`.
+    """The JSON path of a place: `sampling.logit_bias` is `$.logit_bias`.
 
-    A block is located at its message, because the place does not tell how the content is written.
+    A block gives the path of its message, because the form of the content is unknown here.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -95,13 +95,13 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """Places whose last part is the member itself: sampling, and leftovers of wishes."""
+    """The member's path for places that end with the member's name: sampling, and leftovers."""
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """A place as a JSON path of this request, as near as the request has it."""
+    """The nearest JSON path of a place that this request has."""
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + next((member for member in members if has(body, member)), members[0])
@@ -124,18 +124,18 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """A block of a message, or a field of it."""
+    """The path of a block, or of one of its fields."""
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
     message = messages[index] if index < len(messages) else {}
     role = message.get("role")
-    if role not in {"tool", "function"}:  # their only block is the message itself
+    if role not in {"tool", "function"}:  # the message is the only block
         base += "." + (_said(message, position) if role == "assistant" else f"content[{position}]")
     return _field(body, base, rest, f"messages[{index}]")
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The member of an assistant's message that a block was read from; `decode_answer` has their order."""
+    """The member that a block of an assistant message comes from, in the order of `decode_answer`."""
     thoughts = thinking_members(message)
     if position < len(thoughts):
         return thoughts[position]
@@ -163,7 +163,7 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """A field of what lies at `base`, in the spelling that the request has."""
+    """The path of a field inside `base`, with the member that the request uses."""
     inner, _, field = rest.rpartition(".")
     for member in _IN_BLOCK.get(field, ()):
         if has(body, path := f"{base}{inner}.{member}"):
@@ -172,7 +172,7 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """A tool, an older function, or the web search that follows them."""
+    """The path of a tool, an older function, or the web search, which comes after them."""
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")

@@ -1,4 +1,4 @@
-"""Cache breakpoints and leftovers of one wire object, as they are written."""
+"""Writes cache breakpoints and leftovers of one wire object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add to a wire object its cache mark and its leftovers. where: the value in IR terms."""
+    """Add the cache mark and the leftovers to a wire object. where: its place in the IR."""
     if mark is not None:
         _write_mark(draft, out, mark, where + ".cache")
     if extra is not None:

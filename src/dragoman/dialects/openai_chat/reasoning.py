@@ -1,4 +1,4 @@
-"""How much the model is to think: OpenAI's word and the vendors' ways, both directions.
+"""Reasoning settings of requests: OpenAI's effort and the vendors' members, decoded and encoded.
 
 `Request.forms["reasoning"]` names the members that the client used, joined by "+".
 """
@@ -22,16 +22,16 @@ _THINKING: Final = frozenset({"type", "budget_tokens"})
 _SWITCHES: Final = {"enabled": "on", "disabled": "off"}
 _SWITCH_WORDS: Final = {"on": "enabled", "adaptive": "enabled", "off": "disabled"}
 _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
-"""https://api-docs.deepseek.com/guides/thinking_mode: its API maps the other words like this itself."""
+"""https://api-docs.deepseek.com/guides/thinking_mode: DeepSeek maps the other efforts in the same way."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """What the request says of reasoning, in whichever members; None where all of them are null.
+    """The reasoning settings from all members; None if all are null.
 
-    Members that contradict one that was read before them stay leftovers, under their dotted names.
+    A member that contradicts an earlier one becomes a leftover under its dotted name.
     """
     fields: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -95,7 +95,7 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write it as the client did, or in the vendor's way where that differs."""
+    """Write the reasoning settings in the client's own members, or in the vendor's if they differ."""
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
     if used and (way == "reasoning_effort" or way in used):

@@ -1,8 +1,8 @@
-"""Requests, both directions. `history` and `tools` hold the two large members.
+"""Requests, decoded and encoded; `history` and `tools` hold the two largest members.
 
-Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
-"stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
-"+"; "custom": "function", where calls of free-text tools are read as functions whose arguments are the text.
+Request.forms: "max_output": the member for the limit; "tools": "functions"; "stop": "string"; "stream":
+"false" if stated; "prediction": "string"; "reasoning": the members used, joined by "+"; "custom": "function"
+if the client receives calls of free-text tools as functions whose arguments are the text.
 """
 
 from __future__ import annotations
@@ -46,18 +46,10 @@ MAPS: Final = (
     | _OUTPUT
     | CACHING
     | REASONING
-    | {
-        "stream_options",
-        "user",
-        "safety_identifier",
-        "metadata",
-        "service_tier",
-        "store",
-        "prediction",
-        "moderation",
-    }
+    | {"stream_options", "user", "safety_identifier", "metadata", "service_tier", "store", "prediction"}
+    | {"moderation"}
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""Members with an IR field; `extra` never holds them."""
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
 _PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
@@ -73,14 +65,14 @@ _ALIKE: Final = {
     "store": "store",
     "moderation": "moderation",
 }
-"""Members that are a field of the request under this or another name."""
+"""Members with an IR field of the same or another name."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form."""
+    """Decode a checked request. Raises WireError for an unknown message format."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -106,7 +98,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields that are about tools, by name."""
+    """The IR fields for tools, by name."""
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
     return {
@@ -117,7 +109,7 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields that most requests do not have, by name."""
+    """The IR fields that most requests leave out, by name."""
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
     guided = None if keys.isdisjoint(GUIDED) else _guided(body)
@@ -139,7 +131,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the form of the answer depends on, without messages."""
     get = wire.body.get
     options = get("stream_options") or {}
     forms = {"tools": "functions"} if get("functions") is not None and get("tools") is None else None
@@ -163,7 +155,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The member of vLLM's that holds a schema, and the schema; None where another form stands beside."""
+    """The member of vLLM with a schema, and the schema; None if `response_format` is present."""
     if body.get("response_format") is not None:
         return None
     if isinstance(schema := body.get("guided_json"), dict):
@@ -233,10 +225,10 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
-    holds, or several candidates where the vendor gives one.
+    Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
+    hold, or several candidates if the vendor returns only one.
     """
     draft = Draft(
         target.report,
@@ -293,8 +285,8 @@ def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The vendor's or the model's word where it knows one only; the client's own, or OpenAI's newer one,
-    otherwise.
+    """The member for the output limit: the only one that the vendor or model knows, else the client's own,
+    else OpenAI's newer one.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -308,6 +300,7 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
@@ -373,7 +366,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The predicted content, a string where the client wrote one or another dialect has nothing else."""
+    """The predicted content; a string if the client wrote one, or for another dialect's single text."""
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
@@ -383,7 +376,7 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Another dialect's clients are always told the usage: it must be asked for here."""
+    """Write `stream`. Other dialects always report usage to the client, so usage is asked for."""
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -398,7 +391,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests refer to and this one cannot. Not to store is the default here."""
+    """Remove what other dialects' requests state and this one cannot. `store: false` is the default here."""
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
@@ -407,7 +400,7 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Take out what the vendor would answer with an error."""
+    """Remove members that the vendor would reject."""
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)
         if member == "n":
@@ -436,4 +429,4 @@ FIELDS: Final = Fields(
     },
     lost=STATE,
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

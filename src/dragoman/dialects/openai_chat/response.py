@@ -1,4 +1,4 @@
-"""Whole answers, both directions."""
+"""Whole responses, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _OBJECT: Final = "chat.completion"
 HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), service_tier=str)
 CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _SCORED: Final = (ir.Text, ir.Refusal)
-"""The blocks that may have log probabilities."""
+"""Blocks that may have log probabilities."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -78,7 +78,7 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
         known, sequence = known - {"stop_reason"}, None
     delta = choice.get("delta")
     if isinstance(delta, dict) and not (delta.get("content") or delta.get("tool_calls")):
-        known |= {"delta"}  # a stream's empty one beside the message
+        known |= {"delta"}  # an empty stream delta beside the message
     extra = ir.merge(leftovers(choice, known), odd)
     if rest is not None:
         extra = ir.merge(extra, {NAME: {f"message.{key}": value for key, value in rest[NAME].items()}})
@@ -108,7 +108,7 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Give log probabilities to the blocks whose text they are; False where there is none."""
+    """Attach log probabilities to the blocks of their text; False if this is not possible."""
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
@@ -127,7 +127,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it."""
+    """The response body for a client of this dialect."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
@@ -147,13 +147,13 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def legacy(reply: Reply) -> bool:
-    """Whether the client knows functions only, not tools."""
+    """Whether the client supports only functions, not tools."""
     request = reply.request
     return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """An id for a call that came without one, the same whenever the same answer is written."""
+    """The id for a call without one; the same each time the response is written."""
     return f"call_{reply.id.rpartition('-')[2]}_{candidate}_{position}"
 
 

@@ -1,11 +1,11 @@
-"""Streams from the wire: the chunks of one answer as events.
+"""Decodes the chunks of one response into events.
 
-A chunk does not say where a block ends. Prose (text, thinking, refusal) ends when another kind begins; calls
-and the candidate itself end with the stream, because some vendors write more calls, or a second finish
-reason, after the first. A stream without `[DONE]` is complete when every candidate has a finish reason.
+Chunks do not mark the end of a block. A text, thinking or refusal block ends when another kind starts; calls
+and candidates end with the stream, because some vendors send more calls or a second finish reason after the
+first. Without `[DONE]`, a stream is complete if every candidate has a finish reason.
 
-Of members that the IR does not name, the last value is kept. `obfuscation` is padding and not kept. A
-`message` repeats what the deltas add up to; where there were none, it is the answer.
+Unknown members keep their last value. The padding `obfuscation` is dropped. A `message` repeats the sum of
+the deltas; without deltas it is the answer.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
 class _Candidate(Candidate):
-    """What must be known of one candidate while it grows."""
+    """The state of one candidate during the stream."""
 
     __slots__ = (
         *("audio", "blocks", "calls", "images", "legacy", "length", "notes", "prose"),
@@ -67,28 +67,28 @@ class _Candidate(Candidate):
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
-        self.blocks = 0  # opened so far
-        self.prose = -1  # the open block of prose
-        self.prose_kind: Any = None  # what would continue it
+        self.blocks = 0  # number of opened blocks
+        self.prose = -1  # index of the open block of text, thinking or refusal; -1: none
+        self.prose_kind: Any = None  # kind of a delta that continues this block
         self.calls: dict[Any, Call] = {}
-        self.waiting: list[Call] = []  # calls whose name has not come yet
+        self.waiting: list[Call] = []  # calls without a name so far
         self.legacy = -1
         self.audio = -1
-        self.images = 0  # so far
-        self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
+        self.images = 0  # number of images so far
+        self.texts: list[tuple[int, int]] = []  # (characters before this block, its index)
         self.length = 0
-        self.tokens: list[Any] = []  # log probabilities of thinking, which belong to the text after it
-        self.notes: list[ir.Citation] = []  # citations that came before any text
+        self.tokens: list[Any] = []  # log probabilities of thinking, for the next text
+        self.notes: list[ir.Citation] = []  # citations from before the first text
         self.sequence: str | None = None
 
     def keep(self, key: str, value: Any) -> None:
-        """Keep a value, unless it is empty and there is another."""
+        """Keep a value, unless it is empty and another value exists."""
         if value is not None and (key not in self.extra or value not in _EMPTY):
             self._put(key, value)
 
 
 class ChatDecoder(ChunkDecoder[_Candidate]):
-    """Events of one stream."""
+    """Decodes the frames of one stream into events."""
 
     __slots__ = ("_quirks", "_tier")
 
@@ -106,7 +106,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         events: list[ir.Event] = []
         if not self._started:
             if not choices and not chunk.get("id"):
-                self._keep(chunk, _CHUNK)  # Azure's first chunk: filter results, and no answer yet
+                self._keep(chunk, _CHUNK)  # Azure's first chunk has filter results, but no answer
                 return []
             self._start(chunk, events)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
@@ -166,7 +166,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     ) -> None:
         delta, odd = TYPED.sort(delta)
         for key, value in (odd or {}).get(NAME, {}).items():
-            candidate.keep("message.odd." + key, value)  # where it hides none that can be read
+            candidate.keep("message.odd." + key, value)  # under its own name, beside decoded values
         get = delta.get
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
@@ -174,7 +174,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         text, tokens = get("content"), logprobs.get("content")
         if tokens and not text and candidate.prose_kind not in {None, "text"} and type(tokens) is list:
             self._kept.add(tokens)
-            candidate.tokens.extend(tokens)  # of thinking; a whole answer has them beside its text
+            candidate.tokens.extend(tokens)  # of thinking; a whole response has them beside its text
         elif text or tokens:
             if candidate.tokens:
                 tokens, candidate.tokens = [*candidate.tokens, *(tokens or ())], []
@@ -198,7 +198,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         if audio := get("audio"):
             self._audio(candidate, audio, events)
         for image in get("images") or ():
-            self._end_prose(candidate, events)  # so that text and pictures keep their order
+            self._end_prose(candidate, events)  # keeps the order of text and images
             self._whole(candidate, decode_image(image, candidate.images), events)
             candidate.images += 1
         if notes := get("annotations"):
@@ -210,7 +210,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     # Prose ---------------------------------------------------------------------------------------
 
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
-        """Begin a block of prose; the one before it ends."""
+        """Start a block of text, thinking or refusal, and close the previous one."""
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))
         candidate.prose = candidate.blocks
@@ -224,7 +224,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             candidate.prose, candidate.prose_kind = -1, None
 
     def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
-        """A block that comes in one piece."""
+        """Open and close a block that comes in one piece."""
         events.append(ir.Open(candidate.blocks, block, candidate.index))
         events.append(ir.Close(candidate.blocks, None, candidate.index))
         candidate.blocks += 1
@@ -282,7 +282,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
 
     def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
-        """One entry of `reasoning_details`; its visible text."""
+        """Decode one entry of `reasoning_details`; returns its visible text."""
         block = decode_detail(detail, "details")
         if isinstance(block, ir.Native):
             self._whole(candidate, block, events)
@@ -302,7 +302,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return text
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
-        """Citations of the content, as offsets of the block that they begin in."""
+        """Citations with offsets in the content, converted to offsets in the block where they start."""
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
             at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
@@ -405,16 +405,16 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """Log probabilities; of another shape they are leftovers of the candidate."""
+    """Decoded log probabilities; of an unknown shape they become leftovers."""
     if tokens is None:
         return None
     if (decoded := read_logprobs(tokens)) is None:
-        candidate.keep("message.logprobs", {member: tokens})  # where it hides none that can be read
+        candidate.keep("message.logprobs", {member: tokens})  # under its own name, beside decoded values
     return decoded
 
 
 def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
-    """The lists of tokens of one chunk; what is no such list is a leftover of the candidate."""
+    """The token lists of a chunk; other values become leftovers."""
     if logprobs is None:
         return {}
     logprobs = in_objects(logprobs)
@@ -426,7 +426,7 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """A call's first fragment without position and arguments, which come as deltas."""
+    """The first fragment of a call, without its index and arguments."""
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
     bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}

@@ -1,7 +1,7 @@
-"""Streams to the wire: events as the chunks that this dialect's clients read.
+"""Encodes events as chunks for clients of this dialect.
 
-A call is opened by its id and name, and its arguments follow as they come; citations and pictures go out
-when their block ends. The usage stands in a last chunk of its own, where the client asked for it.
+A call starts with its id and name, then its arguments follow in pieces. Citations and images are sent when
+their block ends. Usage has its own last chunk, if the client asked for it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
-"""Members beside the usual ones that stand in every chunk; others stand in one."""
+"""Leftovers that every chunk repeats; others are sent once."""
 
 
 class _Out(Out):
-    """One open block: the bytes round its text, and what its end still owes."""
+    """One open block: its constant bytes, and what must be sent at its end."""
 
     __slots__ = ("cites", "part", "pieces", "position")
 
     def __init__(self, block: Any, where: str) -> None:
         super().__init__(block, where)
-        self.part = 0  # the summary part that was sent last
-        self.position = 0  # of a call among the calls
+        self.part = 0  # the last summary part that was sent
+        self.position = 0  # of a call: its index among the calls
         self.cites: list[ir.Citation] = []
-        self.pieces: list[str] | None = None  # of a picture's data
+        self.pieces: list[str] | None = None  # data of an image
 
 
 class _Choice(Choice[_Out]):
@@ -62,14 +62,14 @@ class _Choice(Choice[_Out]):
         super().__init__(index, head)
         self.function_call = False
         self.thought = False  # thinking has been sent
-        self.sources: set[str] = set()  # URLs that were shown as found
-        self.images = 0  # shown so far
-        self.notes = 0  # shown so far
+        self.sources: set[str] = set()  # URLs that annotations have shown
+        self.images = 0  # number sent
+        self.notes = 0  # number sent
         self.spoken: Spoken | None = None
 
 
 class ChatEncoder(ChunkEncoder[_Choice, _Out]):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as bytes."""
 
     __slots__ = ("_legacy",)
     dialect = NAME
@@ -118,7 +118,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         block = out.block
         form = (block.form or "") if self._own else ""
         if form.startswith("details"):
-            # What kind of entry it is may only be told by what follows.
+            # The type of the entry may only be known from the next delta.
             return self._detail(choice, out) if block.text or block.summary or block.redacted else b""
         self._shed(out)
         member = (form or "reasoning_content").partition("+")[0]
@@ -133,7 +133,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         if block.by != "client":
             lose_unsaid(block, self._draft, out.where)
             return b""
-        # Without arguments yet: those of another dialect's call that gets none are completed at its end.
+        # Another dialect's empty arguments are completed when the block ends.
         if self._legacy or (self._own and block.kind == "legacy"):
             if choice.function_call:
                 lose_second_call(self._draft, out.where)
@@ -146,7 +146,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         choice.calls += 1
         call_id = block.id if block.id is not None else mint(self._reply, choice.index, out.position)
         call = {"index": out.position, **encode_call(block, call_id, self._draft, out.where)}
-        call["index"] = out.position  # whatever a leftover says
+        call["index"] = out.position  # overwrites a leftover of this name
         member, text = ("custom", "input") if call["type"] == "custom" else ("function", "arguments")
         call[member][text] = block.arguments
         head = b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (out.position, member.encode(), text.encode())
@@ -156,7 +156,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
     def _open_media(self, choice: _Choice, out: _Out) -> bytes:
         block: ir.Media = out.block
         if block.kind == "image":
-            return b""  # sent whole, at its end
+            return b""  # sent whole when the block ends
         if block.kind != "audio":
             lose_unsaid(block, self._draft, out.where)
             return b""
@@ -225,7 +225,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._detail(choice, out, bare)
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """An entry of `reasoning_details`, or more of one; `reasoning` repeats its text, as vendors do."""
+        """One entry of `reasoning_details`, or a part of it; `reasoning` repeats its text, as at vendors."""
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
         delta: dict[str, Any] = {"reasoning_details": [entry]}
@@ -248,7 +248,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             return self._detail(self._choices[event.candidate], out, sealed)
         if isinstance(block, ir.ToolCall) and event.sealed.origin == SEALS and out.head and not self._legacy:
             if block.sealed is not None:
-                return b""  # it has been sent, and clients would add a second one to it
+                return b""  # already sent; clients would append a second one
             out.block = msgspec.structs.replace(block, sealed=event.sealed)
             call = {"index": out.position, "extra_content": seal_members(event.sealed)}
             return self._delta(event.candidate, {"tool_calls": [call]})
@@ -264,10 +264,10 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             out.pieces.append(event.data or "")
         elif out.block.kind == "audio" and choice.spoken is not None:
             return self._sound(choice, choice.spoken.more(out.where, event))
-        return b""  # anything else was named as lost when it was opened
+        return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """A citation goes out when the end of its text is known, which our own citations state."""
+        """Send a citation once the end of its text is known; a citation of this dialect states it."""
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
         return self._cited(out, event.candidate) if out.closed or self._own else b""
@@ -287,7 +287,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """Citations, each with its place among all of them: clients add up lists by `index`."""
+        """Send citations with their index in the whole list: clients merge lists by `index`."""
         if not notes:
             return b""
         if not self._own:
@@ -315,7 +315,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         block = out.block
         if isinstance(block, ir.ToolCall):
             if out.head and not (out.said or self._own or block.kind == "custom"):
-                return out.head + b'"{}"' + out.tail  # clients parse what they get
+                return out.head + b'"{}"' + out.tail  # clients parse the arguments
             return b""
         if isinstance(block, ir.ToolResult):
             return b"" if out.said else self._sources(choice, out, block)
@@ -326,13 +326,13 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """A picture, whole. Clients add up lists by `index`, so that every entry needs its own."""
+        """Send a whole image. Clients merge lists by `index`, so every entry needs its own."""
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
         image = encode_image(block, self._draft, out.where)
         if image is None:
             return b""
-        if not (self._own and block.form == "images"):  # a vendor that numbers nothing
+        if not (self._own and block.form == "images"):  # the vendor has no `index`
             image.setdefault("index", choice.images)
         choice.images += 1
         return self._delta(choice.index, {"images": [image]})
@@ -353,7 +353,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        """What is learned late waits for a chunk that is due: many clients read `choices[0]` of every one."""
+        """Keep late leftovers for the next regular chunk: many clients read `choices[0]` of every chunk."""
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
         return b""

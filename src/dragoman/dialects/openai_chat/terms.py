@@ -1,4 +1,4 @@
-"""The dialect's words, as tables: what each stands for in IR terms, and back."""
+"""Values of this dialect, as tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 PATH: Final = "/chat/completions"
 
 GUIDED: Final = {"guided_json": "guided_json", "structured_outputs": "structured_outputs.json"}
-"""Members of vLLM's that hold a schema, each with the place of the schema.
+"""vLLM's members for a schema, each with the path of the schema.
 https://docs.vllm.ai/en/latest/features/structured_outputs.html
 """
 
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
 SEALS: Final = "gemini"
-"""Who can read the signatures that `extra_content.google` carries beside a call.
+"""The dialect whose servers can read the signatures in `extra_content.google` of a call.
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
@@ -33,4 +33,4 @@ REFUSED: Final[dict[str, str]] = {
     "prompt_cache_options": "cache",
     "prompt_cache_retention": "cache.retention",
 }
-"""Places in IR terms of members that a vendor may refuse, where the IR has another word for them."""
+"""IR places for members that a vendor may reject, if the IR has another name for them."""

@@ -1,7 +1,7 @@
-"""Tools and the choice among them, both directions.
+"""Tools and tool choice, decoded and encoded.
 
-Forms: `Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" are the names of before
-tools existed; ToolChoice.form "any" is the older spelling of `required` that some vendors keep.
+`Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" mark OpenAI's older members;
+ToolChoice.form "any" is some vendors' word for `required`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """The tools of a request: `tools` or the older `functions`, and web search; None where there is none."""
+    """All tools: `tools` or the older `functions`, and web search; None without these members."""
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
         tools.extend([_tool(tool) for tool in wire])
@@ -93,7 +93,7 @@ def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """What a web search is asked to be, in the field's words."""
+    """The options of a web search under their IR names."""
     if type(search) is not dict:
         return None
     options = {
@@ -117,7 +117,7 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """`tool_choice`, or the older `function_call`."""
+    """The choice from `tool_choice` or the older `function_call`."""
     form = None
     choice = body.get("tool_choice")
     if choice is None:
@@ -142,7 +142,7 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The names of a subset of tools; None where it holds more than function and custom tools."""
+    """The names of allowed tools; None if there are other kinds than function and custom."""
     names: list[str] = []
     for tool in allowed["tools"]:
         inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
@@ -156,7 +156,7 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, choice and parallel calls into a request's body."""
+    """Write tools, tool choice and parallel calls into the body."""
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
             _encode_choice(body, request, draft)
@@ -184,7 +184,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """What is asked of calls where no tool is left to call."""
+    """Report settings about calls as lost, because there is no tool to call."""
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
@@ -281,7 +281,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """The client's own tools by name, with their kind."""
+    """The kinds of the client's own tools, by name."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

@@ -1,7 +1,7 @@
-"""What servers of chat take that OpenAI refuses, put right, so that the rest of a request can be checked.
+"""Corrects values that OpenAI rejects but other servers accept, so that the rest of a request can be checked.
 
-Each of these leaves every other member at its place, as the errors for them name it. Runs only for requests
-that OpenAI would refuse.
+All other members keep their places, because errors name them. Runs only for requests that OpenAI would
+reject.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    """The request within OpenAI's limits, corrected only where a server accepts more."""
     return put_right(wire, widens, _PUTS)
 
 
@@ -38,7 +38,7 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """How many, as Together and the older completions say it."""
+    """A number of log probabilities, as at Together and in the older completions."""
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 
@@ -83,7 +83,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """The same without `strict: true` in the object at `member`."""
+    """`holder` without `strict: true` in the object at `member`."""
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder

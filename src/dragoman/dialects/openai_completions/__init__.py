@@ -1,16 +1,16 @@
-"""OpenAI's legacy completions, both directions: POST /v1/completions.
+"""OpenAI's legacy completions, decoded and encoded: POST /v1/completions.
 
 Specification: https://platform.openai.com/docs/api-reference/completions, OpenAPI document 2.3.0 of
-https://github.com/openai/openai-openapi. A prompt is continued; there is no conversation. Usage, stops,
-errors and the frames of streams are chat's, and so is their code.
+https://github.com/openai/openai-openapi. The model continues a prompt; there is no conversation. Usage,
+finish reasons, errors and stream frames are those of chat, and use its code.
 
-Canonical form, up to which a body comes back as it was: a member that is null is absent. In streams
-`obfuscation` is not kept, and of an unknown member that changes only the last value is.
+Canonical form: decoding and encoding a body drops null members; in streams also `obfuscation`, and all but
+the last value of an unknown member.
 
-What it cannot say: conversations, tools and media, which are refused; system text, which begins the prompt;
-reasoning, sources, calls and media of answers, which are losses. Prompts of tokens go to servers of this
-protocol only; of several prompts any other server is asked one at a time. A prompt that is to be repeated
-(`echo`) the gateway repeats where the upstream cannot.
+Not expressible: conversations, tools and media, which are refused; system text, which is put before the
+prompt; reasoning, sources, calls and media of responses, which are losses. Prompts of token ids go only to
+servers of this protocol; other servers get several prompts one at a time. If an upstream cannot repeat the
+prompt (`echo`), the gateway repeats it.
 """
 
 from __future__ import annotations

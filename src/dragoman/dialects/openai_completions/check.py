@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are tolerated."""
+"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are accepted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")
@@ -51,7 +51,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "min_p": number(),
     "repetition_penalty": number(),
 }
-"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
+"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

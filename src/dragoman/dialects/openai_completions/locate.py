@@ -1,4 +1,4 @@
-"""Places in IR terms as JSON paths of a request."""
+"""The JSON paths of places in the IR."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """A place as a JSON path: `sampling.logit_bias` is `$.logit_bias`. The messages are the prompt."""
+    """The JSON path of a place: `sampling.logit_bias` is `$.logit_bias`. All messages are the prompt."""
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
     if where.startswith("messages"):

@@ -1,11 +1,11 @@
-"""Requests, both directions.
+"""Requests, decoded and encoded.
 
-A prompt is one message of a user. Its text is a Text; what only this protocol can ask (several prompts,
-tokens, what follows the text) is a Native beside it. `logprobs: n` is logprobs with n alternatives.
+A prompt is one user message with a Text; features of this protocol only (several prompts, token ids, the
+suffix) are a Native. `logprobs: n` means logprobs with n alternatives.
 
-Request.forms: "prompt": "list" for a list of one; "max_output": "default" where 16 goes without saying;
-"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats a prompt itself
-where the upstream cannot.
+Request.forms: "prompt": "list" for a list with one prompt; "max_output": "default" if the default 16 applies;
+"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats the prompt if the
+upstream cannot.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ MAPS: Final = frozenset(
         *("stream_options", "user"),
     }
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""Members with an IR field; `extra` never holds them."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
-"""The API's own default."""
+"""OpenAI's default."""
 _ENOUGH: Final = 4096
-"""Asked for where another protocol's client set no bound: 16 tokens would cut its answer off."""
+"""The limit if another protocol's client set none: the default of 16 tokens would cut its answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
-"""Each is a request of its own, and they are asked one after another."""
+"""The maximum number of answers, because each one is a separate request and they run one after another."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -85,14 +85,14 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the prompt."""
+    """The fields that the form of the answer depends on, without the prompt."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for what only a server of this protocol can be asked: several prompts, and tokens."""
+    """Raise WireError for prompts that only this protocol has: several prompts, or token ids."""
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
@@ -101,8 +101,8 @@ def portable(wire: WireRequest) -> None:
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
-    """A request for several texts as one for each, in the order of the choices that answer them: `n` for the
-    first prompt, `n` for the second, … Empty where there is one prompt. Raises WireError for too many.
+    """A request for each prompt and each of its `n` answers, in the order of the choices; empty for a single
+    prompt. Raises WireError for too many answers.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -160,7 +160,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that a choice continues; empty where it is no text."""
+    """The text of the prompt that a choice continues; empty for token ids."""
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
         return prompts[place] if place < len(prompts) else ""
@@ -169,7 +169,7 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The text that a choice begins with, when its upstream does not repeat the prompt itself."""
+    """The prompt that a choice must repeat, if its upstream does not repeat it; else empty."""
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
 
@@ -178,10 +178,10 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in IR terms, for what a text that is to be continued cannot hold: a
-    conversation, tools, media.
+    Raises WireError, with a path in the IR, for a request that is more than one text: a conversation, tools,
+    media.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -190,7 +190,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if "echo" in forms:
         body["echo"] = forms["echo"] == "true"
     if request.max_output is None:
-        body["max_tokens"] = _room(body["prompt"], target.facts)
+        body["max_tokens"] = _free_tokens(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
     elif forms.get("max_output") != "default":
         body["max_tokens"] = request.max_output
@@ -205,10 +205,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     return WireRequest("chat", body, path=PATH)
 
 
-def _room(prompt: str, facts: Facts) -> int:
-    """The tokens for an answer of any length: prompt and bound together must fit the model's window.
+def _free_tokens(prompt: str, facts: Facts) -> int:
+    """The limit for an answer of any length: prompt and answer together must fit the context window.
 
-    No text has more tokens than bytes; a long one has far fewer, so there is always a quarter of the window.
+    A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left to answer.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -217,7 +217,7 @@ def _room(prompt: str, facts: Facts) -> int:
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
-    """The prompt: a user's text, with system text before it."""
+    """Write the prompt: the user's text, with system text before it."""
     texts: list[str] = []
     body["prompt"] = ""
     if request.system:
@@ -230,7 +230,7 @@ def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str
             raise WireError("the Completions API accepts one prompt, not a conversation", where, _UNSUPPORTED)
         asked = message.role == "user"
         _take_blocks(body, message.blocks, texts, draft, f"{where}.blocks")
-        _finish_message(message, draft, where)
+        _lose_message_members(message, draft, where)
     if texts:
         body["prompt"] = "\n\n".join(texts)
     if forms.get("prompt") == "list":
@@ -248,15 +248,15 @@ def _take_blocks(
         place = f"{where}[{index}]"
         if isinstance(block, ir.Text):
             texts.append(block.text)
-            _finish_text(block, draft, place)
+            _lose_text_members(block, draft, place)
         elif isinstance(block, ir.Native):
             _encode_native(body, block, draft, place)
         else:
             raise WireError("the Completions API accepts only text", place, _UNSUPPORTED)
 
 
-def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
-    """Name what is at a message and is no text."""
+def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None:
+    """Report the parts of a message that are not text."""
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
@@ -266,8 +266,8 @@ def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
     restore({}, message.extra, draft.report, where)
 
 
-def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
-    """Name what is at a text and is no text."""
+def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
+    """Report the parts of a text block that are not text."""
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:
@@ -289,6 +289,7 @@ def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: 
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
@@ -323,7 +324,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
+    """Report what other dialects' requests state and this one cannot."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)
@@ -332,7 +333,7 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     if request.parallel:
         draft.report.lose("parallel", "the request has no tools", "hint")
     if (wish := request.output) is not None:
-        if wish.schema is not None:  # with it goes how strictly it is meant
+        if wish.schema is not None:  # with the schema, `strict` is lost too
             wish = msgspec.structs.replace(wish, strict=None)
         FIELDS.lose(wish, draft.report, "output")
         restore({}, wish.extra, draft.report, "output")
@@ -372,4 +373,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

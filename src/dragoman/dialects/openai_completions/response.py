@@ -1,4 +1,4 @@
-"""Whole answers, both directions. A choice is a text; usage, stops and errors are chat's."""
+"""Whole responses, decoded and encoded. A choice is a text; usage, finish reasons and errors are chat's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -76,7 +76,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it."""
+    """The response body for a client of this dialect."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -122,7 +122,7 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id of an answer. Clients know completions by what their ids begin with."""
+    """The response id. Clients recognize completions by the prefix of the id."""
     if stated is None:
         return reply.id
     if not own and reply.id.startswith(ID_PREFIX):
@@ -139,7 +139,7 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name what of a block is more than a text."""
+    """Report the parts of a block that are not text."""
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):

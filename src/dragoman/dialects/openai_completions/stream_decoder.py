@@ -1,4 +1,4 @@
-"""Streams from the wire: the chunks of one answer as events. Choices of several candidates interleave."""
+"""Decodes the chunks of one response into events. Chunks of several candidates may alternate."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 class CompletionsDecoder(ChunkDecoder[Candidate]):
-    """Events of one stream."""
+    """Decodes the frames of one stream into events."""
 
     __slots__ = ("_quirks", "_scored")
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks
-        self._scored: set[int] = set()  # candidates of whose tokens some have been told
+        self._scored: set[int] = set()  # candidates with decoded log probabilities
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         if (failed := failure(chunk)) is not None:
@@ -81,6 +81,6 @@ class CompletionsDecoder(ChunkDecoder[Candidate]):
         events.append(ir.Close(0, None, candidate.index))
         stop = decode_stop(candidate.word, called=False)
         if candidate.index in self._scored and "logprobs" in candidate.extra:
-            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # where it hides none
+            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # keeps the decoded ones
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))

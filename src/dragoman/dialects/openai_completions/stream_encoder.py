@@ -1,7 +1,7 @@
-"""Streams to the wire: events as the chunks that this dialect's clients read.
+"""Encodes events as chunks for clients of this dialect.
 
 A chunk of text is a constant head, the text as JSON, and a constant tail. A candidate's first chunk is the
-echoed prompt, or empty. After an error nothing follows.
+repeated prompt, or empty. An error is the last chunk.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dragoman.dialects.reply import Reply
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
 _EVERY: Final = "system_fingerprint"
-"""What every chunk tells of the leftovers; others stand in one."""
+"""The leftover that every chunk repeats; others are sent once."""
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class CompletionsEncoder(EventEncoder):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as bytes."""
 
     __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
 
@@ -40,8 +40,8 @@ class CompletionsEncoder(EventEncoder):
         self._head = b""
         self._echoes = False
         self._begun: set[int] = set()
-        self._offsets: dict[int, int] = {}  # where the next token of a candidate stands
-        self._once: dict[str, Any] = {}  # leftovers that the next end of a candidate takes along
+        self._offsets: dict[int, int] = {}  # offset of a candidate's next token
+        self._once: dict[str, Any] = {}  # leftovers for the next candidate that ends
         self._usage: ir.Usage | None = None
 
     def feed(self, event: ir.Event) -> bytes:
@@ -81,7 +81,7 @@ class CompletionsEncoder(EventEncoder):
         return before + self._head + _json(choice) + b"]}\n\n"
 
     def _begin(self, index: int) -> bytes:
-        """A candidate's first chunk, which holds the prompt if it is to be repeated."""
+        """The first chunk of a candidate, with the prompt if it must be repeated."""
         if index in self._begun:
             return b""
         self._begun.add(index)
@@ -123,7 +123,7 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _nothing(self, event: ir.Event) -> bytes:
-        """Of what is no text, `_open` has said that it is lost."""
+        """Nothing: `_open` has reported content that is not text as lost."""
         return b""
 
     _arguments = _think = _media = _ping = _nothing

@@ -1,4 +1,4 @@
-"""What servers of completions take that OpenAI refuses, put right, as `openai_chat.widened` does for chat."""
+"""Corrects values that OpenAI rejects but other servers accept, as `openai_chat.widened` does for chat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    """The request within OpenAI's limits, corrected only where a server accepts more."""
     return put_right(wire, widens, _PUTS)
 
 

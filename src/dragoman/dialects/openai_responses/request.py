@@ -225,6 +225,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in SCALARS:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value

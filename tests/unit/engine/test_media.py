@@ -1,0 +1,80 @@
+"""Media that requests name by their address: fetched once, for those who do not read them there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, whole
+
+OLLAMA = {"dialect": "ollama", "base_url": "https://o.example", "keys": "key-o"}
+URL = "https://pictures.example/cat.png"
+FETCHED = "iVBORw0KGgo="
+ASK_O = "ask o with key-o: /api/chat"
+ASK_CLAUDE = "ask claude with key-c: /v1/messages"
+ASK_ONE = "ask one with key-1: /v1/chat/completions"
+
+
+def picture(model: str, url: str = URL) -> bytes:
+    """A question about a picture."""
+    parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    return chat(model=model, messages=[{"role": "user", "content": parts}])
+
+
+def test_who_reads_pictures_at_their_address_gets_the_address() -> None:
+    stage = Stage({"claude": CLAUDE})
+    stage.script("claude", whole("A cat.", dialect="anthropic"))
+    assert stage.plays(picture("claude/opus"))[0] == ASK_CLAUDE
+    assert URL.encode() in stage.sent[0]
+
+
+def test_who_does_not_gets_the_bytes() -> None:
+    stage = Stage({"o": OLLAMA})
+    stage.script("o", whole("A cat.", dialect="ollama"))
+    assert stage.plays(picture("o/llava"))[:2] == [f"fetch {URL}", ASK_O]
+    assert stage.bodies[0]["messages"][0]["images"] == [FETCHED]
+
+
+def test_all_attempts_fetch_once_together() -> None:
+    settings = {"models": {"m": {"deployments": ["o/llava", "one/gpt"]}}}
+    stage = Stage({"o": {**OLLAMA, "keys": ["key-o", "key-p"]}, "one": ONE}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"), refusal(429, dialect="ollama"))
+    stage.script("one", whole("A cat."))
+    assert stage.plays(picture("m"))[:4] == [
+        f"fetch {URL}",
+        ASK_O,
+        ASK_O.replace("key-o", "key-p"),
+        ASK_ONE,
+    ]
+    assert URL.encode() in stage.sent[2]
+
+
+def test_what_cannot_be_fetched_is_named_in_the_clients_words() -> None:
+    stage = Stage({"o": OLLAMA})
+    url = "https://pictures.example/missing.png"
+    lines = stage.plays(picture("o/llava", url))
+    assert lines[0] == f"fetch {url}"
+    assert lines[1].startswith("answer 400 ")
+    assert json.loads(stage.client.body)["error"]["param"].startswith("messages[0].content[1]")
+    assert lines[2].startswith("= client/encode/")
+    assert stage.sent == []
+
+
+def test_another_deployment_needs_no_fetching() -> None:
+    """The caller's mistake ends the round, so nobody else is asked for what cannot be read."""
+    settings = {"models": {"m": {"deployments": ["one/gpt", "o/llava"]}}}
+    stage = Stage({"o": OLLAMA, "one": ONE}, settings=settings)
+    stage.script("one", whole("A cat."))
+    assert stage.plays(picture("m"))[0] == ASK_ONE
+
+
+@pytest.mark.parametrize("leave", [None, 1.0])
+def test_the_room_is_given_back(leave: float | None) -> None:
+    stage = Stage({"o": OLLAMA})
+    slow: Any = whole("A cat.", dialect="ollama")
+    slow.connect = [2.0]
+    stage.script("o", slow)
+    stage.plays(picture("o/llava"), leave=leave)
+    assert [claim.held for claim in stage.fetcher.claims] == [0]

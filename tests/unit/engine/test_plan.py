@@ -1,0 +1,195 @@
+"""What was planned: the name, its alias, how strictly it is answered, and which deployments are left."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dragoman.accounts.grants import Grants
+from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, whole
+
+ASK = "ask one with key-1: /v1/chat/completions"
+ANSWER = 'answer 200 "Hello." usage 3+2'
+
+
+def played(settings: dict[str, Any], body: bytes, **inbound: Any) -> Stage:
+    """One request to a gateway whose provider says hello."""
+    stage = Stage({"one": ONE}, settings=settings)
+    stage.script("one", whole("Hello."))
+    stage.plays(body, **inbound)
+    return stage
+
+
+# The name ----------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_granted_is_refused_before_it_is_looked_up() -> None:
+    for model in ("one/gpt", "nothing/here"):
+        stage = played({}, chat(model=model), models=Grants(("one/other",)))
+        assert stage.lines[0].startswith("answer 403 model_not_granted: This API key is not allowed to use")
+        assert stage.lines[0].endswith("It may use: one/other.")
+
+
+def test_a_granted_name_is_served() -> None:
+    assert played({}, chat(), models=Grants(("one/gpt",))).lines == [ASK, ANSWER, "= done"]
+
+
+def test_the_default_model_has_to_be_granted_as_well() -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "Hi"}]}).encode()
+    settings = {"default_model": "one/gpt"}
+    assert played(settings, body).lines == [ASK, ANSWER, "= done"]
+    refused = played(settings, body, models=Grants(("one/other",)))
+    assert refused.lines[0].startswith("answer 403 model_not_granted: ")
+    assert refused.exchange.asked == "one/gpt"
+
+
+def test_a_name_that_stands_for_nothing() -> None:
+    assert played({}, chat(model="nothing/here")).lines[0].startswith("answer 404 model_not_found: ")
+
+
+# What an alias adds ------------------------------------------------------------------------------------
+
+
+def test_an_alias_fills_in_what_is_left_open() -> None:
+    alias = {
+        "route": "one/gpt",
+        "defaults": {"temperature": 0.1, "max_tokens": 5},
+        "system_prompt": "Be brief.",
+    }
+    body = played({"aliases": {"short": alias}}, chat(model="short", temperature=0.9)).bodies[0]
+    assert (body["temperature"], body["messages"][0]) == (0.9, {"role": "system", "content": "Be brief."})
+    own = [{"role": "system", "content": "Be long."}, {"role": "user", "content": "Hi"}]
+    body = played({"aliases": {"short": alias}}, chat(model="short", messages=own)).bodies[0]
+    assert body["messages"] == own
+
+
+# How strictly ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "header", "refused"),
+    [
+        (None, None, False),
+        (None, "1", True),
+        (None, "all", True),
+        (True, None, True),
+        (True, "0", True),
+        (False, "0", False),
+        ("all", "1", True),
+    ],
+)
+def test_the_stricter_of_client_and_model_counts(model: Any, header: str | None, refused: bool) -> None:
+    named: dict[str, Any] = (
+        {"use": "claude/opus"} if model is None else {"use": "claude/opus", "strict": model}
+    )
+    stage = Stage({"claude": CLAUDE}, settings={"models": {"m": named}})
+    stage.script("claude", whole("Hello.", dialect="anthropic"))
+    headers = {} if header is None else {"x-dragoman-strict": header}
+    stage.plays(chat(model="m", logit_bias={"1": 1}), headers=headers)
+    assert (stage.sent == []) is refused
+    if refused:
+        assert stage.lines[0].startswith("answer 400 untranslatable: the request cannot be translated for")
+
+
+def test_a_hint_is_refused_only_where_nothing_may_be_lost() -> None:
+    for header, refused in (("1", False), ("all", True)):
+        stage = Stage({"claude": CLAUDE})
+        stage.script("claude", whole("Hello.", dialect="anthropic"))
+        stage.plays(chat(model="claude/opus", prompt_cache_key="k"), headers={"x-dragoman-strict": header})
+        assert (stage.sent == []) is refused
+
+
+def test_what_reading_took_out_is_refused_before_anybody_is_chosen() -> None:
+    stage = played({}, chat(guardrails=["pii"]), headers={"x-dragoman-strict": "1"})
+    assert stage.lines[0].startswith("answer 400 untranslatable: the request cannot be sent without loss: ")
+    assert stage.lines[1] == "= client/route/untranslatable"
+
+
+def test_an_odd_wish_is_told() -> None:
+    stage = played({}, chat(), headers={"x-dragoman-strict": "maybe"})
+    assert stage.lines[0] == (
+        "answer 400 invalid_value: Invalid value for the header 'x-dragoman-strict': expected 1, 0 or all."
+    )
+
+
+# Who is left -------------------------------------------------------------------------------------------
+
+
+def test_who_cannot_do_it_is_left_out() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    plain = {"use": "claude/opus"}
+    settings: dict[str, Any] = {"models": {"no": {**plain, "supports": {"tools": False}}}}
+    stage = Stage({"claude": CLAUDE}, settings=settings)
+    assert stage.plays(chat(model="no", tools=[tool])) == [
+        "answer 400 unsupported_value: This model does not support tools.",
+        "= client/route/unsupported_value",
+    ]
+    assert b'"param":"tools"' in stage.client.body
+
+
+def test_who_has_too_small_a_window_is_left_out() -> None:
+    windows = [{"use": "claude/opus", "context_window": 5}, {"use": "one/gpt", "context_window": 5000}]
+    stage = Stage({"claude": CLAUDE, "one": ONE}, settings={"models": {"m": {"deployments": windows}}})
+    stage.script("one", whole("Hello."))
+    assert stage.plays(chat("word " * 50, model="m"))[0] == ASK
+    lines = stage.plays(chat("word " * 6000, model="m"))
+    assert lines[0].startswith("answer 400 context_length_exceeded: ")
+    assert lines[1] == "= client/route/context_length_exceeded"
+
+
+def test_what_only_the_author_refuses_goes_to_who_is_known_to_take_it() -> None:
+    body = chat(model="m", max_tokens=9, temperature=1.5)
+    author = {"anthropic": {"keys": "key-a"}}
+    stage = Stage(author, settings={"models": {"m": {"use": "anthropic/claude"}}})
+    assert stage.plays(body, "anthropic")[0].startswith("answer 400 ")
+    assert stage.exchange.end is not None
+    assert stage.exchange.end.startswith("client/route/")
+    wide = {"claude": {**CLAUDE, "quirks": {"widens": ["temperature"]}}}
+    stage = Stage(
+        {**author, **wide}, settings={"models": {"m": {"deployments": ["anthropic/c", "claude/c"]}}}
+    )
+    stage.script("claude", whole("Hello.", dialect="anthropic"))
+    assert stage.plays(body, "anthropic")[0] == "ask claude with key-c: /v1/messages"
+
+
+# What the answer is held to ----------------------------------------------------------------------------
+
+FORM = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "n",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}},
+            "required": ["a"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("configured", "header", "checked"), [(True, None, True), (True, "0", False), (False, "1", True)]
+)
+def test_the_client_has_the_last_word_on_checks(configured: bool, header: str | None, checked: bool) -> None:
+    settings = {"models": {"m": {"use": "one/gpt", "check_output": configured}}}
+    stage = Stage(settings=settings)
+    stage.script("one", *[whole('{"a": "no"}')] * 3)
+    stage.plays(
+        chat(model="m", response_format=FORM),
+        headers={} if header is None else {"x-dragoman-check-output": header},
+    )
+    assert (stage.lines[-1] != "= done") is checked
+
+
+def test_without_the_extra_no_answer_can_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.engine.plan.available", lambda: False)
+    stage = played({}, chat(response_format=FORM), headers={"x-dragoman-check-output": "1"})
+    assert stage.lines[0].startswith("answer 400 unsupported_value: Structured output cannot be validated: ")
+
+
+def test_a_request_without_a_form_is_relayed() -> None:
+    assert played({}, chat(), headers={"x-dragoman-check-output": "1"}).attempts == ["one/gpt relay 200"]
