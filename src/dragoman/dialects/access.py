@@ -9,25 +9,25 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
-"""How a key travels: `Authorization: Bearer KEY`, or as it is in the header of this name. Never in the query:
-addresses end up in logs."""
+"""The header that carries a key: `Authorization: Bearer KEY`, or the header of this name with the bare key. A
+key is never sent in the query, because addresses end up in logs."""
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths at a provider, below its base URL. `{model}` stands for the model's name, absent in the body."""
+    """Paths at a provider, below its base URL. A path with `{model}` holds the model's name, the body not."""
 
     chat: str = ""
-    """Where an answer is asked for; "" = no provider is asked in this protocol."""
+    """The path of chat requests; "" = no provider speaks this protocol."""
     stream: str = ""
-    """Where a streamed answer is asked for, with its query; "" = at `chat`."""
+    """The path of chat requests for a stream, with its query; "" = the path of `chat`."""
     base: str = "/v1"
-    """The path of a base URL that is written without any, for a server that the catalogue does not know."""
+    """The path that is added to a base URL without a path, for a server that is not in the catalogue."""
     appends: bool = False
-    """True: the protocol's own clients add `base` to every base URL that they are given."""
+    """True: the protocol's own clients add `base` to every base URL."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and in which form a server lists its models."""
+    """The path and the form of a server's list of models."""
 
     path: str = "/models"
     """Below the base URL."""
@@ -38,31 +38,31 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a key travels."""
+    """The headers that carry a key."""
 
     scheme: Scheme = "bearer"
-    """How a provider gets it, where neither the catalogue nor the configuration says another way."""
+    """How a provider gets its key, unless the catalogue or the configuration says otherwise."""
     headers: tuple[str, ...] = ()
-    """The headers, beside `authorization`, in which the protocol's clients send it. Lower-case names."""
+    """Headers beside `authorization` in which clients send their key. Lower-case names."""
     in_query: bool = False
-    """True: clients may send it behind the `?` instead, as `key`."""
+    """True: clients may send their key as the query parameter `key`."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """Headers that belong to the protocol, by lower-case name."""
 
     required: Mapping[str, str] = {}
-    """Those that a provider insists on, with the values sent when neither the client nor the operator states
-    one."""
+    """Headers that a provider requires, with the value that is sent when neither the client nor the
+    configuration states one."""
     request: frozenset[str] = frozenset()
-    """Those of a client that its upstream of the same protocol sees."""
+    """Headers of a client that are passed to an upstream of the same protocol."""
     response: frozenset[str] = frozenset()
-    """Those of an upstream that its client of the same protocol sees."""
+    """Headers of an upstream that are passed to a client of the same protocol."""
     id: bytes = b""
-    """Where clients look for the id of a request; empty = in `x-request-id`."""
+    """The header with the id of a request; empty = `x-request-id`."""
 
     def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """The upstream's headers that a client of the same protocol sees."""
+        """The upstream's headers that are passed to a client of the same protocol."""
         return [
             (written, value.encode("latin-1", "replace"))
             for name, written in _written(self.response)
@@ -74,13 +74,13 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     """Where the gateway serves the protocol to clients."""
 
     roots: tuple[str, ...] = ("/v1", "")
-    """What stands before the paths of the protocol."""
+    """Prefixes of the protocol's paths."""
     also: tuple[str, ...] = ()
-    """Further paths at which chat requests are taken, whole."""
+    """Further paths of chat requests, without a prefix."""
     alone: tuple[str, ...] = ()
-    """The beginnings of paths at which only this protocol is spoken, so that errors there are told in it."""
+    """Prefixes of paths that only this protocol has. Errors at unknown paths below them have its form."""
     client_headers: tuple[str, ...] = ()
-    """Headers of which the protocol's clients send at least one, and other clients none. They tell who asks
+    """Every client of the protocol sends at least one of these headers, other clients send none. They decide
     at a path that several protocols share."""
 
     def serves(self, headers: Mapping[str, str]) -> bool:
@@ -89,20 +89,20 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """How `dragoman test` finds a server that speaks the protocol, at no cost, and tests it."""
+    """How `dragoman test` finds a server of the protocol without cost, and tests it."""
 
     called: str
-    """The protocol in a sentence for people: "OpenAI's Responses"."""
+    """The protocol's name inside a sentence: "OpenAI's Responses"."""
     path: str = ""
-    """What is read to find the server; "" = an empty request to the path of chat, refused by who knows it."""
+    """The path of a GET request that finds the server; "" = an empty chat request, which a server refuses."""
     member: str = ""
-    """A member of what is read."""
+    """A member that the answer to `path` has."""
     question: str = ""
-    """The member without which a request is refused; "" = a request may ask nothing."""
+    """The member without which a chat request is refused; "" = no member is required."""
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
-    """The name and the value of the header in which a provider gets a key."""
+    """The name and value of the header that carries a provider's key."""
     return ("authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
 
 

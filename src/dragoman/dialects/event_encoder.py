@@ -30,7 +30,7 @@ _METHODS: Final[dict[type, str]] = {
 
 
 class EventEncoder:
-    """The base of the encoders; `_table` has the methods of a class by the kind of event."""
+    """The base of the encoders. `_table`: the class's method for each kind of event."""
 
     __slots__ = ()
     _table: ClassVar[dict[type, Callable[..., bytes]]]

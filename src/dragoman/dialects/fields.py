@@ -1,7 +1,7 @@
-"""What a dialect does with each field of a request, so that no encoder forgets one in silence.
+"""How a dialect handles each field of a request, so that no encoder forgets a field without notice.
 
 Every dialect states all fields of `ir.Request` and of the settings in it, in one `Fields`: which function
-handles a field, or why the protocol has no member for it. A dialect that states nothing of a field cannot be
+handles a field, or why the protocol has no member for it. A dialect that does not state a field cannot be
 imported (docs/decisions/0025-member-rows.md).
 """
 
@@ -19,7 +19,7 @@ STATE: Final[Mapping[str, str]] = {
     "conversation": "this protocol does not store conversations",
     "background": "this protocol has no background mode",
 }
-"""What refers to a server's state, with the reason why a protocol without state is not told it."""
+"""Fields that need a server with state, and the reason that a protocol without state reports for them."""
 ANSWERS_ONLY: Final[Mapping[str, str]] = {
     **STATE,
     "store": "this protocol does not store responses",
@@ -27,7 +27,7 @@ ANSWERS_ONLY: Final[Mapping[str, str]] = {
     "user": "this protocol has no end user id",
     "safety_identifier": "this protocol has no end user id",
 }
-"""The same, and what else a protocol lacks that knows nothing but a question and its answer."""
+"""The fields that a protocol lacks when it has only prompts and answers, with reasons."""
 
 _SETTINGS: Final[Mapping[str, ir.Value]] = {
     "": ir.Request("", None),
@@ -36,9 +36,9 @@ _SETTINGS: Final[Mapping[str, ir.Value]] = {
     "reasoning": ir.Reasoning(),
     "cache": ir.Caching(),
 }
-"""A request and the settings in it, by the field that holds them. These state nothing."""
+"""An empty request and the empty settings in it, by the field of the request that holds them."""
 _FORMS: Final = frozenset({"dialect", "form", "forms", "extra"})
-"""Fields that tell how a dialect wrote a request, not what it asks for."""
+"""Fields that record how a dialect wrote a request, not what the request asks for."""
 PLACES: Final = tuple(
     f"{holder}.{field}" if holder else field
     for holder, settings in _SETTINGS.items()
@@ -47,22 +47,22 @@ PLACES: Final = tuple(
 )
 """Every field that a request may state: `max_output`, `sampling.seed`."""
 _DONE: Final = frozenset({"truncation"})
-"""What the gateway does before it encodes a request (`shorten`), so that a dialect need not handle it."""
+"""Fields that the gateway handles before it encodes a request (`shorten`), so no dialect handles them."""
 _ZEROS: Final = frozenset(
     {
         *("sampling.min_p", "sampling.seed", "sampling.repetition_penalty", "sampling.top_logprobs"),
         *("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
     }
 )
-"""Fields whose zero or empty text is told as lost, too."""
+"""Fields whose zero or empty text is reported as lost, too."""
 
 
 class Fields:
-    """What one dialect does with the fields of a request.
+    """How one dialect handles the fields of a request.
 
-    handled: places, by the function that writes, fits or refuses their values. lost: places for which the
+    handled: fields, by the function that writes, fits or refuses their values. lost: fields for which the
     protocol has no member, with the reason that a client reads; `reasoning` stands for all fields in it.
-    Raises TypeError for a field of which nothing is stated, or two things, and for a place that is no field.
+    Raises TypeError for a field that is missing or stated twice, and for a name that is no field.
     """
 
     __slots__ = ("_lost", "handled")
@@ -94,7 +94,7 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Name the lost fields that a request, or an object of settings in it, states.
+        """Report the lost fields that a request, or an object of settings in it, states.
 
         holder: the field that holds the settings, empty = the request itself. written: fields that are not
         lost in this request, because its own dialect has written them.
@@ -111,17 +111,17 @@ class Fields:
 
 
 _Lost: TypeAlias = tuple[Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str], ...]]
-"""The lost fields of one kind of settings: a getter of their values, their defaults, places and reasons."""
+"""The lost fields of one kind of settings: a getter of the values, the defaults, and names with reasons."""
 
 
 def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
     names = [place.rpartition(".")[2] for place in reasons]
-    values = attrgetter(*names, "__class__", "__class__")  # of fewer than two names it would give no tuple
+    values = attrgetter(*names, "__class__", "__class__")  # with one name it returns no tuple
     return values, values(empty), tuple(reasons.items())
 
 
 def within(holder: str, fields: str) -> tuple[str, ...]:
-    """The places of some fields of settings: `within("cache", "key ttl")`."""
+    """The full names of some fields of settings: `within("cache", "key ttl")`."""
     return tuple(f"{holder}.{field}" for field in fields.split())
 
 

@@ -1,4 +1,4 @@
-"""What the relays of several protocols do alike."""
+"""Base classes of the relays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base of the relays of chat. It holds no state. member: the one that holds an answer's counts."""
+    """The base of the relays of chat. It holds no state. member: the name of the member with the usage."""
 
     member: ClassVar[str] = "usage"
 
@@ -32,11 +32,11 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
+        """No edits: every stream states its usage."""
         return {}
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
+        """The body with this usage, unless it states a usage already."""
         head = decode_head(body)
         if self.member in head and _decode(head[self.member]):
             return body
@@ -44,12 +44,12 @@ class BodyRelay(ABC):
 
     @abstractmethod
     def _counts(self, usage: ir.Usage) -> Any:
-        """The counts as the protocol writes them."""
+        """The usage in the protocol's form."""
 
 
 class WholeAnswerRelay:
-    """The base of the relays of operations whose answers do not come in streams."""
+    """The base of the relays of operations without streamed answers."""
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """Nothing: there are no events."""
+        """None: there are no events."""
         return None

@@ -1,5 +1,4 @@
-"""Resources that providers keep for an account (files, batches, …). The gateway relays calls of them unread.
-Pure.
+"""Resources of a provider's account (files, batches, …). The gateway relays their requests unread. Pure.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches
@@ -60,7 +59,7 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
         },
     }
 )
-"""Every path that is relayed, below the API's version, with its methods; a name in braces is one segment."""
+"""The relayed paths below the API's version, with their methods; a name in braces is one segment."""
 
 OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
-"""Those of OpenAI, whatever protocol a provider is asked in."""
+"""The resources of OpenAI's API. Vendors of other chat protocols may have them too."""

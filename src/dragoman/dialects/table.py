@@ -23,16 +23,16 @@ DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
-"""By name, in the order that documentation shows them."""
+"""The dialects by name, in the order of the documentation."""
 
 CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode_block, decode_content))
 
 
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
-    """Speak one more protocol while the block lasts. What is made before, a gateway or its paths, has it not.
+    """Add one more protocol until the block ends. A gateway that was made before does not get it.
 
-    Raises ValueError when a protocol of this name is spoken already.
+    Raises ValueError when the name is taken.
     """
     if dialect.name in DIALECTS:
         raise ValueError(f"the protocol {dialect.name} is spoken already")
@@ -44,7 +44,7 @@ def registered(dialect: Dialect) -> Iterator[None]:
 
 
 DEFAULT: Final = openai_chat
-"""What a server is asked in, and what a path or a client speaks, where nothing says another protocol."""
+"""The protocol of a server, a path or a client that states no other protocol."""
 
 
 def faces() -> list[tuple[Dialect, Face]]:
@@ -58,6 +58,4 @@ def key_headers() -> tuple[str, ...]:
 
 
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
-"""By the name of a face, what else a body may be that it refuses: the face that understands it, None = it is
-simply wrong.
-"""
+"""By the name of a face: the protocol in which a body that it refuses is valid; None = the body is wrong."""

@@ -21,7 +21,7 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.route import Deployment, deep_merge
-from dragoman.state.recall import Scope
+from dragoman.state.marks import Scope
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call
 from dragoman.verify.check import CheckOutput

@@ -17,7 +17,9 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
 from dragoman.engine.asked import Asked
 from dragoman.engine.gathering import Gathered
-from dragoman.state.recall import Marks, Question, Recalled, Scope, ask, entry, matters, recall
+from dragoman.state.entry import entry, matters
+from dragoman.state.marks import Marks, Scope
+from dragoman.state.recall import Question, Recalled, ask, recall
 from dragoman.state.seals import Vault
 from dragoman.state.store import StoreFailed
 from dragoman.upstreams.backend import Backend

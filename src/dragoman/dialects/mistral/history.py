@@ -1,11 +1,11 @@
 """The history of a request, both directions.
 
-A `tool` message is a user's Message with one ToolResult. Message.form is "parts" where the content was a
-list, None where it was a string or absent; "prefix" and "parts+prefix" mark an assistant's message that the
-answer is to go on with.
+A `tool` message is a user's Message with one ToolResult. Message.form is "parts" for content that is a list,
+None for a string or absent content; "prefix" and "parts+prefix" mark an assistant message that the model
+continues.
 
-Mistral's order (error 3230): after results of tools nobody but the assistant may speak, system text neither
-follows the assistant nor comes last, and the assistant speaks last only to have its words continued.
+Mistral's order (error 3230): after the results of tools only the assistant may speak; system text may not
+follow the assistant or come last; the last message is the assistant's only as a prefix.
 https://docs.mistral.ai/api and the validator of https://github.com/mistralai/mistral-common
 """
 
@@ -38,7 +38,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each of the wire's."""
+    """The whole history, one Message for each message."""
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -78,7 +78,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """The messages of a client that speaks this dialect: it gets its own back."""
+    """Writes the messages of a client of this dialect as the client wrote them."""
 
     __slots__ = ("draft", "out")
 
@@ -108,7 +108,7 @@ class _OwnHistory:
             restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """A message that is its content. parts: whether the content is a list, None = where it must be."""
+        """Write a message. parts: whether the content is a list, None = only if it must be."""
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -131,7 +131,7 @@ class _OwnHistory:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether a block leaves anything in system text, or in the assistant's message without its media."""
+    """Whether this protocol writes anything for a block of the system or the assistant."""
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
     if isinstance(block, ir.Media):
@@ -164,11 +164,11 @@ _RULES: Final = Rules(
     ),
 )
 _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _: True)
-"""For models whose results of tools hold no media."""
+"""For models that accept no media in results of tools."""
 
 
 class _History(_OwnHistory):
-    """The messages of another dialect's client."""
+    """Writes the messages of a client of another dialect."""
 
     __slots__ = ()
 
@@ -192,7 +192,7 @@ class _History(_OwnHistory):
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report what a message is beside its content."""
+        """Report the members beside the content as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Mistral API has no author names", "hint")
@@ -201,7 +201,7 @@ class _History(_OwnHistory):
             restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
-        """Let the model go on with the assistant's last message."""
+        """Make the model continue an assistant message at the end."""
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
@@ -211,7 +211,7 @@ class _History(_OwnHistory):
     # One role each -------------------------------------------------------------------------------
 
     def _system(self, piece: Piece, role: str) -> None:
-        """System text, which may be the user's here."""
+        """Write system text, which the repair may have given to the user."""
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)
@@ -241,7 +241,7 @@ class _History(_OwnHistory):
             self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
-        """A user's message of these blocks, each with its place."""
+        """Write a message of the user. blocks: each with its path in the IR."""
         chunks = [chunk for block, place in blocks for chunk in encode_part(block, self.draft, place)]
         lone = chunks[0] if len(chunks) == 1 and len(blocks) == 1 else None
         text = "" if not chunks else lone["text"] if lone is not None and lone["type"] == "text" else None
@@ -260,7 +260,7 @@ class _History(_OwnHistory):
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """A result as text, and its media as chunks."""
+        """The content of a result: text, with chunks for its media."""
         draft = self.draft
         texts: list[str] = []
         media: list[dict[str, Any]] = []

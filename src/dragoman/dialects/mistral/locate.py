@@ -1,4 +1,4 @@
-"""Places in IR terms as JSON paths of a request."""
+"""Turn paths in the IR into JSON paths of a request."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "cache.key": ("prompt_cache_key",),
     "tier": ("service_tier",),
 }
-"""Members that a place may stand for, the first where a request has none of them."""
+"""The members for a path in the IR; the first is used when a request has none of them."""
 _BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
 _INNER: Final = ("sampling", "output")
 
 
 def locate(where: str) -> str:
-    """A place as a JSON path: `sampling.seed` is `$.random_seed`.
+    """A JSON path: `sampling.seed` becomes `$.random_seed`.
 
-    A block is located at its message, because the place does not tell how the content is written.
+    A block becomes its message, because the path does not tell how the content is written.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -47,13 +47,13 @@ def locate(where: str) -> str:
 
 
 def _plain(where: str) -> str:
-    """Places whose last part is the member itself: sampling, and leftovers of wishes."""
+    """The member of a path whose last part is the member's name, as in `sampling.top_p`."""
     head, dot, rest = where.partition(".")
     return rest if dot and head in _INNER else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """A place as a JSON path of this request, as near as the request has it."""
+    """The JSON path of the nearest member that this request has."""
     body: dict[str, Any] = request.body
     for member in _MEMBERS.get(where, ()):
         if has(body, member):

@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, both directions: chat's form with the token's number in it."""
+"""Log probabilities of tokens, both directions: the form of chat with the token's number added."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities; where: their text in IR terms."""
+    """Tokens with their log probabilities. where: the path of their text in the IR."""
     return [_encode(token, report, where) for token in tokens]
 
 

@@ -1,7 +1,7 @@
-"""Judgements as Mistral speaks them, both directions: POST /moderations, which descends from OpenAI's.
+"""Mistral's moderation, both directions: POST /moderations, which comes from OpenAI's endpoint.
 
-Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only; its answers do not say `flagged`, so
-what any category applies to is.
+Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only. Answers have no `flagged`: an input
+is flagged when any category applies.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Raises WireError for pictures."""
+    """The request in this dialect's form. Raises WireError for pictures."""
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,

@@ -1,7 +1,7 @@
 """Requests, both directions. `history` and `tools` hold the two large members.
 
-Request.forms: "stop": "string"; "stream": "false", written out. `reasoning_effort` is Reasoning.effort,
-`prompt_mode` Reasoning.mode: "reasoning" is "on".
+Request.forms: "stop": "string" for a bare string; "stream": "false" for a stated false. `reasoning_effort` is
+Reasoning.effort; `prompt_mode` is Reasoning.mode, where "reasoning" is "on".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
-"""Members that are a field of the sampling, with its name."""
+"""Members that are a field of the sampling, with the name of the field."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,
@@ -49,7 +49,7 @@ MAPS: Final = frozenset(
         ),
     }
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""The members that have a field in the IR; `extra` never holds them."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
@@ -62,7 +62,7 @@ _THINKING: Final = "reasoning"
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form."""
+    """A checked request. Raises WireError for messages of an unknown form."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -94,7 +94,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the answer's form depends on, without the messages."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -141,10 +141,10 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request in this dialect's form.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no chunk holds,
-    a tool with free text, an answer that is no text.
+    Raises WireError, with a path in the IR, for a request without a replacement: a medium that no chunk can
+    carry, a tool with free text, an answer other than text.
     """
     draft = Draft(
         target.report,
@@ -200,7 +200,7 @@ def _encode_sampling(
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Bring another dialect's values into the limits."""
+    """Limit values of another dialect to this dialect's ranges."""
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
         body["temperature"] = MAX_TEMPERATURE
@@ -314,4 +314,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

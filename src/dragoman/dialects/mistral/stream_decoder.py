@@ -1,8 +1,8 @@
 """Streams from the wire: the chunks of one answer as events.
 
-Content comes as a string or as a list of chunks, thinking a few words a chunk, calls mostly whole, usage with
-the finish reason. A chunk of content that holds more than words is a block of its own. `p` is padding; a
-delta's `index` repeats its choice's, and `closed` tells nothing that the next chunk does not.
+Content is a string or a list of chunks; thinking comes in small chunks, calls mostly come whole, and the
+usage comes with the finish reason. A chunk of content other than text and thinking is a block of its own.
+`p` is padding; a delta's `index` repeats the choice's index, and the next chunk shows what `closed` says.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _PLAIN: Final = frozenset({"role", "content"})
 
 
 class _Candidate(Candidate):
-    """What must be known of one candidate while it grows."""
+    """The state of one candidate during the stream."""
 
     __slots__ = ("blocks", "calls", "cited", "prose", "thinks")
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
-        self.blocks = 0  # opened so far
+        self.blocks = 0  # number of opened blocks
         self.prose = -1  # the open block of text or thinking
-        self.thinks = False  # which of the two
-        self.cited = False  # its sources have been named: what follows is another text
+        self.thinks = False  # whether that block is thinking
+        self.cited = False  # the text has citations: the next text is a new block
         self.calls: dict[Any, Call] = {}
 
 
@@ -141,7 +141,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Have a block of text or of thinking open; the one before it ends."""
+        """Open a block of text or thinking, unless it is open; another open block ends."""
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)

@@ -1,7 +1,7 @@
 """Streams to the wire: events as the chunks that this dialect's clients read.
 
-A call is sent whole when it is complete, as Mistral does, and so is a chunk of content that holds more than
-words; the last candidate's finish reason waits for the usage, which stands beside it.
+A call is sent when it is complete, as Mistral does, and so is a chunk of content other than plain text. The
+last candidate's finish reason waits for the usage, because both stand in one chunk.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block; without a head it is sent whole at its end."""
+    """One block. A block without a head is sent whole at its end."""
 
     __slots__ = ("cites", "parts", "pieces", "words")
 
     def __init__(self, block: Any, where: str) -> None:
         super().__init__(block, where)
         self.cites = 0  # citations written so far
-        self.parts = 1  # of a thinking's summary that have begun
-        self.pieces: list[str] = []  # of a block that is sent whole
-        self.words: list[str] = []  # of a sound's transcript
+        self.parts = 1  # number of begun summary parts of the thinking
+        self.pieces: list[str] = []  # content of a block that is sent whole
+        self.words: list[str] = []  # transcript of audio
 
 
 class _Choice(Choice[_Out]):
@@ -57,10 +57,10 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply, _Choice, _Out)
         self._tier: str | None = None
-        self._finish_chunk = b""  # the last one, which waits for the usage
+        self._finish_chunk = b""  # the last chunk, which waits for the usage
 
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        self._tier = tier  # told beside the usage
+        self._tier = tier  # stated in the usage
         return {}
 
     def _chunks(self, choice: _Choice, parts: list[dict[str, Any]]) -> bytes:
@@ -77,7 +77,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return self._open_thinking(choice, out, block) if isinstance(block, ir.Thinking) else b""
 
     def _open_text(self, choice: _Choice, out: _Out, block: ir.Text | ir.Refusal) -> bytes:
-        if self._own and block.extra is not None:  # a chunk that holds more than words
+        if self._own and block.extra is not None:  # a chunk with other members than text
             out.pieces.append(block.text)
             return b""
         self._frame(choice, out, b'{"content":', b"}")
@@ -119,7 +119,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         if not out.head:
             out.pieces.append(event.text)
             return b""
-        if event.part is not None and event.part >= out.parts:  # a part that begins
+        if event.part is not None and event.part >= out.parts:  # a new part begins
             out.parts = event.part + 1
             return self._thought(out, "\n\n") + self._thought(out, event.text)
         return self._thought(out, event.text)
@@ -133,7 +133,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """Our own seals are sent when they come."""
+        """Mistral's own seals are sent when they come."""
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
         if self._own and isinstance(out.block, ir.Thinking) and event.sealed.origin == NAME:
@@ -159,7 +159,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     def _cited(self, choice: _Choice, out: _Out, citations: tuple[ir.Citation, ...]) -> bytes:
         chunks = encode_citations(citations, self._draft, out.where, out.cites)
         out.cites += len(citations)
-        if not out.head:  # written with its block
+        if not out.head:  # the seal is written with the whole block
             out.block = replace(out.block, citations=(*out.block.citations, *citations))
             return b""
         return self._chunks(choice, chunks)
@@ -243,7 +243,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """A medium with what came of it."""
+    """The medium with the data and the transcript that came in deltas."""
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

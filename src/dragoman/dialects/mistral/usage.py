@@ -1,8 +1,8 @@
 """Token counts, both directions.
 
-Usage.form, words joined by "+": "num" where `num_cached_tokens` told the cached count, "details" where
-`prompt_tokens_details` did too, "audio_outside" where the prompt's count leaves tokens of sound out. Members
-that the counts do not give back are leftovers.
+Usage.form, words joined by "+": "num" if `num_cached_tokens` states the cached count, "details" if
+`prompt_tokens_details` states it too, "audio_outside" if the prompt's count leaves out audio tokens. Members
+that cannot be written from the counts are leftovers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dragoman.dialects.typed import counted
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
 _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning")
-"""Counts that a larger one includes."""
+"""Counts that are part of another count."""
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Disjoint counts. Whether the prompt's count holds the tokens of sound is told by the total."""
+    """Disjoint counts. The total shows whether the prompt's count includes audio tokens."""
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -60,7 +60,7 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: they came in this dialect."""
+    """The counts with their totals. own: the counts came in this dialect."""
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)
@@ -73,7 +73,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
 
 
 def estimated(usage: ir.Usage) -> dict[str, Any]:
-    """The counts of an estimate, which loses nothing."""
+    """An estimated usage in this dialect's form. An estimate reports no losses."""
     return encode_usage(usage, Report(NAME), own=False)
 
 

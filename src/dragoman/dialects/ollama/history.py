@@ -1,7 +1,7 @@
 """The history of a request, both directions.
 
-A `tool` message is a user's Message with one ToolResult. Content is one text; pictures stand beside it. Any
-order of roles is taken. Message.form keeps a role that was not written in lower case.
+A `tool` message is a user's Message with one ToolResult. Content is one text; pictures are a separate member.
+Any order of roles is accepted. Message.form keeps a role that the client did not write in lower case.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each of the wire's."""
+    """The whole history, one Message for each message."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -102,7 +102,7 @@ _RULES: Final = Rules(
 
 
 class _History:
-    """Messages while they are being written."""
+    """Builds the messages of a request."""
 
     __slots__ = ("draft", "out")
 
@@ -111,7 +111,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
-        """The messages of a client that speaks this dialect: it gets its own back."""
+        """Write the messages of a client of this dialect as the client wrote them."""
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             first = message.blocks[0] if message.blocks else None
@@ -133,7 +133,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """One message of another dialect's client."""
+        """Write one message of a client of another dialect."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -156,7 +156,7 @@ class _History:
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report what a message is beside its content."""
+        """Report the members beside the content as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
@@ -195,7 +195,7 @@ class _History:
         return text
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """A message that is a text with pictures beside it, each block with its place."""
+        """Write a message of one text and pictures. blocks: each with its path in the IR."""
         draft = self.draft
         texts: list[str] = []
         images: list[str] = []
@@ -227,7 +227,7 @@ def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """A picture or a sound as base64. Raises WireError for one that is only named."""
+    """The base64 of a picture or of audio. Raises WireError for a medium without data."""
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(
@@ -242,7 +242,7 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for what is none: an answer without it would be another answer."""
+    """A document as text. Raises WireError for other documents: without it the question would change."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
     text = document_text(block, draft, where)
@@ -251,12 +251,12 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """Whether the server reads a medium that is named by an address: none is."""
+    """False: the server downloads no media."""
     return False
 
 
 def _lose_title(block: ir.Media, draft: Draft, where: str) -> None:
-    """Name what is said of a medium and has no place here."""
+    """Report a medium's title and similar fields as lost."""
     for field in ("context", "citable", "transcript") if block.kind == "document" else ("name", "transcript"):
         if getattr(block, field):
             draft.report.lose(f"{where}.{field}", f"media in the Ollama API have no `{field}`", "hint")

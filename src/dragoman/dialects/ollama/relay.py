@@ -1,7 +1,7 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
+"""The relay, for the same protocol on both sides. Edits named members; nested bytes stay the same.
 
-Once content has gone by, a line that ends as all but the last do passes without being decoded. What is
-searched for cannot stand inside of a JSON string, where quotes are escaped.
+After the first content, a line with `"done":false` at its end passes without being decoded. These bytes
+cannot stand inside a JSON string, because quotes are escaped there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""How a line ends that is not the last: one bracket closes the line itself, nothing inside of it."""
+"""The end of every line but the last. The bracket closes the line's object, not an inner object."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
@@ -35,7 +35,7 @@ class OllamaRelay(BodyRelay):
     """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage."""
+        """The body with the client's name of the model, and the usage."""
         try:
             answer = _decode(body)
             if "message" not in answer:
@@ -48,7 +48,7 @@ class OllamaRelay(BodyRelay):
         return _renamed(body, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
+        """The body with this usage, unless it states a usage already."""
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
@@ -69,7 +69,7 @@ def _renamed(body: bytes, model: str | None) -> bytes:
 
 
 class OllamaStreamRelay:
-    """One stream: lines pass as they are, but for the model's name."""
+    """One stream: lines pass with the model's name replaced."""
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
@@ -79,11 +79,11 @@ class OllamaStreamRelay:
         self.usage: ir.Usage | None = None
         self.estimate: Callable[[], ir.Usage] | None = None
         self._model = reply.model
-        self._before = b""  # how the stream's lines begin, its name included
-        self._head = b""  # how they begin for the client
+        self._before = b""  # the first bytes of the upstream's lines, with its name of the model
+        self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one line. Raises RequestFailed for an error, WireError for what is no line."""
+        """The bytes for one line. Raises RequestFailed for an error, WireError for a malformed line."""
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
             if self.done and self.usage is None and self.estimate is not None:
@@ -96,7 +96,7 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Take from a line what must be known."""
+        """Read content, usage and end from a line."""
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -114,7 +114,7 @@ class OllamaStreamRelay:
             raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
-        """The line under the name that the client knows. Servers write it first, in every line alike."""
+        """The line with the client's name of the model. Servers write the name first in every line."""
         try:
             head = decode_head(frame)
         except WireError as error:
@@ -129,7 +129,7 @@ class OllamaStreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        """The bytes have ended. Raises RequestFailed for an unfinished answer."""
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)
         return b""

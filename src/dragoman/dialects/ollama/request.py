@@ -1,4 +1,4 @@
-"""Requests, both directions. A request that says nothing of it is answered by a stream."""
+"""Requests, both directions. A request without `stream` gets a stream."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""The members that the IR carries; `extra` never holds them, but for options that it does not name."""
+"""The members that have a field in the IR. `extra` never holds them, except unknown options."""
 LEVELS: Final = ("low", "medium", "high", "max")
-"""The words of `think`."""
+"""The values of `think`."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
 _ABSENT: Final = (None, "")
@@ -41,7 +41,7 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form. "" is absent."""
+    """A checked request. Raises WireError for messages of an unknown form. "" counts as absent."""
     body = wire.body
     get = body.get
     fields: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the answer's form depends on, without the messages."""
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -84,10 +84,10 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request in this dialect's form.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that is not written
-    out or that no model reads, a tool with free text, an answer that is no text.
+    Raises WireError, with a path in the IR, for a request without a replacement: a medium without data or of
+    a kind that no model reads, a tool with free text, an answer other than text.
     """
     draft = Draft(
         target.report,
@@ -144,7 +144,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """The schema, which also says what the answer is called."""
+    """The schema, with the name of the output as its title."""
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
     if schema != output.schema:
@@ -185,7 +185,7 @@ def _level(effort: str, draft: Draft) -> str:
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
+    """Report fields that this dialect lacks as lost."""
     report = draft.report
     FIELDS.lose(request, report)
     for key in request.metadata or ():
@@ -224,4 +224,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

@@ -1,4 +1,4 @@
-"""Whole answers, both directions: the object that is also the last line of a stream."""
+"""Whole answers, both directions. The last line of a stream has the same form."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _INCLUDED: Final = (
     "tool_input",
     "reasoning",
 )
-"""Counts that a larger one includes."""
+"""Counts that are part of another count."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
@@ -83,16 +83,16 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Why the answer ended, None while it has not. called: it holds calls, which no reason tells."""
+    """The stop reason, None before the end. called: the answer has calls; no reason of Ollama states this."""
     if not body.get("done"):
         return None
-    word = body.get("done_reason") or ""  # which older servers do not tell
+    word = body.get("done_reason") or ""  # older servers do not state it
     stop = STOPS.get(word) or ir.Stop("other" if word else "end", word)
     return ir.Stop("tool", stop.raw) if called and stop.reason == "end" else stop
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The counts of an answer; a prompt that was in the cache may not be counted."""
+    """The counts of an answer. The server may leave out a cached prompt."""
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
 
@@ -103,7 +103,7 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:
-    """Give log probabilities to the text that they belong to; False where there is none."""
+    """Add log probabilities to the answer's text; False without a text."""
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if place is None:
         return False
@@ -122,7 +122,7 @@ def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it. Raises RequestFailed for one that is a failure."""
+    """The answer in this dialect's form. Raises RequestFailed for a failed answer."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -150,14 +150,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Name what is told of an answer elsewhere."""
+    """Report fields of an answer that this dialect lacks as lost."""
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Ollama API has no {field}", "hint")
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """What gives a call of an answer its id: its own, or one that stays the same; our own server has none."""
+    """Makes the id of a call: the stated id, or a constant new id if the answer is of another protocol."""
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:
@@ -176,9 +176,9 @@ def ending(
     *,
     called: bool,
 ) -> dict[str, Any]:
-    """What is told when an answer ends: why, how long it took and what it cost.
+    """The last members of an answer: the reason, the time and the usage.
 
-    where: the candidate. called: calls were written, which alone tell that they are to be answered.
+    where: the path of the candidate. called: the answer has calls; there is no reason for calls.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -230,7 +230,7 @@ def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities; where: their text in IR terms."""
+    """Tokens with their log probabilities. where: the path of their text in the IR."""
     return [_encode_token(token, report, where) for token in tokens]
 
 

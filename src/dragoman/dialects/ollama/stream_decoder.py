@@ -1,7 +1,7 @@
 """Streams, read: the lines of one answer as events.
 
-Thinking comes in pieces, then text; a call comes whole in one line. The last line says `done`, why, and what
-it cost. A line of an `error` ends the stream.
+Thinking comes in deltas, then text; a call comes whole in one line. The last line has `done`, the reason and
+the usage. A line with `error` ends the stream.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
 _LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=Count, eval_count=Count)
-"""The first line has told the model and the date."""
+"""Checks the later lines; the model and the date are read from the first line only."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")
 
@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line that holds more words and nothing else, as most lines do."""
+    """A line with only a text delta, as most lines are."""
 
     message: _Said
     done: bool
@@ -64,14 +64,14 @@ class OllamaDecoder:
 
     def __init__(self, _: Quirks) -> None:
         self._started = self._over = self._called = False
-        self._index = 0  # of the block that is open or comes next
-        self._kind: type | None = None  # of the open one
-        self._seen: _Wire = {}  # leftovers of lines, as they were told last
+        self._index = 0  # of the open block, or of the next block
+        self._kind: type | None = None  # type of the open block
+        self._seen: _Wire = {}  # the latest leftovers of lines
         self._extra: ir.Extra = None  # leftovers of messages
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one line. Raises WireError for what is none."""
+        """The events of one line. Raises WireError for a malformed line."""
         if self._over:
             return []
         if type(frame) is ErrorFrame:
@@ -92,7 +92,7 @@ class OllamaDecoder:
             raise WireError(f"a line of the stream has an unknown format: {error}") from error
 
     def close(self) -> list[ir.Event]:
-        """The bytes have ended: a stream whose last line did not say that it is done broke off."""
+        """The last events. A stream without a line with `done` has broken off."""
         return [] if self._over else self._fail(STREAM_BROKEN)
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -124,7 +124,7 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """The leftovers of a line that no line before it told."""
+        """The leftovers of a line that differ from those of earlier lines."""
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._kept.update(self._seen, news)
@@ -159,7 +159,7 @@ class OllamaDecoder:
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
-        """Have a block of text or of thinking open; the one before it ends."""
+        """Open a block of text or thinking, unless it is open; another open block ends."""
         if self._kind is kind:
             return
         self._close(events)
@@ -182,7 +182,7 @@ _PROSE: Final = frozenset({"role", "content", "thinking"})
 
 
 def _more_words(frame: bytes) -> str:
-    """The words of a line that holds nothing else, "" for any other."""
+    """The text of a line with only a text delta, "" for any other line."""
     try:
         line = _decode_words(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

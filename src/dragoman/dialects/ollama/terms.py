@@ -1,4 +1,4 @@
-"""The dialect's words, as tables: what each stands for in IR terms, and back."""
+"""Tables between the dialect's words and the IR."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
 STOP_WORDS: Final = {**stops.STOP_WORDS, "tool": "stop", "filter": "stop"}
-"""What a client is told; that calls are to be answered is told by the calls."""
+"""Finish reasons for the client. There is no reason for calls."""
 STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is reported as `stop`"}
-"""The reasons that say more than their word does."""
+"""Stop reasons whose word loses detail."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """A date as this protocol writes it, RFC 3339; otherwise: Unix seconds, where there is no usable date."""
+    """A date as RFC 3339. otherwise: Unix seconds, used when `created` is no valid date."""
     if isinstance(created, str):
         try:
             datetime.fromisoformat(created)

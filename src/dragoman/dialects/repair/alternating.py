@@ -17,15 +17,15 @@ _NOT_CONTINUED: Final = (
 
 
 class Alternating(Repair):
-    """The user and the assistant alternate; the results of a turn's calls come first in the user's.
+    """The user and the assistant alternate; the results of a turn's calls come first in the user's turn.
 
-    results: those of the turn in hand, each with the number of its call.
+    results: the results of the current turn, each with the number of its call and its path in the IR.
     """
 
     def write(self) -> None:
         """Write the turns."""
         self.results: list[tuple[int, ir.Block, str]] = []
-        self.turn = Turn("tool", [])  # none is open
+        self.turn = Turn("tool", [])  # stands for no turn
         if self.request.system:
             self.turns.append(Turn("system", [Piece(None, -1, self.request.system)]))
         for index, message in enumerate(self.request.messages):
@@ -51,7 +51,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """Leave a turn of the user's: its results go to its front, and every call has one."""
+        """End a turn of the user: results move to its front, and calls without a result get one."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -67,7 +67,7 @@ class Alternating(Repair):
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
-        """System text: apart where it leads, in the user's turn elsewhere."""
+        """Add system text: before the first turn as a turn of its own, later in the user's turn."""
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):
             if self.turn.role == "tool":
@@ -114,7 +114,7 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Put a result before everything else; one without its call stays in its place as words."""
+        """Put a result first in the turn; a result without its call stays in its place as text."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []
@@ -131,7 +131,7 @@ class Alternating(Repair):
         notes.append(Note(where, *rules.orphaned))
 
     def _end(self) -> None:
-        """The history has ended: its calls are answered, and its ends are what they must be."""
+        """Answer the open calls, and add the first and the last message that the target requires."""
         rules = self.rules
         if self.moved or (self.waiting and self.turn.role == "assistant"):
             self._begin("user")
@@ -147,7 +147,7 @@ class Alternating(Repair):
         self._open()
 
     def _open(self) -> None:
-        """Let the user begin, where nobody else may."""
+        """Add a first message of the user when the assistant may not begin."""
         rules = self.rules
         begin = 0
         for at, turn in enumerate(self.turns):

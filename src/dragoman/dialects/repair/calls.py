@@ -1,4 +1,4 @@
-"""Calls and their results, and media that a target takes elsewhere: what every order of a history shares."""
+"""Repairs that every order of a history needs: calls, their results, and media that must move."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BY_ORDER: Final = (
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """A call that waits for its result. id: as it is written."""
+    """A call that waits for its result. id: the repaired id."""
 
     id: str | None
     name: str
@@ -35,10 +35,10 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repair(ABC):
-    """A history while it is put in order.
+    """A history during its repair.
 
-    first: the index of the first message of the assistant's turn in hand. position: of the next call in this
-    turn. moved: media that wait for the next turn of the user.
+    first: the index of the first message of the current turn of the assistant. position: the index of the
+    next call in this turn. moved: media that wait for the next turn of the user.
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -62,10 +62,10 @@ class Repair(ABC):
     def write(self) -> None:
         """Write the turns."""
 
-    # --- What the assistant said -----------------------------------------------------------------
+    # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Add a message of the assistant's to a turn."""
+        """Add a message of the assistant to a turn."""
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
             return
@@ -97,7 +97,7 @@ class Repair(ABC):
             turn.pieces.append(Piece(message, index, blocks, places, apart=apart))
 
     def _called(self, block: ir.ToolCall, index: int, at: int, turn: Turn) -> ir.ToolCall:
-        """A call with the id that is written; from here it waits for its result."""
+        """The call with its repaired id. The call now waits for its result."""
         rules, stated = self.rules, block.id
         chosen = stated
         if stated:
@@ -124,7 +124,7 @@ class Repair(ABC):
         return block if chosen == stated else replace(block, id=chosen)
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
-        """A medium of the assistant's, or its words; None where it moves to the user."""
+        """A medium of the assistant, or its transcript; None when it moves to the user."""
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
             turn.notes.append(Note(where, *rules.transcribed))
@@ -135,7 +135,7 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """A turn of the user's with the media that wait for it."""
+        """Add the media that wait to a turn of the user."""
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -144,14 +144,14 @@ class Repair(ABC):
         self.moved = []
         return turn
 
-    # --- What its tools gave back ----------------------------------------------------------------
+    # --- Results of tools ------------------------------------------------------------------------
 
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """A result with the id and the name of its call, and that call; None where it has none.
+        """The result with the id and the name of its call, and the call; None without a call.
 
-        Raises WireError for a result without its call, where the target takes none.
+        Raises WireError for a result without its call when the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -195,7 +195,7 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """A result without the media that it cannot hold, and these. noted: a word stands where each was."""
+        """The result without the media that it cannot hold, and these media. noted: a text replaces each."""
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
             return block, []
@@ -211,7 +211,7 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """The result of a call that has none."""
+        """A result that says that the call has no result."""
         rules = self.rules
         return ir.ToolResult(
             call.id,
@@ -222,7 +222,7 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """What a result without its call gave back, as the user's words, and the places of these."""
+        """The content of a result without its call as blocks of the user, and the path of each block."""
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words
@@ -241,14 +241,14 @@ class Repair(ABC):
 
 def has_results(message: ir.Message) -> bool:
     """Whether a message holds results of tools."""
-    for block in message.blocks:  # noqa: SIM110 - each user's message comes here, and this is quicker
+    for block in message.blocks:  # noqa: SIM110 - called for every message of the user, and any() is slower
         if type(block) is ir.ToolResult:
             return True
     return False
 
 
 def _is_bare(block: ir.Block) -> TypeGuard[ir.Text]:
-    """Whether a block is a text that carries nothing else."""
+    """Whether a block is a text without other fields."""
     return type(block) is ir.Text and block == ir.Text(block.text)
 
 

@@ -1,4 +1,4 @@
-"""Histories of items, whose results stand anywhere after their calls."""
+"""Histories of items: a result may stand anywhere after its call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 
 class Items(Repair):
-    """Results stand anywhere after their calls."""
+    """A result may stand anywhere after its call."""
 
     def write(self) -> None:
         """Write the turns."""
@@ -49,7 +49,7 @@ class Items(Repair):
             places.append(where)
 
     def _answer_all(self) -> None:
-        """Write a result after each call that has none."""
+        """Add a result directly after each call without a result."""
         left = {call.id: call for call in self.waiting}
         for turn in self.turns:
             for piece in turn.pieces if turn.role == "assistant" else ():

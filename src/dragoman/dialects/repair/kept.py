@@ -1,4 +1,4 @@
-"""Histories that keep every rule as they are, as most do: nothing has to be looked for or moved."""
+"""The fast path: most histories follow every rule and need no repair."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """The turns of such a history, None = it may have to be repaired.
+    """The turns of a history that needs no repair; None = it may need one.
 
-    User and assistant alternate, the user begins and ends, and the results of a turn are one message, in the
-    order of the calls.
+    In such a history user and assistant alternate, the user begins and ends, and the results of a turn are
+    one message, in the order of the calls.
     """
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -43,7 +43,7 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:
-    """The ids of the calls or the results in a message, None = something in it needs a closer look."""
+    """The ids of the calls or results in a message; None = a block in it may need a repair."""
     ids: list[str] = []
     role = message.role
     for block in message.blocks:

@@ -1,4 +1,4 @@
-"""Histories whose messages stay as many as they are, with each result in a message of its own."""
+"""Histories that keep their number of messages, with each result in a message of its own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dragoman.dialects.repair.turn import Note, Piece, Role, Turn
 
 CHUNKED: Final = frozenset({"gemini"})
 """Protocols whose clients keep each chunk of a streamed answer as a message of its own, as the chats of
-https://github.com/googleapis/python-genai do: a word may begin in one and end in the next."""
+https://github.com/googleapis/python-genai do: a word may be cut between two messages."""
 _BRIDGE: Final = "OK"
-"""Clients write the same where the assistant must speak; an empty message is refused by some models."""
+"""Clients write the same text when a message of the assistant is required; some models refuse empty text."""
 
 
 class Messages(Repair):
-    """Messages stay as many as they are, but for those that one turn of the assistant is spread over."""
+    """Every message stays one message, but the messages of one turn of the assistant are joined."""
 
     def write(self) -> None:
         """Write the turns."""
@@ -54,14 +54,17 @@ class Messages(Repair):
             self.last = turn.role
 
     def _is_written(self, turn: Turn) -> bool:
-        """Whether the encoder writes a turn: it leaves out the assistant's and system text when empty."""
+        """Whether the encoder writes a turn: it leaves out empty turns of the assistant and the system."""
         if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
             return True
         says = self.rules.says
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Write what must stand before the next message that is no result. bridge: it is no assistant's."""
+        """Write missing results and moved media before a message that is no result.
+
+        bridge: whether this message is the user's or the system's, not the assistant's.
+        """
         rules = self.rules
         if self.waiting and not rules.patient:
             for call in self.waiting:
@@ -90,7 +93,7 @@ class Messages(Repair):
         self._add(turn)
 
     def _tag(self, turn: Turn) -> None:
-        """Give system text to the user."""
+        """Make system text a tagged message of the user."""
         assert self.rules.tagged is not None
         piece = turn.pieces[0]
         turn.role, piece.tagged = "user", True
@@ -120,7 +123,7 @@ class Messages(Repair):
             self._add(Turn("user", [Piece(message, index, blocks, places)]))
 
     def _end(self) -> None:
-        """The history has ended: somebody must have asked, and system text may not come last."""
+        """Make the history end as the target requires: with a message of the user, not with system text."""
         rules = self.rules
         if self.turns and self.last not in SYSTEM:
             return
@@ -145,11 +148,11 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """The messages in order, each with its index; the messages that one turn is spread over come together.
+    """Group the messages of one turn. Each group comes with the index of its first message.
 
-    Clients of a protocol of items send one message for a thought, one for each call and one for the text
-    between them. Neighbours of text alone were said one after the other: they stay apart, unless they are
-    chunks of one answer.
+    Clients of the Responses protocol send one message for a thought, one for each call and one for the text
+    between them. Two adjacent messages with only text are two answers, so they are not grouped, unless they
+    are chunks of one answer.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

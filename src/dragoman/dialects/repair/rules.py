@@ -1,4 +1,4 @@
-"""What a protocol asks of a history."""
+"""The rules of a protocol for a history."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 
 class Why(NamedTuple):
-    """How a repair is reported: where its outcome stands in the body that is written, and the reason.
-
-    to: may name `{at}`, the index of the message that is written, and `{part}`, the index in it.
+    """How a repair is reported. to: the path of the result in the encoded body, where `{at}` is the index of
+    the encoded message and `{part}` the index in it.
     """
 
     to: str
@@ -30,33 +29,33 @@ def anything(_: ir.Block) -> bool:
 
 
 class Rules(Value, frozen=True, kw_only=True):
-    """What a protocol asks of a history.
+    """The rules of a protocol for a history. A `Why` is the reason of a repair; None = no such repair.
 
     dialect: the protocol's name. order: "turns" = roles alternate, and the results of a turn come first;
-    "messages" = each result is a message right after its call; "items" = any order, results after the calls.
-    says: whether a block leaves anything in a message of this protocol.
+    "messages" = each result is a message directly after its call; "items" = any order, results after calls.
+    says: whether the protocol writes anything for a block.
 
-    fit: gives the id of a call in the form that the protocol accepts. mint: the pattern of an id for a call
-    without one, None = it needs none. The pattern may name the {index} of the message, the {position} among
-    the turn's calls, the {known} calls so far and the {minted} ids. ids: "unique" = no two calls share an id;
-    "shared" = one result answers all calls of an id. renamed: why an id was changed, where ids are unique.
+    fit: turns an id of a call into the form that the protocol accepts. mint: the pattern of the id for a call
+    without an id, None = the call needs no id. The pattern may use the {index} of the message, the {position}
+    among the turn's calls, the number of {known} calls so far and of {minted} ids. ids: "unique" = no two
+    calls share an id; "shared" = one result answers all calls with an id. renamed: an id was not unique.
 
-    patient: a call waits for its result beyond the next message. named: a result states the name of its
-    call; "missing" = only where the client stated none. in_order: results stand in the order of the calls.
-    absent: the text of the result for a call without one, None = the call may stay without. needs: which
-    calls must have a result. orphans: what becomes of a result without its call: "words" = text of the
-    user's; "any" = its call is not looked for. words: the text before the content of such a result, with its
-    {name}; with {text} the content's own text stands in it.
+    patient: the result may come later than the next message. named: a result states the name of its call;
+    "missing" = only if the client stated no name. in_order: results have the order of the calls. absent: the
+    text of the result for a call without a result, None = the call needs none. needs: the calls that must
+    have a result. orphans: how a result without its call is written: "words" = as text of the user; "any" =
+    as a result, and no call is looked up. words: the text before the content of such a result, with the
+    tool's {name}; {text} stands for the texts in the content.
 
-    moves: which media of an assistant's message move to the user. takes_out: which media of a result do.
-    transcribed: why sound of the assistant's is sent as its transcript, None = it is not.
+    moves: the media of an assistant's message that move to the user. takes_out: the media of a result that
+    move there. transcribed: audio of the assistant is sent as its transcript.
 
-    bridge: why the assistant says "OK" between a tool's result and the user, None = it need not.
-    tagged: why system text in the middle becomes tagged text of the user's, None = it may stand there.
-    between: some models accept system text between the user and the assistant (`Facts.mid_system`).
-    opened: why the user is made to begin, None = anybody may. opens: what the user must come before: any
-    message of the assistant's, one with calls, or the end of an empty history. asked: why the last system
-    message becomes the user's, where nobody else speaks. continued: why the user asks for more at the end.
+    bridge: the assistant says "OK" between a tool's result and the user. tagged: system text after the first
+    message becomes tagged text of the user. between: some models accept system text between the user and the
+    assistant (`Facts.mid_system`). opened: the user begins. opens: the position that needs a message of the
+    user before it: any message of the assistant, a message with calls, or the end of an empty history. asked:
+    the last system message becomes the user's when there are only system messages. continued: the user asks
+    the model to continue at the end.
     """
 
     dialect: str

@@ -1,4 +1,4 @@
-"""A repaired history, as the encoder of the target writes it."""
+"""The parts of a repaired history, which the encoder of the target writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class Note(NamedTuple):
     """One change or loss, for the report.
 
-    where: the place in IR terms, None = something is added. to: as `Why.to`. severity: of a loss.
+    where: the path in the IR, None = the repair adds something. to: as `Why.to`. severity: of a loss.
     """
 
     where: str | None
@@ -29,10 +29,10 @@ class Note(NamedTuple):
 class Piece(msgspec.Struct):
     """Blocks of one of the client's messages, which go into one turn.
 
-    message: the client's, whose members beside its blocks belong here; None = they do not, or it has none.
-    index: of that message, -1 = the request's own system text. places: of the blocks in IR terms, None = they
-    are the message's own. tagged: it is system text, to be told from the user's. apart: something else stood
-    between it and the piece before.
+    message: the client's message, whose other members are written with this piece; None = they are not.
+    index: of that message, -1 = the request's own system text. places: the paths of the blocks in the IR,
+    None = the blocks are the message's own. tagged: system text that must be marked in the user's turn.
+    apart: another block stood between this piece and the previous piece.
     """
 
     message: ir.Message | None
@@ -43,25 +43,25 @@ class Piece(msgspec.Struct):
     apart: bool = False
 
     def place(self, at: int) -> str:
-        """A block's place in IR terms."""
+        """A block's path in the IR."""
         if self.places is not None:
             return self.places[at]
         return f"messages[{self.index}].blocks[{at}]" if self.index >= 0 else f"system[{at}]"
 
     def placed(self) -> list[tuple[ir.Block, str]]:
-        """The blocks, each with its place in IR terms."""
+        """The blocks, each with its path in the IR."""
         return [(block, self.place(at)) for at, block in enumerate(self.blocks)]
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or its items. role: "tool" = a result that is a message of its own."""
+    """One message of the target, or several items. role: "tool" = a result as a message of its own."""
 
     role: Role
     pieces: list[Piece] = []
     notes: list[Note] = []
 
     def tell(self, report: Report, at: int = 0) -> None:
-        """Report what was changed. at: the index of the message in the body that is written."""
+        """Report the repairs. at: the index of the message in the encoded body."""
         for note in self.notes:
             to = note.to.replace("{at}", str(at))
             if note.where is None:
@@ -73,10 +73,10 @@ class Turn(msgspec.Struct):
 
 
 def tagged(text: str) -> str:
-    """System text as it stands in a user's message."""
+    """System text inside a user's message, marked by a tag."""
     return f"<system>\n{text}\n</system>"
 
 
 def has_heading(message: ir.Message) -> bool:
-    """Whether a message carries something beside its blocks."""
+    """Whether a message has members beside its blocks."""
     return message.name is not None or message.cache is not None or message.extra is not None
