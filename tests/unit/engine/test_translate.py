@@ -195,6 +195,21 @@ def test_hooks_change_answers(model: str) -> None:
     assert "hook" in stage.exchange.attempts[0].reasons
 
 
+class Watches:
+    """Sees every event, so nothing is relayed."""
+
+    def on_event(self, exchange: Exchange, event: ir.Event) -> None:
+        """Change nothing."""
+
+
+def test_pings_of_the_provider_reach_the_client() -> None:
+    stage = claude(hooks=[Watches()])
+    ping = b'event: ping\ndata: {"type":"ping"}\n\n'
+    stage.script("claude", stream(*SAID[:2], ping, *SAID[2:]))
+    assert stage.plays(chat(model=MODEL, stream=True, max_tokens=9), "anthropic")[-1] == "= done"
+    assert stage.client.body.count(b"event: ping") == 1
+
+
 # Several prompts ---------------------------------------------------------------------------------------
 
 
