@@ -17,6 +17,7 @@ from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
+from dragoman.upstreams.answers import PART
 from tests.unit.engine.stage import CLAUDE, ONE, USED, Stage, chat, stream, streamed, whole
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
@@ -101,6 +102,7 @@ def test_a_whole_answer_is_kept_before_it_is_told(model: str) -> None:
         "= done",
     ]
     assert told(stage)["store"] is True
+    assert stage.exchange.mode == ("relay" if model == "r/gpt" else "translate")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -236,6 +238,20 @@ async def test_pieces_follow_the_events_own_bytes(lines: bool, stored: bool) -> 
     word = b"end " if stored else b"not stored "
     assert b"".join([*client.sent, last]) == b"before " + word + b"long text"
     assert client.sent == ([] if lines else [b"before " + word, b"long ", b"text"])
+
+
+@pytest.mark.parametrize("lines", [False, True])
+async def test_long_events_go_out_a_part_at_a_time_and_lines_whole(lines: bool) -> None:
+    async def keep(ending: Ending) -> bool:
+        raise AssertionError
+
+    client = Writes()
+    ends = Ends(client, Telling(None), keep, waits=False, lines=lines)
+    ends.pieces.append([b"a" * PART + b"b", b"c"])
+    await ends.write(b"before ")
+    parts = [b"a" * PART + b"bc"] if lines else [b"a" * PART, b"b", b"c"]
+    assert client.sent == [b"before ", *parts]
+    assert ends.pieces == []
 
 
 async def test_without_an_ending_nothing_is_kept() -> None:

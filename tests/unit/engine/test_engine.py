@@ -125,10 +125,11 @@ def test_a_hook_may_raise_the_error_instead() -> None:
     assert stage.plays(chat())[1:] == ["answer 400 house_rule: Not here.", "= client/first_byte/house_rule"]
 
 
-def test_an_error_hook_that_fails_leaves_the_error() -> None:
+def test_an_error_hook_that_fails_leaves_the_error(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(hooks=[Hook(on_error=crash)])
     stage.script("one", refusal(400, "Bad."))
     assert stage.plays(chat())[1] == "answer 400 invalid_request: Bad."
+    assert "an error hook failed" in caplog.text
 
 
 # Turns -------------------------------------------------------------------------------------------------
