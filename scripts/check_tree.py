@@ -1,20 +1,25 @@
-"""Check file names, file sizes and unfinished marks; part of `make check`.
+"""Check file names, file sizes, unfinished marks and missing unit tests; part of `make check`.
 
-A name that says nothing hides what a file is for, and a file above 700 lines has more than one subject:
-split it by direction or by noun. Nothing half-finished is committed under src.
+A name that says nothing hides what a file is for, and a file above 650 lines has more than one subject:
+split it by direction or by noun. Nothing half-finished is committed under src. Each source module has a unit
+test at the same place below tests/unit, or a reason in `unmirrored.toml`: a module without a test of its own
+has nothing that keeps it simple.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 FOLDERS = ("src", "tests", "bench", "scripts", "dashboard/src")
 CODE = {".py", ".js", ".mjs", ".ts", ".tsx", ".css", ".lua", ".sh"}
-LONGEST = 700
+LONGEST = 650
 VAGUE = re.compile(r"(test_)?(utils?|helpers?|common|misc|base|managers?|handlers?)")
+UNMIRRORED = "scripts/unmirrored.toml"
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b|not implemented yet")
 
 
@@ -41,6 +46,55 @@ def problems(root: Path) -> Iterator[str]:
                 for n, line in enumerate(lines, 1)
                 if (mark := UNFINISHED.search(line))
             )
+    yield from untested(root, excused(root))
+
+
+def excused(root: Path) -> list[str]:
+    """The modules and folders that need no unit test. An entry without a reason raises KeyError."""
+    table = root / UNMIRRORED
+    groups = tomllib.loads(table.read_text(encoding="utf-8"))["excused"] if table.exists() else []
+    return [path for group in groups if group["reason"] for path in group["modules"]]
+
+
+def untested(root: Path, excuses: Sequence[str]) -> Iterator[str]:
+    """The modules without a unit test and without an excuse, and the excuses that no module needs."""
+    source = root / "src" / "dragoman"
+    needed: set[str] = set()
+    for path in sorted(source.rglob("*.py")):
+        module = path.relative_to(source)
+        if is_tested(root, module) or (path.name == "__init__.py" and not holds_code(path)):
+            continue
+        name = module.as_posix()
+        found = {one for one in excuses if name == one or (one.endswith("/") and name.startswith(one))}
+        if not found:
+            yield f"src/dragoman/{name}: no {test_of(module)}, and no reason in {UNMIRRORED}"
+        needed |= found
+    yield from (f"{UNMIRRORED}: no module needs {one!r} any more" for one in excuses if one not in needed)
+
+
+def test_of(module: Path) -> Path:
+    """The unit test of a module, whose path is relative to src/dragoman."""
+    folder = Path("tests/unit") / module.parent
+    subject = (module.parent.name or "dragoman") if module.stem == "__init__" else module.stem.strip("_")
+    return folder / f"test_{subject}.py"
+
+
+def is_tested(root: Path, module: Path) -> bool:
+    """Whether a module has its unit test: test_NAME.py, or at least one test_NAME_….py."""
+    test = root / test_of(module)
+    return test.exists() or any(test.parent.glob(f"{test.stem}_*.py"))
+
+
+def holds_code(path: Path) -> bool:
+    """Whether a package's file holds more than a docstring, imports and `__all__`."""
+    for node in ast.parse(path.read_bytes()).body:
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+                continue
+            case ast.Assign([ast.Name("__all__")]):
+                continue
+        return True
+    return False
 
 
 def main() -> None:

@@ -1,15 +1,15 @@
-"""What can go wrong, as one small tree.
+"""The gateway's exceptions, as one small tree.
 
-A class exists only where somebody branches on it:
+A class exists only if some code handles it differently:
 
     DragomanError
     ├── WireError      the pure core: what is wrong with the bytes or values, and where. Blames nobody.
-    ├── RequestFailed  an edge has decided whose fault it is; carries the `ir.Fault` that a face renders
-    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error for an answer
+    ├── RequestFailed  client or upstream is known to be at fault; carries the `ir.Fault` for the client
+    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
-The inbound edge turns a WireError into the client's fault (400), the outbound edge into the
-upstream's (502). Nothing else assigns blame.
+A WireError in a client's request becomes the client's fault (400). A WireError in an answer becomes the
+upstream's fault (502). No other code decides whose fault an error is.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class WireError(DragomanError):
     """Bytes or values that do not fit their protocol.
 
     message: one sentence for a person, without the path.
-    path: where, in the notation of the protocol's own errors (`messages[0].content`), or "" for the whole.
-    code: the machine-readable code that OpenAI's API uses for such a mistake, None where it has none.
+    path: the place, in the notation of the protocol's errors (`messages[0].content`); "" = the whole body.
+    code: the code of OpenAI's API for this mistake; None = OpenAI has none.
     """
 
     def __init__(self, message: str, path: str = "", code: str | None = None) -> None:
@@ -45,7 +45,7 @@ class WireError(DragomanError):
 
 
 class RequestFailed(DragomanError):
-    """A request has ended in a fault that is known, classified and ready to be rendered."""
+    """A request has ended with a known fault, which can be written for the client."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -53,10 +53,10 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request of the program itself was answered with an error.
+    """A request of this program itself was answered with an error.
 
-    status: the HTTP status, 200 where the error came inside a stream. error: the body, in the words of the
-    protocol that was asked in.
+    status: the HTTP status; 200 if the error came inside a stream. error: the body, in the protocol of the
+    request.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -66,17 +66,17 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """The sentence of an error, in any protocol's form."""
+    """The message of an error body, in any protocol."""
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
     return found if isinstance(found, str) else None
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a configuration.
+    """One mistake in a configuration.
 
-    path: the setting (`providers.openai.base_url`); line: 1-based in `file`, None when it came from
-    elsewhere; hint: the next step in a few words, or None. A secret's value never appears.
+    path: the setting (`providers.openai.base_url`). line: 1-based line in `file`; None = the setting is not
+    from a file. hint: the next step in a few words, or None. A secret's value never appears.
     """
 
     path: str
@@ -94,9 +94,9 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used; `problems` lists all that was found, in file order.
+    """A configuration that cannot be used. `problems` lists all mistakes, in file order.
 
-    warnings: what is odd but not wrong, in the same order.
+    warnings: unusual but usable settings, in the same order.
     """
 
     def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:

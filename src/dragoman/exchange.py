@@ -1,7 +1,7 @@
-"""One client request's whole life, as the record that everything else reads.
+"""The record of one client request from its start to its end.
 
-The engine writes it, observers (log, metrics, traces) read it when it is closed. It holds no socket and
-no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
+The engine writes the record. Observers (log, metrics, traces) read it when it is closed. It holds no socket
+and no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Mode: TypeAlias = Literal["relay", "translate"]
 Phase: TypeAlias = Literal[
     "head", "auth", "url", "body", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
 ]
-"""What an exchange does: it reads the head of the request (`head`), finds out who calls (`auth`) and what
-for (`url`: path, method, content type), reads the body (`body`), checks it in the client's protocol
-(`decode`), chooses a deployment or waits before the next attempt (`route`), writes the request for it
-(`encode`), waits for a connection (`connect`), has sent the request and nothing of the answer yet
-(`first_byte`), sends a stream to the client (`stream`), is over (`done`). Requests that ask no model go from
-`url` or `decode` to `done`.
+"""The current step of an exchange: it reads the request's headers (`head`), identifies the client (`auth`)
+and checks path, method and content type (`url`), reads the body (`body`), checks it in the client's protocol
+(`decode`), chooses a deployment or waits before the next attempt (`route`), writes the upstream request
+(`encode`), waits for a connection (`connect`), waits for the first byte of the answer (`first_byte`), sends a
+stream to the client (`stream`), has ended (`done`). Requests that need no model go from `url` or `decode` to
+`done`.
 """
 
 Reason: TypeAlias = Literal[
@@ -40,12 +40,12 @@ Reason: TypeAlias = Literal[
     "truncation",
     "output_check",
 ]
-"""Why a request is translated instead of relayed: its provider speaks another protocol (`protocol`), or
-this operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not take
-all of it as it stands; it has members for one provider (`addressed`); a session goes before it
+"""Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
+operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
+whole request unchanged; some members are for one provider only (`addressed`); the request continues a session
 (`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook takes
-part (`hook`); it is shortened to fit the window (`truncation`); its answer is held to a schema
-(`output_check`).
+part (`hook`); the request is shortened to fit the window (`truncation`); the answer is checked against a
+schema (`output_check`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -54,9 +54,9 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 class AttemptRecord:
-    """One call to one deployment with one key: when it ran and how it ended.
+    """One call to one deployment with one key: its times and its result.
 
-    reasons: why it was translated, () = it was relayed. status None = no HTTP answer.
+    reasons: why the request was translated; () = it was relayed. status: None = no HTTP answer.
     """
 
     __slots__ = (
@@ -86,15 +86,15 @@ class AttemptRecord:
 
 
 class Exchange:
-    """Ids, decisions, attempts, usage, losses, timings, and how it ended.
+    """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
 
-    client: the name of the key that called. address: the other side of the connection. forwarded: for whom a
-    proxy says that it asks, in its words. agent: what the client calls itself. operation: what was asked for.
-    asked: the model name that the client sent; answered: the deployment that served it. waited: seconds spent
-    waiting for upstreams, so that everything else is our own time. end: who ended it in which phase with
-    which code ("done", "client/stream", "upstream/first_byte/server_error"). taken: losses and changes that
-    hold for every attempt, because the body's reading made them. tags: what the client tags this request
-    with. metadata: what it sent for the gateway to keep.
+    client: the name of the client's key. address: the peer address of the connection. forwarded: the client
+    address that a proxy states, unchanged. agent: the client's User-Agent. operation: the requested
+    operation. asked: the model name that the client sent. answered: the deployment that answered. waited:
+    seconds of waiting for upstreams; the remaining time is the gateway's own. end: who ended the exchange, in
+    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). taken: losses
+    and changes from reading the body, which therefore hold for every attempt. tags: the client's tags of this
+    request. metadata: values that the client sent for the gateway to keep.
     """
 
     __slots__ = (
@@ -165,26 +165,26 @@ class Exchange:
         self.end: str | None = None
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """What the running attempt loses and changes, after what was taken out before it."""
+        """Record the losses and changes of the running attempt, after those of the body's reading."""
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self) -> None:
-        """A connection to the upstream is there, and gets the request."""
+        """The connection to the upstream is open, and the request is sent on it."""
         self.phase = "first_byte"
 
     def overhead(self, now: float) -> float:
-        """Seconds of our own so far: everything but the waiting for upstreams."""
+        """Seconds of the gateway's own time so far: all time except waiting for upstreams."""
         return max(0.0, now - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:
-        """The losses that matter most, `most` of them at most; alike ones in their order."""
+        """The most important losses, at most `most` of them. Losses of equal weight keep their order."""
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """The exchange is over. gone: the client left before its answer was complete.
+        """End the exchange. gone: the client disconnected before its answer was complete.
 
-        Counts that cannot be are a provider's mistake, and no sum or rate may have them in it.
+        Impossible token counts are a provider's mistake. They are removed, so that no sum contains them.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible:

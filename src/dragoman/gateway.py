@@ -1,4 +1,4 @@
-"""The whole gateway as one object: what a server serves and what a library embeds.
+"""The whole gateway as one object, for a server or for a program that embeds it.
 
     gateway = Gateway()                     # what `dragoman serve` would read here
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Gateway(Core):
-    """A gateway with its ways in: as an ASGI application, and for requests of this program itself.
+    """A gateway that clients can call: as an ASGI application, or directly from this program.
 
-    Parameters, and what else it does: `Core`.
+    See `Core` for the parameters.
     """
 
     _app: App | None = None
@@ -39,10 +39,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The answer to a request of this program itself, without a connection; JSON comes decoded.
+        """Send a request from this program itself, without a connection, and return the decoded JSON answer.
 
-        body, path, headers: as a client sends them, in any protocol; where the gateway has keys, one of them
-        in `Authorization`. Raises CallFailed for an error.
+        body, path, headers: as a client of any protocol sends them. If the gateway has client keys,
+        `Authorization` must hold one. Raises CallFailed if the answer is an error.
         """
         from dragoman.server import inprocess
 
@@ -55,10 +55,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
-        """The events of a streamed answer as they come, decoded. Parameters and errors as for `ask`.
+        """The decoded events of a streamed answer, as they arrive. Parameters and errors: see `ask`.
 
-        `stream: true` is added, but for Gemini, where the path says it. Leaving the loop early ends the
-        request once the generator is closed.
+        The method adds `stream: true`, except for Gemini, whose path states it. After an early end of the
+        loop, the request ends when the generator is closed.
         """
         from dragoman.server import inprocess
 

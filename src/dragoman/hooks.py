@@ -1,15 +1,15 @@
-"""Hooks: where other people's code, and our own features, take part in an exchange.
+"""Hooks: the points where other people's code, and the gateway's own features, take part in an exchange.
 
-A hook is any object with a `name` and one or more of the methods below, `async` or not; one object may
-have several. They run in registration order. Which methods exist is looked up once, so a hook that does
-not watch events costs nothing per token. A hook that raises `RequestFailed` ends the request with that
-fault, as `EndedByHook`; any other exception, and any other result than those below, becomes `HookFailed`,
-which is logged and answered with a 500 without details.
+A hook is any object with a `name` and one or more of the methods below, `async` or not. Hooks run in the
+order of their registration. The gateway looks up once which methods exist, so a hook without `on_event` costs
+nothing per token. A hook that raises `RequestFailed` ends the request with that fault, as `EndedByHook`. Any
+other exception, or a result of another type than below, becomes `HookFailed`: it is logged, and the client
+gets a 500 without details.
 
     before(exchange, request) -> ir.Request | None       may replace the request; None = unchanged
     after(exchange, response) -> ir.Response | None      whole answers only; may replace
     on_event(exchange, event) -> Sequence[ir.Event] | None   streams; None = unchanged, () = dropped
-    on_error(exchange, fault) -> ir.Fault | None         may replace what the client is told
+    on_error(exchange, fault) -> ir.Fault | None         may replace the error that the client gets
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
 class HookFailed(DragomanError):
-    """A hook raised something that is not a RequestFailed, or returned what it may not; see `__cause__`."""
+    """A hook raised another error than RequestFailed, or returned a wrong type; see `__cause__`."""
 
     def __init__(self, hook: str, point: str) -> None:
         super().__init__(f"hook {hook!r} failed in {point}")
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed: its word is final, so no other deployment is asked.
+    """A hook raised RequestFailed. This is final: no other deployment is called.
 
-    hook: its name; point: the method that raised.
+    hook: the hook's name. point: the method that raised.
     """
 
     def __init__(self, fault: ir.Fault, hook: str, point: str) -> None:
@@ -53,7 +53,7 @@ class EndedByHook(RequestFailed):
 
 
 class Hooks:
-    """The hooks of one gateway, sorted by the points at which they take part."""
+    """The hooks of one gateway, in one list for each method."""
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
         self._before: list[tuple[str, Before]] = []
@@ -73,12 +73,12 @@ class Hooks:
             for point in taken:
                 points[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
         self.change_requests = bool(self._before)
-        """Whether some hook may change requests."""
+        """True: a hook may change requests."""
         self.need_events = bool(self._on_event or self._after)
-        """Whether some hook must see what is answered, which rules out relaying."""
+        """True: a hook must see the answer, so it cannot be relayed."""
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """The request after all `before` hooks. Raises EndedByHook and HookFailed, as the others do."""
+        """The request after all `before` hooks. All four methods raise EndedByHook and HookFailed."""
         for name, hook in self._before:
             request = await _run(name, "before", ir.Request, hook, exchange, request) or request
         return request
@@ -90,7 +90,7 @@ class Hooks:
         return response
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """A batch of events after all `on_event` hooks, chained."""
+        """A batch of events after all `on_event` hooks. Each hook gets the events of the hook before it."""
         for name, hook in self._on_event:
             passed: list[ir.Event] = []
             for event in batch:
@@ -100,14 +100,14 @@ class Hooks:
         return batch
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """What the client is told after all `on_error` hooks."""
+        """The fault that the client gets, after all `on_error` hooks."""
         for name, hook in self._on_error:
             fault = await _run(name, "on_error", ir.Fault, hook, exchange, fault) or fault
         return fault
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """What a hook gives: None, an `expected`, or where that is a sequence one of events."""
+    """A hook's result: None, or an `expected`. If that is a sequence, it must contain events."""
     try:
         result = hook(*arguments)
         if isawaitable(result):

@@ -43,7 +43,7 @@ _PROVIDERS_OWN: Final = frozenset(
         "dialects/gemini/stops.py",
         "dialects/mistral/errors.py",
         "dialects/ollama/errors.py",
-        "dialects/openai_errors.py",
+        "dialects/openai/errors.py",
     }
 )
 """Where the code of a provider's error is read."""

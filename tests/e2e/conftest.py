@@ -19,6 +19,7 @@ from dragoman.gateway import Gateway
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
 from tests.e2e.calls import MODELS, Site
+from tests.e2e.house import house  # noqa: F401 - a fixture
 from tests.e2e.strict import held
 
 KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy")

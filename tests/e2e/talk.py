@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini.parts import SKIP_SIGNATURE
+from dragoman.dialects.gemini.part_decoder import SKIP_SIGNATURE
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS

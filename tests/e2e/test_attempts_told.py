@@ -73,7 +73,13 @@ async def test_a_request_that_failed_over_says_where_it_went(provide: Provide) -
     report = json.loads(response.headers["x-dragoman-report"])
     assert report["attempts"] == [
         {"deployment": "one/gpt", "mode": "relay", "status": 503, "error": "busy"},
-        {"deployment": "two/claude", "mode": "translate", "status": 200, "error": None},
+        {
+            "deployment": "two/claude",
+            "mode": "translate",
+            "status": 200,
+            "error": None,
+            "reasons": ["protocol"],
+        },
     ]
     (line,) = lines([exchange], people=True)
     assert " robust → one/gpt 503 → two/claude 200 translate " in line

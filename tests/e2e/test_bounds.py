@@ -10,23 +10,15 @@ import gc
 import json
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
-from dragoman.config.load import load
-from dragoman.exchange import Exchange
-from dragoman.gateway import Gateway
-from dragoman.server import connections
-from dragoman.testing.serving import serving
 from tests.e2e import stubs
 from tests.e2e.calls import CHAT, HELLO, MODELS
 from tests.e2e.conftest import Provide, up
+from tests.e2e.house import BODY
 from tests.e2e.stubs import Said
 from tests.e2e.test_backpressure import MB, Flood, flooding
 from tests.e2e.test_server import until
@@ -37,135 +29,6 @@ PATHS = {
     "gemini": "/v1beta/models/x:generateContent",
     "ollama": "/api/chat",
 }
-BODY = json.dumps({"model": "simulate/echo", "messages": HELLO}).encode()
-
-
-class Line:
-    """A raw connection to the gateway."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.sent = 0
-
-    async def send(self, data: bytes) -> None:
-        """Send until the other side stops taking, which is no failure of a hostile client."""
-        try:
-            self.writer.write(data)
-            await self.writer.drain()
-            self.sent += len(data)
-        except OSError:
-            pass
-
-    def end(self) -> None:
-        """Leave, with what has not been sent: nobody reads it, and the test's loop does not wait for it."""
-        self.writer.close()
-        self.writer.transport.abort()
-
-    async def flood(self, piece: bytes, total: int) -> None:
-        """Send pieces until so many bytes were sent or an answer has come."""
-        while self.sent < total and not self.reader.at_eof() and not self.reader._buffer:  # type: ignore[attr-defined]
-            await self.send(piece)
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next whole answer: status, headers, body."""
-        async with asyncio.timeout(10):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status, *lines = head.split("\r\n")
-            named = [line.lower().split(": ", 1) for line in lines if line]
-            headers = dict(named)
-            assert len(headers) == len(named), "a header stands there twice"
-            if "content-length" in headers:
-                body = await self.reader.readexactly(int(headers["content-length"]))
-            else:
-                body = b""
-                while size := int((await self.reader.readline()).strip() or b"0", 16):
-                    body += await self.reader.readexactly(size)
-                    await self.reader.readexactly(2)
-                await self.reader.readexactly(2)
-        return int(status.split()[1]), headers, body
-
-    async def refused(self) -> tuple[int, str]:
-        """The status and the code of an answer in OpenAI's form."""
-        status, _, body = await self.answer()
-        return status, json.loads(body)["error"]["code"]
-
-    async def ended(self, seconds: float = 10) -> bytes:
-        """What still comes until the gateway ends the connection."""
-        async with asyncio.timeout(seconds):
-            try:
-                return await self.reader.read()
-            except OSError:
-                return b""
-
-
-class House:
-    """A served gateway, its connections, and what it has logged."""
-
-    def __init__(self, gateway: Gateway, base: str, exchanges: list[Exchange], stack: AsyncExitStack) -> None:
-        self.gateway = gateway
-        self.base = base
-        self.exchanges = exchanges
-        self._stack = stack
-
-    async def line(self) -> Line:
-        parts = urlsplit(self.base)
-        line = Line(*await asyncio.open_connection(parts.hostname, parts.port))
-        self._stack.callback(line.end)
-        return line
-
-    async def healthy(self) -> float:
-        """How long a fresh client waits for its answer, seconds."""
-        began = time.perf_counter()
-        line = await self.line()
-        await line.send(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
-        status, _, _ = await line.answer()
-        assert status == 200
-        line.writer.close()
-        return time.perf_counter() - began
-
-    @asynccontextmanager
-    async def unharmed(self) -> AsyncIterator[None]:
-        """While the block runs, somebody else asks again and again, and must not wait long."""
-        waits = [await self.healthy()]
-
-        async def ask() -> None:
-            while True:
-                waits.append(await self.healthy())
-                await asyncio.sleep(0.02)
-
-        other = asyncio.ensure_future(ask())
-        try:
-            yield
-        finally:
-            other.cancel()
-            await asyncio.wait([other])
-        assert max(waits) < waits[0] + 0.5
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return dict(self.gateway.bounds.counts)
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
-
-
-@pytest.fixture
-def house(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
-    monkeypatch.setattr(connections, "_TICK", 0.05)
-
-    async def start(configuration: dict[str, Any] | None = None, **server: Any) -> House:
-        file = tmp_path / "dragoman.yaml"
-        file.write_text(json.dumps({**(configuration or {}), "server": server}))
-        exchanges: list[Exchange] = []
-        gateway = Gateway(load(file, {}), observers=[exchanges.append])
-        base = await stack.enter_async_context(serving(gateway))
-        return House(gateway, base, exchanges, stack)
-
-    return start
 
 
 # --- Heads -------------------------------------------------------------------------------------------------
@@ -530,73 +393,6 @@ async def test_a_reader_that_reads_slowly_but_steadily_gets_everything(house: An
     assert "write_timeout" not in site.counts
 
 
-# --- WebSockets --------------------------------------------------------------------------------------------
-
-
-async def test_pings_are_not_answered_into_memory(house: Any) -> None:
-    """A client that sends pings and reads no pongs is read no further, and cut off in the end."""
-    site = await house(write_timeout="1s", heartbeat=0)
-    parts = urlsplit(site.base)
-    line = await site.line()
-    line.writer.transport.pause_reading()
-    await line.send(
-        b"GET /v1/responses HTTP/1.1\r\nhost: %b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        % parts.netloc.encode()
-    )
-    await until(lambda: bool(site.gateway.requests))
-    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
-    tracemalloc.start()
-    try:
-        async with asyncio.timeout(20):
-            while site.gateway.requests and line.sent < 200 * MB:
-                await line.send(ping * 500)
-                await asyncio.sleep(0)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert not site.gateway.requests
-    assert peak < 5 * MB
-    assert site.counts["write_timeout"] == 1
-
-
-async def test_silent_sockets_make_room_for_others(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragoman.server.websocket_protocol._BRIEFLY", 0.2)
-    site = await house(max_connections=3)
-    async with AsyncExitStack() as opened:
-        url = site.base.replace("http", "ws") + "/v1/responses"
-        sockets = [await opened.enter_async_context(connect(url)) for _ in range(3)]
-        assert await (await site.line()).refused() == (503, "too_many_connections")
-        await asyncio.sleep(0.3)
-        assert await site.healthy() < 1
-        await until(lambda: len(site.gateway.requests) == 2)
-        await asyncio.wait_for(sockets[0].wait_closed(), 5)
-
-
-async def test_messages_ahead_wait_in_the_network(house: Any) -> None:
-    """One read may hold thousands of small messages: they wait as the bytes that they are."""
-    site = await house()
-    async with connect(site.base.replace("http", "ws") + "/v1/responses") as socket:
-        frame = b"\x81\x82\0\0\0\0{}"
-        tracemalloc.start()
-        try:
-            socket.transport.write(frame * 30_000)
-            for _ in range(20):
-                assert json.loads(await asyncio.wait_for(socket.recv(), 5))["type"] == "error"
-            assert tracemalloc.get_traced_memory()[1] < 8 * MB
-        finally:
-            tracemalloc.stop()
-
-
-async def test_a_message_in_endless_fragments_ends(house: Any) -> None:
-    site = await house()
-    async with connect(site.base.replace("http", "ws") + "/v1/responses") as socket:
-        socket.transport.write(b"\x01\x80\0\0\0\0" + b"\x00\x80\0\0\0\0" * 20_000)
-        await asyncio.wait_for(socket.wait_closed(), 5)
-    assert socket.close_code == 1009
-    assert site.counts["websocket_fragments"] == 1
-
-
 # --- Honest clients ----------------------------------------------------------------------------------------
 
 
@@ -628,62 +424,3 @@ async def test_values_count_in_what_bodies_take_together(house: Any) -> None:
     second = await site.line()
     await second.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
     assert await second.refused() == (503, "bodies_too_large_together")
-
-
-async def _half(site: Any, size: int) -> Line:
-    """A socket on which half of a message has been sent."""
-    line = await site.line()
-    await line.send(
-        b"GET /v1/responses HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        b"sec-websocket-version: 13\r\nsec-websocket-key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
-    )
-    assert b" 101 " in await line.reader.readuntil(b"\r\n\r\n")
-    await line.send(b"\x81\xff" + (2 * size).to_bytes(8) + b"\0\0\0\0" + b" " * size)
-    return line
-
-
-async def test_messages_of_sockets_count_in_what_bodies_take_together(house: Any) -> None:
-    site = await house(body_space="500kB", max_body="1MB")
-    first = await _half(site, 300_000)
-    await asyncio.sleep(0.2)
-    second = await _half(site, 300_000)
-    await second.ended()
-    assert site.counts == {"bodies_too_large_together": 1}
-    first.writer.transport.abort()
-    await asyncio.sleep(0.2)
-    third = await _half(site, 300_000)  # what the first held is free
-    await asyncio.sleep(0.2)
-    assert not third.reader.at_eof()
-    assert site.counts == {"bodies_too_large_together": 1}
-
-
-async def test_a_message_that_stands_still_ends_its_socket(house: Any) -> None:
-    site = await house(body_timeout="1s", min_rate=0)
-    line = await _half(site, 1000)
-    await line.ended()
-    assert site.counts == {"request_timeout": 1}
-
-
-async def test_answered_messages_give_their_memory_back(house: Any) -> None:
-    site = await house(body_space="300kB", max_body="1MB")
-    async with connect(site.base.replace("http", "ws") + "/v1/chat/completions") as socket:
-        for _ in range(6):
-            await socket.send(BODY.decode() + " " * 200_000)
-            while "usage" not in (text := await socket.recv()) and "error" not in text:
-                pass
-            assert "error" not in text
-    assert site.counts == {}
-
-
-async def test_values_of_messages_count_too(house: Any) -> None:
-    site = await house(body_space="2MB", max_body="1MB")
-    holder = await _half(site, 50_000)
-    await asyncio.sleep(0.2)
-    async with connect(site.base.replace("http", "ws") + "/v1/chat/completions") as socket:
-        await socket.send(json.dumps({"model": "simulate/echo", "stop": [[]] * 40_000}))
-        with pytest.raises(ConnectionClosed) as closed:
-            await socket.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1013
-    assert not holder.reader.at_eof()
-    assert site.counts == {"bodies_too_large_together": 1}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.calls import CHAT
-from tests.e2e.test_bounds import BODY, House, Line, house, stack  # noqa: F401
+from tests.e2e.house import BODY, House
 from tests.e2e.test_server import until
 
 KEY = "right-key-of-a-test"
@@ -51,7 +51,7 @@ async def unread(site: House, line: socket.socket) -> int:
             return asked
 
 
-async def test_heads_together_take_a_bounded_space(house: Any) -> None:  # noqa: F811
+async def test_heads_together_take_a_bounded_space(house: Any) -> None:
     site = await house(KEYED, head_space=100_000)
     lines = [await site.line() for _ in range(6)]
     for line in lines:
@@ -64,7 +64,7 @@ async def test_heads_together_take_a_bounded_space(house: Any) -> None:  # noqa:
     assert (await lines[-1].answer())[0] == 200
 
 
-async def test_a_refused_url_is_not_kept_while_its_connection_lingers(house: Any) -> None:  # noqa: F811
+async def test_a_refused_url_is_not_kept_while_its_connection_lingers(house: Any) -> None:
     site = await house(KEYED)
     await site.healthy()
     tracemalloc.start()
@@ -79,7 +79,7 @@ async def test_a_refused_url_is_not_kept_while_its_connection_lingers(house: Any
         tracemalloc.stop()
 
 
-async def test_who_reads_no_answers_makes_room_for_a_newcomer(house: Any) -> None:  # noqa: F811
+async def test_who_reads_no_answers_makes_room_for_a_newcomer(house: Any) -> None:
     site = await house(KEYED, max_connections=2)
     for _ in range(2):
         await unread(site, await deaf(site))
@@ -88,7 +88,7 @@ async def test_who_reads_no_answers_makes_room_for_a_newcomer(house: Any) -> Non
     assert site.counts["idle_connections"] == 1
 
 
-async def test_who_reads_them_late_gets_all_of_them(house: Any) -> None:  # noqa: F811
+async def test_who_reads_them_late_gets_all_of_them(house: Any) -> None:
     site = await house(KEYED)
     line = await deaf(site)
     asked = await unread(site, line)
@@ -98,7 +98,7 @@ async def test_who_reads_them_late_gets_all_of_them(house: Any) -> None:  # noqa
             heard += await asyncio.get_running_loop().sock_recv(line, 65_536)
 
 
-async def test_requests_ahead_take_a_bounded_space(house: Any) -> None:  # noqa: F811
+async def test_requests_ahead_take_a_bounded_space(house: Any) -> None:
     """Each costs some kilobytes, and an idle client of such a kind makes room for the others."""
     site = await house(KEYED, head_space=64_000)
     for _ in range(5):
@@ -108,7 +108,7 @@ async def test_requests_ahead_take_a_bounded_space(house: Any) -> None:  # noqa:
     await site.healthy()
 
 
-async def test_tiny_chunks_are_refused(house: Any) -> None:  # noqa: F811
+async def test_tiny_chunks_are_refused(house: Any) -> None:
     site = await house(KEYED)
     line = await site.line()
     await line.send(START + f"authorization: Bearer {KEY}\r\n\r\n".encode() + b"1\r\n \r\n" * 5000)
@@ -116,7 +116,7 @@ async def test_tiny_chunks_are_refused(house: Any) -> None:  # noqa: F811
     assert site.counts["chunks_too_small"] == 1
 
 
-async def test_small_chunks_are_taken(house: Any) -> None:  # noqa: F811
+async def test_small_chunks_are_taken(house: Any) -> None:
     site = await house(KEYED)
     body = json.dumps({**json.loads(BODY), "user": "u" * 60_000}).encode()
     chunks = [b"%x\r\n%b\r\n" % (len(body[n : n + 12]), body[n : n + 12]) for n in range(0, 36_000, 12)]
@@ -128,7 +128,7 @@ async def test_small_chunks_are_taken(house: Any) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["together", "later"])
-async def test_the_chunks_after_an_early_answer_are_not_parsed(house: Any, later: bool) -> None:  # noqa: F811
+async def test_the_chunks_after_an_early_answer_are_not_parsed(house: Any, later: bool) -> None:
     site = await house(KEYED)
     line = await site.line()
     await line.send(START + b"\r\n" + (b"" if later else b"5\r\nhello\r\n"))
@@ -140,7 +140,7 @@ async def test_the_chunks_after_an_early_answer_are_not_parsed(house: Any, later
     assert [exchange.status for exchange in site.exchanges] == [401]
 
 
-async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> None:  # noqa: F811
+async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> None:
     site = await house(KEYED)
     line = await site.line()
     await line.send(b"GET /health HTTP/1.1\r\n\r\nGET http://a.example HTTP/1.1\r\n\r\n")
@@ -149,7 +149,7 @@ async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> Non
     assert answers.count(b"HTTP/1.1 ") == 1
 
 
-async def test_the_fields_of_a_query_are_bounded(house: Any) -> None:  # noqa: F811
+async def test_the_fields_of_a_query_are_bounded(house: Any) -> None:
     site = await house(KEYED)
     line = await site.line()
     await line.send(b"GET /v1beta/models?" + b"&a=" * 4000 + b" HTTP/1.1\r\n\r\n")

@@ -383,7 +383,7 @@ async def test_a_check_that_cannot_be_made_is_refused(
     provide: Provide, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, provider = await cook(provide, visit, GOOD)
-    monkeypatch.setattr("dragoman.engine.engine.available", lambda: False)
+    monkeypatch.setattr("dragoman.engine.plan.available", lambda: False)
     refused = await ask(site, headers={"x-dragoman-check-output": "1"})
     assert refused.status == 400
     assert (refused.error["code"], refused.error["param"]) == ("unsupported_value", "x-dragoman-check-output")

@@ -22,7 +22,8 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
-from dragoman.state.recall import Marks, ask
+from dragoman.state.marks import Marks
+from dragoman.state.recall import ask
 from dragoman.wire import json
 
 Body: TypeAlias = dict[str, Any]

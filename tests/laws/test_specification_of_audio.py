@@ -13,8 +13,8 @@ from openapi_schema_validator import OAS31Validator
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.speech import SPEECH
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.openai.speech import SPEECH
+from dragoman.dialects.openai.transcription import TRANSCRIPTION
 from dragoman.dialects.operation import OperationReply
 from dragoman.upstreams.simulate.sound import written
 from dragoman.wire.sse import SSESplitter

@@ -11,7 +11,7 @@ from openapi_schema_validator import OAS31Validator
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.openai.image import IMAGE
 from dragoman.dialects.operation import OperationReply
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError

@@ -22,6 +22,8 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.seams.clock import SYSTEM
 
+_AZURES: Final = "api-key"
+"""The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
@@ -72,7 +74,8 @@ class ClientKeys:
     """The client keys of one configuration.
 
     keys: the known keys. required: whether every request needs one; a known key is recognised in any case.
-    hosts: further host names of this gateway. any_host: True = every Host header is accepted, because the
+    headers: those beside `authorization` that may hold a key; the first that is sent counts. hosts: further
+    host names of this gateway. any_host: True = every Host header is accepted, because the
     operator says that a proxy protects the gateway. anyone: the caller without a known key, if none is
     required. keyless: by face, the caller from this machine without a key, for faces whose clients send none.
     now: Unix seconds.
@@ -83,12 +86,14 @@ class ClientKeys:
         keys: Iterable[Key] = (),
         *,
         required: bool,
+        headers: Iterable[str] = (),
         hosts: Iterable[str] = (),
         any_host: bool = False,
         anyone: Caller = ANYONE,
         keyless: Mapping[str, Caller] | None = None,
         now: Callable[[], float] = SYSTEM.now,
     ) -> None:
+        self._headers = (*headers, _AZURES)
         self._keyless = keyless or {}
         self._anyone = anyone
         self._any_host = any_host
@@ -120,7 +125,7 @@ class ClientKeys:
         in a header precedes it. first: the key from the beginning of the path, which precedes all others,
         because such a client may have to send some other key as well.
         """
-        key = first or presented(headers) or key
+        key = first or self.presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
             if self._ends and (ends := self._ends.get(digest)) is not None and self._now() >= ends:
                 return _expired(ends)
@@ -135,10 +140,18 @@ class ClientKeys:
         peer: the address at the other end of the connection.
         """
         caller = self._keyless.get(face)
-        if caller is None or presented(headers) is not None or not is_loopback(peer):
+        if caller is None or self.presented(headers) is not None or not is_loopback(peer):
             return None
         passed_on = any(_FORWARDED.fullmatch(name) for name in headers)
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
+
+    def presented(self, headers: Mapping[str, str]) -> str | None:
+        """The key in the headers: `Authorization: Bearer`, or a header of one of the protocols."""
+        authorization = headers.get("authorization")
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            return token.strip() if scheme.lower() == "bearer" else None
+        return next((key for name in self._headers if (key := headers.get(name))), None)
 
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
@@ -165,15 +178,6 @@ def unnamed(key: str) -> str:
     It depends only on the key, so that no client finds another's state after a key is added or removed.
     """
     return f"key {_digest('name of ' + key).hex()[:8]}"
-
-
-def presented(headers: Mapping[str, str]) -> str | None:
-    """The key in the headers: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or Azure's `api-key`."""
-    authorization = headers.get("authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
-    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,6 @@
-"""From a configuration to a running gateway, without its servers.
+"""Builds a running gateway from a configuration, without its servers.
 
-Only this room knows both the settings and the running parts. `core` is the gateway's inside: its life from
-start to close. `names`, `providers` and `keys` build what `assemble` puts together. No ASGI, no socket of a
-client, no file but the configuration's.
+Only this package knows both the settings and the running parts. `core` holds a gateway's life from start to
+close. `assemble` builds the parts with `names`, `providers` and `keys`. Nothing here knows ASGI or client
+sockets, or reads a file other than the configuration.
 """

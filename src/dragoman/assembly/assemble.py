@@ -1,7 +1,7 @@
-"""From a configuration to the parts that serve it: table, upstreams, client keys, retry policy.
+"""Builds the running parts of a configuration: model table, upstreams, client keys, retry policy.
 
-This is the only place that knows both the settings and the running parts. It reads no file and no
-environment; what it builds belongs to one gateway and is closed with it.
+This module reads no file and no environment. The parts that it builds belong to one gateway and are closed
+with it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Assembly(msgspec.Struct, frozen=True):
 
     names: Names
     upstreams: Mapping[str, Upstream]
+    providers: Mapping[str, WireUpstream]
     passages: Mapping[str, Passage]
     client_keys: ClientKeys
     policy: Policy
@@ -53,7 +54,7 @@ class Assembly(msgspec.Struct, frozen=True):
     opened: AsyncExitStack
 
     async def close(self) -> None:
-        """Close every connection and process of this generation; one that fails to spares no other."""
+        """Close every connection and process of this generation, even if closing one of them fails."""
         await self.opened.aclose()
 
 
@@ -64,10 +65,10 @@ async def assemble(
     seams: Seams = SYSTEM,
     reached: Reached = untold,
 ) -> Assembly:
-    """Build everything that serving needs; connects to nothing. What was made is closed when the rest fails.
+    """Build everything that serving needs, without connecting. If a part fails, the built parts are closed.
 
-    own: upstreams made in code, beside those of the configuration. models: registered in code. reached: told
-    of bounds that were reached where no exchange ends by it.
+    own: upstreams made in code, in addition to those of the configuration. models: registered in code.
+    reached: called when a limit is reached that does not end an exchange.
     """
     config = loaded.config
     names = naming(loaded, own, models)
@@ -80,16 +81,17 @@ async def assemble(
         opened.push_async_callback(store.close)
         opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
         space = Space(config.server.answer_space, CROWDED)
-        upstreams: dict[str, Upstream] = {}
+        providers: dict[str, WireUpstream] = {}
         passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
             transport = transport_of(name, config.providers.named[name], deadlines, reached, space)
             opened.push_async_callback(transport.close)
             limits = answer_limits(config.providers.named[name])
-            upstreams[name] = upstream = wire_upstream(provider, transport, limits)
+            providers[name] = upstream = wire_upstream(provider, transport, limits)
             if resources := config.providers.named[name].passthrough:
                 timers = timers_of(config.providers.named[name].timeouts)
                 passages[name] = passage_of(provider, upstream, transport, timers, resources)
+        upstreams: dict[str, Upstream] = dict(providers)
         if config.providers.local.enabled:
             settings = config.providers.local
             local = LocalUpstream(local_models(config), queue=settings.queue)
@@ -104,6 +106,7 @@ async def assemble(
         return Assembly(
             names=names,
             upstreams=upstreams,
+            providers={name: upstream for name, upstream in providers.items() if name not in own},
             passages=passages,
             client_keys=client_keys_of(config, seams),
             policy=Policy(
@@ -120,17 +123,16 @@ async def assemble(
 
 
 def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
-    """The same running parts with the secrets of a configuration that differs in nothing else. What runs goes
-    on with those that it was begun with.
+    """The same running parts with the secrets of a configuration that differs in nothing else. Running
+    requests keep the old secrets.
 
-    names: those of the configuration as it is now.
+    names: the model names of the configuration as it is now.
     """
     for name, provider in after.providers.items():
         if provider == before.providers[name]:
             continue
-        upstream = assembly.upstreams[name]
-        if not isinstance(upstream, WireUpstream):
-            continue  # made in code, in the place of the configuration's
+        if (upstream := assembly.providers.get(name)) is None:
+            continue  # an upstream that was made in code replaces this one
         for api in provider.apis:
             upstream.in_dialect(api.dialect).renew(accounts_of(provider, api))
         if (passage := assembly.passages.get(name)) is not None:

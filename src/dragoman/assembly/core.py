@@ -1,6 +1,6 @@
 """The inside of a gateway: its configuration, its running parts, and its life from start to close.
 
-`dragoman.gateway.Gateway` is this with the ways in for clients; the server sees no more of it than this.
+`dragoman.gateway.Gateway` adds the methods for clients. The server uses only this class.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
-from dragoman.providers.catalog import DialectName
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -43,11 +42,10 @@ from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
-from dragoman.upstreams.backend import backends
+from dragoman.upstreams.backend import Backend, backend_of, backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
@@ -58,16 +56,16 @@ log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
-"""Seconds that requests have for their last words when the gateway is closed."""
+"""Seconds in which running requests can end when the gateway is closed."""
 DRAIN_DELAY: Final = 5.0
-"""Seconds for which the port stays open for those who ask for readiness, usually every few seconds."""
+"""Seconds for which the port stays open, so that readiness checks (every few seconds) see the stop."""
 _PROBED_LATELY = 60.0
 _TOLD_EVERY = 0.5
-"""Seconds between two words of a worker to the others."""
+"""Seconds between two reports of a worker to the others."""
 _PROVES_NOTHING = frozenset({"simulate"})
-"""Providers whose state says nothing of the gateway's."""
+"""Providers whose state says nothing about the gateway's state."""
 _STORE_WAIT = 0.5
-"""Seconds that a store has to say how many sessions it holds."""
+"""Seconds within which a store must return its number of sessions."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
@@ -78,12 +76,12 @@ def _load(config: str | Path | Mapping[str, Any] | None, own: Iterable[str]) -> 
 class Core:
     """One gateway: a configuration, its providers and its engine.
 
-    config: a configuration file, or settings as such a file states them, or what `dragoman.load` gave.
-    None = what `dragoman serve` would read: `dragoman.yaml` of the working directory or of Dragoman's own
-    folder, if there is one. Environment variables count as they do there, unless `dragoman.load` was given
-    others. upstreams: your own providers by name, beside those of the configuration. hooks: see
-    `dragoman.hooks`. observers: called with each finished exchange; they must not block, and what they
-    raise is logged. Raises ConfigError with everything that is wrong in the configuration.
+    config: a configuration file, or settings in the form of such a file, or the result of `dragoman.load`.
+    None = the file that `dragoman serve` would read: `dragoman.yaml` in the working directory or in
+    Dragoman's own folder, if it exists. Environment variables count as for `dragoman serve`, unless
+    `dragoman.load` was given others. upstreams: your own providers by name, in addition to those of the
+    configuration. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
+    block, and their exceptions are logged. Raises ConfigError with every mistake in the configuration.
     """
 
     def __init__(
@@ -97,22 +95,22 @@ class Core:
     ) -> None:
         self._loaded = config if isinstance(config, Loaded) else _load(config, upstreams or ())
         self.config = self._loaded.config
-        located(self.config.stores.sql, self._loaded.home)  # a database that cannot be is told here
+        located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
         self._stopping: float | None = None
-        """When the port closes, or has closed, for good; None = nobody has asked for a stop."""
+        """The time at which the port closes, or has closed; None = no stop was requested."""
         self._probed: float | None = None
         self.worker = self.workers = 1
-        """Which process this is, and of how many that share the work."""
+        """The number of this process, and how many processes share the work."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
-        """How many connections of clients there are, and may be; None = our own server does not run."""
+        """The present and the permitted number of client connections; None = our own server does not run."""
         self.closed = False
         self.heavy = HeavySteps()
-        """Where the steps of large requests run."""
+        """Runs the steps of large requests."""
         self.requests: set[asyncio.Task[Any]] = set()
-        """Whoever serves a request now."""
+        """The tasks that serve requests now."""
         self.exchanges: set[Exchange] = set()
-        """Those that run now: of requests, of messages on sockets, of answers in the background."""
+        """The running exchanges: of requests, of WebSocket messages, of background answers."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self._made: dict[str, Route] = {}
@@ -123,11 +121,11 @@ class Core:
         self._engine: Engine | None = None
         self._figures = Figures()
         self.board: Board | None = None
-        """Where several workers tell each other what they count; None = there is one process."""
+        """Where several workers share their counts; None = there is only one process."""
         self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
-        """How often strangers have reached the bounds that are set to them."""
+        """How often unauthenticated clients have reached their limits."""
         self._sessions: int | None = None
         self._keeping: Keeping | None = None
         self._remembering: Remembering | None = None
@@ -136,10 +134,10 @@ class Core:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway that environment variables alone configure: no file is looked for, but one that
+        """A gateway that only environment variables configure. No file is searched for; the file that
         DRAGOMAN_CONFIG names is read.
 
-        environ: None = the process's own. options: as the constructor takes them. Raises ConfigError.
+        environ: None = the process's own. options: as for the constructor. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -152,13 +150,13 @@ class Core:
         *,
         rewrite: str | None = None,
         facts: Facts = UNKNOWN,
-        preferred_api: DialectName | None = None,
+        preferred_api: str | None = None,
     ) -> None:
         """Offer a model under a name of your choice, before the gateway has started.
 
-        provider: the name of a configured one, or an Upstream of your own. rewrite: what the model is
-        called there, None = the same. facts: what it can and cannot do. preferred_api: the protocol to ask it
-        in where its provider has several, None = the client's own, as far as the model and the request allow.
+        provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name of the
+        model; None = the same. facts: the model's capabilities. preferred_api: the protocol for a provider
+        with several; None = the client's own, if the model and the request allow it.
         """
         if self._engine is not None:
             raise RuntimeError("register models before the gateway has started")
@@ -168,9 +166,9 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
-        """Open what serving needs. Safe to call again; the first request does it where nobody has.
+        """Open what serving needs. Without a call, the first request does this. A second call does nothing.
 
-        Raises RequestFailed once the gateway has been closed: that is for good.
+        Raises RequestFailed after `close`, because a closed gateway cannot start again.
         """
         if self.closed:
             raise RequestFailed(_CLOSED)
@@ -220,10 +218,10 @@ class Core:
                 self._tell(self.board)
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
-        """Read the files of secrets again, and use from now on what they hold: as keys of clients, as keys
-        and headers of providers and models. What runs goes on with what it began with.
+        """Read the files of secrets again, and use the new values from now on: client keys, and the keys and
+        headers of providers and models. Running requests keep the old values.
 
-        What came of each secret that stands in a file; one that cannot be used leaves the old one in force.
+        Returns one result for each secret in a file. If the new value cannot be used, the old one stays.
         """
         async with self._rereading:
             before = self._loaded
@@ -252,25 +250,25 @@ class Core:
 
     @property
     def draining(self) -> bool:
-        """Whether the server stops: it finishes what runs, and readiness says no."""
+        """True: the server is stopping. It finishes running requests, and the readiness check fails."""
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:
-        """Begin to drain. Everything that runs shares the time that begins when the port closes.
+        """Begin to drain. The time limit for running requests begins when the port closes.
 
-        delay: seconds until that. Only the first call counts.
+        delay: seconds until the port closes. Only the first call counts.
         """
         if self._stopping is None:
             self._stopping = self.seams.monotonic() + delay
 
     def probed(self) -> None:
-        """Somebody has asked whether the gateway is ready."""
+        """Note that a readiness check was made."""
         self._probed = self.seams.monotonic()
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open when a stop is asked for: as configured, else long enough for
-        whoever keeps asking for readiness to notice.
+        """Seconds for which the port stays open after a stop is requested: the configured value, or else long
+        enough for readiness checks to see the stop.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -278,7 +276,7 @@ class Core:
         return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
-        """Let what runs in the background end, for as long as the configuration says and is left of it."""
+        """Wait for background answers, for the rest of the configured time."""
         self.stopping()
         assert self._stopping is not None
         if self._background is not None:
@@ -286,12 +284,12 @@ class Core:
             await self._background.drain(max(0.0, self.config.server.drain - gone))
 
     def hurry(self) -> None:
-        """Wait no longer for what runs in the background."""
+        """Stop waiting for background answers."""
         if self._background is not None:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
+        """Close connections and the model process for good. Running requests get a 503, or are cut off."""
         self.closed = True
         self.stopping()
         if self._telling is not None:
@@ -317,7 +315,7 @@ class Core:
 
     @property
     def keeping(self) -> Keeping:
-        """What is kept of answers of the Responses API."""
+        """The stored answers of the Responses API."""
         if self._keeping is None:
             raise self._resting()
         return self._keeping
@@ -331,38 +329,38 @@ class Core:
 
     @property
     def background(self) -> Background:
-        """The answers that run although nobody waits."""
+        """The background answers: no client waits for them."""
         if self._background is None:
             raise self._resting()
         return self._background
 
     @property
     def deadlines(self) -> Deadlines:
-        """The limits on how long anybody waits here."""
+        """The time limits of this event loop."""
         return self._running.deadlines
 
     @property
     def client_keys(self) -> ClientKeys:
-        """Who may call."""
+        """The keys of the permitted clients."""
         return self._running.client_keys
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """The providers whose resources are passed through, by name."""
+        """The providers whose resources are passed through, by provider name."""
         return self._running.passages
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The model list. granted: the only names that are listed, None = all."""
+        """The model list. granted: only these names are listed; None = all."""
         return self._running.names.entries(granted)
 
     @property
     def made(self) -> Mapping[str, Route]:
-        """The names that were made while the gateway runs."""
+        """The model names that were made while the gateway runs."""
         return self._made
 
     def make(self, name: str, route: Route | None) -> None:
-        """Let a name stand for a route from now on, whoever asks; None = not any more. Only this process
-        knows of it, and forgets it when it ends. What runs is not touched.
+        """Map a name to a route from now on, for every client; None = remove the name. Only this process
+        knows the name, until it ends. Running requests do not change.
         """
         if route is None:
             del self._made[name]
@@ -374,8 +372,8 @@ class Core:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """A model to chat with: the default one, else the first that the configuration names, else the first
-        whose provider is real.
+        """A model to try: the default model, else the first in the configuration, else the first of a real
+        provider.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -386,48 +384,44 @@ class Core:
 
     @property
     def local(self) -> LocalUpstream | None:
-        """The models of this machine, None where there are none."""
+        """The models that run on this machine; None = there are none."""
         upstream = self._running.upstreams.get("local")
         return upstream if isinstance(upstream, LocalUpstream) else None
 
     @property
     def origin(self) -> str:
-        """Where the configuration came from, in words."""
+        """Where the configuration came from, as text."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """Whether a face relays to whoever answers first for a model, as long as nothing in a request stands
-        against it.
+        """How a face serves a plain request for a model: its first deployment gets it relayed (unchanged) or
+        translated.
         """
-        _, upstream = self._first(model, face)
-        if not isinstance(upstream, WireUpstream):
-            return "translate"
-        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
+        _, backend = self._first(model, face)
+        return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What a face's clients can use of a model's first deployment, and what they lose. None for an
-        upstream without a protocol: it knows only when it is asked.
+        """What a face's clients can use of a model's first deployment, and what they lose. None = an upstream
+        without a protocol, which knows this only for a real request.
         """
-        first, upstream = self._first(model, face)
-        if not isinstance(upstream, WireUpstream):
+        first, backend = self._first(model, face)
+        if backend.dialect is None:
             return None
-        facts = upstream.facts(first.model, first.facts)
-        if upstream.dialect is face and upstream.quirks.relays({}):
-            return compatibility.relayed(face.name, upstream.quirks, facts)
-        return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
+        facts = backend.facts(first.model, first.facts)
+        if backend.dialect is face and backend.quirks.relays({}):
+            return compatibility.relayed(face.name, backend.quirks, facts)
+        return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
-    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:
-        """A model's first deployment, and its upstream in the protocol for a plain request of a face."""
+    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
+        """A model's first deployment, and its upstream in the protocol for a face's plain request."""
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
-        upstream = self._running.upstreams[first.provider]
-        if isinstance(upstream, WireUpstream):
-            plain = ir.Request(face.name, first.model)
-            upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
-        return first, upstream
+        plain = ir.Request(face.name, first.model)
+        backend = backend_of(self._running.upstreams[first.provider])
+        return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     def describe(self) -> list[str]:
-        """The providers in a few words each, without secrets."""
+        """One short line for each provider, without secrets."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
             keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
@@ -448,7 +442,7 @@ class Core:
         return RequestFailed(_CLOSED) if self.closed else RuntimeError("the gateway has not been started")
 
     def observe(self, exchange: Exchange) -> None:
-        """Take note of a finished exchange and pass it to the observers."""
+        """Count a finished exchange and pass it to the observers."""
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance(exchange)
@@ -461,10 +455,10 @@ class Core:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The state of this gateway, of all its workers if there are several. details: providers and the
-        store with their last error; never keys. asking: who wants to know, and is left out of what runs.
+        """The state of this gateway and all its workers. details: add providers and the store with their last
+        error; never keys. asking: the exchange of this request itself, which does not count as running.
 
-        `sessions` is null while nobody has used a store that may hold some.
+        `sessions` is null until a client has used a store that can hold sessions.
         """
         own = self._counted(asking)
         told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
@@ -498,7 +492,7 @@ class Core:
         return state
 
     def _counted(self, asking: Exchange | None = None) -> Figures:
-        """What this process counts, as it is now. asking: an exchange that is left out of what runs."""
+        """The present counts of this process. asking: an exchange that is not counted as running."""
         figures = self._figures
         figures.running = len(self.exchanges - {asking})
         figures.bounds = self.bounds.counts
@@ -506,12 +500,12 @@ class Core:
         return figures
 
     def _tell(self, board: Board) -> None:
-        """Tell the other workers what this one counts, now and every while."""
+        """Send the counts of this process to the other workers, now and at regular intervals."""
         publish(self._counted(), board, self.worker, self.seams.monotonic())
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
-        """How the store is, and how many sessions it holds now; a store that hangs makes nobody wait long."""
+        """The store's state and its number of sessions. Waits at most `_STORE_WAIT` seconds."""
         store = assembly.store
         health: dict[str, Any] = {"kind": store.kind}
         if store.healthy is not None:
@@ -519,7 +513,7 @@ class Core:
                 with assembly.deadlines.within(_STORE_WAIT):
                     self._sessions = await store.sessions.count()
             except StoreFailed:
-                pass  # noted by the store itself
+                pass  # the store has noted the failure itself
             except TimeoutError:
                 return {**health, "healthy": False, "last_error": "it does not answer"}
         return {**health, "healthy": store.healthy, "last_error": store.last_error}

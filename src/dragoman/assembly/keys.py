@@ -1,10 +1,11 @@
-"""From the settings of client keys to those who may call."""
+"""Builds the client keys from the settings."""
 
 from __future__ import annotations
 
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
 from dragoman.config.settings import ClientKey, Config
+from dragoman.dialects.table import key_headers
 from dragoman.seams.clock import Seams
 
 
@@ -20,6 +21,7 @@ def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
     return ClientKeys(
         keys,
         required=needs_key(config),
+        headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
         keyless=keyless,
@@ -33,7 +35,7 @@ def _caller(key: ClientKey) -> Caller:
 
 
 def needs_key(config: Config) -> bool:
-    """Whether clients must present a key: the operator's word, else wherever other machines can call."""
+    """True: clients must present a key. The operator decides; by default, if other machines can connect."""
     auth = config.auth
     required = auth.required
     if required is None:

@@ -1,4 +1,4 @@
-"""What can be asked for: names of models and what they stand for, from a configuration."""
+"""The model names that clients can use, and what each name stands for."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from dragoman.upstreams.simulate import MODELS as SIMULATED
 
 
 class Names(msgspec.Struct, frozen=True):
-    """What can be asked for. known: models that providers without a list of their own are known to offer."""
+    """The model names that clients can use. known: known models of providers without a list of their own."""
 
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The model list. granted: the only names that are listed, None = all."""
+        """The model list. granted: only these names are listed; None = all."""
         return self.table.entries(self.known, granted)
 
 
@@ -41,10 +41,10 @@ def naming(
     models: Iterable[Model] = (),
     local: Iterable[str] | None = None,
 ) -> Names:
-    """What can be asked for. Needs no event loop and touches nothing.
+    """The model names of a configuration. Needs no event loop and has no side effect.
 
-    own: names of upstreams made in code. models: registered in code. local: the models of this machine,
-    None = what is installed now.
+    own: names of upstreams made in code. models: registered in code. local: the models of this machine; None
+    = those installed now.
     """
     config = loaded.config
     named = [
@@ -99,14 +99,14 @@ def naming(
 
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
-    """Raise ConfigError where clients are granted names that stand for nothing."""
+    """Raise ConfigError if a client key permits a name that stands for nothing."""
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
         raise ConfigError(*unknown)
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a granted name or pattern stands for something; weights that could be installed here do."""
+    """True: a permitted name or pattern stands for a model. Local models that are not yet installed count."""
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])
@@ -114,7 +114,7 @@ def _is_offered(name: str, names: Names) -> bool:
 
 
 def local_models(config: Config) -> dict[str, LocalModel]:
-    """What runs on this machine, by name: installed embedded models and the operator's own files."""
+    """The models of this machine by name: installed embedded models and the operator's own files."""
     settings = config.providers.local
     keep_alive = _seconds_or_ever(settings.keep_alive)
     models = embedded(keep_alive=keep_alive, threads=settings.threads or 0)

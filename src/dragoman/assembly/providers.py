@@ -1,4 +1,4 @@
-"""From the settings of providers to the upstreams that call them."""
+"""Builds the upstreams of the configured providers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from dragoman.capacity.space import Space
 from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Api, Provider
-from dragoman.providers.resources import Resource
 from dragoman.routing.route import Timers
 from dragoman.seams.deadlines import Deadlines
 from dragoman.upstreams.answers import AnswerLimits
@@ -26,7 +26,7 @@ def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
-    """What a provider's answers may be at most."""
+    """The limits on a provider's answers."""
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
     return AnswerLimits(
@@ -65,7 +65,7 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api) -> list[Account]:
-    """The provider's credentials as they travel in one of its protocols."""
+    """The provider's credentials in the form of one of its protocols."""
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     return [
         Account(
@@ -84,7 +84,7 @@ def passage_of(
     timers: Timers,
     resources: Sequence[Resource],
 ) -> Passage:
-    """The upstream of what is passed through to a provider as it is."""
+    """The upstream that passes a provider's resources through unchanged."""
     api = provider.apis[0]
     base_url = _base_url(api)
     assert base_url is not None, "the configuration was not checked"
@@ -101,7 +101,7 @@ def passage_of(
 
 
 def _base_url(api: Api) -> str | None:
-    """What the paths of other operations follow. An odd address of chat tells of no other."""
+    """The base URL for other operations. A chat address with an unusual path does not give one."""
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
@@ -109,7 +109,7 @@ def _base_url(api: Api) -> str | None:
 def transport_of(
     name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
 ) -> Transport:
-    """The connections to one provider. reached: told when a bound was reached. space: shared by answers."""
+    """The connections to one provider. reached: called when a limit is reached. space: shared by answers."""
     pool = settings.pool
     return Transport(
         Pool(pool.size, pool.keep_alive, pool.wait or None),

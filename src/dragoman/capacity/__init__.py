@@ -1,3 +1,3 @@
-"""What one process has to give, bounded in all and shared by clients: places, bytes, and turns of processor
-time. Imports nothing of ours but errors and the IR.
+"""Limits of one process that all clients share: simultaneous requests, bytes, and CPU time. Imports nothing
+of ours but errors and the IR.
 """

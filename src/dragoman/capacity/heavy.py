@@ -91,7 +91,7 @@ class HeavySteps:
 
 
 class Steps:
-    """The steps of one request. client: whose it is, None = nobody knows."""
+    """The steps of one request. client: the name of its client; None = unknown."""
 
     __slots__ = ("_client", "_heavy")
 
@@ -100,7 +100,7 @@ class Steps:
         self._client = client
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step when its turn has come; what it returns or raises. size: bytes of what it works on."""
+        """Run a step when its turn comes, and return its result. size: bytes that the step works on."""
         return self._heavy.run(size, self._client, step, *args, **named)
 
 

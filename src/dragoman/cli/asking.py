@@ -12,7 +12,7 @@ from dragoman.cli.checks import PATIENCE, TooLarge, read
 from dragoman.cli.clients import Gateway
 from dragoman.cli.terminal import clean
 from dragoman.dialects.quirks import STANDARD
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import reason
@@ -20,10 +20,6 @@ from dragoman.net.transport import reason
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
 """The limit of output tokens. A reasoning model needs that many before its answer."""
-_VERSIONS: Final = {"gemini": "/v1beta", "ollama": ""}
-"""The path prefix of a protocol's endpoints, if it is not /v1."""
-
-
 _LONGEST_NAME: Final = 512
 """The largest number of characters of a model's name or an error message. Names are printed and written into
 files, so a longer name, or a name with control characters, is ignored.
@@ -64,8 +60,9 @@ async def ask(dialect: str, gateway: Gateway) -> str:
         "messages": [{"role": "user", "content": _QUESTION}],
         "max_completion_tokens": _TOKENS,
     }
-    request = translated(question, DIALECTS["openai_chat"], spoken, model=gateway.model)
-    url = f"{gateway.base}{_VERSIONS.get(dialect, '/v1')}{request.path}"
+    request = translated(question, DEFAULT, spoken, model=gateway.model)
+    assert spoken.face is not None
+    url = gateway.base + spoken.face.roots[0] + request.path
     status, body = await _call("POST", url, gateway, json=request.body)
     if status != 200 or not isinstance(body, dict):
         raise Refused(_message(body, status), status)

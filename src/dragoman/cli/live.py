@@ -92,11 +92,7 @@ class _Round:
         self._found = found
         self._say = say
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._upstreams: dict[str, WireUpstream] = {
-            name: upstream
-            for name in found.providers
-            if isinstance(upstream := assembly.upstreams[name], WireUpstream)
-        }
+        self._upstreams = assembly.providers
         self._public: dict[str, asyncio.Task[bool]] = {}
         self._listed: dict[str, list[str]] = {}
         self._said: set[str] = set()

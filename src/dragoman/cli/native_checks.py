@@ -31,15 +31,13 @@ from dragoman.cli.checks import (
 )
 from dragoman.cli.protocols import Spoken
 from dragoman.cli.terminal import clean
+from dragoman.dialects.access import ModelList
 from dragoman.dialects.quirks import STANDARD
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.wire import SPLITTERS
-
-_REQUIRED: Final = {"anthropic": "messages", "gemini": "contents", "openai_responses": "input"}
-"""The required member of each protocol's request. Ollama has none: without messages it loads the model."""
 
 
 class NativeProbe(Probe):
@@ -67,8 +65,7 @@ class NativeProbe(Probe):
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
         question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
-        chat = DIALECTS["openai_chat"]
-        request = translated(question, chat, self.dialect, model=self.model)
+        request = translated(question, DEFAULT, self.dialect, model=self.model)
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
@@ -106,17 +103,16 @@ class NativeProbe(Probe):
                 raise CheckFailed(f"a stream that cannot be read: {error}") from None
 
 
-_LISTS: Final = {"ollama": ("/api/tags", "models", "name"), "gemini": ("/models", "models", "name")}
-
-
 async def model_list(probe: NativeProbe) -> str:
     """The server has a model list. Without `--model`, the later checks use one of its models."""
-    path, member, name = _LISTS.get(probe.dialect.name, ("/models", "data", "id"))
-    answer = await probe.call("GET", probe.base + path)
-    if answer.status == 404 and probe.dialect.name not in _LISTS:
+    form = probe.dialect.models
+    answer = await probe.call("GET", probe.base + form.path)
+    if answer.status == 404 and form == ModelList():
         raise LeftOut("no model list here")
     answer.expect(200)
-    rows = [{"id": str(row[name]).removeprefix("models/"), **_owner(row)} for row in answer.body[member]]
+    rows = [
+        {"id": str(row[form.name]).removeprefix("models/"), **_owner(row)} for row in answer.body[form.member]
+    ]
     return probe.chosen(rows)
 
 
@@ -178,9 +174,9 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 async def missing_question(probe: NativeProbe) -> str:
     """A request without its required member gets 400, and the error names the member."""
-    member = _REQUIRED.get(probe.dialect.name)
-    if member is None:
-        raise LeftOut("Ollama loads a model that is asked nothing")
+    stated = probe.dialect.probe
+    if stated is None or not (member := stated.question):
+        raise LeftOut(f"{probe.dialect.title} loads a model that is asked nothing")
     url, body = probe.written()
     answer = await probe.call("POST", url, json={name: body[name] for name in body if name != member})
     answer.expect(400)

@@ -10,21 +10,12 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 
 from dragoman.cli.checks import PATIENCE, TooLarge, read
+from dragoman.dialects.access import Probe, key_header
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers.address import base_url
-from dragoman.providers.catalog import BASE_PATHS, CHAT_PATHS
 
-_CHAT: Final = "openai_chat"
 _VERSION: Final = re.compile(r"/(v\d\w*|api)\Z")
 _ABSENT: Final = frozenset({404, 405, 501})
-_TITLES: Final = {
-    _CHAT: "OpenAI's chat completions",
-    "openai_responses": "OpenAI's Responses",
-    "anthropic": "Anthropic's Messages",
-    "gemini": "Google's Gemini API",
-    "ollama": "Ollama's API",
-}
-TESTED: Final = tuple(_TITLES)
-"""The protocols that can be tested, in the order in which they are tried."""
 
 
 class Spoken(NamedTuple):
@@ -36,16 +27,26 @@ class Spoken(NamedTuple):
     @property
     def title(self) -> str:
         """The protocol's name for people."""
-        return _TITLES[self.dialect]
+        return _probe(self.dialect).called
 
     def headers(self, key: str | None) -> dict[str, str]:
         """The headers of each request. key: the API key, None = send no key."""
-        fixed = {"anthropic-version": "2023-06-01"} if self.dialect == "anthropic" else {}
-        if key is None:
-            return fixed
-        if self.dialect == "anthropic":
-            return {**fixed, "x-api-key": key}
-        return {"x-goog-api-key": key} if self.dialect == "gemini" else {"authorization": f"Bearer {key}"}
+        spoken = DIALECTS[self.dialect]
+        headers = dict(spoken.headers.required)
+        if key is not None:
+            headers.update([key_header(spoken.keys.scheme, key)])
+        return headers
+
+
+def _tested() -> Iterator[str]:
+    """The protocols that can be tested, in the order in which they are tried."""
+    return (name for name, dialect in DIALECTS.items() if dialect.probe is not None)
+
+
+def _probe(dialect: str) -> Probe:
+    probe = DIALECTS[dialect].probe
+    assert probe is not None
+    return probe
 
 
 def stated(url: str) -> Spoken | None:
@@ -53,11 +54,12 @@ def stated(url: str) -> Spoken | None:
     Raises ValueError.
     """
     path = url.partition("?")[0].rstrip("/")
-    for dialect in ("ollama", *TESTED):
-        endpoint = CHAT_PATHS[dialect]
+    for dialect in _tested():
+        paths = DIALECTS[dialect].paths
+        endpoint = paths.chat
         folder, named, _ = endpoint.partition("{model}")
         if path.endswith(endpoint) or (named and folder in path and ":" in path.rpartition("/")[2]):
-            return Spoken(dialect, base_url(path, path=BASE_PATHS[dialect], endpoint=endpoint))
+            return Spoken(dialect, base_url(path, path=paths.base, endpoint=endpoint))
     return None
 
 
@@ -74,13 +76,13 @@ async def spoken(base: str, key: str | None) -> Spoken:
                     return candidate
             except (aiohttp.ClientError, TimeoutError, OSError, TooLarge):
                 break
-    return Spoken(_CHAT, base)
+    return Spoken(DEFAULT.name, base)
 
 
 def _candidates(base: str) -> Iterator[Spoken]:
     root = _VERSION.sub("", base)
-    for dialect in TESTED:
-        for place in dict.fromkeys((base, root + BASE_PATHS[dialect])):
+    for dialect in _tested():
+        for place in dict.fromkeys((base, root + DIALECTS[dialect].paths.base)):
             yield Spoken(dialect, place)
 
 
@@ -88,21 +90,18 @@ async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | Non
     """True if the server has the paths of a protocol. An empty request shows it: the server refuses its body
     (400), but not its path (404).
     """
-    method, path, member = "POST", CHAT_PATHS[there.dialect], ""
-    if there.dialect == "gemini":
-        method, path, member = "GET", "/models", "models"
-    elif there.dialect == "ollama":
-        method, path, member = "GET", "/api/version", "version"
-    options: Mapping[str, Any] = {"json": {}} if method == "POST" else {}
+    probe = _probe(there.dialect)
+    method, path = ("GET", probe.path) if probe.path else ("POST", DIALECTS[there.dialect].paths.chat)
+    options: Mapping[str, Any] = {} if probe.path else {"json": {}}
     async with session.request(
         method, there.base + path, headers=there.headers(key), allow_redirects=False, **options
     ) as response:
         if response.status in _ABSENT:
             return False
         answer = await read(response)
-    if response.status != 200 or not member:
+    if response.status != 200 or not probe.member:
         return True
     try:
-        return member in json.loads(answer)
+        return probe.member in json.loads(answer)
     except (ValueError, TypeError, RecursionError):
         return False

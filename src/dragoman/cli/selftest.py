@@ -20,6 +20,7 @@ from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.protocols import Spoken, spoken, stated
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, Failure, Terminal, clean
+from dragoman.dialects.table import DEFAULT
 from dragoman.providers.address import base_url
 from dragoman.seams.clock import SYSTEM
 
@@ -171,7 +172,7 @@ def _probe(
     show: Callable[[str], None],
     choose: Choose,
 ) -> Probe:
-    if there.dialect == "openai_chat":
+    if there.dialect == DEFAULT.name:
         return Probe(session, there.base, model, show, choose)
     from dragoman.cli.native_checks import NativeProbe
 
@@ -183,7 +184,7 @@ def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")
-    if there.dialect != "openai_chat":
+    if there.dialect != DEFAULT.name:
         terminal.say(f"{there.base} is asked in {there.title}")
 
 

@@ -23,12 +23,12 @@ from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem
 from dragoman.providers import address
-from dragoman.providers.auth import CREDENTIAL_HEADERS
-from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS, unconfigured
+from dragoman.providers.auth import credential_headers
+from dragoman.providers.catalog import CATALOG, unconfigured
 from dragoman.providers.provider import Provider
-from dragoman.providers.resources import OFFERED
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.extras import command as added_by
 from dragoman.stores.address import HINT as DATABASE_HINT
@@ -212,9 +212,9 @@ class _Checker:
         except ValueError:
             return  # `account` reports this error at the setting that causes it
         for index, resource in enumerate(settings.passthrough):
-            if resource not in OFFERED[dialect]:
+            if resource not in DIALECTS[dialect].resources:
                 self.problem(f"{path}[{index}]", f"the protocol {dialect} has no such endpoints")
-        if settings.passthrough and not chat_path.endswith(CHAT_PATHS[dialect]):
+        if settings.passthrough and not chat_path.endswith(DIALECTS[dialect].paths.chat):
             self.problem(path, "the path of these endpoints cannot be derived from this chat_path")
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
@@ -274,7 +274,7 @@ class _Checker:
                     f"{place}.dialect",
                     f"{api.dialect} is listed twice, or is already the provider's `dialect`",
                 )
-            elif api.path and api.dialect in STREAM_PATHS:
+            elif api.path and DIALECTS[api.dialect].paths.stream:
                 self.problem(
                     f"{place}.path",
                     f"{api.dialect} puts the model into the URL path, so `path` cannot be set",
@@ -546,7 +546,7 @@ class _Checker:
             place = join(path, name)
             if not _HEADER.match(name):
                 self.problem(place, "is not a valid header name")
-            elif name.lower() in CREDENTIAL_HEADERS:
+            elif name.lower() in credential_headers():
                 self.problem(
                     place, "would overwrite the provider's credential", "put the credential into `keys`"
                 )

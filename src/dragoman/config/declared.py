@@ -14,8 +14,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, 
 import msgspec
 
 from dragoman.config.about import about
-from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
+from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
 
 ScalarType: TypeAlias = type[Duration] | type[Size] | type[Moment] | type[PathPrefix] | type[FilePath]
@@ -64,6 +65,13 @@ def holds_secrets(kind: Any) -> bool:
     return any(holds_secrets(inner) for inner in get_args(kind) if inner is not Ellipsis)
 
 
+def words(kind: Any) -> tuple[str, ...]:
+    """The words of which a value of this type is one; none where it is no word of a list."""
+    if kind is DialectName:
+        return tuple(DIALECTS)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
 def expected(kind: Any) -> str:
     """The kind of value that a person should write, in a few words, for example "a whole number"."""
     members = options(kind)
@@ -71,10 +79,10 @@ def expected(kind: Any) -> str:
         return " or ".join(expected(member) for member in members)
     (kind,) = members
     if kind in SCALARS:
-        words: str = kind.expected
-        return words
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(get_args(kind)) if len(get_args(kind)) > 1 else str(get_args(kind)[0])
+        text: str = kind.expected
+        return text
+    if listed := words(kind):
+        return "one of " + ", ".join(listed) if len(listed) > 1 else listed[0]
     if get_origin(kind) is dict:
         return "a mapping"
     if isinstance(kind, type) and issubclass(kind, Section):

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -26,6 +26,7 @@ from dragoman.config.declared import (
     nullable,
     options,
     settings_of,
+    words,
 )
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
@@ -134,7 +135,7 @@ class Decoder:
             return text.lower() in _TRUE
         if kind is int and _INT.match(text):
             return int(text)
-        if get_origin(kind) is Literal and node.text in get_args(kind):
+        if node.text in words(kind):
             return node.text
         return self._wrong(kind, node, path)
 

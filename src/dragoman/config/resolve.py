@@ -11,21 +11,18 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from dragoman.config.scalars import DialectName
 from dragoman.config.settings import Api as ApiSettings
 from dragoman.config.settings import Provider as Settings
 from dragoman.config.tree import Source, join
-from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.access import Scheme
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
-from dragoman.providers.auth import Credential, Scheme
+from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import (
     CATALOG,
-    CHAT_PATHS,
-    COMPATIBLE,
-    DIALECT_AUTH,
-    DIALECT_HEADERS,
-    STREAM_PATHS,
     ApiRow,
-    DialectName,
     Vendor,
 )
 from dragoman.providers.provider import Api, Provider, base_url
@@ -38,35 +35,36 @@ def vendor_of(name: str, settings: Settings) -> Vendor | None:
     return CATALOG.get(settings.catalog or name)
 
 
-def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
+def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
     """The provider's main protocol."""
     if vendor is None:
-        return settings.dialect or "openai_chat"
+        return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
         raise ValueError(f"the known provider {vendor.name} speaks {vendor.dialect}")
     return vendor.dialect
 
 
-def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
+def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[str, str]:
     """The paths of the chat endpoint below the base URL: for a whole response, and for a stream."""
-    if settings.chat_path and dialect in STREAM_PATHS:
+    paths = DIALECTS[dialect].paths
+    if settings.chat_path and paths.stream:
         raise ValueError(
             f"{dialect} puts the model into the URL path, so its paths cannot be replaced by one path"
         )
-    chat_path = settings.chat_path or (vendor.chat_path if vendor else None) or CHAT_PATHS[dialect]
-    return chat_path, STREAM_PATHS.get(dialect, chat_path)
+    chat_path = settings.chat_path or (vendor.chat_path if vendor else None) or paths.chat
+    return chat_path, paths.stream or chat_path
 
 
-def apis_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[Api, ...]:
+def apis_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[Api, ...]:
     """The provider's further protocols: as the operator states them, else as the catalogue row does."""
     rows = vendor.also if vendor else {}
     stated = settings.apis
     if stated is None:
-        stated = tuple(ApiSettings(dialect=name) for name in rows)
+        stated = tuple(ApiSettings(dialect=DialectName(name)) for name in rows)
     base = address_of(settings, vendor, dialect)
-    auth = auth_of(settings, vendor, dialect)
+    auth = auth_of(settings, dialect)
     return tuple(
-        api_of(one, rows.get(one.dialect, ApiRow(quirks=unknown_quirks(one.dialect))), base, auth)
+        api_of(one, rows.get(one.dialect, ApiRow(quirks=DIALECTS[one.dialect].quirks)), base, auth)
         for one in stated
     )
 
@@ -80,25 +78,26 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     dialect = stated.dialect
     if stated.path is None:
         base = base.removesuffix(row.drops)
-    path = stated.path or row.path or CHAT_PATHS[dialect]
+    spoken = DIALECTS[dialect]
+    path = stated.path or row.path or spoken.paths.chat
     return Api(
         dialect=dialect,
         chat_url=base + path,
-        stream_url=base + STREAM_PATHS.get(dialect, path),
+        stream_url=base + (spoken.paths.stream or path),
         auth=stated.auth or row.auth or auth,
-        fixed=DIALECT_HEADERS[dialect],
+        fixed=spoken.headers.required,
         quirks=_over(row.quirks, stated.quirks),
         models=row.models,
     )
 
 
-def auth_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> Scheme:
+def auth_of(settings: Settings, dialect: str) -> Scheme:
     """How the API key is sent, for example as a bearer token."""
-    return settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect])
+    return settings.auth or DIALECTS[dialect].keys.scheme
 
 
-def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> str:
-    """The provider's base URL in normal form."""
+def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
+    """Its base URL in normal form."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
@@ -114,12 +113,7 @@ def quirk_of(name: str, value: Any) -> Any:
 
 def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
     """The quirks of the catalogue row, overridden by the operator's quirks."""
-    return _over(vendor.quirks if vendor else unknown_quirks(dialect_of(settings, vendor)), settings.quirks)
-
-
-def unknown_quirks(dialect: DialectName) -> Quirks:
-    """The quirks of a server that is not in the catalogue."""
-    return COMPATIBLE if dialect == "openai_chat" else STANDARD
+    return _over(vendor.quirks if vendor else DIALECTS[dialect_of(settings, vendor)].quirks, settings.quirks)
 
 
 def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
@@ -143,12 +137,12 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         base_url=base,
         chat_path=chat_path,
         stream_path=stream_path,
-        auth=auth_of(settings, vendor, dialect),
+        auth=auth_of(settings, dialect),
         credentials=tuple(
             Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
         ),
-        fixed=DIALECT_HEADERS[dialect],
+        fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
         body=settings.body,
         quirks=quirks_of(settings, vendor),

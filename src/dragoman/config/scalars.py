@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NewType, Self
 
 _AMOUNT: Final = re.compile(r"\s*+(\d{1,20})(?:\.(\d{1,18}))?\s*+([A-Za-z]*+)\s*\Z", re.ASCII)
 _MILLISECONDS: Final = {
@@ -169,6 +169,10 @@ class FilePath(str):
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
+
+
+DialectName = NewType("DialectName", str)
+"""The name of a protocol in `dialects.table`."""
 
 
 def _number(value: object) -> float:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Final, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
+from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of, words
 from dragoman.config.deviations import Deviation, deviations
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
@@ -227,8 +227,8 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if kind in SCALARS:
         return {"anyOf": [dict(kind.schema), _VARIABLE]}
-    if get_origin(kind) is Literal:
-        return {"enum": list(get_args(kind))}
+    if listed := words(kind):
+        return {"enum": list(listed)}
     if get_origin(kind) is tuple:
         item = _schema(get_args(kind)[0], definitions)
         return {"anyOf": [{"type": "array", "items": item}, item]}
@@ -322,8 +322,8 @@ def _word(kind: Any) -> str:
     if len(members) > 1:
         return ", ".join(_word(member) for member in members)
     (kind,) = members
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(kind))
+    if listed := words(kind):
+        return ", ".join(f"`{value}`" for value in listed)
     if get_origin(kind) in {tuple, frozenset}:
         return f"list of {_word(get_args(kind)[0])}"
     if get_origin(kind) is dict:

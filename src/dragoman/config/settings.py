@@ -16,12 +16,11 @@ from dragoman.config.about import about
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix
+from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section
 from dragoman.config.serving import Server
-from dragoman.providers.auth import Scheme
-from dragoman.providers.catalog import DialectName
-from dragoman.providers.resources import Resource
+from dragoman.dialects.access import Scheme
+from dragoman.dialects.resources import Resource
 from dragoman.seams.secret import Secret
 
 Strict: TypeAlias = bool | Literal["all"]

@@ -21,6 +21,7 @@ from dragoman.dialects.operation import (
     Payload,
     ProviderSide,
 )
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode, encode_head
@@ -59,7 +60,7 @@ def counting(
         return Payload(encode(told(response.tokens)))
 
     return OperationCodec(
-        relay=Relay(path, member, reduce),
+        relay=CountRelay(path, member, reduce),
         client=ClientSide(
             check=check,
             model=lambda wire: brief(wire).model,
@@ -85,7 +86,7 @@ def counted(answer: Payload, member: str) -> int:
     return tokens
 
 
-class Relay:
+class CountRelay(WholeAnswerRelay):
     """Relays the countable part of a request, and the answer unchanged."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
@@ -103,7 +104,3 @@ class Relay:
         """The answer to send to the client. No answer names a model, so none is replaced."""
         counted(answer, self._member)
         return answer, None
-
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Always None: counts are not streamed."""
-        return None

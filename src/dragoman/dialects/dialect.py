@@ -1,88 +1,82 @@
-"""Everything that a protocol states of itself, as one record: `Dialect`.
+"""Everything that a protocol states about itself, as one record: `Dialect`.
 
-A dialect is a wire protocol in both directions. Codecs are pure: bytes and values in, values and
-bytes out, no clock, no random, no IO. They raise `WireError`, which blames nobody.
+A dialect is a wire protocol in both directions. Codecs are pure: they have no clock, no random numbers and
+no IO. They raise `WireError`, which does not say whether the client or the upstream is wrong.
 
     client bytes → request.check → request.decode → ir.Request → request.encode → upstream
     upstream     → response.decode / stream.decoder → ir → response.encode / stream.encoder → client bytes
 
-When client and upstream share the dialect and nothing has to be changed but names, `relay` passes
-frames through with named edits instead.
+When client and upstream speak the same dialect and only named members change, `relay` passes the bytes
+through with these edits instead.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.fields import Fields
 from dragoman.dialects.loss import Change
 from dragoman.dialects.operation import AnyOperationCodec, AnyProviderSide
-from dragoman.dialects.quirks import Quirks, Wider
+from dragoman.dialects.quirks import STANDARD, Quirks, Wider
 from dragoman.dialects.relay import Relay
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import Operation, Target, WireRequest
+from dragoman.dialects.resources import Resource
 from dragoman.dialects.streaming import StreamDecoder, StreamEncoder
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
-"""What a dialect says natively. schema: an answer by JSON Schema. json: an answer of any JSON. custom_tools:
-tools with free text. forced_thinking: forcing a tool while the model thinks. namespaces: tools in groups.
-builtins: tools that the protocol defines and its client runs, and tools made known in the history. The rest
-is emulated."""
+"""A feature that a protocol has; a missing feature is emulated. schema: an answer by JSON Schema. json: an
+answer of any JSON. custom_tools: tools with free text. forced_thinking: forcing a tool while the model
+thinks. namespaces: tools in groups. builtins: tools that the protocol defines and its client runs, and tools
+that a message of the history adds."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}
-"""What is taken as it is unless it is said otherwise: the others are one protocol's alone."""
+"""The default of a dialect. Only one protocol has the other two features."""
 
 Edits: TypeAlias = dict[str, Any]
 """Top-level members of a relayed body to their new values."""
-
-
-class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths below the base URL. `{model}` stands for the model's name, which the body then has not."""
-
-    chat: str = ""
-    """Where an answer is asked for; "" = no provider is asked in this protocol."""
-    stream: str = ""
-    """Where a streamed answer is asked for, with its query; "" = at `chat`."""
-    models: str = ""
-    """Where a server lists its models."""
 
 
 class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """A chat request, in both directions."""
 
     check: Callable[[WireRequest], None]
-    """Raises WireError, exactly worded, for a client's mistake (types, ranges, required fields)."""
+    """Raises WireError, worded as the protocol does, for a client's mistake (type, range, missing field)."""
     decode: Callable[[WireRequest], ir.Request]
-    """The request in the IR. It has passed `check`."""
+    """The request in the IR. The argument has passed `check`."""
     encode: Callable[[ir.Request, Target], WireRequest]
-    """The request as an upstream is asked it. Raises WireError for what cannot be said."""
+    """The request for an upstream. Raises WireError when the protocol cannot express it."""
     brief: Callable[[WireRequest], ir.Request]
-    """What the answer's form depends on (model, stream, usage asked for), without decoding messages."""
+    """The fields that the answer's form depends on (model, stream, usage), without the messages."""
+    fields: Fields | None = None
+    """How the dialect handles each field of the IR; None = not stated."""
     members: frozenset[str]
-    """The top-level members that the IR carries. They never land in `extra`."""
+    """The top-level members that have a field in the IR, so that they never land in `extra`."""
     locate: Callable[[str], str]
-    """A place in IR terms, as a JSON path of this protocol's request."""
+    """Turns a path in the IR into a JSON path of this protocol's request."""
     locate_in: Callable[[WireRequest, str], str] | None = None
-    """The same with the request at hand, where the protocol has several words for one thing."""
+    """As `locate`, for a protocol with several members for one IR field: it also reads the request."""
     widen: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
-    """A request that `check` refuses, with everything put right of which a server may take more than the
-    protocol's author (`Quirks.widens`); None = nobody takes more."""
+    """The request without the values that `check` refuses but servers with these quirks accept
+    (`Quirks.widens`); None = no server accepts more than the protocol's author."""
     check_portable: Callable[[WireRequest], None] | None = None
-    """Raises WireError for a request that only a server of the same protocol can be asked; None = every
+    """Raises WireError for a request that only a server of the same protocol can answer; None = every
     request can be translated."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
-    """The questions of a request that asks several, of which a server of another protocol is asked one at a
-    time; empty where it asks one. None = no request asks several. Raises WireError for too many."""
+    """Splits a request with several prompts into requests with one prompt each, for servers of other
+    protocols; empty for one prompt. None = a request has one prompt. Raises WireError for too many."""
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
-    """The edits of a relayed body by which its provider stores nothing, and what they change; None = nothing
-    is ever stored there."""
+    """The edits that tell the provider of a relayed body to store nothing, and the changes to report; None =
+    providers never store anything."""
 
 
 class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +87,7 @@ class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
     encode: Callable[[ir.Response, Reply], dict[str, Any]]
     """The body to send to the client."""
     id_prefix: str = ""
-    """What the ids of answers begin with, where the gateway makes them."""
+    """The prefix of an answer's id when the gateway makes the id."""
 
 
 class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,71 +102,52 @@ class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
     framing: Framing = "sse"
     """How a stream is cut into frames."""
     json_framing: Framing | None = None
-    """How an answer in `application/json` is cut, where that may be a stream; None = it is a whole answer."""
+    """The framing of a stream in `application/json`; None = such an answer is never a stream."""
     ping: bytes = b": ping\n\n"
-    """A heartbeat before the stream has begun to speak; empty where the protocol has none."""
+    """A heartbeat before the first event of a stream; empty when the protocol has none."""
 
 
 class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal, in both directions."""
+    """An error, in both directions."""
 
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
-    """The fault that a status, headers and a body tell."""
+    """The fault in an error's status, headers and body."""
     encode: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
-    """Status, extra headers and body, with the request's id where the envelope carries one."""
-
-
-class Headers(msgspec.Struct, frozen=True, kw_only=True):
-    """Headers that belong to the protocol, by lower-case name."""
-
-    request: frozenset[str] = frozenset()
-    """Those of a client that its upstream of the same protocol sees."""
-    response: frozenset[str] = frozenset()
-    """Those of an upstream that its client of the same protocol sees."""
-    id: bytes = b""
-    """Where clients look for the id of a request; empty = in `x-request-id`."""
-
-    def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """The upstream's headers that a client of the same protocol sees."""
-        return [
-            (written, value.encode("latin-1", "replace"))
-            for name, written in _written(self.response)
-            if (value := headers.get(name)) is not None
-        ]
+    """Status, extra headers and body. The text is the request's id, for envelopes that carry it."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the protocol's servers take as it is. The rest is emulated, renamed or fetched."""
+    """What the protocol's servers accept. The gateway emulates, renames or fetches everything else."""
 
     features: frozenset[Feature] = USUAL_FEATURES
-    """What the protocol says natively."""
+    """The features that need no emulation."""
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The pattern that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers read these media at their address themselves; None = they read all. The gateway
-    fetches the others."""
+    """Whether the servers download a medium from its address; None = always. Otherwise the gateway fetches
+    it."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
-    """What answers hold that only the protocol's own servers understand, and that requests bring back."""
+    """Parts of an answer that only the protocol's own servers understand, and that later requests repeat."""
 
     seals: bool = False
     """True: answers hold seals that the next request must bring back."""
     foreign: tuple[bytes, ...] = ()
-    """What stands in a client's body that brings back reasoning of another origin, which the protocol's own
-    servers refuse."""
+    """Bytes that show reasoning of another provider in a client's body. The protocol's own servers refuse
+    such reasoning."""
     native: Callable[[ir.Block], ir.Native] | None = None
-    """A block of an answer as it stands in a request, for what no other protocol can say (what the
-    provider's own tools did); None = requests hold nothing of that kind."""
+    """Turns a call or result of the provider's own tools, as an answer holds it, into the block of a later
+    request; None = requests hold no such blocks."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol, both directions."""
 
     name: str
-    """As in configuration."""
+    """The name in the configuration."""
     title: str
-    """For people."""
+    """The name in documentation and on screens."""
     spec: str
     """The address of the specification."""
     version: str
@@ -183,23 +158,34 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamCodec
     errors: ErrorCodec
     relay: Relay
+    models: ModelList = ModelList()
     headers: Headers = Headers()
+    keys: Keys = Keys()
+    face: Face | None = None
+    """Where the gateway serves the protocol; None = only providers speak it."""
     abilities: Abilities = Abilities()
     opaque: Opaque = Opaque()
     operations: Mapping[Operation, AnyOperationCodec] = {}
-    """What is asked beside chat, of the gateway by clients and of providers by the gateway."""
+    """Operations beside chat that both clients and providers have."""
     provides: Mapping[Operation, AnyProviderSide] = {}
-    """What only providers are asked beside chat: by chat's path, or by one that no client is served."""
+    """Operations beside chat that only providers have: at the path of chat, or at a path without clients."""
+
+    probe: Probe | None = None
+    """How `dragoman test` tests a server; None = it cannot."""
+    resources: frozenset[Resource] = frozenset()
+    """Resources of a provider's account (files, batches) whose requests the gateway passes on."""
+    quirks: Quirks = STANDARD
+    """The quirks of a server of an unknown vendor."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
-        """What providers are asked beside chat."""
+        """How a provider is asked for each operation beside chat."""
         return {
             **self.provides,
             **{operation: codec.provider for operation, codec in self.operations.items()},
         }
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
-        """What turns a place in IR terms into a JSON path of this request, in its client's spelling."""
+        """A function from a path in the IR to a JSON path of this request, as its client wrote it."""
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         codec = self.request
@@ -209,21 +195,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Check a request for servers of this protocol that take so much more. Raises WireError."""
+        """Check a request for servers that accept these further values. Raises WireError."""
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))
-
-
-@cache
-def _written(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, name.encode()) for name in names)
 
 
 _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _own_place(where: str, continued: tuple[int, int]) -> str:
-    """A place in what the client wrote; what the request continues is one place, `previous`."""
+    """The path in the client's own messages; `previous` for a message that the request continues."""
     found = _MESSAGE.match(where)
     start, count = continued
     if found is None or (number := int(found[1])) < start:

@@ -1,19 +1,16 @@
-"""What a target lacks, made of what it has, and undone on the way back.
+"""Replace the features that a target lacks by features that it has, and undo this in the answer.
 
-A client that asks for JSON by schema, for a tool with free text, for a tool that its protocol defines, for
-tools in namespaces, or for one whose name the target refuses gets what it asked for all the same:
+    JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
+                             be forced: an instruction (the model may ignore it: a loss of quality), and a
+                             code fence around the answer is removed
+    free-text tools          functions with one string parameter
+    a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
+                             message of the history adds are offered from the beginning
+    namespaces               functions whose names hold the namespace; its description becomes system text
+    tool names               legal names, always the same for the same name (`naming`)
 
-    JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer; where nothing can
-                             be forced, an instruction (the model may not follow: a loss of quality), and a
-                             code fence around the answer is taken off
-    free-text tools          functions with one string
-    a protocol's own tools   where the client runs them: functions with the same arguments; tools that the
-                             history makes known are offered from the beginning
-    namespaces               functions whose names say both; what is said of a namespace is system text
-    tool names               legal ones, the same for the same name every time (`naming`)
-
-The history is rewritten like the request, so that a model finds what it said under the names it knows.
-`restore` is the way back. Pure; nothing here knows a dialect's name.
+Calls in the history change like the tools of the request, because the model must find the names that it is
+offered. `restore` undoes all this in the answer. Pure; nothing here depends on a dialect's name.
 """
 
 from __future__ import annotations
@@ -46,11 +43,11 @@ replace = msgspec.structs.replace
 
 
 class Able(Protocol):
-    """Who is asked: a dialect, or an upstream that speaks none."""
+    """A target: a dialect, or an upstream without a dialect."""
 
     @property
     def features(self) -> frozenset[Feature]:
-        """What it takes as it is."""
+        """The features that need no emulation."""
         ...
 
     @property
@@ -60,22 +57,21 @@ class Able(Protocol):
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """A request as the target can be asked, and what is to be undone in its answer (None = nothing)."""
+    """A request for the target, and the changes to undo in the answer (None = no changes)."""
 
     request: ir.Request
     undo: Undo | None = None
 
     def restorer(self) -> Restorer | None:
-        """A restorer for one stream; None when its events are right as they are."""
+        """A restorer for one stream; None when nothing has to be undone."""
         return None if self.undo is None else Restorer(self.undo)
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
-    """The request with everything replaced that this target does not have.
+    """The request with every feature replaced that this target lacks.
 
-    target: what its protocol can say; facts, quirks: what its model and its vendor cannot do all the same.
-    report: gets a change for each thing that is asked for in another form, and a loss where the other form
-    promises less.
+    target: the features of its protocol; facts, quirks: features that its model and its vendor lack. report:
+    gets a change for each replacement, and a loss when the replacement guarantees less.
     """
     plain: list[Named] = []
     if "builtins" not in target.features:
@@ -112,7 +108,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether the target takes this form of output as it is."""
+    """Whether the target accepts this form of output."""
     if output.kind == "schema":
         return "schema" in target.features and facts.structured is not False and quirks.json_schema
     return output.kind == "text" or "json" in target.features
@@ -136,7 +132,7 @@ def _thinks(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _text(output: ir.Output) -> ir.Output | None:
-    """What is left to ask for when the form is asked for otherwise."""
+    """The output settings without the form; None when no settings remain."""
     plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
     return None if plain == ir.Output() else plain
 
@@ -152,7 +148,7 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """The request with the tool whose arguments are the answer, and the member that holds it."""
+    """The request with the tool whose arguments are the answer, and the argument that holds the answer."""
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
     description = f"{output.description}\n{guide}" if output.description else guide
@@ -172,7 +168,7 @@ def _with_answer_tool(
 
 
 def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """The schema as one that tools take, whose root is an object: itself, or an object with one member."""
+    """The schema for a tool, whose root must be an object; with the member that holds another root."""
     schema = dict(schema or _ANY)
     if schema.get("type") == "object":
         return schema, None
@@ -183,7 +179,7 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """The schema at another place: its local references lead to where things are now."""
+    """The schema below a new root, with its local references adjusted."""
     if isinstance(node, dict):
         return {
             key: root + value[1:]
@@ -208,7 +204,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
     left = _text(output)
     if output.kind == "schema" and "json" in target.features:
         left = replace(left or ir.Output(), kind="json")
-    # Not a message of its own: places in messages stay those that the client wrote.
+    # Not a message of its own: the indices of messages must stay those of the client.
     return replace(request, system=(*request.system, ir.Text(words)), output=left)
 
 
@@ -216,9 +212,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """The request with functions alone where it is the client that runs a tool, and those among them that its
-    protocol defines.
-    """
+    """The request with functions for the protocol's own tools that the client runs, and these functions."""
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
     own = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
@@ -238,7 +232,7 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Add the tools that the history makes known, each once."""
+    """Add the tools that messages of the history add, each once."""
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
         for tool in message.tools:
@@ -261,7 +255,7 @@ def _plainly(block: ir.Block) -> ir.Block:
 
 
 def _with_functions(request: ir.Request, report: Report) -> ir.Request:
-    """The request with functions in place of free-text tools, in its history too."""
+    """The request with functions instead of free-text tools, also in its history."""
     tools, choice = request.tools, request.tool_choice
     if tools is not None:
         tools = tuple(_function(tool, index, report) for index, tool in enumerate(tools))
@@ -311,10 +305,10 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 def _with_names(
     request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
 ) -> ir.Request:
-    """The request with its tools under the names of the target, wherever they are named."""
+    """The request with the target's names for its tools, in the tools, the choice and the history."""
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:
-        # No message of its own, for the reason that an instruction is none.
+        # Not a message of its own, as in `_with_instruction`.
         request = replace(request, system=(*request.system, ir.Text(about)))
     if choice is not None and choice.names:
         choice = renamed_choice(choice, tools, names)
@@ -327,7 +321,7 @@ def _with_names(
 
 
 def _mapped(messages: Sequence[ir.Message], change: Callable[[ir.Block], ir.Block]) -> tuple[ir.Message, ...]:
-    """The messages with their blocks changed; the same values where nothing is."""
+    """The messages with their blocks changed; an unchanged message stays the same object."""
     changed = []
     for message in messages:
         blocks = tuple(change(block) for block in message.blocks)

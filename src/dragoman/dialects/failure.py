@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from dragoman.ir import Fault, Kind
 from dragoman.wire.json import reworded
 
+ENDED = "The provider's stream ended before the response was complete."
+SILENT = "The provider's stream ended without a response."
+STREAM_BROKEN = Fault("upstream", ENDED, code="stream_broken", blame="upstream")
+"""What becomes of a stream that ends before its answer does."""
+KIND_WORDS: Final[frozenset[str]] = frozenset(get_args(Kind))
+CODES_OF_KINDS: Final[dict[Kind, str]] = {
+    "context_length": "context_length_exceeded",
+    "authentication": "invalid_api_key",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_exceeded",
+    "overloaded": "server_is_overloaded",
+    "model_not_found": "model_not_found",
+}
+"""Our codes for errors of protocols that have a kind and no code."""
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
 """Characters that are kept of a body without structure (_MAX_TEXT) and of a message (_MAX_MESSAGE)."""

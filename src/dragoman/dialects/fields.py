@@ -1,9 +1,15 @@
-"""Fields of a request for which a target's protocol has no member."""
+"""How a dialect handles each field of a request, so that no encoder forgets a field without notice.
+
+Every dialect states all fields of `ir.Request` and of the settings in it, in one `Fields`: which function
+handles a field, or why the protocol has no member for it. A dialect that does not state a field cannot be
+imported (docs/decisions/0025-member-rows.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
@@ -13,7 +19,7 @@ STATE: Final[Mapping[str, str]] = {
     "conversation": "this protocol does not store conversations",
     "background": "this protocol has no background mode",
 }
-"""What refers to a server's state, with the reason why a protocol without state is not told it."""
+"""Fields that need a server with state, and the reason that a protocol without state reports for them."""
 ANSWERS_ONLY: Final[Mapping[str, str]] = {
     **STATE,
     "store": "this protocol does not store responses",
@@ -21,11 +27,103 @@ ANSWERS_ONLY: Final[Mapping[str, str]] = {
     "user": "this protocol has no end user id",
     "safety_identifier": "this protocol has no end user id",
 }
-"""The same, and what else a protocol lacks that knows nothing but a question and its answer."""
+"""The fields that a protocol lacks when it has only prompts and answers, with reasons."""
+
+_SETTINGS: Final[Mapping[str, ir.Value]] = {
+    "": ir.Request("", None),
+    "sampling": ir.Sampling(),
+    "output": ir.Output(),
+    "reasoning": ir.Reasoning(),
+    "cache": ir.Caching(),
+}
+"""An empty request and the empty settings in it, by the field of the request that holds them."""
+_FORMS: Final = frozenset({"dialect", "form", "forms", "extra"})
+"""Fields that record how a dialect wrote a request, not what the request asks for."""
+PLACES: Final = tuple(
+    f"{holder}.{field}" if holder else field
+    for holder, settings in _SETTINGS.items()
+    for field in settings.__struct_fields__
+    if field not in _FORMS and field not in _SETTINGS
+)
+"""Every field that a request may state: `max_output`, `sampling.seed`."""
+_DONE: Final = frozenset({"truncation"})
+"""Fields that the gateway handles before it encodes a request (`shorten`), so no dialect handles them."""
+_ZEROS: Final = frozenset(
+    {
+        *("sampling.min_p", "sampling.seed", "sampling.repetition_penalty", "sampling.top_logprobs"),
+        *("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
+    }
+)
+"""Fields whose zero or empty text is reported as lost, too."""
 
 
-def lose_fields(request: ir.Request, reasons: Mapping[str, str], report: Report) -> None:
-    """Name as lost what a request states in these fields. reasons: why, by the name of the field."""
-    for field, reason in reasons.items():
-        if getattr(request, field):
-            report.lose(field, reason)
+class Fields:
+    """How one dialect handles the fields of a request.
+
+    handled: fields, by the function that writes, fits or refuses their values. lost: fields for which the
+    protocol has no member, with the reason that a client reads; `reasoning` stands for all fields in it.
+    Raises TypeError for a field that is missing or stated twice, and for a name that is no field.
+    """
+
+    __slots__ = ("_lost", "handled")
+
+    def __init__(
+        self,
+        dialect: str,
+        *,
+        handled: Mapping[Callable[..., object], Collection[str]],
+        lost: Mapping[str, str],
+    ) -> None:
+        self.handled: Final = [place for places in handled.values() for place in places]
+        stated = [*self.handled, *lost]
+        whole = lost.keys() & _SETTINGS.keys()
+        known = {place for place in PLACES if place in stated or _holder(place) in whole}
+        twice = {place for place in stated if stated.count(place) > 1}
+        for wrong, words in (
+            (set(PLACES) - known - _DONE, "states nothing of"),
+            (set(stated).difference(PLACES, whole), "states what no request has:"),
+            (twice, "states two things of"),
+        ):
+            if wrong:
+                raise TypeError(f"the dialect {dialect} {words} {', '.join(sorted(wrong))}")
+        self._lost: Final = {
+            holder: _lost(empty, {place: why for place, why in lost.items() if _holder(place) == holder})
+            for holder, empty in _SETTINGS.items()
+        }
+
+    def lose(
+        self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
+    ) -> None:
+        """Report the lost fields that a request, or an object of settings in it, states.
+
+        holder: the field that holds the settings, empty = the request itself. written: fields that are not
+        lost in this request, because its own dialect has written them.
+        """
+        values_of, nothing, reasons = self._lost[holder]
+        values = values_of(settings)
+        if values == nothing:
+            return
+        for (place, reason), value, default in zip(reasons, values, nothing, strict=False):
+            if value is None or value == default or place in written:
+                continue
+            if value or place in _ZEROS:
+                report.lose(place, reason)
+
+
+_Lost: TypeAlias = tuple[Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str], ...]]
+"""The lost fields of one kind of settings: a getter of the values, the defaults, and names with reasons."""
+
+
+def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
+    names = [place.rpartition(".")[2] for place in reasons]
+    values = attrgetter(*names, "__class__", "__class__")  # with one name it returns no tuple
+    return values, values(empty), tuple(reasons.items())
+
+
+def within(holder: str, fields: str) -> tuple[str, ...]:
+    """The full names of some fields of settings: `within("cache", "key ttl")`."""
+    return tuple(f"{holder}.{field}" for field in fields.split())
+
+
+def _holder(place: str) -> str:
+    return place.rpartition(".")[0]

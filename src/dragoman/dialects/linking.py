@@ -1,7 +1,7 @@
-"""Calls that are stated without an id get the one that their results state.
+"""A call without an id gets the id that its result states.
 
-Where a protocol links results to calls by name and order as well, some clients keep an id for a result alone:
-LiteLLM drops those of the calls that it sends to Ollama, and leaves `tool_call_id` in what answers them.
+In protocols that link results to calls by name and order, some clients send an id only with the result:
+LiteLLM drops the ids of the calls that it sends to Ollama, and keeps `tool_call_id` in their results.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dragoman import ir
 from dragoman.dialects.waiting import Waiting
 
 _Place = tuple[int, int]
-"""Of a call: its message's and its own."""
+"""A call: the index of its message, and its index in the message."""
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The history, in which calls without an id get the id that their result states.
-
-    A result whose id no call has answers the first open call of its name, within one turn.
+    """The history with the ids. A result with an unknown id answers the first open call of its name, within
+    one turn.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

@@ -1,4 +1,4 @@
-"""How a protocol says an operation beside chat (embeddings, an image, speech, …): one request, one answer."""
+"""The codec of an operation beside chat (embeddings, an image, speech, …): one request, one answer."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from dragoman.wire.multipart import Form
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """The body of an answer. kind: its media type, with parameters."""
+    """The body of an answer. kind: the media type, with parameters."""
 
     data: bytes
     kind: str = "application/json"
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A request as it is sent. path: one of the codec's. body: JSON, or a form."""
+    """A request as it is sent. path: one of the codec's paths. body: JSON, or a form."""
 
     path: str
     body: bytes | Form
 
 
 class Outcome(Protocol):
-    """What the answers of all operations have."""
+    """The attributes that the answers of all operations have."""
 
     @property
     def model(self) -> str | None:
-        """The upstream's name of it, None = not told."""
+        """The upstream's name of the model, None = not stated."""
         ...
 
     @property
     def usage(self) -> ir.Usage | None:
-        """What it cost, None = not told."""
+        """The usage, None = not stated."""
         ...
 
 
@@ -47,9 +47,9 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
-    """What an answer is encoded for. request: the client's. report: for what its protocol cannot carry, and
-    for what the answer lacks of what was asked for. model: the name to show. id, created (Unix seconds): used
-    where the upstream stated none.
+    """The facts that an encoder of answers needs. request: the client's. report: gets what the client's
+    protocol cannot carry and what the answer lacks. model: the name to show. id, created (Unix seconds):
+    used when the upstream states none.
     """
 
     request: AskedT
@@ -60,23 +60,23 @@ class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
 
 
 class OperationRelay(Protocol):
-    """Same dialect on both sides: the named edits on raw values."""
+    """Passes requests and answers between two sides of the same dialect, with edits of named members."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream. head, edits: as for `Relay.request`; of a form, head is empty."""
+        """The request to send upstream. head, edits: as for `Relay.request`; head is empty for a form."""
         ...
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client, and the usage that it states; None = it is not what was asked for and
-        has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed for an
-        error inside a 200, WireError for what is no answer.
+        """The answer for the client, and its usage; None = the answer has another form than the client asked
+        for, so it must be translated. model: the name to show, None = the upstream's own. Raises
+        RequestFailed for an error inside a 200, WireError for a malformed answer.
         """
         ...
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that one event of a stream states. Raises RequestFailed where it tells a failure."""
+        """The usage that one event of a stream states. Raises RequestFailed for an event with an error."""
         ...
 
 
@@ -84,8 +84,8 @@ ValueT = TypeVar("ValueT")
 
 
 class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
-    """What of a value lies at addresses and has to be read there. media: each with its place in IR terms.
-    fill: the value with what was read in their places, in the same order, as base64.
+    """A value with media at addresses that the gateway must download. media: each with its path in the IR.
+    fill: makes the value with the downloaded media (base64), given in the same order.
     """
 
     media: Sequence[tuple[ir.Media, str]]
@@ -116,60 +116,60 @@ class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_on
     """How a provider is asked for one operation."""
 
     paths: tuple[str, ...]
-    """Every path that requests are sent to, below the base URL; `{model}` stands for the model's name."""
+    """All paths of requests, below the base URL; `{model}` stands for the model's name."""
     encode: Callable[[AskedT, Target], WireRequest]
-    """The request in the provider's words. Raises WireError for what cannot be said."""
+    """The request in the provider's form. Raises WireError when the protocol cannot express it."""
     decode: Callable[[Payload, AskedT], OutcomeT]
-    """The answer to a request. Raises WireError for what is no answer."""
+    """The answer to a request. Raises WireError for a malformed answer."""
     split: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
-    """The requests that must be asked one after another, because one request of the provider holds less. Each
-    comes with the place where its inputs begin in the whole. The text is the upstream's name of the model."""
+    """Splits a request that is too large for the provider into requests that are sent one after another. Each
+    comes with the index of its first input. The text is the upstream's name of the model."""
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
-    """One answer from the answers to those requests."""
+    """Joins the answers to these requests."""
     unread: Callable[[AskedT], Reading[AskedT]] | None = None
-    """The media of a request that the provider does not read at their address; None = it reads everything."""
+    """The media that the provider does not download from their address; None = it downloads everything."""
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
-    """The request as it is sent, made of the request with the configuration's own members added."""
+    """The last change of a request, after the configuration's own members were added."""
 
 
 class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
     """How a client asks for one operation."""
 
     check: Callable[[WireRequest], None]
-    """Raises WireError, exactly worded, for a client's mistake."""
+    """Raises WireError with the protocol's own words for a client's mistake."""
     model: Callable[[WireRequest], str | None]
-    """The name of the model that is asked for; None = none is stated."""
+    """The model's name in the request; None = the request states none."""
     decode: Callable[[WireRequest], AskedT]
-    """The request in the IR. It has passed `check`."""
+    """The request in the IR. The argument has passed `check`."""
     encode: Callable[[OutcomeT, OperationReply[AskedT]], Payload]
-    """The whole answer in the client's words."""
+    """The whole answer in the client's form."""
     locate: Callable[[AskedT, str], str]
-    """A place in IR terms, as a JSON path of the request."""
+    """Turns a path in the IR into a JSON path of the request."""
     members: frozenset[str]
-    """The top-level members that the IR carries."""
+    """The top-level members that have a field in the IR."""
     streams: Callable[[WireRequest], bool] = _never
     """Whether a request asks for a stream."""
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
     """A whole answer as the events of a stream; None = clients never ask for one."""
     unread: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
-    """The media of an answer whose bytes the client asked for and of which the provider told an address only.
-    What cannot be read stays an address. None = there are no such media."""
+    """The media for which the provider stated only an address although the client asked for the bytes. If a
+    download fails, the address stays. None = there are no such media."""
 
 
 class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How a dialect says one operation, both directions."""
+    """The codec of one operation, in both directions."""
 
     client: ClientSide[AskedT, OutcomeT]
     provider: ProviderSide[AskedT, OutcomeT]
     relay: OperationRelay | None = None
     """None = a request is translated even for a provider of the same protocol."""
     relays: Callable[[WireRequest, Quirks, str], bool] = _always
-    """Whether a vendor with these quirks takes a request as it is for its model of this name."""
+    """Whether a vendor with these quirks accepts the request unchanged for its model of this name."""
     ends: tuple[str, ...] = ()
-    """The types of the events that a stream ends with. A stream without any of them has broken off."""
+    """The types of terminal events. A stream without a terminal event has broken off."""
     sound: bool = False
-    """True: a whole answer is sound, which passes as it comes. So do events, for which a vendor may have its
-    own word."""
+    """True: a whole answer is audio, and its bytes are passed on unread. So are events, because vendors use
+    different media types for streams."""
 
 
 AnyProviderSide = ProviderSide[Any, Any]

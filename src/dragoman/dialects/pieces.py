@@ -1,8 +1,8 @@
-"""Answers that a client returns in the pieces in which it got them, put together again.
+"""Join the messages of a client that sends each chunk of a streamed answer back as one message.
 
-A client that keeps each chunk of a stream as a message of its own returns one thought as many, with its seal
-on an empty one at the end. Taken as they come these are many thoughts: a provider would get the seal of a
-thought without its words, and the seal vault would not know the answer. Pure.
+Such a client sends one thought as many blocks, with its seal on an empty block at the end. Unjoined, a
+provider would get the seal of a thought without the thought's text, and the seal vault would not find the
+answer. Pure.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.repair.messages import CHUNKED
 
-_PLACE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
+_IN_MESSAGE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
 _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None, "extra": None}
-"""What a piece of words or of a thought holds beside its text and its seal."""
+"""The fields, with defaults, that a chunk of text or thinking does not use."""
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request whose answers are whole.
+    """A request with joined answers.
 
-    starts: the index in the client's request of the first message that each one was made of, and at the end
-    how many messages the client sent; empty = every message is the client's own.
+    starts: for each message, the index of its first message in the client's request; at the end the number
+    of the client's messages; empty = no message was joined.
     """
 
     request: ir.Request
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """`locate` for places in this request. One that was put together is one place: its first piece."""
+        """`locate` for paths in this request. A path in a joined message becomes its first message."""
         if not self.starts:
             return locate
 
         def inside(where: str) -> str:
-            found = _PLACE.match(where)
+            found = _IN_MESSAGE.match(where)
             if found is None or (index := int(found[1])) >= len(self.starts) - 1:
                 return locate(where)
             start, end = self.starts[index], self.starts[index + 1]
@@ -68,17 +68,17 @@ def joined(request: ir.Request) -> Joined:
 
 
 def _is_plain(message: ir.Message) -> bool:
-    """Whether a message is an answer that holds nothing beside its blocks."""
+    """Whether a message is an answer without members beside its blocks."""
     return message.role == "assistant" and message == ir.Message("assistant", message.blocks)
 
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
-    """One message of all of these."""
+    """One message with the blocks of all."""
     first = pieces[0]
     if first.role != "assistant":
         return first
     blocks: list[ir.Block] = []
-    run: list[Any] = []  # the pieces of what may still go on
+    run: list[Any] = []  # the chunks of one block, which may continue
     for piece in pieces:
         begins = piece is not first
         for block in piece.blocks:
@@ -93,10 +93,10 @@ def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
 
 
 def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
-    """Whether a block is more of the one before it. chunk: another chunk has begun between them.
+    """Whether a block continues the block before it. chunk: a new message begins between the two.
 
-    A seal ends a thought: it stands on its last piece, which has no words of its own. What the client's own
-    protocol has signed stays the part that it is. Two texts of one message are two, as they were written.
+    A seal ends a thought: it comes with the last chunk, which has no text. A part with a seal of the
+    client's own protocol stays a part. Two texts in one message stay two texts.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False
@@ -110,14 +110,14 @@ def _is_open(block: Any) -> bool:
 
 
 def _is_bare(block: Any) -> bool:
-    """Whether a block is a text or a thought that holds nothing but words and a seal."""
+    """Whether a block is a text or a thought with only a text and a seal."""
     if type(block) is ir.Thinking and (block.redacted or block.summary):
         return False
     return all(getattr(block, field, empty) == empty for field, empty in _NOTHING_MORE.items())
 
 
 def _end(run: Sequence[Any], blocks: list[ir.Block]) -> None:
-    """Write the pieces of a run as one block."""
+    """Add the chunks of a run as one block."""
     if len(run) == 1:
         blocks.extend(run)
     elif run:

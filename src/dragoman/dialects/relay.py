@@ -1,16 +1,16 @@
-"""What passes requests and answers between two sides that speak the same protocol, with named edits."""
+"""The relay of a protocol: it passes requests and answers between two sides that both speak the protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from dragoman import ir
 from dragoman.dialects.reply import Reply
 
 
 class Relay(Protocol):
-    """Same dialect on both sides: the named edits on raw values. Nested bytes stay as they are."""
+    """Edits top-level members of requests and answers. The bytes of all other members stay the same."""
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """The body to send upstream. head: top-level keys to raw values (`wire.json.decode_head`);
@@ -19,7 +19,7 @@ class Relay(Protocol):
         ...
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits by which a streamed request asks for its usage; none where it need not be asked for."""
+        """The edits that make a streamed request ask for its usage; empty when the usage comes anyway."""
         ...
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
@@ -27,7 +27,7 @@ class Relay(Protocol):
         ...
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """An answer's body that states no usage, with this one; one that states any stays as it is."""
+        """The body with this usage, unless it states a usage already."""
         ...
 
     def stream(self, reply: Reply) -> StreamRelay:
@@ -36,34 +36,33 @@ class Relay(Protocol):
 
 
 class StreamRelay(Protocol):
-    """Passes one stream's frames through with named edits, and watches what must be known of it."""
+    """Passes one stream's frames through with named edits, and reads its usage, content and end."""
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage that went by."""
+        """The latest usage in the stream."""
         ...
 
     content: bool
-    """Whether content has gone by: the answer is then committed to this attempt."""
+    """Whether content has been sent: no other attempt can answer then."""
     done: bool
-    """Whether the protocol's terminal event has gone by."""
+    """Whether the protocol's terminal event has been sent."""
     estimate: Callable[[], ir.Usage] | None
-    """What tells the likely usage, where the client is to be told it and the upstream may not state it."""
+    """Estimates the usage, for a client that asked for it when the upstream states none."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame; empty when the frame is for us alone. Raises RequestFailed for
-        an in-stream error, with the decoded fault.
+        """The bytes to send for one frame; empty when the client did not ask for the frame. Raises
+        RequestFailed for an in-stream error, with the decoded fault.
         """
         ...
 
     def close(self) -> bytes:
-        """What is still to be sent when the upstream's bytes have ended."""
+        """The last bytes to send, when the upstream's bytes have ended."""
         ...
 
 
-@runtime_checkable
 class TellsFailure(Protocol):
-    """A relay of a stream in which a failure is told otherwise than in one that says nothing else."""
+    """A relay that writes an error in another form once its stream has begun."""
 
     def fail(self, fault: ir.Fault) -> bytes:
         """The stream's last bytes."""

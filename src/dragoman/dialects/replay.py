@@ -1,9 +1,9 @@
-"""Items of the Responses API that go back to a server that takes only what itself could have said.
+"""Items of a Responses history that OpenAI refuses because another server made them.
 
-OpenAI asks of a thought that it has its seal, because it finds no other one where nothing is stored (404) and
-takes none in words (400): vercel/ai#13234, musistudio/claude-code-router#1783. Of ids it asks for its own
-form, though not that it knows them (400): openai/codex#33176, can1357/oh-my-pi#284. Other vendors' ids are
-bare UUIDs (DeepSeek) or longer (xAI). Pure; every relayed request is looked at, so each item is, but once.
+A reasoning item needs its encrypted content: OpenAI does not find an unstored item by its id (404) and
+accepts no reasoning as plain text (400): vercel/ai#13234, musistudio/claude-code-router#1783. An id needs
+OpenAI's form, but may be unknown (400): openai/codex#33176, can1357/oh-my-pi#284. Other vendors' ids are bare
+UUIDs (DeepSeek) or longer (xAI). Pure; every relayed request passes here, so each item is read once.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _BEGINS: Final[Mapping[Any, str]] = {
     "custom_tool_call": "",
     "custom_tool_call_output": "",
 }
-"""What the ids of items begin with that need none. Without its id, any other item would be refused, too."""
+"""Item types whose id is optional, with the prefix of the id. Items of other types need their id."""
 
 
 def is_strange(item: Any) -> bool:
-    """Whether such a server would refuse an item as it is."""
+    """Whether OpenAI would refuse an item."""
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 
 
 def is_open_thought(item: Mapping[str, Any]) -> bool:
-    """Whether an item is a thought without its seal."""
+    """Whether a reasoning item lacks its encrypted content."""
     return item.get("type") == "reasoning" and not item.get("encrypted_content")
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
-    """Whether an item has an id that can be left out, and has to be."""
+    """Whether an item has an id that OpenAI refuses and that can be left out."""
     stated = item.get("id")
     if stated is None:
         return False

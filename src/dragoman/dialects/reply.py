@@ -1,4 +1,4 @@
-"""What an answer is encoded for: whose it is, and how its client wants to have it."""
+"""The client's request and wishes that an answer is encoded for."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 
 Framing = Literal["sse", "json_array", "ndjson"]
-"""How a stream is cut into frames: server-sent events, the elements of one JSON array, or a value a line."""
+"""The frames of a stream: server-sent events, the elements of one JSON array, or one JSON value a line."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What an answer is encoded for.
+    """The facts that an encoder of answers needs.
 
-    request: the client's request (usage in the stream asked for, legacy forms, n). id, created (Unix
-    seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
-    None = the upstream's own. framing: how the client wants its stream cut, where its dialect has a choice.
-    echo: the request's body as its client wrote it, for dialects whose answers repeat it. now: Unix seconds,
-    for dialects that say when an answer was complete; None = they do not say it. began: when the request
-    came, as exactly as is known; None = `created`.
+    request: the client's request (usage in the stream, legacy forms, n). id, created (Unix seconds): used
+    when the upstream states none, the same in every event. model: the name to show, None = the upstream's.
+    framing: the client's choice, for dialects with several framings. echo: the request's body as its client
+    wrote it, for dialects whose answers repeat it. now: the clock in Unix seconds, for dialects that state
+    when an answer was complete; None = they do not. began: when the request came, with fractions of a
+    second; None = `created`.
     """
 
     request: ir.Request
@@ -37,6 +37,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the request came; 0 where nobody knows the time."""
+        """Seconds since the request came; 0 without a clock."""
         began = self.created if self.began is None else self.began
         return 0.0 if self.now is None else max(0.0, self.now() - began)

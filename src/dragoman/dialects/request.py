@@ -1,4 +1,4 @@
-"""A request in a protocol's own terms, what is asked for in it, and what it is encoded for."""
+"""A request in its protocol's form, the operation that it asks for, and the target that it is encoded for."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from dragoman.wire.multipart import Form
 Operation = Literal[
     "chat", "count", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"
 ]
-"""What an endpoint does. "chat" is what models are mostly asked for, and has codecs of its own. "count" tells
-the tokens of a chat request's prompt, "models" lists models. The others are one request and one answer each,
-see `OperationCodec`."""
+"""What an endpoint does. "chat" has codecs of its own. "count" counts the tokens of a chat request's prompt,
+"models" lists models. The others have one request and one answer each, see `OperationCodec`."""
 
 PROMPTED: Final[frozenset[Operation]] = frozenset({"chat", "count"})
-"""The operations whose request is one of chat, and becomes what chat's stages make of it."""
+"""The operations whose request is a chat request, and passes the stages of chat."""
 
 
 class WireRequest(msgspec.Struct):
-    """A request in a dialect's own terms, without origin and credentials.
+    """A request in its dialect's form, without origin and credentials.
 
-    operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
-    `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
-    headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object;
-    of a form its texts: a string for each name, or a list of them where the name ends in `[]` or repeats.
-    fields: the form itself, where the body is one.
-    continued: the place and the number of the messages that its client did not write, because it continues
-    something; written: the body then as the client wrote it. preceded: a session may go before it, and
-    hold the calls that its results answer.
+    path: one of the dialect's paths, with the names of `params` in braces
+    ("/models/{model}:generateContent"). params: the values for these names. headers: lower-case names, only
+    headers of the protocol (betas, versions). body: the decoded JSON object; for a form its texts: a string
+    for each name, or a list when the name ends in `[]` or repeats. fields: the form itself, if there is one.
+    continued: the index and the number of the messages that the gateway put in, because the request
+    continues a stored answer; written: the body as the client wrote it, before that. preceded: a session may
+    hold earlier messages, with the calls that the results of this request answer.
     """
 
     operation: Operation
@@ -49,7 +47,7 @@ class WireRequest(msgspec.Struct):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a request is encoded for: the upstream's model name, its facts, the vendor's quirks, a report."""
+    """The target of a request: the upstream's model name, its facts, the vendor's quirks, and the report."""
 
     report: Report
     model: str | None = None

@@ -6,6 +6,7 @@ extend the path only if there is one, because rules run on every request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -92,6 +93,17 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
         _bounded(value, path, "decimal", low, high)
 
     return rule
+
+
+def complaint(text: str) -> tuple[str, str]:
+    """What msgspec says is wrong with a value, and the value's path. text: of its ValidationError."""
+    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
+    what, placed, path = text.rpartition(" - at `$")
+    return (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+
+
+OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
+"""How msgspec says that a number is too small or too large."""
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
@@ -252,3 +264,13 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
         missing(path)
     a_string(role, path)
     not_one_of(path, role, allowed)
+
+
+def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
+    """The members of a request by their rules. needed: those that must be there."""
+    for member in needed:
+        if body.get(member) is None:
+            missing(member)
+    for key, value in body.items():
+        if value is not None and (rule := rules.get(key)) is not None:
+            rule(value, key)

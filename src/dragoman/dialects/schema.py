@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from dragoman.dialects.loss import Report
 from dragoman.dialects.schema_budget import LONGEST_PLACE, shown_name
+from dragoman.ir import Output
 
 
 class Mistake(NamedTuple):
@@ -189,3 +191,17 @@ def _strict_below(schema: dict[str, Any]) -> _Found:
                 return _below(keyword, _below(f"[{index}]", found))
     found = _strict(schema.get("items"))
     return None if found is None else _below("items", found)
+
+
+def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
+    """Write the name and the description of an output into its schema, for protocols that have them nowhere
+    else. place: the schema's, in the body.
+    """
+    for field, key, value in (
+        ("name", "title", output.name),
+        ("description", "description", output.description),
+    ):
+        if value is not None and schema.setdefault(key, value) == value:
+            report.change(f"output.{field}", f"{place}.{key}", "moved into the schema")
+        elif value is not None:
+            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")

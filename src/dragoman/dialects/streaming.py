@@ -1,9 +1,9 @@
-"""What reads one streamed answer (frames to events), and what writes one (events to bytes)."""
+"""The decoder (frames to events) and the encoder (events to bytes) of one streamed answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,14 +11,14 @@ from dragoman import ir
 
 
 class StreamDecoder(Protocol):
-    """Upstream frames to events. Keeps per-block state only; the same events for any split of the bytes."""
+    """Turns upstream frames into events. The split of the bytes into frames changes no event."""
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one frame's payload (an SSE event's data). Raises WireError for what is no frame."""
+        """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
         ...
 
     def close(self) -> list[ir.Event]:
-        """The bytes have ended: what is still owed. A stream that broke off yields `Error`."""
+        """The last events, when the bytes have ended. A stream without its terminal event yields `Error`."""
         ...
 
 
@@ -26,43 +26,40 @@ class StreamEncoder(Protocol):
     """Events to the client's bytes, framed and ready to send."""
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event; empty where the dialect says nothing."""
+        """The bytes for one event; empty when the dialect has no such event."""
         ...
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """The answer as its client is about to read it: the last event of a stream, or the whole body.
+    """The answer as the client will read it: from the last event of a stream, or from the whole body.
 
-    response: its members, decoded or as JSON (`msgspec.Raw`). size: bytes of its output as JSON, where that
-    is long; 0 = it is not.
+    response: the answer's members, decoded or as JSON (`msgspec.Raw`). size: bytes of a long output as JSON;
+    0 = the output is short.
     """
 
     response: Mapping[str, Any]
     size: int = 0
 
 
-@runtime_checkable
 class TellsEnding(Protocol):
     """An encoder or a relay whose last event repeats the whole answer."""
 
     waits: bool
-    """Whether the last event waits for `end`, because the answer is kept first."""
+    """Whether the last event waits for `end`, because the answer is stored first."""
     ending: Ending | None
-    """What the last event is going to tell, which waits for `end`; None = `feed` has it, or it is not due.
-    """
+    """The content of the last event while it waits for `end`; None = it is not due, or `feed` has sent it."""
 
     def end(self, *, stored: bool) -> bytes:
-        """The last event. stored: False = the answer was to be kept, and could not be."""
+        """The bytes of the last event. stored: False = the store failed to keep the answer."""
         ...
 
 
-@runtime_checkable
 class TellsInPieces(TellsEnding, Protocol):
-    """An encoder whose last events repeat what was said, which may be too long to be copied for each. Such an
-    answer waits for `end` in any case.
+    """An encoder whose last events each repeat the whole text. A long text is not copied for each event: such
+    an answer waits for `end` in any case.
     """
 
     pieces: list[list[bytes]] | None
-    """A list that gets events which repeat a long text, each in pieces, in the place of the bytes of `feed`;
-    None = `feed` has all.
+    """The events that repeat a long text, each as a list of byte strings; `feed` does not return them.
+    None = `feed` returns all events.
     """

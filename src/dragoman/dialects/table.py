@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
-from dragoman.dialects import cursor
+from dragoman.dialects.access import Face
 from dragoman.dialects.anthropic import DIALECT as anthropic
+from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
+from dragoman.dialects.anthropic.check import check_block
+from dragoman.dialects.cursor import Blocks, Cursor
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
@@ -19,9 +23,39 @@ DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
-"""By name, in the order that documentation shows them."""
+"""The dialects by name, in the order of the documentation."""
 
-READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: cursor.reading}
-"""By the name of a face, what else a body may be that it refuses: the face that understands it, None = it is
-simply wrong.
-"""
+CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode_block, decode_content))
+
+
+@contextmanager
+def registered(dialect: Dialect) -> Iterator[None]:
+    """Add one more protocol until the block ends. A gateway that was made before does not get it.
+
+    Raises ValueError when the name is taken.
+    """
+    if dialect.name in DIALECTS:
+        raise ValueError(f"the protocol {dialect.name} is spoken already")
+    DIALECTS[dialect.name] = dialect
+    try:
+        yield
+    finally:
+        del DIALECTS[dialect.name]
+
+
+DEFAULT: Final = openai_chat
+"""The protocol of a server, a path or a client that states no other protocol."""
+
+
+def faces() -> list[tuple[Dialect, Face]]:
+    """The protocols that the gateway serves, and where."""
+    return [(dialect, dialect.face) for dialect in DIALECTS.values() if dialect.face is not None]
+
+
+def key_headers() -> tuple[str, ...]:
+    """The headers beside `authorization` in which the protocols' clients send their key."""
+    return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
+
+
+READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
+"""By the name of a face: the protocol in which a body that it refuses is valid; None = the body is wrong."""

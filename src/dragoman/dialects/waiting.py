@@ -1,7 +1,7 @@
-"""The calls of a turn that wait for their results, found by id, or by name and order where a result has none.
+"""The calls of a turn that wait for their results. A result without an id finds its call by name and order.
 
-A client may state thousands of calls and their results in any order, so each is found without looking at the
-others. It must never decide what becomes of a result without a call, or of a call without a result.
+A client may send thousands of calls and their results in any order, so no search looks at all calls. Callers
+decide what happens to a result without a call, or to a call without a result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Call = TypeVar("Call")
 
 
 class Waiting(Generic[Call]):
-    """Calls in their order, each until its result takes it. Several may share an id or a name."""
+    """Calls in order, each until its result takes it. Several calls may share an id or a name."""
 
     __slots__ = ("_ids", "_left", "_names", "_next", "_order")
 
@@ -22,7 +22,7 @@ class Waiting(Generic[Call]):
         self.clear()
 
     def clear(self) -> None:
-        """Wait for nothing."""
+        """Forget all calls."""
         self._next = 0
         self._left: dict[int, Call] = {}
         self._order: deque[int] = deque()
@@ -30,14 +30,14 @@ class Waiting(Generic[Call]):
         self._names: dict[str, deque[int]] = {}
 
     def __iter__(self) -> Iterator[Call]:
-        """Those without a result, in order."""
+        """The calls without a result, in order."""
         return iter(self._left.values())
 
     def __len__(self) -> int:
         return len(self._left)
 
     def add(self, call: Call, call_id: str | None, name: str) -> None:
-        """Wait for the result of one more call."""
+        """Add a call that waits for its result."""
         place, self._next = self._next, self._next + 1
         self._left[place] = call
         self._order.append(place)
@@ -47,12 +47,12 @@ class Waiting(Generic[Call]):
 
     def has(self, call_id: str) -> bool:
         """Whether a call with this id waits."""
-        return any(place in self._left for place in self._ids.get(call_id, ()))
+        places = self._ids.get(call_id)
+        return places is not None and any(place in self._left for place in places)
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
-        """The first call with this id; without an id the first of this name; without both the first.
-
-        It waits no longer. None where there is no such call.
+        """Remove and return the first call with this id; without an id the first call of this name; without
+        both the first call. None: there is no such call.
         """
         if call_id is not None:
             places = self._ids.get(call_id)
@@ -60,6 +60,6 @@ class Waiting(Generic[Call]):
             places = self._order if name is None else self._names.get(name)
         while places:
             place = places.popleft()
-            if place in self._left:  # else it was found in another way
+            if place in self._left:  # else another lookup has taken it
                 return self._left.pop(place)
         return None

@@ -1,6 +1,6 @@
-"""One request from a face to an upstream and its answer back.
+"""One request from a face to an upstream, and its answer back.
 
-`engine` is the literal list of stages. A `flight` makes the attempts of one exchange; each is relayed
-(`relay`), translated (`translate`) or an operation beside chat (`operate`). `delivery` is the answer's way to
-the client. Nothing here listens, knows a path or reads a setting.
+`engine` lists the stages. A `flight` makes the attempts of one exchange. Each attempt is relayed (`relay`) or
+translated (`translate`), or it is an operation other than chat (`operate`). `delivery` sends the answer to
+the client. Nothing here listens on a port, knows a path or reads a setting.
 """

@@ -1,8 +1,8 @@
-"""What was asked: one request as its client sent it, with what it continues.
+"""One request as its client sent it, with the earlier messages that it continues.
 
-The server hands an `Inbound` in; the stages `decode` and `expand` make an `Asked` of it. It is a frozen
-value: a stage that changes something gives another. Only `Said` can be emptied, because the words of a large
-request must not stay in memory for as long as its answer streams.
+The server creates an `Inbound`. The stages `decode` and `expand` make an `Asked` from it, which is frozen: a
+stage that changes something returns a new `Asked`. Only `Said` can be emptied, because the body of a large
+request must not stay in memory while its answer streams.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _T = TypeVar("_T")
 
 
 class Room(Protocol):
-    """What requests may take together of this process's memory, as one of them sees it."""
+    """The part of the process's memory that one request may take."""
 
     def take(self, size: int) -> None:
-        """Take so many bytes more. Raises RequestFailed (503)."""
+        """Take so many more bytes. Raises RequestFailed (503)."""
         ...
 
     def give(self, size: int) -> None:
@@ -43,42 +43,42 @@ class Room(Protocol):
         ...
 
     def hold(self) -> None:
-        """Keep the bytes for longer than the request lasts: whoever holds them frees them, too."""
+        """Keep the bytes for longer than the request. The holder must also call `free`."""
         ...
 
     def free(self) -> None:
-        """Give everything back."""
+        """Give all bytes back."""
         ...
 
 
 class _Unbounded:
-    """Room without a bound: nothing is counted."""
+    """A room without a limit, which counts nothing."""
 
     def take(self, size: int) -> None:
-        """Take them."""
+        """Do nothing."""
 
     def give(self, size: int) -> None:
-        """Take them back."""
+        """Do nothing."""
 
     def hold(self) -> None:
-        """Nothing is counted."""
+        """Do nothing."""
 
     def free(self) -> None:
-        """Nothing is counted."""
+        """Do nothing."""
 
 
 UNBOUNDED: Room = _Unbounded()
 
 
 class Inbound(msgspec.Struct, frozen=True):
-    """A client's request as the server hands it over: authenticated, its body read and bounded.
+    """A client's request from the server: the client is known, and the body is read and within its limit.
 
-    headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
-    caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
-    wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
-    says in its path what is asked for, as in `WireRequest`. operation: what is asked for. fields: the body,
-    where it is a form; `body` is empty then. shown: what answers call the model, None = as its route has it.
-    room: where what the request continues takes its part of the memory.
+    headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the model names that the
+    client may use; None = all. max_values: how many values the JSON may hold. framing: the stream format that
+    the client wants. turn: None = the request continues nothing. path, params: what the path states in the
+    face's protocol, as in `WireRequest`. operation: the requested operation. fields: the body of a form;
+    `body` is then empty. shown: the model name in answers; None = as the route has it. room: memory for the
+    messages that the request continues.
     """
 
     face: Dialect
@@ -98,7 +98,7 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """Messages whose seals one provider made: `messages[start:stop]`. Another provider cannot read them."""
+    """`messages[start:stop]`, whose seals one provider made. Another provider cannot read these seals."""
 
     start: int
     stop: int
@@ -106,9 +106,8 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said:
-    """The words of a request. wire: the decoded body. head: its top-level members as JSON. raw: the body as
-    it came. request: in IR terms, where a stage has it already; else it is decoded when it is first needed,
-    which a plain relay never does.
+    """The body of a request. wire: decoded. head: its top-level members as JSON. raw: as it came. request:
+    the IR form, if a stage has it; else it is decoded at its first use. A plain relay never needs it.
     """
 
     __slots__ = ("_request", "head", "raw", "wire")
@@ -122,21 +121,21 @@ class Said:
         self._request = request
 
     def request(self, decode: Callable[[WireRequest], Any]) -> Any:
-        """The request in IR terms. Raises WireError."""
+        """The request in the IR. Raises WireError."""
         if self._request is None:
             self._request = decode(self.wire)
         return self._request
 
     def forget(self) -> None:
-        """Let go of everything: the answer has begun, and nothing will be sent again."""
+        """Free the memory: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
         self.head, self.raw, self._request = {}, b"", None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a turn is told of an answer beside its words. reply: what it was encoded for. deployment: whose
-    answer it is, None = no model was asked. steps: runs what works on the whole answer. weight: bytes of
-    the request.
+    """An answer as a turn gets it, without its text. reply: the values that it was encoded with. deployment:
+    who answered; None = no model was called. steps: runs steps that work on the whole answer. weight: bytes
+    of the request.
     """
 
     exchange: Exchange
@@ -147,67 +146,67 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Turn(Protocol):
-    """What a request continues, and what keeps its answer for the next one."""
+    """The conversation that a request continues. It also keeps the answer for the next request."""
 
     @property
     def relayed(self) -> bool:
-        """Whether the request may still be relayed."""
+        """True: the request may still be relayed."""
         ...
 
     @property
     def hears(self) -> bool:
-        """Whether it must be told the answer in IR terms, as soon as the whole of it is there."""
+        """True: call `heard` with the answer in the IR as soon as the answer is complete."""
         ...
 
     @property
     def keeps(self) -> bool:
-        """Whether it keeps the answer's object as the client reads it."""
+        """True: call `kept` with the answer's JSON object as the client reads it."""
         ...
 
     @property
     def precedes(self) -> bool:
-        """Whether what it puts in front of the request may hold the calls that the request's results
-        answer.
-        """
+        """True: earlier messages may contain the tool calls that this request's results belong to."""
         ...
 
     async def expand(self, asked: Asked) -> Asked:
-        """Put what was said before in front of the request. Its body has been checked, nothing else."""
+        """Put the earlier messages in front of the request. Only the request's body has been checked."""
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Take note that the request is in order; the answer, where no model is to be asked.
+        """Note that the request is valid. Returns the answer if no model needs to be called.
 
-        last_words: how the client of a stream is told of a failure, whenever that happens.
+        last_words: the bytes that tell a failure to the client of a stream, at any time.
         """
         ...
 
     async def heard(self, answer: Answer, response: ir.Response) -> None:
-        """Take the whole answer, before its last bytes go out."""
+        """Get the whole answer, before its last bytes are sent."""
         ...
 
     async def kept(self, answer: Answer, ending: Ending) -> bool:
-        """Keep the answer, before its last bytes go out. Returns False where it was to be kept, and could not
-        be.
+        """Keep the answer, before its last bytes are sent. Returns False if it should have been kept but was
+        not.
         """
         ...
 
     def failed(self) -> None:
-        """Take note that the request has failed before there was an answer."""
+        """Note that the request has failed before its answer began."""
         ...
 
 
 class Asked(msgspec.Struct, frozen=True):
     """One request.
 
-    face: the client's protocol. codec: how it says the operation; None for chat, which the dialect itself
-    says. prompts: whether the request is one of chat, be it only to be counted. brief: what the form of a
-    chat's answer depends on, without the messages. model, streamed: what was asked for. weight: bytes that
-    were sent, with what they continue; steps take turns by it. echo: the request's members as its client
-    wrote them, where the answer repeats them. sealed: who made the seals in what the request continues.
-    sealless: whether what is sealed stays away, because a provider refused it. beyond: what the author of
-    the client's protocol refuses in the request; other servers may take it. reasons: why the request as it
-    stands cannot be relayed.
+    face: the client's protocol. codec: the face's codec of the operation; None = chat, whose codec the face
+    itself has. prompts: True = a chat request, also if only its tokens are counted. brief: the chat request
+    without messages, for the answer's form. model, streamed: as requested. weight: bytes of the body and of
+    the messages that it continues; it decides how steps take turns. light: True = steps run at once instead
+    of in turns; callers look at it first, because even an `await` that does not wait costs more than most
+    steps of a small request. turn: the conversation that the request continues. echo: the request's members
+    as the client wrote them, if the answer repeats them. sealed: which provider made which seals in the
+    continued messages. sealless: True = a provider refused seals, so none are sent. beyond: why the author
+    of the client's protocol refuses the request; other servers may accept it. reasons: why the request
+    cannot be relayed.
     """
 
     exchange: Exchange
@@ -216,6 +215,8 @@ class Asked(msgspec.Struct, frozen=True):
     said: Said
     steps: Steps
     weight: int
+    light: bool
+    turn: Turn | None
     codec: AnyOperationCodec | None = None
     prompts: bool = True
     brief: ir.Request = ir.Request("", None)
@@ -228,25 +229,13 @@ class Asked(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
     @property
-    def light(self) -> bool:
-        """Whether the steps of this request run where they are. It is looked at first on the way of every
-        request: to wait for nothing costs more than most steps of a small one.
-        """
-        return self.weight < MEDIUM
-
-    @property
-    def turn(self) -> Turn | None:
-        """What the request continues."""
-        return self.inbound.turn
-
-    @property
     def wire(self) -> WireRequest:
         """The request in the client's protocol."""
         return self.said.wire
 
     @property
     def request(self) -> Any:
-        """The request in IR terms. Raises RequestFailed where it cannot be read."""
+        """The request in the IR. Raises RequestFailed if it cannot be read."""
         try:
             codec = self.codec
             return self.said.request(self.face.request.decode if codec is None else codec.client.decode)
@@ -254,16 +243,16 @@ class Asked(msgspec.Struct, frozen=True):
             raise RequestFailed(blamed(error)) from error
 
     def decoded(self) -> Any:
-        """The same, as a step."""
+        """The same as `request`, as a function for `step`."""
         return self.request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run what works on the whole request, when its turn has come."""
+        """Run a step on the whole request, when its turn has come."""
         return self.steps.run(self.weight, step, *args, **named)
 
     @property
     def answer_id(self) -> str:
-        """The id of the answer, where the gateway makes it."""
+        """The id that the gateway gives to the answer."""
         return self.face.response.id_prefix + self.exchange.id.removeprefix("ex_")
 
     def reply(
@@ -274,8 +263,8 @@ class Asked(msgspec.Struct, frozen=True):
         model: str | None = None,
         now: Callable[[], float] | None = None,
     ) -> Reply:
-        """What an answer is encoded for. request: None = `brief`. model: the name to show. now: in Unix
-        seconds.
+        """The values that an answer is encoded with. request: None = `brief`. model: the name to show. now:
+        Unix seconds.
         """
         exchange = self.exchange
         return Reply(
@@ -290,20 +279,25 @@ class Asked(msgspec.Struct, frozen=True):
             exchange.created,
         )
 
+    def heavier(self, size: int) -> Asked:
+        """The same request, which continues so many bytes more."""
+        weight = self.weight + size
+        return msgspec.structs.replace(self, weight=weight, light=weight < MEDIUM)
+
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
-        """The same request with other words in IR terms. reasons: why it cannot be relayed any more."""
+        """The same request with another IR form. reasons: why it cannot be relayed any more."""
         said = self.said
         return msgspec.structs.replace(
             self, said=Said(said.wire, said.head, said.raw, request), reasons=self.reasons + reasons
         )
 
     def without_seals(self) -> Asked:
-        """The same request without anything that is sealed."""
+        """The same request without sealed content."""
         everything = Sealed(0, len(self.request.messages), "")
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """The chat request without the seals that another provider made."""
+        """The chat request without the seals of other providers."""
         request: ir.Request = self.request
         for sealed in self.sealed:
             if sealed.provider != provider:
@@ -312,7 +306,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def blamed(error: WireError) -> ir.Fault:
-    """The inbound edge: what does not fit the client's protocol is the client's to mend."""
+    """A client's WireError as a fault of the client (400)."""
     return ir.Fault(
         "too_large" if error.code == TOO_LARGE else "invalid_request",
         error.message,

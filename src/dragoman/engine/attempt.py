@@ -1,4 +1,4 @@
-"""One call to one deployment with one credential: everything that whoever carries it out needs."""
+"""One call to one deployment with one credential, with everything that the call needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dragoman.engine.sealing import Sealing
 from dragoman.engine.steps import Step
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.route import Deployment, deep_merge
-from dragoman.state.recall import Scope
+from dragoman.state.marks import Scope
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call
 from dragoman.verify.check import CheckOutput
@@ -30,8 +30,8 @@ from dragoman.verify.check import CheckOutput
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt.
 
-    backend: the upstream in the protocol that is asked. call: what the upstream is told of it. record: what
-    observers read of it. seals: those of earlier turns, None = there are none to find or to keep.
+    backend: the upstream in the chosen protocol. call: the upstream's parameters of this call. record: what
+    observers read about the attempt. seals: the seals of earlier turns; None = no seals to find or to keep.
     """
 
     runtime: Runtime
@@ -52,21 +52,21 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scope(self) -> Scope:
-        """Who can read what this attempt's answer seals."""
+        """Who can read the seals in this attempt's answer."""
         return Scope(self.deployment.provider, self.deployment.model)
 
     @property
     def shown(self) -> str | None:
-        """What the answer calls the model, None = as the upstream does."""
+        """The model name in the answer; None = the upstream's name."""
         return self.asked.inbound.shown or self.plan.route.shown(self.deployment)
 
     @property
     def same_protocol(self) -> bool:
-        """Whether the upstream speaks the client's protocol."""
+        """True: the upstream uses the client's protocol."""
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """What the answer is encoded for. relayed: the answer needs no more than the request's brief."""
+        """The values that the answer is encoded with. relayed: True = the request's brief is enough."""
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:
@@ -76,8 +76,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def edits(self) -> dict[str, Any]:
-        """The named edits of a relayed request: the model, and what the configuration adds."""
-        call, body = self.call, self.asked.wire.body
+        """The edits of a relayed request: the model, and the members that the configuration adds."""
+        call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
         for key, value in (call.body or {}).items():
             own = body.get(key)
@@ -87,16 +87,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return edits
 
     def account(self, locate: Locate) -> None:
-        """Note what has been lost by now, and refuse it in strict mode.
+        """Record the losses so far, and refuse them in strict mode.
 
-        A provider's encoder knows before anything is sent. An upstream of our own may know only once it
-        has looked at the request, which is before it has computed anything.
+        A provider's encoder knows its losses before the request is sent. An upstream made in code may know
+        them only after it has read the request, but before it has computed anything.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
     def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """What happens to the answer, in order. Most answers need none of it."""
+        """The steps that change the answer, in order. Most answers need none."""
         steps: list[Step] = []
         if emulation is not None and (restorer := emulation.restorer()) is not None:
             steps.append(restorer)

@@ -1,4 +1,4 @@
-"""Whoever waits for an answer, as the engine sees it: no protocol of models, no connection."""
+"""The client as the engine sees it, without its protocol and its connection."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Client(Protocol):
-    """Whoever waits for the answer. Writing waits while the client reads slowly."""
+    """Receives the answer. Each write waits while the client reads slowly."""
 
     @property
     def begun(self) -> bool:
-        """Whether headers have been sent: a failure is then told in-band."""
+        """True: headers have been sent, so a failure must be sent inside the stream."""
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer: JSON, unless the first header states its content type."""
+        """Send a whole answer. It is JSON, unless the first header is a content type."""
         ...
 
     def expect_stream(self) -> None:
-        """Expect a stream: from now on silence is filled with heartbeats."""
+        """Expect a stream: from now on, heartbeats are sent while there is no data."""
         ...
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send the headers of a stream, the first of which may be its content type. Later calls are
-        ignored.
-        """
+        """Send a stream's headers. The first one may be the content type. Later calls have no effect."""
         ...
 
     async def write(self, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Counting the tokens of a prompt: by the provider that would answer it, where that has an endpoint for it;
-else by our own count, which says where it is an estimate.
+"""Counts the tokens of a prompt. The provider that would answer counts, if it has an endpoint for this. Else
+the gateway counts, and states if its number is an estimate.
 
-No failure of a provider fails a count: those that count are asked once each, for a few seconds together.
+A provider's failure never makes a count fail: each provider is called once, with one short limit for all.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from dragoman.errors import RequestFailed
 from dragoman.tokens import count as counted_here
 
 PATIENCE: Final = 5.0
-"""Seconds for all attempts together. Clients count before they ask, so nobody has an answer before that."""
+"""Seconds for all attempts together. The client waits for this number before it sends its real request."""
 
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
-    """Answer how many tokens the request's prompt has. Raises RequestFailed where it cannot be read."""
-    # Deployments behind the first that does not count have other models, whose number is further from the
-    # truth than an estimate.
+    """Send the number of tokens in the request's prompt. Raises RequestFailed if it cannot be read."""
+    # Only the deployments before the first one that cannot count are called. Later deployments have other
+    # models, whose number is less accurate than an estimate.
     counting = tuple(takewhile(lambda one: can(runtime, asked, one), plan.route.deployments))
     if runtime.count_upstream and counting:
         once = msgspec.structs.replace(runtime, policy=msgspec.structs.replace(runtime.policy, retries=0))
@@ -48,7 +48,7 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
 
 
 async def _count_here(asked: Asked, model: str, delivery: Delivery) -> None:
-    """Answer with our own count, by the vocabulary of this model if that is known."""
+    """Send the gateway's own count, by the model's tokenizer if it is known."""
     exchange, codec = asked.exchange, asked.codec
     assert codec is not None
     exchange.answered = exchange.mode = None

@@ -1,4 +1,4 @@
-"""The stage `decode`: a client's bytes, checked exactly in its own protocol. Its errors name the member."""
+"""The stage `decode`: checks a client's bytes against its protocol. Each error names the wrong member."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_MODEL: Final = 256
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """What was asked. always_usage: every stream ends with its usage. Raises RequestFailed."""
+    """Decode the request. always_usage: every stream ends with its usage. Raises RequestFailed."""
     exchange.phase = "decode"
     for name in HEADERS:
         if (tags := inbound.headers.get(name)) is not None:
@@ -50,6 +50,8 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
         Said(wire, reading.head, inbound.body),
         steps,
         weight,
+        weight < MEDIUM,
+        inbound.turn,
         reading.codec,
         reading.prompts,
         reading.brief,
@@ -60,7 +62,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 class _Reading:
-    """One body while it is read."""
+    """Reads one body."""
 
     def __init__(self, exchange: Exchange, inbound: Inbound) -> None:
         self._exchange = exchange
@@ -77,7 +79,7 @@ class _Reading:
 
     @property
     def stated_model(self) -> str | None:
-        """The model that a request names which is not in order; None = it names none, or cannot be read."""
+        """The model name in a request that was refused; None = there is no name, or it cannot be read."""
         name = None if self.wire is None else self.wire.params.get("model") or self.wire.body.get("model")
         return name if isinstance(name, str) else None
 
@@ -121,8 +123,8 @@ class _Reading:
         _check_model(self.model)
 
     def _reread(self, refused: WireError) -> None:
-        """Read what the face refuses in another form that is known to come to its path, or leave it to
-        servers that take more than the protocol's author does. Raises WireError.
+        """Read a body that the face refuses: in another form that is known to come to its path, or else as a
+        request for servers that accept more than the protocol's author. Raises WireError.
         """
         assert self.wire is not None
         reading = READINGS.get(self.face.name)
@@ -141,13 +143,13 @@ _NO_CHAT: Final = ir.Request("", None)
 
 
 def _passed(face: Dialect, inbound: Inbound) -> dict[str, str]:
-    """The client's headers that may reach an upstream of the same dialect."""
+    """The client's headers that may be sent to an upstream of the same dialect."""
     get = inbound.headers.get
     return {name: value for name in face.headers.request if (value := get(name)) is not None}
 
 
 def _check_model(model: Any) -> None:
-    """A name is shown in headers and logs, so it has to be one line of a sensible length."""
+    """Refuse a model name that is unsafe in headers and logs: too long, or not printable."""
     if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
         raise WireError(
             f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters.",
@@ -157,13 +159,13 @@ def _check_model(model: Any) -> None:
 
 
 def _tag(exchange: Exchange, listed: str) -> None:
-    """Note the tags of a header."""
+    """Record the tags of a header."""
     exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
     _take(exchange, losses, ())
 
 
 def _keep(exchange: Exchange, kept: Taken) -> None:
-    """Note what was taken out of the body."""
+    """Record the members that were taken out of the body."""
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata
     _take(exchange, kept.losses + losses, kept.changes)

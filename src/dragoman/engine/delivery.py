@@ -1,9 +1,9 @@
-"""The telling: the way of an answer to its client, what is committed of it, and what is noted on the way.
+"""Sends an answer to its client, decides when an attempt is final, and records usage and losses.
 
-Two commits. *Content* commits an answer to its attempt: until the first of it, anything may still fail over.
-*Headers* are committed by the first content, or by the client's heartbeat when nothing came for too long;
-from there a final failure is told in-band. This decides neither which attempt is next nor how an answer is
-passed on, and never waits for anything but the client and those who keep the answer.
+There are two points of no return. The first *content* makes the attempt final: before it, another deployment
+may still be tried. The first *headers* go out with the first content, or with a heartbeat after a long
+silence: after them, a final failure is sent inside the stream. This module does not choose the next attempt,
+and waits only for the client and for the parts that keep the answer.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ log = logging.getLogger("dragoman.engine.delivery")
 _CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""What nearly all events of a stream are."""
+"""The kinds of nearly all events in a stream."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
 class Delivery:
-    """What the client of one exchange gets. All its attempts share it. now: the monotonic clock."""
+    """Sends the answer of one exchange. All attempts of the exchange share it. now: the monotonic clock."""
 
     def __init__(
         self, exchange: Exchange, inbound: Inbound, client: Client, now: Callable[[], float]
@@ -50,15 +50,15 @@ class Delivery:
         self.client = client
         self.now = now
         self.asked: Asked | None = None
-        """What was asked, as soon as it is known."""
+        """The request; None until it has been read."""
         self.committed = False
-        """Whether the answer is the running attempt's for good."""
+        """True: the running attempt is final."""
         self.cost_so_far: Callable[[], ir.Usage] | None = None
-        """Counts what the stream that has begun has cost by now; only for one that breaks off."""
+        """Estimates the usage of the running stream so far; only used if the stream breaks off."""
         self.failing: Callable[[ir.Fault], bytes] | None = None
-        """How the stream that has begun tells that it has failed; None = as its protocol usually does."""
+        """Writes a failure into the running stream; None = in the usual way of the face's protocol."""
         self.ends: Ends | None = None
-        """Writes the last events of the stream that has begun."""
+        """Writes the last events of the running stream."""
         self._exchange = exchange
         self._inbound = inbound
         self._round: Attempts[Any]
@@ -75,11 +75,11 @@ class Delivery:
 
     @property
     def turn(self) -> Turn | None:
-        """What keeps the answer."""
+        """The conversation that keeps the answer; None = nothing keeps it."""
         return self._inbound.turn
 
     def expect(self, asked: Asked) -> None:
-        """The request has been read: from now on a client that asked for a stream is told of silence."""
+        """Note the request. If it asks for a stream, heartbeats can begin."""
         self.asked = asked
         if asked.streamed:
             self.client.expect_stream()
@@ -102,7 +102,7 @@ class Delivery:
     # --- Attempts ----------------------------------------------------------------------------------
 
     def begin_round(self, round_: Attempts[Any]) -> None:
-        """Attempts begin. They are told of a stream's first content."""
+        """Set the state machine that is told about the first content of a stream."""
         self._round = round_
 
     def begin_attempt(
@@ -115,17 +115,17 @@ class Delivery:
         silence: float | None,
         total: float | None,
     ) -> None:
-        """An attempt begins, and must leave the block of this limit in time.
+        """Begin an attempt, whose work must end inside `limit`.
 
-        success: the status of a good answer whose own is not known, None = there is no HTTP. silence: seconds
-        in which it must have content, None = in any. total: seconds for all of it.
+        success: the HTTP status of a good answer that has none itself; None = no HTTP. silence: seconds until
+        the first content, None = no limit. total: seconds for the whole attempt, None = no limit.
         """
         self._record, self._deployment, self._success = record, deployment, success
         self._limit = UNLIMITED if silence is None else limit
         self._due = None if total is None else self.now() + total
 
     def _commit(self) -> None:
-        """The answer is the running attempt's, whose limit is from now on the one for all of it."""
+        """Make the running attempt final. From now on, its limit is the one for the whole attempt."""
         self.committed = True
         if self._record.status is None:
             self._record.status = self._success
@@ -140,13 +140,13 @@ class Delivery:
     # --- Whole answers -----------------------------------------------------------------------------
 
     async def body(self, body: bytes, call: Call, passed: Headers) -> None:
-        """Send a whole answer as bytes. passed: the upstream's headers that may pass."""
+        """Send a whole answer as bytes. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
         await self.client.answer(200, [*self._headers(), *passed], body)
 
     async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
-        """Send a whole answer to an operation beside chat, which need not be JSON."""
+        """Send a whole answer of an operation other than chat. It may have a content type other than JSON."""
         self._commit()
         self._exchange.waited += call.watch.take()
         stated = payload.kind or "application/json"
@@ -155,7 +155,7 @@ class Delivery:
         await self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the client's protocol. size: bytes that it came in, 0 = not known."""
+        """Send a whole answer in the client's protocol. size: bytes of the upstream's answer, 0 = unknown."""
         assert self.asked is not None
         self._record.first = self.now()
         self.counted(response.usage)
@@ -163,7 +163,7 @@ class Delivery:
         if self.turn is not None and self.turn.keeps:
             told = await self._kept_as(await steps.run(size, encoder, response, reply), reply)
             body = await steps.run(size, encode, told)
-            del told  # its texts may be copies, which nobody needs while the client reads
+            del told  # free its texts while the client reads
         else:
             body = await steps.run(size, lambda: encode(encoder(response, reply)))
         self.lost(reply.report)
@@ -172,8 +172,8 @@ class Delivery:
     # --- Streams -----------------------------------------------------------------------------------
 
     async def begin(self, call: Call, passed: Headers) -> None:
-        """Send a stream's headers, because its first content is there. passed: the upstream's that may pass,
-        after the content type where it is the upstream's.
+        """Send a stream's headers, because its first content has arrived. passed: the upstream's headers for
+        the client, after its content type if that is used.
         """
         assert self.asked is not None
         self._commit()
@@ -186,7 +186,7 @@ class Delivery:
         self.asked.said.forget()
 
     def open_ends(self, teller: Any, reply: Reply) -> Ends:
-        """What writes the last events of the stream that `teller` (an encoder or a relay) tells."""
+        """Create the writer of the stream's last events. teller: the stream's encoder or relay."""
         self.ends = Ends(
             self.client,
             teller,
@@ -197,7 +197,7 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as a stream, because the client asked for one."""
+        """Send a whole answer as the stream that the client asked for."""
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
         ends = self.open_ends(encoder, reply)
@@ -212,14 +212,14 @@ class Delivery:
         self.lost(reply.report)
         await self.client.end(await ends.last(data))
 
-    # --- Those who keep the answer -----------------------------------------------------------------
+    # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """A whole answer as it is sent, which says where it could not be kept."""
+        """Keep a whole answer. Returns it as it is sent: `store` is false if it could not be kept."""
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the answer kept as its client reads it. False = it was to be kept, and could not be."""
+        """Keep the answer as its client reads it. False = it should have been kept but was not."""
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
@@ -228,7 +228,7 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Have the whole answer heard in IR terms, before its client gets the last of it."""
+        """Give the whole answer in the IR to the turn, before the client gets its last bytes."""
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
 
@@ -239,14 +239,14 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """How the client of a stream is told of a failure. The answer is not kept."""
+        """The bytes that tell a failure to the client of a stream. The answer is not kept."""
         if self.failing is not None:
             return self.failing(fault)
         assert self.asked is not None
         return self.face.stream.encoder(self.asked.reply(Report(self.face.name))).feed(ir.Error(fault))
 
     async def fail(self, fault: ir.Fault) -> None:
-        """Tell the failure that ends the exchange: whole before the answer has begun, in-band afterwards."""
+        """Send the final failure: as a whole answer before the headers, inside the stream after them."""
         exchange, client, asked = self._exchange, self.client, self.asked
         if not client.begun:
             if self.turn is not None:
@@ -260,7 +260,7 @@ class Delivery:
         failing, ends = self.failing, self.ends
         if failing is None:
             if asked is None or asked.codec is not None:
-                return  # a sound that breaks off cannot say so: the connection is cut
+                return  # audio cannot carry an error: the connection is cut
             reply = asked.reply(Report(self.face.name))
             encoder = self.face.stream.encoder(reply)
             ends = self.open_ends(encoder, reply)
@@ -270,27 +270,27 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """The exchange ends before its answer does: note what that has cost, as far as nobody states it."""
+        """Estimate the usage of an answer that breaks off, if no usage was stated."""
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return
         try:
             self.counted(cost() if asked.light else await asked.step(cost))
-        except Exception:  # whatever ended the exchange is what it has to tell
+        except Exception:  # this error must not hide the one that ended the exchange
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
-    # --- What is noted -----------------------------------------------------------------------------
+    # --- Records -----------------------------------------------------------------------------------
 
     def counted(self, usage: ir.Usage | None) -> None:
-        """Note what the answer cost, and whether that is an estimate."""
+        """Record the usage of the answer, and whether it is an estimate."""
         exchange = self._exchange
         exchange.usage = usage
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
-        """Note what a batch tells: the events before an in-stream error, whether they hold something worth
-        committing to, and the error.
+        """Record the usage in a batch. Returns the events before an error event, whether they include
+        content, and the error's fault.
         """
         speaks = False
         for place, event in enumerate(batch):
@@ -309,7 +309,7 @@ class Delivery:
         return batch, speaks, None
 
     def lost(self, report: Report) -> None:
-        """Note what the client's own protocol could not carry."""
+        """Record what the client's own protocol could not express."""
         losses, changes = report.located(str)
         self._exchange.losses += losses
         self._exchange.changes += changes

@@ -1,16 +1,16 @@
-"""The last events of a stream, which repeat the whole answer: kept before they are told, and never copied."""
+"""Writes the last events of a stream, which repeat the whole answer: kept before they are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dragoman.dialects.streaming import Ending, TellsEnding, TellsInPieces
+from dragoman.dialects.streaming import Ending, TellsEnding
 from dragoman.upstreams.answers import PART
 
 
 class Writer(Protocol):
-    """The client, as far as a stream goes."""
+    """The client's methods for a stream."""
 
     async def write(self, data: bytes) -> None:
         """Send more of the stream."""
@@ -18,11 +18,11 @@ class Writer(Protocol):
 
 
 class Ends:
-    """Writes the last events of one stream. Most streams have no event that repeats what was said.
+    """Writes the last events of one stream. Most streams have no event that repeats the whole answer.
 
-    teller: the stream's encoder or relay. keep: keeps the answer; False = it was to be kept, and could not
-    be. waits: whether the last event waits until then. lines: whether each event is a line, which must stay
-    whole.
+    teller: the stream's encoder or relay. keep: keeps the answer; returns False if it should have been kept
+    but was not. waits: True = the last event is sent after the answer was kept. lines: True = each event is
+    one line and must be written whole.
     """
 
     __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")
@@ -39,17 +39,17 @@ class Ends:
         self._client = client
         self._keep = keep
         self._lines = lines
-        self._teller = teller if isinstance(teller, TellsEnding) else None
+        # Looked up by name: an `isinstance` of a protocol costs as much as ten events of a stream.
+        self._teller: TellsEnding | None = teller if hasattr(teller, "ending") else None
         self.pieces: list[list[bytes]] = []
-        """Events that are to be written behind the bytes of the teller, each in pieces, so that no long text
-        is copied."""
+        """Events to write after the teller's bytes, each as a list of pieces: no long text is copied."""
         if self._teller is not None:
             self._teller.waits = waits
-            if isinstance(teller, TellsInPieces):
+            if hasattr(teller, "pieces"):
                 teller.pieces = self.pieces
 
     async def write(self, data: bytes) -> None:
-        """Send these bytes and the pieces: lines whole, all else a part at a time."""
+        """Send these bytes and then `pieces`: lines whole, other formats one piece at a time."""
         client = self._client
         if data:
             await client.write(data)
@@ -63,7 +63,7 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """The bytes that are left to be sent at the stream's end. data: bytes that have not been sent."""
+        """The remaining bytes for the stream's end. data: bytes that have not been sent."""
         teller = self._teller
         if teller is None or teller.ending is None:
             return data

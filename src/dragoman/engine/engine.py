@@ -1,14 +1,13 @@
-"""The way of a request: a literal list of stages, and nothing else orchestrates.
+"""Handles a request as a list of stages. No other module calls the stages in order.
 
-Every operation of every face goes through `Engine.handle`. A stage gives the value that the next one works
-on, or raises `RequestFailed`, which ends in one place: told by the face, whole before the answer has begun
-and in-band afterwards.
+Every operation of every face goes through `Engine.handle`. A stage returns the value for the next stage, or
+raises `RequestFailed`. One place handles this error: the face writes it as a whole answer before the headers,
+or inside the stream after them.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 import msgspec
 
@@ -26,32 +25,29 @@ from dragoman.engine.ways import Way, way_of
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
+from dragoman.ir.fault import INTERNAL
 from dragoman.routing.route import Table
 
 log = logging.getLogger("dragoman.engine")
 
-_INTERNAL: Final = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
-)
-
 
 class Engine:
-    """Carries requests from a face to an upstream and the answers back. One per gateway generation."""
+    """Sends requests to upstreams and their answers to clients. One engine per gateway generation."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     @property
     def table(self) -> Table:
-        """What model names stand for."""
+        """The routes of the model names."""
         return self._runtime.table
 
     def rename(self, table: Table) -> None:
-        """Let names stand for what this table says, for requests that come from now on."""
+        """Use another table of model names for new requests."""
         self._runtime = msgspec.structs.replace(self._runtime, table=table)
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
-        """Answer one request, whatever happens. Only the client's own going away leaves through here."""
+        """Answer one request. All failures are sent to the client; only its own disconnect raises."""
         runtime = self._runtime
         exchange.operation = inbound.operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
@@ -62,7 +58,7 @@ class Engine:
             await self._fail(exchange, delivery, failed.fault)
         except Exception:
             log.exception("exchange %s failed", exchange.id)
-            await self._fail(exchange, delivery, _INTERNAL)
+            await self._fail(exchange, delivery, INTERNAL)
 
     async def _serve(
         self, runtime: Runtime, exchange: Exchange, inbound: Inbound, delivery: Delivery
@@ -86,27 +82,27 @@ class Engine:
             await Flight(runtime, way, asked, plan, delivery).run()
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
-        """The request with what it continues before it."""
+        """The request with the earlier messages in front of it."""
         asked = await turn.expand(asked)
         if turn.relayed:
             return asked
         return msgspec.structs.replace(asked, reasons=(*asked.reasons, "continued"))
 
     async def _before(self, runtime: Runtime, asked: Asked) -> Asked:
-        """The request behind the hooks, which may change it or end it."""
+        """The request after the hooks, which may change or end it."""
         request = await asked.step(asked.decoded)
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
 
     async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
-        """Whether a model is to be asked. If not, the turn's own answer has been sent."""
+        """True: a model must be called. False: the turn's own answer has been sent."""
         assert asked.turn is not None
         answer = await asked.turn.admitted(asked, delivery.last_words)
         if answer is not None:
             await delivery.without_model(asked, answer, self._runtime.seams.now)
         return answer is None
 
-    # The one place where failures end ------------------------------------------------------------------
+    # The only place where failures end ------------------------------------------------------------------
 
     async def _fail(self, exchange: Exchange, delivery: Delivery, fault: ir.Fault) -> None:
         try:
@@ -120,13 +116,13 @@ class Engine:
 
 
 def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
-    """What the model's name stands for, and the request with what its alias adds."""
+    """The route of the model's name, and the request with the members that its alias adds."""
     plan = route(table, asked)
     return fill_in(asked, plan) if asked.prompts else asked, plan
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan behind all stages of the operation's way."""
+    """The plan after all stages of the operation."""
     for stage in way.stages:
         plan = stage(runtime, asked, plan)
     return plan

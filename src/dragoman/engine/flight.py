@@ -1,8 +1,8 @@
-"""The upstream side of an exchange while it runs.
+"""The upstream side of a running exchange.
 
-A flight owns the attempts: it drives `routing.attempts`, calls one upstream after another, and has each
-attempt relayed or translated in its operation's way. When the client goes, the task is cancelled, and with
-it the upstream call.
+A flight makes the attempts: it follows `routing.attempts`, calls one upstream after another, and relays or
+translates each attempt. When the client disconnects, its task is cancelled, which also cancels the upstream
+call.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 def _pool(candidate: Candidate) -> str:
-    """All credentials of a provider share its connections."""
+    """The pool of a candidate's connections: all credentials of a provider share one."""
     return candidate.deployment.provider
 
 
 class Flight:
-    """One round of attempts for one exchange. way: how its operation is asked for."""
+    """One round of attempts for one exchange. way: the functions for its operation."""
 
     def __init__(self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
         self._runtime = runtime
@@ -75,7 +75,7 @@ class Flight:
         delivery.begin_round(self._round)
 
     async def run(self) -> None:
-        """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
+        """Follow the state machine's commands until an answer is delivered, or raise RequestFailed."""
         round_ = self._round
         CONNECTED.set(self._exchange.connected)
         try:
@@ -87,7 +87,7 @@ class Flight:
                     if fault is None:
                         return
                     if not self._delivery.committed:
-                        self._delivery.cost_so_far = None  # nothing of it was delivered
+                        self._delivery.cost_so_far = None  # the failed attempt delivered nothing
                     commands = round_.on(machine.Failed(fault), self._now())
                 elif isinstance(command, machine.WakeAt):
                     self._exchange.phase = "route"
@@ -106,16 +106,16 @@ class Flight:
             self._media.close()
 
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """One candidate in the protocol that suits; again where a refusal says what was wrong with that.
+        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction.
 
-        None = the answer is delivered. Where no protocol has the model, the first one's error is told: it is
-        the protocol that the client speaks, or the one that the provider knows best.
+        None = the answer is delivered. If no protocol has the model, the error of the first call is returned:
+        its protocol is the client's own, or the one that the provider supports best.
         """
         tried: list[Backend] = []
         first: ir.Fault | None = None
         model = candidate.deployment.model
         backend = await self._choose(candidate.deployment)
-        plain = False  # whether the model has been asked again because it has nothing to seal
+        plain = False  # True: the model was called again without thinking, because it has nothing to seal
         while True:
             tried.append(backend)
             fault = await self._attempt(candidate, backend)
@@ -136,14 +136,14 @@ class Flight:
                 return told
 
     async def _choose(self, deployment: Deployment) -> Backend:
-        """The upstream of a deployment in the protocol in which it is asked now."""
+        """A deployment's upstream in the protocol for the next call."""
         backend, asked, plan = self._runtime.backends[deployment.provider], self._asked, self._plan
         if asked.light:
             return self._way.choose(backend, deployment, asked, plan)
         return await asked.step(self._way.choose, backend, deployment, asked, plan)
 
     async def _attempt(self, candidate: Candidate, backend: Backend) -> ir.Fault | None:
-        """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
+        """Make one call. None = the answer is delivered; a fault = it failed, perhaps after some content."""
         asked, exchange, delivery, way = self._asked, self._exchange, self._delivery, self._way
         deployment = candidate.deployment
         facts = backend.facts(deployment.model, deployment.facts)
@@ -169,9 +169,9 @@ class Flight:
         try:
             with limit:
                 seals = None
-                if way.seals:
+                if way.seals and self._seals.matter(relayed=not reasons):
                     exchange.phase = "encode" if reasons else exchange.phase
-                    seals = await self._seals.of(backend, relayed=not reasons)
+                    seals = await self._seals.of(backend)
                 attempt = Attempt(
                     runtime=self._runtime,
                     asked=asked,
@@ -186,7 +186,7 @@ class Flight:
                 )
                 await (way.translate if reasons else way.relay)(attempt)
         except EndedByHook:
-            raise  # somebody decided, and no other attempt may undo it
+            raise  # a hook has decided, so no other attempt is made
         except RequestFailed as failed:
             fault = backend.told(failed.fault, call, lambda fault: located(asked, fault))
             record.fault, record.status = fault, fault.status
@@ -206,7 +206,7 @@ class Flight:
         return None
 
     def _record(self, candidate: Candidate, backend: Backend, reasons: tuple[Reason, ...]) -> AttemptRecord:
-        """The record of an attempt that begins. Losses and counts of an earlier one are not its own."""
+        """The record of a new attempt. It starts without the losses and usage of earlier attempts."""
         exchange, deployment = self._exchange, candidate.deployment
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
@@ -223,16 +223,16 @@ class Flight:
         return record
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether no other attempt would mend what has happened. An answer that nobody expected, or other
-        people's code, is no reason for not trying the next.
+        """True: no other attempt could help. An unexpected answer, or an error in other people's code, is not
+        final.
         """
         if isinstance(error, DragomanError) or self._exchange.phase == "encode":
             return True
-        return self._delivery.committed and isinstance(error, OSError)  # the way to the client broke
+        return self._delivery.committed and isinstance(error, OSError)  # the client's connection broke
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:
-    """Seconds in which an attempt must have content, None where its total runs out before."""
+    """Seconds until the first content; None = no limit, or the limit of the whole attempt is shorter."""
     silence, total = backend.silence, deployment.timers.total
     return None if silence is None or (total is not None and total <= silence) else silence
 

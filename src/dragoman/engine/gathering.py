@@ -1,4 +1,4 @@
-"""A whole answer from the events of its stream, for those who keep it: seals, sessions, stored chats."""
+"""Builds a whole answer from the events of its stream, for the parts that keep it: seals, sessions, chats."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from dragoman import ir
 
 _JOINED = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The events that say more of one text."""
+"""The events that continue one text."""
 _MANY = 256
 """Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
 _LOGPROB = 100
-"""What the log probability of a token counts as, in characters."""
+"""The size of a token's log probability, as a number of characters."""
 _MOST = 16_000_000
-"""Characters of an answer beyond which nothing of it is kept: an endless stream must not fill memory."""
+"""Characters of an answer. A longer answer is not kept: an endless stream must not fill memory."""
 
 
 def _is_plain(event: Any) -> bool:
-    """Whether an event is nothing but more of a text: no part of thoughts, no log probabilities."""
+    """True: the event only continues a text, without a thought part or log probabilities."""
     return getattr(event, "part", None) is None and getattr(event, "logprobs", None) is None
 
 
 class Gathered:
-    """Folds a stream at little cost: nearly all events are more of the text before."""
+    """Folds a stream at low cost: nearly all events continue the text before them."""
 
     __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces", "_size", "_texts")
 
@@ -35,7 +35,7 @@ class Gathered:
         self._texts: list[str] = []
 
     def add(self, events: Sequence[ir.Event]) -> bool:
-        """Take some events; whether a candidate has finished with them, as far as this is worth keeping."""
+        """Add events. True: a candidate finished in them. Always False if the answer is too long to keep."""
         if self._size > _MOST:
             return False
         finished = False

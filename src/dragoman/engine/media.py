@@ -1,4 +1,4 @@
-"""The media that one exchange names by their address, fetched where the provider does not read them there."""
+"""Fetches the media of one exchange whose URL the provider does not read itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Keep = Callable[[ir.Media], bool] | None
 
 
 class Media:
-    """What one exchange holds of the room for fetched bytes, and what it has fetched. client: whose it is."""
+    """The fetched bytes of one exchange, and the memory that they take. client: name of the client's key."""
 
     def __init__(self, fetcher: Fetcher, client: str) -> None:
         self._fetcher = fetcher
@@ -27,8 +27,8 @@ class Media:
         self._fetched: tuple[ir.Request, _Keep, ir.Request] | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
-        """The request with the bytes of all media that the upstream does not read at their address. The
-        request itself keeps their addresses, for an upstream that does. Raises RequestFailed.
+        """The request with the bytes of all media whose URL the upstream does not read. `asked` keeps the
+        URLs for upstreams that do. Raises RequestFailed.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -48,7 +48,7 @@ class Media:
         return fetched
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
-        """A value with the bytes of what has to be read. Raises RequestFailed."""
+        """A value with the bytes of its media. Raises RequestFailed."""
         if reading is None or not reading.media:
             return value
         try:
@@ -57,7 +57,7 @@ class Media:
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
-        """The same; what cannot be read stays as it is, because it has been paid for."""
+        """The same for an answer: media that cannot be fetched keep their URL."""
         if reading is None or not reading.media:
             return value
         return reading.fill(await self._fetcher.try_read(reading.media, self._claim))
@@ -69,15 +69,15 @@ class Media:
         return self._held
 
     def forget(self) -> None:
-        """Let go of the request: the answer has begun. The room is held until `close`."""
+        """Free the request: the answer has begun. The memory share is held until `close`."""
         self._fetched = None
 
     def close(self) -> None:
-        """Give the room back: the exchange has ended."""
+        """Give the memory back: the exchange has ended."""
         if self._held is not None:
             self._held.close()
 
 
 def _is_address(media: ir.Media) -> bool:
-    """Whether some server may read a medium at its address; the fetcher says what is wrong with another."""
+    """True: a server may be able to read the medium's URL. The fetcher explains what is wrong with others."""
     return media.url is None or media.url.startswith(("http://", "https://", "data:"))

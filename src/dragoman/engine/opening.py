@@ -1,4 +1,4 @@
-"""A stream up to its first content."""
+"""Holds a stream back until its first content."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from dragoman.upstreams.upstream import Call
 
 
 class Opening:
-    """Holds a stream until its first content, which commits the answer to its attempt.
+    """Holds a stream until its first content, which makes the attempt final.
 
-    After that it notes how long the stream says nothing, although something comes; it looks at the clock
-    only when something came that says nothing. passed: as for `Delivery.begin`. name: what errors call the
-    provider.
+    Afterwards it measures silence: data without content. It reads the clock only for such data. passed: see
+    `Delivery.begin`. name: the provider's name in errors.
     """
 
     __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")
@@ -28,16 +27,16 @@ class Opening:
         self._begin = partial(delivery.begin, call, passed)
         self._limits = limits
         self._name = name
-        self._held = bytearray()  # adding to it costs what is added, not what is held
+        self._held = bytearray()  # grows without copying the held bytes
         self.silent_since: float | None = None
-        """To be None again when the stream that has begun says something."""
+        """When the silence began. The caller sets None again when content comes."""
 
     async def add(self, data: bytes, *, content: bool) -> bytes:
-        """The bytes to send now. content: whether there is some among them. Raises RequestFailed for more
-        than may be held, and for a silence that is too long.
+        """The bytes to send now. content: True = `data` includes content. Raises RequestFailed if too many
+        bytes are held, or if the silence is too long.
 
-        Such an attempt fails instead of being committed to: as nothing of the answer is there, the next
-        candidate may still give one.
+        An attempt without content fails instead of becoming final, so that the next candidate can still
+        answer.
         """
         if self._delivery.committed:
             if not content:

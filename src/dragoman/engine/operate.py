@@ -1,6 +1,6 @@
-"""An operation beside chat (vectors, pictures, speech, transcripts, judgements, rankings, counts): asked of
-an upstream of another protocol in as many requests as it needs, or of one that speaks none. `pass_on`
-relays it.
+"""An operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings, counts) for
+an upstream of another protocol, in as many requests as needed, or for an upstream made in code. `pass_on`
+relays such an operation.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ NAMES: Final[dict[Operation, str]] = {
     "moderation": "moderation",
     "rerank": "reranking",
 }
-"""What people call the operations."""
+"""The names of the operations in error messages."""
 
 
 async def operate(attempt: Attempt) -> None:
-    """Ask the upstream, and deliver its answer. Raises RequestFailed."""
+    """Call the upstream and deliver its answer. Raises RequestFailed."""
     asked = attempt.asked
     attempt.delivery.failing = (
         told_in_band if asked.streamed else None
@@ -61,13 +61,13 @@ async def operate(attempt: Attempt) -> None:
 
 
 def codec_of(attempt: Attempt) -> AnyOperationCodec:
-    """How the client's protocol says the operation."""
+    """The operation's codec in the client's protocol."""
     codec = attempt.asked.codec
     assert codec is not None, "chat is no operation beside chat"
     return codec
 
 
-# --- An upstream of one's own --------------------------------------------------------------------------
+# --- An upstream made in code ---------------------------------------------------------------------------
 
 
 async def _perform(attempt: Attempt, own: OwnUpstream) -> None:
@@ -114,7 +114,7 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
 
 
 async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
-    """The request, with the bytes of what its provider does not read at its address."""
+    """The request with the bytes of media whose URL the provider does not read."""
     asked = attempt.asked
     request = await asked.step(asked.decoded)
     if asked.prompts:
@@ -123,8 +123,8 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 
 def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
-    """A chat request as its provider would be asked it, but for what would be put back or cut off, and
-    for the bound of an answer, which some protocols make every request state.
+    """A chat request for its provider, without restored seals and without shortening. It has no output limit,
+    which some protocols require in every request.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -141,7 +141,7 @@ def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> 
 def _requests(
     attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
 ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
-    """The requests that this takes: each part, what is sent for it, and its headers."""
+    """The provider's requests for this request: each part, its outgoing request, and its headers."""
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     for start, part in side.split(request, attempt.call.model):
         wire = _encoded(attempt, upstream, part, start)
@@ -151,20 +151,20 @@ def _requests(
 
 
 def _encoded(attempt: Attempt, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
-    """A part of the request in the provider's words. start: where its inputs begin in the whole."""
+    """A part of the request in the provider's protocol. start: index of its first input in the request."""
     asked, report = attempt.asked, attempt.call.report
     report.moved = (lambda where: _moved(where, start)) if start else None
     try:
         return upstream.encode_operation(asked.inbound.operation, part, attempt.call)
     except WireError as error:
-        # Another deployment may be able to say it; if none is, the client is told where it is.
+        # Another deployment may support it. If none does, the client gets this place.
         locate = locator(asked)
         fault = located(asked, blamed(error), lambda where: locate(report.placed(where)))
         raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
 
 
 def _moved(where: str, start: int) -> str:
-    """A place in a part of the inputs, in all of them."""
+    """The place in the whole request for a place in a part of its inputs."""
     if not where.startswith("inputs["):
         return where
     index, bracket, rest = where.removeprefix("inputs[").partition("]")
@@ -174,7 +174,7 @@ def _moved(where: str, start: int) -> str:
 async def send(
     attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
 ) -> Answer:
-    """An answer that is none of failure. The caller closes it."""
+    """Send a request and return the answer, unless it is an error. The caller closes the answer."""
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
     attempt.record.status = answer.status
@@ -191,15 +191,15 @@ async def send(
 
 
 class OperationAnswer:
-    """The answer of one attempt, on its way to the client. It is delivered whole."""
+    """The answer of one attempt, which is delivered whole."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._size = 0
-        """Bytes that have come."""
+        """Bytes received."""
 
     async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
-        """A whole answer. Raises WireError for one of too many values."""
+        """Read a whole answer. Raises WireError if it has too many values."""
         raw = await answer.read()
         self._attempt.call.watch.stop()
         kind = answer.headers.get("content-type", "")
@@ -208,13 +208,13 @@ class OperationAnswer:
         return Payload(raw, kind)
 
     async def joined(self, side: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
-        """One answer of several."""
+        """Join several answers to one."""
         asked, model = self._attempt.asked, self._attempt.call.model
         joined: Outcome = await self._step(side.join, answers, asked.request, model)
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send an answer in the client's words. passed: the upstream's headers that may pass."""
+        """Send an answer in the client's protocol. passed: the upstream's headers for the client."""
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client
         if client.unread is not None:
@@ -237,7 +237,7 @@ class OperationAnswer:
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
     def _encoded(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
-        """An answer in the client's words, and what it cost."""
+        """An answer in the client's protocol, and its usage."""
         reply = self._reply(response)
         payload = codec_of(self._attempt).client.encode(response, reply)
         self._attempt.delivery.lost(reply.report)
@@ -255,13 +255,13 @@ class OperationAnswer:
 
 
 def told_in_band(fault: ir.Fault) -> bytes:
-    """A failure as the last event of a stream that has begun, as OpenAI's operations tell it."""
+    """A failure as the last event of a stream, in the form of OpenAI's operations."""
     error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
     return b"event: error\ndata: " + encode({"type": "error", "error": error}) + b"\n\n"
 
 
 def lacking(operation: Operation) -> ir.Fault:
-    """Nobody behind a model's name can do this."""
+    """The fault if no deployment of the model supports this operation."""
     return ir.Fault(
         "unsupported",
         f"This model's provider does not offer {NAMES[operation]}.",
@@ -271,7 +271,7 @@ def lacking(operation: Operation) -> ir.Fault:
 
 
 def _no_endpoint(operation: Operation) -> ir.Fault:
-    """What a server says with a 404 that names nothing: another deployment may have one."""
+    """The fault for a 404 that names no resource. Another deployment may have the endpoint."""
     return ir.Fault(
         "not_implemented",
         f"This model's provider has no endpoint for {NAMES[operation]}.",

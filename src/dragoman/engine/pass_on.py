@@ -1,7 +1,7 @@
-"""Relaying an operation beside chat: the client's own words, and the answer as it comes.
+"""Relays an operation other than chat: the client's own body, and the provider's own answer.
 
-An answer is delivered whole or not at all. What a provider sends as a stream to a client of its own dialect
-passes piece by piece; the first piece commits the answer to this attempt.
+An answer is delivered whole or not at all. Only a stream to a client of the provider's own dialect is passed
+piece by piece. The first piece makes the attempt final.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Final
 
 from dragoman import ir
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
@@ -25,18 +26,11 @@ from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 _SOUND: Final = ("audio/", "application/octet-stream")
 _DONE: Final = b"[DONE]"
 _FAILED: Final = 502
-"""The status of a failure that is told where none can be stated."""
-_BROKEN: Final = ir.Fault(
-    "upstream",
-    "The provider's stream ended before the response was complete.",
-    code="stream_broken",
-    blame="upstream",
-)
-"""What becomes of a stream that ends without its last event."""
+"""The status of a failure inside a stream, which has no status of its own."""
 
 
 async def pass_on(attempt: Attempt) -> None:
-    """Ask the upstream, which speaks the client's protocol, and pass its answer. Raises RequestFailed."""
+    """Send the request to an upstream of the client's protocol, and pass its answer. Raises RequestFailed."""
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     attempt.delivery.failing = (
         told_in_band if asked.streamed else None
@@ -63,7 +57,7 @@ async def pass_on(attempt: Attempt) -> None:
         size, run = len(payload.data), asked.steps.run
         if not asked.streamed:
             told = await run(size, relay.response, asked.wire, payload, attempt.shown)
-        if told is None:  # it is no stream, or not what was asked for
+        if told is None:  # the answer is no stream, or not in the requested form
             response = await run(size, codec.provider.decode, payload, asked.request)
     except WireError as error:
         raise unreadable(upstream.name, error) from error
@@ -78,7 +72,7 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether an answer passes as it comes. Raises WireError for events where nobody asked for any."""
+    """True: the answer is passed as a stream. Raises WireError for events that were not requested."""
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
         if not streamed and not sound:
@@ -88,7 +82,7 @@ def _flows(attempt: Attempt, answer: Answer) -> bool:
 
 
 class _Passage:
-    """One stream that passes as it is: sound as it comes, events one by one."""
+    """Passes one stream unchanged: audio as it comes, events one by one."""
 
     def __init__(self, attempt: Attempt, answer: Answer, limits: AnswerLimits) -> None:
         self._attempt = attempt
@@ -99,7 +93,7 @@ class _Passage:
         self._ended = False
 
     async def run(self, passed: Headers) -> None:
-        """Pass it. Raises RequestFailed, WireError for what is no stream."""
+        """Pass the stream. Raises RequestFailed, and WireError for an answer that is no stream."""
         attempt, delivery = self._attempt, self._attempt.delivery
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
@@ -119,9 +113,9 @@ class _Passage:
             yield chunk
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        """A stream's whole events, from the first that says something. They are looked at for what they tell
-        of usage, failure and their end; what came before a failure in the same read is part of the answer.
-        Raises RequestFailed, WireError.
+        """The complete events of a stream, from the first event with data. Each event is searched for usage,
+        an error and the end. Events before an error in the same read are passed. Raises RequestFailed,
+        WireError.
         """
         limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
@@ -135,7 +129,7 @@ class _Passage:
             try:
                 for event in cutter.feed(chunk):
                     limits.hold(event, operation)
-                    # a comment alone is the provider's heartbeat, not ours
+                    # an event with only a comment is the provider's heartbeat, which is not passed
                     if self._seen(splitter.feed(event)):
                         spoke = True
                         good.append(event)
@@ -149,17 +143,17 @@ class _Passage:
         limits.hold(rest, operation)
         told = self._seen([*splitter.feed(rest), *splitter.close()])
         if (spoke or told) and self._attempt.asked.streamed and not self._ended:
-            raise RequestFailed(_BROKEN)  # a vendor's own ends in its own way
+            raise RequestFailed(STREAM_BROKEN)  # another vendor may end its stream in its own way
         if told:
             yield rest + b"\n\n"
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
-        """Whether there are any. Raises RequestFailed where one tells a failure."""
+        """Read usage and end. True: there are frames. Raises RequestFailed if a frame states a failure."""
         exchange, relay = self._attempt.exchange, self._codec.relay
         assert relay is not None
         for frame in frames:
             exchange.usage = relay.seen(frame) or exchange.usage
             self._ended = self._ended or any(word in frame for word in self._ends)
-            if isinstance(frame, ErrorFrame):  # in other words than the codec knows
+            if isinstance(frame, ErrorFrame):  # an error in a form that the codec does not know
                 raise RequestFailed(self._attempt.asked.face.errors.decode(_FAILED, {}, frame))
         return bool(frames)

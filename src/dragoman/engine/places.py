@@ -1,4 +1,4 @@
-"""Places of a request: in IR terms, as stages and upstreams name them, and in the client's own words."""
+"""Places in a request: as IR paths, which stages and upstreams use, and as paths of the client's own body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Locate = Callable[[str], str]
 
 
 def locator(asked: Asked) -> Locate:
-    """What turns a place in IR terms into a JSON path of the request."""
+    """A function from a place in the IR to a JSON path of the client's request."""
     if asked.prompts:
         return asked.face.locator(asked.wire)
     assert asked.codec is not None
@@ -22,7 +22,7 @@ def locator(asked: Asked) -> Locate:
 
 
 def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.Fault:
-    """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
+    """The fault with its parameter, a place in the IR, as a path of the client's request."""
     if fault.param is None:
         return fault
     path = (locate or locator(asked))(fault.param)

@@ -1,7 +1,7 @@
-"""What was planned for a request: the stages between reading it and asking for an answer.
+"""The plan for a request: the stages between decoding the request and calling an upstream.
 
-Each stage is a plain function: it gets what was asked and the plan so far, and gives the plan that goes on.
-It raises `RequestFailed` where no deployment is left.
+Each stage is a plain function of the request and the plan so far. It returns the new plan, or raises
+`RequestFailed` if no deployment is left.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from dragoman.verify.check import Form, form_of
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered.
 
-    route: the deployments that may be asked, in order. strict: what may not be lost. form: what the answer is
-    held to, None = it is not checked. reasons: why no deployment can be relayed to.
+    route: the deployments that may be called, in order. strict: which losses are refused. form: the schema
+    that the answer is checked against; None = no check. reasons: why no deployment can be relayed to.
     """
 
     route: Route
@@ -40,21 +40,21 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def names_deployment(self) -> bool:
-        """Whether the client chose the upstream model itself, instead of a name of the configuration."""
+        """True: the client named the upstream's model itself, not a name of the configuration."""
         return self.route.shown(self.route.deployments[0]) is None
 
     def among(self, deployments: tuple[Deployment, ...]) -> Plan:
-        """The same plan for some of its deployments."""
+        """The same plan with only these deployments."""
         return msgspec.structs.replace(
             self, route=msgspec.structs.replace(self.route, deployments=deployments)
         )
 
     def translated(self, reason: Reason) -> Plan:
-        """The same plan, whose request cannot be relayed for this reason."""
+        """The same plan, but the request cannot be relayed, for this reason."""
         return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
 
     def hold_strict(self, exchange: Exchange) -> None:
-        """Refuse a translation that loses more than the client allows, before anything is sent."""
+        """Refuse a translation with more losses than the client allows, before it is sent."""
         if not self.strict:
             return
         lost = [loss for loss in exchange.losses if self.strict == "all" or loss.severity == "meaning"]
@@ -76,12 +76,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """What the model's name stands for, and how strictly it is answered."""
+    """The route of the model's name, and how strict its answer is."""
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
     model, granted = exchange.asked, inbound.models
     if granted is not None and model is not None and model not in granted:
-        # before it is looked up: nothing is told about other names
+        # checked before the name is looked up, so that the error says nothing about other names
         raise RequestFailed(_not_granted(model, granted))
     found = table.resolve(model, inbound.operation)
     if granted is not None and found.asked not in granted:
@@ -95,11 +95,11 @@ def route(table: Table, asked: Asked) -> Plan:
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
-    """The request with what its alias adds: what goes before it, and what it leaves open."""
+    """The request with the members of its alias: the messages before it, and its default values."""
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
         request, added = asked.request, len(route.opening)
-        # What is continued comes first of all, unless the client's system message does.
+        # Continued messages come after the alias's messages, unless the client has a system message.
         asked.wire.continued = (0, asked.wire.continued[1] + added)
         sealed = tuple(
             msgspec.structs.replace(sealed, start=sealed.start + added, stop=sealed.stop + added)
@@ -114,11 +114,11 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
     return asked
 
 
-# Who is left -------------------------------------------------------------------------------------------
+# Which deployments are left --------------------------------------------------------------------------
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Leave out the deployments that are known not to take what goes beyond the client's protocol."""
+    """Keep the deployments that may accept what goes beyond the client's protocol."""
     if asked.beyond is None:
         return plan
     kept = tuple(
@@ -132,7 +132,7 @@ def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _takes(backend: Backend, asked: Asked) -> bool:
-    """Whether an upstream is a server of the client's protocol that is known to take as much."""
+    """True: the upstream is a server of the client's protocol that accepts this request."""
     if backend.dialect is not asked.face:
         return False
     try:
@@ -143,12 +143,12 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
-    """The upstream in the protocol in which this chat would be asked of it now."""
+    """The upstream in the protocol for this chat."""
     return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Leave out the deployments that are known to be unable to do this."""
+    """Remove the deployments whose models cannot do what the request needs."""
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
     if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
@@ -161,9 +161,10 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Leave out the deployments whose stated window is too small."""
+    """Remove the deployments whose stated window is too small."""
     deployments = plan.route.deployments
-    if not any(deployment.window for deployment in deployments):
+    windows = [deployment.window for deployment in deployments]
+    if not any(windows):
         return plan
     try:
         found = room(asked.request, deployments)
@@ -174,7 +175,7 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Note what the answer is held to: the form that was asked for, where that is checked."""
+    """Plan the check of the answer against the requested output format, if the check is enabled."""
     wished = asked.inbound.headers.get("x-dragoman-check-output")
     if wished == "0" or not (wished == "1" or plan.route.check_output):
         return plan
@@ -215,7 +216,7 @@ def _not_granted(model: str, granted: Grants) -> ir.Fault:
 
 
 def _stricter(header: str, strict: Strict) -> Strict:
-    """What the client wishes, or what its model demands where that is more. Raises RequestFailed."""
+    """The stricter of the client's header and the model's setting. Raises RequestFailed."""
     wished = _WISHES.get(header.lower())
     if wished is None:
         raise RequestFailed(_UNKNOWN_WISH)

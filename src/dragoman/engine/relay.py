@@ -1,8 +1,7 @@
-"""Relaying a chat: an attempt in the client's own dialect. Frames pass with named edits, and nothing is
-decoded that does not have to be. An answer that comes otherwise than it was asked for, streamed or whole,
-is translated.
+"""Relays a chat in the client's own dialect. Frames pass with a few edits, and only the necessary ones are
+decoded. If the upstream streams an answer that was requested whole, or the reverse, it is translated.
 
-One task reads and writes, so that the client's reading pace reaches the upstream.
+One task reads and writes, so a client that reads slowly also slows the upstream.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dragoman.capacity.heavy import MEDIUM
 from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
 from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.pieces import joined
-from dragoman.dialects.relay import StreamRelay, TellsFailure
+from dragoman.dialects.relay import StreamRelay
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.streaming import Ending, StreamDecoder
@@ -38,7 +37,7 @@ from dragoman.wire.json import decode_both, decode_head, encode, encode_head
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
-"""Bytes of a request that are kept until its stream ends, to count them where the provider does not."""
+"""Bytes. A smaller request is kept until its stream ends, to count its tokens if the provider does not."""
 _HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
@@ -47,12 +46,12 @@ _TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 
 
 async def relay(attempt: Attempt) -> None:
-    """Ask the upstream, which speaks the client's protocol, and deliver its answer. Raises RequestFailed."""
+    """Send the chat to an upstream of the client's protocol, and deliver its answer. Raises RequestFailed."""
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     if attempt.seals is not None:
         await _name_left_behind(attempt, attempt.seals)
     body = _body(attempt) if asked.light else await asked.step(_body, attempt)
-    answer = await upstream.send(body, call, asked.wire.headers, stream=asked.streamed)
+    answer = await upstream.send(body, call, asked.said.wire.headers, stream=asked.streamed)
     try:
         attempt.record.status = answer.status
         if not is_success(answer):
@@ -75,7 +74,7 @@ async def relay(attempt: Attempt) -> None:
 
 
 def _body(attempt: Attempt) -> bytes:
-    """What the upstream is sent: the client's own words, with the named edits."""
+    """The upstream's body: the client's own body with the edits."""
     asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
     edits = attempt.edits()
     if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):
@@ -101,7 +100,7 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 
 
 async def _read(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> _Told:
-    """A whole answer as it came, as its client gets it, and what it cost."""
+    """A whole answer: the received bytes, the client's bytes, and the usage."""
     raw = await answer.read()
     attempt.call.watch.stop()
     attempt.record.first = attempt.delivery.now()
@@ -123,7 +122,7 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     """Pass a whole answer."""
     asked, delivery = attempt.asked, attempt.delivery
     raw, data, usage = await _read(attempt, upstream, answer, reply)
-    if usage is None:  # then the request is counted, too
+    if usage is None:  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
     delivery.counted(usage)
@@ -137,8 +136,8 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
-    is: its client judges it. raw: as it came; data: as it is sent.
+    """Add an estimate to a whole answer without usage. An answer that cannot be read stays unchanged: its
+    client can judge it. raw: as received. data: as it is sent.
     """
     try:
         decoded = upstream.decode(raw)
@@ -151,7 +150,7 @@ def _filled(
 
 
 async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> None:
-    """Deliver a stream that nobody asked for as a whole answer."""
+    """Deliver a stream as the whole answer that was requested."""
     response = await upstream.collect(answer)
     attempt.call.watch.stop()
     response = await attempt.asked.step(_finished, attempt, response)
@@ -161,7 +160,7 @@ async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> 
 
 
 async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Deliver a whole answer as the stream that was asked for."""
+    """Deliver a whole answer as the stream that was requested."""
     asked = attempt.asked
     _, data, _ = await _read(attempt, upstream, answer, reply)
     size = max(asked.weight, len(data))
@@ -172,7 +171,7 @@ async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, repl
 
 
 def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
-    """An answer that came in another form than it was asked for, as its client gets it."""
+    """An answer after all steps, if it came whole instead of streamed or the reverse."""
     return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
 
 
@@ -180,7 +179,7 @@ def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
 
 
 class _Passage:
-    """One stream that passes. It listens to as little of it as its usage and those who keep it need."""
+    """Passes one stream. It decodes only what its usage and the parts that keep the answer need."""
 
     def __init__(self, attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
         self._attempt = attempt
@@ -189,7 +188,7 @@ class _Passage:
         self._reply = reply
         self._relay = relay = attempt.asked.face.relay.stream(reply)
         delivery = attempt.delivery
-        delivery.failing = relay.fail if isinstance(relay, TellsFailure) else None
+        delivery.failing = getattr(relay, "fail", None)  # of a `TellsFailure`
         self._ends = delivery.open_ends(relay, reply)
         turn = attempt.asked.turn
         self._gathered = Gathered() if turn is not None and turn.hears else None
@@ -199,7 +198,7 @@ class _Passage:
         self._overheard = _overheard(attempt, upstream, relay)
 
     async def run(self) -> None:
-        """Pass the stream, and its last bytes when the answer has been kept. Raises RequestFailed."""
+        """Pass the stream. Its last bytes are sent after the answer is kept. Raises RequestFailed."""
         attempt, relay = self._attempt, self._relay
         try:
             data = await self._pass()
@@ -210,10 +209,10 @@ class _Passage:
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)
         await attempt.delivery.client.end(await self._ends.last(data))
-        await self._answer.finish()  # what may follow the protocol's own end is of no account
+        await self._answer.finish()  # bytes after the protocol's own end are ignored
 
     async def _pass(self) -> bytes:
-        """Pass everything but the last bytes, which it returns. Raises RequestFailed, WireError."""
+        """Pass the stream and return its last bytes unsent. Raises RequestFailed, WireError."""
         attempt, answer, relay, upstream = self._attempt, self._answer, self._relay, self._upstream
         delivery, limits = attempt.delivery, upstream.limits
         client = delivery.client
@@ -235,7 +234,7 @@ class _Passage:
             if not chunk and broken is None:
                 data, broken = _closed(relay, data)
             if not delivery.committed:
-                # Content counts although an error came in the same read: reads are no boundaries.
+                # Content counts even if an error came in the same read: a read can hold several events.
                 content = relay.content or (broken is None and (relay.done or not chunk))
                 data = await opening.add(data, content=content)
             elif data:
@@ -252,14 +251,14 @@ class _Passage:
                 await client.write(data)
 
     def _gather(self, gathered: Gathered, frames: Sequence[bytes]) -> None:
-        """Hear what the frames say. Raises WireError."""
+        """Decode the frames and gather their events. Raises WireError."""
         assert self._decoder is not None
         for frame in frames:
             gathered.add(self._decoder.feed(frame))
 
 
 def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
-    """These bytes and the relay's last ones, and the fault of a stream that broke off."""
+    """The data with the relay's last bytes, and the fault of a stream that broke off."""
     try:
         return data + relay.close(), None
     except RequestFailed as failed:
@@ -269,8 +268,8 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
 def _passed(
     relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
 ) -> tuple[bytes, RequestFailed | WireError | None]:
-    """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
-    cannot be read.
+    """The bytes to send for these frames, and the error that stopped them: the upstream's own, or a frame
+    that cannot be read.
     """
     pieces: list[bytes] = []
     unsuspicious = limits.unsuspicious
@@ -286,15 +285,15 @@ def _passed(
     return b"".join(pieces), None
 
 
-# --- What a stream costs that does not say so ----------------------------------------------------------
+# --- The estimated usage of a stream that states none --------------------------------------------------
 
 
 def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
-    """What listens to a stream, to estimate its usage: of one that breaks off for the record, of one
-    that ends without any where its client is told some.
+    """What listens to a stream to estimate its usage: for the record if the stream breaks off, and for the
+    client if the stream ends without a usage.
     """
     asked = attempt.asked
-    # The answer's beginning lets go of the request's words.
+    # The request is forgotten when the answer begins, so its bytes are kept here.
     said = asked.said.raw if asked.weight <= _COUNTED_BYTES else b""
     heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
     model = attempt.deployment.model
@@ -312,7 +311,7 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
 
 
 def _counted(asked: Asked, said: bytes) -> ir.Request | int:
-    """The request of a stream that has begun; its size where it was too large to be kept."""
+    """The request of a running stream; its size in bytes if it was too large to be kept."""
     inbound = asked.inbound
     if said:
         with suppress(WireError):

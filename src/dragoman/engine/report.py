@@ -1,4 +1,4 @@
-"""Our own headers of an answer, and the report that a client may ask for."""
+"""The gateway's own headers of an answer, and the report that a client may request."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.wire.header import header_value
 
 _LONGEST: Final = 4000
-"""Characters of losses and changes."""
+"""The longest list of losses and changes, in characters."""
 _ATTEMPTS: Final = 10
-"""The latest attempts, each of some hundred bytes."""
+"""The number of latest attempts in the report; each takes about 100 bytes."""
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
-    """Our own headers of a good answer, with what is known by now. report: whether the client wants one."""
+    """The gateway's own headers of a good answer, with the facts so far. report: the client wants one."""
     headers = [
         (b"x-dragoman-deployment", header_value(exchange.answered or "")),
         (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
@@ -32,8 +32,8 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Attempts, losses and changes as JSON that fits into a header: ASCII, and only as many entries as
-    clients take.
+    """Attempts, losses and changes as JSON for a header: ASCII, and limited because clients limit the size of
+    headers.
     """
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]

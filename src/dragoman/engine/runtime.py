@@ -1,4 +1,4 @@
-"""What requests are served with: the running parts of one gateway generation, passed to each stage."""
+"""The running parts of one gateway generation, which each stage gets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from dragoman.upstreams.backend import Backend
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
-    backends: the upstreams by provider name. always_usage: streams end with their usage although nobody
-    asked. count_upstream: providers are asked for the tokens of a prompt. heavy: gives the steps of large
-    requests their turns. vault: where seals wait for the next turn, None = nowhere. kept: whose seals are
-    there. store: what else lasts between requests.
+    backends: the upstreams by provider name. always_usage: every stream ends with its usage, even if the
+    client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
+    of large requests their turns. vault: stores seals for the next turn; None = not stored. kept: which
+    clients have seals in the vault. store: other data that lasts between requests.
     """
 
     table: Table

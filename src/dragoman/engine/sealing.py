@@ -1,7 +1,7 @@
-"""The seals of one exchange: those that its history lacks, and those that its answer brings.
+"""The seals of one exchange: those that its history needs back, and those in its answer.
 
-What they are and where they belong is decided in `state.recall`; this asks the vault and tells it. A vault
-that fails is logged, and the exchange goes on without it.
+`state.recall` decides which seals there are and where they belong. This module reads and writes the vault. If
+the vault fails, the failure is logged and the exchange continues without seals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
 from dragoman.engine.asked import Asked
 from dragoman.engine.gathering import Gathered
-from dragoman.state.recall import Marks, Question, Recalled, Scope, ask, entry, matters, recall
+from dragoman.state.entry import entry, matters
+from dragoman.state.marks import Marks, Scope
+from dragoman.state.recall import Question, Recalled, ask, recall
 from dragoman.state.seals import Vault
 from dragoman.state.store import StoreFailed
 from dragoman.upstreams.backend import Backend
@@ -28,29 +30,29 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """The clients of whose answers this process has kept something: tenants and their protocols.
+    """The clients whose answers this process has stored seals of: tenants and their protocols.
 
-    A relay carries its client's own words, so all but these may go out unlooked at.
+    A relayed request keeps the client's own body, so only the requests of these clients need to be searched.
     """
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
-        """Something of an answer to a client of this protocol was kept."""
+        """Note that something of an answer to this tenant in this protocol was stored."""
         self._known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """Whether something may stay behind when a request of such a client is relayed."""
+        """True: a relayed request of this tenant may lack stored seals."""
         return (tenant, dialect) in self._known
 
 
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep.
+    """The seals of an exchange; None = nothing to find and nothing to keep.
 
-    run: runs what looks at the whole request. kept: grows by what is kept.
+    run: runs a step on the whole request. kept: notes the clients whose seals are stored.
     """
     if not issues(backend):
         answered = any(message.role == "assistant" for message in request.messages)
@@ -64,17 +66,17 @@ def begin(
 
 
 def issues(backend: Backend) -> bool:
-    """Whether answers hold what later requests must bring back."""
+    """True: answers hold values that later requests must bring back."""
     return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
 
 
 def _wants_reasoning(backend: Backend) -> bool:
-    """Whether reasoning must return although nobody signed it."""
+    """True: reasoning must be sent back, even without a signature."""
     return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
 
 
 class Seals:
-    """What remembers the seals of one exchange, made when an attempt first needs it."""
+    """The seals of one exchange, created at the first attempt that needs them."""
 
     def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
         self._vault = vault
@@ -82,14 +84,20 @@ class Seals:
         self._asked = asked
         self._sealing: Sealing | None = None
 
-    async def of(self, backend: Backend, *, relayed: bool) -> Sealing | None:
-        """What remembers them for one attempt; None where there is nothing to find or to keep. A relay only
-        leaves behind what earlier answers have sealed.
+    def matter(self, *, relayed: bool) -> bool:
+        """True: an attempt may have seals to find or to keep. A relayed request cannot get seals back, so it
+        only needs them to report what it lacks.
         """
+        asked = self._asked
+        return self._vault is not None and (
+            not relayed or self._kept.has(asked.exchange.client or "", asked.face.name)
+        )
+
+    async def of(self, backend: Backend) -> Sealing | None:
+        """What remembers them for one attempt; None where there is nothing to find or to keep."""
         asked, tenant = self._asked, self._asked.exchange.client or ""
-        if self._vault is None or (relayed and not self._kept.has(tenant, asked.face.name)):
-            return None
         if self._sealing is None:
+            assert self._vault is not None
             vault = self._vault
 
             def begun() -> Sealing | None:
@@ -101,7 +109,7 @@ class Seals:
 
 
 class Sealing:
-    """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
+    """The seals of one exchange. request: as the client wrote it. tenant: owner of the vault's entries."""
 
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
@@ -119,7 +127,7 @@ class Sealing:
 
     @cached_property
     def marks(self) -> Marks:
-        """The tenant's keys and digests. Most answers need none."""
+        """The tenant's keys and digests, created only if needed."""
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
@@ -128,12 +136,12 @@ class Sealing:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
     async def asked(self) -> bytes:
-        """The digest of the conversation that is being answered."""
+        """The digest of the conversation before the answer."""
         await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
-        """The request with what its client does not hold, as far as this scope issued it."""
+        """The request with the seals that its client did not send back, if this scope made them."""
         recalled = await self._recalled(request, scope)
         self._restored = frozenset() if recalled is None else recalled.messages
         if recalled is None:
@@ -149,7 +157,7 @@ class Sealing:
         return recalled.request
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
-        """Report what the vault holds of earlier answers and a relayed request leaves behind."""
+        """Report the stored seals that a relayed request lacks."""
         recalled = await self._recalled(request, scope)
         if recalled is None:
             return
@@ -163,7 +171,7 @@ class Sealing:
             )
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
-        """The request with what the vault has for this scope; None where it has nothing, or fails."""
+        """The request with the vault's seals for this scope; None = the vault has none, or fails."""
         try:
             if self._found is None:
                 self._found = await self._find()
@@ -183,8 +191,8 @@ class Sealing:
         return None
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """`locate` for what is said of the restored request: a message that got something back has other
-        blocks than its client wrote, so its places are the message itself.
+        """`locate` for the restored request. A message that got seals back has other block indexes than the
+        client's, so places in its blocks become the message itself.
         """
         if not self._restored:
             return locate
@@ -196,24 +204,24 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Note that something of the answer is kept."""
+        """Note that something of the answer is stored."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
         if self._request is not None and (self._request.stream or self.vault.holds):
-            await self._run(self._ask)  # a stream lets go of its request before its answer is known
+            await self._run(self._ask)  # a stream frees its request before its answer is complete
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
     def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
-        """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
+        """The keeper for the answer of one attempt; None = this upstream has nothing that must return."""
         return Keeper(self, scope, backend) if issues(backend) else None
 
 
 class Keeper:
-    """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
+    """Stores the seals of one answer that its client cannot hold. It gets the answer as the client does."""
 
     def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing
@@ -223,7 +231,7 @@ class Keeper:
         self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:
-        """Keep what must be of a whole answer."""
+        """Store the seals of a whole answer."""
         sealing = self._sealing
         for candidate in response.candidates:
             try:
@@ -248,12 +256,12 @@ class Keeper:
         return self._replay == "always"
 
     def watch(self, events: Sequence[ir.Event]) -> bool:
-        """Take some events of a stream; whether something has finished and is to be kept now."""
+        """Add events of a stream. True: a candidate has finished, so `keep_streamed` must be called."""
         if self._gathered is None:
             self._gathered = Gathered()
         return self._gathered.add(events)
 
     async def keep_streamed(self) -> None:
-        """Keep what must be of the answer that has been watched."""
+        """Store the seals of the watched stream."""
         if self._gathered is not None:
             await self.keep(self._gathered.response())

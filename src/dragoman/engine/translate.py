@@ -1,9 +1,8 @@
-"""Translating a chat: an attempt in which both codecs meet at the IR.
+"""Translates a chat between two protocols through the IR.
 
-On the way there: media that the provider does not read itself, seals of earlier turns, and what `wording`
-makes of the request. On the way back: the provider's decoder, the steps, the hooks, those who keep
-something of the answer, the client's encoder. One task does both ways, so that the client's reading pace
-reaches the upstream.
+Request: fetch the media that the provider does not read by URL, restore the seals of earlier turns, encode
+(`wording`). Answer: the provider's decoder, the steps, the hooks, the parts that keep the answer, the
+client's encoder. One task does both directions, so a client that reads slowly also slows the upstream.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _NOTHING_SAID: Final = ir.Fault(
 
 
 async def translate(attempt: Attempt) -> None:
-    """Ask the upstream, and deliver its answer. Raises RequestFailed."""
+    """Call the upstream and deliver its answer. Raises RequestFailed."""
     asked, exchange = attempt.asked, attempt.exchange
     exchange.phase = "encode"
     if not asked.light:
@@ -49,13 +48,13 @@ async def translate(attempt: Attempt) -> None:
 async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None) -> None:
     asked, delivery, backend, size = attempt.asked, attempt.delivery, wording.backend, 0
     response = await backend.complete(wording.request, wording.call)
-    if isinstance(response, bytes):  # which is not held any longer than it is needed
+    if isinstance(response, bytes):  # replaced by the decoded answer, to free the bytes
         size = len(response)
         response = await asked.steps.run(size, backend.decode, response)
     wording.call.watch.stop()
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
-    # Where nobody stated what it cost, the request is counted, however short the answer is.
+    # If the provider stated no usage, this also counts the request, which may be longer than the answer.
     response = await asked.steps.run(max(asked.weight, size), whole, steps, response)
     hooks = attempt.runtime.hooks
     if hooks.need_events:
@@ -68,7 +67,7 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
 
 
 class _Stream:
-    """One stream from the upstream's events to the client's bytes."""
+    """One stream, from the upstream's events to the client's bytes."""
 
     def __init__(
         self, attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
@@ -83,11 +82,11 @@ class _Stream:
         self._ends = delivery.open_ends(encoder, self._reply)
         delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
         self._gathered = Gathered() if asked.turn is not None and asked.turn.hears else None
-        self._counts = bool(steps) and not asked.light  # at the end, where nobody stated what it cost
+        self._counts = bool(steps) and not asked.light  # the end may count a large request
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
-        """Ask, and pass the answer on event by event. Raises RequestFailed."""
+        """Call the upstream and pass the answer event by event. Raises RequestFailed."""
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed = attempt.delivery, self._ends, self._encoder.feed
         client = delivery.client
@@ -110,7 +109,7 @@ class _Stream:
                     raise RequestFailed(fault)
                 if delivery.committed and batch and isinstance(batch[-1], ir.End):
                     delivery.lost(self._reply.report)
-                    await client.end(await ends.last(data))  # what may follow the end is of no account
+                    await client.end(await ends.last(data))  # bytes after the end are ignored
                     return
                 if data:
                     await client.write(data)
@@ -120,7 +119,7 @@ class _Stream:
         await client.end()
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Events as the client's side gets them; those who keep something have heard them before."""
+        """Events after the steps. The parts that keep the answer get the events first."""
         attempt = self._attempt
         self._heard.hear(arrived)
         if self._counts and arrived and type(arrived[-1]) is ir.End:
@@ -131,7 +130,7 @@ class _Stream:
         if hooks.need_events:
             batch = await hooks.events(attempt.exchange, batch)
         if self._keeper is not None and self._keeper.watch(batch):
-            await self._keeper.keep_streamed()  # before its client gets the last of it
+            await self._keeper.keep_streamed()  # before the client gets the last bytes
         if self._gathered is not None:
             self._gathered.add(batch)
             if batch and isinstance(batch[-1], ir.End):
@@ -139,7 +138,7 @@ class _Stream:
         return batch
 
     def _so_far(self) -> ir.Usage:
-        """The likely usage of a stream that has broken off."""
+        """The estimated usage of a stream that broke off."""
         attempt, heard = self._attempt, self._heard
         events = (event for batch in heard.parts for event in batch)
         return cost_so_far(

@@ -1,7 +1,7 @@
-"""The ways of the operations: which stages a request passes, and what relays and translates it.
+"""The ways of the operations: the stages of a request, and the functions that relay and translate it.
 
-Three ways serve all: chat, the count of a chat's prompt, and everything else. This table is the only place of
-the engine that tells one operation from another.
+There are three ways: chat, the token count of a chat's prompt, and all other operations. In the engine, only
+this table distinguishes operations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Stage = Callable[[Runtime, Asked, Plan], Plan]
 
 
 class Prospect(msgspec.Struct, frozen=True):
-    """An attempt that may be made. model: the upstream's name of it. facts: what is known of the model."""
+    """A possible attempt. model: the upstream's name of the model. facts: the model's known capabilities."""
 
     runtime: Runtime
     asked: Asked
@@ -44,10 +44,10 @@ class Prospect(msgspec.Struct, frozen=True):
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of operation is served.
 
-    hooked: whether hooks may change its requests. stages: what the plan passes before anything is asked.
-    choose: the upstream of a deployment in the protocol that suits it. against: why an attempt cannot be
-    relayed; () = it can. learns: whether a refusal may tell how to ask the same deployment otherwise.
-    seals: whether earlier turns may have sealed something that must return.
+    hooked: hooks may change its requests. stages: applied to the plan before any call. choose: the upstream
+    of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can be.
+    learns: a refusal may show how to call the same deployment again. seals: earlier turns may have sealed
+    something that must return.
     """
 
     hooked: bool
@@ -64,20 +64,20 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this chat cannot pass as bytes."""
+    """Why this chat cannot be relayed."""
     reasons = _against_prompt(prospect)
     return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
 
 
 def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why the prompt of a chat cannot pass as bytes, be it only to be counted."""
+    """Why the prompt of a chat cannot be relayed, also if it is only counted."""
     asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
     reasons = asked.reasons + prospect.plan.reasons
     if prospect.runtime.hooks.need_events:
         reasons += ("hook",)
     if backend.dialect is not asked.face:
         return (*reasons, "protocol")
-    body = asked.wire.body
+    body = asked.said.wire.body
     if not backend.quirks.relays(body):
         reasons += ("vendor",)
     if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
@@ -91,8 +91,8 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
 
 
 def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
-    """Whether a chat has members that are for one provider, which no provider may get as they are."""
-    body, backends = asked.wire.body, runtime.backends
+    """True: the chat has members for one provider, which must never be relayed."""
+    body, backends = asked.said.wire.body, runtime.backends
     if body.keys().isdisjoint(backends) and body.keys().isdisjoint(DIALECTS):
         return False
     own = asked.face.request.members
@@ -106,7 +106,7 @@ def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
 
 
 def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this operation cannot pass as bytes."""
+    """Why this operation cannot be relayed."""
     asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
@@ -121,7 +121,7 @@ def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Ba
 
 
 def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Leave out the deployments that have nothing of the kind; refuse when none is left."""
+    """Remove the deployments without an endpoint for the operation; refuse if none is left."""
     operation = asked.inbound.operation
     kept = tuple(one for one in plan.route.deployments if can(runtime, asked, one))
     if not kept:
@@ -130,7 +130,7 @@ def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
-    """Whether a deployment has an endpoint for what is asked for."""
+    """True: the deployment has an endpoint for the requested operation."""
     backend = runtime.backends[deployment.provider]
     return backend.able(asked.inbound.operation, asked.face.name, deployment.model) is not None
 
@@ -167,5 +167,5 @@ _WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
 
 
 def way_of(operation: Operation) -> Way:
-    """How an operation is served."""
+    """The way of an operation."""
     return _WAYS.get(operation, _OPERATION)

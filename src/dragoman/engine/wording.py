@@ -1,8 +1,8 @@
-"""A chat request in the words of the upstream that is asked: everything that happens to it on the way there.
+"""Encodes a chat request for its upstream.
 
-In this order: media are fetched that its servers do not read at their address; seals of other providers
-leave, and those that this one made return; a text too long is shortened; members for other providers leave;
-what the upstream lacks is emulated; its encoder writes it.
+The steps, in order: fetch the media that the provider's servers do not read by URL; remove the seals of other
+providers and restore the seals of this one; shorten a text that is too long; remove members for other
+providers; emulate what the upstream lacks; encode.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """What the upstream is asked.
+    """The upstream's request.
 
-    request: in IR terms. call: with the request in the upstream's words, where it has any of its own.
-    backend: who is asked, perhaps several times. counted: what fills in the usage of an answer that may
-    come without it. emulation: what the answer is restored by, None = nothing was emulated. alone: whether
-    one question is asked; an answer to several is none that a later turn goes on from.
+    request: in the IR. call: holds the encoded request, if the upstream has a protocol. backend: the
+    upstream, perhaps called several times. counted: estimates the usage of an answer that states none.
+    emulation: restores the answer; None = nothing was emulated. alone: True = one question is sent; a later
+    turn cannot continue the answers to several.
     """
 
     request: ir.Request
@@ -51,7 +51,7 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 async def worded(attempt: Attempt) -> Wording:
-    """The request as its upstream is asked it. Raises RequestFailed for what cannot be said."""
+    """The encoded request. Raises RequestFailed if the upstream's protocol cannot express it."""
     asked, seals, report = attempt.asked, attempt.seals, attempt.call.report
     inlined = await attempt.media.inline(asked, attempt.backend)
     if inlined is not asked.request:
@@ -70,7 +70,7 @@ async def worded(attempt: Attempt) -> Wording:
 
 
 class _Words:
-    """Puts one request into words. locate: a place of the request that is sent, in the client's own words."""
+    """Encodes one request. locate: the client's own path for a place of the sent request."""
 
     def __init__(self, attempt: Attempt, locate: Locate) -> None:
         self._attempt = attempt
@@ -78,7 +78,7 @@ class _Words:
         self._call = msgspec.structs.replace(attempt.call, ready=self._account)
 
     def put(self, request: ir.Request) -> Wording:
-        """The request as its upstream is asked it. Raises RequestFailed."""
+        """The encoded request. Raises RequestFailed."""
         attempt, backend = self._attempt, self._attempt.backend
         try:
             if parts := self._questions(request):
@@ -89,7 +89,7 @@ class _Words:
                 counted = self._counted(emulation.request)
                 wording = Wording(emulation.request, call, backend, counted, emulation)
         except WireError as error:
-            # Another deployment may be able to say it; if none is, the client is told where it is.
+            # Another deployment may support it. If none does, the client gets this place.
             report = attempt.call.report
             fault = located(attempt.asked, blamed(error), lambda where: self._locate(report.placed(where)))
             raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
@@ -100,8 +100,8 @@ class _Words:
         self._attempt.account(self._locate)
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
-        """The questions of a request that another protocol is asked one at a time. Raises WireError for a
-        request that only a server of its own protocol can be asked.
+        """The questions of a request that another protocol gets one at a time. Raises WireError for a request
+        that only servers of its own protocol understand.
         """
         attempt, codec = self._attempt, self._attempt.asked.face.request
         if attempt.same_protocol:
@@ -113,8 +113,8 @@ class _Words:
         return ()
 
     def _written(self, request: ir.Request) -> tuple[Emulation, Call]:
-        """One question with what the target lacks made of what it has; the call with it in the upstream's
-        words. Raises WireError.
+        """One question with emulations for what the upstream lacks, and the call with the encoded question.
+        Raises WireError.
         """
         attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
         dialect = attempt.backend.dialect
@@ -139,7 +139,7 @@ class _Words:
         return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
 
     def _addressed(self, request: ir.Request) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-        """The request without what is addressed to providers by their names, and what is for this one."""
+        """The request without the members for named providers, and the members for this provider."""
         if request.extra is None:
             return request, {}
         attempt = self._attempt
@@ -152,7 +152,7 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """What fills in the usage of an answer that may come without it, where its client is to be told."""
+        """Estimates the usage of an answer that may state none, if the client is to get a usage."""
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
             return ()
@@ -162,7 +162,7 @@ class _Words:
         backend, call = self._attempt.backend, self._call
         dialect = backend.dialect if backend.quirks.stream_options else None
         if request.stream and not request.stream_usage and dialect is not None:
-            # For the exchange's record; whether the client is told is decided where its answer is written.
+            # The exchange's record needs it. The client's encoder decides whether the client gets it.
             if dialect.relay.ask_usage(_STREAM):
                 if request.stream_usage is False:
                     call.report.change("stream_usage", _USAGE, _FOR_THE_RECORD)

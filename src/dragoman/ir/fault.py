@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from dragoman.ir.blocks import Extra, Value
 
@@ -82,3 +82,9 @@ class Fault(Value, frozen=True):
     def http_status(self) -> int:
         """The status of the answer to the client, unless its dialect defines another one for this kind."""
         return STATUS[self.kind]
+
+
+INTERNAL: Final = Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+"""What a client is told of a mistake in our own code."""

@@ -1,4 +1,4 @@
-"""The way out: connections and calls to providers, media that requests name, where we may connect to.
+"""Connections and calls to providers, the download of media by URL, and the check of allowed addresses.
 
 Nothing here knows a protocol of models, an exchange or a setting.
 """

@@ -196,7 +196,9 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
         record["losses"] = len(exchange.losses)
         if exchange.losses:
             foremost = exchange.foremost_losses(_NAMED_LOSSES)
-            record["lost"] = [{"path": _place(x.path), "severity": x.severity} for x in foremost]
+            record["lost"] = [
+                {"path": _cut(x.path, _PLACE_CHARACTERS), "severity": x.severity} for x in foremost
+            ]
         record["upstream_us"] = _us(exchange.waited)
     if exchange.tags:
         record["tags"] = exchange.tags
@@ -318,13 +320,9 @@ def _reason(exchange: Exchange) -> Iterator[str]:
 def _lost(exchange: Exchange) -> str:
     """The losses for people: `3 lost: $.logit_bias (meaning), …`. Hints are counted, but not named."""
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
-    named = [f"{_place(x.path)} ({x.severity})" for x in foremost if x.severity != "hint"]
+    named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []
     return f"{len(exchange.losses)} lost" + (f": {', '.join(named + more)}" if named else "")
-
-
-def _place(path: str) -> str:
-    return path if len(path) <= _PLACE_CHARACTERS else path[: _PLACE_CHARACTERS - 1] + "…"
 
 
 def _clock(seconds: float) -> str:
@@ -343,11 +341,11 @@ def _date(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:
     """Shorten a text. Clients choose models and paths, providers choose error codes; these must not fill the
     log.
     """
-    return text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _us(seconds: float) -> int:

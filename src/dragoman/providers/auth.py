@@ -7,21 +7,22 @@ origin, whatever a request, a redirect or a mistake of ours asks for. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
+from dragoman.dialects.access import Scheme, key_header
+from dragoman.dialects.table import key_headers
 from dragoman.errors import DragomanError
 from dragoman.seams.secret import Secret
 
-Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
-"""How a key is sent: `Authorization: Bearer KEY`, or bare in the header of this name. Never in the query,
-because servers log URLs."""
 
-CREDENTIAL_HEADERS: Final = frozenset(
-    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
-)
-"""Headers (lower case) that may hold a credential. The client's own are never sent upstream."""
+def credential_headers() -> frozenset[str]:
+    """The headers (lower case) that may hold a credential. The client's own are never sent upstream."""
+    return _ALWAYS.union(key_headers())
+
+
+_ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization"})
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -52,18 +53,16 @@ def sign(
     Credential headers of the request are dropped. Raises DragomanError when `url` is not at the credential's
     origin.
     """
-    signed = dict(fixed)
-    signed.update((name, value) for name, value in headers.items() if name not in CREDENTIAL_HEADERS)
+    signed, secret = dict(fixed), credential_headers()
+    signed.update((name, value) for name, value in headers.items() if name not in secret)
     signed.update(extra)
     if credential is not None:
         if not _within(url, credential.origin):
             raise DragomanError(
                 f"the API key belongs to {credential.origin} and is not sent to another address"
             )
-        if scheme == "bearer":
-            signed["authorization"] = f"Bearer {credential.secret.reveal()}"
-        else:
-            signed[scheme] = credential.secret.reveal()
+        name, value = key_header(scheme, credential.secret.reveal())
+        signed[name] = value
     return signed
 
 

@@ -11,92 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
+from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks, Wider
-from dragoman.providers.auth import Scheme
-
-DialectName: TypeAlias = Literal[
-    "openai_chat", "openai_responses", "anthropic", "gemini", "mistral", "ollama", "openai_completions"
-]
-
-CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "openai_chat": "/chat/completions",
-        "openai_responses": "/responses",
-        "anthropic": "/messages",
-        "gemini": "/models/{model}:generateContent",
-        "mistral": "/chat/completions",
-        "ollama": "/api/chat",
-        "openai_completions": "/completions",
-    }
-)
-"""The path of each dialect's chat endpoint below a base URL; `{model}` stands for the model's name."""
-
-STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {"gemini": "/models/{model}:streamGenerateContent?alt=sse"}
-)
-"""The path for streams, of dialects that have another endpoint for them."""
-
-LIST_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "openai_chat": "/models",
-        "openai_responses": "/models",
-        "anthropic": "/models",
-        "gemini": "/models",
-        "mistral": "/models",
-        "ollama": "/api/tags",
-        "openai_completions": "/models",
-    }
-)
-"""The path below a base URL at which servers of each dialect list their models."""
-
-BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "openai_chat": "/v1",
-        "openai_responses": "/v1",
-        "anthropic": "/v1",
-        "gemini": "/v1beta",
-        "mistral": "/v1",
-        "ollama": "",
-        "openai_completions": "/v1",
-    }
-)
-"""The path that is added to a base URL without one, for servers that the catalogue does not know."""
-
-APPENDING: Final = frozenset({"anthropic", "gemini", "mistral"})
-"""Dialects whose own clients add that path to any base URL."""
-
-DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "openai_chat": {},
-        "openai_responses": {},
-        # Mandatory; servers other than Anthropic's may know the older version only.
-        # https://platform.claude.com/docs/en/api/versioning
-        "anthropic": {"anthropic-version": "2023-06-01"},
-        "gemini": {},
-        "mistral": {},
-        "ollama": {},
-        "openai_completions": {},
-    }
-)
-"""Headers that servers of a dialect require, with the value to send when neither the client nor the operator
-states one."""
-
-DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
-    {
-        "openai_chat": "bearer",
-        "openai_responses": "bearer",
-        "anthropic": "x-api-key",
-        "gemini": "x-goog-api-key",
-        "mistral": "bearer",
-        "ollama": "bearer",
-        "openai_completions": "bearer",
-    }
-)
-"""How a key is sent if neither the catalogue nor the configuration says it."""
 
 
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,8 +35,6 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _USUAL: Final = ApiRow()
-COMPATIBLE: Final = Quirks(functions=False)
-"""The quirks of a server that speaks OpenAI's chat dialect and has no row here."""
 _UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
 _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 
@@ -127,7 +45,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     name: as in configuration. title: for people. dialect: its first protocol. base_url: scheme, host and
     path, without a slash at the end. path: the path that `base_url` ends with; it is added to a configured
     base URL without a path ("" adds nothing). appends: whether the vendor's own clients add `path` to every
-    base URL. auth: how the key is sent. keys: environment variables for the key; the first one that is set is
+    base URL. keys: environment variables for the key; the first one that is set is
     used; empty for servers that are enabled by configuration only. base_var: the environment variable that
     replaces the base URL. host_port: that variable holds a host, and this is its default port; None = it
     holds a URL. chat_path: the chat endpoint below the base URL, None = the dialect's. bases: by operation,
@@ -143,17 +61,16 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     page: str
     read: str = "2026-11"
-    dialect: DialectName = "openai_chat"
+    dialect: str = "openai_chat"
     path: str = "/v1"
     appends: bool = False
-    auth: Scheme = "bearer"
     keys: tuple[str, ...] = ()
     base_var: str | None = None
     host_port: int | None = None
     chat_path: str | None = None
     bases: Mapping[str, str] = MappingProxyType({})
     quirks: Quirks = STANDARD
-    also: Mapping[DialectName, ApiRow] = MappingProxyType({})
+    also: Mapping[str, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
@@ -238,7 +155,6 @@ _CLOUD: Final = (
         dialect="anthropic",
         base_url="https://api.anthropic.com/v1",
         appends=True,
-        auth="x-api-key",
         page="https://platform.claude.com/docs/en/api/overview",
         keys=("ANTHROPIC_API_KEY",),
         base_var="ANTHROPIC_BASE_URL",
@@ -256,7 +172,6 @@ _CLOUD: Final = (
         base_url="https://generativelanguage.googleapis.com/v1beta",
         path="/v1beta",
         appends=True,
-        auth="x-goog-api-key",
         page="https://ai.google.dev/api/generate-content",
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         base_var="GEMINI_BASE_URL",

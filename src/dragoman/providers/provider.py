@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address
-from dragoman.providers.auth import Credential, Scheme
-from dragoman.providers.catalog import APPENDING, BASE_PATHS, CHAT_PATHS, DialectName, Vendor
+from dragoman.providers.auth import Credential
+from dragoman.providers.catalog import Vendor
 from dragoman.seams.secret import Secret
 
 
@@ -23,7 +25,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     the only model names that it serves, None = all.
     """
 
-    dialect: DialectName
+    dialect: str
     chat_url: str
     stream_url: str
     auth: Scheme
@@ -46,7 +48,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     vendor: Vendor | None
-    dialect: DialectName
+    dialect: str
     base_url: str
     chat_path: str
     stream_path: str
@@ -107,7 +109,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 def base_url(
     vendor: Vendor | None,
-    dialect: DialectName,
+    dialect: str,
     spelled: str | None,
     base_path: str | None = None,
     chat_path: str = "",
@@ -121,10 +123,11 @@ def base_url(
         if vendor is None:
             raise ValueError("this is not a known provider: set base_url")
         spelled = vendor.base_url
+    paths = DIALECTS[dialect].paths
     return address.base_url(
         spelled,
-        path=vendor.path if vendor else BASE_PATHS[dialect],
-        appends=vendor.appends if vendor else dialect in APPENDING,
-        endpoint=chat_path or CHAT_PATHS[dialect],
+        path=vendor.path if vendor else paths.base,
+        appends=vendor.appends if vendor else paths.appends,
+        endpoint=chat_path or paths.chat,
         base_path=base_path,
     )

@@ -1,3 +1,3 @@
-"""What comes from outside of the program, behind values that tests replace: the clock and random, background
-tasks, limits on waiting, secrets, how this program was installed. Imports nothing of ours but errors.
+"""Inputs from outside of the program, behind values that tests can replace: clock and random, background
+tasks, time limits, secrets, the installation. Imports nothing of ours but errors.
 """

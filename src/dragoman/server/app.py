@@ -23,9 +23,10 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.ir.fault import INTERNAL
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
@@ -40,7 +41,7 @@ from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
+from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.identity import note_client
@@ -339,7 +340,7 @@ class App:
 
     def full(self) -> ErrorAnswer:
         """The answer to a new connection beyond the connection limit."""
-        status, extra, body = DIALECTS["openai_chat"].errors.encode(FULL, "")
+        status, extra, body = DEFAULT.errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
@@ -351,7 +352,7 @@ class App:
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
             return ANYONE
-        key = query.get("key") if endpoint is not None and endpoint.key_in_query else None
+        key = query.get("key") if endpoint is not None and endpoint.face.keys.in_query else None
         keys = self._gateway.client_keys
         caller = keys.authenticate(headers, key, arrival.key)
         if isinstance(caller, ir.Fault) and endpoint is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -64,14 +64,23 @@ class Handler(msgspec.Struct, frozen=True):
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One path. template: its name in logs and metrics. face: the protocol of its errors. methods: empty =
-    there is nothing at this path. public: no key is needed. key_in_query: the client's key may be the query
-    field `key`.
-    scope: what the key has to allow.
+    there is nothing at this path. public: no key is needed. scope: what the key has to allow. slashes: the
+    name in braces may hold slashes. shared: several protocols have the path; the request's headers tell the
+    client's.
     """
 
     template: str
     face: Dialect
     methods: Mapping[str, Handler]
     public: bool = False
-    key_in_query: bool = False
     scope: Scope = "inference"
+    slashes: bool = False
+    shared: bool = False
+
+
+def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
+    """Endpoints of paths with their methods, below each root of a dialect that is served."""
+    assert dialect.face is not None
+    for path, methods in paths:
+        for root in dialect.face.roots:
+            yield Endpoint(root + path, dialect, methods)

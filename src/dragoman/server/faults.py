@@ -9,10 +9,6 @@ from dragoman.server.codings import TAKEN, UNKNOWN
 
 if TYPE_CHECKING:
     from dragoman.server.endpoint import Endpoint
-
-INTERNAL: Final = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
-)
 STOPPING: Final = ir.Fault(
     "unavailable",
     "The gateway is shutting down. Send the request again to another instance, or later.",

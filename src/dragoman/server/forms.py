@@ -19,7 +19,7 @@ from typing import IO, Final, Self
 import msgspec
 
 from dragoman import ir
-from dragoman.capacity.space import Space
+from dragoman.capacity.space import Share, Space
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import TOO_LARGE
 from dragoman.wire.multipart import Field, Form, Head, MultipartParser, boundary_of
@@ -52,8 +52,7 @@ class Upload:
         with _blamed():
             self._parser = MultipartParser(boundary_of(content_type))
         space.require((length or 0) - _TOGETHER)
-        self._space = space
-        self._taken = 0
+        self._share = Share(space)
         self._fields: list[_Received] = []
         self._kept = 0
         self._file: IO[bytes] | None = None
@@ -76,7 +75,7 @@ class Upload:
                 self._map.close()
         if self._file is not None:
             self._file.close()
-        self._space.free(self._taken)
+        self._share.free()
 
     def feed(self, chunk: bytes) -> None:
         """Add a piece of the body. Raises RequestFailed: 400 and 413 with the field's name, 503."""
@@ -107,23 +106,19 @@ class Upload:
         field.size += len(piece)
         if field.start is not None:
             assert self._file is not None
-            self._reserve(len(piece))
+            self._share.take(len(piece))
             self._file.write(piece)
             return
         field.parts.append(piece)
         self._kept += len(piece)
         if field.head.filename is not None and (field.size > _ALONE or self._kept > _TOGETHER):
-            self._reserve(field.size)
+            self._share.take(field.size)
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="dragoman-")  # noqa: SIM115 - closed with the block
             field.start = self._file.tell()
             self._file.writelines(field.parts)
             self._kept -= field.size
             field.parts.clear()
-
-    def _reserve(self, size: int) -> None:
-        self._space.take(size, self._taken)
-        self._taken += size
 
     def _value(self, field: _Received) -> bytes | memoryview:
         if field.start is None:

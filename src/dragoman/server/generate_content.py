@@ -10,31 +10,26 @@ the array, white space between two elements is a heartbeat without meaning.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini import embedding
+from dragoman.dialects.gemini import DIALECT, embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
-
-NAME: Final = "gemini"
-VERSIONS: Final = ("/v1beta", "/v1alpha")
-"""Version prefixes that only this protocol uses. Its paths that ask a model are also served under /v1."""
-CLIENT_HEADERS: Final = ("x-goog-api-key", "x-goog-api-client")
-"""Headers of Google's clients: each request has at least one of them, requests of other clients have none."""
 
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000
@@ -46,14 +41,25 @@ _SPACE: Final = b"\r\n"
 
 
 class GenerateContentApi:
-    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The handlers of one gateway. chat: what reads a request for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
+        assert DIALECT.face is not None
+        self.face = DIALECT.face
 
-    def asking(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """The paths of model calls, below a version: the text before and after the model's name, methods."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. The list of models is Google's where no other protocol is spoken."""
+        for root in self.face.roots:
+            for path, methods in self._methods():
+                yield Endpoint(root + path, DIALECT, methods, slashes=True)
+        for root in self.face.alone:
+            yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
+            yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
+
+    def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """The paths below a root that ask a model, with their methods."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -65,7 +71,10 @@ class GenerateContentApi:
         # provider/model.
         for before in ("/models/", "/"):
             for method, run in runs.items():
-                yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
+                yield (
+                    f"{before}{{model}}:{method}",
+                    {"POST": Handler(partial(_named, run), takes_body="json")},
+                )
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
@@ -86,7 +95,7 @@ class GenerateContentApi:
 
     def _asking(self, request: HttpRequest, path: str) -> Inbound:
         return msgspec.structs.replace(
-            self._inbound(request), path=path, params={"model": request.params["model"]}
+            self._chat.inbound(DIALECT, request), path=path, params={"model": request.params["model"]}
         )
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

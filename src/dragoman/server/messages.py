@@ -6,31 +6,26 @@ https://platform.claude.com/docs/en/api/models-list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.engine.asked import Inbound
+from dragoman.dialects.anthropic import DIALECT, complete
+from dragoman.dialects.anthropic.count import PATH as COUNT_PATH
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import HttpRequest
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.wire.json import decode_head, encode, encode_head
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
-
-NAME: Final = "anthropic"
-PREFIXES: Final = ("/v1", "/anthropic/v1")
-"""The prefixes of the protocol's paths. Clients append `/v1/messages` to their base URL; the second prefix
-is for clients whose base URL must differ from that of the other protocols.
-"""
-VERSION_HEADER: Final = "anthropic-version"
-"""A header that every client of this protocol sends, and no other client."""
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
 """A limit above every answer's length, and above every thinking budget, which must be less than the limit."""
@@ -39,15 +34,29 @@ _USUAL, _MOST = 20, 1000
 
 
 class MessagesApi:
-    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The handlers of one gateway. chat: what asks a model."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
+        assert DIALECT.face is not None
+        self.face = DIALECT.face
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path but those of chat."""
+        yield from below(DIALECT, self._paths())
+        for root in self.face.roots[1:]:  # below the first stands OpenAI's list
+            yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
+            yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        yield "/complete", {"POST": Handler(partial(self._chat.ask, complete.FACE), takes_body="json")}
+        yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """How many tokens a request's prompt is."""
         inbound = msgspec.structs.replace(
-            self._inbound(request), body=_bounded(request.body), operation="count"
+            self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 

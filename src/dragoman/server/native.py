@@ -4,17 +4,16 @@ LiteLLM's form of the model list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from dragoman.config.litellm_words import SUPPORTS
-from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_chat import generate
-from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import Inbound
+from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
@@ -27,20 +26,19 @@ _DIGITS: Final = 24
 
 
 class NativeApi:
-    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The handlers of one gateway. chat: what reads a request for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._inbound = chat.inbound
 
-    def paths(self) -> Iterator[Endpoint]:
-        """All endpoints. /anonymous-id needs no key, because its callers want to stay unknown."""
-        face = DIALECTS["openai_chat"]
-        yield Endpoint("/generate", face, {"POST": Handler(self.generate, takes_body="json")})
-        yield Endpoint("/anonymous-id", face, {"GET": Handler(self.anonymous_id)}, public=True)
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. An id is given to everybody: whoever needs one is not to be known."""
+        yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
+        yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
         for path in ("/model/info", "/v1/model/info"):
-            yield Endpoint(path, face, {"GET": Handler(self.model_info)})
-        yield Endpoint("/admin/requests", face, {"GET": Handler(self.requests)}, scope="admin")
+            yield Endpoint(path, DEFAULT, {"GET": Handler(self.model_info)})
+        yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one prompt with a text."""

@@ -7,17 +7,18 @@ are Cohere's (https://docs.cohere.com/v2/reference/rerank); the clients of Jina 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from dragoman.dialects.request import Operation
-from dragoman.engine.asked import Inbound
+from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Bodies, Handler, HttpRequest, with_model
+from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest, with_model
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
@@ -37,26 +38,25 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
 
 
 class OperationsApi:
-    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The handlers of one gateway. chat: what reads a request for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[HttpRequest], Inbound]) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._inbound = inbound
+        self._chat = chat
 
-    def paths(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
-        """All paths: the text before and after the model's name, and the methods; "" = no name in it."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
-            yield path, "", methods
-            yield f"/v1{path}", "", methods
-            if operation == "rerank":
-                yield f"/v2{path}", "", methods
-        yield "/v1/engines/", "/embeddings", {"POST": Handler(self._engine, takes_body="json")}
+            for root in ("", "/v1", "/v2") if operation == "rerank" else ("", "/v1"):
+                yield Endpoint(root + path, DEFAULT, methods)
+        engine = {"POST": Handler(self._engine, takes_body="json")}
+        yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)
 
     async def _ask(
         self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> None:
-        inbound = self._inbound(request)
+        inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,

@@ -1,7 +1,7 @@
 """Files, batches, fine-tuning jobs and similar resources: passed through to a provider.
 
 Bodies pass byte for byte in both directions and are not stored. One thing is edited: the address of a
-batch's results (`_RESULTS`). The paths and methods that pass are listed in `providers.resources`, the
+batch's results (`_RESULTS`). The paths and methods that pass are listed in `dialects.resources`, the
 headers here. Ids are the provider's own. A client key that is limited to some models may not use these
 paths, because a batch can name any model. The provider is the only one that has the resource and speaks the
 client's protocol, or, among several, the one that the header `X-Dragoman-Provider` names.
@@ -10,7 +10,7 @@ client's protocol, or, among several, the one that the header `X-Dragoman-Provid
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -18,17 +18,17 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.access import Face
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.resources import PATHS, Resource
+from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connector import CONNECTED
 from dragoman.net.transport import Answer, Flow
-from dragoman.providers.resources import PATHS, Resource
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
-from dragoman.server.messages import NAME as ANTHROPIC
-from dragoman.server.messages import PREFIXES, VERSION_HEADER
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
@@ -71,24 +71,22 @@ class PassThroughApi:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def paths(self) -> Iterator[Endpoint]:
-        """All endpoints. On `/v1/files`, the request's headers tell the client's protocol."""
-        for resource, below in PATHS.items():
-            if resource != "message_batches":
-                yield from self._endpoints(resource, below, ("/v1", ""), "openai_chat")
-        yield from self._endpoints("message_batches", PATHS["message_batches"], PREFIXES, ANTHROPIC)
-        yield from self._endpoints("files", PATHS["files"], PREFIXES[1:], ANTHROPIC)
-
-    def _endpoints(
-        self, resource: Resource, below: Mapping[str, Sequence[str]], prefixes: Sequence[str], face: str
-    ) -> Iterator[Endpoint]:
-        for path, methods in below.items():
-            run = partial(self._pass, resource=resource, path=path, face=face)
-            handlers = {
-                method: Handler(run, takes_body="parts" if method == "POST" else "") for method in methods
-            }
-            for prefix in prefixes:
-                yield Endpoint(prefix + path, DIALECTS[face], handlers)
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. Headers tell which protocol a client of `/v1/files` speaks."""
+        known: set[str] = set()
+        for dialect, face in faces():
+            for resource in sorted(dialect.resources):
+                shared = not face.client_headers and any(_tell(other, resource) for other in faces())
+                for path, methods in PATHS[resource].items():
+                    run = partial(self._pass, resource=resource, path=path, face=dialect)
+                    handlers = {
+                        method: Handler(run, takes_body="parts" if method == "POST" else "")
+                        for method in methods
+                    }
+                    for template in dict.fromkeys(root + path for root in face.roots):
+                        if template not in known:
+                            known.add(template)
+                            yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Delete a fine-tuned model at its provider.
@@ -105,8 +103,8 @@ class PassThroughApi:
             raise RequestFailed(_undeletable(name))
         headers = {**request.headers, CHOICE: first} if model != name else request.headers
         request = msgspec.structs.replace(request, params={"model": model}, headers=headers)
-        path, face = "/models/{model}", "openai_chat"
-        await self._pass(request, exchange, client, resource="fine_tuning", path=path, face=face)
+        path = "/models/{model}"
+        await self._pass(request, exchange, client, resource="fine_tuning", path=path, face=DEFAULT)
 
     async def _pass(
         self,
@@ -116,11 +114,10 @@ class PassThroughApi:
         *,
         resource: Resource,
         path: str,
-        face: str,
+        face: Dialect,
     ) -> None:
-        passage = self._passage(
-            resource, request, anthropic=face == ANTHROPIC or VERSION_HEADER in request.headers
-        )
+        told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
+        passage = self._passage(resource, request, _form(next(told, face)))
         target = _target(path, request)
         now = self._gateway.seams.monotonic
         record = AttemptRecord(
@@ -158,14 +155,14 @@ class PassThroughApi:
             record.ended = now()
         exchange.phase = "done"
 
-    def _passage(self, resource: Resource, request: HttpRequest, *, anthropic: bool) -> Passage:
-        """The provider to which the request is passed. Raises RequestFailed: 403, 501, 400."""
+    def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
+        """Who is asked. form: as `_form` gives it. Raises RequestFailed: 403, 501, 400."""
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
             name: passage
             for name, passage in self._gateway.passages.items()
-            if resource in passage.resources and (passage.dialect.name == ANTHROPIC) is anthropic
+            if resource in passage.resources and _form(passage.dialect) == form
         }
         if not able:
             raise RequestFailed(_nobody(resource))
@@ -175,6 +172,17 @@ class PassThroughApi:
         if wished not in able:
             raise RequestFailed(_unnamed(resource, wished, list(able)))
         return able[wished]
+
+
+def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
+    """Whether headers tell the clients of a protocol that has this resource."""
+    dialect, face = served
+    return resource in dialect.resources and bool(face.client_headers)
+
+
+def _form(dialect: Dialect) -> str:
+    """Whose form the resources of a protocol have: its own if headers tell its clients, else OpenAI's."""
+    return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_responses import DIALECT
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
 from dragoman.engine.asked import Inbound, Turn
@@ -20,7 +20,7 @@ from dragoman.engine.client import Headers
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.stored_objects import (
     NOT_LISTED,
     answer_stored,
@@ -48,14 +48,18 @@ _MOST_ITEMS: Final = 20
 
 
 class ResponsesApi:
-    """The handlers of one gateway. face: the dialect openai_responses."""
+    """The handlers of one gateway."""
 
-    def __init__(self, gateway: Core, face: Dialect) -> None:
+    def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
-        self._face = face
+        self._face = DIALECT
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1 with its methods; `{id}` stands for one segment."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
+        return below(DIALECT, self._paths())
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below a root, with its methods."""
 
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")

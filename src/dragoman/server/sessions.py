@@ -6,14 +6,15 @@ Clients choose the ids of sessions, so two clients may have the same id: `?clien
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dragoman import ir
+from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.store import Session
 from dragoman.turns.keeping import reachable
 from dragoman.turns.sessions import read
@@ -29,10 +30,11 @@ class SessionsApi:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path with its methods; `{id}` stands for one segment."""
-        yield "/admin/sessions", {"GET": Handler(self.listed)}
-        yield "/admin/sessions/{id}", {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. Clients choose the ids."""
+        yield Endpoint("/admin/sessions", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
+        one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
+        yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with all sessions, or those of one client, latest use first."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.stored_objects import (
     NOT_LISTED,
     answer_stored,
@@ -44,8 +45,12 @@ class StoredChatsApi:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below /v1 with its methods; `{id}` stands for one segment."""
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
+        return below(DEFAULT, self._paths())
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below a root, with its methods."""
         yield "/chat/completions", {"GET": Handler(self.listed)}
         yield (
             "/chat/completions/{id}",

@@ -25,10 +25,11 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.ir.fault import INTERNAL
 from dragoman.seams.tasks import spawn
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import INTERNAL, STOPPING, UPGRADE_MISSING, standing
+from dragoman.server.faults import STOPPING, UPGRADE_MISSING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send

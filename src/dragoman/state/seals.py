@@ -1,7 +1,7 @@
 """The seal vault: keeps parts of an answer that the client cannot send back with its next request.
 
 Such parts are, for example, signatures and encrypted reasoning. An entry is bytes that the vault does not
-read; its keys are hashes. `recall` makes both. A vault decides how much it keeps and for how long. A failure
+read; its keys are hashes. `entry` makes both. A vault decides how much it keeps and for how long. A failure
 of the vault must never make a request fail: the entry is then only missing from the next turn.
 """
 

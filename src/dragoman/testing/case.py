@@ -21,9 +21,10 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.streaming import StreamDecoder
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
-from dragoman.testing.canonical import CANON
+from dragoman.testing.canonical import CANON, Canon, CanonicalForm
 from dragoman.testing.corpus import Exchange
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
@@ -50,7 +51,7 @@ APIS: dict[str, tuple[str, ...]] = {
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
-"""The recorded APIs of each dialect."""
+"""The recorded APIs of each dialect. One more: that of its own name, `mistral.chat`."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -79,6 +80,9 @@ _MALFORMED = frozenset({400, 413, 415, 422})
 
 def dialect_of(api: str) -> str | None:
     """The name of the dialect that a recorded API speaks, None if Dragoman has no such dialect."""
+    name, _, what = api.partition(".")
+    if what == "chat" and name in DIALECTS:
+        return name
     return next((name for name, apis in APIS.items() if api in apis), None)
 
 
@@ -99,11 +103,11 @@ class Case:
         self.tried = self.refused = 0
         self.dialect = dialect
         self.others = tuple(others)
-        self.canon = CANON[dialect.name]
+        self.canon = CANON.get(dialect.name, Canon(CanonicalForm(), CanonicalForm()))
         provider = exchange.api.partition(".")[0]
         vendor = CATALOG.get(_VENDORS.get(provider, provider))
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
-        spoken = vendor.also.get(dialect.name) if vendor is not None else None  # type: ignore[call-overload]
+        spoken = vendor.also.get(dialect.name) if vendor is not None else None
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:

@@ -99,7 +99,7 @@ def request_cross(case: Case) -> Iterator[str]:
 def request_quirks(case: Case) -> Iterator[str]:
     """Every vendor with deviations gets each fact, or its loss is reported."""
     for dialect in (case.dialect, *case.others):
-        for vendor, quirks in QUIRKS[dialect.name].items():
+        for vendor, quirks in QUIRKS.get(dialect.name, {}).items():
             yield from _carried(case, dialect, vendor, quirks)
 
 

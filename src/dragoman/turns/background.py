@@ -29,6 +29,7 @@ from dragoman.engine.asked import Asked, Inbound
 from dragoman.engine.client import Client, Headers
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.ir.fault import INTERNAL
 from dragoman.seams.tasks import spawn
 from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.items import decode, kept
@@ -395,8 +396,8 @@ class Background:
             raise
         except Exception:
             log.exception("the background response %s failed", exchange.id)
-            exchange.fault = _FAILED
-            await writer.abandon(_FAILED)
+            exchange.fault = INTERNAL
+            await writer.abandon(INTERNAL)
         finally:
             id_ = exchange.id.replace("ex_", "resp_", 1)
             self.running.pop(id_, None)
@@ -568,7 +569,4 @@ _NOT_BACKGROUND: Final = ir.Fault(
 )
 _STOPPED: Final = ir.Fault(
     "unavailable", "The response was cancelled before it was complete.", code="stopped", blame="gateway"
-)
-_FAILED: Final = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )

@@ -212,7 +212,7 @@ class SessionTurn:
         kept = await self._kept(asked, self._id)
         if not kept:
             return asked
-        asked = msgspec.structs.replace(asked, weight=asked.weight + sum(map(len, kept)))
+        asked = asked.heavier(sum(map(len, kept)))
         messages, sealed = await asked.step(_joined, kept, opening)
         asked.wire.continued = (opening, len(messages))
         whole = (*request.messages[:opening], *messages, *self._asked)

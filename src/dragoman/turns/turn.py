@@ -133,7 +133,7 @@ class ResponseTurn:
         if size > self.keeping.largest:
             raise RequestFailed(TOO_LARGE)
         asked.inbound.room.take(size)
-        asked = msgspec.structs.replace(asked, weight=asked.weight + size)
+        asked = asked.heavier(size)
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:

@@ -14,9 +14,9 @@ from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.resources import Resource
 from dragoman.errors import RequestFailed
 from dragoman.net.transport import Answer, Flow, Transport
-from dragoman.providers.resources import Resource
 from dragoman.routing.route import Timers
 from dragoman.upstreams import hops
 from dragoman.upstreams.answers import read_refusal, unexpected

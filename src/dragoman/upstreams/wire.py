@@ -40,7 +40,6 @@ from dragoman.dialects.reply import Framing
 from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer, Transport
-from dragoman.providers.catalog import LIST_PATHS
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
@@ -188,7 +187,7 @@ class WireUpstream:
         self._transport = transport
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
-        self._list = None if base_url is None else URL(base_url + LIST_PATHS[dialect.name], encoded=True)
+        self._list = None if base_url is None else URL(base_url + dialect.models.path, encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()
         for operation, codec in self._codecs.items():

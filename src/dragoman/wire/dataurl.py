@@ -57,6 +57,13 @@ def read(url: str) -> tuple[str | None, str] | None:
     return head or None, base64.b64encode(plain).decode()
 
 
+def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
+    """(media type, base64, URL): the first two of a data URL, the last of any other."""
+    if url is not None and is_data_url(url) and (found := read(url)) is not None:
+        return *found, None
+    return None, None, url
+
+
 def flaw(url: str) -> str | None:
     """The mistake in a data URL, None if it is valid."""
     found = read(url)

@@ -20,6 +20,8 @@ _BEGINNINGS: Final = (
     (b"\xff\xf3", "audio/mpeg"),
     (b"\xff\xf2", "audio/mpeg"),
 )
+_PICTURES: Final = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+"""How pictures begin in base64."""
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
@@ -30,3 +32,8 @@ def media_type(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         return "audio/mp4" if data[8:11] == b"M4A" else "video/mp4"
     return next((mime for beginning, mime in _BEGINNINGS if data.startswith(beginning)), None)
+
+
+def picture_type(data: str) -> str:
+    """The media type of a picture in base64; PNG where its beginning tells none."""
+    return next((mime for beginning, mime in _PICTURES.items() if data.startswith(beginning)), "image/png")

@@ -25,8 +25,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from dragoman.errors import WireError
+
+_decode = msgspec.json.Decoder().decode
 
 MAX_EVENT = 64 * 1024 * 1024
 """Bytes of one event: enough for an image in base64. OpenAI's client sets no limit; Cohere's limits a line to
@@ -240,3 +245,19 @@ def _lines(payload: bytes) -> bytes:
     if b"\r" in payload:
         raise WireError("a server-sent event cannot carry a carriage return")
     return payload.replace(b"\n", b"\ndata: ")
+
+
+def read_event(frame: bytes) -> dict[str, Any] | None:
+    """The JSON object of an event; None for `[DONE]`, with which compatible servers end any stream.
+
+    Raises WireError for anything else.
+    """
+    try:
+        value = _decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if frame.strip() == b"[DONE]":
+            return None
+        raise WireError("a stream event is not JSON") from None
+    if type(value) is not dict:
+        raise WireError("a stream event must be an object")
+    return value

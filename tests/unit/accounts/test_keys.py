@@ -6,12 +6,13 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, presented, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
+from dragoman.dialects.table import key_headers
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))
 KNOWN = [Key("key-a", Caller("ann")), Key("key-b", Caller("bob", Grants({"m"}))), Key("key-c", CAROL)]
-KEYS = ClientKeys(KNOWN, required=True)
-OPEN = ClientKeys(KNOWN, required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
+KEYS = ClientKeys(KNOWN, headers=key_headers(), required=True)
+OPEN = ClientKeys(KNOWN, headers=key_headers(), required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_key_opens_what_its_scopes_say() -> None:
 
 def test_a_known_key_is_believed_where_none_is_needed() -> None:
     """An open gateway has an owner too."""
-    stranger = ClientKeys(KNOWN, required=False, any_host=True, anyone=EVERYBODY)
+    stranger = ClientKeys(KNOWN, headers=key_headers(), required=False, any_host=True, anyone=EVERYBODY)
     assert stranger.authenticate({"x-api-key": "key-c", "host": "evil.example"}) == CAROL
     assert stranger.authenticate({"x-api-key": "key-d", "host": "evil.example"}) == EVERYBODY
     assert EVERYBODY.barred("admin") is not None
@@ -71,7 +72,7 @@ def test_a_known_key_is_believed_where_none_is_needed() -> None:
 
 
 def test_an_authorization_header_counts_before_the_other() -> None:
-    assert presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
+    assert KEYS.presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "api-key"])
@@ -159,7 +160,7 @@ def test_a_key_that_the_path_begins_with_is_believed_before_all() -> None:
     assert KEYS.authenticate(headers, None, "") == Caller("bob", Grants({"m"}))
 
 
-KEYLESS = ClientKeys(KNOWN, required=True, keyless={"ollama": Caller("nobody")})
+KEYLESS = ClientKeys(KNOWN, headers=key_headers(), required=True, keyless={"ollama": Caller("nobody")})
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1"])
@@ -192,7 +193,7 @@ def test_a_key_ends_with_its_time_and_its_successor_goes_on() -> None:
     now = [100.0]
     ann = Caller("ann")
     listed = [Key("key-old", ann, 200.0), Key("key-new", ann)]
-    keys = ClientKeys(listed, required=True, now=lambda: now[0])
+    keys = ClientKeys(listed, headers=key_headers(), required=True, now=lambda: now[0])
     for moment, old in ((199.9, ann), (200.0, None), (1e12, None)):
         now[0] = moment
         told = keys.authenticate({"x-api-key": "key-old"})
@@ -210,12 +211,16 @@ def test_of_one_value_that_is_stated_twice_the_longer_life_counts(
     order: tuple[float | None, float | None],
 ) -> None:
     ann = Caller("ann")
-    keys = ClientKeys([Key("key", ann, end) for end in order], required=True, now=lambda: 250.0)
+    keys = ClientKeys(
+        [Key("key", ann, end) for end in order], headers=key_headers(), required=True, now=lambda: 250.0
+    )
     assert keys.authenticate({"x-api-key": "key"}) == ann
 
 
 def test_an_expired_key_is_refused_where_none_is_needed() -> None:
     """It is no unknown one: its client has to learn that it ended."""
-    keys = ClientKeys([Key("key", Caller("ann"), 5.0)], required=False, now=lambda: 6.0)
+    keys = ClientKeys(
+        [Key("key", Caller("ann"), 5.0)], headers=key_headers(), required=False, now=lambda: 6.0
+    )
     assert isinstance(keys.authenticate({"x-api-key": "key"}), ir.Fault)
     assert keys.authenticate({"x-api-key": "other"}) == ANYONE

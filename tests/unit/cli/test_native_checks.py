@@ -13,7 +13,7 @@ from aiohttp import web
 from dragoman.cli.checks import Outcome, outcomes
 from dragoman.cli.choosing import choice
 from dragoman.cli.native_checks import NATIVE_CHECKS, NativeProbe
-from dragoman.cli.protocols import Spoken, spoken, stated
+from dragoman.cli.protocols import Spoken, spoken
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.testing.serving import serving
@@ -100,23 +100,3 @@ async def test_an_answer_of_another_shape_is_a_failed_check(dialect: str) -> Non
         await runner.cleanup()
     assert not any(found[name].passed for name in ("model list", "whole answer", "usage", "stream"))
     assert all(one.said for one in found.values())
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://x/v1/chat/completions", ("openai_chat", "http://x/v1")),
-        ("http://x/ai/v1/messages", ("anthropic", "http://x/ai/v1")),
-        ("http://x/v1/responses/", ("openai_responses", "http://x/v1")),
-        ("http://x/v1beta/models/gemini-9:streamGenerateContent?alt=sse", ("gemini", "http://x/v1beta")),
-        ("http://x/ai/api/chat", ("ollama", "http://x/ai")),
-        ("http://x/v1", None),
-        ("http://x", None),
-    ],
-)
-def test_an_endpoint_names_its_protocol(url: str, expected: tuple[str, str] | None) -> None:
-    assert stated(url) == expected
-
-
-async def test_nothing_there_is_left_to_the_checks() -> None:
-    assert await spoken("http://127.0.0.1:1/v1", None) == ("openai_chat", "http://127.0.0.1:1/v1")

@@ -512,14 +512,15 @@ providers:
 
 
 def test_without_own_quirks_the_rows_very_record_is_used(loaded: Load) -> None:
-    from dragoman.providers.catalog import CATALOG, COMPATIBLE
+    from dragoman.dialects.table import DIALECTS
+    from dragoman.providers.catalog import CATALOG
 
     providers = loaded(
         "providers: {openai: {keys: k}, groq: {keys: k}, p: {base_url: 'https://h.example'}}"
     ).providers
     assert providers["openai"].quirks is CATALOG["openai"].quirks
     assert providers["groq"].quirks is CATALOG["groq"].quirks
-    assert providers["p"].quirks is COMPATIBLE
+    assert providers["p"].quirks is DIALECTS["openai_chat"].quirks
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config import locate
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded, load
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import CATALOG
-from dragoman.seams.secret import Secret
 
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]
@@ -33,116 +31,12 @@ def test_with_nothing_at_all_there_are_the_local_models_and_the_simulator(loaded
     assert (found.config, found.file, found.warnings) == (Config(), None, ())
 
 
-@pytest.mark.parametrize("name", [name for name, vendor in CATALOG.items() if vendor.keys])
-def test_a_key_in_the_environment_enables_its_vendor_and_no_other(loaded: Load, name: str) -> None:
-    variable = CATALOG[name].keys[0]
-    found = loaded(environ={variable: "key-0123456789"})
-    (provider,) = found.providers.values()
-    assert (provider.name, provider.base_url, provider.models) == (name, CATALOG[name].base_url, None)
-    assert [(key.secret.reveal(), key.source) for key in provider.credentials] == [
-        ("key-0123456789", variable)
-    ]
-    assert not found.simulate
-    assert found.warnings == ()
-
-
 def test_servers_on_the_own_machine_are_enabled_by_configuration_only(loaded: Load) -> None:
     assert {name for name, vendor in CATALOG.items() if not vendor.keys} >= {"vllm", "llamacpp", "lmstudio"}
     assert (
         loaded("providers: {vllm: {}}").providers["vllm"].chat_url
         == "http://localhost:8000/v1/chat/completions"
     )
-
-
-def test_several_keys_are_numbered(loaded: Load) -> None:
-    environ = {f"OPENAI_API_KEY_{number}": f"k{number}" for number in (10, 2, 3, 11, 1)} | {
-        "OPENAI_API_KEY": "k1"
-    }
-    keys = loaded(environ=environ).providers["openai"].credentials
-    assert [(key.secret.reveal(), key.source) for key in keys] == [
-        ("k1", "OPENAI_API_KEY"),
-        ("k2", "OPENAI_API_KEY_2"),
-        ("k3", "OPENAI_API_KEY_3"),
-        ("k10", "OPENAI_API_KEY_10"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("environ", "url", "keys"),
-    [
-        (
-            {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://h.test:1/v1/"},
-            "http://h.test:1/v1/chat/completions",
-            1,
-        ),
-        (
-            {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://h.test:1"},
-            "http://h.test:1/v1/chat/completions",
-            1,
-        ),
-        ({"OPENAI_BASE_URL": "http://h.test:1"}, "http://h.test:1/v1/chat/completions", 0),
-        ({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": ""}, "https://api.openai.com/v1/chat/completions", 1),
-        ({"OPENAI_API_KEY": " k\n"}, "https://api.openai.com/v1/chat/completions", 1),
-        ({"OPENAI_API_KEY_2": "k"}, "https://api.openai.com/v1/chat/completions", 1),
-    ],
-)
-def test_openai_from_the_environment(loaded: Load, environ: dict[str, str], url: str, keys: int) -> None:
-    provider = loaded(environ=environ).providers["openai"]
-    assert (provider.chat_url, len(provider.credentials)) == (url, keys)
-    assert all(key.secret == Secret("k") and url.startswith(key.origin) for key in provider.credentials)
-
-
-def test_anthropic_from_the_environment(loaded: Load) -> None:
-    environ = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://h.example/anthropic"}
-    provider = loaded(environ=environ).providers["anthropic"]
-    assert provider.chat_url == "https://h.example/anthropic/v1/messages"
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("0.0.0.0", "http://127.0.0.1:11434/v1/chat/completions"),
-        ("gpu.lan:1234", "http://gpu.lan:1234/v1/chat/completions"),
-        ("https://h.example/ollama/", "https://h.example/ollama/v1/chat/completions"),
-    ],
-)
-def test_ollama_from_the_environment(loaded: Load, host: str, url: str) -> None:
-    provider = loaded(environ={"OLLAMA_HOST": host}).providers["ollama"]
-    assert provider.chat_url == url
-    native = next(api for api in provider.apis if api.dialect == "ollama")
-    assert native.chat_url == url.replace("/v1/chat/completions", "/api/chat")
-
-
-def test_a_key_in_our_own_address_is_not_shown(mistakes: Mistakes) -> None:
-    """As a shell has it that is set up for Ollama's command line."""
-    (found,) = mistakes(None, {"OLLAMA_HOST": "http://localhost:8080/key/secret"})
-    assert "http://localhost:8080/key/…/v1 is the address of this gateway" in str(found)
-
-
-def test_blank_variables_count_as_absent(loaded: Load) -> None:
-    assert (
-        loaded(environ={"OPENAI_API_KEY": " ", "ANTHROPIC_BASE_URL": "", "DRAGOMAN_PORT": ""}).config
-        == Config()
-    )
-
-
-def test_a_bad_variable_is_named(mistakes: Mistakes) -> None:
-    environ = {
-        "OPENAI_API_KEY": "k\u2026",
-        "ANTHROPIC_BASE_URL": "h.example",
-        "DRAGOMAN_PORT": "many",
-        "DRAGOMAN_API_KEY": "good,bäd",
-    }
-    no_header = (
-        "the value contains characters that are not allowed in an HTTP header (remove "
-        "line breaks and quotation marks that were pasted with it)"
-    )
-    assert mistakes(None, environ) == [
-        "ANTHROPIC_BASE_URL: providers.anthropic.base_url: the URL must begin with http:// or https://",
-        f"DRAGOMAN_API_KEY: auth.keys[1]: {no_header}",
-        "DRAGOMAN_PORT: server.port: expected a whole number, found another text",
-        f"OPENAI_API_KEY: providers.openai.keys[0]: {no_header}",
-    ]
 
 
 def test_a_base_url_of_our_own_is_refused_wherever_it_comes_from(mistakes: Mistakes) -> None:
@@ -155,47 +49,6 @@ def test_a_base_url_of_our_own_is_refused_wherever_it_comes_from(mistakes: Mista
 
 
 # --- A file and the environment ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "keys", "url"),
-    [
-        # The file is silent about its keys: they fill in.
-        ("providers: {openai: }", ["env"], "https://env.example/v1"),
-        ("providers: {openai: {models: [a]}}", ["env"], "https://env.example/v1"),
-        ("providers: {openai: {base_url: 'https://file.example'}}", ["env"], "https://file.example/v1"),
-        ("providers: {openai: {keys: null}}", ["env"], "https://env.example/v1"),
-        # It states keys: neither they nor their address change.
-        ("providers: {openai: {keys: file}}", ["file"], "https://api.openai.com/v1"),
-        ("providers: {openai: {keys: []}}", [], "https://api.openai.com/v1"),
-    ],
-)
-def test_the_environment_fills_in_what_the_file_leaves_out(
-    loaded: Load, text: str, keys: list[str], url: str
-) -> None:
-    environ = {"OPENAI_API_KEY": "env", "OPENAI_BASE_URL": "https://env.example"}
-    provider = loaded(text, environ).providers["openai"]
-    assert [key.secret.reveal() for key in provider.credentials] == keys
-    assert provider.base_url == url
-
-
-def test_another_name_for_a_vendor_gets_its_keys_unless_it_is_another_place(loaded: Load) -> None:
-    text = """providers:
-  work: {catalog: openai}
-  proxy: {catalog: openai, base_url: 'https://proxy.example'}
-"""
-    providers = loaded(text, {"OPENAI_API_KEY": "env", "ANTHROPIC_API_KEY": "a"}).providers
-    assert {name: len(provider.credentials) for name, provider in providers.items()} == {
-        "work": 1,
-        "proxy": 0,
-        "anthropic": 1,
-    }
-
-
-def test_a_disabled_provider_stays_disabled_whatever_the_environment_holds(loaded: Load) -> None:
-    found = loaded("providers: {openai: {enabled: false}}", {"OPENAI_API_KEY": "env"})
-    assert dict(found.providers) == {}
-    assert found.simulate
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loaded: Load) -> None:
@@ -245,35 +98,6 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "path", "value"),
-    [
-        ("DRAGOMAN_HOST", "0.0.0.0", "server.host", "0.0.0.0"),
-        ("DRAGOMAN_PORT", "9000", "server.port", 9000),
-        ("DRAGOMAN_BASE_PATH", "/ai", "server.base_path", "/ai"),
-        ("DRAGOMAN_CORS_ORIGINS", "http://a, http://b", "server.cors_origins", ("http://a", "http://b")),
-        ("DRAGOMAN_MAX_BODY", "1MB", "server.max_body", 1_000_000),
-        ("DRAGOMAN_MAX_DEPTH", "50", "server.max_depth", 50),
-        ("DRAGOMAN_MAX_VALUES", "5000", "server.max_values", 5000),
-        ("DRAGOMAN_HEARTBEAT", "5s", "server.heartbeat", 5.0),
-        ("DRAGOMAN_DRAIN", "1m", "server.drain", 60.0),
-        ("DRAGOMAN_ACCESS_LOG", "no", "server.access_log", False),
-        ("DRAGOMAN_AUTH_REQUIRED", "true", "auth.required", True),
-        ("DRAGOMAN_AUTH_OPEN", "1", "auth.open", True),
-        ("DRAGOMAN_DEFAULT_MODEL", "simulate/x", "default_model", "simulate/x"),
-        ("DRAGOMAN_PRESET", "qwen", "preset", ("qwen",)),
-        ("DRAGOMAN_STRICT", "all", "strict", "all"),
-        ("DRAGOMAN_STRICT", "true", "strict", True),
-        ("DRAGOMAN_STREAM_USAGE", "always", "stream_usage", "always"),
-    ],
-)  # fmt: skip
-def test_a_variable_sets_its_setting(loaded: Load, name: str, text: str, path: str, value: object) -> None:
-    found: Any = loaded(environ={name: text}).config
-    for part in path.split("."):
-        found = getattr(found, part)
-    assert found == value
-
-
 def test_the_command_line_may_set_a_list(loaded: Load) -> None:
     assert loaded(server__cors_origins=("http://a", "http://b")).config.server.cors_origins == (
         "http://a",
@@ -281,45 +105,7 @@ def test_the_command_line_may_set_a_list(loaded: Load) -> None:
     )
 
 
-def test_client_keys_come_from_one_variable(loaded: Load) -> None:
-    keys = loaded(environ={"DRAGOMAN_API_KEY": "one, two,"}).config.auth.keys
-    assert [key.key.reveal() for key in keys] == ["one", "two"]
-
-
-def test_every_plain_server_setting_has_a_variable() -> None:
-    assert all(
-        one.about.env == f"DRAGOMAN_{one.name.upper()}" for one in settings_of(type(Config().server)).values()
-    )
-
-
-def test_an_unknown_variable_of_ours_is_a_warning(loaded: Load) -> None:
-    environ = {"DRAGOMAN_PROT": "1", "DRAGOMAN_URL": "x", "DRAGOMAN_ADMIN_KEY": "x"}
-    (warning,) = loaded(environ=environ).warnings
-    assert (
-        str(warning)
-        == "DRAGOMAN_PROT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)"
-    )
-
-
 # --- Presets and the simulator ----------------------------------------------------------------------------
-
-
-def test_a_preset_lies_below_the_file(loaded: Load) -> None:
-    text = "preset: qwen\nmodels: {qwen-max: {use: qwen/other}}\nproviders: {qwen: {base_url: 'https://q.example'}}"
-    found = loaded(text, {"DASHSCOPE_API_KEY": "k"})
-    assert sorted(found.config.models) == ["qwen-max", "qwen-plus", "qwen-turbo", "qwen3-max"]
-    assert found.config.models["qwen-max"].use == "qwen/other"
-    assert found.config.models["qwen-plus"].use == "qwen/qwen-plus"
-    assert found.source("models.qwen-plus") == "preset qwen"
-    # It names the vendor, but another place: the vendor's key stays away.
-    assert found.providers["qwen"].credentials == ()
-    assert list(found.providers) == ["qwen"]
-
-
-def test_a_presets_vendor_is_keyed_by_the_environment(loaded: Load) -> None:
-    found = loaded(environ={"DRAGOMAN_PRESET": "qwen", "DASHSCOPE_API_KEY": "k"})
-    (provider,) = found.providers.values()
-    assert (provider.name, provider.vendor, len(provider.credentials)) == ("qwen", CATALOG["dashscope"], 1)
 
 
 @pytest.mark.parametrize(
@@ -339,37 +125,7 @@ def test_when_the_simulator_is_offered(loaded: Load, text: str, offered: bool) -
     assert loaded(text).simulate is offered
 
 
-# --- Finding the file -------------------------------------------------------------------------------------
-
-
-def test_the_file_is_looked_for_in_order(tmp_path: Path) -> None:
-    home, cwd, other = tmp_path / "home", tmp_path / "cwd", tmp_path / "other.yaml"
-    for folder in (home, cwd):
-        folder.mkdir()
-    environ = {"DRAGOMAN_HOME": str(home)}
-    assert locate.find(environ, cwd) is None
-    (home / "dragoman.yaml").touch()
-    assert locate.find(environ, cwd) == home / "dragoman.yaml"
-    (cwd / "dragoman.yaml").touch()
-    assert locate.find(environ, cwd) == cwd / "dragoman.yaml"
-    other.touch()
-    assert locate.find({**environ, "DRAGOMAN_CONFIG": str(other)}, cwd) == other
-    assert locate.find({**environ, "DRAGOMAN_CONFIG": ""}, cwd) is None
-    with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: there is no file .*nowhere"):
-        locate.find({**environ, "DRAGOMAN_CONFIG": str(tmp_path / "nowhere")}, cwd)
-    with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: there is no file xxx"):
-        locate.find({**environ, "DRAGOMAN_CONFIG": "x" * 300}, cwd)
-    with pytest.raises(
-        ConfigError,
-        match=r"DRAGOMAN_CONFIG: `~` in ~nobody-here/x cannot be resolved: the home folder is unknown",
-    ):
-        locate.find({**environ, "DRAGOMAN_CONFIG": "~nobody-here/x"}, cwd)
-
-
-def test_the_home_folder(tmp_path: Path) -> None:
-    assert locate.home({"DRAGOMAN_HOME": str(tmp_path)}) == tmp_path
-    assert locate.home({"DRAGOMAN_HOME": "~/x"}) == Path.home() / "x"
-    assert locate.home({}).name == "dragoman"
+# --- Files ------------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
@@ -457,22 +213,6 @@ def test_any_yaml_loads_or_says_what_is_wrong_in_which_line(value: object) -> No
         assert lines == sorted(lines)
         assert len(lines) == len(found.problems) > 0
         assert min(lines) > 0
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_a_secret_is_in_a_regular_file_of_a_sensible_size(tmp_path: Path) -> None:
-    """Whoever starts in a foreign folder neither waits for ever nor runs out of memory."""
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "large").write_text("k" * 100_000)
-    file = tmp_path / "team.yaml"
-    for name, told in (
-        ("pipe", "is not a regular file"),
-        ("/dev/zero", "is not a regular file"),
-        ("large", "larger"),
-    ):
-        file.write_text(f"providers: {{openai: {{keys: [{{file: {name}}}]}}}}")
-        with pytest.raises(ConfigError, match=told):
-            load(file, {"DRAGOMAN_HOME": str(tmp_path)})
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

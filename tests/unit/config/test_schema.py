@@ -18,7 +18,6 @@ from dragoman.config.about import about
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
 from dragoman.config.section import Section
-from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -136,29 +135,6 @@ def test_every_setting_has_a_line_on_the_page() -> None:
     } <= set(paths)
     port = next(row for row in rows if row.path == "server.port")
     assert (port.type, port.default, port.variable) == ("number", "`8080`", "`DRAGOMAN_PORT`")
-
-
-@pytest.mark.parametrize("name", Quirks.__struct_fields__)
-def test_every_quirk_is_on_the_page_and_in_the_schema(name: str) -> None:
-    """0.23: with its type, its default and what it means."""
-    definition = schema.json_schema()["$defs"]["Provider"]
-    whole = definition["anyOf"][-1] if "anyOf" in definition else definition
-    quirk = whole["properties"]["quirks"]["properties"][name]
-    stated = getattr(STANDARD, name)
-    assert quirk["default"] == (sorted(stated) if isinstance(stated, frozenset) else stated)
-    assert re.match(r"[A-Z].*\.\Z", quirk["description"])
-    (line,) = [line for line in schema.page().splitlines() if line.startswith(f"| `{name}` |")]
-    assert quirk["description"].replace("|", r"\|") in line
-
-
-def test_a_quirk_of_the_wrong_kind_does_not_fit(validator: Any) -> None:
-    def fits(**quirks: Any) -> bool:
-        return bool(validator.is_valid({"providers": {"p": {"dialect": "openai_chat", "quirks": quirks}}}))
-
-    assert fits(counts=True, refuses=["n"], required_word="any")
-    assert not fits(counts="sometimes")
-    assert not fits(required_word="must")
-    assert not fits(refuse=["n"])
 
 
 def test_every_known_vendor_is_on_the_page() -> None:

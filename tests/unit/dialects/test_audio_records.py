@@ -16,8 +16,8 @@ from dragoman.dialects.forms import texts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral import speech as mistral_speech
 from dragoman.dialects.mistral import transcription as mistral
-from dragoman.dialects.openai_chat.speech import SPEECH
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.openai.speech import SPEECH
+from dragoman.dialects.openai.transcription import TRANSCRIPTION
 from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.wire.json import encode

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dragoman import ir
+from dragoman.dialects.access import Paths
 from dragoman.dialects.dialect import (
     EVERY_FEATURE,
     Abilities,
     Dialect,
     ErrorCodec,
     Feature,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -26,7 +26,7 @@ from dragoman.dialects.dialect import (
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.relay import ChatRelay
+from dragoman.dialects.openai_chat.relay import RELAY
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
@@ -53,7 +53,7 @@ def target(*lacks: Feature, tool_name: str = NAME) -> Dialect:
         response=ResponseCodec(decode=unused, encode=unused),
         stream=StreamCodec(framing="sse", content_type="", decoder=unused, encoder=unused),
         errors=ErrorCodec(decode=unused, encode=unused),
-        relay=ChatRelay(),
+        relay=RELAY,
         abilities=Abilities(features=EVERY_FEATURE - set(lacks), tool_name=tool_name),
     )
 

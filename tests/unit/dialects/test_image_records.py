@@ -14,8 +14,8 @@ from dragoman import ir
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini import image as gemini
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import pictures
-from dragoman.dialects.openai_chat.image import IMAGE
+from dragoman.dialects.openai import pictures
+from dragoman.dialects.openai.image import IMAGE
 from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Target, WireRequest

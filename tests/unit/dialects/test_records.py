@@ -10,7 +10,6 @@ from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
-from dragoman.providers.catalog import CHAT_PATHS, STREAM_PATHS
 
 SSE = "text/event-stream; charset=utf-8"
 LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
@@ -27,7 +26,7 @@ LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
 def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping: bytes) -> None:
     dialect = DIALECTS[name]
     assert dialect.name == name
-    assert (dialect.paths.chat, dialect.paths.models) == (chat, models)
+    assert (dialect.paths.chat, dialect.models.path) == (chat, models)
     assert (dialect.response.id_prefix, dialect.stream.content_type, dialect.stream.ping) == (
         prefix,
         SSE,
@@ -48,16 +47,6 @@ def test_vectors_are_asked_for_where_there_is_a_codec(name: str, path: tuple[str
     dialect = DIALECTS[name]
     codec = dialect.operations.get("embed")
     assert (codec.provider.paths if codec is not None else None) == path
-
-
-def test_providers_are_called_where_the_dialects_say() -> None:
-    dialects = {name: dialect for name, dialect in DIALECTS.items() if name in CHAT_PATHS}
-    assert {name: dialect.paths.chat for name, dialect in dialects.items()} == {
-        name: path for name, path in CHAT_PATHS.items() if name in dialects
-    }
-    assert {name: dialect.paths.stream for name, dialect in dialects.items() if dialect.paths.stream} == {
-        name: path for name, path in STREAM_PATHS.items() if name in dialects
-    }
 
 
 @pytest.mark.parametrize(("name", "longest"), LONGEST.items())

@@ -12,8 +12,8 @@ from dragoman import ir
 from dragoman.dialects.gemini.speech import SPEECH as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.speech import SPEECH as MISTRAL
-from dragoman.dialects.openai_chat.heard import seen
-from dragoman.dialects.openai_chat.speech import SPEECH
+from dragoman.dialects.openai.heard import seen
+from dragoman.dialects.openai.speech import SPEECH
 from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError

@@ -13,7 +13,7 @@ from dragoman.dialects.forms import texts
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION as GEMINI
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION as MISTRAL
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION, TRANSLATIONS
+from dragoman.dialects.openai.transcription import TRANSCRIPTION, TRANSLATIONS
 from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import RequestFailed, WireError

@@ -31,7 +31,7 @@ def asked(body: dict[str, Any] | None = None, request: Any = None, **more: Any) 
     face = DIALECTS["openai_chat"]
     wire = WireRequest("chat", body or {"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
     steps = Steps(HeavySteps(), "team")
-    return Asked(exchange, Inbound(face, b"{}", {}), face, Said(wire, {}, b"{}", request), steps, 2, **more)
+    return Asked(exchange, Inbound(face, b"{}", {}), face, Said(wire, {}, b"{}", request), steps, 2, light=True, turn=None, **more)
 
 
 def test_the_request_is_decoded_once() -> None:
@@ -108,7 +108,7 @@ def test_an_answer_has_the_exchanges_id_and_time() -> None:
 
 def test_only_large_requests_take_turns() -> None:
     assert asked().light
-    assert not msgspec.structs.replace(asked(), weight=4_000).light
+    assert not asked().heavier(4_000).light
 
 
 def test_room_without_a_bound_takes_everything() -> None:

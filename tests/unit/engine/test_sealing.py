@@ -21,7 +21,7 @@ from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.gathering import Gathered
 from dragoman.engine.sealing import Sealing, begin, issues
-from dragoman.state.recall import Scope
+from dragoman.state.marks import Scope
 from dragoman.state.seals import MemoryVault
 from dragoman.stores.open import open_store
 from dragoman.upstreams.backend import backend_of

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
 
 from dragoman import ir
@@ -119,21 +116,6 @@ def test_sums_of_all() -> None:
     assert (both.bounds, both.connections) == ({"a": 3, "b": 1}, {"open": 3, "limit": 18})
 
 
-def test_only_what_was_told_lately_and_whole_is_read() -> None:
-    board = Board(3)
-    assert board.others(1, lambda: 1.0) == []
-    publish(figures(), board, 2, 1.0)
-    publish(figures(), board, 3, 5.0)
-    assert len(board.others(1, lambda: 5.5)) == 2
-    assert len(board.others(3, lambda: 5.5)) == 1
-    assert len(board.others(1, lambda: 8.0)) == 1, "one hangs"
-    board.clear(3)
-    assert board.others(1, lambda: 8.0) == []
-    board.write(3, b"x" * 100, 8.0)
-    board._memory[2 * len(board._memory) // 3 + 50] = 0
-    assert board.others(1, lambda: 8.0) == [], "half of it is another one's"
-
-
 def test_more_providers_than_there_is_room_for() -> None:
     board = Board(2)
     many = {f"provider-{number}": ProviderHealth(answered=1.5) for number in range(5000)}
@@ -148,19 +130,6 @@ def test_more_providers_than_there_is_room_for() -> None:
     assert (told.finished, told.providers) == (8, {})
     board.write(1, b"x" * LARGEST, 1.0)
     assert len(board.others(2, lambda: 1.0)) == 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
-def test_a_child_reads_and_writes_what_its_parent_made() -> None:
-    board = Board(2)
-    board.write(1, b"of the parent", 1.0)
-    child = os.fork()
-    if child == 0:
-        heard = board.others(2, lambda: 1.0) == [b"of the parent"]
-        board.write(2, b"of the child", 1.0)
-        os._exit(0 if heard else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert board.others(1, lambda: 1.0) == [b"of the child"]
 
 
 def test_the_long_code_of_one_provider_does_not_hide_the_others() -> None:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address
-from dragoman.providers.catalog import CATALOG, CHAT_PATHS
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.provider import base_url
 
 H = "https://gateway.example"
@@ -76,7 +77,7 @@ ENDPOINTS = [
 def test_every_spelling_leads_to_the_endpoint(vendor: str | None, spelled: str | None, endpoint: str) -> None:
     row = CATALOG[vendor] if vendor else None
     dialect = row.dialect if row else "openai_chat"
-    path = (row and row.chat_path) or CHAT_PATHS[dialect]
+    path = (row and row.chat_path) or DIALECTS[dialect].paths.chat
     assert base_url(row, dialect, spelled, chat_path=path) + path == endpoint
 
 
@@ -90,7 +91,7 @@ def test_every_spelling_leads_to_the_endpoint(vendor: str | None, spelled: str |
     ],
 )
 def test_an_unknown_anthropic_server_gets_v1_as_its_clients_do(spelled: str, endpoint: str) -> None:
-    assert base_url(None, "anthropic", spelled) + CHAT_PATHS["anthropic"] == endpoint
+    assert base_url(None, "anthropic", spelled) + DIALECTS["anthropic"].paths.chat == endpoint
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_the_normal_form_is_its_own_normal_form(
 ) -> None:
     row = CATALOG[vendor] if vendor else None
     dialect = row.dialect if row else "openai_chat"
-    path = (row and row.chat_path) or CHAT_PATHS[dialect]
+    path = (row and row.chat_path) or DIALECTS[dialect].paths.chat
     once = base_url(row, dialect, spelled, chat_path=path)
     assert base_url(row, dialect, once, chat_path=path) == once
     assert once.startswith(address.origin(once))

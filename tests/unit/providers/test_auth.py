@@ -2,8 +2,9 @@
 
 import pytest
 
+from dragoman.dialects.access import Scheme
 from dragoman.errors import DragomanError
-from dragoman.providers.auth import CREDENTIAL_HEADERS, Credential, Scheme, sign
+from dragoman.providers.auth import Credential, credential_headers, sign
 from dragoman.seams.secret import Secret
 
 KEY = "sk-0123456789abcdef"
@@ -46,7 +47,7 @@ def test_the_version_is_the_operators_else_the_requests_else_the_dialects(
     assert signed(headers=headers, extra=extra, fixed=VERSION)["anthropic-version"] == version
 
 
-@pytest.mark.parametrize("name", sorted(CREDENTIAL_HEADERS))
+@pytest.mark.parametrize("name", sorted(credential_headers()))
 @pytest.mark.parametrize("credential", [CREDENTIAL, None])
 def test_a_clients_own_credential_never_travels_on(name: str, credential: Credential | None) -> None:
     assert "client" not in "".join(signed(headers={name: "client"}, credential=credential).values())

@@ -9,14 +9,7 @@ import pytest
 from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address
 from dragoman.providers.catalog import (
-    APPENDING,
-    BASE_PATHS,
     CATALOG,
-    CHAT_PATHS,
-    DIALECT_AUTH,
-    DIALECT_HEADERS,
-    STREAM_PATHS,
-    DialectName,
     Vendor,
     unconfigured,
 )
@@ -34,8 +27,7 @@ def test_a_row_is_consistent(vendor: Vendor) -> None:
     )
     assert vendor.page.startswith("https://")
     assert re.fullmatch(r"20\d\d-\d\d", vendor.read)
-    assert vendor.chat_path != CHAT_PATHS[vendor.dialect]
-    assert vendor.auth == DIALECT_AUTH[vendor.dialect]
+    assert vendor.chat_path != DIALECTS[vendor.dialect].paths.chat
     assert list(vendor.known) == sorted(set(vendor.known))
     assert all(vendor.owns(model) for model in vendor.known)
 
@@ -45,19 +37,17 @@ def test_what_a_row_speaks_beside_its_dialect_is_consistent(vendor: Vendor) -> N
     assert vendor.dialect not in vendor.also
     for dialect, api in vendor.also.items():
         assert dialect in DIALECTS
-        assert api.path != CHAT_PATHS[dialect]
+        assert api.path != DIALECTS[dialect].paths.chat
         assert api.path is None or api.path.startswith("/")
-        assert api.auth != vendor.auth
+        assert api.auth != DIALECTS[vendor.dialect].keys.scheme
         assert not api.drops or (api.path is None) == vendor.base_url.endswith(api.drops)
         assert api.models is None or api.models
 
 
-def test_the_tables_know_the_same_dialects() -> None:
-    assert set(CHAT_PATHS) == set(DIALECT_AUTH) == set(DIALECT_HEADERS)
-    assert set(CHAT_PATHS) == set(BASE_PATHS) > set(STREAM_PATHS)
+def test_rows_speak_what_is_spoken() -> None:
     spoken_beside = {"openai_completions", "openai_responses", "ollama"}
-    assert {vendor.dialect for vendor in CATALOG.values()} == set(CHAT_PATHS) - spoken_beside
-    assert all(vendor.appends for vendor in CATALOG.values() if vendor.dialect in APPENDING)
+    assert {vendor.dialect for vendor in CATALOG.values()} == set(DIALECTS) - spoken_beside
+    assert all(vendor.appends for vendor in CATALOG.values() if DIALECTS[vendor.dialect].paths.appends)
 
 
 def test_no_variable_belongs_to_two_rows() -> None:
@@ -139,7 +129,7 @@ def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, n
     with recording.open(encoding="utf-8") as lines:
         exchanges = [json.loads(line) for line in lines]
     urls = {exchange["request"]["url"].split("?")[0] for exchange in exchanges}
-    expected = vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect])
+    expected = vendor.base_url + (vendor.chat_path or DIALECTS[vendor.dialect].paths.chat)
     assert urls & {expected.replace("{model}", str(exchange["model"])) for exchange in exchanges}
 
 
@@ -156,11 +146,11 @@ def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, n
     ],
 )
 def test_a_further_protocol_is_where_recorded_requests_went(recorded: Path, api: str, name: str) -> None:
-    dialect: DialectName = "openai_responses" if api.endswith("responses") else "openai_completions"
+    dialect = "openai_responses" if api.endswith("responses") else "openai_completions"
     vendor = CATALOG[name]
     with (recorded / f"{api}.jsonl").open(encoding="utf-8") as lines:
         urls = {json.loads(line)["request"]["url"].split("?")[0] for line in lines}
-    path = vendor.also[dialect].path or CHAT_PATHS[dialect]
+    path = vendor.also[dialect].path or DIALECTS[dialect].paths.chat
     assert vendor.base_url.removesuffix(vendor.also[dialect].drops) + path in urls
 
 

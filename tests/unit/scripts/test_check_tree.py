@@ -1,4 +1,4 @@
-"""Names that say nothing, files that are too long and unfinished marks are found where they count."""
+"""Names that say nothing, files that are too long, unfinished marks and modules without a test are found."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_tree import LONGEST, problems
+from scripts.check_tree import LONGEST, UNMIRRORED, problems
 
 
 @pytest.mark.parametrize(
     ("path", "text", "expected"),
     [
-        ("src/dragoman/utils.py", "", "the name 'utils.py' says nothing about what is in it"),
-        ("src/dragoman/helpers/text.py", "", "the name 'helpers' says nothing about what is in it"),
+        ("scripts/utils.py", "", "the name 'utils.py' says nothing about what is in it"),
+        ("bench/helpers/text.py", "", "the name 'helpers' says nothing about what is in it"),
         ("tests/unit/test_manager.py", "", "the name 'test_manager.py' says nothing about what is in it"),
         ("bench/load.py", "x = 1\n" * (LONGEST + 1), f"{LONGEST + 1} lines, more than {LONGEST}"),
     ],
@@ -25,13 +25,14 @@ def test_a_problem_is_named_with_its_file(tmp_path: Path, path: str, text: str, 
 
 def test_an_unfinished_mark_is_found_with_its_line(tmp_path: Path) -> None:
     write(tmp_path / "src/dragoman/engine.py", "x = 1\n# " + "TO" + "DO: more\n")
+    write(tmp_path / "tests/unit/test_engine.py", "")
     assert list(problems(tmp_path)) == ["src/dragoman/engine.py:2: TO" + "DO"]
 
 
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("src/dragoman/base_url.py", "x = 1\n" * LONGEST),
+        ("scripts/base_url.py", "x = 1\n" * LONGEST),
         ("tests/e2e/node/node_modules/openai/utils.js", ""),
         ("tests/unit/test_engine.py", "# TO" + "DO lists are what this tests\n"),
         ("docs/common.md", ""),
@@ -42,6 +43,48 @@ def test_what_is_fine_stays_unnamed(tmp_path: Path, path: str, text: str) -> Non
     assert list(problems(tmp_path)) == []
 
 
+@pytest.mark.parametrize(
+    ("module", "test"),
+    [
+        ("a/b.py", "a/test_b.py"),
+        ("a/b.py", "a/test_b_of_others.py"),
+        ("a/_b.py", "a/test_b.py"),
+        ("a/__init__.py", "a/test_a.py"),
+        ("__init__.py", "test_dragoman.py"),
+        ("testing/__main__.py", "testing/test_main.py"),
+    ],
+)
+def test_a_module_has_its_test_at_the_same_place(tmp_path: Path, module: str, test: str) -> None:
+    write(tmp_path / "src/dragoman" / module, "def f(): ...\n")
+    first = test.replace("_of_others", "")
+    assert list(problems(tmp_path)) == [
+        f"src/dragoman/{module}: no tests/unit/{first}, and no reason in {UNMIRRORED}"
+    ]
+    write(tmp_path / "tests/unit" / test, "")
+    assert list(problems(tmp_path)) == []
+
+
+def test_a_package_that_only_imports_needs_no_test(tmp_path: Path) -> None:
+    write(tmp_path / "src/dragoman/a/__init__.py", '"""Words."""\nfrom b import c\n__all__ = ["c"]\n')
+    assert list(problems(tmp_path)) == []
+
+
+@pytest.mark.parametrize("excuse", ["a/b.py", "a/"])
+def test_an_excuse_is_for_modules_without_a_test_and_fails_without_them(tmp_path: Path, excuse: str) -> None:
+    write(tmp_path / UNMIRRORED, f'[[excused]]\nreason = "It is data."\nmodules = ["{excuse}"]\n')
+    assert list(problems(tmp_path)) == [f"{UNMIRRORED}: no module needs {excuse!r} any more"]
+    write(tmp_path / "src/dragoman/a/b.py", "")
+    assert list(problems(tmp_path)) == []
+    write(tmp_path / "tests/unit/a/test_b.py", "")
+    assert list(problems(tmp_path)) == [f"{UNMIRRORED}: no module needs {excuse!r} any more"]
+
+
+def test_an_excuse_has_a_reason(tmp_path: Path) -> None:
+    write(tmp_path / UNMIRRORED, '[[excused]]\nmodules = ["a.py"]\n')
+    with pytest.raises(KeyError, match="reason"):
+        list(problems(tmp_path))
+
+
 def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable
 
 import pytest
 
-from dragoman.state.store import Item, StoredResponse, StoreFull
+from dragoman.state.store import Item, StoredResponse
 from dragoman.stores.limits import Limits
 from dragoman.stores.memory import MemoryStore
-from dragoman.stores.room import Place, Room
 
 
 @pytest.mark.parametrize(("items", "length"), [(0, 100), (2, 100), (50, 300), (2, 20_000)])
@@ -61,40 +59,3 @@ async def test_sessions_take_room_too() -> None:
     assert 5 <= await store.sessions.count() <= 8
     assert await store.sessions.turns("t", "s49") == [bytes(2000)]
     assert await store.responses.get("q", "r") is not None
-
-
-def test_room_is_made_by_others_even_where_they_take_less() -> None:
-    room, left = Room(100), list[str]()
-
-    def place(name: str, size: int) -> Place:
-        def leave() -> None:
-            left.append(name)
-            room.free(made)
-
-        room.make(name, size)
-        made = Place(name, size, leave)
-        room.take(made)
-        return made
-
-    place("a", 30)
-    place("b", 90)
-    assert (left, room.size) == (["a"], 90)
-    last = place("c", 100)
-    assert (left, room.size) == (["a", "b"], 100)
-    room.make("c", -60, last)
-    room.resize(last, 40)
-    room.free(last)
-    assert room.size == 0
-
-
-def test_nobody_leaves_where_too_little_may() -> None:
-    room, left = Room(100), list[str]()
-
-    def leave(name: str) -> Callable[[], None]:
-        return lambda: left.append(name)
-
-    room.take(Place("a", 60, leave("runs"), stays=True))
-    room.take(Place("b", 20, leave("b")))
-    with pytest.raises(StoreFull, match="still running"):
-        room.make("c", 50)
-    assert (left, room.size) == ([], 80)

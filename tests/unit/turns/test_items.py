@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from dragoman.state.store import Item
-from dragoman.turns.compaction import compacted, opened, remembered
 from dragoman.turns.items import displayed, items_of, kept, kind, unanswerable, wanted
 
 
@@ -66,31 +63,6 @@ def test_references_and_unsealed_thoughts_are_looked_up() -> None:
     ]
     assert kind(given[0]) == "item_reference"
     assert wanted(given) == ["msg_1", "msg_2", "rs_1"]
-
-
-def test_a_summary_comes_back_as_a_message() -> None:
-    item = compacted("They said Ä.", "cmp_1")
-    message = opened(item)
-    assert message is not None
-    assert message["role"] == "user"
-    assert message["content"][0]["text"].endswith("They said Ä.")
-
-
-@pytest.mark.parametrize(
-    "content", ["gAAAA", "dgmc1.!", "dgmc1.bm8=", "dgmc1.e30=", "dgmc1.WzFd", None, 5, "dgmc1.ÿ"]
-)
-def test_what_is_no_summary_of_ours_stays(content: Any) -> None:
-    assert opened({"type": "compaction", "encrypted_content": content}) is None
-    assert opened({"type": "message", "encrypted_content": compacted("a", "b")["encrypted_content"]}) is None
-
-
-def test_the_users_latest_words_are_remembered() -> None:
-    def said(text: str, role: str = "user") -> dict[str, Any]:
-        return {"type": "message", "role": role, "content": text}
-
-    items = [said("a" * 79_000), said("b" * 900), said("no", "assistant"), said("c")]
-    assert [item["content"][0] for item in remembered(items)] == ["b", "c"]
-    assert remembered([said("a" * 90_000)]) == []
 
 
 def test_an_output_needs_its_call_before_it() -> None:

@@ -1,57 +1,46 @@
 """Anthropic Messages, both directions: POST /v1/messages.
 
-Specification: https://platform.claude.com/docs/en/api/messages; read in the form of the client
-`anthropic` 2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
+Specification: https://platform.claude.com/docs/en/api/messages, read in the form of the client `anthropic`
+2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
 
-Canonical form. A request or an answer that goes through the IR comes back as it was, except that
-- an optional member that is null is left out, `stream: false` too;
-- an empty list of citations and an empty signature are left out, or written as the protocol demands them;
+Canonical form. A request or an answer is the same after the way through the IR, except that
+- an optional member that is null is left out, and so is `stream: false`;
+- an empty list of citations and an empty signature are left out, or written where the protocol requires them;
 - `type: "custom"` of a tool is left out: it is the default;
 - an empty list as the content of a tool result is left out;
-- the string form of a document's `content` source becomes the list that it stands for;
-- in streams an empty `partial_json` and other empty deltas vanish, a tool's empty input becomes `{}`, and
-  the last `message_delta` states the whole usage.
+- a document's `content` source that is a string becomes a list with this text;
+- in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input becomes `{}`,
+  and the last `message_delta` states the whole usage.
 
-What it cannot say, and what becomes of it:
+What this protocol cannot express, and what happens instead:
 - n > 1, audio and video, free-text tools (unless emulated): refused;
-- system text in the middle, for most models: tagged user text;
-- penalties, min_p, seed, logit_bias, logprobs, names of authors, metadata: losses;
-- JSON without a schema: emulated before it comes here;
-- reasoning of other providers: dropped from requests, shown in answers; their seals travel as signatures with
-  a tag, by which they return to their origin.
-
-Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
-thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate · count.
+- system text after the start, for most models: tagged user text;
+- penalties, min_p, seed, logit_bias, logprobs, author names, metadata: losses;
+- JSON without a schema: emulated before the encoder runs;
+- reasoning of other providers: dropped from requests, shown in answers. Its seal becomes a tagged signature,
+  so that it can return to its provider.
 """
 
 from __future__ import annotations
 
+from dragoman.dialects.access import Face, Headers, Keys, Paths, Probe
 from dragoman.dialects.anthropic.block_encoder import native
-from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
-from dragoman.dialects.anthropic.relay import Relay
-from dragoman.dialects.anthropic.request import (
-    MAPPED,
-    PATH,
-    brief,
-    decode_request,
-    encode_request,
-    portable,
-)
+from dragoman.dialects.anthropic.relay import AnthropicRelay
+from dragoman.dialects.anthropic.request import FIELDS, PATH, brief, decode_request, encode_request, portable
 from dragoman.dialects.anthropic.response import decode_response, encode_response
-from dragoman.dialects.anthropic.stream import StreamDecoder
-from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
-from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
+from dragoman.dialects.anthropic.stream_decoder import AnthropicDecoder
+from dragoman.dialects.anthropic.stream_encoder import PING, AnthropicEncoder
+from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION, VERSION_HEADER
 from dragoman.dialects.anthropic.widened import widened
 from dragoman.dialects.dialect import (
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -68,14 +57,15 @@ DIALECT = Dialect(
     title="Anthropic Messages",
     spec="https://platform.claude.com/docs/en/api/messages",
     version="2026-10-21",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
-        members=MAPPED,
+        members=MEMBERS,
         locate_in=place,
         check_portable=portable,
         widen=widened,
@@ -83,18 +73,26 @@ DIALECT = Dialect(
     response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="msg_"),
     stream=StreamCodec(
         content_type="text/event-stream; charset=utf-8",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=AnthropicDecoder,
+        encoder=AnthropicEncoder,
         ping=PING,
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=AnthropicRelay(),
     headers=Headers(
+        # Required. Other servers than Anthropic's may support only the older version.
+        # https://platform.claude.com/docs/en/api/versioning
+        required={VERSION_HEADER: VERSION},
         id=b"request-id",
         request=frozenset({VERSION_HEADER, BETA_HEADER}),
         response=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     ),
     abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
+    keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
+    # The second root is for clients whose base URL must select one protocol of the gateway.
+    probe=Probe(called="Anthropic's Messages", question="messages"),
+    face=Face(roots=("/v1", "/anthropic/v1"), client_headers=(VERSION_HEADER,)),
+    resources=frozenset({"files", "message_batches"}),
     operations={"count": COUNT},
 )

@@ -1,6 +1,6 @@
-"""Content blocks, wire to IR: of requests, answers and streams alike.
+"""Decodes content blocks, wire to IR, of requests, answers and streams.
 
-A known type in an unknown shape, like an unknown type, is kept whole as Native.
+A block of an unknown type, or of a known type in an unknown form, is kept whole as Native.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
-    """Blocks of a message's `content`, which is a string or a list."""
+    """The blocks of a message's `content`, which is a string or a list."""
     if isinstance(content, str):
         return (ir.Text(content),)
     if not isinstance(content, list):
@@ -48,7 +48,7 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
-    """A list of content blocks; what no struct fits is kept whole as Native."""
+    """The blocks of a content list. A block of unknown form becomes Native."""
     blocks = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -93,7 +93,7 @@ def _text(value: _Wire) -> ir.Block:
 
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
-    """The cache breakpoint that an object carries."""
+    """The cache breakpoint of an object; None = it has none."""
     mark = value.get("cache_control")
     if not isinstance(mark, dict):
         return None
@@ -106,7 +106,7 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """One citation; its place in the source is kept as stated."""
+    """One citation. Its place in the source is kept as stated."""
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
@@ -120,7 +120,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """The fields of Media that hold the source, and what is left over of it."""
+    """The fields of Media for a source, and the source's other members."""
     source = value["source"]
     kind = source["type"]
     field, known = _SOURCES[kind]
@@ -233,7 +233,7 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """A tool that a search for tools found: from now on it is defined."""
+    """The definition of a tool that a tool search has found."""
     words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
@@ -251,7 +251,7 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """The result of a tool that Anthropic ran: a list of blocks, or one object of the tool's own shape."""
+    """The result of a tool that Anthropic ran: a list of blocks, or one object of the tool's own form."""
     content = value.get("content")
     error = value.get("is_error")
     blocks: tuple[ir.Block, ...] = ()

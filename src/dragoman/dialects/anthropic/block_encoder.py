@@ -1,6 +1,6 @@
-"""Content blocks, IR to wire: of requests, answers and streams alike.
+"""Encodes content blocks, IR to wire, of requests, answers and streams.
 
-Never sends a provider a block that only another one could verify: foreign seals reach clients alone, tagged.
+A provider never gets another provider's seals, which it cannot verify. Only clients get them, tagged.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
+from dragoman.wire.sniff import picture_type
 
 _Wire = dict[str, Any]
 
@@ -25,10 +26,10 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What blocks are written into.
+    """Where blocks are written.
 
-    own: the IR came from this dialect, so nothing needs repair. answer: it is an answer for a client,
-    not a request for Anthropic. signatures: whether thinking must be signed to be replayed.
+    own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
+    False = a request for Anthropic. signatures: True = thinking must be signed when it is sent back.
     """
 
     report: Report
@@ -38,7 +39,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The wire form of a text that is nothing but words, as most blocks are; None for any other."""
+    """The wire form of a text block that has only text, as most have; None for any other block."""
     if type(block) is not ir.Text:
         return None
     text = block.text
@@ -50,9 +51,9 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """One block, None where there is nothing to write; what is lost has then been reported.
+    """One block on the wire; None = nothing is written, and the loss is reported.
 
-    Raises WireError for media that the API cannot take at all.
+    Raises WireError for media that the API never accepts.
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -64,7 +65,7 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """A cache breakpoint. Anthropic keeps a prefix for five minutes or for an hour."""
+    """A cache breakpoint. Anthropic caches for five minutes or for an hour."""
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
         out["ttl"] = mark.ttl
@@ -81,7 +82,7 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
-    """What every block may carry beside its content."""
+    """Add the members that every block may have."""
     if block.cache is not None:
         out["cache_control"] = encode_mark(block.cache, scope.report, where)
     if block.extra is not None:
@@ -131,7 +132,7 @@ def _cite(out: _Wire, citations: tuple[ir.Citation, ...], scope: Scope, where: s
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """A citation. One of another provider can be shown to a client, but not be sent to Anthropic."""
+    """A citation. A client can get another provider's citation, but Anthropic cannot."""
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)
@@ -173,7 +174,7 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """A thought's signature. A client keeps and returns another origin's, tagged; Anthropic refuses it."""
+    """A thought's signature. Only clients get other providers' seals, tagged, and send them back."""
     if sealed.origin == NAME:
         return sealed.data
     return tag_seal(sealed) if answer else None
@@ -252,9 +253,6 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
     return _finish(out, block, scope, where)
 
 
-_MAGIC = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-
-
 def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     if scope.answer and not scope.own:
         return _shown(block, scope, where)
@@ -277,15 +275,15 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
             out["context"] = block.context
     if block.citable is not None:
         out["citations"] = {"enabled": block.citable}
-    if block.detail not in {None, "auto"}:  # left to the provider, as it is here
+    if block.detail not in {None, "auto"}:  # "auto" lets the provider decide, which is the default here
         scope.report.lose(f"{where}.detail", "the Messages API has no image detail", "hint")
     return _finish(out, block, scope, where)
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """A medium of another protocol's answer: pictures in the form that requests have, sounds as their words.
+    """Media in an answer of another protocol: images in the form of requests, audio as its transcript.
 
-    The API's own models answer with neither. Its clients read a picture as a block with a `source`.
+    The API's own models answer with neither. Its clients read an image as a block with a `source`.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
@@ -328,7 +326,7 @@ def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
     mime = block.mime
     if block.kind == "image":
         if mime is None:
-            mime = next((known for magic, known in _MAGIC.items() if data.startswith(magic)), "image/png")
+            mime = picture_type(data)
             scope.report.change(
                 f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
             )
@@ -363,11 +361,11 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of one of our own answers as the wire object that it was, for a history of another dialect."""
+    """A block of an answer in this dialect as its wire object, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     wire = encode_block(block, Scope(Report(NAME), own=True), "")
-    assert wire is not None  # of the provider's own nothing is left out
+    assert wire is not None  # blocks of this dialect are never left out
     return ir.Native(NAME, wire["type"], wire)
 
 

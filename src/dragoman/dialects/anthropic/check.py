@@ -1,7 +1,7 @@
-"""What a client may send: exact errors with the place of the mistake, before anything upstream happens.
+"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
 
-Types and ranges are one typed view of the body; what the view cannot say are plain loops. Unknown members
-and unknown kinds of blocks pass: the API grows, and its own answer is better than our guess.
+A typed view of the body checks types and ranges. Plain loops check the rest. Unknown members and block types
+pass: the API grows, and its own answer is better than our guess.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman.dialects.anthropic.terms import BETA_HEADER
 from dragoman.dialects.request import WireRequest
+from dragoman.dialects.rules import OUT_OF_RANGE, complaint
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
@@ -77,13 +78,14 @@ class _Request(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
+MEMBERS = frozenset(_Request.__struct_fields__)
+"""The members that the IR carries. `extra` never holds them."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-_RANGE = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 _SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
-"""With this beta a thinking budget may exceed max_tokens: it covers all turns of a tool loop."""
+"""With this beta, a thinking budget may exceed max_tokens: it counts for all turns of a tool loop."""
 
 
 def check(wire: WireRequest) -> None:
@@ -119,21 +121,19 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """A complaint of msgspec as message, path and code."""
-    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
-    what, placed, path = text.rpartition(" - at `$")
-    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+    """An error of msgspec as message, path and code."""
+    what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
         return WireError(f"{missing[1]} is required", path, "missing_required_parameter")
     code = "invalid_type" if ", got " in what else "invalid_value"
-    if (limit := _RANGE.fullmatch(what)) is not None:
+    if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:
         what = _outside(_SIDES[limit[1]], float(limit[2]))
     return WireError(what.replace("`", ""), path, code)
 
 
 def _outside(side: str, limit: float) -> str:
-    """What the API says of a number that is out of its range. side: greater or less, where it should be."""
+    """The API's words for a number outside its range. side: "greater" or "less", the permitted side."""
     return f"Input should be {side} than or equal to {limit:g}"
 
 
@@ -166,7 +166,7 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError for the first mistake of a block of a known type, which lies at `where`."""
+    """Raise WireError at the first mistake in a block of a known type. where: the block's path."""
     for key, required, kinds, word in _BLOCKS[block["type"]]:
         value = block.get(key)
         if value is None:
@@ -202,7 +202,7 @@ _BLOCKS: dict[str, tuple[_Member, ...]] = {
         ("is_error", False, bool, "a boolean"),
     ),
 }
-"""Members of each kind of block: name, whether it is required, its types, and those in words."""
+"""The members of each block type: name, whether it is required, its types, and their name in errors."""
 
 _SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
 
@@ -260,7 +260,7 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
 
 
 def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
-    """The names that may be chosen; None where a tool brings names that are not known here."""
+    """The names that `tool_choice` may name; None = a tool provides names that are not known here."""
     names: set[str] = set()
     open_ended = False
     for index, tool in enumerate(tools):
@@ -285,7 +285,7 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
 
 
 _POSITIVE = ("max_uses", "max_content_tokens", "max_characters", "display_width_px", "display_height_px")
-"""Numbers of the tools that the API defines, all of at least 1."""
+"""Numbers in the API's own tools that must be at least 1."""
 
 
 def _check_numbers(tool: dict[str, Any], where: str) -> None:

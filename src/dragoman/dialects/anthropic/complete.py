@@ -3,9 +3,9 @@ r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own
     {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
     → {type: "completion", id, completion, stop_reason, stop, model, log_id}
 
-https://platform.claude.com/docs/en/api/completions. The turns of the prompt are messages, the text before the
-first is the system prompt, and the text behind the last `Assistant:` begins the answer. No model is asked in
-this form any more, so every answer is translated; what is no text of it is a loss.
+https://platform.claude.com/docs/en/api/completions. The turns of the prompt become messages, the text before
+the first turn becomes the system prompt, and the text after the last `Assistant:` begins the answer. No model
+is called in this form any more, so every answer is translated. Everything except text is a loss.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
-"""Members that Messages has, too."""
+"""Members that Messages also has."""
 _WHERE: Final = "candidates[0]"
-"""The one answer that is told."""
-_TOLD: Final = frozenset({"end", "sequence", "length", "context"})
-"""Why an answer may end that `stop_reason` tells."""
+"""The place of the only candidate."""
+_EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
+"""The stop reasons that `stop_reason` can express."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -75,7 +75,7 @@ def check(request: WireRequest) -> None:
     if turns[-1][0] != "assistant":
         raise WireError(f'must end with an "{_shown(_ASSISTANT)}" turn', "prompt", _ODD)
     try:
-        MESSAGES.request.check(WireRequest("chat", _asked(request.body)))
+        MESSAGES.request.check(WireRequest("chat", _as_messages(request.body)))
     except WireError as error:
         raise WireError(error.message, locate(error.path).removeprefix("$."), error.code) from None
 
@@ -85,17 +85,17 @@ def _shown(turn: str) -> str:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request."""
-    return MESSAGES.request.decode(WireRequest("chat", _asked(wire.body)))
+    """Decode a checked request."""
+    return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the prompt."""
+    """What the answer's form depends on, without the prompt."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
-def _asked(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request to Messages."""
+def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request for Messages."""
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
     for role, text in turns:
@@ -104,7 +104,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
         else:
             messages.append({"role": role, "content": text})
     if not messages[-1]["content"]:
-        messages.pop()  # nothing of the answer is given
+        messages.pop()  # the answer does not begin with given text
     asked = {key: body[key] for key in _SHARED if body.get(key) is not None}
     if system:
         asked["system"] = system
@@ -112,7 +112,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """What stands before the first turn, and the role and the text of each."""
+    """The text before the first turn, and the role and text of each turn."""
     before, *found = _TURN.split(prompt)
     return before.strip(), [
         (_ROLES[found[place]], found[place + 1].strip()) for place in range(0, len(found), 2)
@@ -120,7 +120,7 @@ def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def locate(where: str) -> str:
-    """A place in IR terms, or in a request to Messages, as a JSON path of a request."""
+    """The JSON path of a request for a place in the IR or in a Messages request."""
     if where.startswith(("messages", "system")):
         return "$.prompt"
     return (
@@ -132,7 +132,7 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer. Its id is the gateway's own. Raises RequestFailed for an answer that failed."""
+    """The answer. The gateway makes its id. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     first = response.candidates[0] if response.candidates else ir.Candidate(())
@@ -143,7 +143,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """One answer, or a piece of one, which has no stop yet."""
+    """A whole answer, or a piece of one without a stop."""
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}
     sequence = (stop.sequence if stop is not None else None) or _HUMAN
@@ -159,17 +159,17 @@ def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply
 
 
 def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
-    """Name why an answer ended, where `stop_reason` has no word for it."""
+    """Report a stop reason that `stop_reason` cannot express."""
     if stop is None:
         return
-    if stop.reason not in _TOLD:
+    if stop.reason not in _EXPRESSIBLE:
         report.lose(f"{_WHERE}.stop.reason", f"`stop_reason` has no value for {stop.reason!r}", "quality")
     if stop.detail is not None:
         report.lose(f"{_WHERE}.stop.detail", "the Messages API has no such field", "hint")
 
 
-class Encoder:
-    """The bytes of one stream: a `completion` event for each piece."""
+class CompleteEncoder:
+    """Encodes one stream: a `completion` event for each piece."""
 
     __slots__ = ("_model", "_over", "_reply")
 
@@ -224,16 +224,16 @@ class Encoder:
         return b"event: %b\ndata: %b\n\n" % (body["type"].encode(), _encode(body))
 
 
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._delta,
-    ir.RefusalDelta: Encoder._delta,
-    ir.Cite: Encoder._cite,
-    ir.Finish: Encoder._finish,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._ping,
+_WRITE: Final[dict[type, Callable[[CompleteEncoder, Any], bytes]]] = {
+    ir.Start: CompleteEncoder._start,
+    ir.Open: CompleteEncoder._open,
+    ir.TextDelta: CompleteEncoder._delta,
+    ir.RefusalDelta: CompleteEncoder._delta,
+    ir.Cite: CompleteEncoder._cite,
+    ir.Finish: CompleteEncoder._finish,
+    ir.End: CompleteEncoder._end,
+    ir.Error: CompleteEncoder._error,
+    ir.Ping: CompleteEncoder._ping,
 }
 
 FACE: Final = msgspec.structs.replace(
@@ -251,8 +251,8 @@ FACE: Final = msgspec.structs.replace(
         check_portable=None,
     ),
     response=msgspec.structs.replace(MESSAGES.response, encode=encode_response, id_prefix="compl_"),
-    stream=msgspec.structs.replace(MESSAGES.stream, encoder=Encoder),
+    stream=msgspec.structs.replace(MESSAGES.stream, encoder=CompleteEncoder),
     opaque=msgspec.structs.replace(MESSAGES.opaque, foreign=()),
     operations={},
 )
-"""What the clients of the path speak."""
+"""The face for the clients of this path."""

@@ -1,8 +1,8 @@
-"""Counting tokens as Anthropic does it: https://platform.claude.com/docs/en/api/messages-count-tokens.
+"""Counting tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
 
-The endpoint refuses every member that it does not know. What only the answer depends on is left out; what
-the prompt depends on and the endpoint does not take (a thread, a container's skills) is sent, because a
-refusal is better than the number of something else.
+The endpoint refuses every unknown member. Members that only affect the answer are left out. Members that
+affect the prompt but that the endpoint does not accept (a thread, a container's skills) are sent, because a
+refusal is better than a wrong number.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.check import MEMBERS, check
 from dragoman.dialects.anthropic.locate import locate
-from dragoman.dialects.anthropic.request import MAPPED, brief, decode_request, encode_request
+from dragoman.dialects.anthropic.request import brief, decode_request, encode_request
 from dragoman.dialects.counting import counting
 
 PATH: Final = "/messages/count_tokens"
@@ -25,7 +25,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """What the endpoint takes of a request."""
+    """The members of a request for this endpoint."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 
@@ -43,5 +43,5 @@ COUNT: Final = counting(
     decode_request=decode_request,
     encode_request=encode_request,
     locate=locate,
-    maps=MAPPED,
+    maps=MEMBERS,
 )

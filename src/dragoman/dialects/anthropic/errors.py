@@ -1,18 +1,27 @@
-"""Errors: what Anthropic and its compatible servers answer with, and what our face answers with.
+"""Errors of Anthropic and its compatible servers, and errors of our face.
 
-https://platform.claude.com/docs/en/api/errors. Status first, then the body's own codes, message patterns
-only where a status says too little.
+https://platform.claude.com/docs/en/api/errors. The status decides first, then the body's codes. Message
+patterns decide only if a status is too general.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import msgspec
 
 from dragoman.dialects.anthropic.terms import NAME, THREADS
-from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    CODES_OF_KINDS,
+    KIND_WORDS,
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    retry_after,
+    retry_headers,
+)
 from dragoman.ir import STATUS, Fault, Kind
 
 _KINDS: dict[str, Kind] = {
@@ -28,9 +37,8 @@ _KINDS: dict[str, Kind] = {
     "api_error": "upstream",
     "overloaded_error": "overloaded",
 }
-"""`error.type`, which is all that an error inside a stream states."""
+"""The kind for each `error.type`, the only fact of an error inside a stream."""
 
-_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -38,7 +46,7 @@ _DETAILS: dict[str, Kind] = {
     "linked_organization_billing_unavailable": "quota",
     "organization_on_hold": "permission",
 }
-"""`error.details.error_code`, where it says more than the type: waiting does not help."""
+"""`error.details.error_code`, if it says more than the type: waiting does not help."""
 
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prompt is too long", "context_length"),
@@ -47,38 +55,27 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("reached your specified api usage limits", "quota"),
     ("invalid x-api-key", "authentication"),
 )
-"""Fragments of messages, lower case, for statuses that stand for many things."""
+"""Parts of messages, lower case, for statuses with several causes."""
 
 SECOND = "The provider started a second response in one stream."
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 
-_CODES: dict[Kind, str] = {
-    "context_length": "context_length_exceeded",
-    "authentication": "invalid_api_key",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
-    "overloaded": "server_is_overloaded",
-    "model_not_found": "model_not_found",
-}
-
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error answer. Never fails: for an unknown body, the status decides."""
     return _fault(
         read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
     )
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error that came inside an answer or a stream, decoded or as it came."""
+    """The fault of an error inside an answer or a stream, decoded or raw."""
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault of a stream that is no stream of this protocol."""
+    """The fault of a stream that does not follow this protocol."""
     return Fault("upstream", message, "stream_broken", type="api_error", blame="upstream")
 
 
@@ -93,7 +90,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     return Fault(
         kind,
         _plain(body),
-        code=_CODES.get(kind) or body.code or (detail if detail not in _KIND_WORDS else "") or None,
+        code=CODES_OF_KINDS.get(kind) or body.code or (detail if detail not in KIND_WORDS else "") or None,
         param=body.param,
         type=body.type,
         status=status,
@@ -112,7 +109,7 @@ def _kind(body: Body, status: int | None) -> Kind:
     detail = _detail(body)
     if detail in _DETAILS:
         return _DETAILS[detail]
-    if detail in _KIND_WORDS:
+    if detail in KIND_WORDS:
         return cast("Kind", detail)
     text = body.message.lower()
     if kind == "rate_limit":
@@ -125,14 +122,14 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """The code in `error.details`; our own face states a kind there that status and type cannot tell."""
+    """The code in `error.details`. Our own face writes a kind there that status and type cannot express."""
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     return code if isinstance(code, str) else ""
 
 
 def _plain(body: Body) -> str:
-    """The message without what `_message` adds to it."""
+    """The message without the text that `_message` adds."""
     return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
 
 
@@ -157,19 +154,19 @@ _FACE: dict[Kind, tuple[int, str]] = {
     "overloaded": (529, "overloaded_error"),
     "timeout": (504, "timeout_error"),
 }
-_ALSO: dict[str, frozenset[Kind]] = {
+_OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "invalid_request_error": frozenset({"quota"}),
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
-"""Types that the API itself uses for a kind beside the one in `_FACE`."""
-_UNTOLD: frozenset[Kind] = frozenset(
+"""Types that the API itself uses for a kind, in addition to the one in `_FACE`."""
+_INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
     }
 )
-"""Kinds that the type does not tell; inside of a stream there is no status that could."""
+"""Kinds that the type does not express. Inside a stream there is no status either."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 
@@ -184,13 +181,13 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The envelope, which is also the data of an `error` event."""
+    """The body of an error, also the data of an `error` event."""
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
     kept = (fault.extra or {}).get(NAME, {})
     if fault.param is not None:
         error["param"] = fault.param
-    if fault.kind in _UNTOLD and not (fault.kind == "model_not_found" and _names_model(fault)):
+    if fault.kind in _INEXPRESSIBLE and not (fault.kind == "model_not_found" and _names_model(fault)):
         error["details"] = {"error_code": fault.kind}
     if fault.code == THREADS:
         error["details"] = {"error_code": THREADS, "unsupported": [fault.param]}
@@ -202,21 +199,21 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Status and type: by kind, or as the API itself stated them where that is the same kind."""
+    """Status and type: from the kind, or as the API itself stated them for the same kind."""
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
-    if fault.type is None or (fault.type != kind and fault.kind not in _ALSO.get(fault.type, ())):
+    if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
         return status, kind
     stated = fault.status
     return stated if stated is not None and 400 <= stated <= 599 else status, fault.type
 
 
 def _names_model(fault: Fault) -> bool:
-    """Whether the message says of itself that it is about the model, as the API's own does."""
+    """True: the message itself says that it is about the model, as the API's own message does."""
     return fault.message.lower().startswith("model:")
 
 
 def _message(fault: Fault) -> str:
-    """The sentence. Clients look for the API's own words to know that a prompt was too long."""
+    """The message. Clients search it for the API's own words to detect a prompt that is too long."""
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX

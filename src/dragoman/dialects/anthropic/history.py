@@ -1,9 +1,7 @@
-"""Another dialect's history as turns that the API accepts.
+"""Another dialect's history as `system` and `messages`.
 
-The API wants the leading system text apart, alternating turns, every result of a turn first in the next
-user turn, and no call without a result. Histories of other protocols keep none of these rules, and those
-that were cut or cancelled keep fewer. Each repair is a change or a loss; the same history always gives the
-same bytes, or prompt caches would never hit.
+The API requires the first system text as `system`, alternating turns, all results of a turn first in the next
+user turn, and no call without a result. `repair` brings a history into this order.
 """
 
 from __future__ import annotations
@@ -12,25 +10,26 @@ import hashlib
 import re
 from typing import Any
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
-from dragoman.dialects.anthropic.terms import restore
+from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.loss import Report
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn, has_heading, tagged
 from dragoman.dialects.request import Target
-from dragoman.dialects.waiting import Waiting
 
 _Wire = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _SYSTEM_ROLES = frozenset({"system", "developer"})
-
-CUT_OFF = "The call was never answered: it was cancelled or its result was lost."
-BEGIN = "Please begin."
-GO_ON = "Please continue."
+_SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id as the API accepts it; the same id always gives the same one."""
+    """A call's id with only the characters that the API accepts. The same id always gives the same result."""
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -38,16 +37,16 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Our own history with the pictures that another model drew in the user's turns that follow.
+    """Move images by another model in a history of this dialect into the user turns after them.
 
-    The API takes pictures of users alone. Histories that hold none come back as they are.
+    The API accepts only users' images. A history without such images stays unchanged.
     """
-    if not any(_drawn(message) for message in messages):
+    if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
     moved: list[_Wire] = []
     for index, message in enumerate(messages):
-        if drawn := _drawn(message):
+        if drawn := _images_of(message):
             report.change(
                 f"messages[{index}]",
                 "messages[].content[]",
@@ -67,8 +66,8 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     return out
 
 
-def _drawn(message: _Wire) -> list[_Wire]:
-    """The pictures of an assistant's message."""
+def _images_of(message: _Wire) -> list[_Wire]:
+    """The images in an assistant's message."""
     content = message.get("content")
     if message["role"] != "assistant" or type(content) is not list:
         return []
@@ -76,7 +75,7 @@ def _drawn(message: _Wire) -> list[_Wire]:
 
 
 def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
-    """A user's content with something in front of it, but for results, which come first."""
+    """A user's content with blocks in front of it, but after its tool results, which must be first."""
     if isinstance(content, str):
         return [*moved, {"type": "text", "text": content}]
     results = next(
@@ -85,264 +84,153 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
     return [*content[:results], *moved, *content[results:]]
 
 
-class _Turn:
-    """One turn. results: tool results of a user turn, which come before everything else."""
+def _is_written(block: ir.Block) -> bool:
+    """True: the block is written, if thinking must be signed."""
+    if type(block) is ir.Thinking:
+        return block.sealed is not None and block.sealed.origin == NAME
+    return _is_written_unsigned(block)
 
-    __slots__ = ("content", "results", "role")
 
-    def __init__(self, role: str) -> None:
-        self.role = role
-        self.content: list[_Wire] = []
-        self.results: list[_Wire] = []
+def _is_written_unsigned(block: ir.Block) -> bool:
+    """True: the block is written, if thinking needs no signature."""
+    if type(block) is ir.Text:
+        return bool(block.text) and not block.text.isspace()
+    if type(block) is ir.Thinking:
+        return not block.redacted or (block.sealed is not None and block.sealed.origin == NAME)
+    if isinstance(block, ir.ToolCall | ir.ToolResult):
+        return block.by == "client"
+    if isinstance(block, ir.Media):
+        return block.kind in _SHOWN
+    return not isinstance(block, ir.Native) or block.dialect == NAME
+
+
+_RULES = Rules(
+    dialect=NAME,
+    order="turns",
+    says=_is_written,
+    fit=safe_id,
+    mint="call_{known}",
+    ids="unique",
+    renamed=Why("messages[].content[].id", "written as"),
+    absent=CUT_OFF,
+    added=Why("messages[].content[]", "an error result for the tool call {id}, which has no result"),
+    orphans="words",
+    words="Result of {name}, called earlier:",
+    orphaned=Why("messages[].content[].text", "the tool result has no tool call: it is sent as text"),
+    moves=lambda block, _: block.kind in _SHOWN,
+    moved=Why("messages[].content[]", "the Messages API accepts media only in a user message: moved there"),
+    transcribed=Why("messages[].content[].text", "the audio is sent as its transcript"),
+    tagged=Why("messages[].content[].text", "the system message is sent as tagged text in a user message"),
+    between=True,
+    opened=Why("messages[0]", "the first message must be a user message"),
+    opens="assistant",
+    continued=Why("messages[-1]", "the model does not support assistant prefill"),
+)
+_UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 
 
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """The system blocks, the messages, and the places in IR terms of the thoughts that these hold."""
-    writer = _Writer(request.messages, target, scope)
-    system = writer.opening(request.system)
-    writer.rest()
-    return system, writer.finished(), writer.thoughts
+    """The system blocks, the messages, and the IR places of the thinking in them."""
+    writer = _Writer(target.report, scope)
+    rules = _RULES if scope.signatures else _UNSIGNED_RULES
+    for turn in repaired(request, rules, target.facts):
+        writer.write(turn)
+    if target.facts.prefill is not False:
+        writer.trim(len(request.messages) - 1)
+    return writer.system, writer.messages, writer.thoughts
 
 
 class _Writer:
-    def __init__(self, messages: tuple[ir.Message, ...], target: Target, scope: Scope) -> None:
-        self.messages = messages
-        self.report = target.report
-        self.facts = target.facts
+    def __init__(self, report: Report, scope: Scope) -> None:
+        self.report = report
         self.scope = scope
-        self.next = 0
-        self.turns: list[_Turn] = []
-        self.turn = _Turn("")
-        self.pending: Waiting[str] = Waiting()  # the last assistant turn's calls, by the ids written for them
-        self.ids: set[str] = set()
-        self.moved: list[_Wire] = []  # an assistant's pictures, for the next user turn
+        self.system: list[_Wire] = []
+        self.messages: list[_Wire] = []
         self.thoughts: list[str] = []
+        self.led = False  # True = the first system text has ended
 
-    # --- System text -----------------------------------------------------------------------------
+    def write(self, turn: Turn) -> None:
+        """One turn."""
+        if not self.led and turn.role in _SYSTEM_ROLES:
+            self._pieces(turn, self.system)
+            return
+        self.led = True
+        content: list[_Wire] = []
+        self._pieces(turn, content)
+        if turn.notes:
+            turn.tell(self.report)
+        if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
+            self.messages.append({"role": turn.role, "content": content[0]["text"]})
+        elif content:
+            self.messages.append({"role": turn.role, "content": content})
 
-    def opening(self, top: tuple[ir.Block, ...]) -> list[_Wire]:
-        """The dialect's own system field and the run of system messages that opens the history."""
-        system: list[_Wire] = []
-        self._system_blocks(top, "system", system)
-        for message in self.messages:
-            if message.role not in _SYSTEM_ROLES:
-                break
-            self._system_blocks(message.blocks, f"messages[{self.next}].blocks", system)
-            if message.name is not None or message.extra is not None or message.cache is not None:
-                self._heading(message, f"messages[{self.next}]", system)
-            self.next += 1
-        return system
+    def _pieces(self, turn: Turn, content: list[_Wire]) -> None:
+        role = turn.role
+        for piece in turn.pieces:
+            before = len(content)
+            if piece.tagged or role in _SYSTEM_ROLES:
+                self._instruct(piece, content)
+            else:
+                for at, block in enumerate(piece.blocks):
+                    bare = bare_text(block)
+                    if bare is not None:
+                        content.append(bare)
+                    elif (wire := self._block(block, role, piece.place(at))) is not None:
+                        content.append(wire)
+            if piece.message is not None and has_heading(piece.message):
+                self._heading(piece.message, f"messages[{piece.index}]", content[before:])
+            if piece.tagged:
+                for wire in content[before:]:
+                    wire["text"] = tagged(wire["text"])
 
-    def _system_blocks(self, blocks: tuple[ir.Block, ...], where: str, out: list[_Wire]) -> None:
-        for index, block in enumerate(blocks):
+    def _instruct(self, piece: Piece, out: list[_Wire]) -> None:
+        for at, block in enumerate(piece.blocks):
             if (bare := bare_text(block)) is not None:
                 out.append(bare)
             elif isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
-                if (wire := encode_block(block, self.scope, f"{where}[{index}]")) is not None:
+                if (wire := encode_block(block, self.scope, piece.place(at))) is not None:
                     out.append(wire)
             else:
                 self.report.lose(
-                    f"{where}[{index}]", "the Messages API accepts only text as system prompt", "meaning"
+                    piece.place(at), "the Messages API accepts only text as system prompt", "meaning"
                 )
 
-    def _system(self, index: int, message: ir.Message) -> int:
-        """System text in the middle, with the system messages that follow it. Returns the next index."""
-        written: list[_Wire] = []
-        end = index
-        while end < len(self.messages) and self.messages[end].role in _SYSTEM_ROLES:
-            self._system_blocks(self.messages[end].blocks, f"messages[{end}].blocks", written)
-            self._heading(self.messages[end], f"messages[{end}]", written)
-            end += 1
-        if not written:
-            return end
-        before_answer = end == len(self.messages) or self.messages[end].role == "assistant"
-        if self.facts.mid_system and self.turn.role == "user" and before_answer:
-            self._begin("system")
-            self.turn.content += written
-            return end
-        self._begin("user")
-        for block in written:
-            block["text"] = f"<system>\n{block['text']}\n</system>"
-        self.turn.content += written
-        for place in range(index, end):
-            self.report.change(
-                f"messages[{place}]",
-                "messages[].content[].text",
-                "the system message is sent as tagged text in a user message",
+    def _block(self, block: ir.Block, role: str, where: str) -> _Wire | None:
+        if role == "assistant" and isinstance(block, ir.Media):
+            self.report.lose(
+                where, f"an assistant message of the Messages API cannot contain {block.kind}", "meaning"
             )
-        return end
-
-    # --- Turns -----------------------------------------------------------------------------------
-
-    def rest(self) -> None:
-        """Everything after the opening."""
-        index, messages = self.next, self.messages
-        while index < len(messages):
-            message = messages[index]
-            if message.role in _SYSTEM_ROLES:
-                index = self._system(index, message)
-                continue
-            if self.turn.role != message.role:
-                self._begin(message.role)
-            content = self.turn.content
-            before = len(content)
-            add = self._answer if message.role == "assistant" else self._ask
-            for place, block in enumerate(message.blocks):
-                bare = bare_text(block)
-                if bare is not None:
-                    content.append(bare)
-                else:
-                    add(block, f"messages[{index}].blocks[{place}]")
-            if message.name is not None or message.extra is not None or message.cache is not None:
-                self._heading(message, f"messages[{index}]", content[before:])
-            index += 1
+            return None
+        wire = encode_block(block, self.scope, where)
+        if wire is not None and role == "assistant" and isinstance(block, ir.Thinking):
+            self.thoughts.append(where)
+        return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """What a message carries beside its blocks. A cache mark moves to the last block."""
+        """Write what a message has in addition to its blocks. A cache mark moves to the last block."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
             written[-1]["cache_control"] = encode_mark(message.cache, self.report, where)
         restore({}, message.extra, self.report, where)
 
-    def _begin(self, role: str) -> None:
-        if self.turn.role == role:
-            return
-        if self.pending and self.turn.role == "user":
-            self._settle()
-        self._open(role)
+    def trim(self, last: int) -> None:
+        """Remove the white space at the end of an assistant turn to be continued: the API refuses it.
 
-    def _open(self, role: str) -> None:
-        self.turn = _Turn(role)
-        self.turns.append(self.turn)
-        if role == "user" and self.moved:
-            self.turn.content += self.moved
-            self.moved.clear()
-
-    def _answer(self, block: ir.Block, where: str) -> None:
-        if isinstance(block, ir.Media):
-            self._answered_media(block, where)
+        last: the index of the client's last message.
+        """
+        if not self.messages or self.messages[-1]["role"] != "assistant":
             return
-        wire = encode_block(block, self.scope, where)
-        if wire is None:
-            return
-        if wire["type"] == "tool_use" and isinstance(block, ir.ToolCall):
-            wire["id"] = self._call_id(block, where)
-        elif isinstance(block, ir.Thinking):
-            self.thoughts.append(where)
-        self.turn.content.append(wire)
-
-    def _answered_media(self, block: ir.Media, where: str) -> None:
-        """Assistant turns hold no media: pictures move to the user's turn, of sound its transcript stays."""
-        if block.transcript:
-            self.turn.content.append({"type": "text", "text": block.transcript})
-            self.report.change(where, "messages[].content[].text", "the audio is sent as its transcript")
-        elif block.kind not in {"image", "document"}:
-            self.report.lose(
-                where, f"an assistant message of the Messages API cannot contain {block.kind}", "meaning"
-            )
-        elif (wire := encode_block(block, self.scope, where)) is not None:
-            self.moved.append(wire)
+        message = self.messages[-1]
+        content = message["content"]
+        holder, key = (message, "content") if isinstance(content, str) else (content[-1], "text")
+        text = holder.get(key, "")
+        if text != text.rstrip():
+            holder[key] = text.rstrip()
             self.report.change(
-                where,
-                "messages[].content[]",
-                "the Messages API accepts media only in a user message: moved there",
+                f"messages[{last}]",
+                "messages[-1].content",
+                "the Messages API rejects trailing white space here",
             )
-
-    def _call_id(self, block: ir.ToolCall, where: str) -> str:
-        """An id that the API accepts and that no other call has."""
-        stated = block.id
-        chosen = safe_id(stated) if stated else f"call_{len(self.ids)}"
-        while chosen in self.ids:
-            chosen = f"{chosen}_{len(self.ids)}"
-        if stated and chosen != stated:
-            self.report.change(f"{where}.id", "messages[].content[].id", f"written as {chosen}")
-        self.ids.add(chosen)
-        self.pending.add(chosen, stated, block.name)
-        return chosen
-
-    def _ask(self, block: ir.Block, where: str) -> None:
-        wire = encode_block(block, self.scope, where)
-        if wire is None:
-            return
-        if wire["type"] != "tool_result" or not isinstance(block, ir.ToolResult):
-            self.turn.content.append(wire)
-        elif (call_id := self.pending.take(block.id or None, block.name)) is not None:
-            wire["tool_use_id"] = call_id
-            self.turn.results.append(wire)
-        else:
-            self._orphan(wire, block, where)
-
-    def _orphan(self, wire: _Wire, block: ir.ToolResult, where: str) -> None:
-        """A result without its call is refused: its content stays as the user's words."""
-        content = wire.get("content", "")
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        name = block.name or "a tool"
-        self.turn.content.append({"type": "text", "text": f"Result of {name}, called earlier:"})
-        self.turn.content += [one for one in blocks if one.get("text", "x")]
-        self.report.change(
-            where, "messages[].content[].text", "the tool result has no tool call: it is sent as text"
-        )
-
-    def _settle(self) -> None:
-        """Leave a user turn: what was called before it and is still unanswered gets an error result."""
-        for call_id in self.pending:
-            self.turn.results.append(
-                {"type": "tool_result", "tool_use_id": call_id, "content": CUT_OFF, "is_error": True}
-            )
-            self.report.add(
-                "messages[].content[]", f"an error result for the tool call {call_id}, which has no result"
-            )
-        self.pending.clear()
-
-    # --- The end ---------------------------------------------------------------------------------
-
-    def finished(self) -> list[_Wire]:
-        """The messages."""
-        if self.moved or (self.pending and self.turn.role == "assistant"):
-            self._open("user")
-        if self.pending:
-            self._settle()
-        self._end()
-        messages = []
-        for turn in self.turns:
-            content = turn.results + turn.content if turn.results else turn.content
-            if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
-                messages.append({"role": turn.role, "content": content[0]["text"]})
-            elif content:
-                messages.append({"role": turn.role, "content": content})
-        if not messages or messages[0]["role"] == "assistant":
-            messages.insert(0, {"role": "user", "content": BEGIN})
-            self.report.add("messages[0]", "the first message must be a user message")
-        return messages
-
-    def _end(self) -> None:
-        """What the last turn must be: a user's, or an assistant's to be continued where the model can."""
-        if self.turn.role == "assistant" and self.turn.content:
-            if self.facts.prefill is False:
-                self._open("user")
-                self.turn.content.append({"type": "text", "text": GO_ON})
-                self.report.add("messages[-1]", "the model does not support assistant prefill")
-                self.report.lose(
-                    f"messages[{len(self.messages) - 1}]",
-                    "the model does not support assistant "
-                    "prefill: it answers this message "
-                    "instead of continuing it",
-                    "quality",
-                )
-            else:
-                self._trim()
-
-    def _trim(self) -> None:
-        """White space at the end of a turn to be continued is refused."""
-        last = self.turn.content[-1]
-        if last["type"] != "text" or last["text"] == (text := last["text"].rstrip()):
-            return
-        last["text"] = text
-        self.report.change(
-            f"messages[{len(self.messages) - 1}]",
-            "messages[-1].content",
-            "the Messages API rejects trailing white space here",
-        )

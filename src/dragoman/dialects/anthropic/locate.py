@@ -1,4 +1,4 @@
-"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+"""Translates places in the IR to JSON paths of this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHOLE = {
     "tier": "service_tier",
     "output": "output_config.format",
     "output.kind": "output_config.format",
-    "output.strict": "output_config.format",  # every schema is: its client does not say so
+    "output.strict": "output_config.format",  # every schema is strict here, without a member that says so
     "reasoning": "thinking",
 }
 _HEADS = (
@@ -40,7 +40,7 @@ _PARTS = (
     (re.compile(r"(?<=\])\.options\.location$"), ".user_location"),
     (re.compile(r"(?<=\])\.options(?=\.|$)"), ""),
     (re.compile(r"(?<=content\[)(\d+)\]\.name$"), r"\1].title"),
-    # How these are written depends on the block: the block itself is the place.
+    # The block decides how these members are written, so the place is the block itself.
     (re.compile(r"\.(?:sealed|data|url|file|mime|context)$"), ""),
 )
 
@@ -61,7 +61,7 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` in one request's spelling: strings for texts, `output_format`, effort without thinking."""
+    """`locate` for this request's form: strings as content, `output_format`, effort without thinking."""
     path = locate(where)
     if "output_format" in request.body:
         path = path.replace("$.output_config.format", "$.output_format")
@@ -69,7 +69,7 @@ def place(request: WireRequest, where: str) -> str:
         path = "$.output_config.effort"
     value: Any = request.body
     for step in _STEP.finditer(path, 1):
-        if isinstance(value, str):  # the string stands for its only block
+        if isinstance(value, str):  # the string is the only block
             return path[: step.start()].rstrip(".")
         try:
             value = value[int(step[0][1:-1])] if step[0][0] == "[" else value[step[0]]

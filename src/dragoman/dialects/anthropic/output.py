@@ -1,7 +1,7 @@
-"""`output_config.format`: structured answers, and the schemas that the API accepts for them.
+"""`output_config.format`: structured output, and the schemas that the API accepts for it.
 
-https://platform.claude.com/docs/en/build-with-claude/structured-outputs. A keyword that is refused is
-moved into the description, as the official clients do, so that the model still reads it.
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs. A refused keyword is moved into the
+description, as the official clients do, so that the model still reads it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
+from dragoman.dialects.schema import describe
 from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 
@@ -40,7 +41,7 @@ _LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """`output_config`, effort apart, or the deprecated top-level `output_format`."""
+    """The output format in `output_config`, or in the deprecated top-level `output_format`."""
     form = None
     if config is None:
         config, form = {"format": old_format}, "output_format"
@@ -54,7 +55,7 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write `output_config.format`, or report what has no form here."""
+    """Write `output_config.format`, or report what it cannot express."""
     output, report = request.output, target.report
     if output is None:
         return
@@ -91,14 +92,7 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
     if request.dialect == NAME:
         return schema
     written = _Cleaner(report).clean(schema, "output.schema")
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and written.setdefault(key, value) == value:
-            report.change(f"output.{field}", f"output_config.format.schema.{key}", "moved into the schema")
-        elif value is not None:
-            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(written, output, "output_config.format.schema", report)
     if written != schema:
         report.change(
             "output.schema", "output_config.format.schema", "the schema is adapted to what the API accepts"
@@ -107,7 +101,7 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
 
 
 class _Cleaner:
-    """Writes a schema with what the API accepts; each thing refused is a loss of quality."""
+    """Reduces a schema to what the API accepts. Each removed part is a loss of quality."""
 
     def __init__(self, report: Report) -> None:
         self.report = report

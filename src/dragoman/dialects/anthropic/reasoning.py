@@ -1,7 +1,7 @@
 """Thinking: `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
-Which modes a model accepts differs by generation and a wrong one is a 400, so facts decide; where they
-are silent, what the newest models accept is written. Budgets for effort words: the table that LiteLLM uses.
+The accepted modes differ by model generation, and a wrong mode is a 400, so the model's facts decide. For
+unknown models, the newest models' mode is written. LiteLLM's table gives the budget of each effort word.
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 
@@ -21,12 +21,12 @@ _DISPLAYS = {"summarized": True, "omitted": False}
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 MIN_BUDGET = 1024
 _ROOM = 8192
-"""Tokens for the visible answer beside a budget, where the client set no bound of its own."""
+"""Tokens for the visible answer in addition to a budget, if the client set no limit."""
 _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
 def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
-    """`thinking` and the effort beside it; None where neither is stated."""
+    """The reasoning of `thinking` and effort; None = both are absent."""
     if thinking is None:
         return None if effort is None else ir.Reasoning(effort=effort)
     kind = thinking.get("type")
@@ -48,8 +48,8 @@ def encode_reasoning(
 ) -> None:
     """Write `thinking` into the body and `effort` into its output_config.
 
-    forced: a tool call is forced, which a thinking budget excludes. May raise `max_tokens` to make room
-    for a budget when the client left it open.
+    forced: a tool call is forced, which excludes a thinking budget. May raise `max_tokens` to make room for a
+    budget, if the client set no limit.
     """
     wish = request.reasoning
     if wish is None:
@@ -89,7 +89,7 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """A budget must be at least 1,024 and below max_tokens, equality is a 400."""
+    """Fit the budget: at least 1,024 and below max_tokens. An equal number is a 400."""
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
         return
@@ -126,7 +126,7 @@ def _bounded(tokens: int, target: Target) -> int:
 
 
 class _Fitting:
-    """Finds the nearest thing to a wish that a model accepts."""
+    """Finds the nearest reasoning that a model accepts."""
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
         self.wish = wish
@@ -137,12 +137,12 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """`thinking` and effort."""
+        """The values of `thinking` and effort."""
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
         if wish.mode is None and wish.effort is None and wish.budget is None:
-            self._shown()
+            self._report_display()
             return None, None
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.facts.reasoning is False or self.modes == ():
@@ -172,8 +172,8 @@ class _Fitting:
         self.report.lose("reasoning", "the model does not support this kind of thinking", "quality")
         return None, None
 
-    def _shown(self) -> None:
-        """A wish about how thoughts are shown, where none are asked for."""
+    def _report_display(self) -> None:
+        """Report a wish about showing thinking, if no thinking is requested."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(
                 "reasoning", "the display of reasoning can be set only if reasoning is requested", "hint"
@@ -195,7 +195,7 @@ class _Fitting:
         return None, self._effort("low")
 
     def _strength(self) -> str | None:
-        """The effort word; a budget counts as the nearest one."""
+        """The effort word. A budget counts as the nearest word."""
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
             return self.wish.effort
@@ -208,7 +208,7 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """The word itself, or the nearest weaker one that the model knows."""
+        """The word itself, or the nearest weaker word of the model."""
         if word is None:
             return None
         known = _ORDER if self.facts.efforts is None else self.facts.efforts

@@ -1,17 +1,19 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are."""
+"""Relays the same protocol on both sides: a few edits on raw values; nested bytes stay unchanged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
+from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
+from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.loss import Report
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -20,7 +22,7 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """What must be known of a frame before it may pass."""
+    """The members of a frame that the relay must read."""
 
     type: str | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -37,26 +39,13 @@ _decode_content = msgspec.json.Decoder(_Content).decode
 _encode = msgspec.json.Encoder().encode
 
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
-_UNREADABLE = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
-    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
-)
 
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
-
-    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
-        body = {**head, **edits}
-        return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+class AnthropicRelay(BodyRelay):
+    """Edits requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage."""
+        """The body with the client's name of the model, and its usage."""
         try:
             head = _decode_head(body)
             if "error" in head and "content" not in head:
@@ -64,26 +53,22 @@ class Relay:
             if "content" not in head:
                 raise WireError("the response must have `content`, an array", "content")
             usage = _counted(_usage({}, head), head)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         if reply.model is not None and "model" in head:
             return _encode({**head, "model": reply.model}), usage
         return body, usage
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = _decode_head(body)
-        if "usage" in head and _decode(head["usage"]):
-            return body
-        return _encode({**head, "usage": encode_usage(usage, Report("anthropic"))})
-
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> AnthropicStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply.model)
+        return AnthropicStreamRelay(reply.model)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return encode_usage(usage, Report("anthropic"))
 
 
 def _usage(before: dict[str, Any], head: _Head) -> dict[str, Any]:
-    """The usage so far with what one object adds to it; counts are cumulative, nulls say nothing."""
+    """The usage so far, updated by one object. Counts are cumulative; null changes nothing."""
     stated = _decode(head["usage"]) if "usage" in head else None
     if not isinstance(stated, dict):
         return before
@@ -97,20 +82,12 @@ def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
 _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
-class StreamRelay:
-    """One stream: frames pass as they are, but for the model's name in `message_start`."""
+class AnthropicStreamRelay:
+    """Relays one stream: only the model's name in `message_start` changes."""
 
     __slots__ = (
-        "_counts",
-        "_id",
-        "_kept",
-        "_model",
-        "_named",
-        "_stopped",
-        "content",
-        "done",
-        "estimate",
-        "usage",
+        *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
+        *("estimate", "usage"),
     )
 
     def __init__(self, model: str | None) -> None:
@@ -126,7 +103,7 @@ class StreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
+        """The bytes for one frame. Raises RequestFailed for an error, WireError for an unknown frame."""
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame
@@ -141,15 +118,15 @@ class StreamRelay:
             take = _TAKE.get(kind.type)
             if take is not None and not self.done:
                 frame = take(self, frame)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
             raise WireError(f"a stream event cannot be parsed: {error}") from None
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def close(self) -> bytes:
-        """The end of the message, where the upstream forgot it after its stop reason. Raises RequestFailed
-        for a message that has not ended.
+        """The end of the message, if the upstream sent a stop reason but no end. Raises RequestFailed for a
+        message without a stop reason.
         """
         if self.done:
             return b""
@@ -172,7 +149,7 @@ class StreamRelay:
         edits: dict[str, Any] = {}
         if self._model is not None and "model" in message:
             edits["model"] = self._model
-        if "usage" not in message:  # clients add the later counts to these
+        if "usage" not in message:  # clients add the later counts to `usage`
             edits["usage"] = _NOTHING_YET
         return _encode({**head, "message": {**message, **edits}}) if edits else frame
 
@@ -204,9 +181,9 @@ class StreamRelay:
 
 
 _TAKE = {
-    "message_start": StreamRelay._message_start,
-    "message_delta": StreamRelay._message_delta,
-    "message_stop": StreamRelay._message_stop,
-    "content_block_start": StreamRelay._block,
-    "content_block_delta": StreamRelay._block,
+    "message_start": AnthropicStreamRelay._message_start,
+    "message_delta": AnthropicStreamRelay._message_delta,
+    "message_stop": AnthropicStreamRelay._message_stop,
+    "content_block_start": AnthropicStreamRelay._block,
+    "content_block_delta": AnthropicStreamRelay._block,
 }

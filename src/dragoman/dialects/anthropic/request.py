@@ -1,13 +1,13 @@
-"""Requests: the body of POST /v1/messages to ir.Request and back."""
+"""Requests: decodes the body of POST /v1/messages to ir.Request, and encodes it back."""
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
+from dragoman.dialects.anthropic.check import MEMBERS
 from dragoman.dialects.anthropic.history import encode_history, without_pictures
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
@@ -24,34 +24,14 @@ from dragoman.dialects.anthropic.terms import (
 )
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 PATH = "/messages"
 MAX_TOKENS = 8192
-"""The bound of an answer when nobody states one: all models since Claude 3.5 reach it."""
+"""The output limit if no other is stated: all models since Claude 3.5 accept it."""
 
-MAPPED = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop_sequences",
-        "stream",
-        "thinking",
-        "output_config",
-        "output_format",
-        "metadata",
-        "service_tier",
-        "cache_control",
-    }
-)
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
@@ -62,17 +42,17 @@ _THINKING = (
     ("thinking", "type", ("adaptive", "disabled", "enabled")),
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
-_PROMISES = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
-"""Betas that change answers without any member of the body."""
+_BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
+"""Betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The one default value, so that identity tells that nothing is stated."""
+"""The shared default value: identity with it means that nothing is stated."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for structures that no check let pass."""
+    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -94,8 +74,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         fields["tool_choice"], fields["parallel"] = decode_choice(choice)
     if not body.keys() <= _COMMON:
         _decode_rare(body, fields)
-    if betas is not None and (promised := _promised(betas)):
-        fields["extra"] = ir.merge(fields.get("extra"), {NAME: promised})
+    if betas is not None and (bodiless := _bodiless_betas(betas)):
+        fields["extra"] = ir.merge(fields.get("extra"), {NAME: bodiless})
     if forms:
         fields["forms"] = forms
     if get("stream") is True:
@@ -103,16 +83,16 @@ def decode_request(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, get("model"), _messages(get("messages")), max_output=get("max_tokens"), **fields)
 
 
-def _promised(betas: str) -> dict[str, Any]:
-    """The betas that promise something of the answer by themselves, as leftovers: they are named where nobody
-    keeps them. Of others the members or tools that they bring are what is lost.
+def _bodiless_betas(betas: str) -> dict[str, Any]:
+    """The betas that change the answer by themselves, as leftovers: they are reported if an encoder drops
+    them. For other betas, their members or tools are reported instead.
     """
     named = [beta.strip() for beta in betas.split(",")]
-    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_PROMISES)}
+    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
-    """What most requests do not have."""
+    """Decode the members that most requests do not have."""
     get = body.get
     config, thinking = get("output_config"), get("thinking")
     if config is not None or thinking is not None:
@@ -126,12 +106,12 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
     if (tier := get("service_tier")) is not None:
         fields["tier"] = TIERS.get(tier, tier)
     fields["sampling"] = _sampling(body)
-    fields["extra"] = leftovers(body, MAPPED)
+    fields["extra"] = leftovers(body, MEMBERS)
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only Anthropic's own servers hold, a thread, or may know, new words about thinking. Clients
-    that are told of threads go on without one, and send the whole conversation. Raises WireError.
+    """Refuse what only Anthropic's servers hold (a thread) or may know (new values for thinking). Clients
+    react to the refusal of a thread by sending the whole conversation. Raises WireError.
     """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
@@ -143,7 +123,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the form of the answer depends on, without the messages."""
+    """What the answer's form depends on, without the messages."""
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
@@ -179,12 +159,8 @@ def _sampling(body: dict[str, Any]) -> ir.Sampling:
     stop = body.get("stop_sequences")
     if stop is None and body.keys().isdisjoint(_SAMPLING):
         return _NO_SAMPLING
-    return ir.Sampling(
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        top_k=body.get("top_k"),
-        stop=None if stop is None else tuple(stop),
-    )
+    stated = {member: body[member] for member in _SAMPLING if member in body}
+    return ir.Sampling(stop=None if stop is None else tuple(stop), **stated)
 
 
 def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
@@ -197,9 +173,9 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The body and headers for a model of Anthropic's or of a compatible server.
+    """The body and headers for a model of Anthropic or of a compatible server.
 
-    Raises WireError for what cannot be asked at all: several answers, audio, free-text tools.
+    Raises WireError for several answers, audio and free-text tools, which the API does not have.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -228,8 +204,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         _encode_sampling(request.sampling, target, body, own=own)
     if request.stream:
         body["stream"] = True
-    if _rare_values(request) != _NOTHING_RARE:
-        _encode_rare(request, target, body)
+    _encode_rare(request, target, body)
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
@@ -237,7 +212,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """`max_tokens`, which the API demands."""
+    """Write `max_tokens`, which the API requires."""
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
@@ -252,9 +227,9 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Our own history goes back as it came.
+    """Write a history of this dialect unchanged.
 
-    System messages in front, which no client may send, were added on the way and belong to `system`.
+    Clients cannot send system messages at the front: stages added them, and they belong to `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -290,35 +265,9 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-_LOST: dict[str, str] = {
-    "min_p": "the Messages API has no min_p",
-    "seed": "the Messages API has no seed",
-    "frequency_penalty": "the Messages API has no penalties",
-    "presence_penalty": "the Messages API has no penalties",
-    "repetition_penalty": "the Messages API has no penalties",
-    "logit_bias": "the Messages API has no logit bias",
-    "logprobs": "the Messages API has no log probabilities",
-    "top_logprobs": "the Messages API has no log probabilities",
-}
-_NEUTRAL: dict[str, Any] = {
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "logit_bias": {},
-    "logprobs": False,
-}
-_lost_values = attrgetter(*_LOST)
-_NOTHING = (None,) * len(_LOST)
-
-
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    stated: dict[str, Any] = {}
-    if sampling.temperature is not None:
-        stated["temperature"] = sampling.temperature
-    if sampling.top_p is not None:
-        stated["top_p"] = sampling.top_p
-    if sampling.top_k is not None:
-        stated["top_k"] = sampling.top_k
+    stated = {member: value for member in _SAMPLING if (value := getattr(sampling, member)) is not None}
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")
@@ -326,15 +275,11 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         body.update(stated if own else _fit_sampling(stated, target, body))
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
-    values = _lost_values(sampling)
-    if values != _NOTHING:
-        for key, value in zip(_LOST, values, strict=True):
-            if value is not None and value != _NEUTRAL.get(key):
-                report.lose(f"sampling.{key}", _LOST[key])
+    FIELDS.lose(sampling, report, "sampling")
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
-    """Temperatures end at 1 here, and thinking takes none but its own."""
+    """Fit the sampling parameters: temperature is at most 1, and thinking allows only some values."""
     report = target.report
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
@@ -363,25 +308,8 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
         body["stop_sequences"] = kept
 
 
-_rare_values = attrgetter(
-    "user",
-    "metadata",
-    "safety_identifier",
-    "tier",
-    "cache",
-    "store",
-    "prediction",
-    "moderation",
-    "previous",
-    "conversation",
-    "background",
-    "extra",
-)
-_NOTHING_RARE = (None,) * 12
-
-
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """What most requests do not have."""
+    """Encode the members that most requests do not have."""
     own, report = request.dialect == NAME, target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)
@@ -394,21 +322,13 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
                 report.change("tier", "service_tier", f"{request.tier} is written as {word}")
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
-    if request.store:
-        report.lose("store", "the Messages API does not store responses")
-    if request.prediction is not None:
-        report.lose("prediction", "the Messages API has no predicted output")
-    if request.moderation is not None:
-        report.lose("moderation", "the Messages API has no moderation")
-    for field in ("previous", "conversation", "background"):
-        if getattr(request, field):
-            report.lose(field, "the Messages API is stateless")
+    FIELDS.lose(request, report)
     if request.extra is not None:
         restore(body, _members(request.extra), report, "")
 
 
 def _members(extra: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leftovers without those of the header, which goes back as a header."""
+    """Leftovers without those of the header, which are sent as a header again."""
     own = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
     return {**extra, NAME: own}
 
@@ -438,7 +358,42 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
 def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> None:
     if cache.mark is not None:
         body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
-    for field in ("key", "mode", "ttl", "retention"):
-        if getattr(cache, field) is not None:
-            target.report.lose(f"cache.{field}", "the Messages API has no such setting of prompt caching")
+    FIELDS.lose(cache, target.report, "cache")
     restore({}, cache.extra, target.report, "cache")
+
+
+FIELDS = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "sampling.n", "stream", "stream_usage"),
+        _own_history: ("system", "messages"),
+        _limit: ("max_output",),
+        _encode_sampling: [f"sampling.{member}" for member in _SAMPLING],
+        _encode_stop: ("sampling.stop",),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        _encode_identity: ("user", "safety_identifier", "metadata"),
+        _encode_rare: ("tier",),
+        _encode_caching: ("cache.mark",),
+    },
+    lost={
+        "sampling.min_p": "the Messages API has no min_p",
+        "sampling.seed": "the Messages API has no seed",
+        "sampling.frequency_penalty": "the Messages API has no penalties",
+        "sampling.presence_penalty": "the Messages API has no penalties",
+        "sampling.repetition_penalty": "the Messages API has no penalties",
+        "sampling.logit_bias": "the Messages API has no logit bias",
+        "sampling.logprobs": "the Messages API has no log probabilities",
+        "sampling.top_logprobs": "the Messages API has no log probabilities",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention"),
+            "the Messages API has no such setting of prompt caching",
+        ),
+        "store": "the Messages API does not store responses",
+        "prediction": "the Messages API has no predicted output",
+        "moderation": "the Messages API has no moderation",
+        **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
+    },
+)
+"""How each field of a request is handled."""

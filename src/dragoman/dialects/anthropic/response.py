@@ -1,4 +1,4 @@
-"""Whole answers: a Message object to ir.Response and back."""
+"""Whole answers: decodes a Message to ir.Response, and encodes it back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEAD: Final = Typed(NAME, id=str, model=str, usage=dict)
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """A Message. Raises RequestFailed for an error that came with status 200, WireError for anything else."""
+    """Decode a Message. Raises RequestFailed for an error with status 200, WireError for other objects."""
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise RequestFailed(fault_of(body))
     content = body.get("content")
@@ -67,7 +67,7 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
-    """The stop of a Message or of a `message_delta`'s delta."""
+    """The stop of a Message or of the delta in a `message_delta`."""
     word = value.get("stop_reason")
     if not word:
         return None
@@ -79,13 +79,13 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The tier that served the request."""
+    """The service tier that handled the request."""
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 
 
 def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the tier into the usage, where this protocol has it."""
+    """Write the service tier into the usage, if this protocol has it."""
     if tier is None:
         return
     word = ANSWER_TIER_WORDS.get(tier, tier if own else None)
@@ -98,7 +98,7 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
     """`stop_reason`, `stop_sequence` and `stop_details`.
 
-    called: the answer holds calls for the client, who expects `tool_use` then, whatever the upstream said.
+    called: the answer holds tool calls for the client, which expects `tool_use` for any upstream reason.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -128,8 +128,8 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id of an answer. Agents take messages of one id for one message, and not every provider's ids
-    are unique (Ollama draws `chatcmpl-` and three digits): only Anthropic's own are shown.
+    """The id of an answer. Agents join messages of the same id, and some providers' ids are not unique
+    (Ollama: `chatcmpl-` and three digits), so only Anthropic's own ids are shown.
     """
     if stated is None:
         return reply.id
@@ -140,7 +140,7 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A Message for a client. Raises RequestFailed for an answer that is a failure."""
+    """A Message for a client. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -179,7 +179,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """A call must have an id: where the upstream gave none, one is made of the answer's and its place."""
+    """A call with an id. If the upstream gave none, it is made from the answer's id and the block's index."""
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))
     return block

@@ -1,8 +1,8 @@
-"""Streams, written: IR events to the bytes that Anthropic's clients read.
+"""Encodes streams: IR events to the bytes for Anthropic's clients.
 
-Blocks are strictly sequential in this protocol: the first open block is streamed, what others say meanwhile
-is held until it closes. `message_delta` holds stop reason and usage together, so both wait for the end.
-Every event has its `event:` line, without which the official clients skip it; there is no `[DONE]`.
+Blocks are strictly sequential in this protocol. The first open block is streamed, and events of other blocks
+are held until it closes. `message_delta` states stop reason and usage together, so both wait for the end.
+Every event has an `event:` line, because the official clients skip events without it. There is no `[DONE]`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.reply import Reply
 
 _dumps = msgspec.json.Encoder().encode
@@ -28,7 +29,7 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BETWEEN_PARTS = "\n\n"
 _IN_DELTA = frozenset({"container"})
-"""Leftovers that this protocol states inside `message_delta.delta`; the others stand beside it."""
+"""Leftovers inside `message_delta.delta`. Other leftovers are members of the event itself."""
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:
@@ -38,9 +39,9 @@ def _event(name: str, value: dict[str, Any]) -> bytes:
 class _Block:
     """The block that is being streamed.
 
-    prefix: what the bytes of its main delta begin with; before the first one also the block's start.
-    started: whether its start has been sent. silent: it has no form here. said: something of its content has
-    been sent. part: the last summary part of reasoning. fold: what has come of a medium, which is told whole.
+    prefix: the first bytes of its main delta; before the first delta, they include the block's start.
+    started: True = its start was sent. silent: True = it has no form here. said: True = some content was
+    sent. part: the last summary part of reasoning. fold: collects a medium, which is sent whole.
     """
 
     __slots__ = (
@@ -67,13 +68,13 @@ _KINDS: dict[type, bytes] = {
     ir.Refusal: b'text_delta","text',
     ir.Thinking: b'thinking_delta","thinking',
     ir.ToolCall: b'input_json_delta","partial_json',
-    ir.Media: b'text_delta","text',  # a sound is told in its words
+    ir.Media: b'text_delta","text',  # audio is sent as its transcript
     ir.Json: b'text_delta","text',
 }
 
 
-class StreamEncoder:
-    """One stream's events to bytes."""
+class AnthropicEncoder(EventEncoder):
+    """Encodes one stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -94,7 +95,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        return _TAKE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # --- The message -----------------------------------------------------------------------------
 
@@ -187,7 +188,7 @@ class StreamEncoder:
         state = _Block(event.index, self._number, block, _KINDS.get(type(block), b""))
         self._current = state
         if not self._own and isinstance(block, _GROWS) and not _is_whole(block):
-            return b""  # begun with its first words: an empty block would be refused when it is sent back
+            return b""  # started later, with its first text: the API refuses empty blocks in a history
         if not self._own and isinstance(block, ir.Media):
             state.fold = ir.Fold()
             state.fold.add(ir.Start(NAME))
@@ -196,7 +197,7 @@ class StreamEncoder:
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
-        """The start of a block, and the content that came with it."""
+        """The start of a block and its first content."""
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
         wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
@@ -218,7 +219,7 @@ class StreamEncoder:
         return self._block_start(state, wire) + rest
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
-        """The start of words: empty, with what came with it as deltas."""
+        """The start of a text block. The start is empty; its content follows as deltas."""
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"
         wire = {"type": member} if wire is None else wire
@@ -248,8 +249,10 @@ class StreamEncoder:
             return state.delta + _dumps(event.text) + _END
         return self._first(state, event.text)
 
+    _refuse = _text
+
     def _first(self, state: _Block, text: str) -> bytes:
-        """The first words of a block."""
+        """The first text of a block."""
         if state.silent or not text:
             return b""
         if not state.started:
@@ -258,11 +261,11 @@ class StreamEncoder:
         return state.delta + _dumps(text) + _END
 
     def _begin_with(self, state: _Block, **content: Any) -> bytes:
-        """Begin a block that waited for its first content."""
+        """Start a block that waited for its first content."""
         state.block = msgspec.structs.replace(state.block, **content)
         return self._begin(state)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
@@ -319,7 +322,7 @@ class StreamEncoder:
         return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
 
     def _media(self, event: ir.MediaDelta) -> bytes:
-        """More of a medium, which is told whole at its end."""
+        """Collect a piece of a medium, which is sent whole at its end."""
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
@@ -328,9 +331,9 @@ class StreamEncoder:
         return b""
 
     def _elsewhere(self, event: Any) -> bytes:
-        """Something of a block that is not being streamed: held, if it is still to come."""
+        """Hold the event of a block that waits. Report a citation for a block that has ended."""
         if event.candidate:
-            return b""  # reported when it was opened
+            return b""  # reported when the block was opened
         if (held := self._held.get(event.index)) is not None:
             held.append(event)
         elif isinstance(event, ir.Cite):
@@ -351,18 +354,18 @@ class StreamEncoder:
         if state.started:
             out += _BLOCK_STOP % state.number
             self._number += 1
-        elif not state.silent:  # nothing came: said by nobody, but reported
+        elif not state.silent:  # an empty block is not sent, but its losses are reported
             encode_block(event.block or state.block, self._scope, f"candidates[0].blocks[{state.index}]")
         self._current = None
         return out + self._release() if self._held else out
 
     def _whole(self, state: _Block, fold: ir.Fold, final: ir.Block | None) -> bytes:
-        """A medium, once all of it is there."""
+        """Send a complete medium."""
         state.block = final or fold.block(0)
         return self._begin(state)
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """What is still owed of a block: content that only its final form states, and the signature."""
+        """The remaining content of a block: what only its final form states, and the signature."""
         out = b""
         if final is not None and not state.silent:
             out = _FINAL[type(final)](self, state, final) if type(final) in _FINAL else b""
@@ -379,7 +382,7 @@ class StreamEncoder:
     def _final_thinking(self, state: _Block, final: ir.Thinking) -> bytes:
         out = b"" if state.said else self._first(state, final.text or _BETWEEN_PARTS.join(final.summary))
         if final.sealed is not None and (encode_seal(final.sealed, answer=True) or "") != state.sealed:
-            out += self._seal(ir.SealDelta(state.index, final.sealed))  # the last one counts
+            out += self._seal(ir.SealDelta(state.index, final.sealed))  # the last signature counts
         return out
 
     def _final_call(self, state: _Block, final: ir.ToolCall) -> bytes:
@@ -395,7 +398,7 @@ class StreamEncoder:
         return _event("content_block_delta", whole)
 
     def _release(self) -> bytes:
-        """The blocks that waited, until one of them is still open."""
+        """Send the held blocks, up to the first one that is still open."""
         out = []
         while self._held and self._current is None:
             out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]
@@ -403,35 +406,16 @@ class StreamEncoder:
 
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
-    """Whether a block comes with content."""
+    """True: the block's start has content."""
     if isinstance(block, ir.Thinking):
         return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
     return bool(block.text)
 
 
-_FINAL: dict[type, Callable[[StreamEncoder, _Block, Any], bytes]] = {
-    ir.Text: StreamEncoder._final_text,
-    ir.Refusal: StreamEncoder._final_text,
-    ir.Thinking: StreamEncoder._final_thinking,
-    ir.ToolCall: StreamEncoder._final_call,
-    ir.Native: StreamEncoder._final_native,
-}
-_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._seal,
-    ir.MediaDelta: StreamEncoder._media,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._tally,
-    ir.More: StreamEncoder._more,
-    ir.Raw: StreamEncoder._raw,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._ping,
+_FINAL: dict[type, Callable[[AnthropicEncoder, _Block, Any], bytes]] = {
+    ir.Text: AnthropicEncoder._final_text,
+    ir.Refusal: AnthropicEncoder._final_text,
+    ir.Thinking: AnthropicEncoder._final_thinking,
+    ir.ToolCall: AnthropicEncoder._final_call,
+    ir.Native: AnthropicEncoder._final_native,
 }

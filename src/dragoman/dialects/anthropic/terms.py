@@ -1,4 +1,4 @@
-"""The dialect's words, as tables: what each stands for in IR terms, and back."""
+"""Tables between the dialect's values and those of the IR."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
-"""The version asked for unless the client names one. 2026-10-21 refuses every sampling parameter."""
+"""The default API version. Version 2026-10-21 refuses every sampling parameter."""
 THREADS = "thread_unsupported_request"
-"""The error code by which clients know that a conversation cannot be kept for them."""
+"""The error code that tells clients that the server cannot keep a conversation."""
 FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
-"""What stands in a client's body that brings back thoughts of another protocol's provider: a tagged
-signature, or the empty one of a thought that nobody signed.
+"""Parts of a request body that show thinking of another protocol's provider: a tagged signature, or the empty
+signature of unsigned thinking.
 """
 
 STOPS: dict[str, Stop] = {
@@ -34,7 +34,7 @@ STOPS: dict[str, Stop] = {
     "compaction": Stop("compaction"),
 }
 STOP_WORDS: dict[str, str] = {stop.reason: word for word, stop in STOPS.items()}
-"""The reasons "broken", "error" and "other" have no word."""
+"""Stop reasons to words. "broken", "error" and "other" have no word."""
 
 STOPS.update(
     {
@@ -45,7 +45,7 @@ STOPS.update(
         "sensitive": Stop("filter", raw="sensitive"),
     }
 )
-"""What compatible servers write: OpenAI's words, and Z.ai's for a filter."""
+"""Words of compatible servers: OpenAI's words, and Z.ai's for a filter."""
 
 TIERS = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "auto", "fast": "auto"}

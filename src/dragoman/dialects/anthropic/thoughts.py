@@ -1,9 +1,9 @@
-"""Earlier thoughts and the thinking that is asked for now, brought to agree.
+"""Makes a history's thinking blocks agree with the request's thinking mode.
 
-Whoever writes another protocol knows nothing of the thoughts in its history, so the API's rules for them are
-kept here. It reads the last turn, tool loops included, in one mode: with a budget a turn must begin with a
-thought, and with thinking off it must hold none. The newest models check that nothing before a thought has
-changed, and refuse the request otherwise, unless they are asked to drop it.
+Clients of other protocols do not know the API's rules for thinking blocks, so they are applied here. The last
+turn, with its tool loops, must have one mode: with a budget it must begin with thinking, and with thinking
+off it must have none. The newest models refuse a request if anything before a thinking block has changed,
+unless the request tells them to drop the block.
 
 https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
 https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
@@ -23,13 +23,13 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Make a written body agree with itself. Returns the beta that it then needs.
+    """Make the body's thinking blocks agree with its mode. Returns the beta that this needs; None = none.
 
-    thoughts: the places in IR terms of those that the body's messages hold.
+    thoughts: the IR places of the thinking blocks in the body's messages.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:
-        return None  # compatible servers, which verify nothing
+        return None  # compatible servers verify no signatures
     kind = body.get("thinking", {}).get("type")
     if kind == "enabled" and not _began_with_thought(body["messages"]):
         del body["thinking"]
@@ -55,8 +55,8 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
 
 
 def _began_with_thought(messages: list[_Wire]) -> bool:
-    """Whether the turn that goes on, if one does, began with a thought, in its first answer since the user
-    spoke.
+    """True: the first answer since the user's last message begins with thinking. Also True if there is no
+    answer.
     """
     first: _Wire | None = None
     for message in reversed(messages):

@@ -1,4 +1,4 @@
-"""Tool definitions and tool_choice, both ways."""
+"""Decodes and encodes tool definitions and `tool_choice`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PROVIDED = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
-"""Our own tool for what another provider's tool does: the oldest version that every model takes."""
+"""This dialect's tool for another provider's tool: the oldest version, which every model accepts."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """The `tools` of a request."""
+    """Decode the `tools` of a request."""
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -69,7 +69,7 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools`, filtered where the choice names a subset, and `tool_choice`."""
+    """Write `tools`, only those that the choice permits, and `tool_choice`."""
     own = request.dialect == NAME
     choice = request.tool_choice
     allowed: frozenset[str] | None = None
@@ -104,7 +104,7 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if parameters is None:  # the API demands a schema
+    if parameters is None:  # the API requires a schema
         out["input_schema"] = {"type": "object", "properties": {}}
     elif parameters.get("type") == "object":
         out["input_schema"] = parameters
@@ -145,7 +145,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
 
 
 def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
-    """`tool_choice`, and whether parallel calls are allowed (None = unstated)."""
+    """The `tool_choice`, and whether parallel calls are permitted (None = not stated)."""
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
     parallel = None if single is None else not single
@@ -182,7 +182,7 @@ def _encode_choice(
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Newer models refuse a forced call with a 400: ask for it in words."""
+    """Ask in words for a tool call: newer models refuse a forced call with a 400."""
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     system = body.setdefault("system", [])
     if isinstance(system, str):
@@ -195,5 +195,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the request will force a call."""
+    """True: the request will force a call."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

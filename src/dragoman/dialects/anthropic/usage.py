@@ -1,8 +1,8 @@
-"""Token counts: Anthropic's inclusive and exclusive totals to disjoint counts, and back.
+"""Token counts: between Anthropic's totals, which overlap, and disjoint counts.
 
-`input_tokens` leaves caches out, `output_tokens` includes thinking. Work that the totals leave out
-(compaction, the advisor, a model that declined before a fallback) is listed in `iterations` only; it goes
-into `Usage.others`, so that it is billed at its own model's price, and stays whole in `extra`.
+`input_tokens` excludes cached tokens; `output_tokens` includes thinking. Only `iterations` lists work outside
+of these totals (compaction, the advisor, a model that declined before a fallback). It goes into
+`Usage.others`, to be billed at its own model's price, and stays whole in `extra`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ELSEWHERE = frozenset({"compaction", "advisor_message"})
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """A `usage` object. model: the one that answered, named for iterations that name none."""
+    """Decode a `usage` object. model: the answering model, for iterations that name none."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     output = get("output_tokens")
@@ -94,11 +94,11 @@ _READ: tuple[tuple[str, Callable[[Any, int], dict[str, Any] | None]], ...] = (
     ("output_tokens_details", _thinking),
     ("server_tool_use", _requests),
 )
-"""Members that are objects, and what reads their fields; None = one has another shape than is known."""
+"""Members that are objects, and their decoders. A decoder returns None for an unknown form."""
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
-    """The iterations that the totals leave out."""
+    """The iterations that the totals exclude."""
     listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
     served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
     found = []
@@ -113,7 +113,7 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """A `usage` object; clients demand its two integers."""
+    """A `usage` object. Clients require its two integers."""
     if usage is None:
         report.change(
             "usage", "usage", "the provider sent no token counts, and the Messages API requires them"

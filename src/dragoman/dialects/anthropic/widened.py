@@ -1,7 +1,7 @@
-"""What servers of Messages take that Anthropic refuses, put right, so that the rest can be checked.
+"""Changes what only other servers of Messages accept to values that Anthropic's check accepts.
 
-DeepSeek takes temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
-count no thoughts take any budget for them.
+DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
+count no thinking accept any thinking budget.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within Anthropic's limits, as far as it goes beyond them only where a server takes more."""
+    """The request within Anthropic's limits. Only values that `widens` permits are changed."""
     body = dict(wire.body)
     if "temperature" in widens:
         _temperature(body)

@@ -1,68 +1,75 @@
-"""What Cursor writes where chat completions are asked: two more ways to say a request, answered by chat's.
+"""Requests that Cursor sends to chat completions in two more forms; the answers have chat's form.
 
-Its backend asks a base URL of one's own at `/chat/completions` whatever the model is, and writes the body
-after the model's name: like the Responses API (`input`), like chat with single tools that are flat as in the
-Responses API, or like chat with the tools and blocks of Anthropic's Messages. Nothing of this is documented;
-it was reported by those who recorded it:
+Cursor's backend calls a custom base URL at `/chat/completions` for every model. The model's name decides the
+form of the body: like Responses (`input`), like chat with flat tools as in Responses, or like chat with tools
+and blocks of Anthropic's Messages. None of this is documented; users reported it from recorded requests:
 
 - bodies with `input`, flat tools, `content: []` beside calls: https://github.com/BerriAI/litellm/pull/34029,
   https://github.com/archestra-ai/archestra/pull/7375, https://github.com/router-for-me/CLIProxyAPI/pull/658;
-- calls of free-text tools are read as `function` whose `arguments` are the text, anything else ends the
-  client's turn: https://github.com/icebear0828/codex-proxy/issues/707;
+- free-text calls are read only as `function` whose `arguments` are the text, any other form ends the turn:
+  https://github.com/icebear0828/codex-proxy/issues/707;
 - Anthropic's tools and blocks for models whose name has `claude-`: https://github.com/askalf/dario/pull/203.
 
-A body is read so only after chat has refused it, so that a request of chat's own costs nothing more. What is
-read so is always translated: no provider takes it as it is. Cursor is a face only, never a provider.
+A body is tried in these forms only after chat has refused it, so a normal chat request costs no more. Such a
+request is always translated: no provider accepts it unchanged. Cursor is only a face, never a provider.
 
-Files: here, which body is what · input (bodies like Responses) · mixed (chat with pieces of others) · calls
+Files: here, the choice of the form · input (bodies like Responses) · mixed (chat with foreign pieces) · calls
 (free-text calls in the history).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
-from dragoman.dialects.cursor import input, mixed
+from dragoman.dialects.cursor.input import Input
+from dragoman.dialects.cursor.mixed import Blocks, Mixed, is_mixed
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_responses import DIALECT as RESPONSES
 
-INPUT: Final = replace(
-    CHAT,
-    name=RESPONSES.name,
-    request=replace(
-        CHAT.request,
-        members=RESPONSES.request.members,
-        check=input.check,
-        decode=input.decode_request,
-        brief=input.brief,
-        locate=RESPONSES.request.locate,
-        locate_in=input.place,
-        check_portable=RESPONSES.request.check_portable,
-    ),
-)
-"""Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
-asked in Responses.
-"""
-MIXED: Final = replace(
-    CHAT,
-    request=replace(
-        CHAT.request,
-        members=CHAT.request.members | {"system"},
-        check=mixed.check,
-        decode=mixed.decode_request,
-        brief=mixed.brief,
-        locate_in=mixed.place,
-    ),
-)
-"""Asked like chat with pieces of other protocols, answered like chat."""
+__all__ = ["Blocks", "Cursor"]
 
 
-def reading(body: Mapping[str, Any]) -> Dialect | None:
-    """How a body is to be read that is no request of chat's; None = it is simply wrong."""
-    if not body.get("messages") and body.get("input") is not None:
-        return INPUT
-    return MIXED if mixed.is_mixed(body) else None
+class Cursor:
+    """The two faces. input: requests like Responses, answers of chat. mixed: requests like chat with pieces
+    of other protocols, answers of chat.
+
+    `input` has the name of Responses, so a provider that supports both gets the request in Responses.
+    """
+
+    __slots__ = ("input", "mixed")
+
+    def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
+        asked, pieces = Input(responses), Mixed(chat, blocks)
+        self.input = replace(
+            chat,
+            name=responses.name,
+            request=replace(
+                chat.request,
+                members=responses.request.members,
+                check=asked.check,
+                decode=asked.decode_request,
+                brief=asked.brief,
+                locate=responses.request.locate,
+                locate_in=asked.place,
+                check_portable=responses.request.check_portable,
+            ),
+        )
+        self.mixed = replace(
+            chat,
+            request=replace(
+                chat.request,
+                members=chat.request.members | {"system"},
+                check=pieces.check,
+                decode=pieces.decode_request,
+                brief=pieces.brief,
+                locate_in=pieces.place,
+            ),
+        )
+
+    def reading(self, body: Mapping[str, Any]) -> Dialect | None:
+        """The face that reads a body which chat has refused; None if the body is wrong for both."""
+        if not body.get("messages") and body.get("input") is not None:
+            return self.input
+        return self.mixed if is_mixed(body) else None

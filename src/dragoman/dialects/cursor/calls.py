@@ -1,4 +1,4 @@
-"""Calls of free-text tools in a history: Cursor sends them back as it read them, as functions whose arguments
+"""Calls of free-text tools in a history: Cursor sends them as it received them, as functions whose arguments
 are the text.
 """
 
@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from dragoman import ir
 
 FORMS: Final[Mapping[str, str]] = {"custom": "function"}
-"""How the client reads calls of free-text tools (`Request.forms`)."""
+"""The form in which the client receives calls of free-text tools (`Request.forms`)."""
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request with such calls, and their results, as what they are."""
+    """The request with free-text calls and their results restored from functions."""
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
     }
@@ -29,7 +29,7 @@ def freed(request: ir.Request) -> ir.Request:
 
 
 def _freed(message: ir.Message, free: set[str], called: set[str]) -> ir.Message:
-    """called: the ids of such calls so far."""
+    """called: the ids of the free-text calls so far."""
     blocks = tuple(_block(block, free, called) for block in message.blocks)
     return replace(message, blocks=blocks)
 
@@ -40,7 +40,7 @@ def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
             called.add(block.id)
         if block.kind == "custom":
             return block
-        return replace(block, kind="custom", item=None)  # its item was a function's
+        return replace(block, kind="custom", item=None)  # the item described a function
     if isinstance(block, ir.ToolResult) and block.id in called and block.kind != "custom":
         return replace(block, kind="custom", item=None)
     return block

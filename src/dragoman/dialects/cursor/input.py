@@ -1,5 +1,5 @@
-"""Requests with `input`: those of the Responses API, with chat's `stream_options`, and tools of either
-spelling.
+"""Requests with `input`: Responses requests with chat's `stream_options`, and with tools in the form of
+either API.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 from dragoman import ir
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.openai_responses import DIALECT as RESPONSES
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import a_boolean, members
 from dragoman.errors import WireError
 
 _CHATS: Final = frozenset({"messages", "stream_options"})
-"""Members of chat's: the first is empty, the second is about the answer."""
+"""Members of chat: `messages` is empty, `stream_options` concerns the answer."""
 _STATE: Final = ("previous_response_id", "conversation", "background")
 _STATELESS: Final = (
     "responses of chat completions are not stored, so a request must contain the whole conversation."
@@ -27,43 +27,48 @@ _STATELESS: Final = (
 _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean)
 
 
-def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake, as Responses does, at its place in the body as it is written."""
-    body = wire.body
-    if (options := body.get("stream_options")) is not None:
-        _options(options, "stream_options")
-    for member in _STATE:
-        if body.get(member):
-            raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
-    try:
-        RESPONSES.request.check(_responses(wire))
-    except WireError as error:
-        path = _written(body, error.path)
-        raise WireError(error.message.replace(error.path, path), path, error.code) from error
-    for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
-        if item.get("type") == "item_reference":
-            raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
+class Input:
+    """Reads requests with `input`. responses: the dialect Responses."""
 
+    __slots__ = ("_responses",)
 
-def place(request: WireRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of this request."""
-    located = (
-        RESPONSES.request.locate
-        if RESPONSES.request.locate_in is None
-        else partial(RESPONSES.request.locate_in, request)
-    )
-    return "$." + _written(request.body, located(where).removeprefix("$."))
+    def __init__(self, responses: Dialect) -> None:
+        self._responses = responses.request
 
+    def check(self, wire: WireRequest) -> None:
+        """Raise WireError for the first mistake that Responses finds, with its path in the client's body."""
+        body = wire.body
+        if (options := body.get("stream_options")) is not None:
+            _options(options, "stream_options")
+        for member in _STATE:
+            if body.get(member):
+                raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
+        try:
+            self._responses.check(_responses(wire))
+        except WireError as error:
+            path = _client_path(body, error.path)
+            raise WireError(error.message.replace(error.path, path), path, error.code) from error
+        for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
+            if item.get("type") == "item_reference":
+                raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
-def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the input has no known form."""
-    request = RESPONSES.request.decode(_responses(wire))
-    return freed(replace(request, stream_usage=_usage(wire)))
+    def place(self, request: WireRequest, where: str) -> str:
+        """The JSON path of a place in the IR."""
+        located = (
+            self._responses.locate
+            if self._responses.locate_in is None
+            else partial(self._responses.locate_in, request)
+        )
+        return "$." + _client_path(request.body, located(where).removeprefix("$."))
 
+    def decode_request(self, wire: WireRequest) -> ir.Request:
+        """Decode a checked request. Raises WireError for an unknown form of the input."""
+        request = self._responses.decode(_responses(wire))
+        return freed(replace(request, stream_usage=_usage(wire)))
 
-def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on: chat's streams tell their usage to those who ask."""
-    return replace(RESPONSES.request.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
+    def brief(self, wire: WireRequest) -> ir.Request:
+        """The fields that the answer depends on: streams of chat report usage only on request."""
+        return replace(self._responses.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 
 def _usage(wire: WireRequest) -> bool | None:
@@ -72,27 +77,27 @@ def _usage(wire: WireRequest) -> bool | None:
 
 
 def _responses(wire: WireRequest) -> WireRequest:
-    """The request as Responses is written."""
+    """The request in the form of Responses."""
     body = {key: value for key, value in wire.body.items() if key not in _CHATS}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_flat(tool) for tool in tools]
     if type(choice := body.get("tool_choice")) is dict:
         body["tool_choice"] = _flat(choice)
     if type(items := body.get("input")) is list:
-        body["input"] = [_said(item) for item in items]
+        body["input"] = [_item(item) for item in items]
     return replace(wire, body=body)
 
 
-def _said(item: Any) -> Any:
-    """An item of the history. Beside calls the empty list says nothing, so nothing of it is lost."""
+def _item(item: Any) -> Any:
+    """A history item; beside calls, an empty list of content becomes an empty text."""
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
     return item
 
 
 def _flat(tool: Any) -> Any:
-    """A tool of chat's, or its choice, as Responses has it: what lies in the member of its type's name stands
-    beside the type.
+    """A tool or tool choice of chat in the form of Responses: members of the nested object stand beside the
+    type.
     """
     if (inner := _nested(tool)) is None:
         return tool
@@ -107,7 +112,7 @@ def _flat(tool: Any) -> Any:
 
 
 def _nested(tool: Any) -> dict[str, Any] | None:
-    """What a tool or choice of chat's has in the member of its type's name; None = it is none of chat's."""
+    """The nested object of a chat tool or tool choice; None for another form."""
     if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
         return None
     inner = tool.get(kind)
@@ -119,8 +124,8 @@ _TOOL: Final = re.compile(r"(tools\[(\d+)\]|tool_choice)\.(?!type\b)(.+)")
 _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
-def _written(body: Mapping[str, Any], path: str) -> str:
-    """A place in the request as Responses is written, in the body as its client wrote it."""
+def _client_path(body: Mapping[str, Any], path: str) -> str:
+    """A path in the Responses form, as a path in the client's body."""
     if (found := _TOOL.fullmatch(path)) is None:
         return path
     tool = body["tool_choice"] if found[2] is None else body["tools"][int(found[2])]

@@ -1,46 +1,44 @@
-"""Requests with `messages` that hold pieces of other protocols, each read by what it is itself.
+"""Requests with `messages` that also contain pieces of other protocols; each piece has its own decoder.
 
-Tools and the choice among them: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's
-blocks beside chat's parts, and the empty list beside calls. `system`: Anthropic's.
+Tools and tool choice: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's blocks
+between chat's parts, and an empty list beside calls. `system`: Anthropic's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
-from dragoman.dialects.anthropic.check import check_block
+from dragoman.dialects.chat.locate import has
 from dragoman.dialects.cursor.calls import FORMS, freed
-from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_chat.answer import thinking_members
-from dragoman.dialects.openai_chat.places import has
-from dragoman.dialects.openai_chat.places import place as locate_in_chat
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
-"""Whose requests are that hold blocks of Anthropic's: no provider's own."""
+"""The dialect of requests with Anthropic's blocks; no provider has it."""
 _MEDIA: Final = frozenset({"image", "document"})
-_SAID: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
-_ASKED: Final = _MEDIA | {"tool_result"}
-_BLOCKS: Final = _SAID | _ASKED
-"""Content that chat has no part for, or another one."""
-_HOLDS: Final = {"user": _ASKED, "assistant": _SAID, "tool": _MEDIA, "function": _MEDIA}
-"""Which of it a role's messages may hold; those of other roles hold none."""
-_STAND_IN: Final = {"type": "text", "text": ""}
-"""What stands where a block does in the request as chat is written, so that all places are the body's own."""
+_ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
+_USERS: Final = _MEDIA | {"tool_result"}
+_BLOCKS: Final = _ASSISTANTS | _USERS
+"""Types of content that chat does not have, or has in another form."""
+_HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
+"""The types of these blocks that messages of each role may contain; other roles: none."""
+_BLANK: Final = {"type": "text", "text": ""}
+"""Replaces a block in the chat form of the request, so that all paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def is_mixed(body: Mapping[str, Any]) -> bool:
-    """Whether a body has pieces of other protocols. Of any shape: nothing of it has been checked."""
+    """Whether a body has pieces of other protocols. The body was not checked and may have any shape."""
     if body.get("system") is not None:
         return True
     tools, choice, messages = body.get("tools"), body.get("tool_choice"), body.get("messages")
@@ -51,61 +49,130 @@ def is_mixed(body: Mapping[str, Any]) -> bool:
     return type(messages) is list and any(_message(message) is not message for message in messages)
 
 
-def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake, at its place in the body as it is written."""
-    body = wire.body
-    try:
-        CHAT.request.check(_chat(wire))
-    except WireError as error:
-        path = _written(body, error.path)
-        raise WireError(error.message.replace(error.path, path), path, error.code) from error
-    _check_system(body.get("system"))
-    for index, message in enumerate(body["messages"]):
-        role = message["role"]
-        for number, block in _foreign(message).items():
-            where = f"messages[{index}].content[{number}]"
-            if block["type"] not in _HOLDS.get(role, ()):
-                text = f"Invalid value: '{block['type']}'. Messages of role '{role}' hold none."
-                raise WireError(text, f"{where}.type", "invalid_value")
-            check_block(block, where)
+class Blocks(NamedTuple):
+    """The functions for content blocks of Anthropic's dialect.
+
+    check: raises WireError for a mistake of the block at a path. decode: one block. decode_all: a text or a
+    list of blocks, with the path for errors.
+    """
+
+    check: Callable[[dict[str, Any], str], None]
+    decode: Callable[[dict[str, Any]], ir.Block]
+    decode_all: Callable[[Any, str], tuple[ir.Block, ...]]
 
 
-def _check_system(system: Any) -> None:
-    if system is None or type(system) is str:
-        return
-    if type(system) is not list:
-        wrong_type("system", "a string or an array of objects", system)
-    objects(system, "system")
-    for index, block in enumerate(system):
-        if block.get("type") != "text":
-            not_one_of(f"system[{index}].type", block.get("type"), ("text",))
-        check_block(block, f"system[{index}]")
+class Mixed:
+    """Reads mixed requests. chat: the dialect of everything except the foreign pieces."""
+
+    __slots__ = ("_blocks", "_chat")
+
+    def __init__(self, chat: Dialect, blocks: Blocks) -> None:
+        self._chat = chat.request
+        self._blocks = blocks
+
+    def check(self, wire: WireRequest) -> None:
+        """Raise WireError for the first mistake, with its path in the client's body."""
+        body = wire.body
+        try:
+            self._chat.check(_chat(wire))
+        except WireError as error:
+            path = _client_path(body, error.path)
+            raise WireError(error.message.replace(error.path, path), path, error.code) from error
+        self._check_system(body.get("system"))
+        for index, message in enumerate(body["messages"]):
+            role = message["role"]
+            for number, block in _foreign(message).items():
+                where = f"messages[{index}].content[{number}]"
+                if block["type"] not in _HOLDS.get(role, ()):
+                    text = f"Invalid value: '{block['type']}'. Messages of role '{role}' hold none."
+                    raise WireError(text, f"{where}.type", "invalid_value")
+                self._blocks.check(block, where)
+
+    def _check_system(self, system: Any) -> None:
+        if system is None or type(system) is str:
+            return
+        if type(system) is not list:
+            wrong_type("system", "a string or an array of objects", system)
+        objects(system, "system")
+        for index, block in enumerate(system):
+            if block.get("type") != "text":
+                not_one_of(f"system[{index}].type", block.get("type"), ("text",))
+            self._blocks.check(block, f"system[{index}]")
+
+    def decode_request(self, wire: WireRequest) -> ir.Request:
+        """Decode a checked request. Raises WireError for an unknown form that the check accepted."""
+        body = wire.body
+        request = self._chat.decode(_chat(wire))
+        if any(map(_foreign, body["messages"])):
+            messages = tuple(map(self._with_blocks, request.messages, body["messages"]))
+            request = replace(request, messages=messages, dialect=NAME)
+        system = body.get("system")
+        if system is not None:
+            request = replace(request, system=self._blocks.decode_all(system, "system"), dialect=NAME)
+        return freed(request)
+
+    def brief(self, wire: WireRequest) -> ir.Request:
+        """The fields that the form of the answer depends on, without messages."""
+        request = self._chat.brief(wire)
+        return replace(request, forms={**(request.forms or {}), **FORMS})
+
+    def place(self, request: WireRequest, where: str) -> str:
+        """The JSON path of a place in the IR."""
+        body = request.body
+        if where == "system" and body.get("system") is not None:
+            return "$.system"
+        if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
+            message = body["messages"][int(block[2])]
+            if message["role"] == "user" and (foreign := _foreign(message)):
+                kinds = [foreign.get(number, _BLANK)["type"] for number in range(len(message["content"]))]
+                order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
+                if (number := int(block[3])) < len(order):
+                    where = f"{block[1]}[{order[number]}]{block[4]}"
+        located = (
+            self._chat.locate if self._chat.locate_in is None else partial(self._chat.locate_in, request)
+        )
+        return located(where)
+
+    def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
+        """The message with Anthropic's blocks in their positions; tool results come first."""
+        if not (foreign := _foreign(written)):
+            return message
+        if written["role"] not in {"user", "assistant"}:
+            [result] = message.blocks
+            assert isinstance(result, ir.ToolResult)
+            return replace(
+                message, blocks=(replace(result, content=self._filled(result.content, foreign, 0)),)
+            )
+        before = (
+            sum(1 for _ in takewhile(_is_thought, message.blocks)) if written["role"] == "assistant" else 0
+        )
+        blocks = self._filled(message.blocks, foreign, before)
+        return replace(
+            message, blocks=tuple(sorted(blocks, key=lambda block: type(block) is not ir.ToolResult))
+        )
+
+    def _filled(
+        self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
+    ) -> tuple[ir.Block, ...]:
+        """The blocks of a content with Anthropic's. before: the number of blocks before the content."""
+        filled = list(blocks)
+        for number, block in foreign.items():
+            filled[before + number] = self._blocks.decode(block)
+        return tuple(filled)
 
 
-def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for structures that no check let pass."""
-    body = wire.body
-    request = CHAT.request.decode(_chat(wire))
-    if any(map(_foreign, body["messages"])):
-        messages = tuple(map(_with_blocks, request.messages, body["messages"]))
-        request = replace(request, messages=messages, dialect=NAME)
-    system = body.get("system")
-    if system is not None:
-        request = replace(request, system=decode_content(system, "system"), dialect=NAME)
-    return freed(request)
+def _is_thought(block: ir.Block) -> bool:
+    """Whether a block came from a member for reasoning, not from the content."""
+    return isinstance(block, ir.Thinking) or (
+        isinstance(block, ir.Native) and block.kind.startswith("reasoning.")
+    )
 
 
-def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
-    request = CHAT.request.brief(wire)
-    return replace(request, forms={**(request.forms or {}), **FORMS})
-
-
-# --- As chat is written --------------------------------------------------------------------------
+# --- The chat form -----------------------------------------------------------------------------
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request as chat is written, with empty texts where Anthropic's blocks stand."""
+    """The request in the form of chat, with empty texts in place of Anthropic's blocks."""
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_tool(tool) for tool in tools]
@@ -119,7 +186,7 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool as chat has it; the same value where it is none of another protocol's."""
+    """A tool in chat's form; the same object if it has that form already."""
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
     kind = tool.get("type")
@@ -139,7 +206,7 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """The choice among tools as chat has it; the same value where it is none of another protocol's."""
+    """A tool choice in chat's form; the same object if it has that form already."""
     if type(choice) is not dict:
         return choice
     kind, name = choice.get("type"), choice.get("name")
@@ -158,14 +225,14 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message as chat has it; the same value where it has no block of Anthropic's, and says something."""
+    """A message in chat's form; the same object if it has that form already."""
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):
         return {**message, "content": None}
     if not any(map(_is_block, content)):
         return message
-    return {**message, "content": [_STAND_IN if _is_block(part) else part for part in content]}
+    return {**message, "content": [_BLANK if _is_block(part) else part for part in content]}
 
 
 def _is_block(part: Any) -> bool:
@@ -173,61 +240,23 @@ def _is_block(part: Any) -> bool:
 
 
 def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Anthropic's blocks of a message, by their place in the content."""
+    """Anthropic's blocks of a message, by their index in the content."""
     content = message.get("content")
     if type(content) is not list:
         return {}
     return {number: part for number, part in enumerate(content) if _is_block(part)}
 
 
-def _with_blocks(message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-    """The message with Anthropic's blocks where they stand, but for results, which stand before the rest."""
-    if not (foreign := _foreign(written)):
-        return message
-    if written["role"] not in {"user", "assistant"}:
-        [result] = message.blocks
-        assert isinstance(result, ir.ToolResult)
-        return replace(message, blocks=(replace(result, content=_filled(result.content, foreign, 0)),))
-    before = len(thinking_members(written)) if written["role"] == "assistant" else 0
-    blocks = _filled(message.blocks, foreign, before)
-    return replace(message, blocks=tuple(sorted(blocks, key=lambda block: type(block) is not ir.ToolResult)))
-
-
-def _filled(
-    blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
-) -> tuple[ir.Block, ...]:
-    """A content's blocks with Anthropic's. before: how many blocks stand before the content."""
-    filled = list(blocks)
-    for number, block in foreign.items():
-        filled[before + number] = decode_block(block)
-    return tuple(filled)
-
-
-# --- Places --------------------------------------------------------------------------------------
+# --- Paths -------------------------------------------------------------------------------------
 
 _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
-
-
-def place(request: WireRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of this request."""
-    body = request.body
-    if where == "system" and body.get("system") is not None:
-        return "$.system"
-    if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
-        message = body["messages"][int(block[2])]
-        if message["role"] == "user" and (foreign := _foreign(message)):
-            kinds = [foreign.get(number, _STAND_IN)["type"] for number in range(len(message["content"]))]
-            order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
-            if (number := int(block[3])) < len(order):
-                where = f"{block[1]}[{order[number]}]{block[4]}"
-    return locate_in_chat(request, where)
 
 
 _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allowed_tools)(.*)")
 
 
-def _written(body: dict[str, Any], path: str) -> str:
-    """A place in the request as chat is written, in the body as its client wrote it."""
+def _client_path(body: dict[str, Any], path: str) -> str:
+    """A path in the chat form of the request, as a path in the client's body."""
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):
         return path

@@ -1,44 +1,39 @@
 """Gemini, both directions: generateContent and streamGenerateContent of AI Studio and of Vertex AI.
 
 Specification: https://ai.google.dev/api/generate-content, read in the form of the client google-genai 3.4.0.
-Keys may be written in camelCase or snake_case, as protocol buffers demand; the former is what is written.
-The model is in the path and so is the wish to stream, not in the body.
+Keys may be in camelCase or snake_case, as protocol buffers require; the encoders write camelCase. The path
+states the model and whether the answer streams; the body states neither.
 
-Canonical form. A request or an answer that goes through the IR comes back as it was, except that
-- keys of the API's own are in camelCase; arguments, results, schemas and labels are the client's and stay;
+Canonical form. A request or an answer is the same after the way through the IR, except that
+- the API's own keys are in camelCase; arguments, results, schemas and labels are the client's and unchanged;
 - members that are null, an empty `generationConfig` or `thinkingConfig`, an empty list of allowed names are
   left out;
-- where Google's examples write one object for a list of one, it is a list;
-- each tool of the provider's own is an object of its own, neighbouring declarations of functions share one;
+- a single object in place of a list, as in Google's examples, becomes a list;
+- each of the provider's own tools is an object of its own; neighbouring function declarations share one;
 - types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers;
   counts in them are numbers;
 - levels of thinking are in upper case;
 - base64 is padded;
-- an empty answer has an empty list of parts, and a stream may cut its texts elsewhere.
+- an empty answer has an empty list of parts, and a stream may split its texts at other places.
 
-What it cannot say, and what becomes of it:
-- free-text tools: emulated before they come here; files of other providers: refused;
-- system text in the middle: tagged user text;
+What this protocol cannot express, and what happens instead:
+- free-text tools: emulated before the encoder runs; files of other providers: refused;
+- system text after the start: tagged user text;
 - keywords of JSON Schema that the API refuses: described to the model, each a loss;
-- serial calls only, logit_bias, min_p, repetition penalties, marks for prompt caching, authors' names,
+- only one call at a time, logit_bias, min_p, repetition penalties, prompt cache marks, author names,
   metadata, ids of end users: losses;
-- voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
+- voices and formats of other providers: one of Google's voices, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
-
-Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
-history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
-with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
 
+from dragoman.dialects.access import Face, Headers, Keys, ModelList, Paths, Probe
 from dragoman.dialects.dialect import (
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
@@ -49,9 +44,11 @@ from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
-from dragoman.dialects.gemini.parts import native, reads
-from dragoman.dialects.gemini.relay import Relay
+from dragoman.dialects.gemini.media import reads
+from dragoman.dialects.gemini.part_encoder import native
+from dragoman.dialects.gemini.relay import GeminiRelay
 from dragoman.dialects.gemini.request import (
+    FIELDS,
     MAPPED,
     PATH,
     STREAM_PATH,
@@ -62,8 +59,8 @@ from dragoman.dialects.gemini.request import (
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.speech import SPEECH
-from dragoman.dialects.gemini.stream import StreamDecoder
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
@@ -72,13 +69,14 @@ DIALECT = Dialect(
     title="Gemini",
     spec="https://ai.google.dev/api/generate-content",
     version="v1beta",
-    paths=Paths(chat=PATH, models="/models", stream=STREAM_PATH),
+    paths=Paths(chat=PATH, stream=STREAM_PATH, base="/v1beta", appends=True),
     request=RequestCodec(
         check=check,
         check_portable=portable,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPPED,
         locate_in=place,
@@ -87,12 +85,12 @@ DIALECT = Dialect(
     stream=StreamCodec(
         json_framing="json_array",
         content_type="text/event-stream",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=GeminiDecoder,
+        encoder=GeminiEncoder,
         ping=b"",
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=GeminiRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
         features=frozenset({"schema", "json", "forced_thinking"}),
@@ -100,6 +98,14 @@ DIALECT = Dialect(
         reads=reads,
     ),
     opaque=Opaque(seals=True, foreign=(FOREIGN,), native=native),
+    models=ModelList(member="models", name="name"),
+    keys=Keys(scheme="x-goog-api-key", headers=("x-goog-api-key",), in_query=True),
+    probe=Probe(called="Google's Gemini API", path="/models", member="models", question="contents"),
+    face=Face(
+        roots=("/v1beta", "/v1alpha", "/v1"),
+        alone=("/v1beta", "/v1alpha"),
+        client_headers=("x-goog-api-key", "x-goog-api-client"),
+    ),
     operations={"count": COUNT, "embed": EMBEDDING},
     provides={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -1,8 +1,8 @@
-"""What a client may send: exact errors with the place of the mistake, before anything upstream happens.
+"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
 
-Places are in camelCase, the specification's spelling, whichever the client uses. Types and ranges of the
-generation config are one typed view; contents and tools are plain loops. Unknown members and unknown kinds of
-parts pass: the API grows, and its own answer is better than our guess.
+Places are in camelCase, the specification's form, for both forms of keys. A typed view of the generation
+config checks types and ranges. Plain loops check contents and tools. Unknown members and part types pass: the
+API grows, and its own answer is better than our guess.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi
 from dragoman.dialects.gemini.terms import listed, spelled
 from dragoman.dialects.request import WireRequest
+from dragoman.dialects.rules import OUT_OF_RANGE, complaint
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
 _MOST = 2**31 - 1
-"""The largest number of the API's integers."""
+"""The largest integer of the API (int32)."""
 _Budget = Annotated[int, msgspec.Meta(ge=-1, le=_MOST)]
 _Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
@@ -105,7 +106,7 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse words that say how the model is asked and that only Google may know. Raises WireError."""
+    """Refuse values of enums that only Google may know. Raises WireError."""
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
     _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")
@@ -138,7 +139,7 @@ def _object(value: Any, where: str) -> _Wire:
 
 
 def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
-    """A number of the object at `where`, if it is stated."""
+    """Check a number in the object at `where`, if it is stated."""
     if (value := holder.get(key)) is None:
         return
     if type(value) not in {int, float}:
@@ -200,7 +201,7 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """How many pictures of a video are looked at in a second."""
+    """Check how many images per second the model reads from a video."""
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
 
@@ -265,7 +266,7 @@ def _check_name(value: _Wire, where: str) -> str:
 
 
 def _check_tools(values: Any, names: set[str]) -> None:
-    """The tools; collects the functions' names."""
+    """Check the tools and add the functions' names to `names`."""
     if not isinstance(values, list | dict):
         raise WireError("must be an array", "tools", "invalid_type")
     for index, value in enumerate(listed(values)):
@@ -341,7 +342,7 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Where the user is."""
+    """Check the user's location."""
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
         return
@@ -361,7 +362,7 @@ def _check_config(value: _Wire) -> None:
     try:
         read = msgspec.convert(config, _Config)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise _config_mistake(str(error)) from None
     where = "generationConfig"
     if read.response_schema is not None and read.response_json_schema is not None:
         raise WireError(
@@ -384,17 +385,14 @@ def _check_config(value: _Wire) -> None:
         )
 
 
-_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 _SIDES: Final = {">=": "least", "<=": "most"}
 
 
-def _explained(text: str) -> WireError:
-    """A complaint of msgspec as message, path and code."""
-    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
-    what, placed, path = text.rpartition(" - at `$")
-    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
+def _config_mistake(text: str) -> WireError:
+    """An error of msgspec as message, path and code."""
+    what, path = complaint(text)
     code = "invalid_type" if ", got " in what else "invalid_value"
-    if (limit := _RANGE.fullmatch(what)) is not None:
+    if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:
         what = f"must be at {_SIDES[limit[1]]} {float(limit[2]):.10g}"
     elif (length := _LENGTH.fullmatch(what)) is not None:
         what = f"must have at most {length[1]} entries"
@@ -410,5 +408,5 @@ def _check_safety(values: Any) -> None:
         setting = _object(value, where)
         for key in ("category", "threshold"):
             stated = _required(setting, key, object, where)
-            if type(stated) is not int:  # a word's number
+            if type(stated) is not int:  # an enum value as a number
                 _typed(stated, str, f"{where}.{key}")

@@ -1,7 +1,7 @@
-"""Counting tokens as Gemini does it: https://ai.google.dev/api/tokens.
+"""Counting tokens with Gemini's API: https://ai.google.dev/api/tokens.
 
-Contents alone may be the body. Whatever stands beside them is counted only inside of a whole request, which
-must name its model.
+The body may have only contents. Other members are counted only inside a whole request, which must name its
+model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATH: Final = "/models/{model}:countTokens"
 
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """A request as the endpoint takes it."""
+    """The body for this endpoint."""
     own = {key: value for key, value in body.items() if key != "model"}
     if own.keys() == {"contents"}:
         return own

@@ -1,9 +1,8 @@
-"""Embeddings as Gemini speaks them, both directions: embedContent (one) and batchEmbedContents (up to 100).
+"""Gemini's embeddings, both directions: embedContent (one) and batchEmbedContents (up to 100).
 
-Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. A
-batch repeats the model and every option in each of its requests; through the IR they must be the same in all
-of them. Gemini itself is always asked for batches. Answers are lists of numbers and, but for the newest
-models, tell no usage.
+Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. Each
+request of a batch repeats the model and every option; for other protocols, they must be the same in all of
+them. Gemini itself always gets a batch. Answers are lists of numbers; only the newest models state usage.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from dragoman.dialects.operation import (
     Payload,
     ProviderSide,
 )
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
@@ -40,7 +40,7 @@ MOST_INPUTS: Final = 100
 """"at most 100 requests can be in one batch": https://github.com/geldata/gel/issues/9032"""
 _OPTIONS: Final = frozenset({"model", "content", "taskType", "title", "outputDimensionality"})
 _CONFIG: Final = "embedContentConfig"
-"""Where newer models take the same options."""
+"""The object with the same options for newer models."""
 _UNSPECIFIED: Final = "TASK_TYPE_UNSPECIFIED"
 
 
@@ -111,12 +111,12 @@ def _check_options(options: Mapping[str, Any], within: str) -> None:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for: it is in the path."""
+    """The requested model, which the path states."""
     return wire.params.get("model")
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """A checked request. Raises WireError for what only Gemini takes: media, options that differ."""
+    """Decode a checked request. Raises WireError for what only Gemini accepts: media, options that differ."""
     one = wire.path == PATH
     written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
     options = [_options(body) for body in written]
@@ -142,7 +142,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """What is asked of one vector, wherever it stands."""
+    """The options of one vector, in either place."""
     merged = {**body, **spelled(body.get(_CONFIG) or {})}
     return {
         key: value
@@ -162,7 +162,7 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words, as a batch. Raises WireError for tokens that mean nothing here."""
+    """Encode the request as a batch. Raises WireError for token numbers, which Gemini does not know."""
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
     if request.task is not None:
@@ -200,7 +200,7 @@ def _full(model: str | None) -> str:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request; of a batch, in the first that has it."""
+    """The JSON path for a place in the IR. In a batch: the first request that has the place."""
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -212,7 +212,7 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error with status 200, WireError for an unknown object."""
     answer = _answer(answered.data)
     vectors = tuple(from_floats(vector.values) for vector in _vectors(answer))
     return one_each(ir.EmbedResponse(vectors, usage=_usage(answer)), request)
@@ -243,7 +243,7 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The answer as the client asked for it. Usage is stated where it is known, not where it is estimated."""
+    """The answer in the form that the client requested. Usage is stated only if it is not an estimate."""
     lose_length(response, reply)
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
@@ -257,11 +257,11 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     return Payload(encode(body))
 
 
-class Relay:
-    """Passes a request, as a batch in any case, and its answer."""
+class GeminiEmbeddingRelay(WholeAnswerRelay):
+    """Relays a request, always as a batch, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request for the upstream."""
         further = dict(edits)
         model = _full(further.pop("model"))
         one = wire.path == PATH
@@ -272,7 +272,7 @@ class Relay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client: of a batch of one the vector alone, where one was asked for."""
+        """The answer for the client. If the client requested one vector, it is taken out of the batch."""
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:
             return answer, usage
@@ -281,17 +281,13 @@ class Relay:
             head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
         return Payload(encode_head(head)), usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 _Heads = list[dict[str, msgspec.Raw]]
 
 _KEYS: Final = ("model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
 
 EMBEDDING: Final = OperationCodec(
-    relay=Relay(),
+    relay=GeminiEmbeddingRelay(),
     client=ClientSide(
         check=check,
         model=model_of,

@@ -1,6 +1,6 @@
-"""Words that may come as their numbers, as JSON of protocol buffers allows.
+"""Enum values as numbers, which JSON of protocol buffers allows in place of words.
 
-Google's older clients write all of them so (`$alt=json;enum-encoding=int`): google-generativeai over REST and
+Google's older clients write only numbers (`$alt=json;enum-encoding=int`): google-generativeai over REST and
 the Go client before `google.golang.org/genai`.
 https://protobuf.dev/programming-guides/json/ · https://github.com/googleapis/googleapis/tree/master/google/ai
 """
@@ -19,5 +19,5 @@ TASKS: Final = (
 
 
 def in_words(value: Any, words: tuple[str, ...]) -> Any:
-    """The word of a number; any other value as it is."""
+    """The word for a number; any other value unchanged."""
     return words[value] if type(value) is int and 0 <= value < len(words) else value

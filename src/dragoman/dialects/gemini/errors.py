@@ -1,9 +1,9 @@
-"""Errors: what Google answers with, and what our face answers with.
+"""Errors of Google, and errors of our face.
 
     {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
 
-sometimes as the one element of a list. The HTTP status says little: a bad key is a 400, and a 429 may be a
-limit of a minute or of a day. What kind of failure it is stands in `details`, else in the message alone.
+Sometimes a list contains the error. The HTTP status is too general: a bad key is a 400, and a 429 may be a
+limit per minute or per day. `details` states the kind of failure, or else only the message.
 
 Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
 """
@@ -12,17 +12,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import msgspec
 
-from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    CODES_OF_KINDS,
+    KIND_WORDS,
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    retry_after,
+    retry_headers,
+)
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
 _TYPE = "type.googleapis.com/google.rpc."
 _OURS = "dragoman"
-"""The domain of `ErrorInfo` in errors that the gateway states itself."""
+"""The domain of `ErrorInfo` in the gateway's own errors."""
 
 _STATUSES: dict[str, Kind] = {
     "INVALID_ARGUMENT": "invalid_request",
@@ -42,7 +51,7 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""`error.status`, which is all that an error inside a stream states."""
+"""The kind for each `error.status`, the only fact of an error inside a stream."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -54,7 +63,7 @@ _REASONS: dict[str, Kind] = {
     "SERVICE_DISABLED": "permission",
     "USER_PROJECT_DENIED": "permission",
 }
-"""`ErrorInfo.reason`, where it says more than the status."""
+"""`ErrorInfo.reason`, if it says more than the status."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("api key not valid", "authentication"),
     ("api key expired", "authentication"),
@@ -67,7 +76,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Fragments of messages, lower case, for statuses that stand for many things."""
+"""Parts of messages, lower case, for statuses with several causes."""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -76,37 +85,23 @@ _DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
 _DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
-"""Details that a client of this protocol may see as they came. The others hold the account's own data, or
-are written again from the fault."""
-
-_CODES: dict[Kind, str] = {
-    "context_length": "context_length_exceeded",
-    "authentication": "invalid_api_key",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
-    "overloaded": "server_is_overloaded",
-    "model_not_found": "model_not_found",
-}
-_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
-
-ENDED = "The provider's stream ended before the response was complete."
-SILENT = "The provider's stream ended without a response."
+"""Details that clients get unchanged. Others hold the account's data, or are written from the fault."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error answer. Never fails: for an unknown body, the status decides."""
     return _fault(
         read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
     )
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error that came inside an answer or a stream, decoded or as it came."""
+    """The fault of an error inside an answer or a stream, decoded or raw."""
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault of a stream that is no stream of this protocol."""
+    """The fault of a stream that does not follow this protocol."""
     return Fault("upstream", message, "stream_broken", type="INTERNAL", blame="upstream")
 
 
@@ -118,9 +113,9 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     ours = info.get("domain") == _OURS and isinstance(info.get("metadata"), dict)
     told: Mapping[str, Any] = info["metadata"] if ours else {}
     kind = _kind(body, status, word, info, details)
-    if told.get("kind") in _KIND_WORDS:
+    if told.get("kind") in KIND_WORDS:
         kind = cast("Kind", told["kind"])
-    code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
+    code = _text(told.get("code")) if ours else CODES_OF_KINDS.get(kind) or _reason(info)
     shown = [one for one in details if str(one.get("@type")) in _SHOWN]
     param = _param(details)
     return Fault(
@@ -160,9 +155,9 @@ def _reason(info: Mapping[str, Any]) -> str | None:
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """Status first, then what the details say, message patterns last."""
+    """The kind of an error: from the status, then the details, then message patterns."""
     if status is None or status < 400:
-        stated = body.code or ""  # of thousands of digits, Python makes no number
+        stated = body.code or ""  # Python refuses to convert thousands of digits to a number
         status = int(stated) if len(stated) < 9 and stated.isdecimal() else None
     named = _STATUSES.get(word or "")
     kind: Kind = (named or "upstream") if status is None else kind_of_status(status)
@@ -177,14 +172,14 @@ def _kind(
         if any(map(_lasting, _of_type(details, "QuotaFailure"))):
             return "quota"
     elif named is not None and status is not None and kind == "invalid_request":
-        kind = named  # a 400 whose word is more exact
+        kind = named  # this kind is more exact than a 400
     if status in _VAGUE or status is None:
         return next((found for fragment, found in _TEXTS if fragment in text), kind)
     return kind
 
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
-    """Whether a quota will not be free again soon: it is one of a day or a month, or none at all."""
+    """True: the quota is per day or month, or zero, so waiting a short time does not help."""
     for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
         if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":
@@ -246,7 +241,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The envelope, which is also the last chunk of a stream that fails."""
+    """The body of an error, also the last chunk of a stream that fails."""
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind
@@ -261,14 +256,14 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _message(fault: Fault) -> str:
-    """The sentence, with the field that it is about: most clients show nothing else of an error."""
+    """The message with the name of the wrong field: most clients show only the message."""
     if fault.param is None or fault.param in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
-    """The details: what the status does not tell, in the standard types that clients know."""
+    """The details: facts that the status does not express, in standard types that clients know."""
     told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}

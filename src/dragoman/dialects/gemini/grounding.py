@@ -1,8 +1,8 @@
-"""Sources of an answer: grounding and citation metadata to citations of its texts, and back.
+"""Sources of an answer: translates grounding and citation metadata to citations of its texts, and back.
 
-Google states spans as UTF-8 bytes, of a part or, in streams, of all texts together; citations here have
-characters of their block. The metadata themselves stay in the candidate's leftovers, so that a client of
-this protocol gets them as they came; citations are derived from them for everybody else.
+Google states spans in UTF-8 bytes: of a part or, in streams, of all texts together. Citations count the
+characters of their block. The metadata stay in the candidate's leftovers, so that a client of this protocol
+gets them unchanged. Clients of other protocols get the citations.
 
 Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
 """
@@ -22,16 +22,16 @@ GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
-"""Characters that are looked at for all places of one answer; a thousand in a hundred pages are a fifth."""
+"""Characters to search for the places of one answer; 1,000 places in 100 pages need a fifth of it."""
 _MOST_WORDS = 8_000_000
-"""Characters that the segments of one answer repeat of it."""
+"""Characters of the answer that its segments may repeat."""
 
 Texts = Sequence[tuple[int, str]]
-"""The texts of an answer with the numbers of their blocks, thoughts left out."""
+"""The texts of an answer with their block indexes, without thinking."""
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations that a candidate's metadata hold, each with the number of its block."""
+    """The citations in a candidate's metadata, each with its block index."""
     if not texts:
         return []
     found: list[tuple[int, ir.Citation]] = []
@@ -41,7 +41,7 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
             found += _grounded(grounding, texts)
         if isinstance(cited, dict):
             found += _recited(cited, texts)
-    except (KeyError, TypeError, AttributeError, IndexError):  # of an unknown shape: it stays a leftover
+    except (KeyError, TypeError, AttributeError, IndexError):  # an unknown form stays a leftover
         pass
     return [(number, citation) for number, citation in found if ir.is_sound(citation)]
 
@@ -56,7 +56,7 @@ def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, 
         for number in support.get("groundingChunkIndices") or ():
             if (source := sources[number]) is not None:
                 yield block, msgspec.structs.replace(source, start=start, end=end)
-    if not supports:  # sources of the answer as a whole
+    if not supports:  # sources of the whole answer
         for source in sources:
             if source is not None:
                 yield texts[-1][0], source
@@ -74,7 +74,7 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
 
 
 def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
-    """Whether so many segments cannot be looked for in so long an answer: the metadata stay leftovers."""
+    """True: the search for all segments would take too long, so the metadata only stay leftovers."""
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
 
 
@@ -91,9 +91,9 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """A segment's block, and its first and last character there; None where they cannot be told.
+    """A segment's block index, and its first and last character there; None = unknown.
 
-    The segment's own text decides whether its bytes are those of the part or of all texts together.
+    The segment's own text decides whether its bytes count in the part or in all texts together.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -110,7 +110,7 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """Bytes of a text as characters; None where they do not hold these words."""
+    """A span of bytes in a text as a span of characters; None = it does not contain these words."""
     if text.isascii():
         begin, finish = start, end
     else:
@@ -123,7 +123,7 @@ def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int]
 
 
 def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
-    """Characters of all texts together as those of the block in which they begin, cut at its end."""
+    """A span in all texts together as a span in the block of its start, cut at the block's end."""
     for number, text in texts:
         if start < len(text) or number == texts[-1][0]:
             return number, start, min(end, len(text))
@@ -132,7 +132,7 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of one answer of another protocol into `groundingMetadata`."""
+    """Collects the citations of another protocol's answer for `groundingMetadata`."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -141,7 +141,7 @@ class Sources:
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
-        """Add a citation of `text`. part: the number of its part; before: bytes in front of it."""
+        """Add a citation of `text`. part: the index of its part. before: bytes in front of the text."""
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:
             self._report.lose(where, "the Gemini API has no sources without URL, title and text", "hint")
@@ -170,7 +170,7 @@ class Sources:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:
-        """The metadata; empty where nothing was cited."""
+        """The metadata; empty = there are no citations."""
         if not self._chunks:
             return {}
         return {
@@ -183,7 +183,7 @@ _INDICES = "groundingChunkIndices"
 
 
 def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
-    """A segment as Google writes it, who leaves a zero out."""
+    """A segment in Google's form, which leaves zeros out."""
     out: dict[str, Any] = {}
     if part:
         out["partIndex"] = part
@@ -193,7 +193,7 @@ def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
 
 
 def _size(text: str, characters: int) -> int:
-    """Bytes of the first so many characters."""
+    """The number of bytes in the first `characters` characters."""
     return (
         min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
     )

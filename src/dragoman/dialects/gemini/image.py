@@ -1,9 +1,9 @@
-"""Pictures as Gemini is asked for them: generateContent with `responseModalities: ["IMAGE"]`, and `predict`
-for Imagen.
+"""Image generation with Gemini: generateContent with `responseModalities: ["IMAGE"]`, and `predict` for
+Imagen.
 
 Specification: https://ai.google.dev/gemini-api/docs/image-generation and
-https://ai.google.dev/gemini-api/docs/imagen. Both know shapes, not sizes. Models of Gemini's own draw one
-picture at a time and take pictures to start from; Imagen draws four and takes none.
+https://ai.google.dev/gemini-api/docs/imagen. Both accept aspect ratios, not sizes. Gemini's own models make
+one image at a time and accept input images; Imagen makes up to four and accepts no input image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dragoman.wire.json import decode_object
 PREDICT: Final = "/models/{model}:predict"
 _IMAGEN: Final = "imagen"
 _MOST: Final = 4
-"""Pictures that Imagen draws at once."""
+"""Images that Imagen makes at once."""
 _SHAPES: Final = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _IMAGEN_SHAPES: Final = ("1:1", "3:4", "4:3", "9:16", "16:9")
 _LOST: Final = (
@@ -36,7 +36,7 @@ _LOST: Final = (
 _FORMATS: Final = ("png", "jpeg")
 _VARY: Final = "Draw a variation of this picture."
 _LONGEST: Final = 500
-"""Characters of what a model says instead of drawing."""
+"""Characters of the text in an answer without an image."""
 
 
 def _is_imagen(model: str | None) -> bool:
@@ -44,7 +44,7 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in Gemini's words. Raises WireError for a mask, and for pictures that it does not take."""
+    """Encode the request. Raises WireError for a mask, and for input images that the model refuses."""
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")
     return (_imagen if _is_imagen(target.model) else _native)(request, target)
@@ -105,8 +105,8 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """The pictures. Raises RequestFailed for an error inside a 200 and where nothing was drawn, WireError for
-    what is no answer.
+    """The images. Raises RequestFailed for an error with status 200 or an answer without images, WireError
+    for an unknown object.
     """
     body = decode_object(answered.data)
     if "error" in body:
@@ -122,7 +122,7 @@ def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
         for one in found
         if one.bytes_base64_encoded is not None
     )
-    if not pictures:  # what is filtered out is left out
+    if not pictures:  # filtered images are not in the answer
         why = next((one.rai_filtered_reason for one in found if one.rai_filtered_reason is not None), None)
         message = why or "The model returned no image: all were removed by the content filter."
         raise RequestFailed(ir.Fault("content_policy", message[:_LONGEST], code="content_filter"))

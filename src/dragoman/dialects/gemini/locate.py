@@ -1,4 +1,4 @@
-"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+"""Translates places in the IR to JSON paths of this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WHOLE = {
     "tier": "serviceTier",
     "output": "generationConfig.responseMimeType",
     "output.kind": "generationConfig.responseMimeType",
-    "output.strict": "generationConfig.responseJsonSchema",  # every schema is: its client does not say so
+    "output.strict": "generationConfig.responseJsonSchema",  # without a member, every schema is strict
     "output.modalities": "generationConfig.responseModalities",
     "output.audio.voice": "generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName",
     "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
@@ -40,7 +40,7 @@ _HEADS = (
     ("tool_choice", "toolConfig.functionCallingConfig"),
 )
 _BLOCKS = re.compile(r"\.blocks(?=\[)")
-# How these are written depends on the part: the part itself is the place.
+# The part decides how these members are written, so the place is the part itself.
 _INSIDE = re.compile(
     r"(?<=\])\.(?:sealed|arguments|content.*|error|name|id|data|url|file|mime|text|namespace)$"
 )
@@ -69,9 +69,9 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` in one request's spelling: snake case, single objects for lists, where each tool stands.
+    """`locate` for this request's form: snake_case, single objects in place of lists, tools in one object.
 
-    A place that the request does not have is the nearest that it has.
+    A place that the request does not have becomes the nearest place that it has.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -84,7 +84,7 @@ def place(request: WireRequest, where: str) -> str:
             index = int(word[1:-1])
             if isinstance(value, list) and index < len(value):
                 value, found = value[index], found + word
-            elif not (isinstance(value, dict) and index == 0):  # one object stands for a list of one
+            elif not (isinstance(value, dict) and index == 0):  # one object in place of a list
                 break
             continue
         key = _key(value, word)
@@ -98,7 +98,7 @@ _SCHEMAS = {"parametersJsonSchema": "parameters", "responseJsonSchema": "respons
 
 
 def _key(value: Any, word: str) -> str | None:
-    """The key of an object that this word of the specification stands for."""
+    """The object's own key, in camelCase or snake_case, for this word of the specification."""
     if not isinstance(value, dict):
         return None
     words = (word, _SCHEMAS.get(word, word))
@@ -106,7 +106,7 @@ def _key(value: Any, word: str) -> str | None:
 
 
 def _tool(body: dict[str, Any], wanted: int) -> str:
-    """Where the tool of this number stands: declarations and the provider's own tools count one each."""
+    """The path of the tool with this index. Each declaration and each of the provider's own tools counts."""
     number = 0
     for index, entry in enumerate(listed(body.get("tools") or [])):
         for key, value in entry.items():

@@ -1,6 +1,6 @@
-"""Log probabilities: `logprobsResult` of a candidate to those of its texts, and back.
+"""Log probabilities: from `logprobsResult` of a candidate to its texts, and back.
 
-Google lists the tokens of a whole candidate beside its content; here each text has its own.
+Google lists the tokens of a whole candidate in one object; the IR has a list for each text.
 
 Specification: https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -24,7 +24,7 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
-    """The tokens and what else the object says, under dotted names; None for an unknown shape."""
+    """The tokens, and the object's other members under dotted names; None = an unknown form."""
     try:
         chosen, tops = result["chosenCandidates"], result.get("topCandidates")
         if tops is None:
@@ -38,7 +38,7 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """What an object without tokens says, under dotted names; empty for any other."""
+    """The members of an object without tokens, under dotted names; empty for any other object."""
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
     return {f"{RESULT}.{key}": kept for key, kept in result.items()}
@@ -55,9 +55,9 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """The blocks with the tokens at the texts that they are of; None where there is no text.
+    """The blocks with each token at its text; None = there is no text.
 
-    Tokens that do not add up to the texts all go to the first of them.
+    If the tokens do not add up to the texts, the first text gets them all.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:
@@ -77,7 +77,7 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
-    """The `logprobsResult` of these tokens."""
+    """The `logprobsResult` for these tokens."""
     out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
     if any(token.top is not None for token in tokens):
         out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
@@ -85,7 +85,7 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """Leftovers of a candidate without log probabilities of an unknown shape, where `out` has others."""
+    """Leftovers without log probabilities of an unknown form, if `out` has other log probabilities."""
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
         return extra
@@ -94,9 +94,9 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
-    """The members of a candidate that hold its log probabilities; none where no text has any.
+    """The candidate's members for its log probabilities; empty if no text has any.
 
-    own: the average, which Google counts over all tokens, is kept as it came.
+    own: True = keep the stated average, which Google counts over all tokens.
     """
     stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
     if not stated:

@@ -1,6 +1,6 @@
-"""The older form of schemas, read and written: OpenAPI 3.0 objects with types in upper case.
+"""The older form of schemas: OpenAPI 3.0 objects with types in upper case.
 
-`parameters` and `responseSchema` have it. Every schema that was read is written as it came.
+`parameters` and `responseSchema` have this form. Every decoded schema is encoded in the form that it had.
 
 Specification: https://ai.google.dev/api/caching#Schema
 """
@@ -20,29 +20,29 @@ _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
 _DIGITS: Final = 20
-"""More than an int64 has."""
+"""More digits than an int64 has."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
-"""The types by the numbers that protocol buffers give them."""
+"""The types at the index that is their number in protocol buffers."""
 
 UPPER: Final = "openapi"
 LOWER: Final = "openapi lower"
-"""The forms of an OpenAPI schema: types in upper case, as specified, or in lower case, as many write them."""
+"""The form of an OpenAPI schema with types in lower case, as many clients write them."""
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """An OpenAPI schema as JSON Schema, and in which of its forms it was written."""
+    """An OpenAPI schema as JSON Schema, and the form that it had."""
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """What `read_openapi` has read, in the form that it had."""
+    """A schema of `read_openapi` in the form that it had."""
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A schema and all those inside of it, changed."""
+    """A schema and all schemas inside it, changed by `change`."""
     if not isinstance(schema, dict):
         return schema
     out = change(schema)
@@ -57,7 +57,7 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 
 def _counted(value: Any) -> Any:
-    """A count, which protocol buffers write as a string (int64)."""
+    """A count as a number: protocol buffers write an int64 as a string."""
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 
 

@@ -1,4 +1,4 @@
-"""The form of the answer: structured output, kinds of answer and voices, in `generationConfig`.
+"""The output format in `generationConfig`: structured output, modalities and voices.
 
 https://ai.google.dev/gemini-api/docs/structured-output, https://ai.google.dev/gemini-api/docs/speech-generation
 """
@@ -15,11 +15,12 @@ from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.request import Target
+from dragoman.dialects.schema import describe
 
 KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}
 )
-"""What of `generationConfig` is `ir.Output`."""
+"""The members of `generationConfig` that become `ir.Output`."""
 
 JSON: Final = "application/json"
 _JSON_SCHEMA: Final = "json schema"
@@ -32,17 +33,17 @@ VOICES: Final = frozenset(
     }
 )
 VOICE: Final = "Kore"
-"""The voice for names that are no voice here."""
+"""The voice in place of a name that Google does not know."""
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """What a generation config says of the form of the answer; None where it says nothing."""
+    """The output format of a generation config; None = it states none."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")
     schema, openapi = config.get("responseJsonSchema"), config.get("responseSchema")
     if mime not in {None, JSON} or (schema is not None and openapi is not None):
-        # an enum as plain text, or what the API will refuse
+        # an enum as plain text, or a type that the API will refuse
         extra = {
             key: value
             for key, value in config.items()
@@ -74,7 +75,7 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """The name of the one voice, where that is all that is said."""
+    """The name of the voice, if the object says nothing else."""
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
         if speech.keys() != {key}:
@@ -84,7 +85,7 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the form of the answer into the generation config, or report what has no form here."""
+    """Write the output format into the generation config, or report what it cannot express."""
     output = request.output
     if output is None:
         return
@@ -126,16 +127,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     if output.kind != "schema" or output.schema is None:
         return
     schema = dict(clean_schema(output.schema, report, "output.schema"))
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and schema.setdefault(key, value) == value:
-            report.change(
-                f"output.{field}", f"generationConfig.responseJsonSchema.{key}", "moved into the schema"
-            )
-        elif value is not None:
-            report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(schema, output, "generationConfig.responseJsonSchema", report)
     if schema != output.schema:
         report.change(
             "output.schema",
@@ -146,7 +138,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Older models refuse functions beside a form of answer: the form is asked for in words."""
+    """Ask for the output format in words: older models refuse it together with functions."""
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"

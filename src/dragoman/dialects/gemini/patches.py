@@ -1,7 +1,7 @@
-"""A call's arguments that arrive in pieces, put together.
+"""Joins a call's arguments that arrive in pieces.
 
-Vertex AI can stream them (`streamFunctionCallArguments`): each piece names the member that it is of by its
-JSON path, and a string may go on in the next piece of the same path.
+Vertex AI can stream them (`streamFunctionCallArguments`). Each piece names its member by a JSON path, and a
+string may continue in the next piece with the same path.
 
     {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil wa", "willContinue": true}
 
@@ -37,11 +37,11 @@ class Patches:
     def __init__(self) -> None:
         self._arguments: dict[str, Any] = {}
         self._going_on: str | None = None
-        self._words: list[str] = []  # of the text that goes on, joined only when it ends
-        self._place: tuple[Any, str | int] = ({}, "")  # where it belongs
+        self._words: list[str] = []  # pieces of the text that continues, joined at its end
+        self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Take one of `partialArgs`. Raises WireError for a place that cannot be."""
+        """Add one of `partialArgs`. Raises WireError for an impossible place."""
         path = piece.get("jsonPath")
         if not isinstance(path, str):
             raise WireError("must be a JSON path", "functionCall.partialArgs[].jsonPath")
@@ -63,7 +63,7 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def _settle(self) -> None:
-        """Put the text that went on in its place."""
+        """Write the text that continued to its place."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
@@ -79,7 +79,7 @@ class Patches:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The members and positions that a path leads through."""
+    """The members and indexes of a path."""
     steps: list[str | int] = []
     position = 1
     while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):
@@ -94,7 +94,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
-    """The object or array at a step, made where it is not there yet."""
+    """The object or array at a step, created if it does not exist."""
     inside = _at(holder, step, path)
     if inside is None:
         inside = {} if isinstance(following, str) else []
@@ -115,7 +115,7 @@ def _put(holder: Any, step: str | int, value: Any, path: str) -> None:
         holder[step : step + 1] = [value]
     elif isinstance(holder, dict) and isinstance(step, str):
         holder[step] = value
-    else:  # an array grows one by one: a large position must not make a large array
+    else:  # an array only grows by one: a large index must not create a large array
         raise _misplaced(path)
 
 

@@ -1,7 +1,7 @@
 """Thinking: `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
-Older models take a budget of tokens, newer ones a level; both in one request are a 400. Facts decide; where
-they are silent, what the newest models take is written. Budgets for effort words are the table of LiteLLM.
+Older models accept a budget in tokens, newer models a level; both in one request are a 400. The model's facts
+decide. For unknown models, the newest models' form is written. LiteLLM's table gives the budget of each word.
 https://ai.google.dev/gemini-api/docs/thinking
 """
 
@@ -15,7 +15,7 @@ from dragoman.dialects.request import Target
 
 _THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
 _ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")
-_PLACE: Final = "generationConfig.thinkingConfig"
+_CONFIG: Final = "generationConfig.thinkingConfig"
 
 BUDGETS: Final = {
     "minimal": 512,
@@ -26,11 +26,11 @@ BUDGETS: Final = {
     "max": 16384,
 }
 DYNAMIC: Final = -1
-"""The budget by which the model decides for itself."""
+"""The budget that lets the model decide."""
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """`thinkingConfig`; None where it says nothing."""
+    """The reasoning of `thinkingConfig`; None = it states nothing."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -66,7 +66,7 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """What our own client wrote, unless the model is known to have no levels."""
+    """The client's own `thinkingConfig`, unless the model is known to have no levels."""
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
         return None
@@ -81,7 +81,7 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the nearest thing to a wish that a model accepts."""
+    """Finds the nearest reasoning that a model accepts."""
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
         self.wish = wish
@@ -94,7 +94,7 @@ class _Fitting:
         self.never = target.facts.reasoning is False or modes == ()
 
     def fit(self) -> dict[str, Any]:
-        """`thinkingConfig`, empty where nothing is to be said."""
+        """The `thinkingConfig`; empty = nothing to state."""
         wish = self.wish
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.never:
@@ -114,17 +114,17 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Who asks for reasoning is to see it, unless he says otherwise."""
+        """Show the reasoning to a client that requests reasoning, unless it states otherwise."""
         wish = self.wish
         if wish.visible is not None:
             out["includeThoughts"] = wish.visible
         elif not off and not self.own:
             out["includeThoughts"] = True
-            self.report.add(f"{_PLACE}.includeThoughts", "reasoning is requested, so it is returned")
+            self.report.add(f"{_CONFIG}.includeThoughts", "reasoning is requested, so it is returned")
         if wish.summary is not None:
             self.report.change(
                 "reasoning.summary",
-                f"{_PLACE}.includeThoughts",
+                f"{_CONFIG}.includeThoughts",
                 "the Gemini API has only one kind of reasoning summary",
             )
 
@@ -132,7 +132,7 @@ class _Fitting:
         modes = self.facts.thinking or ()
         least = self.facts.thinking_budget[0] if self.facts.thinking_budget is not None else 0
         if self.budgets and ("disabled" in modes or least == 0):
-            self.report.change("reasoning", f"{_PLACE}.thinkingBudget", "written as a budget of 0")
+            self.report.change("reasoning", f"{_CONFIG}.thinkingBudget", "written as a budget of 0")
             return {"thinkingBudget": 0}
         self.report.lose("reasoning", "thinking cannot be disabled for this model", "quality")
         if self.budgets and not self.levels:
@@ -141,7 +141,7 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """The model's levels, weakest first."""
+        """The model's levels, from the weakest to the strongest."""
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
         return known or ("low",)
@@ -153,28 +153,28 @@ class _Fitting:
             effort = min(self._known(), key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
             self.report.change(
                 "reasoning.budget",
-                f"{_PLACE}.thinkingLevel",
+                f"{_CONFIG}.thinkingLevel",
                 f"the budget of {wish.budget} tokens is written as the level {effort}",
             )
         elif wish.budget is not None:
             self.report.change(
-                "reasoning.budget", f"{_PLACE}.thinkingLevel", "expressed by the thinking level"
+                "reasoning.budget", f"{_CONFIG}.thinkingLevel", "expressed by the thinking level"
             )
-        if effort is None:  # the model's own measure
+        if effort is None:  # the model's default
             if wish.mode is not None:
-                self.report.change("reasoning.mode", _PLACE, "the model chooses its thinking budget")
+                self.report.change("reasoning.mode", _CONFIG, "the model chooses its thinking budget")
             return {}
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The word itself, or the nearest weaker one that the model knows; the weakest where none is."""
+        """The word itself, or the model's nearest weaker level, or else its weakest level."""
         known = self._known()
         if effort in known:
             return effort
         rank = _ORDER.index(effort) if effort in _ORDER else len(_ORDER)
         weaker = [word for word in known if _ORDER.index(word) < rank]
         chosen = weaker[-1] if weaker else known[0]
-        self.report.change("reasoning.effort", f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
+        self.report.change("reasoning.effort", f"{_CONFIG}.thinkingLevel", f"{effort} is written as {chosen}")
         if weaker:
             self.report.lose(
                 "reasoning.effort", f"the model does not support the thinking level {effort}", "quality"
@@ -191,19 +191,19 @@ class _Fitting:
             budget = BUDGETS.get(wish.effort or "", BUDGETS["medium"])
             self.report.change(
                 where,
-                f"{_PLACE}.thinkingBudget",
+                f"{_CONFIG}.thinkingBudget",
                 f"the effort {wish.effort} is written as a budget of {budget} tokens",
             )
         elif wish.effort is not None:
             self.report.change(
-                "reasoning.effort", f"{_PLACE}.thinkingBudget", "expressed by the thinking budget"
+                "reasoning.effort", f"{_CONFIG}.thinkingBudget", "expressed by the thinking budget"
             )
         if self.facts.thinking_budget is not None and budget != DYNAMIC:
             least, most = self.facts.thinking_budget
             fitting = max(least, min(most, budget))
             if fitting != budget:
                 self.report.change(
-                    where, f"{_PLACE}.thinkingBudget", f"the model accepts {least} to {most} tokens"
+                    where, f"{_CONFIG}.thinkingBudget", f"the model accepts {least} to {most} tokens"
                 )
             if fitting < budget:
                 self.report.lose(where, f"limited to {fitting} tokens", "quality")

@@ -1,11 +1,11 @@
-"""References inside of one JSON Schema: where each leads, and which definitions contain themselves.
+"""References inside one JSON Schema: the target of each, and which definitions contain themselves.
 
-What is referred to becomes a definition of the root, for the API knows no other: definitions that stand
-deeper, and parts of the schema that a pointer leads to, which generators use for what they have written once
-(`#/properties/start`). Takes time and memory in proportion to the schema.
+The API knows only definitions at the root. So each target becomes one: nested definitions, and other parts of
+the schema, which some generators refer to instead of writing them twice (`#/properties/start`). Time and
+memory are proportional to the schema's size.
 
-References: https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref ,
-pointers in them: https://www.rfc-editor.org/rfc/rfc6901
+References: https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref , pointers
+in them: https://www.rfc-editor.org/rfc/rfc6901
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from dragoman.dialects.schema_budget import LONGEST_PLACE, SchemaBudget, place_i
 _Schema: TypeAlias = dict[str, Any]
 
 ROOT: Final = "#"
-"""The schema itself, among the names of its definitions."""
+"""The name of the schema itself among its definitions."""
 DEFINED: Final = ("$defs", "definitions")
 _NAMED: Final = ("properties", *DEFINED)
 _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONE: Final = ("items", "additionalProperties")
 _UNDERSCORES: Final = 8
-"""So many times a name is made longer by one. With names that differ only by signs that are refused, each
-would be as long as there are others.
+"""How many underscores may be added to a taken name. Names that differ only in refused characters become
+equal; without this limit, each would be longer than the last.
 """
 _DEFINING: Final = 8
-"""Steps for each definition: it is named, walked, and looked at whether it contains itself."""
+"""Budget steps for each definition: naming it, walking it, and searching it for itself."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Definition(NamedTuple):
-    """A schema that others refer to. place: where it stands below the root (`$defs.Node`)."""
+    """A schema that others refer to. place: its path below the root (`$defs.Node`)."""
 
     schema: Any
     place: str
@@ -44,20 +44,20 @@ class Definition(NamedTuple):
 class References:
     """The references of one schema.
 
-    definitions: by the names that are written, which hold nothing that a pointer must escape. budget: pays
-    for each definition that is made. Raises WireError when it is spent.
+    definitions: by their written names, which need no escape in a pointer. budget: pays for each definition.
+    Raises WireError when the budget is spent.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
         self._budget = budget
         self.definitions: dict[str, Definition] = {}
         self._schema = schema
-        self._names: dict[str, str] = {}  # as the client writes them: as they are written
-        self._known: dict[int, str] = {}  # the same by the schema itself
+        self._names: dict[str, str] = {}  # the client's name: the written name
+        self._known: dict[int, str] = {}  # id of the schema: the written name
         self._targets: dict[str, str | None] = {ROOT: ROOT}
         self._within = ""
         self._looped: dict[int, tuple[_Schema, bool]] = {}
-        self._taken: dict[str, int] = {}  # the number from which on names of the same beginning are free
+        self._taken: dict[str, int] = {}  # the first free number for names with this beginning
         self._walked: set[int] = set()
         self._walk(schema, "")
         schemas = {ROOT: schema, **{name: one.schema for name, one in self.definitions.items()}}
@@ -65,17 +65,17 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """The name of the definition that a reference leads to; None where it leads out of the schema."""
+        """The name of a reference's definition; None = the target is outside of the schema."""
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether a part of a definition cannot be written without the whole of it."""
+        """True: a value of this part needs a value of the whole definition."""
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """The same for the group of the definition. Each part is looked at once, however deep it lies."""
+        """The same for the definition's group. Each part is searched once, at any depth."""
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -86,12 +86,12 @@ class References:
                     if self._loops(one, group):
                         found = True
                         break
-            # With the schema itself: the ids of those that have gone are given to others.
+            # The schema is kept too, because Python gives the id of a freed object to another.
             known = self._looped[id(schema)] = (schema, found)
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Find all definitions, then what else the references lead to, and what is referred to there."""
+        """Find all definitions, and then the targets of all references, also inside of these targets."""
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:
@@ -112,7 +112,7 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition under a name that is legal and free."""
+        """Add a definition under a legal and free name."""
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
@@ -122,7 +122,7 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """The name with more underscores, where a few suffice, or with the first free number."""
+        """The name with a few more underscores, or else with the first free number."""
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
                 return longer
@@ -133,7 +133,7 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """The name of what a reference leads to, which becomes a definition where it is none yet."""
+        """The name of a reference's target, which becomes a definition if it is not yet one."""
         if not reference.startswith("#/"):
             return None
         value: Any = self._schema
@@ -143,7 +143,7 @@ class References:
                 value, place = value[int(step)], f"{place}[{step}]"
             elif isinstance(value, dict) and step in value:
                 value, place = value[step], place_in(place, step)
-            else:  # definitions that stand deeper, and names that should have been escaped
+            else:  # nested definitions, and names without the required escapes
                 _, _, name = reference[2:].partition("/")
                 return self._names.get(_unescaped(name), self._names.get(name))
         if (known := self._known.get(id(value))) is not None or not isinstance(value, dict):
@@ -154,11 +154,9 @@ class References:
         return name
 
     def _needs(self, schema: Any) -> Iterator[str]:
-        """The definitions that every value of a schema may need: not those of properties that may be
-        left out.
-        """
+        """The definitions that every value of a schema may need, without those of optional properties."""
         waiting = [schema]
-        seen: set[int] = set()  # a property may be required twice, and hold one that is, too
+        seen: set[int] = set()  # a property may be required in several places
         while waiting:
             one = waiting.pop()
             if not isinstance(one, dict) or id(one) in seen:
@@ -183,13 +181,13 @@ def _needed(schema: _Schema) -> list[Any]:
 
 
 def required(schema: _Schema) -> list[Any]:
-    """The names of the properties that a schema requires."""
+    """The names of a schema's required properties."""
     names = schema.get("required")
     return names if isinstance(names, list) else []
 
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
-    """The schemas directly inside of one: keyword, name where they have any, the step there, each."""
+    """The schemas directly inside: keyword, name (if it has one), path step, schema."""
     for key in _NAMED:
         if isinstance(named := schema.get(key), dict):
             yield from ((key, name, f"{key}.{name}", one) for name, one in named.items())
@@ -211,7 +209,7 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """Of each definition its group: those that all need each other, by the algorithm of Kosaraju."""
+    """The group of each definition: definitions that need each other, by Kosaraju's algorithm."""
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
     needed: dict[str, list[str]] = {name: [] for name in needs}
@@ -223,7 +221,7 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """What a name leads to and is not seen yet, each after all that it leads to itself."""
+    """The names that can be reached and are not yet seen, each after the names that it reaches."""
     if start in seen:
         return []
     seen.add(start)

@@ -1,6 +1,6 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
+"""Relays the same protocol on both sides: a few edits on raw values; nested bytes stay unchanged.
 
-The model's name travels in the path of a request and in `modelVersion` of an answer.
+The model's name is in the path of a request and in `modelVersion` of an answer.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
-from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
+from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.gemini.errors import broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -25,7 +27,7 @@ _NOTHING = msgspec.Raw(b"")
 
 
 class _Answer(msgspec.Struct, rename="camel", gc=False):
-    """What must be known of one candidate of a chunk."""
+    """The members of a chunk's candidate that the relay must read."""
 
     content: msgspec.Raw = _NOTHING
     finish_reason: str | int | None = None
@@ -33,7 +35,7 @@ class _Answer(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
-    """What must be known of a chunk before it may pass."""
+    """The members of a chunk that the relay must read."""
 
     candidates: list[_Answer] = []
     usage_metadata: msgspec.Raw = _NOTHING
@@ -47,27 +49,18 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _encode = msgspec.json.Encoder().encode
 
-_UNREADABLE = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
-    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
-)
 
+class GeminiRelay(BodyRelay):
+    """Edits requests and answers."""
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
+    member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed. The model is in the path."""
-        body = {**head, **edits}
-        body.pop("model", None)
-        return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+        """The body with top-level keys set, replaced or, for UNSET, removed. The path states the model."""
+        return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage."""
+        """The body with the client's name of the model, and its usage."""
         try:
             head = _decode_head(body)
             if not _has(head, "candidates") and _has(head, "error"):
@@ -76,24 +69,20 @@ class Relay:
                 raise WireError("the response must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, head, reply.model), usage
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = _decode_head(body)
-        if "usageMetadata" in head and _decode(head["usageMetadata"]):
-            return body
-        return bytes(_encode({**head, "usageMetadata": _counts(usage)}))
-
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> GeminiStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return GeminiStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return _counts(usage)
 
 
 _ANSWERS = frozenset({"candidates", "promptFeedback"})
-"""Members of which an answer has one, or counts: Google's clients read one without candidates."""
+"""An answer has one of these members, or token counts: Google's clients accept answers without candidates."""
 _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
 
 
@@ -111,8 +100,8 @@ def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
     return _encode({**head, "modelVersion": model})
 
 
-class StreamRelay:
-    """One stream: chunks pass as they are, but for the model's name."""
+class GeminiStreamRelay:
+    """Relays one stream: only the model's name changes."""
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
@@ -126,9 +115,7 @@ class StreamRelay:
         self._estimated: ir.Usage | None = None
         self._name = b"" if reply.model is None else _encode(reply.model)
         self._array = reply.framing == "json_array"
-        self._tail = self._renamed = (
-            b""  # a chunk's end from its `modelVersion` on, and what is written for it
-        )
+        self._tail = self._renamed = b""  # a chunk's end from its `modelVersion` on, and its replacement
         self._separator = b"["
         self._usage = _NOTHING
         self._open: set[int] = set()
@@ -139,7 +126,7 @@ class StreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage that went by. It is read when it is asked for: every chunk states one."""
+        """The latest usage. Every chunk states one, so only the last one is decoded, when it is needed."""
         stated = self._counted()
         return decode_usage(stated) if stated else self._estimated
 
@@ -148,10 +135,10 @@ class StreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""
+        """The bytes for one chunk. Raises RequestFailed for an error, WireError for an unknown chunk."""
         try:
             chunk = _decode_chunk(frame)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise _odd(frame, error) from None
         if chunk.error or type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -169,10 +156,10 @@ class StreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk under the name that the client knows.
+        """The chunk with the client's name of the model.
 
-        Google writes the candidates first: what else is called `modelVersion` stands before the chunk's own,
-        and what follows that is the same in every chunk.
+        Google writes the candidates first, so another `modelVersion` can only be in front of the chunk's own.
+        The bytes after the chunk's own are the same in every chunk.
         """
         if not stated:
             return frame
@@ -191,7 +178,7 @@ class StreamRelay:
         if chunk.usage_metadata:
             self._usage = chunk.usage_metadata
         candidates = chunk.candidates
-        if len(candidates) == 1:  # as nearly all are
+        if len(candidates) == 1:  # as in nearly all chunks
             only = candidates[0]
             if only.finish_reason is None and (only.index or 0) in self._answered:
                 return
@@ -215,9 +202,9 @@ class StreamRelay:
             self._unanswered = self._unanswered or bool(chunk.prompt_feedback)
 
     def close(self) -> bytes:
-        """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off.
+        """Check the end of the stream's bytes, the only end. Raises RequestFailed if the stream broke off.
 
-        What the model broke is no end either, but Google's clients know its reasons: they get it as it came.
+        If the model failed, the stop reason is passed unchanged, because Google's clients know these reasons.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):
@@ -226,7 +213,7 @@ class StreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """A chunk of nothing but usage, where no chunk stated any."""
+        """A chunk with only the usage, if no chunk stated a usage."""
         if self.estimate is None or not self.done or self.usage is not None:
             return b""
         self._estimated = usage = self.estimate()
@@ -244,7 +231,7 @@ _KEY = b'"modelVersion"'
 
 
 def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
-    """What a frame is that is no chunk: an error without framing or in a list, or nothing known."""
+    """The error for an unknown chunk: an upstream error without framing or in a list, else a WireError."""
     if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
         return RequestFailed(fault_of(bytes(frame)))
     return WireError(f"a stream chunk cannot be parsed: {error}")

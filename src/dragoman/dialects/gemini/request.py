@@ -1,4 +1,4 @@
-"""Requests: body and path of generateContent and streamGenerateContent to ir.Request and back."""
+"""Requests: decodes body and path of generateContent and streamGenerateContent to ir.Request, and back."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
 from dragoman.dialects.gemini.output import decode_output, encode_output
-from dragoman.dialects.gemini.parts import Draft, decode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
@@ -60,13 +62,13 @@ _TIER_WORDS = {
     "fast": "priority",
 }
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The one default value, so that identity tells that nothing is stated."""
+"""The shared default value: identity with it means that nothing is stated."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for structures that no check let pass."""
+    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
     body = spelled(wire.body)
     get = body.get
     forms: dict[str, str] = {}
@@ -86,7 +88,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """What not every request has; the keys that are left over."""
+    """Decode the members that only some requests have. Returns the leftover keys."""
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
@@ -122,7 +124,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the form of the answer depends on, without the contents."""
+    """What the answer's form depends on, without the contents."""
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -180,11 +182,11 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The path and body for a Gemini model.
 
-    Raises WireError for what cannot be asked at all: files of another provider, free-text tools, more than
-    eight answers.
+    Raises WireError for files of another provider, free-text tools and more than eight answers, which the API
+    does not have.
     """
     own = request.dialect == NAME
-    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts, names={})
+    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
     body: dict[str, Any] = {}
     config: dict[str, Any] = {}
     if own:
@@ -209,8 +211,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_output(request, target, body, config)
     if not own and any(is_drawing(tool, target.facts) for tool in request.tools or ()):
         config.setdefault("responseModalities", ["TEXT", "IMAGE"])
-    if _rare_values(request) != _NOTHING_RARE:
-        _encode_rare(request, target, body, config, own=own)
+    _encode_rare(request, target, body, config, own=own)
     if config:
         body["generationConfig"] = config
     path = STREAM_PATH if request.stream else PATH
@@ -240,39 +241,27 @@ def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> N
     target.report.lose("max_output", f"limited to {bound}", "quality")
 
 
-_LOST: dict[str, str] = {
-    "min_p": "the Gemini API has no min_p",
-    "repetition_penalty": "the Gemini API has no repetition penalty",
-    "logit_bias": "the Gemini API has no logit bias",
-}
 _sampling_values = attrgetter(*_SAMPLING.values())
-_lost_values = attrgetter(*_LOST)
-_NOTHING = (None,) * len(_LOST)
 _DRAWN = frozenset({"temperature", "topP", "topK"})
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
-"""How many stop sequences the API takes."""
+"""The most stop sequences of the API."""
 _ANSWERS = 8
-"""How many answers to one request it gives."""
+"""The most answers to one request."""
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
-    report = target.report
     stated = zip(_SAMPLING, _sampling_values(sampling), strict=True)
     config.update({key: value for key, value in stated if value is not None})
     if sampling.stop is not None:
         config["stopSequences"] = list(sampling.stop)
-    values = _lost_values(sampling)
-    if values != _NOTHING:
-        for field, value in zip(_LOST, values, strict=True):
-            if value is not None and value != {}:
-                report.lose(f"sampling.{field}", _LOST[field])
+    FIELDS.lose(sampling, target.report, "sampling")
     if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
         _fit_sampling(target, config)
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """What another dialect takes and this one does not."""
+    """Report or change the sampling parameters that this dialect does not accept."""
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
@@ -316,51 +305,19 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
         del config["stopSequences"]
 
 
-_rare_values = attrgetter(
-    "user",
-    "metadata",
-    "safety_identifier",
-    "tier",
-    "cache",
-    "store",
-    "prediction",
-    "moderation",
-    "previous",
-    "conversation",
-    "background",
-    "extra",
-)
-_NOTHING_RARE = (None,) * 12
-_NEVER: dict[str, str] = {
-    "user": "the Gemini API has no end user id",
-    "safety_identifier": "the Gemini API has no end user id",
-    "metadata": "the Gemini API has no metadata",
-    "store": "the Gemini API does not store responses",
-    "prediction": "the Gemini API has no predicted output",
-    "moderation": "the Gemini API has no moderation",
-    "previous": "the Gemini API is stateless",
-    "conversation": "the Gemini API is stateless",
-    "background": "the Gemini API is stateless",
-}
-
-
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
-    """What most requests do not have."""
+    """Encode the members that most requests do not have."""
     report = target.report
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)
     if request.cache is not None:
-        for field in ("key", "mode", "ttl", "retention", "mark"):
-            if getattr(request.cache, field) is not None:
-                report.lose(f"cache.{field}", "the Gemini API has no such setting of prompt caching")
+        FIELDS.lose(request.cache, report, "cache")
         restore({}, request.cache.extra, report, "cache")
     if own and request.store is not None:
         body["store"] = request.store
-    for field, reason in _NEVER.items():
-        if getattr(request, field) and field not in body:
-            report.lose(field, reason)
+    FIELDS.lose(request, report, written=body)
     if request.extra is not None:
         _restore(request.extra, target, body, config)
 
@@ -376,8 +333,40 @@ def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) 
 
 
 def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Leftover keys back in their places, some of them inside of objects that hold nothing else."""
+    """Put leftover keys back, some of them into objects that have no other members."""
     holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
     out = {**body, **holders}
     restore(out, extra, target.report, "")
     body.update({key: value for key, value in out.items() if key not in holders or value})
+
+
+FIELDS = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage"),
+        foreign_contents: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: tuple(f"sampling.{field}" for field in _SAMPLING.values()),
+        _limit: ("max_output",),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        _encode_tier: ("tier",),
+    },
+    lost={
+        "sampling.min_p": "the Gemini API has no min_p",
+        "sampling.repetition_penalty": "the Gemini API has no repetition penalty",
+        "sampling.logit_bias": "the Gemini API has no logit bias",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Gemini API has no such setting of prompt caching",
+        ),
+        "user": "the Gemini API has no end user id",
+        "safety_identifier": "the Gemini API has no end user id",
+        "metadata": "the Gemini API has no metadata",
+        "store": "the Gemini API does not store responses",
+        "prediction": "the Gemini API has no predicted output",
+        "moderation": "the Gemini API has no moderation",
+        **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
+    },
+)
+"""How each field of a request is handled. The dialect's own clients may ask for `store`."""

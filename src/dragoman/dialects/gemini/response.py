@@ -1,4 +1,4 @@
-"""Whole answers: a GenerateContentResponse to ir.Response and back.
+"""Whole answers: decodes a GenerateContentResponse to ir.Response, and encodes it back.
 
 Specification: https://ai.google.dev/api/generate-content#generatecontentresponse
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
 from dragoman.dialects.gemini.logprobs import (
@@ -19,7 +20,8 @@ from dragoman.dialects.gemini.logprobs import (
     with_logprobs,
     without_tokens,
 )
-from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
+from dragoman.dialects.gemini.part_decoder import decode_part
+from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
 from dragoman.dialects.gemini.stops import (
     UNANSWERED,
     broken_off,
@@ -43,10 +45,10 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """A GenerateContentResponse.
+    """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error that came with status 200 and for an answer that holds nothing because
-    the model failed; WireError for anything else.
+    Raises RequestFailed for an error with status 200, and for an empty answer because the model failed;
+    WireError for other objects.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -113,7 +115,7 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """The parts of one content. Raises WireError for what is no list of objects."""
+    """The blocks of one content's parts. Raises WireError if it is not a list of objects."""
     parts = content.get("parts")
     if parts is None:
         return []
@@ -122,12 +124,12 @@ def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
 
 
 def calls_client(block: ir.Block) -> bool:
-    """Whether a block asks the client for something."""
+    """True: the block asks the client for something."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether a block is more than reasoning, which alone is no answer."""
+    """True: the block is more than reasoning, which alone is no answer."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -135,7 +137,7 @@ _NO_WORDS = ir.Text("")
 
 
 def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
-    """A text with one more citation."""
+    """A text block with one more citation."""
     if not isinstance(block, ir.Text):
         return block
     return ir.Text(
@@ -160,7 +162,7 @@ def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, A
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A GenerateContentResponse for a client. Raises RequestFailed for an answer that is a failure."""
+    """A GenerateContentResponse for a client. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -183,7 +185,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """The members that name an answer, the same in every chunk of a stream."""
+    """The members that identify an answer, the same in every chunk of a stream."""
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
         out["createTime"] = created if isinstance(created, str) else _dated(created)
@@ -224,6 +226,6 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether the citations were read from metadata that are there to be written as they came."""
+    """True: the citations come from metadata in the leftovers, which are written unchanged."""
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

@@ -1,8 +1,8 @@
-"""JSON Schema cut down to what the API takes.
+"""Reduces a JSON Schema to what the API accepts.
 
-What `parametersJsonSchema` and `responseJsonSchema` take is listed at
-https://ai.google.dev/api/generate-content#FIELDS.response_json_schema ; anything else is a 400. A keyword
-that is refused is moved into the description, so that the model still reads it.
+https://ai.google.dev/api/generate-content#FIELDS.response_json_schema lists what `parametersJsonSchema` and
+`responseJsonSchema` accept; anything else is a 400. A refused keyword is moved into the description, so that
+the model still reads it.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _KEPT: Final = frozenset(
 )
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
-"""What is left out, or written elsewhere."""
+"""Keywords that are left out, or written at another place."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
 """Keywords that constrain nothing."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """A JSON Schema with what the API takes: itself where it holds nothing else, as most do.
+    """The JSON Schema without what the API refuses. Most schemas are returned unchanged.
 
-    Each thing refused is a loss, at its exact place below `where`. Raises WireError, with `where`, for one
-    whose `allOf` takes more to merge than a schema may cost.
+    Each removed part is a loss at its exact place below `where`. Raises WireError, with `where`, if merging
+    the schema's `allOf` costs too much.
     """
     if is_plain(schema):
         return schema
@@ -45,7 +45,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A schema that is taken as it is: no references, for these are followed first."""
+    """A schema that needs no change. It has no references, because these must be resolved first."""
 
     type: Any = None
     description: Any = None
@@ -67,7 +67,7 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether the API takes a schema as it is."""
+    """True: the API accepts the schema unchanged."""
     try:
         msgspec.convert(schema, _Plain)
     except msgspec.ValidationError:
@@ -78,12 +78,12 @@ def is_plain(schema: _Schema) -> bool:
 _BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})
 _MOST_OPENED: Final = 100
 _DEEPEST_OPENED: Final = 2
-"""How many definitions `allOf` may write in place of references, and how many inside of each other."""
+"""The most definitions that `allOf` may copy in place of references, and the most inside each other."""
 
 
 class _Cleaner:
-    """within: the definition that is being cleaned. opened: those that were written in place of references
-    to them around here. left: how many more may be. budget: pays for merging and for copies.
+    """Reduces one schema. within: the current definition. opened: the definitions copied in place of
+    references here. left: how many more copies are permitted. budget: pays for merging and copies.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -95,7 +95,7 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """The root, with every definition."""
+        """The root schema with every definition."""
         out = self.clean(schema, where, hard=True)
         defs = {}
         for name, (inside, place) in self.references.definitions.items():
@@ -104,7 +104,7 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """One schema. hard: no property that may be left out stands between it and its definition."""
+        """One schema. hard: True = no optional property is between the schema and its definition."""
         if not isinstance(schema, dict):
             if schema is False:
                 self.report.lose(where, "the Gemini API has no schema that allows no value", "quality")
@@ -117,7 +117,7 @@ class _Cleaner:
         return node
 
     def _node(self, schema: _Schema, where: str, *, hard: bool) -> _Schema:
-        if self.opened:  # a copy, in place of a reference
+        if self.opened:  # a copy in place of a reference
             self.budget.spend(len(schema))
         node = _Node(schema, where, hard=hard)
         for key, value in schema.items():
@@ -142,7 +142,7 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """`properties`, and with them `required`: what contains itself cannot be required."""
+        """`properties` and `required`: a property that contains its own definition cannot be required."""
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -162,7 +162,7 @@ class _Cleaner:
             self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
-        """`required`, without what `properties` took out of it."""
+        """`required`, without the names that `properties` removed."""
         names = value if node.required is None else node.required
         if names or not value:
             node.out[key] = names
@@ -170,7 +170,7 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """`$ref`, which may lead to a definition of the same schema and to the schema itself."""
+        """`$ref`, which may refer to a definition in the same schema, or to the schema itself."""
         target = self.references.target(value)
         if target is None:
             node.refused[key] = value
@@ -180,7 +180,7 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """A reference stands alone in its object: what stands beside it moves one level up."""
+        """Move the members beside a reference one level up, because a `$ref` must be alone in its object."""
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
             return node.out
@@ -192,13 +192,13 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """Whether a part of the current definition cannot be written without the definition itself."""
+        """True: a value of this part needs a value of the whole current definition."""
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """Lists of schemas; the older list under `items` is `prefixItems`."""
+        """A list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -208,7 +208,7 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """`items`: one schema for all, or a list."""
+        """`items`: one schema for all items, or a list."""
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
@@ -217,12 +217,12 @@ class _Cleaner:
             node.refused[key] = value
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
-        """`additionalProperties`, none of which is ever required."""
+        """`additionalProperties`, which are never required."""
         place = place_in(node.where, key)
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """`const` is an `enum` of one."""
+        """`const` becomes an `enum` with one value."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -231,7 +231,7 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """`enum` holds strings and numbers; null among them is said by the type."""
+        """`enum` holds strings and numbers. Null becomes a type."""
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -241,7 +241,7 @@ class _Cleaner:
             node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
     def _or_null(self, node: _Node) -> None:
-        """OpenAPI's `nullable`: null is allowed too."""
+        """OpenAPI's `nullable`: null is also allowed."""
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
         if "$ref" in out:
@@ -254,7 +254,7 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """An exclusive bound: exact for whole numbers, one too many for others."""
+        """An exclusive bound: exact for integers; for other numbers, the bound itself is also allowed."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -268,7 +268,7 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it, or described where members contradict each other."""
+        """The schema with its `allOf` merged into it. Members that contradict each other are described."""
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
         opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
@@ -288,7 +288,7 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """What a member refers to. Definitions are opened within bounds, for they may lead to each other."""
+        """A member, or its reference's target. Targets may refer to each other, so there is a limit."""
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
         if target is None or target == ROOT or target in self.opened:
@@ -301,7 +301,7 @@ class _Cleaner:
 
 
 class _Node:
-    """One schema while it is written."""
+    """One schema that is being written."""
 
     __slots__ = ("hard", "out", "refused", "required", "schema", "where")
 
@@ -327,7 +327,7 @@ _WRITE: Final[dict[str, Callable[[_Cleaner, _Node, str, Any], None]]] = {
 }
 
 
-def _said(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -335,8 +335,8 @@ _DESCRIBED: Final = "it is not enforced, only described to the model"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
-    """Move what the API refuses into the description."""
-    words = ", ".join(f"{key}: {_said(value)}" for key, value in refused.items())
+    """Move the refused keywords into the description."""
+    words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
 
@@ -351,7 +351,7 @@ def _nullable(kind: Any) -> Any:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """Two schemas as one, None where they contradict each other."""
+    """Two schemas as one; None = they contradict each other."""
     out = dict(one)
     for key, value in other.items():
         if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
@@ -383,10 +383,10 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The values in both of two lists; a type alone is a list of one."""
+    """The values in both lists. A single type counts as a list."""
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
-    allowed = set(map(_said, second))
-    return [value for value in first if _said(value) in allowed] or None
+    allowed = set(map(_as_json, second))
+    return [value for value in first if _as_json(value) in allowed] or None
 
 
 def _stricter(pick: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
@@ -406,4 +406,4 @@ _JOIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     **dict.fromkeys(("minimum", "minItems"), _stricter(max)),
     **dict.fromkeys(("maximum", "maxItems"), _stricter(min)),
 }
-"""How two values of a keyword are one that says both; None where there is none."""
+"""How two values of a keyword become one; None = they contradict each other."""

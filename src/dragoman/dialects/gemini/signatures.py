@@ -1,7 +1,7 @@
-"""Thought signatures: the API's own as they came; those of other origins tagged, in the form of its own.
+"""Thought signatures: Google's own unchanged, and those of other origins tagged, in base64.
 
-The official clients read a signature as base64 and write it back in base64, in the alphabet of URLs or in the
-usual one: a tag has to stand inside. What comes back with it is no signature that Google could read.
+The official clients decode a signature from base64 and encode it again, in base64 or base64url. So the tag is
+inside the base64. A signature that comes back with the tag is one that Google cannot read.
 
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
@@ -16,14 +16,14 @@ from dragoman.dialects.seals import TAG, read_seal, tag_seal
 from dragoman.ir import Sealed
 
 _TAGGED: Final = b64encode(TAG.encode())[: len(TAG) * 8 // 6].decode()
-"""What every tagged signature begins with: the characters that the tag alone decides."""
+"""The beginning of every tagged signature: the characters that only the tag determines."""
 FOREIGN: Final = b'"' + _TAGGED.encode()
-"""The same in the body of a request."""
+"""The beginning of a tagged signature in a request's body."""
 _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """Whose a signature is."""
+    """The seal of a signature, with its origin."""
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
     padded = signature.translate(_USUAL) + "=" * (-len(signature) % 4)
@@ -35,5 +35,5 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """A seal as a signature, whoever made it."""
+    """The signature for a seal of any origin."""
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()

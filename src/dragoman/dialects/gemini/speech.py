@@ -1,7 +1,7 @@
-"""Speech as Gemini is asked for it: generateContent with `responseModalities: ["AUDIO"]`.
+"""Speech with Gemini: generateContent with `responseModalities: ["AUDIO"]`.
 
-Specification: https://ai.google.dev/gemini-api/docs/speech-generation. The answer is raw samples, 24,000 a
-second, which become a WAV file or are "pcm" as they are; no other format can be had.
+Specification: https://ai.google.dev/gemini-api/docs/speech-generation. The answer has raw samples, 24,000 per
+second. They are sent in a WAV file, or unchanged as "pcm". There is no other format.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.output import VOICE, VOICES
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import speech as family
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target, WireRequest
@@ -28,7 +28,7 @@ _LOST: Final = {"speed": "the Gemini API has no speed parameter: describe the sp
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Gemini's words. Raises WireError for a format that it does not have."""
+    """Encode the request. Raises WireError for an unsupported format."""
     report = target.report
     if request.output is None:
         report.lose("output", "Gemini returns raw audio: the format is wav, not mp3", "quality")
@@ -58,8 +58,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The sound. Raises RequestFailed for an error inside a 200 and where there is no sound, WireError for
-    what is no answer.
+    """The audio. Raises RequestFailed for an error with status 200 or an answer without audio, WireError for
+    an unknown object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [
@@ -90,7 +90,7 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """Why an answer holds nothing of what was asked for: it was refused, or the model is of another kind."""
+    """The fault for an answer without the requested content: a refusal, or a model of another kind."""
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":
         return ir.Fault("content_policy", f"The model refused to answer ({stop.raw}).", code="content_filter")

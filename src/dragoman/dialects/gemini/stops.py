@@ -1,7 +1,7 @@
-"""Why an answer ended, both directions.
+"""Stop reasons, both directions.
 
-`STOP` is said of calls too: that an answer ends for a tool is told by its parts. A prompt that was refused
-has no candidate; its `promptFeedback` is kept whole in the detail of the one candidate that stands for it.
+`STOP` also stands for tool calls: only the parts show that an answer ends for a tool. A refused prompt has no
+candidate. The IR has one candidate for it, whose detail holds the whole `promptFeedback`.
 
 Specification: https://ai.google.dev/api/generate-content#FinishReason
 """
@@ -23,9 +23,9 @@ _BROKEN = (
     *("MISSING_THOUGHT_SIGNATURE", "NO_IMAGE", "IMAGE_OTHER", "OTHER"),
 )
 BROKEN = frozenset({*_BROKEN, 5})
-"""Reasons that say that the model failed."""
+"""Reasons that mean that the model failed."""
 UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
-"""What some chunks of a stream say that are not the last."""
+"""Reasons in a stream's chunks that are not the last."""
 
 STOPS: dict[Any, ir.Stop] = {
     "STOP": ir.Stop("end"),
@@ -33,7 +33,7 @@ STOPS: dict[Any, ir.Stop] = {
     "CONTINUATION": ir.Stop("pause"),
     **{word: ir.Stop("filter", word) for word in _FILTERS},
     **{word: ir.Stop("broken", word) for word in _BROKEN},
-    # Clients of the binary protocol write its numbers. Both APIs agree on these.
+    # Clients of the binary protocol write numbers. Both APIs use the same ones.
     1: ir.Stop("end", "1"),
     2: ir.Stop("length", "2"),
     3: ir.Stop("filter", "3"),
@@ -53,7 +53,7 @@ STOP_WORDS: dict[str, str] = {
     "error": "OTHER",
     "other": "OTHER",
 }
-"""What a client is told. The reasons in `_LOST` say more than their word does."""
+"""The words for clients. The reasons in `_LOST` are more exact than their word."""
 _LOST = {
     "context": "a full context window is reported as MAX_TOKENS",
     "sequence": "a stop sequence is reported as STOP, without the sequence",
@@ -65,11 +65,11 @@ _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
 _TO = "candidates[].finishMessage"
 _EXPLANATION = "explanation"
-"""How other protocols name the words that `finishMessage` holds."""
+"""The other protocols' name for the text of `finishMessage`."""
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a candidate, None while it is not finished. called: it holds calls for the client."""
+    """The stop of a candidate; None = not finished. called: it holds calls for the client."""
     word = candidate.get("finishReason")
     if word is None:
         return None
@@ -81,28 +81,28 @@ def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None
 
 
 UNANSWERED = ir.Stop("other", "")
-"""The stop of an answer without any candidate, which says what it cost and not why it is none."""
+"""The stop of an answer that states usage but no candidate and no reason."""
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of an answer, or of a chunk, without candidates; None for what is no answer."""
+    """The stop of an answer or chunk without candidates; None = this is no answer."""
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
-    if feedback and isinstance(feedback, dict):  # nothing else is said of a prompt that was answered
+    if feedback and isinstance(feedback, dict):  # a prompt that was answered has no other feedback
         return ir.Stop("filter", "", None, {_FEEDBACK: feedback})
     counts = body.get("usageMetadata")
     return UNANSWERED if counts and isinstance(counts, dict) else None
 
 
 def refused(feedback: Any) -> ir.Stop | None:
-    """The stop of a prompt that was refused, None where it was not."""
+    """The stop of a refused prompt; None = the prompt was not refused."""
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Of two stops of an answer without candidates the one that says more; the first where both do alike."""
+    """The stop that says more, of two stops without candidates; the first if both say the same."""
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
     )
@@ -115,7 +115,7 @@ def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault of a stop by which the model failed, for answers without anything usable; None otherwise."""
+    """The fault if the model failed, for answers without usable content; None for any other stop."""
     if stop is None or stop.reason != "broken":
         return None
     word = stop.raw or "OTHER"
@@ -127,7 +127,7 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """`finishReason` and `finishMessage`. where: the candidate. called: calls were written for the client."""
+    """`finishReason` and `finishMessage`. where: the candidate. called: it has calls for the client."""
     if stop is None:
         return {}
     out: dict[str, Any] = {}

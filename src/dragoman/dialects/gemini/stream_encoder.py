@@ -1,8 +1,8 @@
-"""Streams, written: IR events to the chunks that Gemini's clients read.
+"""Encodes streams: IR events to the chunks for Gemini's clients.
 
-Words are sent as they come. Calls are sent whole, since clients expect a whole `functionCall`. How the answer
-ended and what it cost stand in the last chunk, which waits for the end; an error is the last chunk itself,
-with what was counted before it.
+Text is sent as it comes. Calls are sent whole, because clients expect a whole `functionCall`. Stop reason and
+usage are in the last chunk, which waits for the end. An error is itself the last chunk, with the usage so
+far.
 
 A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There
 is neither a terminator nor a heartbeat: Google's own client reads any other line as JSON.
@@ -10,16 +10,17 @@ is neither a terminator nor a heartbeat: Google's own client reads any other lin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import error_body
 from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
-from dragoman.dialects.gemini.parts import Draft, encode_part
+from dragoman.dialects.gemini.part_encoder import encode_part
 from dragoman.dialects.gemini.response import are_derived, identity
 from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of
@@ -37,11 +38,11 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
 class _Block:
-    """A block that is open, or a text that may still be cited.
+    """An open block, or a text that may still get citations.
 
-    head, tail: the bytes round one piece of its words. said: something of its content has been sent.
-    words: its words in pieces, kept only while another protocol's citations may need them. data: arguments,
-    or a medium's data, in pieces. part: the last summary part of reasoning.
+    head, tail: the bytes around one piece of its text. said: True = some content was sent. words: its text in
+    pieces, kept only if another protocol's citations may need it. data: arguments or a medium's data, in
+    pieces. part: the last summary part of reasoning.
     """
 
     __slots__ = ("block", "candidate", "closed", "data", "index", "part", "said", "sealed", "tail", "words")
@@ -62,8 +63,8 @@ class _Block:
         return f"candidates[{self.candidate}].blocks[{self.index}]"
 
 
-class StreamEncoder:
-    """One stream's events to bytes."""
+class GeminiEncoder(EventEncoder):
+    """Encodes one stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -86,7 +87,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._over:
             return b""
-        return _TAKE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # --- Chunks ----------------------------------------------------------------------------------
 
@@ -104,7 +105,7 @@ class StreamEncoder:
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """What follows the words in a chunk."""
+        """The bytes after the text in a chunk."""
         tail = self._tails.get((candidate, thought))
         if tail is None:
             members = {"content": {"parts": [], "role": "model"}, "index": candidate}
@@ -117,7 +118,7 @@ class StreamEncoder:
         return tail
 
     def _say(self, block: _Block, text: str) -> bytes:
-        """One piece of words."""
+        """A chunk with one piece of text."""
         block.said = True
         out = self._head + _dumps(text) + block.tail
         if self._array:
@@ -133,7 +134,7 @@ class StreamEncoder:
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """Leftovers of the answer, in a chunk of their own."""
+        """The answer's leftovers, in a chunk of their own."""
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
         return self._chunk(members) if members else b""
@@ -152,6 +153,8 @@ class StreamEncoder:
 
     def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
         return b""
+
+    _raw = _ping = _silent
 
     def _error(self, event: ir.Error) -> bytes:
         return self._fail(event.fault)
@@ -199,12 +202,12 @@ class StreamEncoder:
             out[GROUNDING] = grounding
         if finish.extra is not None:
             if any(key.startswith(_SUMMED) for key in finish.extra.get(NAME, ())):
-                out[RESULT] = {}  # the tokens have been told
+                out[RESULT] = {}  # the tokens have been sent
             restore(out, finish.extra, report, where)
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """What was cited; spans are bytes of all the answer's texts together."""
+        """The citations as metadata. Spans count the bytes of all the answer's texts together."""
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -239,7 +242,7 @@ class StreamEncoder:
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """What the start of a text or of reasoning says already, or its final form at the end."""
+        """The content in the start of a text or reasoning block, or in its final form at the end."""
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)
@@ -262,6 +265,8 @@ class StreamEncoder:
             return self._parts(event.candidate, {"text": event.text}, **result)
         return self._say(state, event.text) if event.text else b""
 
+    _refuse = _text
+
     def _think(self, event: ir.ThinkDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
         text = event.text
@@ -273,7 +278,7 @@ class StreamEncoder:
                 text = _BETWEEN_PARTS + text
         return self._say(state, text)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         self._blocks[event.candidate, event.index].data.append(event.text)
         return b""
 
@@ -298,7 +303,7 @@ class StreamEncoder:
         state = self._blocks[event.candidate, event.index]
         state.sealed = event.sealed
         if not isinstance(state.block, ir.Text | ir.Thinking):
-            return b""  # written with the whole of it
+            return b""  # written when the block is complete
         if isinstance(state.block, ir.Thinking) and state.block.redacted and event.sealed.origin != NAME:
             self._report.lose(state.where, "the reasoning has no text to show", "hint")
             return b""
@@ -329,7 +334,7 @@ class StreamEncoder:
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """What only the final form of a text or of reasoning states."""
+        """The content that only the final form of a text or reasoning block states."""
         if not state.said:
             return self._opened(state, final)
         sealed = getattr(final, "sealed", None)
@@ -349,22 +354,3 @@ class StreamEncoder:
 
 
 _EMPTY = (ir.Text(""), ir.Thinking(), ir.Refusal(""))
-_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._seal,
-    ir.MediaDelta: StreamEncoder._media,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._tally,
-    ir.More: StreamEncoder._more,
-    ir.Raw: StreamEncoder._silent,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._silent,
-}

@@ -1,4 +1,4 @@
-"""The dialect's words: names, spellings, and what is left over of wire objects."""
+"""The dialect's name, its two forms of keys, and the leftovers of wire objects."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _SNAKE = re.compile(r"_([a-z0-9])")
 
 
 def camel(key: str) -> str:
-    """A key in the spelling of the specification: `inline_data` → `inlineData`."""
+    """A key in the form of the specification: `inline_data` → `inlineData`."""
     return _SNAKE.sub(lambda found: found[1].upper(), key)
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
-    """One object of the API's own with its keys in camelCase; the object itself where they are already.
+    """One object of the API's own with its keys in camelCase; the same object if they already are.
 
-    Both spellings are accepted by the API, as protocol buffers demand. Never call it on what belongs to
-    the client or the model: arguments, results, schemas, labels.
+    The API accepts both forms, as protocol buffers require. Never call this on data of the client or the
+    model: arguments, results, schemas, labels.
     """
     for key in value:
         if "_" in key:
@@ -33,5 +33,5 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list; one object stands for a list of one, as Google's own examples write it."""
+    """A list. A single object becomes a list, as Google's own examples write it."""
     return value if isinstance(value, list) else [value]

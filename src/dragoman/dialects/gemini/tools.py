@@ -1,4 +1,4 @@
-"""Tools and `toolConfig`, both ways.
+"""Decodes and encodes tools and `toolConfig`.
 
 https://ai.google.dev/api/caching#Tool, https://ai.google.dev/gemini-api/docs/function-calling
 """
@@ -40,7 +40,7 @@ _PROVIDED: Final = {
     "web_fetch": "urlContext",
     "code_execution": "codeExecution",
 }
-"""Our own tool for what another provider's tool does."""
+"""This dialect's tool for another provider's tool."""
 
 _DECLARES: Final = "functionDeclarations"
 _DECLARED: Final = f"tools[].{_DECLARES}[]"
@@ -53,7 +53,7 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """The `tools` of a request, each declaration and each of the provider's own as one."""
+    """The `tools` of a request: one for each declaration and for each of the provider's own tools."""
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
         if type(value) is not dict:
@@ -89,7 +89,7 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """`functionCallingConfig`. A mode that only this API has is kept beside the nearest one."""
+    """`functionCallingConfig`. A mode that only this API has is kept beside the nearest IR mode."""
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
     names = tuple(config.get("allowedFunctionNames") or ())
@@ -139,8 +139,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 def _written(
     tools: tuple[ir.Tool, ...], target: Target, *, own: bool
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The tools, and the numbers of those that are strict. Another dialect's functions are declared together,
-    wherever they stand.
+    """The tools, and the indexes of the strict ones. All functions of another dialect share one object of
+    declarations.
     """
     written: list[dict[str, Any]] = []
     strict: list[int] = []
@@ -185,7 +185,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A schema of parameters as the API takes it: that of an object."""
+    """A parameters schema as the API accepts it: always an object."""
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
@@ -260,7 +260,7 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Strict tools: calls are held to their schemas in a mode of their own, or wherever a call is forced."""
+    """Strict tools: a separate mode, or any forced call, makes the model follow the schemas."""
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":
         calling = {**(calling or {}), "mode": "VALIDATED"}

@@ -1,8 +1,7 @@
-"""Transcription as Gemini is asked for it: generateContent with the recording and a prompt that says what to
-do with it.
+"""Transcription with Gemini: generateContent with the recording and a prompt that asks for its text.
 
-Specification: https://ai.google.dev/gemini-api/docs/audio. The model knows what is said and not when, so
-answers with times cannot be had. The recording travels inside of JSON, whose size is limited:
+Specification: https://ai.google.dev/gemini-api/docs/audio. The model does not know when each word was said,
+so it cannot give times. The recording is sent inside JSON, whose size is limited:
 https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
 """
 
@@ -18,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
-from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.operation import Payload, ProviderSide, Reading
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target, WireRequest
@@ -35,7 +34,7 @@ _TRANSLATE: Final = (
     "Answer with the translation alone; answer with nothing if nobody speaks."
 )
 _LARGEST: Final = 70 * 1024 * 1024
-"""Bytes of a recording that fit into 100 MB of request, as base64."""
+"""Bytes of a recording that fit as base64 into a request of 100 MB."""
 _KINDS: Final = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -51,11 +50,11 @@ _KINDS: Final = {
     "aiff": "audio/aiff",
     "webm": "audio/webm",
 }
-"""Media types by the ending of a name, for clients that state none."""
+"""Media types by file extension, for clients that state none."""
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Gemini's words. Raises WireError for answers with times, and for what is too long."""
+    """Encode the request. Raises WireError for answers with times, and for a recording that is too large."""
     if request.output in TIMED:
         message = f"Gemini returns no timestamps, so the format {request.output} is not available."
         raise WireError(message, "output", "unsupported_value")
@@ -78,7 +77,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
-    """A recording that is named by its address: Gemini takes its bytes."""
+    """The download of a recording that is given by URL: Gemini needs its bytes."""
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)
 
@@ -91,7 +90,7 @@ def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
 
 
 def _kind(audio: ir.File) -> str:
-    """What the recording is, as it begins, as it is stated, or by its name."""
+    """The recording's media type: from its first bytes, as stated, or by its name."""
     if (sniffed := media_type(bytes(audio.data[:12]))) is not None and sniffed.startswith("audio/"):
         return sniffed
     if audio.kind is not None and audio.kind.startswith(("audio/", "video/")):
@@ -100,8 +99,8 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200 and for a refusal, WireError for what is
-    no answer.
+    """A whole answer. Raises RequestFailed for an error with status 200 and for a refusal, WireError for an
+    unknown object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     blocks = answer.candidates[0].blocks if answer.candidates else ()

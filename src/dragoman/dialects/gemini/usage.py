@@ -1,8 +1,8 @@
 """Token counts, both directions.
 
-`promptTokenCount` includes what was cached, `candidatesTokenCount` leaves thoughts out, and what tools gave
-back is counted apart. `totalTokenCount` is the sum of all; where it tells that thoughts are inside of the
-candidates, `Usage.form` is "thoughts_inside". A member that the counts do not give back is a leftover.
+`promptTokenCount` includes cached tokens, `candidatesTokenCount` excludes thinking, and tool results have a
+count of their own. `totalTokenCount` is the sum; if it shows that the candidates include the thinking,
+`Usage.form` is "thoughts_inside". A member that cannot be computed from the counts is a leftover.
 
 Specification: https://ai.google.dev/api/generate-content#UsageMetadata
 """
@@ -27,7 +27,7 @@ _MODALITIES = {word: word.lower() for word in ("TEXT", "IMAGE", "AUDIO", "VIDEO"
 _MEMBERS = {
     prefix + small: (key, word) for key, prefix in _DETAILS.items() for word, small in _MODALITIES.items()
 }
-"""Names in `Usage.detail`: the list and the modality that hold each."""
+"""The list and the modality for each name in `Usage.detail`."""
 _TOOLS = "toolUsePromptTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
 _COUNTS = (
@@ -47,7 +47,7 @@ _PLAIN = (None, "auto", "default")
 
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
-    """A `usageMetadata` object as disjoint counts."""
+    """Decode a `usageMetadata` object to disjoint counts."""
     detail, rest = _detail(value)
     counts = [value.get(key) for key in _COUNTS]
     for place, count in enumerate(counts):
@@ -81,7 +81,7 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Counts by modality, and the lists that are kept whole because they say something else."""
+    """The counts by modality, and the lists of another form, which are kept whole."""
     detail: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, prefix in _DETAILS.items():
@@ -96,7 +96,7 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """The counts of one list; None where it says something else."""
+    """The counts of one list; None = it has another form."""
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
         return None
@@ -111,13 +111,13 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The tier that served the request."""
+    """The service tier that handled the request."""
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """A `usageMetadata` object, empty where nothing was counted. own: the counts came in this dialect."""
+    """A `usageMetadata` object; empty = nothing was counted. own: True = the counts came in this dialect."""
     if usage is None:
         if tier not in _PLAIN:
             report.lose("tier", "the service tier is part of the usage, and there is no usage", "hint")

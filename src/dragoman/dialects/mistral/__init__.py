@@ -1,58 +1,46 @@
 """Mistral chat completions, both directions: POST /v1/chat/completions.
 
 Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the client `mistralai` 3.7.0. The
-protocol descends from OpenAI's chat, and so does this code (docs/decisions/0007): what both say in the same
-form is imported, what differs has its own tables here.
+protocol comes from OpenAI's chat (docs/decisions/0024): the common code is in `dialects/chat`, the
+differences are here.
 
-Canonical form, up to which a body comes back as it was: a member that is null is absent; `type: "function"`
-of a tool or a call, an id of a call that is "null", `prefix: false` and `closed: true` go without saying;
-arguments that are an object are its text, and those that are "null" are none; a call's `index` is its place;
-several texts of one thinking chunk are one. In answers neighbouring texts are one text, and a list of nothing
-but text is the text. In streams the padding `p` is not kept, and of an unknown member that changes only the
-last value is.
+Canonical form: a body that is decoded and encoded again differs only in this. Null members, `type:
+"function"` of a tool or a call, a call's id "null", `prefix: false` and `closed: true` are left out;
+arguments become text, and the arguments "null" empty; a call's `index` becomes its position; the texts of
+one thinking chunk are joined. In answers adjacent texts are joined, and a list of one text becomes a string.
+In streams the padding `p` is dropped, and only the last value of an unknown member is kept.
 
-What it cannot say, and what becomes of it:
-- a user or a system right after a tool's result: the assistant says "OK" between them;
-- system text that follows the assistant or comes last: a user's, in tags;
-- `top_p` 0: the least that is taken;
-- an assistant that speaks last: its words are to be continued (`prefix`);
-- ids of calls that are not nine letters and digits: nine made of them, the same every time;
+What the protocol lacks, and the replacement:
+- a user or system message directly after a tool's result: the assistant says "OK" between them;
+- system text after the assistant or at the end: tagged text of the user;
+- `top_p` 0: the lowest accepted value;
+- an assistant message at the end: the model continues it (`prefix`);
+- ids of calls other than nine letters and digits: nine characters derived from the id;
 - `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
 - citations by address, and seals of other dialects: losses; video and free-text tools: refused;
-- a subset of the tools: only those are offered.
-
-Files: terms (words) · parts, calls, saying (an assistant's message) · check · request, with history and
-tools · response, usage, logprobs · decoder, encoder (streams) · errors · places.
+- a choice among some of the tools: only these tools are offered.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Headers, Paths
+from dragoman.dialects.chat.relay import ChatRelay, Words
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.mistral.check import check
-from dragoman.dialects.mistral.decoder import PADDING, Decoder
 from dragoman.dialects.mistral.embedding import EMBEDDING
-from dragoman.dialects.mistral.encoder import Encoder
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
+from dragoman.dialects.mistral.locate import locate, place
 from dragoman.dialects.mistral.moderation import MODERATION
-from dragoman.dialects.mistral.places import locate, place
-from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.mistral.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
+from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
+from dragoman.dialects.mistral.stream_encoder import MistralEncoder
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
 from dragoman.dialects.mistral.usage import decode_usage, estimated
-from dragoman.dialects.openai_chat.relay import ChatRelay, Words
 
 _RATES: Final = frozenset(
     f"x-ratelimit-{part}"
@@ -67,26 +55,30 @@ DIALECT: Final = Dialect(
     title="Mistral",
     spec="https://docs.mistral.ai/api/#tag/chat",
     version="3.7.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH, appends=True),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,
     ),
     response=ResponseCodec(decode=decode_response, encode=encode_response),
-    stream=StreamCodec(content_type="text/event-stream; charset=utf-8", decoder=Decoder, encoder=Encoder),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8", decoder=MistralDecoder, encoder=MistralEncoder
+    ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    # Mistral tells the usage of every stream without being asked.
+    # Mistral states the usage in every stream, without a request for it.
     relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
     abilities=Abilities(
-        # Nothing is documented that forbids a forced call to a model that reasons.
+        # The documentation does not forbid a forced call with reasoning.
         features=frozenset({"schema", "json", "forced_thinking"})
     ),
+    resources=frozenset({"files", "fine_tuning"}),
     operations={"embed": EMBEDDING, "moderation": MODERATION},
     provides={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -1,7 +1,6 @@
 """Calls of tools, both directions.
 
-The specification lets arguments be a string or an object, and gives a call without an id the id "null": an
-object becomes its JSON text, "null" is none.
+Arguments may be a string or an object, which becomes JSON text. A call without an id has the id "null".
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text as arguments_as_text
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -26,7 +25,7 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its place among them, which older models give as 0 for each."""
+    """One entry of `tool_calls`. position: its index, which older models state as 0 for every call."""
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
     name, stated = function.get("name"), call.get("id")
@@ -47,15 +46,15 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Arguments as text; "null" is none."""
+    """Arguments as text; "null" means no arguments."""
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
     """One entry of `tool_calls`. stated: the id to write, None = the client's call had none.
 
-    Raises WireError for a call of a free-text tool in a history, which emulation makes a function before it
-    comes here. In an answer its text becomes a member.
+    In an answer the text of a free-text call becomes an argument. In a history it raises WireError, because
+    `emulate` has already replaced such calls.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

@@ -1,20 +1,20 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
-Runs on every request, relayed ones too. What the specification does not name is tolerated, so that new
-members and chunks pass. Who speaks, and in which order, is the provider's to judge: its models differ. Media
-that are written out must be what they say.
+Runs on every request, also on relayed requests. Unknown members and chunks pass, because the protocol grows.
+The order of roles is not checked, because Mistral's models differ in it. Inline media must be valid base64 or
+data URLs.
 
 Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
-measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0`, which the specification allows and
-the API refuses, is the provider's to judge.
+measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0` passes: the specification allows it,
+the API refuses it.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.mistral.terms import MAX_TEMPERATURE
-from dragoman.dialects.openai_chat.check import check_function, check_response_format, check_stop
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -82,28 +82,32 @@ def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
 
 
 _CHOICES: Final = ("auto", "none", "any", "required")
-_RULES: Final[dict[str, Rule]] = {
-    "model": a_string,
+SCALARS: Final[dict[str, Rule]] = {
     "temperature": number(0, MAX_TEMPERATURE),
     "top_p": number(0, 1),
     "top_k": integer(-1),
+    "random_seed": integer(0),
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "repetition_penalty": number(0),
+    "n": integer(1),
+    "logprobs": a_boolean,
+    "top_logprobs": integer(0),
+}
+"""Members that are a field of the sampling, with their rules. A new member needs only a line here."""
+_RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
+    "model": a_string,
     "max_tokens": integer(0),
     "min_tokens": integer(0),
     "stream": a_boolean,
     "stop": check_stop,
-    "random_seed": integer(0),
     "metadata": an_object,
     "response_format": check_response_format,
     "tools": _tools,
     "parallel_tool_calls": a_boolean,
-    "presence_penalty": number(-2, 2),
-    "frequency_penalty": number(-2, 2),
-    "repetition_penalty": number(0),
-    "logprobs": a_boolean,
-    "top_logprobs": integer(0),
     "prompt_logprobs": a_boolean,
     "top_prompt_logprobs": integer(0),
-    "n": integer(1),
     "prediction": members(type=a_string, content=a_string),
     "reasoning_effort": a_string,
     "prompt_mode": a_string,
@@ -123,7 +127,7 @@ def _message(role: str) -> Rule:
     def rule(message: dict[str, Any], path: str) -> None:
         content = message.get("content")
         if content is None:
-            # A user's and a tool's may be null, but must be stated; the assistant's may be left out.
+            # Content of a user or a tool may be null but not absent; the assistant's may be absent.
             if role == "system" or (role != "assistant" and "content" not in message):
                 missing(f"{path}.content")
         elif type(content) is not str:
@@ -204,12 +208,12 @@ _PARTS: Final[dict[str, dict[str, Rule]]] = {
     "reference": {"reference_ids": list_of(_reference_id)},
     "thinking": {"thinking": list_of(_thought)},
 }
-"""What a chunk must state."""
+"""Required members of a chunk."""
 _MAY: Final[dict[str, Rule]] = {
     "document_url": members(document_name=a_string),
     "thinking": members(signature=a_string, closed=a_boolean),
 }
-"""What it may state."""
+"""Optional members of a chunk."""
 _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "system": {},
     "user": {},

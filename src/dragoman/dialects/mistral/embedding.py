@@ -1,7 +1,7 @@
-"""Embeddings as Mistral speaks them, both directions: POST /embeddings, which descends from OpenAI's.
+"""Mistral's embeddings, both directions: POST /embeddings, which comes from OpenAI's endpoint.
 
-Specification: https://docs.mistral.ai/api/#tag/embeddings. What differs: `output_dimension`, numbers of other
-kinds than floats (`output_dtype`), ids of answers, and smaller requests.
+Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences: `output_dimension`, types of numbers
+other than floats (`output_dtype`), ids of answers, and smaller requests.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from dragoman import ir
 from dragoman.dialects.batching import batches, joined
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import embedding as family
+from dragoman.dialects.openai import embedding as family
+from dragoman.dialects.openai.operation import model_of
 from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
+from dragoman.dialects.rules import Rule, a_string, an_object, check_members, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
-"""More are refused with code 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
+"""More inputs are refused with code 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
 MOST_TOKENS: Final = 16_384
-"""Of all inputs together: https://github.com/aurelio-labs/semantic-router/issues/297"""
+"""Tokens of all inputs together: https://github.com/aurelio-labs/semantic-router/issues/297"""
 MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"})
 
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
-    family.check_members(request.body, _RULES)
+    check_members(request.body, _RULES, "input")
 
 
 def _input(value: Any, path: str) -> None:
@@ -47,14 +48,14 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """A checked request. Raises WireError for numbers that are no floats: only Mistral has those."""
+    """A checked request. Raises WireError for types of numbers that only Mistral has."""
     body = wire.body
     if body.get("output_dtype") not in {None, "float"}:
         raise WireError("Only Mistral itself supports this output type.", "output_dtype", "unsupported_value")
     inputs, form = family.decode_input(body["input"])
     return ir.EmbedRequest(
         NAME,
-        family.model_of(wire),
+        model_of(wire),
         inputs,
         dimensions=body.get("output_dimension"),
         encoding=body.get("encoding_format"),
@@ -64,7 +65,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words."""
+    """The request in this dialect's form."""
     report = target.report
     texts = texts_of(request, report)
     body: dict[str, Any] = {
@@ -84,15 +85,15 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """Turn a path in the IR into a JSON path of a request."""
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 
 EMBEDDING: Final = OperationCodec(
-    relay=family.Relay(),
+    relay=family.EmbeddingRelay(),
     client=ClientSide(
         check=check,
-        model=family.model_of,
+        model=model_of,
         decode=decode_request,
         encode=family.encode_response,
         locate=locate,

@@ -1,8 +1,7 @@
-"""Errors: what Mistral answers with, and what our face answers with.
+"""Errors of Mistral, and errors of the gateway in Mistral's form.
 
-The members of an error lie at the top of its body, without an object round them. Validation errors are lists
-of places and words (422). Mistral's own types and codes decide first; what they do not tell, chat's tables
-do.
+The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
+Mistral's own types and codes decide first, then the tables of chat.
 https://docs.mistral.ai/api
 """
 
@@ -16,7 +15,7 @@ import msgspec
 from dragoman.dialects.diagnosis import kind_of
 from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.openai_chat.errors import error_member as chat_member
+from dragoman.dialects.openai.errors import error_member as chat_member
 from dragoman.ir import STATUS, Fault, Kind
 
 _WORDS: Final[dict[str, Kind]] = {
@@ -30,14 +29,14 @@ _WORDS: Final[dict[str, Kind]] = {
     "invalid_function_call": "invalid_request",
     "internal_server_error": "upstream",
 }
-"""Types and codes. They decide within the statuses of `_VAGUE`, and where there is no status."""
+"""Types and codes. They decide for the statuses of `_VAGUE`, and without a status."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("too large for model", "context_length"),
     ("maximum context length", "context_length"),
     ("invalid model:", "model_not_found"),
 )
 _CAPACITY: Final = "capacity exceeded"
-"""What a full backend says, as 429 or 503: not the account's limit."""
+"""The message of a backend without capacity (429 or 503). It is not the account's limit."""
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
@@ -45,13 +44,13 @@ _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error answer. Never fails: without a readable body the status decides."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside an answer or a stream, whose status may be told in `raw_status_code`."""
+    """The fault of an error inside an answer or a stream. Its status may stand in `raw_status_code`."""
     said = read_body(frame)
     status = said.rest.get("raw_status_code")
     return _fault(said, status if isinstance(status, int) and 400 <= status <= 599 else None, None)
@@ -105,7 +104,7 @@ _FACE: Final[dict[Kind, tuple[str, str]]] = {
     "overloaded": ("service_tier_capacity_exceeded", "3505"),
     "model_not_found": ("invalid_model", "1500"),
 }
-"""Mistral's own type and code of a kind. The others have chat's."""
+"""Mistral's own type and code for a kind. Other kinds have those of chat."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:

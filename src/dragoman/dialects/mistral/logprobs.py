@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, both directions: chat's form with the token's number in it."""
+"""Log probabilities of tokens, both directions: the form of chat with the token's number added."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.logprobs import decode_tokens
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import leftovers, restore
 
@@ -14,23 +15,11 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "token_id", "top_logprob
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Tokens with their log probabilities."""
-    return tuple([_decode(token) for token in tokens])
-
-
-def _decode(token: dict[str, Any]) -> ir.Logprob:
-    spelled, top = token.get("bytes"), token.get("top_logprobs")
-    return ir.Logprob(
-        token["token"],
-        token["logprob"],
-        tuple(spelled) if spelled is not None else None,
-        decode_logprobs(top) if top is not None else None,
-        token.get("token_id"),
-        leftovers(token, _TOKEN),
-    )
+    return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities; where: their text in IR terms."""
+    """Tokens with their log probabilities. where: the path of their text in the IR."""
     return [_encode(token, report, where) for token in tokens]
 
 

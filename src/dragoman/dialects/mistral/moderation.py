@@ -1,7 +1,7 @@
-"""Judgements as Mistral speaks them, both directions: POST /moderations, which descends from OpenAI's.
+"""Mistral's moderation, both directions: POST /moderations, which comes from OpenAI's endpoint.
 
-Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only; its answers do not say `flagged`, so
-what any category applies to is.
+Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only. Answers have no `flagged`: an input
+is flagged when any category applies.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat import moderation as family
-from dragoman.dialects.openai_chat.operation import Relay, model_of
+from dragoman.dialects.openai import moderation as family
+from dragoman.dialects.openai.operation import ListRelay, model_of
 from dragoman.dialects.operation import ClientSide, OperationCodec, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, missing
@@ -46,7 +46,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Raises WireError for pictures."""
+    """The request in this dialect's form. Raises WireError for pictures."""
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
@@ -57,7 +57,7 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
 
 
 MODERATION: Final = OperationCodec(
-    relay=Relay(family.PATH, "results"),
+    relay=ListRelay(family.PATH, "results"),
     client=ClientSide(
         check=check,
         model=model_of,

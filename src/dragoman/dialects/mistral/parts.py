@@ -1,10 +1,10 @@
 """Content chunks and media, both directions.
 
 A `reference` chunk cites documents by number for the text before it: a Citation of that text, of the kind
-"reference". Where no text stands before it, it is a Native.
+"reference". Without a text before it, it is a Native.
 
-Forms: an image of the form "string" had its URL without an object round it; audio of the form "object" had
-its data in one; a document of the form "file" was named by its id.
+Forms: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
+"file" is a document that is named by its id.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.parts import from_url
-from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import from_url
 
 _TEXT: Final = frozenset({"type", "text"})
 _IMAGE: Final = frozenset({"type", "image_url"})
@@ -34,7 +35,7 @@ _FILE: Final = frozenset({"type", "file_id"})
 _REFERENCE: Final = frozenset({"type", "reference_ids"})
 _THINKING: Final = frozenset({"type", "thinking", "signature", "closed"})
 _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "application/pdf"}
-"""What data is taken for whose type nobody states."""
+"""The assumed types of media without a stated type."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """One chunk; a Native where the specification has no such chunk."""
+    """One chunk; an unknown chunk becomes a Native."""
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -65,7 +66,7 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """Several texts of one chunk are one; a list that holds more than texts is kept as it is, too."""
+    """Thinking with its texts joined. A list with other parts is also kept unchanged in `extra`."""
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
@@ -84,7 +85,7 @@ def _is_text(thought: dict[str, Any]) -> bool:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """The documents that a text rests on, by the numbers that the request gave them."""
+    """The documents that a text cites, by their numbers in the request."""
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
 
@@ -112,7 +113,7 @@ def _audio(part: dict[str, Any]) -> ir.Block:
 
 
 def _sound(source: str) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL) of what may be an address or the base64 alone."""
+    """(media type, base64, URL) of a URL, a data URL or plain base64."""
     mime, data, url = from_url(source)
     if url is not None and not url.startswith(("http://", "https://", "data:")):
         return None, url, None
@@ -147,10 +148,10 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of one block, none for what this dialect cannot say there: the loss is then reported.
+    """The chunks of one block; empty, with a reported loss, for a block that this dialect lacks.
 
-    Raises WireError (`unsupported_modality`) for media that no chunk can carry: an answer to a question
-    whose picture is missing would be an answer to another question.
+    Raises WireError (`unsupported_modality`) for media that no chunk can carry: without its picture the
+    question would be another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -167,7 +168,7 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]
 def encode_citations(
     citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
 ) -> list[dict[str, Any]]:
-    """Citations of one text, as the chunks that follow it. first: how many of them were written before."""
+    """Citations of one text, as the chunks that follow it. first: the number of earlier citations."""
     out: list[dict[str, Any]] = []
     for index, citation in enumerate(citations, first):
         place = f"{where}.citations[{index}]"
@@ -207,7 +208,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunk for a medium. Raises WireError (`unsupported_modality`) where no chunk can carry it."""
+    """The chunk for a medium. Raises WireError (`unsupported_modality`) if no chunk can carry it."""
     write = _MEDIA.get(block.kind)
     if write is None:
         raise _impossible(where, f"the Mistral API does not accept {block.kind}")
@@ -246,26 +247,15 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
     if draft.own and block.file is not None:
         return {"type": "file", "file_id": block.file}
     if block.text is not None or block.blocks is not None:
-        draft.report.change(where, where, "the text document is sent as text")
-        title = f' title="{block.name}"' if block.name else ""
-        text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return {"type": "text", "text": document_text(block, draft, where)}
     out: dict[str, Any] = {"type": "document_url", "document_url": _data_or_url(block, where)}
     if block.name is not None:
         out["document_name"] = block.name
     return out
 
 
-def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
-    """The texts of a document that is given as content."""
-    for index, block in enumerate(blocks):
-        if not isinstance(block, ir.Text):
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
-    return "\n\n".join(block.text for block in blocks if isinstance(block, ir.Text))
-
-
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """The URL of a medium, a data URL where it is given as data."""
+    """The URL of a medium; a data URL for inline data."""
     if block.url is not None:
         return block.url
     if block.data is None:
@@ -278,7 +268,7 @@ def _impossible(where: str, why: str) -> WireError:
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """The chunk with its leftovers; a mark and a foreign seal, which no chunk holds, are named as lost."""
+    """The chunk with its leftovers. Reports a cache mark and a foreign seal as lost."""
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)
@@ -289,7 +279,7 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Name a cache mark as lost, with all that it says."""
+    """Report a cache mark as lost."""
     if mark is not None:
         draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
 

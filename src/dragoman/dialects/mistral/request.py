@@ -1,7 +1,7 @@
 """Requests, both directions. `history` and `tools` hold the two large members.
 
-Request.forms: "stop": "string"; "stream": "false", written out. `reasoning_effort` is Reasoning.effort,
-`prompt_mode` Reasoning.mode: "reasoning" is "on".
+Request.forms: "stop": "string" for a bare string; "stream": "false" for a stated false. `reasoning_effort` is
+Reasoning.effort; `prompt_mode` is Reasoning.mode, where "reasoning" is "on".
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import by_effort
+from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
+from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
@@ -24,26 +27,13 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.reasoning import by_effort
-from dragoman.dialects.openai_chat.strictness import strictness
+from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
-_SAMPLING: Final[dict[str, str]] = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "random_seed": "seed",
-    "frequency_penalty": "frequency_penalty",
-    "presence_penalty": "presence_penalty",
-    "repetition_penalty": "repetition_penalty",
-    "n": "n",
-    "logprobs": "logprobs",
-    "top_logprobs": "top_logprobs",
-}
-"""Members that are a field of the sampling."""
+_SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
+"""Members that are a field of the sampling, with the name of the field."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,
@@ -59,21 +49,20 @@ MAPS: Final = frozenset(
         ),
     }
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""The members that have a field in the IR; `extra` never holds them."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _THINKING: Final = "reasoning"
-_LOST_OUTPUT: Final = ("verbosity", "audio")
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form."""
+    """A checked request. Raises WireError for messages of an unknown form."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -105,7 +94,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the answer's form depends on, without the messages."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -152,10 +141,10 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request in this dialect's form.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no chunk holds,
-    a tool with free text, an answer that is no text.
+    Raises WireError, with a path in the IR, for a request without a replacement: a medium that no chunk can
+    carry, a tool with free text, an answer other than text.
     """
     draft = Draft(
         target.report,
@@ -174,8 +163,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     _encode_wishes(body, request, draft)
     if request.stream or "stream" in forms:
         body["stream"] = request.stream
-    if not draft.own:
-        lose_fields(request, ANSWERS_ONLY, draft.report)
+    FIELDS.lose(request, draft.report)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
@@ -206,12 +194,13 @@ def _encode_sampling(
             body[member] = value
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
+    FIELDS.lose(sampling, draft.report, "sampling")
     if not draft.own:
         _fit_sampling(body, sampling, draft)
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Bring another dialect's values into the limits, and name what has no place here."""
+    """Limit values of another dialect to this dialect's ranges."""
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
         body["temperature"] = MAX_TEMPERATURE
@@ -226,10 +215,6 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
     if sampling.top_logprobs is not None and sampling.logprobs is None:
         body["logprobs"] = True
         report.add("logprobs", "required by `top_logprobs`")
-    if sampling.min_p is not None:
-        report.lose("sampling.min_p", "the Mistral API has no min_p")
-    if sampling.logit_bias:
-        report.lose("sampling.logit_bias", "the Mistral API has no logit_bias")
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p", "top_k"):
             if body.pop(member, None) is not None:
@@ -255,9 +240,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["response_format"] = wire
     if output.extra is not None:
         restore(wire, output.extra, draft.report, "output")
-    for field in _LOST_OUTPUT:
-        if getattr(output, field) is not None:
-            draft.report.lose(f"output.{field}", f"the Mistral API has no {field}")
+    FIELDS.lose(output, draft.report, "output")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("the Mistral API generates only text", "output.modalities", "unsupported_modality")
 
@@ -277,9 +260,7 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key
-    for field in ("mode", "ttl", "retention", "mark"):
-        if getattr(cache, field) is not None:
-            draft.report.lose(f"cache.{field}", "the Mistral API has no prompt cache settings except the key")
+    FIELDS.lose(cache, draft.report, "cache")
     if cache.extra is not None:
         restore({}, cache.extra, draft.report, "cache")
 
@@ -305,3 +286,32 @@ def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
     body["service_tier"] = word
     if tier not in TIERS.values():
         draft.report.change("tier", "service_tier", f"the service tier {tier} is a wish in the Mistral API")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage"),
+        encode_messages: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: ("sampling.stop", *(f"sampling.{field}" for field in _SAMPLING.values())),
+        _encode_wishes: ("max_output", "metadata"),
+        _encode_output: within("output", "kind schema name description strict modalities"),
+        _encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        _encode_cache: ("cache.key",),
+        _predicted: ("prediction",),
+        _encode_tier: ("tier",),
+    },
+    lost={
+        **ANSWERS_ONLY,
+        "sampling.min_p": "the Mistral API has no min_p",
+        "sampling.logit_bias": "the Mistral API has no logit_bias",
+        "output.verbosity": "the Mistral API has no verbosity",
+        "output.audio": "the Mistral API has no audio",
+        **dict.fromkeys(
+            within("cache", "mode ttl retention mark"),
+            "the Mistral API has no prompt cache settings except the key",
+        ),
+    },
+)
+"""How each field of a request is handled."""

@@ -8,6 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import choices_of, opening
+from dragoman.dialects.chat.stops import decode_stop, lose_stop
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
@@ -23,13 +26,10 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.usage import decode_usage, encode_usage
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import failure
-from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
@@ -43,7 +43,7 @@ _OBJECT: Final = "chat.completion"
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -51,11 +51,7 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
-    if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
-    choices = body.get("choices")
-    if type(choices) is not list:
-        raise WireError("expected an array", "choices")
+    choices = choices_of(body, fault_of)
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(
@@ -73,7 +69,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """The tier that served an answer, in the field's words; Mistral tells it beside the counts."""
+    """The tier that served an answer, in the IR's words. Mistral states it in the usage."""
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -98,14 +94,14 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def _prefixed(extra: ir.Extra) -> ir.Extra:
-    """A message's leftovers, as those of its candidate."""
+    """A message's leftovers as leftovers of its candidate."""
     if extra is None:
         return None
     return {NAME: {f"message.{key}": value for key, value in extra[NAME].items()}}
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Give log probabilities to the text that they belong to; False where there is none."""
+    """Add log probabilities to the answer's text; False without a text."""
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
@@ -122,7 +118,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it."""
+    """The answer in this dialect's form."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -144,7 +140,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with the tier beside them."""
+    """The usage with the tier in it."""
     out = encode_usage(usage, report, own=own)
     if tier is None:
         return out
@@ -155,7 +151,7 @@ def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool)
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """An id for a call that came without one, the same whenever the same answer is written."""
+    """An id for a call without an id; the same answer always gets the same ids."""
     return call_id(f"{reply.id} {candidate} {position}")
 
 
@@ -180,7 +176,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """The finish reason. called: whether the client is shown calls."""
+    """The finish reason. called: whether the answer has calls."""
     if stop is None:
         return None
     if draft.own:

@@ -1,7 +1,6 @@
 """The assistant's message, in answers and in the history of requests, both directions.
 
-Content is a string where it is nothing but text, and a list of chunks otherwise. In answers neighbouring
-texts are one text.
+Content is a string for text alone, otherwise a list of chunks. In answers adjacent texts are joined.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.mistral.calls import decode_call, encode_call
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
+from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 
 def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
-    """The blocks of an assistant's message in their order: content, then calls.
+    """The blocks of an assistant message: content, then calls.
 
-    where: the message's path, for errors. history: the message is part of a request, whose reader may tell
-    an empty content from none.
+    where: the message's path, for errors. history: the message is part of a request, where
+    empty content differs from absent content.
     """
     blocks: list[ir.Block] = []
     content = message.get("content")
@@ -41,9 +41,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The same with neighbouring texts in one block, up to the one whose sources are named, and without empty
-    ones.
-    """
+    """The blocks with adjacent texts joined and empty texts removed. A text with citations ends its block."""
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
@@ -58,12 +56,12 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 
 
 class Saying:
-    """One assistant's message while its blocks are being written into it.
+    """Builds one assistant message from blocks.
 
-    parts: the content was a list. mint: the id to write for a call (its own, its place among the calls).
+    parts: the content was a list. mint: makes the id of a call from its stated id and its index.
     """
 
-    __slots__ = ("calls", "chunks", "draft", "mint", "moved", "parts", "spaced")
+    __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
 
     def __init__(
         self,
@@ -77,23 +75,29 @@ class Saying:
         self.parts = parts
         self.chunks: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
-        self.spaced = False  # something else came after the last text
+        self.spaced = False  # another block came after the last text
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The message of these blocks. where: their owner in IR terms."""
+        """The message with these blocks. where: the path of their message in the IR."""
         self.add(blocks, where)
         return self.done()
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Some blocks of the message. where: their owner in IR terms."""
+        """Add blocks. where: the path of their message in the IR."""
         if not self.draft.chunked:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 
+    def add_piece(self, piece: Piece) -> None:
+        """Add a piece of a repaired history."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.chunks)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
+
     def done(self) -> dict[str, Any]:
-        """The message of all that was added."""
+        """The message with everything that was added."""
         wire: dict[str, Any] = {"role": "assistant"}
         content = self.chunks if self.parts else bare(self.chunks)
         if content or self.parts or self.draft.answer or (self.draft.own and self.chunks):
@@ -141,15 +145,13 @@ class Saying:
             self.chunks.extend(encode_part(block, self.draft, where))
         elif self.draft.answer:
             self.chunks.extend(shown_media(block, self.draft, where))
-        elif block.data is not None or block.url is not None:
-            self.moved.append((block, where))
         elif block.kind == "audio":
             self._spoken(block, where)
         else:
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Sound of which only its own provider knows more than the words."""
+        """Audio: its transcript is written, and the audio itself is lost."""
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return
@@ -165,7 +167,7 @@ class Saying:
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of a medium that the assistant made: pictures as they are, sounds as their words."""
+    """The chunks of a medium that the assistant made: the picture, or the transcript of audio."""
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)
     lose_unsaid(block, draft, where)
@@ -173,7 +175,7 @@ def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any
 
 
 def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """Content as a string where it is nothing but text."""
+    """Content as a string if it is only text."""
     if not chunks:
         return ""
     return chunks[0]["text"] if len(chunks) == 1 and _plain(chunks[0]) else chunks

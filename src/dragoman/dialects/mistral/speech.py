@@ -1,8 +1,8 @@
-"""Speech as Mistral is asked for it: POST /audio/speech, on OpenAI's path with other words.
+"""Speech of Mistral as a provider: POST /audio/speech, the path of OpenAI with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
-The sound comes inside of JSON. Mistral's "pcm" are 32-bit floats; whoever wants OpenAI's gets the samples of
-a WAV file.
+The audio comes inside JSON. Mistral's "pcm" has 32-bit floats, OpenAI's 16-bit integers: for these the
+gateway asks for a WAV file and sends its samples.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import restore
-from dragoman.dialects.openai_chat import heard
-from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai import speech as family
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 from dragoman.wire.wav import unpacked
 
 _FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
-"""What is asked for, by what is wished for."""
+"""Formats to request, by the format that the client wants."""
 _LOST: Final = {
     "speed": "the Mistral API has no speed parameter",
     "instructions": "the Mistral API has no speech instructions",
@@ -29,7 +29,7 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Mistral's words. Raises WireError for a format that it does not have."""
+    """The request in Mistral's form. Raises WireError for a format that Mistral lacks."""
     report = target.report
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
@@ -50,7 +50,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The sound. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """The audio. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     body = heard.object_of(answered.data)
     written = body.get("audio_data") if isinstance(body, dict) else None
     if not isinstance(written, str) or not written:

@@ -1,7 +1,4 @@
-"""The dialect's words, as tables: what each stands for in IR terms, and back.
-
-What it shares with chat, from which it descends, is imported; only the names of its leftovers differ.
-"""
+"""Tables between the dialect's words and the IR, and its functions for leftovers."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
+from dragoman.dialects.chat import stops
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "mistral"
@@ -19,24 +17,18 @@ PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5
 LEAST_TOP_P: Final = 0.01
-"""0, which the specification allows, is refused with 422; this is the least that was tried and taken.
+"""The lowest accepted value that was tried. The specification allows 0, the API refuses it with 422.
 https://github.com/mnfst/modelparams.dev/pull/234
 """
 
-STOP_WORDS: Final[dict[str, str]] = {
-    "end": "stop",
-    "tool": "tool_calls",
-    "length": "length",
+STOP_WORDS: Final = {
+    **stops.STOP_WORDS,
     "context": "model_length",
-    "sequence": "stop",
     "filter": "error",
-    "pause": "stop",
-    "compaction": "stop",
     "broken": "error",
     "error": "error",
-    "other": "stop",
 }
-"""What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
+"""Finish reasons for the client. For the reasons in `STOPS_LOST` the word loses detail."""
 STOPS_LOST: Final[dict[str, str]] = {
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
     "filter": "a filtered response is reported as `error`",
@@ -53,7 +45,7 @@ TIER_WORDS: Final[dict[str, str]] = {
     "priority": "auto",
     "fast": "auto",
 }
-"""Priority cannot be insisted on: `auto` takes it where the account has it."""
+"""There is no word that requires priority: `auto` uses it if the account has it."""
 ANSWER_TIERS: Final[dict[str, str]] = {"standard": "default"}
 ANSWER_TIER_WORDS: Final[dict[str, str]] = {"default": "standard"}
 
@@ -62,10 +54,10 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 
 def call_id(stated: str) -> str:
-    """An id that Mistral takes: its own as they are, others as nine letters and digits made of them.
+    """An id of nine letters and digits, derived from the stated id; Mistral's own ids stay.
 
-    The same for a call and its result, in this turn and in later ones. https://docs.mistral.ai/api refuses
-    any other with 400 (code 3280).
+    The same id always gives the same result, so a call and its result match in every turn. The API refuses
+    other ids with 400 (code 3280): https://docs.mistral.ai/api
     """
     if _CALL_ID.fullmatch(stated) is not None:
         return stated

@@ -1,6 +1,6 @@
 """Tools and the choice among them, both directions.
 
-ToolChoice.form "required" is the other word for `any`. A tool without a type is a function.
+ToolChoice.form "required": the client wrote "required" instead of "any". A tool without a type is a function.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"type", "function"})
@@ -22,7 +22,7 @@ _WORDS: Final[dict[str, Literal["auto", "none", "any"]]] = {
     "required": "any",
 }
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
-"""The field's words for what the provider's tools do; `image_generation` is one already."""
+"""The IR's names of the provider's tools; `image_generation` has the same name."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """A choice among no tools is refused, and says nothing."""
+    """Report the tool choice of a request without tools as lost; the API refuses such a choice."""
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "the request has no tools", "hint")
@@ -91,7 +91,7 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The only tools that may be called, where the choice names some; there is no word for that here."""
+    """The tools that may be called, if the choice names some. Only these are offered, as a replacement."""
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
     draft.report.change("tool_choice", "tools", "only the allowed tools are sent")
@@ -111,7 +111,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
         inner["description"] = tool.description
     if tool.parameters is not None:
         inner["parameters"] = tool.parameters
-    elif not draft.own:  # the specification demands a schema
+    elif not draft.own:  # the specification requires a schema
         inner["parameters"] = {"type": "object", "properties": {}}
     if tool.strict is not None:
         inner["strict"] = tool.strict

@@ -1,8 +1,8 @@
-"""Transcription as Mistral is asked for it: POST /audio/transcriptions, a form as OpenAI's, with other words.
+"""Transcription of Mistral as a provider: POST /audio/transcriptions, a form like OpenAI's.
 
 Specification: https://docs.mistral.ai/capabilities/audio_transcription, read in the form of the client
-mistralai 3.7.0. The answer is always JSON. Times are told where they are asked for, of segments or of words,
-and not together with a stated language. It does not translate and takes no prompt.
+mistralai 3.7.0. The answer is always JSON. A request may ask for the times of segments or of words, but not
+together with a language. There is no translation and no prompt.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.mistral.terms import restore
-from dragoman.dialects.openai_chat import heard
-from dragoman.dialects.openai_chat import transcription as family
-from dragoman.dialects.openai_chat.transcript import TIMED
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai import transcription as family
+from dragoman.dialects.openai.transcript import TIMED
 from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
@@ -54,7 +54,7 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's words. Raises WireError for a translation, and for times of both kinds."""
+    """The request in Mistral's form. Raises WireError for a translation, and for both kinds of times."""
     report = target.report
     if request.translate:
         raise WireError(
@@ -84,7 +84,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """Of what times have to be asked for."""
+    """The kind of times to request: of segments or of words; None = no times."""
     if request.output not in TIMED:
         return None
     alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
@@ -95,7 +95,7 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:
@@ -116,7 +116,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments; None where one of them lacks its times."""
+    """The segments; None if a segment lacks its times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -126,7 +126,7 @@ def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def _usage(told: _Usage) -> ir.Usage:
-    """Mistral's prompt is what was written; the tokens of the recording come on top, as its total shows."""
+    """The counts. Mistral's prompt count leaves out the audio tokens; the total includes them."""
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
     apart = told.total_tokens == written + heard_ + said

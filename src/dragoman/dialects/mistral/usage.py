@@ -1,8 +1,8 @@
 """Token counts, both directions.
 
-Usage.form, words joined by "+": "num" where `num_cached_tokens` told the cached count, "details" where
-`prompt_tokens_details` did too, "audio_outside" where the prompt's count leaves tokens of sound out. Members
-that the counts do not give back are leftovers.
+Usage.form, words joined by "+": "num" if `num_cached_tokens` states the cached count, "details" if
+`prompt_tokens_details` states it too, "audio_outside" if the prompt's count leaves out audio tokens. Members
+that cannot be written from the counts are leftovers.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
-from dragoman.dialects.openai_chat.usage import rest_of, total_up
 from dragoman.dialects.typed import counted
 
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
+_INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning")
+"""Counts that are part of another count."""
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Disjoint counts. Whether the prompt's count holds the tokens of sound is told by the total."""
+    """Disjoint counts. The total shows whether the prompt's count includes audio tokens."""
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -58,11 +60,11 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: they came in this dialect."""
+    """The counts with their totals. own: the counts came in this dialect."""
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)
-        _lose(usage, report)
+        lose_counts(usage, report, _INCLUDED, {"input_audio", "input_audio_seconds"}, "the Mistral API")
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     if usage.estimated:
@@ -71,7 +73,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
 
 
 def estimated(usage: ir.Usage) -> dict[str, Any]:
-    """The counts of an estimate, which loses nothing."""
+    """An estimated usage in this dialect's form. An estimate reports no losses."""
     return encode_usage(usage, Report(NAME), own=False)
 
 
@@ -98,17 +100,3 @@ def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     if details:
         out["prompt_tokens_details"] = details
     return out
-
-
-def _lose(usage: ir.Usage, report: Report) -> None:
-    """What the totals hold without saying so, and what they do not hold."""
-    for field in ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or _NONE).items():
-        if key not in {"input_audio", "input_audio_seconds"} and value:
-            report.lose(f"usage.detail.{key}", "the Mistral API has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Mistral API does not report the tokens of other models", "hint"
-        )

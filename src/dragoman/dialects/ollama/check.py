@@ -1,7 +1,7 @@
 """Exact errors for a client's mistakes: types, ranges, required members, some in the server's own words.
 
-Runs on every request, relayed ones too. Unknown members are tolerated, and "" is absent, as the server's own
-command line sends it. Roles may be written in any case.
+Runs on every request, also on relayed requests. Unknown members pass. "" counts as absent, because Ollama's
+command line sends it. Roles may have any case.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_function
 from dragoman.dialects.ollama.history import ROLES
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.request import LEVELS
-from dragoman.dialects.openai_chat.check import check_function
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -77,7 +77,7 @@ _DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:ns|us|
 
 
 def check_keep_alive(value: Any, path: str) -> None:
-    """Raise WireError for what is no duration: seconds, or words as Go writes them ("5m", "-1s")."""
+    """Raise WireError unless the value is a duration: seconds, or text as Go writes it ("5m", "-1s")."""
     if type(value) in {int, float} or (type(value) is str and _DURATION.fullmatch(value)):
         return
     raise WireError(f'invalid duration "{value}"', path, "invalid_value")

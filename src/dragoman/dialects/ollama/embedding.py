@@ -1,8 +1,8 @@
-"""Embeddings as Ollama speaks them, both directions: POST /api/embed, and the older POST /api/embeddings.
+"""Embeddings of Ollama, both directions: POST /api/embed, and the older POST /api/embeddings.
 
-Specification: https://docs.ollama.com/api/embed. The first takes one text or several and gives vectors of
-length 1, whatever the model makes; the second takes one prompt and gives its vector as it is. A server is
-asked as its client asked, others with the first.
+Specification: https://docs.ollama.com/api/embed. The first accepts one or several texts and normalises the
+vectors to length 1; the second accepts one prompt and returns the model's vector. Requests of other protocols
+use the first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.embedding import lose_purpose
+from dragoman.dialects.openai.embedding import lose_purpose
 from dragoman.dialects.operation import (
     ClientSide,
     OperationCodec,
@@ -30,6 +30,7 @@ from dragoman.dialects.operation import (
     Payload,
     ProviderSide,
 )
+from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
@@ -40,12 +41,12 @@ PATH: Final = "/api/embed"
 OLD_PATH: Final = "/api/embeddings"
 _OLD: Final = "old"
 _MOST_INPUTS: Final = 2048
-"""The server states no limit: that of OpenAI, whose clients write the longest lists."""
+"""The server states no limit. This is OpenAI's limit, because its clients send the longest lists."""
 _MAPS: Final = frozenset({"model", "input", "prompt", "dimensions", "truncate"})
 _UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
-"""Nanoseconds that the server always states. Nobody told us, and some clients refuse an answer without."""
+"""Times in nanoseconds. The gateway does not know them, but some clients require the members."""
 _SLACK: Final = 1e-3
-"""How far from 1 a length may be: models whose vectors are normalised round them."""
+"""The tolerance of a vector's length around 1, for rounding."""
 
 
 class _Answer(msgspec.Struct):
@@ -113,12 +114,12 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that is asked for."""
+    """The model's name in the request."""
     return wire.body.get("model") or None
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Raises WireError for tokens that mean nothing here."""
+    """The request in this dialect's form. Raises WireError for token ids of an unknown vocabulary."""
     texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
     old = request.form == _OLD and request.dialect == NAME
@@ -139,7 +140,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """Turn a path in the IR into a JSON path of a request."""
     if not where.startswith("inputs"):
         return f"$.{where}"
     if request.form is not None:
@@ -151,7 +152,7 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
     response = ir.EmbedResponse(
@@ -180,7 +181,7 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The answer as the client asked for it."""
+    """The answer in the form of the endpoint that the client called."""
     lose_length(response, reply)
     if reply.request.form == _OLD:
         return Payload(encode({"embedding": to_floats(response.vectors[0])}))
@@ -195,42 +196,38 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 def _of_length_one(numbers: list[float]) -> list[float]:
-    """The vector in its direction; one without a direction stays."""
+    """The vector normalised to length 1; a zero vector stays."""
     length = sqrt(sum(map(mul, numbers, numbers)))
     if length == 0 or isclose(length, 1, abs_tol=_SLACK):
         return numbers
     return list(map((1 / length).__mul__, numbers))
 
 
-class Relay:
-    """Passes a request and its answer; vectors stay as they are written."""
+class OllamaEmbeddingRelay(WholeAnswerRelay):
+    """Passes requests and answers; the bytes of vectors stay the same."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """What to send upstream."""
+        """The request to send upstream."""
         return Outgoing(OLD_PATH if wire.path == OLD_PATH else PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client, under the name that it knows."""
+        """The answer for the client, with the model's name that it knows."""
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
             _answer(answer.data)
         try:
             usage = _usage(_read_count(answer.data).prompt_eval_count)
         except msgspec.MsgspecError:
-            usage = None  # an answer is not withheld because its count cannot be read
+            usage = None  # an unreadable count must not fail the answer
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
         return answer, usage
 
-    def seen(self, frame: bytes) -> ir.Usage | None:
-        """Vectors do not come in streams."""
-        return None
-
 
 EMBEDDING: Final = OperationCodec(
-    relay=Relay(),
+    relay=OllamaEmbeddingRelay(),
     client=ClientSide(
         check=check,
         model=model_of,

@@ -1,7 +1,7 @@
-"""Errors: what Ollama answers with, and what our face answers with: `{"error": "text"}`.
+"""Errors of Ollama, and errors of the gateway in Ollama's form: `{"error": "text"}`.
 
-The text and the status are all that a client knows. Where they do not tell the kind of a failure, as in a
-line of a stream, which has no status, our face adds it as `code`, which Ollama's clients ignore.
+A client gets only the text and the status. If these do not show the kind of the failure, as in a line of a
+stream, which has no status, the gateway adds it as `code`, which Ollama's clients ignore.
 
 Specification: https://docs.ollama.com/api/errors
 """
@@ -32,13 +32,13 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum pending requests exceeded", "overloaded"),
     ("unexpectedly stopped", "upstream"),
 )
-"""Fragments of messages, lower case, for statuses that say little and where there is none."""
+"""Fragments of messages, in lower case, for ambiguous statuses and for errors without a status."""
 _VAGUE: Final = frozenset({400, 413, 422, 500, 503})
 _NO_MODEL: Final = ("model ", " not found")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error answer. Never fails: without a readable body the status decides."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
@@ -88,14 +88,14 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def _placed(fault: Fault) -> str:
-    """The message, with the place of a wrong value where it does not name it: the envelope has no other."""
+    """The message, with the path of a wrong value if the text lacks it: an error has no member for it."""
     if fault.code != "invalid_value" or not fault.param or fault.param.rpartition(".")[2] in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """The members of an error. status: as which it is answered, None = inside of a stream."""
+    """The members of an error. status: of the answer, None = inside a stream."""
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind

@@ -1,9 +1,8 @@
-"""The older endpoint, POST /api/generate, in terms of /api/chat: one question, one answer.
+"""The older endpoint, POST /api/generate, translated to /api/chat: one prompt, one answer.
 
-A prompt is a user's message, `system` the system's before it; an answer's text
-lies at the top instead of in a message. `context`, the tokens of an earlier answer, is in no answer, and a
-loss where a client has it from another server: nobody else can read it. What has no form in a conversation
-is refused.
+The prompt becomes a message of the user after the `system` message; an answer's text stands at the top of the
+body. `context`, the tokens of an earlier answer, is never in an answer, and is lost from a request: only the
+server that made it can read it. Requests that are no conversation are refused.
 
 Specification: https://docs.ollama.com/api/generate
 """
@@ -22,7 +21,7 @@ from dragoman.dialects.ollama.locate import place as place_in_chat
 from dragoman.dialects.ollama.request import MAPS as CHAT_MAPS
 from dragoman.dialects.ollama.request import decode_request as decode_chat
 from dragoman.dialects.ollama.response import encode_response as encode_chat
-from dragoman.dialects.ollama.stream_encoder import Encoder as ChatEncoder
+from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
@@ -32,7 +31,7 @@ _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix
 MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _OPERATION: Final = "ollama_generate"
-"""Whose member `context` is: not even Ollama's own conversations take it."""
+"""The origin of the leftover `context`. No protocol has it, because /api/chat does not accept it."""
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
 _decode = msgspec.json.Decoder().decode
@@ -40,10 +39,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of /api/chat that asks the same.
+    """The body of the same request to /api/chat.
 
-    Raises WireError for members of another type, and for what a conversation cannot ask: a prompt that is to
-    be taken as it is (`raw`), a text to be filled in before another (`suffix`), a template of one's own.
+    Raises WireError for members of another type, and for members without a form in a conversation: a prompt
+    without a template (`raw`), a text after the insertion point (`suffix`), an own template.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")
@@ -80,7 +79,7 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer of /api/chat, or a line of its stream, as this endpoint gives it. An error stays as it is."""
+    """An answer of /api/chat, or a line of its stream, in this endpoint's form. Errors do not change."""
     message = answer.get("message")
     if type(message) is not dict:
         return dict(answer)
@@ -96,14 +95,14 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Whole lines of a stream of /api/chat as this endpoint's."""
+    """Whole lines of a stream of /api/chat in this endpoint's form."""
     if _MESSAGE not in lines:
         return lines
     return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
 
 
 def place(body: Mapping[str, Any], where: str) -> str:
-    """A JSON path of the body of /api/chat as one of this endpoint's body."""
+    """A JSON path of the body of /api/chat as a path of this endpoint's body."""
     found = _IN_MESSAGE.match(where)
     if found is None:
         return where
@@ -137,7 +136,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def located(request: WireRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of this request."""
+    """Turn a path in the IR into a JSON path of this request."""
     return place(request.body, place_in_chat(_as_chat(request), where))
 
 
@@ -146,17 +145,17 @@ def _as_chat(wire: WireRequest) -> WireRequest:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer. Raises RequestFailed for one that is a failure."""
+    """The answer in this endpoint's form. Raises RequestFailed for a failed answer."""
     return generated(encode_chat(response, reply))
 
 
-class Encoder:
+class GenerateEncoder:
     """The bytes of one stream."""
 
     __slots__ = ("_chat",)
 
     def __init__(self, reply: Reply) -> None:
-        self._chat = ChatEncoder(reply)
+        self._chat = OllamaEncoder(reply)
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""

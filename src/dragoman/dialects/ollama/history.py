@@ -1,7 +1,7 @@
 """The history of a request, both directions.
 
-A `tool` message is a user's Message with one ToolResult. Content is one text; pictures stand beside it. Any
-order of roles is taken. Message.form keeps a role that was not written in lower case.
+A `tool` message is a user's Message with one ToolResult. Content is one text; pictures are a separate member.
+Any order of roles is accepted. Message.form keeps a role that the client did not write in lower case.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
@@ -22,11 +24,10 @@ from dragoman.dialects.ollama.saying import (
     shed,
     words,
 )
-from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered
-from dragoman.dialects.turns import turns
-from dragoman.dialects.waiting import Waiting
+from dragoman.dialects.ollama.terms import NAME, leftovers, restore
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
 
 ROLES: Final = ("system", "user", "assistant", "tool")
@@ -40,7 +41,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each of the wire's."""
+    """The whole history, one Message for each message."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -73,32 +74,44 @@ def _message(message: Any, where: str) -> ir.Message:
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The whole history."""
     writer = _History(draft)
-    if request.system:
-        writer.say("system", [(block, f"system[{index}]") for index, block in enumerate(request.system)])
     if draft.own:
+        if request.system:
+            writer.say("system", [(block, f"system[{index}]") for index, block in enumerate(request.system)])
         writer.write_own(request.messages)
     else:
-        writer.write(request.messages)
+        for turn in repaired(request, _RULES):
+            writer.write(turn)
     return writer.out
 
 
+_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    mint="call_{index}_{position}",
+    patient=True,
+    named="missing",
+    orphans="kept",
+    moves=lambda block, _: block.kind in SENT and (block.data is not None or block.url is not None),
+    moved=Why("messages[{at}].images", "the Ollama API accepts media only in a user message: moved there"),
+    takes_out=lambda block: block.kind in SENT,
+    asked=Why(
+        "messages[{at}].role",
+        "the request has no user message: the last system message is sent as one",
+    ),
+)
+
+
 class _History:
-    """Messages while they are being written.
+    """Builds the messages of a request."""
 
-    open: the ids of the calls that no result answers yet. moved: media that stand in a user's message here.
-    """
-
-    __slots__ = ("draft", "moved", "names", "open", "out")
+    __slots__ = ("draft", "out")
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
-        self.open: Waiting[str] = Waiting()
-        self.names: dict[str, str] = {}  # of the functions that were called, by the call's id
-        self.moved: list[tuple[ir.Block, str]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
-        """The messages of a client that speaks this dialect: it gets its own back."""
+        """Write the messages of a client of this dialect as the client wrote them."""
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             first = message.blocks[0] if message.blocks else None
@@ -119,31 +132,31 @@ class _History:
             if value is not None:
                 self.out[-1][member] = value
 
-    def write(self, messages: Sequence[ir.Message]) -> None:
-        """The messages of another dialect's client."""
-        for index, turn in turns(messages, chunked=self.draft.chunked):
-            where, message = f"messages[{index}]", turn[0]
-            if message.role == "assistant":
-                self._assistant(turn, index)
-            elif message.role == "user":
-                self._user(message, where)
-            else:
-                self._settle()
-                if message.role == "developer":
-                    to = f"messages[{len(self.out)}].role"
-                    self.draft.report.change(where + ".role", to, "the Ollama API uses the role `system`")
-                self.say("system", _placed(message, where))
-            for offset, one in enumerate(turn):
-                self._lose_head(one, f"messages[{index + offset}]")
-        self._settle()
-        if self.out and all(message["role"] == "system" for message in self.out):
-            self.out[-1]["role"] = "user"
-            where = f"messages[{len(messages) - 1}]" if messages else "system"
-            reason = "the request has no user message: the last system message is sent as one"
-            self.draft.report.change(where, f"messages[{len(self.out) - 1}].role", reason)
+    def write(self, turn: Turn) -> None:
+        """Write one message of a client of another dialect."""
+        report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
+        if piece.message is None:
+            turn.tell(report, at)
+        if turn.role == "assistant":
+            saying = Saying(self.draft, lambda stated, _: stated)
+            for one in turn.pieces:
+                saying.add_piece(one)
+            self.out.append(saying.done())
+        elif turn.role == "tool":
+            self._answer(piece)
+        else:
+            if piece.message is not None and piece.message.role == "developer":
+                to = f"messages[{at}].role"
+                report.change(f"messages[{piece.index}].role", to, "the Ollama API uses the role `system`")
+            self.say("user" if turn.role == "user" else "system", piece.placed())
+        if piece.message is not None:
+            turn.tell(report, at)
+        for one in turn.pieces:
+            if one.message is not None:
+                self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report what a message is beside its content."""
+        """Report the members beside the content as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
@@ -151,51 +164,23 @@ class _History:
         if message.extra is not None:
             restore({}, message.extra, report, where)
 
-    def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
-        self._settle()
-        saying = Saying(self.draft, lambda stated, at: stated if stated is not None else f"call_{index}_{at}")
-        for offset, message in enumerate(turn):
-            saying.add(message.blocks, f"messages[{index + offset}]")
-        self.moved.extend(saying.moved)
-        for call in saying.calls:
-            name = self.names[call["id"]] = call["function"]["name"]
-            self.open.add(call["id"], call["id"], name)
-        self.out.append(saying.done())
-
-    def _user(self, message: ir.Message, where: str) -> None:
-        rest: list[tuple[ir.Block, str]] = []
-        results = 0
-        for block, place in _placed(message, where):
-            if isinstance(block, ir.ToolResult):
-                self._answer(block, place)
-                results += 1
-            else:
-                rest.append((block, place))
-        if rest or not results:
-            self._settle()
-            self.say("user", rest)
-
-    def _answer(self, block: ir.ToolResult, where: str) -> None:
-        draft = self.draft
-        call_id = answered(self.open, block, str, draft.report, where, needed=False)
+    def _answer(self, piece: Piece) -> None:
+        block, where = piece.blocks[0], piece.place(0)
+        assert isinstance(block, ir.ToolResult)
         out: dict[str, Any] = {"role": "tool", "content": self._result(block, where)}
-        name = block.name or self.names.get(call_id)
-        if name is not None:
-            out["tool_name"] = name
-        out["tool_call_id"] = call_id
-        shed(block, draft, where)
+        if block.name is not None:
+            out["tool_name"] = block.name
+        out["tool_call_id"] = block.id
+        shed(block, self.draft, where)
         self.out.append(out)
 
     def _result(self, block: ir.ToolResult, where: str) -> str:
-        """A result as text; its media move into a user's message."""
+        """A result as text."""
         draft = self.draft
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"
-            if isinstance(content, ir.Media) and content.kind in SENT:
-                self.moved.append((content, place))
-                texts.append(f"(The {content.kind} follows in the next message.)")
-            elif isinstance(content, ir.Media):
+            if isinstance(content, ir.Media):
                 texts.append(_document(content, draft, place))
             elif isinstance(content, ir.Text | ir.Json | ir.Refusal):
                 texts.append(words(content, draft, place))
@@ -210,7 +195,7 @@ class _History:
         return text
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """A message that is a text with pictures beside it, each block with its place."""
+        """Write a message of one text and pictures. blocks: each with its path in the IR."""
         draft = self.draft
         texts: list[str] = []
         images: list[str] = []
@@ -236,24 +221,13 @@ class _History:
             out["images"] = images
         self.out.append(out)
 
-    def _settle(self) -> None:
-        """Write what must stand before the next message that is no result."""
-        for _, place in self.moved:
-            to = f"messages[{len(self.out)}].images"
-            self.draft.report.change(
-                place, to, "the Ollama API accepts media only in a user message: moved there"
-            )
-        if self.moved:
-            moved, self.moved = self.moved, []
-            self.say("user", moved)
-
 
 def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
     return [(block, f"{where}.blocks[{index}]") for index, block in enumerate(message.blocks)]
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """A picture or a sound as base64. Raises WireError for one that is only named."""
+    """The base64 of a picture or of audio. Raises WireError for a medium without data."""
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(
@@ -268,29 +242,21 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for what is none: an answer without it would be another answer."""
+    """A document as text. Raises WireError for other documents: without it the question would change."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
-    draft.report.change(where, where, "the text document is sent as text")
-    texts = [] if block.text is None else [block.text]
-    for index, inner in enumerate(block.blocks or ()):
-        if isinstance(inner, ir.Text):
-            texts.append(inner.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
+    text = document_text(block, draft, where)
     _lose_title(block, draft, where)
-    title = f' title="{block.name}"' if block.name else ""
-    text = "\n\n".join(texts)
-    return f"<document{title}>\n{text}\n</document>"
+    return text
 
 
 def reads(_: ir.Media) -> bool:
-    """Whether the server reads a medium that is named by an address: none is."""
+    """False: the server downloads no media."""
     return False
 
 
 def _lose_title(block: ir.Media, draft: Draft, where: str) -> None:
-    """Name what is said of a medium and has no place here."""
+    """Report a medium's title and similar fields as lost."""
     for field in ("context", "citable", "transcript") if block.kind == "document" else ("name", "transcript"):
         if getattr(block, field):
             draft.report.lose(f"{where}.{field}", f"media in the Ollama API have no `{field}`", "hint")

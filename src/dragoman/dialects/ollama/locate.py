@@ -1,12 +1,12 @@
-"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+"""Turn paths in the IR into JSON paths of a request, for reports that a client reads."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
+from dragoman.dialects.chat.locate import has, nearest
 from dragoman.dialects.ollama.options import PLACES
-from dragoman.dialects.openai_chat.places import has, nearest
 from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, str]] = {
@@ -22,9 +22,9 @@ _SCHEMA: Final = "output.schema"
 
 
 def locate(where: str) -> str:
-    """A place as a JSON path: `sampling.seed` is `$.options.seed`.
+    """A JSON path: `sampling.seed` becomes `$.options.seed`.
 
-    A block is located at its message, because the place does not tell which member it was.
+    A block becomes its message, because the path does not tell which member held the block.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -41,7 +41,7 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """A place as a JSON path of this request, as near as the request has it."""
+    """The JSON path of the nearest member that this request has."""
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")
     if not has(body, path) and has(body, where):

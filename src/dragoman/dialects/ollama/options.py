@@ -1,7 +1,7 @@
-"""The map `options`: how tokens are drawn and how many, and whatever else the server's engine takes.
+"""The map `options`: sampling, the length of the answer, and settings of the server's engine.
 
-Types are those of the server, with its own words for what is wrong. An option that it does not know it
-ignores, with a warning in its log. It looks at no range: those here are for whoever else is asked.
+Types and their error texts are the server's. The server ignores unknown options, with a warning in its log.
+It checks no range: the ranges here are for other protocols.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -33,7 +33,7 @@ PLACES: Final[dict[str, str]] = {
     **{f"sampling.{field}": f"options.{option}" for option, field in _FIELDS.items()},
     "max_output": "options.num_predict",
 }
-"""Where a place in IR terms lies in the body."""
+"""The member of the body for a path in the IR."""
 _LIMIT: Final = "num_predict"
 _FLOATS: Final = frozenset(
     {
@@ -58,7 +58,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "frequency_penalty": (-2, 2),
     "num_predict": (-2, inf),
 }
-"""What the options mean nothing beyond. num_predict: -1 is without end, -2 as much as the window holds."""
+"""The ranges with a meaning. num_predict: -1 = no limit, -2 = until the context window is full."""
 _BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
 _WHOLE: Final = frozenset({"top_k", "seed"})
 
@@ -100,7 +100,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Read the options into a request's fields; the others, under their dotted names, are left over."""
+    """Read the options into a request's fields. Returns the other options, under dotted names."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -112,7 +112,7 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
         elif option == "stop":
             stated["stop"] = tuple(value)
         elif option in _WHOLE and (type(whole) is not int or whole < 0):
-            rest[f"options.{option}"] = value  # a seed below zero is none
+            rest[f"options.{option}"] = value  # a negative seed means no seed
         elif option in _FIELDS:
             stated[_FIELDS[option]] = whole if option in _WHOLE else value
         else:
@@ -123,17 +123,14 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
 
 
 def _as_integer(value: Any) -> Any:
-    """A number that is written as a decimal and is none."""
+    """An integer that is written as a decimal number (3.0), as an integer."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-_LOST: Final = {"logit_bias": "the Ollama API has no logit bias"}
-
-
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """The options of a request. bound: the most tokens that the model can give, None = not known.
+    """The options of a request. bound: the maximum of output tokens of the model, None = not known.
 
-    Raises WireError for several answers: one instead of them would be a silent lie.
+    Raises WireError for a request for several answers, because one answer would not be what was asked for.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:
@@ -143,10 +140,6 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
     }
     if "stop" in out:
         out["stop"] = list(out["stop"])
-    for field, reason in _LOST.items():
-        value = getattr(sampling, field)
-        if value and value != 1:
-            report.lose(f"sampling.{field}", reason)
     if (seed := out.get("seed")) is not None and seed < 0:
         del out["seed"]
         report.lose("sampling.seed", "the Ollama API has no negative seeds")

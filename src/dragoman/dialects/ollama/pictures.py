@@ -1,12 +1,12 @@
-"""Pictures that a model drew, as Markdown in the text of an assistant's message.
+"""Pictures that a model made, as Markdown in the text of an assistant message.
 
-An answer of this protocol has no member for them that its clients take: the official one for Python fails at
-`images` in an answer. So they are told as Markdown with a data URL, which every client can read, and which
-those that show Markdown show. What a client sends back so is the assistant's picture again.
+Clients of this protocol accept no pictures in an answer: the official client for Python fails at `images`. So
+a picture becomes Markdown with a data URL, which clients can display. When a client sends the Markdown back,
+it becomes the assistant's picture again.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
-`Media.form` is the Markdown round the address, with the white space round it: `lead![alt](|)trail`.
+`Media.form` is the Markdown around the address, with its white space: `lead![alt](|)trail`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _PICTURE: Final = re.compile(
 )
 _SPACE: Final = re.compile(r"\s*")
 _PIECE: Final = 256 * 1024
-"""Characters of one line of a stream: some clients take no longer ones than half a megabyte."""
+"""Characters of text in one line of a stream: some clients accept lines up to half a megabyte."""
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
-    """A picture as Markdown; None for one that has neither bytes nor an address. own: it was read here."""
+    """A picture as Markdown; None without data and address. own: the picture came in this dialect."""
     if block.data is None and block.url is None:
         return None
     address = block.url if block.data is None else f"data:{block.mime or 'image/png'};base64,{block.data}"
@@ -37,13 +37,13 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """A text that one line of a stream may be too short for."""
+    """A long text, cut for several lines of a stream."""
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
-    """The words and the pictures of an assistant's text, in their order. Costs one pass."""
+    """The texts and pictures in an assistant's text, in order. Costs one pass."""
     if _LINK not in text:
         return [ir.Text(text)]
     blocks: list[ir.Block] = []

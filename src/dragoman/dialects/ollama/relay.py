@@ -1,21 +1,22 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
+"""The relay, for the same protocol on both sides. Edits named members; nested bytes stay the same.
 
-Once content has gone by, a line that ends as all but the last do passes without being decoded. What is
-searched for cannot stand inside of a JSON string, where quotes are escaped.
+After the first content, a line with `"done":false` at its end passes without being decoded. These bytes
+cannot stand inside a JSON string, because quotes are escaped there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import decode_usage
-from dragoman.dialects.openai_chat.chunks import BROKEN
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -23,31 +24,18 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""How a line ends that is not the last: one bracket closes the line itself, nothing inside of it."""
+"""The end of every line but the last. The bracket closes the line's object, not an inner object."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_UNREADABLE: Final = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
-    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
-)
 
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
-
-    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
-        body = {**head, **edits}
-        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+class OllamaRelay(BodyRelay):
+    """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage."""
+        """The body with the client's name of the model, and the usage."""
         try:
             answer = _decode(body)
             if "message" not in answer:
@@ -55,17 +43,20 @@ class Relay:
                     raise RequestFailed(fault_of(answer))
                 raise WireError("the response must have `message`, an object", "message")
             usage = decode_usage(answer)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         return _renamed(body, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        return encode_head({**decode_head(body), **_counts(usage)})
+        """The body with this usage, unless it states a usage already."""
+        return encode_head({**decode_head(body), **self._counts(usage)})
 
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> OllamaStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return OllamaStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return _counts(usage)
 
 
 def _counts(usage: ir.Usage) -> dict[str, Any]:
@@ -77,8 +68,8 @@ def _renamed(body: bytes, model: str | None) -> bytes:
     return body if model is None else encode_head({**decode_head(body), "model": model})
 
 
-class StreamRelay:
-    """One stream: lines pass as they are, but for the model's name."""
+class OllamaStreamRelay:
+    """One stream: lines pass with the model's name replaced."""
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
@@ -88,11 +79,11 @@ class StreamRelay:
         self.usage: ir.Usage | None = None
         self.estimate: Callable[[], ir.Usage] | None = None
         self._model = reply.model
-        self._before = b""  # how the stream's lines begin, its name included
-        self._head = b""  # how they begin for the client
+        self._before = b""  # the first bytes of the upstream's lines, with its name of the model
+        self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one line. Raises RequestFailed for an error, WireError for what is no line."""
+        """The bytes for one line. Raises RequestFailed for an error, WireError for a malformed line."""
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
             if self.done and self.usage is None and self.estimate is not None:
@@ -105,7 +96,7 @@ class StreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Take from a line what must be known."""
+        """Read content, usage and end from a line."""
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -119,11 +110,11 @@ class StreamRelay:
             if value.get("done"):
                 self.done = True
                 self.usage = decode_usage(value)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
-        """The line under the name that the client knows. Servers write it first, in every line alike."""
+        """The line with the client's name of the model. Servers write the name first in every line."""
         try:
             head = decode_head(frame)
         except WireError as error:
@@ -138,7 +129,7 @@ class StreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        """The bytes have ended. Raises RequestFailed for an unfinished answer."""
         if not self.done:
-            raise RequestFailed(BROKEN)
+            raise RequestFailed(STREAM_BROKEN)
         return b""

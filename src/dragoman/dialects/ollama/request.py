@@ -1,4 +1,4 @@
-"""Requests, both directions. A request that says nothing of it is answered by a stream."""
+"""Requests, both directions. A request without `stream` gets a stream."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import lose_visibility
 from dragoman.dialects.efforts import effort_of
-from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
+from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
-from dragoman.dialects.ollama.options import decode_options, encode_options
+from dragoman.dialects.ollama.options import PLACES, decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.reasoning import lose_visibility
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.turns import CHUNKED
+from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
 
 MAPS: Final = frozenset(
@@ -27,9 +28,9 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""The members that the IR carries; `extra` never holds them, but for options that it does not name."""
+"""The members that have a field in the IR. `extra` never holds them, except unknown options."""
 LEVELS: Final = ("low", "medium", "high", "max")
-"""The words of `think`."""
+"""The values of `think`."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
 _ABSENT: Final = (None, "")
@@ -40,7 +41,7 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form. "" is absent."""
+    """A checked request. Raises WireError for messages of an unknown form. "" counts as absent."""
     body = wire.body
     get = body.get
     fields: dict[str, Any] = {}
@@ -65,7 +66,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the answer's form depends on, without the messages."""
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -83,10 +84,10 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request in this dialect's form.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that is not written
-    out or that no model reads, a tool with free text, an answer that is no text.
+    Raises WireError, with a path in the IR, for a request without a replacement: a medium without data or of
+    a kind that no model reads, a tool with free text, an answer other than text.
     """
     draft = Draft(
         target.report,
@@ -99,6 +100,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     body["messages"] = encode_messages(request, draft)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
         encode_tools(body, request, draft)
+    FIELDS.lose(request.sampling, target.report, "sampling")
     body["options"] = encode_options(request, target.facts.max_output, target.report)
     if not draft.own and target.facts.sampling is False:
         _lose_steering(body["options"], draft)
@@ -112,8 +114,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.truncation is not None:
         body["truncate"] = request.truncation != "disabled"
     body["stream"] = request.stream
-    if not draft.own:
-        _lose_foreign(request, draft)
+    _lose_foreign(request, draft)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     if not body["options"]:
@@ -135,9 +136,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["format"] = output.schema if draft.own else _titled(output, draft)
     elif output.kind != "text":
         body["format"] = "json"
-    for field in _LOST_OUTPUT:
-        if getattr(output, field) is not None:
-            report.lose(f"output.{field}", f"the Ollama API has no {field}")
+    FIELDS.lose(output, report, "output")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("the Ollama API generates only text", "output.modalities", "unsupported_modality")
     if output.extra is not None:
@@ -145,24 +144,14 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """The schema, which also says what the answer is called."""
+    """The schema, with the name of the output as its title."""
     schema = dict(output.schema or {})
-    for field, key, value in (
-        ("name", "title", output.name),
-        ("description", "description", output.description),
-    ):
-        if value is not None and schema.setdefault(key, value) == value:
-            draft.report.change(f"output.{field}", f"format.{key}", "moved into the schema")
-        elif value is not None:
-            draft.report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")
+    describe(schema, output, "format", draft.report)
     if schema != output.schema:
         draft.report.change(
             "output.schema", "format", "the schema's title also carries the name of the output"
         )
     return schema
-
-
-_LOST_OUTPUT: Final = ("verbosity", "audio")
 
 
 def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
@@ -195,20 +184,44 @@ def _level(effort: str, draft: Draft) -> str:
     return level
 
 
-_FOREIGN: Final = {**ANSWERS_ONLY, "prediction": "the Ollama API has no predicted output"}
-
-
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
+    """Report fields that this dialect lacks as lost."""
     report = draft.report
-    lose_fields(request, _FOREIGN, report)
+    FIELDS.lose(request, report)
     for key in request.metadata or ():
         report.lose(f"metadata.{key}", "the Ollama API has no metadata", "hint")
     if request.tier not in {None, "auto", "default"}:
         report.lose("tier", "the Ollama API has only one service tier")
     if (cache := request.cache) is not None:
-        for field in ("key", "mode", "ttl", "retention", "mark"):
-            if getattr(cache, field) is not None:
-                report.lose(f"cache.{field}", "the Ollama API has no prompt cache settings")
+        FIELDS.lose(cache, report, "cache")
         if cache.extra is not None:
             restore({}, cache.extra, report, "cache")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: (
+            *("model", "stream", "stream_usage", "truncation"),
+            *(f"sampling.{member}" for member in _TOKENS),
+        ),
+        encode_messages: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        encode_options: ("sampling.n", *PLACES),
+        _encode_output: within("output", "kind schema name description strict modalities"),
+        _encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        _lose_foreign: ("metadata", "tier"),
+    },
+    lost={
+        **ANSWERS_ONLY,
+        "prediction": "the Ollama API has no predicted output",
+        "sampling.logit_bias": "the Ollama API has no logit bias",
+        "output.verbosity": "the Ollama API has no verbosity",
+        "output.audio": "the Ollama API has no audio",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Ollama API has no prompt cache settings",
+        ),
+    },
+)
+"""How each field of a request is handled."""

@@ -1,4 +1,4 @@
-"""Whole answers, both directions: the object that is also the last line of a stream."""
+"""Whole answers, both directions. The last line of a stream has the same form."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.logprobs import decode_tokens
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.stops import lose_stop
+from dragoman.dialects.chat.usage import lose_counts
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
-from dragoman.dialects.ollama.terms import (
-    NAME,
-    STOP_WORDS,
-    STOPS,
-    STOPS_LOST,
-    dated,
-    leftovers,
-    restore,
-)
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import lose_stop, shown_model
+from dragoman.dialects.ollama.terms import NAME, STOP_WORDS, STOPS, STOPS_LOST, dated, leftovers, restore
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
@@ -39,13 +34,22 @@ SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _DURATION: Final = "total_duration"
 _NANOSECONDS: Final = 1_000_000_000
+_INCLUDED: Final = (
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "tool_input",
+    "reasoning",
+)
+"""Counts that are part of another count."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
@@ -79,16 +83,16 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """Why the answer ended, None while it has not. called: it holds calls, which no reason tells."""
+    """The stop reason, None before the end. called: the answer has calls; no reason of Ollama states this."""
     if not body.get("done"):
         return None
-    word = body.get("done_reason") or ""  # which older servers do not tell
+    word = body.get("done_reason") or ""  # older servers do not state it
     stop = STOPS.get(word) or ir.Stop("other" if word else "end", word)
     return ir.Stop("tool", stop.raw) if called and stop.reason == "end" else stop
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The counts of an answer; a prompt that was in the cache may not be counted."""
+    """The counts of an answer. The server may leave out a cached prompt."""
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
 
@@ -99,7 +103,7 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:
-    """Give log probabilities to the text that they belong to; False where there is none."""
+    """Add log probabilities to the answer's text; False without a text."""
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if place is None:
         return False
@@ -111,25 +115,14 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Tokens with their log probabilities."""
-    return tuple([_token(token) for token in tokens])
-
-
-def _token(token: dict[str, Any]) -> ir.Logprob:
-    spelled, top = token.get("bytes"), token.get("top_logprobs")
-    return ir.Logprob(
-        token["token"],
-        token["logprob"],
-        tuple(spelled) if spelled is not None else None,
-        decode_logprobs(top) if top is not None else None,
-        extra=leftovers(token, _TOKEN),
-    )
+    return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 # --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it. Raises RequestFailed for one that is a failure."""
+    """The answer in this dialect's form. Raises RequestFailed for a failed answer."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -157,14 +150,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Name what is told of an answer elsewhere."""
+    """Report fields of an answer that this dialect lacks as lost."""
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Ollama API has no {field}", "hint")
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """What gives a call of an answer its id: its own, or one that stays the same; our own server has none."""
+    """Makes the id of a call: the stated id, or a constant new id if the answer is of another protocol."""
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:
@@ -183,9 +176,9 @@ def ending(
     *,
     called: bool,
 ) -> dict[str, Any]:
-    """What is told when an answer ends: why, how long it took and what it cost.
+    """The last members of an answer: the reason, the time and the usage.
 
-    where: the candidate. called: calls were written, which alone tell that they are to be answered.
+    where: the path of the candidate. called: the answer has calls; there is no reason for calls.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -220,25 +213,12 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
     if not draft.own or usage.output is not None:
         out["eval_count"] = usage.output_total
     if not draft.own:
-        _lose_counts(usage, draft.report)
+        lose_counts(usage, draft.report, _INCLUDED, (), "the Ollama API")
     if usage.extra is not None:
         restore(out, usage.extra, draft.report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
-
-
-def _lose_counts(usage: ir.Usage, report: Report) -> None:
-    for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "included in a larger token count", "hint")
-    for key, value in (usage.detail or {}).items():
-        if value:
-            report.lose(f"usage.detail.{key}", "the Ollama API has no such token count", "hint")
-    for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Ollama API does not report the tokens of other models", "hint"
-        )
 
 
 def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[dict[str, Any]]:
@@ -250,7 +230,7 @@ def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities; where: their text in IR terms."""
+    """Tokens with their log probabilities. where: the path of their text in the IR."""
     return [_encode_token(token, report, where) for token in tokens]
 
 

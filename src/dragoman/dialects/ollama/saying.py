@@ -1,7 +1,7 @@
 """One message of the assistant, in answers and in the history of requests, both directions.
 
-A message has one text, one thinking before it, pictures and whole calls; their order among each other is not
-told. Arguments of calls are objects, never their text.
+A message has one text, one thinking, pictures and calls; it does not state their order. The arguments of a
+call are an object, not text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text, parse_arguments
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
-from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -28,16 +29,16 @@ _CALLED: Final = frozenset({"name", "arguments"})
 _INDEXED: Final = _CALLED | {"index"}
 _TYPED: Final = Typed(NAME, id=str)
 _SNIFFED: Final = 64
-"""Characters of base64 that tell what a file is; a multiple of four."""
+"""Characters of base64 that show the type of a file; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
-"""What models read. Sounds travel as pictures do: the server looks at the bytes."""
+"""Media types that models read. Audio is sent in `images` too: the server reads the type from the bytes."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
-    """The blocks of an assistant's message: thinking, text, pictures, calls. "" is none."""
+    """The blocks of an assistant message: thinking, text, pictures, calls. "" counts as absent."""
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
         blocks.append(ir.Thinking(thinking))
@@ -50,7 +51,7 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """The pictures of a message, each of the kind that its bytes tell."""
+    """The media of a message. Their bytes show their kind."""
     images = message.get("images") or ()
     for data in images:
         if type(data) is not str:
@@ -69,7 +70,7 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its place among them, which `index` repeats."""
+    """One entry of `tool_calls`. position: its index, which `index` repeats."""
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
     function = an_object(call.get("function"), where)
@@ -87,14 +88,13 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
 
 
 class Saying:
-    """One message while blocks are being written into it.
+    """Builds one message from blocks.
 
-    mint: the id to write for a call (its own, its place among the calls); None = none is written. first: how
-    many calls of the answer were written before. moved: media of the assistant's that only a user's message
-    can hold, each with its place.
+    mint: makes the id of a call from its stated id and its index; None = no id. first: the number of calls
+    of the answer that were written earlier.
     """
 
-    __slots__ = ("calls", "draft", "first", "images", "mint", "moved", "spaced", "text", "thinking")
+    __slots__ = ("calls", "draft", "first", "images", "mint", "spaced", "text", "thinking")
 
     def __init__(self, draft: Draft, mint: Callable[[str | None, int], str | None], first: int = 0) -> None:
         self.draft = draft
@@ -104,22 +104,28 @@ class Saying:
         self.text = ""
         self.images: list[str] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []
-        self.spaced = False  # something else came after the last text
+        self.spaced = False  # another block came after the last text
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Some blocks of the message. where: their owner in IR terms."""
+        """Add blocks. where: the path of their message in the IR."""
         if not self.draft.chunked:
             self.spaced = bool(self.text)
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
+    def add_piece(self, piece: Piece) -> None:
+        """Add a piece of a repaired history."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.text)
+        for index, block in enumerate(piece.blocks):
+            self.say(block, piece.place(index))
+
     def say(self, block: ir.Block, where: str) -> None:
-        """One block of the message. where: its own place."""
+        """Add one block. where: its path in the IR."""
         _SAY[type(block)](self, block, where)
 
     def done(self) -> dict[str, Any]:
-        """The message of all that was added."""
+        """The message with everything that was added."""
         wire: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.thinking:
             wire["thinking"] = self.thinking
@@ -156,13 +162,11 @@ class Saying:
             self.images.append(block.data)
         elif self.draft.answer:
             self._shown(block, where)
-        elif block.kind in SENT and (block.data is not None or block.url is not None):
-            self.moved.append((block, where))
         else:
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """A medium that the assistant made: pictures as Markdown, sounds as their words."""
+        """Add a medium that the assistant made: a picture as Markdown, audio as its transcript."""
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
@@ -179,7 +183,7 @@ class Saying:
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """What a block says as text; what a text cannot hold is named."""
+    """A block as text. Reports the parts that are no text as lost."""
     if isinstance(block, ir.Json):
         text = text_of(block.value)
     else:
@@ -197,7 +201,7 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """What a thinking says as text."""
+    """Thinking as text."""
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
     if not text and not draft.own:
@@ -206,12 +210,12 @@ def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
 
 
 def lose_source(draft: Draft, where: str) -> None:
-    """Name a citation as lost."""
+    """Report a citation as lost."""
     draft.report.lose(where, "the Ollama API has no sources of a text", "quality")
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Name what no block has here: seals, cache marks, leftovers of other dialects."""
+    """Report seals, cache marks and leftovers of other dialects as lost."""
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
@@ -220,7 +224,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Name a cache mark as lost, with all that it says."""
+    """Report a cache mark as lost."""
     if mark is not None:
         draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
 
@@ -230,8 +234,8 @@ def encode_call(
 ) -> dict[str, Any]:
     """One entry of `tool_calls`. stated: the id to write.
 
-    Raises WireError for a call of a free-text tool in a history, which emulation makes a function before it
-    comes here. In an answer its text becomes a member.
+    In an answer the text of a free-text call becomes an argument. In a history it raises WireError, because
+    `emulate` has already replaced such calls.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}
@@ -245,7 +249,7 @@ def encode_call(
 
 
 def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
-    """Arguments as the object that they must be; anything else becomes a member of one."""
+    """Arguments as an object; any other value becomes a member of an object."""
     if block.kind == "custom":
         if not draft.answer:
             raise WireError("the Ollama API has no calls of free-text tools", where, "unsupported_value")

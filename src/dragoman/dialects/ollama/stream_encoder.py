@@ -1,25 +1,25 @@
 """Streams, written: events as the lines that this dialect's clients read.
 
-A line of words is a constant head, the words as JSON, and a constant tail. A call is sent whole when it is
-complete. Only the first answer to a question is told. After an error nothing follows.
+A line with text is a constant head, the text as JSON, and a constant tail. A call is sent when it is
+complete. Only the first candidate is sent. An error ends the stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.saying import separated
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.ollama.errors import error_members
 from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import shown_model
-from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.reply import Reply
 from dragoman.ir.fold import Fold
 
@@ -32,10 +32,10 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block: words are sent as they come, anything else whole at its end.
+    """One block: text is sent in deltas, any other block whole at its end.
 
-    fold: what has come of a block that is sent whole; said: words went out; parts: of a thinking's summary
-    that have begun; cites: citations named as lost.
+    fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
+    begun summary parts of thinking. cites: the number of citations reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -50,7 +50,7 @@ class _Out:
         self.cites = 0
 
 
-class Encoder:
+class OllamaEncoder(EventEncoder):
     """The bytes of one stream."""
 
     __slots__ = (
@@ -65,9 +65,9 @@ class Encoder:
         self._outs: list[_Out] = []
         self._prose: dict[
             bytes, str
-        ] = {}  # the last words of each kind: another block's are set off from them
+        ] = {}  # the last text of each kind; a line break separates the next block's text
         self._calls = 0
-        self._once: dict[str, Any] = {}  # leftovers that the last line takes along
+        self._once: dict[str, Any] = {}  # leftovers for the last line
         self._stop: ir.Stop | None = None
         self._usage: ir.Usage | None = None
         self._where = "candidates[0]"
@@ -79,7 +79,7 @@ class Encoder:
             reason = "a response of the Ollama API has only one candidate"
             self._draft.report.lose(f"candidates[{number}]", reason)
             return b""
-        return _WRITE[type(event)](self, event)
+        return self._table[type(event)](self, event)
 
     # The frame -----------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Encoder:
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """What a block of words says by itself."""
+        """Send the text that stands in the block itself, not in deltas."""
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
             text = block.text or "\n\n".join(block.summary)
@@ -139,7 +139,7 @@ class Encoder:
         return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
 
     def _cited(self, out: _Out, block: ir.Block) -> None:
-        """Name the sources of a text as lost, unless they have been already."""
+        """Report the citations of a text as lost, each once."""
         for index in range(out.cites, len(getattr(block, "citations", ()))):
             lose_source(self._draft, f"{out.where}.citations[{index}]")
             out.cites += 1
@@ -147,18 +147,22 @@ class Encoder:
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         return self._words(self._outs[event.index], event.text, event.logprobs)
 
+    _refuse = _text
+
     def _think(self, event: ir.ThinkDelta) -> bytes:
         out = self._outs[event.index]
-        if event.part is not None and event.part >= out.parts:  # a part that begins
+        if event.part is not None and event.part >= out.parts:  # a new part begins
             out.parts = event.part + 1
             return self._words(out, "\n\n") + self._words(out, event.text)
         return self._words(out, event.text)
 
     def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """More of what is sent whole."""
+        """Collect a delta of a block that is sent whole."""
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""
+
+    _arguments = _media = _piece
 
     def _seal(self, event: ir.SealDelta) -> bytes:
         self._draft.leave_seal(self._outs[event.index].where)
@@ -185,7 +189,7 @@ class Encoder:
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """A block that is sent whole, as a message that holds nothing else."""
+        """The line of a block that is sent whole, in a message of its own."""
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)
@@ -238,26 +242,5 @@ class Encoder:
                 self._draft.report.lose(out.where, "the stream ended before it was complete")
         return _json(error_members(event.fault)) + b"\n"
 
-    def _nothing(self, _: ir.Event) -> bytes:
+    def _ping(self, _: ir.Event) -> bytes:
         return b""
-
-
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._text,
-    ir.ArgsDelta: Encoder._piece,
-    ir.ThinkDelta: Encoder._think,
-    ir.RefusalDelta: Encoder._text,
-    ir.SealDelta: Encoder._seal,
-    ir.MediaDelta: Encoder._piece,
-    ir.Cite: Encoder._cite,
-    ir.Close: Encoder._close,
-    ir.Finish: Encoder._finish,
-    ir.Tally: Encoder._tally,
-    ir.More: Encoder._more,
-    ir.Raw: Encoder._raw,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._nothing,
-}

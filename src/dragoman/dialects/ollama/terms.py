@@ -1,4 +1,4 @@
-"""The dialect's words, as tables: what each stands for in IR terms, and back."""
+"""Tables between the dialect's words and the IR."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dragoman import ir
+from dragoman.dialects.chat import stops
 from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "ollama"
@@ -15,35 +16,14 @@ restore: Final = _own.restore
 PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
-STOP_WORDS: Final[dict[str, str]] = {
-    "end": "stop",
-    "tool": "stop",
-    "length": "length",
-    "context": "length",
-    "sequence": "stop",
-    "filter": "stop",
-    "pause": "stop",
-    "compaction": "stop",
-    "broken": "stop",
-    "error": "stop",
-    "other": "stop",
-}
-"""What a client is told; that calls are to be answered is told by the calls."""
-STOPS_LOST: Final[dict[str, str]] = {
-    "context": "a full context window is reported as `length`",
-    "sequence": "a stop sequence is reported as `stop`, without the sequence",
-    "filter": "a filtered response is reported as `stop`",
-    "pause": "a pause is reported as `stop`: send the conversation again to continue",
-    "compaction": "a compaction is reported as `stop`",
-    "broken": "malformed output is reported as `stop`",
-    "error": "an error of the model is reported as `stop`",
-    "other": "an unknown finish reason is reported as `stop`",
-}
-"""The reasons that say more than their word does."""
+STOP_WORDS: Final = {**stops.STOP_WORDS, "tool": "stop", "filter": "stop"}
+"""Finish reasons for the client. There is no reason for calls."""
+STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is reported as `stop`"}
+"""Stop reasons whose word loses detail."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """A date as this protocol writes it, RFC 3339; otherwise: Unix seconds, where there is no usable date."""
+    """A date as RFC 3339. otherwise: Unix seconds, used when `created` is no valid date."""
     if isinstance(created, str):
         try:
             datetime.fromisoformat(created)

@@ -1,13 +1,13 @@
-"""Tools, both directions. There is no word for the choice among them: models call what they are offered."""
+"""Tools, both directions. There is no tool choice: a choice changes only which tools are offered."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.ollama.saying import lose_mark
 from dragoman.dialects.ollama.terms import leftovers, restore
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"type", "function"})
@@ -45,7 +45,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The only tools that are offered for this choice, None = all."""
+    """The names of the tools to offer for this choice, None = all."""
     report = draft.report
     if choice is None:
         return None
@@ -74,7 +74,7 @@ def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
         function["description"] = tool.description
     if tool.parameters is not None:
         function["parameters"] = tool.parameters
-    elif not draft.own:  # templates expect a schema
+    elif not draft.own:  # models' templates expect a schema
         function["parameters"] = {"type": "object", "properties": {}}
     if tool.strict:
         draft.report.lose(

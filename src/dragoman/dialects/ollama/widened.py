@@ -1,4 +1,4 @@
-"""What Ollama's own server takes and its protocol means nothing by: options beyond their ranges."""
+"""Ollama's own server ignores the ranges of options, so a request beyond them may pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NUMBERS = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request with its options in their ranges, where the server does not look at these."""
+    """The request without the numbers of options that have a range, for servers that check no range."""
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
         return wire

@@ -1,88 +1,78 @@
-"""OpenAI chat completions, as OpenAI and its compatible vendors speak it, both directions.
+"""OpenAI chat completions, as OpenAI and its compatible vendors use them, decoded and encoded.
 
 Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
-https://github.com/openai/openai-openapi; vendors as far as recorded traffic and their own pages show.
+https://github.com/openai/openai-openapi; for vendors, recorded traffic and their own pages.
 
-Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
-annotations, calls or reasoning details, is absent; a call's `index` that repeats its place in a whole
-message is absent, and so are a choice's empty `delta` and log probabilities of nothing; a choice without a
-message gets an empty one; a percent-encoded data URL is base64; pictures that an assistant's message sends
-back follow in a user's message, unless the vendor takes them (`Quirks.answer_images`). In streams
-`obfuscation` and a `message` beside `delta` are not kept, and of an unknown member that changes only the last
-value is.
+Canonical form: decoding and encoding a body changes only this. These members are dropped: null; empty lists
+of annotations, calls or reasoning details; in a whole message a call's `index` that equals its position; in a
+choice an empty `delta` and empty log probabilities. A choice without a message gets an empty one; a
+percent-encoded data URL becomes base64; images that an assistant message sends back move to a user message,
+unless the vendor accepts them (`Quirks.answer_images`). In streams, `obfuscation` and a `message` beside
+`delta` are dropped, and an unknown member keeps only its last value.
 
-What it cannot say: the order of text and calls in one message (text comes first); seals of other dialects;
-who ran a tool, when it was not the client; citations without a URL; video; results of tools that are not
-text (media follow in a user's message); a pause, and which stop sequence was met.
+Not expressible: the order of text and calls in one message (text comes first); seals of other dialects; which
+party ran a tool, if it was not the client; citations without a URL; video; tool results that are not text
+(media move to a user message); a pause; the matched stop sequence.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
+from dragoman.dialects.access import Face, Headers, Paths, Probe
+from dragoman.dialects.dialect import Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
+from dragoman.dialects.openai.embedding import EMBEDDING
+from dragoman.dialects.openai.errors import decode_error, encode_error
+from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from dragoman.dialects.openai.image import IMAGE
+from dragoman.dialects.openai.moderation import MODERATION
+from dragoman.dialects.openai.rerank import RERANK
+from dragoman.dialects.openai.speech import SPEECH
+from dragoman.dialects.openai.terms import NAME
+from dragoman.dialects.openai.transcription import TRANSCRIPTION
 from dragoman.dialects.openai_chat.check import check
-from dragoman.dialects.openai_chat.decoder import Decoder
-from dragoman.dialects.openai_chat.embedding import EMBEDDING
-from dragoman.dialects.openai_chat.encoder import Encoder
-from dragoman.dialects.openai_chat.errors import decode_error, encode_error
-from dragoman.dialects.openai_chat.image import IMAGE
-from dragoman.dialects.openai_chat.moderation import MODERATION
-from dragoman.dialects.openai_chat.places import locate, place
-from dragoman.dialects.openai_chat.relay import ChatRelay
-from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
-from dragoman.dialects.openai_chat.rerank import RERANK
+from dragoman.dialects.openai_chat.locate import locate, place
+from dragoman.dialects.openai_chat.relay import RELAY
+from dragoman.dialects.openai_chat.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
-from dragoman.dialects.openai_chat.speech import SPEECH
-from dragoman.dialects.openai_chat.terms import NAME, PATH
-from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.openai_chat.stream_decoder import ChatDecoder
+from dragoman.dialects.openai_chat.stream_encoder import ChatEncoder
+from dragoman.dialects.openai_chat.terms import PATH
 from dragoman.dialects.openai_chat.widened import widened
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Chat Completions",
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         widen=widened,
         locate_in=place,
     ),
     response=ResponseCodec(id_prefix="chatcmpl-", decode=decode_response, encode=encode_response),
-    stream=StreamCodec(content_type="text/event-stream; charset=utf-8", decoder=Decoder, encoder=Encoder),
-    errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=ChatRelay(),
-    headers=Headers(
-        request=frozenset({"openai-beta", "x-client-request-id"}),
-        response=frozenset(
-            {
-                *(
-                    "openai-processing-ms",
-                    "openai-version",
-                    "retry-after",
-                    "retry-after-ms",
-                    "x-should-retry",
-                ),
-                *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
-                *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
-                *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
-            }
-        ),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8", decoder=ChatDecoder, encoder=ChatEncoder
     ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
+    relay=RELAY,
+    headers=Headers(
+        request=REQUEST_HEADERS,
+        response=RESPONSE_HEADERS,
+    ),
+    probe=Probe(called="OpenAI's chat completions", question="messages"),
+    face=Face(also=("/chat",)),
+    resources=OPENAIS,
+    quirks=Quirks(functions=False),
     operations={
         "embed": EMBEDDING,
         "image": IMAGE,

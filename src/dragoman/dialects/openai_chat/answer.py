@@ -1,10 +1,9 @@
-"""The assistant's message, in answers and in the history of requests, from the wire.
+"""Decodes the assistant's message, in responses and in the history of requests.
 
-Forms: Thinking.form names the members that held it: "reasoning", "reasoning_content", both joined by "+",
-"details" for one entry of `reasoning_details` (whose text `reasoning` repeats) or "details_only" (where it
-does not). Text.form "object" is content that came as a JSON object; Citation.form "citations" one that was
-derived from a list beside the message. Media.form "images" is an entry of `images`, "images+index" one that
-names its position.
+Thinking.form names the source members: "reasoning", "reasoning_content", both joined by "+", "details" for an
+entry of `reasoning_details` whose text `reasoning` repeats, or "details_only" without such a repetition.
+Text.form "object": the content was a JSON object. Citation.form "citations": from a list beside the message.
+Media.form "images": an entry of `images`; "images+index": an entry that states its position.
 """
 
 from __future__ import annotations
@@ -16,11 +15,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
-from dragoman.dialects.openai_chat.parts import decode_parts, from_url
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, leftovers
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.parts import decode_parts
+from dragoman.dialects.openai_chat.terms import SEALS
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 from dragoman.ir import is_sound
+from dragoman.wire.dataurl import from_url
 
 MEMBERS: Final = frozenset(
     {
@@ -71,11 +72,10 @@ _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
-    """The blocks of an assistant's message in their order: thinking, text, refusal, media, calls.
+    """The blocks of an assistant message in order: thinking, text, refusal, media, calls.
 
-    where: the message's path, for errors. history: the message is part of a request, whose reader may tell
-    an empty content from none. Members in the zero form of their type (`refusal: ""`, a call without a
-    name) say nothing: they are leftovers.
+    where: the message's path, for errors. history: the message is part of a request, where an empty content
+    differs from no content. Empty members (`refusal: ""`, a call without a name) become leftovers.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -104,7 +104,7 @@ def decode_answer(
 def _decode_rest(
     message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str], where: str
 ) -> frozenset[str]:
-    """Add media and calls to `blocks`; the members that say something."""
+    """Add media and calls to `blocks`; returns the members that are not leftovers."""
     get = message.get
     if images := get("images"):
         blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
@@ -155,7 +155,7 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """The member that each block of thinking in a message is read from, in their order."""
+    """The member that each thinking block of a message comes from, in order."""
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
     ]
@@ -166,7 +166,7 @@ def thinking_members(message: Mapping[str, Any]) -> list[str]:
 
 
 def decode_detail(detail: Any, form: str) -> ir.Thinking | ir.Native:
-    """One entry of `reasoning_details`; what is no known one is kept whole."""
+    """One entry of `reasoning_details`; an unknown entry is kept whole."""
     block = _read_detail(detail, form) if type(detail) is dict else None
     if block is not None and is_sound(block):
         return block
@@ -188,7 +188,7 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """What a reader sees of a thinking block."""
+    """The visible text of a thinking block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
@@ -196,9 +196,9 @@ def spoken_text(block: ir.Block) -> str:
 
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its place among them; where: its path, for errors.
+    """One entry of `tool_calls`. position: its position in the list; where: its path, for errors.
 
-    Arguments that are no text become their JSON text. A call without a name is one of no tool.
+    Arguments that are not text become JSON text. A missing name becomes an empty one.
     """
     call, odd = TYPED_CALL.sort(call)
     member = "custom" if call.get("type") == "custom" else "function"
@@ -214,7 +214,7 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
     if odd is None and call.keys() <= _CALL and function.keys() <= _CALLED:
         return ir.ToolCall(call.get("id"), name, arguments)
     known = _CALL
-    if call.get("index") == position:  # some repeat what the order says
+    if call.get("index") == position:  # some vendors repeat the position
         known |= {"index"}
     sealed = _seal(call.get("extra_content"))
     if sealed is not None and call["extra_content"] == seal_members(sealed):
@@ -224,14 +224,14 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
 
 
 def _seal(content: Any) -> ir.Sealed | None:
-    """The signature that a compatible endpoint keeps beside a call."""
+    """Google's signature in `extra_content`."""
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return ir.Sealed(SEALS, signature) if signature and type(signature) is str else None
 
 
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
-    """`extra_content` as it holds a call's signature."""
+    """The value of `extra_content` for a call's signature."""
     return {"google": {"thought_signature": sealed.data}}
 
 
@@ -251,7 +251,7 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """One entry of `images`. position: its place among them."""
+    """One entry of `images`. position: its position in the list."""
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
         return ir.Native(NAME, "images", image)
@@ -264,7 +264,7 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
-    """Citations of the whole text; annotations of another kind keep what they hold."""
+    """Citations of the whole text; annotations of unknown types are kept."""
     return tuple([_decode_annotation(note) for note in notes])
 
 

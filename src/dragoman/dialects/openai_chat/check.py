@@ -1,22 +1,28 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
-Runs on every request, relayed ones too: plain loops over tables, paths written only for an error. What the
-specification does not name is tolerated, so that vendors' own members and parts pass. What other servers of
-this protocol take all the same is in `widened`.
+Runs on every request, also on relayed ones, so it loops over tables and builds paths only for errors. Unknown
+members and parts are accepted, because vendors have their own. `widened` handles values that OpenAI rejects
+but other servers accept.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import (
+    EFFORTS,
+    a_seed,
+    check_few_stops,
+    check_function,
+    check_name,
+    check_response_format,
+)
 from dragoman.dialects.openai_chat.check_parts import (
     check_annotations,
     check_content,
     check_details,
     check_images,
 )
-from dragoman.dialects.openai_chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -35,25 +41,17 @@ from dragoman.dialects.rules import (
     one_of,
     require,
     short,
-    strings,
-    too_long,
     wrong_type,
 )
-from dragoman.dialects.schema import mistake, strict_mistake
+from dragoman.dialects.schema import strict_mistake
 from dragoman.errors import WireError
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BOUND: Final = frozenset({"tool", "function"})
-"""Roles whose messages must name the call that they answer."""
-_MOST_STOPS: Final = 4
-FORMS: Final = ("text", "json_object", "json_schema")
-"""The types of `response_format`."""
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-a_seed: Final = integer(-(2**63), 2**63 - 1)
+"""Messages of these roles must name the call that they answer."""
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
@@ -76,25 +74,10 @@ def check(request: WireRequest) -> None:
 
 
 def _system(value: Any, path: str) -> None:
-    """Anthropic's, which no server of chat reads: the instructions in it would be lost."""
+    """Reject Anthropic's `system`: servers of this protocol ignore it, so the instructions would be lost."""
     if value:
         text = f"Unknown parameter: '{path}'. Instructions stand in messages of role 'system'."
         raise WireError(text, path, "unknown_parameter")
-
-
-def check_stop(value: Any, path: str) -> None:
-    """Stop sequences: one, or a list."""
-    if type(value) is not str:
-        if type(value) is not list:
-            wrong_type(path, "a string or an array of strings", value)
-        strings(value, path)
-
-
-def check_few_stops(value: Any, path: str) -> None:
-    """Stop sequences, no more than OpenAI takes."""
-    check_stop(value, path)
-    if type(value) is list and len(value) > _MOST_STOPS:
-        too_long(path, value, _MOST_STOPS)
 
 
 def _metadata(value: Any, path: str) -> None:
@@ -118,57 +101,7 @@ def _logit_bias(value: Any, path: str) -> None:
         number(-100, 100)(bias, f"{path}.{token}")
 
 
-def _name(value: Any, path: str) -> None:
-    a_string(value, path)
-    if _NAME.fullmatch(value) is None:
-        short(value, 64, path)
-        raise WireError(
-            f"Invalid '{path}': string does not match pattern. Expected a string that matches the pattern "
-            "'^[a-zA-Z0-9_-]+$'.",
-            path,
-            "invalid_value",
-        )
-
-
 # --- Structured members ------------------------------------------------------------------------
-
-
-def check_response_format(value: Any, path: str) -> None:
-    """The form of the answer; a schema may lie in `json_schema` or beside the type."""
-    an_object(value, path)
-    if "type" not in value:
-        missing(f"{path}.type")
-    a_string(value["type"], f"{path}.type")
-    if value["type"] not in FORMS:
-        not_one_of(f"{path}.type", value["type"], FORMS)
-    inner = value.get("json_schema")
-    if value["type"] != "json_schema" or inner is None:
-        if value["type"] == "json_schema" and not any(member in value for member in SCHEMA_BESIDE):
-            missing(f"{path}.json_schema")
-        return
-    path += ".json_schema"
-    an_object(inner, path)
-    if inner.get("name") is not None:
-        _name(inner["name"], f"{path}.name")
-    if inner.get("description") is not None:
-        a_string(inner["description"], f"{path}.description")
-    if inner.get("strict") is not None:
-        a_boolean(inner["strict"], f"{path}.strict")
-    if (schema := inner.get("schema")) is not None:
-        what = f"response_format '{inner.get('name')}'"
-        _schema(schema, f"{path}.schema", what, None, strict=inner.get("strict") is True)
-
-
-def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """A schema at the root of arguments or of an answer: an object's."""
-    if type(schema) is not dict:
-        wrong_type(path, "an object", schema)
-    found = mistake(schema)
-    if found is None and strict:
-        found = strict_mistake(schema)
-    if found is not None:
-        place = f"{path}.{found.path}" if found.path else path
-        raise WireError(f"Invalid schema for {what}: {place}: {found.message}.", place, code)
 
 
 def _web_search(value: Any, path: str) -> None:
@@ -194,7 +127,7 @@ def _audio_out(value: Any, path: str) -> None:
 
 
 def _voice(value: Any, path: str) -> None:
-    """The name of a voice, or an object that names one of the client's own."""
+    """A voice's name, or an object with the id of a custom voice."""
     if type(value) is dict:
         require(value, "id", a_string, path)
     elif type(value) is not str:
@@ -265,52 +198,15 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """No two tools with one name: a call could mean either. path, index, member: as for `check_function`."""
+    """Reject two tools with the same name: a call could mean either. For paths see `check_function`."""
     if name in names:
         path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
     names.add(name)
 
 
-def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """A function that may be called. path: the list; member: where in an entry of it the function lies."""
-    if type(function) is not dict:
-        if function is None:
-            missing(f"{path}[{index}]{member}")
-        wrong_type(f"{path}[{index}]{member}", "an object", function)
-    name = function.get("name")
-    if type(name) is not str or _NAME.fullmatch(name) is None:
-        if name is None:
-            missing(f"{path}[{index}]{member}.name")
-        _name(name, f"{path}[{index}]{member}.name")
-    if (description := function.get("description")) is not None and type(description) is not str:
-        a_string(description, f"{path}[{index}]{member}.description")
-    strict = function.get("strict")
-    if strict is not None and type(strict) is not bool:
-        a_boolean(strict, f"{path}[{index}]{member}.strict")
-    parameters = function.get("parameters")
-    if parameters is not None and not _is_plain(parameters):
-        _parameters(parameters, f"{path}[{index}]{member}.parameters", name)
-
-
-def _is_plain(parameters: Any) -> bool:
-    """Whether there is nothing to say against a function's parameters, as nearly always."""
-    return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
-
-
-def _parameters(value: Any, path: str, name: str) -> None:
-    _schema(value, path, f"function '{name}'", "invalid_function_parameters")
-    if value.get("type", "object") != "object":
-        raise WireError(
-            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
-            f"got 'type: \"{value['type']}\"'.",
-            path,
-            "invalid_function_parameters",
-        )
-
-
 def check_strict(function: dict[str, Any], path: str) -> None:
-    """The schema of a function whose arguments are to keep it strictly. path: the schema's."""
+    """Check the schema of a function with `strict: true`. path: the path of the schema."""
     if (schema := function.get("parameters")) is None:
         return
     if (found := strict_mistake(schema)) is not None:
@@ -328,7 +224,7 @@ def _custom(custom: Any, path: str) -> None:
     an_object(custom, path)
     if "name" not in custom:
         missing(f"{path}.name")
-    _name(custom["name"], f"{path}.name")
+    check_name(custom["name"], f"{path}.name")
     if custom.get("description") is not None:
         a_string(custom["description"], f"{path}.description")
     if (form := custom.get("format")) is not None:
@@ -342,7 +238,7 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Whether the tool that must be called is one that is offered."""
+    """Check that the chosen tool is in the list of tools."""
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
             _choice_word(choice, "tool_choice", ("none", "auto", "required"))
@@ -379,14 +275,14 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
 
 
 def _tool_name(tool: dict[str, Any]) -> str | None:
-    """The name of a tool; a vendor's own kind may have none, or something else there."""
+    """The name of a tool; None if a vendor's own tool has no name."""
     inner = tool.get(tool["type"])
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The names in a choice, with their paths; other kinds of choice are a vendor's."""
+    """The names in a tool choice, with their paths; empty for a vendor's own kinds of choice."""
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]
     if kind in {"function", "custom"}:
@@ -491,22 +387,26 @@ _BY_ROLE: Final[dict[str, Rule]] = {
     "tool": _tool_message,
     "developer": _speaker,
 }
-_RULES: Final[dict[str, Rule]] = {
-    "model": a_string,
-    "system": _system,
+SCALARS: Final[dict[str, Rule]] = {
     "temperature": number(0, 2),
     "top_p": number(0, 1),
-    "top_k": integer(-1),
-    "min_p": number(0, 1),
-    "repetition_penalty": number(0),
+    "seed": a_seed,
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
-    "seed": a_seed,
     "n": integer(1, 128),
-    "stop": check_few_stops,
     "logprobs": a_boolean,
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
+    "top_k": integer(-1),
+    "min_p": number(0, 1),
+    "repetition_penalty": number(0),
+}
+"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
+_RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
+    "model": a_string,
+    "system": _system,
+    "stop": check_few_stops,
     "max_tokens": integer(1),
     "max_completion_tokens": integer(1),
     "stream": a_boolean,

@@ -1,7 +1,7 @@
-"""Exact errors for the content of one message: the parts, what is written into them, what stands beside them.
+"""Exact errors for a message's content: the parts, embedded media, and the members beside the content.
 
-Media that are written out must be what they say: a broken data URL is refused here, before anything upstream
-happens. Parts that the specification does not name pass, as long as they say what they are.
+Embedded media are checked, so a broken data URL is refused before any upstream is called. Unknown parts are
+accepted if they have a type.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from dragoman.dialects.chat.check import check_image
 from dragoman.dialects.rules import (
     Rule,
     a_string,
@@ -21,7 +22,6 @@ from dragoman.dialects.rules import (
     list_of,
     members,
     missing,
-    one_of,
     require,
     wrong_type,
 )
@@ -29,7 +29,7 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """The content of the message at `path`: a text, or parts."""
+    """Check the content of the message at `path`: a text or a list of parts."""
     content = message.get("content")
     if type(content) is str:
         return
@@ -58,19 +58,6 @@ def _refusal(part: dict[str, Any], path: str) -> None:
     require(part, "refusal", a_string, path)
 
 
-def check_image(part: dict[str, Any], path: str) -> None:
-    """A picture: a part, or an entry of an answer's `images` that is sent back."""
-    an_object(part, path)
-    require(part, "image_url", an_object, path)
-    image = part["image_url"]
-    require(image, "url", an_address, f"{path}.image_url")
-    if image.get("detail") is not None:
-        _DETAIL(image["detail"], f"{path}.image_url.detail")
-
-
-_DETAIL: Final = one_of("auto", "low", "high", "original")
-
-
 def _audio(part: dict[str, Any], path: str) -> None:
     require(part, "input_audio", an_object, path)
     audio = part["input_audio"]
@@ -91,7 +78,7 @@ def _file(part: dict[str, Any], path: str) -> None:
 
 
 def _by_url(name: str) -> Rule:
-    """A vendor's part that names a file under its own type; in another shape it is the vendor's to judge."""
+    """A rule for a vendor's part with a URL in the member `name`; another shape is accepted."""
 
     def rule(part: dict[str, Any], path: str) -> None:
         if type(holder := part.get(name)) is dict and type(url := holder.get("url")) is str:
@@ -101,7 +88,7 @@ def _by_url(name: str) -> Rule:
 
 
 def _block(part: dict[str, Any], path: str) -> None:
-    """A block of Anthropic's, which no server of chat reads: what it holds would be lost."""
+    """Reject one of Anthropic's blocks: servers of this protocol ignore it, so its content would be lost."""
     raise WireError(
         f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of role 'tool', "
         "pictures in parts of type 'image_url'.",
@@ -111,7 +98,7 @@ def _block(part: dict[str, Any], path: str) -> None:
 
 
 def _block_with(member: str, kind: type) -> Rule:
-    """A part of a name that vendors of chat have too, and which is Anthropic's where it has such a member."""
+    """A rule for a part type that vendors share with Anthropic: Anthropic's form has this member."""
 
     def rule(part: Any, path: str) -> None:
         if type(part.get(member)) is kind:
@@ -121,7 +108,7 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """A vendor's own part, as long as it says what it is."""
+    """Accept a vendor's own part if it has a type."""
     require(part, "type", a_string, path)
 
 

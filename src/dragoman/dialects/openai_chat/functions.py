@@ -1,8 +1,7 @@
-"""Requests in the words of before tools, for servers that know tools alone.
+"""Converts OpenAI's older functions to tools, for servers that support only tools.
 
-`functions`, `function_call` and messages of the role `function` have no ids: a call is answered by the next
-result of its name. What comes back is put into the client's words where answers are written (`legacy` in
-`response`).
+`functions`, `function_call` and messages of role `function` have no ids: a call is answered by the next
+result with its name. Answers are converted back where they are written (`legacy` in `response`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ replace = msgspec.structs.replace
 
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request in today's words. A client of these takes one call at a time, so no more are asked for."""
+    """The request with tools. A client of the older form reads only one call, so `parallel` becomes False."""
     fields: dict[str, Any] = {}
     forms = dict(request.forms or {})
     if forms.pop("tools", None) == "functions":
@@ -30,32 +29,32 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
     if choice is not None and choice.form == _FORM:
         fields["tool_choice"] = replace(choice, form=None)
         report.change("tool_choice", "tool_choice", _WHY)
-    messages = _Messages(report)
-    told = tuple([messages.told(message, index) for index, message in enumerate(request.messages)])
-    if messages.changed:
-        fields["messages"] = told
+    history = _History(report)
+    messages = tuple([history.converted(message, index) for index, message in enumerate(request.messages)])
+    if history.changed:
+        fields["messages"] = messages
     return replace(request, **fields) if fields else request
 
 
-class _Messages:
-    """A history while it is put into today's words. open: the ids of calls without a result, by name."""
+class _History:
+    """Converts a history to tools. _open: the ids of calls without a result, by function name."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._open: dict[str | None, list[str]] = {}
         self.changed = False
 
-    def told(self, message: ir.Message, index: int) -> ir.Message:
-        """One message in today's words."""
+    def converted(self, message: ir.Message, index: int) -> ir.Message:
+        """The message with tool calls and results."""
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message
         self.changed = True
         where = f"messages[{index}]"
         self._report.change(where, where, _WHY)
-        blocks = [self._block(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)]
+        blocks = [self._tool(block, f"call_{index}_{place}") for place, block in enumerate(message.blocks)]
         return replace(message, blocks=tuple(blocks))
 
-    def _block(self, block: ir.Block, call_id: str) -> ir.Block:
+    def _tool(self, block: ir.Block, call_id: str) -> ir.Block:
         if isinstance(block, ir.ToolCall) and block.kind == "legacy":
             self._open.setdefault(block.name, []).append(call_id)
             return replace(block, id=call_id, kind="function")

@@ -1,12 +1,12 @@
-"""One question and its text, POST /generate, as a face of its own over the chat API's request.
+"""POST /generate: a prompt and its answer as text, a small endpoint over chat's request decoder.
 
-    {prompt, systemPrompt, model, temperature, maxTokens}
-    → {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
+Request: {prompt, systemPrompt, model, temperature, maxTokens}
 
-For scripts that want no more than this. Whatever else a member asks is refused by name instead of being
-left out, a stream included. Pictures of an answer stand in `images`, as chat has them; whatever else it holds
-beside its text is a loss. Errors are the chat API's.
-There is no such upstream, so that every answer is translated.
+Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
+
+Other members, also `stream`, are refused by name. Images of an answer are in `images`, as in chat; other
+content beside the text is a loss. Errors are those of chat. No upstream has this API, so every answer is
+translated.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import shown_model
+from dragoman.dialects.chat.stops import encode_stop
+from dragoman.dialects.openai.terms import NAME
 from dragoman.dialects.openai_chat import DIALECT as CHAT
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
-from dragoman.dialects.openai_chat.response import encode_stop, shown_model
 from dragoman.dialects.openai_chat.saying import encode_image
-from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.plain import plain_text
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
@@ -39,7 +40,7 @@ _RULES: Final[dict[str, Rule]] = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\]")
 _MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperature"}
-"""Members by their places in IR terms, where those are called otherwise."""
+"""IR fields whose member has another name."""
 
 
 def check(request: WireRequest) -> None:
@@ -61,7 +62,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request: the system prompt and the prompt are a message each."""
+    """Decode a checked request; system prompt and prompt become one message each."""
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
     if get("systemPrompt"):
@@ -74,12 +75,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What is asked for, without the messages."""
+    """The request without its messages."""
     return ir.Request(NAME, wire.body.get("model"))
 
 
 def place(request: WireRequest, where: str) -> str:
-    """A place in IR terms as a JSON path of a request."""
+    """The JSON path of a place in the IR."""
     if (found := _MESSAGE.match(where)) is not None:
         system = found[1] == "0" and request.body.get("systemPrompt")
         return "$.systemPrompt" if system else "$.prompt"
@@ -87,7 +88,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer. Its id is the gateway's own. Raises RequestFailed for an answer that failed."""
+    """The response body. Raises RequestFailed for a response that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -145,4 +146,4 @@ FACE: Final = msgspec.structs.replace(
     response=msgspec.structs.replace(CHAT.response, encode=encode_response, id_prefix="gen-"),
     headers=msgspec.structs.replace(CHAT.headers, request=frozenset()),
 )
-"""What the endpoint's clients speak."""
+"""The dialect of this endpoint's clients."""

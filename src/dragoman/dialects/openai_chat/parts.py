@@ -1,9 +1,8 @@
-"""Content parts and media, both directions.
+"""Content parts and media, decoded and encoded.
 
-Forms: a Media says which part it came as where its kind does not ("file", "file_url", "pdf_url", "video_url";
-"file_data" is a file of bare base64, without a data URL; "bare" a picture whose address is a string); a
-CacheMark names the member that it came in: `prompt_cache_breakpoint`, or `cache_control` where vendors took
-over another mark.
+Media.form names the part type if the kind is not enough: "file", "file_url", "pdf_url", "video_url";
+"file_data": a file in base64 without a data URL; "bare": an image whose URL is a plain string. CacheMark.form
+names the member: `prompt_cache_breakpoint`, or `cache_control` at vendors that use Anthropic's.
 """
 
 from __future__ import annotations
@@ -14,19 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.counterparts import no_form
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import (
-    AUDIO_FORMATS,
-    AUDIO_TYPES,
-    NAME,
-    leftovers,
-    text_of,
-)
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
-from dragoman.wire.dataurl import is_data_url
-from dragoman.wire.dataurl import read as read_data_url
+from dragoman.wire.dataurl import from_url
+from dragoman.wire.sniff import picture_type
 from dragoman.wire.wav import pcm_of, wav
 
 _TEXT: Final = frozenset({"type", "text"})
@@ -37,9 +33,6 @@ _AUDIO: Final = frozenset({"type", "input_audio"})
 _AUDIO_DATA: Final = frozenset({"data", "format"})
 _FILE: Final = frozenset({"type", "file"})
 _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
-
-_MAGIC: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-"""How the base64 of each image format begins: some dialects carry images without their type."""
 
 _NAMED_TYPES: Final = {
     "pdf": "application/pdf",
@@ -61,10 +54,10 @@ _NAMED_TYPES: Final = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
-"""What a file of bare base64 is, by the end of its name."""
+"""Media types of files in plain base64, by the extension of the file's name."""
 
 _MARKS: Final = {"prompt_cache_breakpoint": ("mode", "explicit"), "cache_control": ("type", "ephemeral")}
-"""The members that mark a part for the prompt cache, with what each says beside a lifetime."""
+"""Members that mark a part for the prompt cache, each with its constant member and value."""
 _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
@@ -72,7 +65,7 @@ _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
-    """The parts of one message. where: the path of the list, for errors."""
+    """The blocks of a message's parts. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -91,7 +84,7 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """The cache mark of a part, and what else it holds."""
+    """The cache mark of a part, and its leftovers."""
     mark = decode_mark(part)
     if mark is not None and mark.form is not None:
         known |= {mark.form}
@@ -99,7 +92,7 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
-    """The cache mark that an object carries, if any; in another shape it is the vendor's own."""
+    """The cache mark of an object; None if there is none, or in a vendor's own form."""
     for member, (word, said) in _MARKS.items():
         mark = wire.get(member)
         if isinstance(mark, dict) and isinstance(ttl := mark.get("ttl"), str | None):
@@ -153,7 +146,7 @@ def _file(part: dict[str, Any]) -> ir.Block:
         form = "file_data"
     known = _FILE_DATA
     if (file_id := file.get("file_id")) is not None and (data or url) is not None:
-        known -= {"file_id"}  # exactly one of data, url and file may hold the content
+        known -= {"file_id"}  # a Media may have only one of data, url and file
         file_id = None
     kind = next((kind for kind, prefix in _PREFIXES.items() if mime and mime.startswith(prefix)), "document")
     mark, extra = _marked(part, _FILE)
@@ -171,12 +164,12 @@ def _file(part: dict[str, Any]) -> ir.Block:
 
 
 def _type_of(name: str | None) -> str | None:
-    """The media type that a file's name tells; None where it tells none."""
+    """The media type for a file's name; None if the extension is unknown."""
     return _NAMED_TYPES.get((name or "").rpartition(".")[2].lower())
 
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
-    """A vendor's part that holds a URL under its own type's name."""
+    """A decoder for a vendor's part with a URL in the member `name`."""
     known, inner = frozenset({"type", name}), frozenset({"url"})
 
     def decode(part: dict[str, Any]) -> ir.Block:
@@ -204,24 +197,17 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
     "file_url": _by_url("file_url", "document"),
     "pdf_url": _by_url("pdf_url", "document"),
 }
-"""Readers by the part's type. The last three are vendors' (OpenRouter, DashScope, Perplexity)."""
-
-
-def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a data URL, the last of any other."""
-    if url is not None and is_data_url(url) and (found := read_data_url(url)) is not None:
-        return *found, None
-    return None, None, url
+"""Decoders by part type. The last three are from vendors (OpenRouter, DashScope, Perplexity)."""
 
 
 # --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """One content part, None for what this dialect cannot say there: the loss is then reported.
+    """One content part; None, with a reported loss, for a block that this message cannot hold.
 
-    Raises WireError for media that no part can carry (`unsupported_modality`), or not in this form
-    (`unsupported_value`): an answer to a question whose picture is missing would answer another question.
+    Raises WireError for media that no part can hold (`unsupported_modality`) or not in this form
+    (`unsupported_value`): without its image, a question would get a wrong answer.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -234,15 +220,15 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
     out = {"type": "text", "text": block.text}
     if block.cache is None and block.extra is None:
         return out
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
+    return finish(draft, {"type": "refusal", "refusal": block.text}, None, block.extra, where)
 
 
 def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
-    return draft.finish({"type": "text", "text": text_of(block.value)}, None, block.extra, where)
+    return finish(draft, {"type": "text", "text": text_of(block.value)}, None, block.extra, where)
 
 
 def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -253,7 +239,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError where no part can carry it; `encode_part` has the codes."""
+    """The part for a medium. Raises WireError with the codes of `encode_part`."""
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)
@@ -263,7 +249,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
         raise WireError(f"this protocol does not accept {block.kind}", where, "unsupported_modality")
     if block.sealed is not None:
         draft.leave_seal(where)
-    return draft.finish(out, block.cache, block.extra, where)
+    return finish(draft, out, block.cache, block.extra, where)
 
 
 def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
@@ -307,7 +293,7 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Another dialect's document: as a file, or as text where it is text."""
+    """Another dialect's document: a file, or a text part if it is text."""
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
     if block.citable:
@@ -322,16 +308,12 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
             draft.report.add(where + ".file.filename", "a file must have a name")
         return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
     if text is not None or block.blocks is not None:
-        draft.report.change(where, where, "the text document is sent as text")
-        title = f' title="{block.name}"' if block.name else ""
-        if text is None:
-            text = _words(block.blocks or (), draft, where)
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return {"type": "text", "text": document_text(block, draft, where, text)}
     raise _unreadable(where, "a document must be sent as data or text")
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
-    """The words of a document of text, which this protocol's files cannot be; None for any other."""
+    """The text of a text document, which a file of this protocol cannot be; None for another document."""
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
         return None
@@ -341,31 +323,20 @@ def _text_of(data: str, mime: str | None) -> str | None:
         return None
 
 
-def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
-    """The texts of a document that is given as content."""
-    texts: list[str] = []
-    for index, block in enumerate(blocks):
-        if isinstance(block, ir.Text):
-            texts.append(block.text)
-        else:
-            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
-    return "\n\n".join(texts)
-
-
 def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     word = block.form or ""
     return {"type": word, word: {"url": _data_or_url(block, draft, where)}}
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """The URL of an image or file, a data URL where it is given as data."""
+    """The URL of an image or file; a data URL for embedded data."""
     if block.url is not None:
         return block.url
     if block.data is None:
         raise _unreadable(where, "a file id is valid only with its own provider")
     mime = block.mime or ""
     if not (mime or draft.own):
-        mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
+        mime = picture_type(block.data)
     return f"data:{mime};base64,{block.data}"
 
 

@@ -1,4 +1,4 @@
-"""How much the model is to think: OpenAI's word and the vendors' ways, both directions.
+"""Reasoning settings of requests: OpenAI's effort and the vendors' members, decoded and encoded.
 
 `Request.forms["reasoning"]` names the members that the client used, joined by "+".
 """
@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.reasoning import by_effort, lose_visibility
 from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
 
 MEMBERS: Final = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "include_reasoning"}
@@ -21,16 +22,16 @@ _THINKING: Final = frozenset({"type", "budget_tokens"})
 _SWITCHES: Final = {"enabled": "on", "disabled": "off"}
 _SWITCH_WORDS: Final = {"on": "enabled", "adaptive": "enabled", "off": "disabled"}
 _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
-"""https://api-docs.deepseek.com/guides/thinking_mode: its API maps the other words like this itself."""
+"""https://api-docs.deepseek.com/guides/thinking_mode: DeepSeek maps the other efforts in the same way."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """What the request says of reasoning, in whichever members; None where all of them are null.
+    """The reasoning settings from all members; None if all are null.
 
-    Members that contradict one that was read before them stay leftovers, under their dotted names.
+    A member that contradicts an earlier one becomes a leftover under its dotted name.
     """
     fields: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -94,7 +95,7 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write it as the client did, or in the vendor's way where that differs."""
+    """Write the reasoning settings in the client's own members, or in the vendor's if they differ."""
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
     if used and (way == "reasoning_effort" or way in used):
@@ -143,17 +144,6 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 }
 
 
-def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Ask for reasoning by `reasoning_effort`. shown: whether the thoughts are, as they are."""
-    if draft.facts.reasoning is False:
-        if reasoning.mode != "off" and reasoning.effort != "none":
-            draft.report.lose("reasoning", "the model does not support reasoning", "hint")
-        return
-    if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
-        body["reasoning_effort"] = effort
-    lose_visibility(reasoning, draft, shown=shown)
-
-
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     out = _own_object(reasoning)
     if "effort" in out and "max_tokens" in out:
@@ -194,17 +184,3 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
     "thinking": _by_thinking,
     "enable_thinking": _by_switch,
 }
-
-
-def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
-    if shown and reasoning.summary == "auto":
-        draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
-    elif reasoning.summary is not None:
-        draft.report.lose("reasoning.summary", "the provider has no reasoning summaries", "hint")
-    if shown and reasoning.visible:
-        draft.report.change("reasoning.visible", "", "the provider always returns reasoning")
-    elif reasoning.visible is not None:
-        draft.report.lose(
-            "reasoning.visible", "the provider has no parameter to show or hide reasoning", "hint"
-        )

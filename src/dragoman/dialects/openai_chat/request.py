@@ -1,8 +1,8 @@
-"""Requests, both directions. `messages` and `tools` hold the two large members.
+"""Requests, decoded and encoded; `history` and `tools` hold the two largest members.
 
-Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
-"stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
-"+"; "custom": "function", where calls of free-text tools are read as functions whose arguments are the text.
+Request.forms: "max_output": the member for the limit; "tools": "functions"; "stop": "string"; "stream":
+"false" if stated; "prediction": "string"; "reasoning": the members used, joined by "+"; "custom": "function"
+if the client receives calls of free-text tools as functions whose arguments are the text.
 """
 
 from __future__ import annotations
@@ -11,40 +11,30 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.facts import SAMPLING
-from dragoman.dialects.fields import STATE, lose_fields
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
+from dragoman.dialects.openai.sampling import leave_out_sampling
+from dragoman.dialects.openai.strictness import strictness
+from dragoman.dialects.openai.terms import LEFTOVERS, NAME, leftovers, restore
+from dragoman.dialects.openai_chat.check import SCALARS
 from dragoman.dialects.openai_chat.functions import as_tools
-from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
+from dragoman.dialects.openai_chat.history import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
-from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.openai_chat.terms import (
-    GUIDED,
-    NAME,
-    PATH,
-    REFUSED,
-    SCHEMA_BESIDE,
-    TIERS,
-    leftovers,
-    restore,
-)
+from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
-from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
-_SAMPLING: Final = frozenset(
-    {
-        *("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty"),
-        *("repetition_penalty", "stop", "n", "logprobs", "top_logprobs", "logit_bias"),
-    }
-)
+_SAMPLING: Final = frozenset({*SCALARS, "stop"})
 _OUTPUT: Final = frozenset({"response_format", "modalities", "audio", "verbosity"})
-_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
 _TOOLS: Final = frozenset(
     {"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"}
 )
@@ -54,29 +44,17 @@ _USUAL: Final = (
 MAPS: Final = (
     _USUAL
     | _OUTPUT
-    | _CACHE
+    | CACHING
     | REASONING
-    | {
-        "stream_options",
-        "user",
-        "safety_identifier",
-        "metadata",
-        "service_tier",
-        "store",
-        "prediction",
-        "moderation",
-    }
+    | {"stream_options", "user", "safety_identifier", "metadata", "service_tier", "store", "prediction"}
+    | {"moderation"}
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""Members with an IR field; `extra` never holds them."""
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
-_SCALARS: Final = (
-    *("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "n", "logprobs"),
-    *("top_logprobs", "logit_bias"),
-)
+_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
-_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ALIKE: Final = {
@@ -87,14 +65,14 @@ _ALIKE: Final = {
     "store": "store",
     "moderation": "moderation",
 }
-"""Members that are a field of the request under this or another name."""
+"""Members with an IR field of the same or another name."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the messages have no known form."""
+    """Decode a checked request. Raises WireError for an unknown message format."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -120,7 +98,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields that are about tools, by name."""
+    """The IR fields for tools, by name."""
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
     return {
@@ -131,7 +109,7 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields that most requests do not have, by name."""
+    """The IR fields that most requests leave out, by name."""
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
     guided = None if keys.isdisjoint(GUIDED) else _guided(body)
@@ -139,8 +117,8 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
         fields["output"] = _decode_output(body, guided)
     if not keys.isdisjoint(REASONING):
         fields["reasoning"] = decode_reasoning(body, forms)
-    if not keys.isdisjoint(_CACHE):
-        fields["cache"] = _decode_cache(body)
+    if not keys.isdisjoint(CACHING):
+        fields["cache"] = decode_caching(body, LEFTOVERS)
     extra = leftovers(body, MAPS if guided is None else MAPS | {guided[0]})
     if (predicted := get("prediction")) is not None:
         fields["prediction"] = _decode_prediction(predicted.get("content") or "", forms)
@@ -153,7 +131,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the messages."""
+    """The fields that the form of the answer depends on, without messages."""
     get = wire.body.get
     options = get("stream_options") or {}
     forms = {"tools": "functions"} if get("functions") is not None and get("tools") is None else None
@@ -167,32 +145,17 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    get = body.get
-    stop = get("stop")
+    stop = body.get("stop")
     if isinstance(stop, str):
         stop = (stop,)
         forms["stop"] = "string"
     elif stop is not None:
         stop = tuple(stop)
-    return ir.Sampling(
-        temperature=get("temperature"),
-        top_p=get("top_p"),
-        top_k=get("top_k"),
-        min_p=get("min_p"),
-        seed=get("seed"),
-        frequency_penalty=get("frequency_penalty"),
-        presence_penalty=get("presence_penalty"),
-        repetition_penalty=get("repetition_penalty"),
-        stop=stop,
-        n=get("n"),
-        logprobs=get("logprobs"),
-        top_logprobs=get("top_logprobs"),
-        logit_bias=get("logit_bias"),
-    )
+    return ir.Sampling(stop=stop, **{member: body[member] for member in SCALARS.keys() & body.keys()})
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The member of vLLM's that holds a schema, and the schema; None where another form stands beside."""
+    """The member of vLLM with a schema, and the schema; None if `response_format` is present."""
     if body.get("response_format") is not None:
         return None
     if isinstance(schema := body.get("guided_json"), dict):
@@ -251,18 +214,6 @@ def _schema_output(
     )
 
 
-def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
-    options = body.get("prompt_cache_options") or {}
-    cache = ir.Caching(
-        body.get("prompt_cache_key"),
-        options.get("mode"),
-        options.get("ttl"),
-        body.get("prompt_cache_retention"),
-        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
-    )
-    return None if cache == ir.Caching() else cache
-
-
 def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, ...]:
     if isinstance(content, str):
         forms["prediction"] = "string"
@@ -274,10 +225,10 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
-    holds, or several candidates where the vendor gives one.
+    Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
+    hold, or several candidates if the vendor returns only one.
     """
     draft = Draft(
         target.report,
@@ -304,7 +255,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     elif "stream" in forms:
         body["stream"] = False
     if not draft.own:
-        _lose_state(body, request, draft)
+        _fit_state(body, request, draft)
+    FIELDS.lose(request, draft.report)
     if request.extra is not None:
         _encode_extra(body, request.extra, draft)
     if draft.quirks.refuses:
@@ -320,7 +272,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
     if request.reasoning is not None:
         encode_reasoning(body, request.reasoning, forms.get("reasoning", ""), draft)
     if request.cache is not None:
-        _encode_cache(body, request.cache, draft)
+        encode_caching(body, request.cache, draft, LEFTOVERS)
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _encode_prediction(request, forms, draft)}
 
@@ -333,8 +285,8 @@ def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The vendor's or the model's word where it knows one only; the client's own, or OpenAI's newer one,
-    otherwise.
+    """The member for the output limit: the only one that the vendor or model knows, else the client's own,
+    else OpenAI's newer one.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -348,7 +300,8 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
-    for member in _SCALARS:
+    FIELDS.lose(sampling, draft.report, "sampling")
+    for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     if sampling.stop is not None:
@@ -363,11 +316,7 @@ def _encode_sampling(
         body["logprobs"] = True
         draft.report.add("logprobs", "required by `top_logprobs`")
     if draft.facts.sampling is False:
-        for member in SAMPLING:
-            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose(
-                    "sampling." + member, "the model does not accept sampling parameters", "quality"
-                )
+        leave_out_sampling(body, SAMPLING, draft)
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -416,25 +365,8 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
     return {"type": "json_schema", "json_schema": inner}
 
 
-def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
-    if cache.key is not None:
-        body["prompt_cache_key"] = cache.key
-    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
-    own_options = draft.own and cache.extra is not None
-    if options and not draft.own:
-        draft.report.lose("cache", "the provider has no prompt cache settings")
-    elif options or own_options:
-        body["prompt_cache_options"] = options
-    if cache.retention is not None:
-        body["prompt_cache_retention"] = cache.retention
-    if cache.mark is not None:
-        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
-    if cache.extra is not None:
-        restore(body, cache.extra, draft.report, "cache")
-
-
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The predicted content, a string where the client wrote one or another dialect has nothing else."""
+    """The predicted content; a string if the client wrote one, or for another dialect's single text."""
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
@@ -444,7 +376,7 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Another dialect's clients are always told the usage: it must be asked for here."""
+    """Write `stream`. Other dialects always report usage to the client, so usage is asked for."""
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -458,19 +390,17 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
         draft.report.lose("stream_usage", "the provider does not support `stream_options`", "hint")
 
 
-def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests refer to and this one cannot. Not to store is the default here."""
-    report = draft.report
+def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Remove what other dialects' requests state and this one cannot. `store: false` is the default here."""
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
-        report.lose("tier", f"the provider has no service tier {request.tier}")
+        draft.report.lose("tier", f"the provider has no service tier {request.tier}")
         del body["service_tier"]
-    lose_fields(request, STATE, report)
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Take out what the vendor would answer with an error."""
+    """Remove members that the vendor would reject."""
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)
         if member == "n":
@@ -479,5 +409,24 @@ def _leave_out(body: dict[str, Any], draft: Draft) -> None:
             continue
         if member == "stream_options":
             continue
-        where = REFUSED.get(member, member)
+        where = f"sampling.{member}" if member in _SAMPLING else REFUSED.get(member, member)
         draft.report.lose(where, f"the provider rejects `{member}`", of_refused(NAME, where))
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", *_ALIKE.values()),
+        _encode_stream: ("stream", "stream_usage"),
+        encode_messages: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: [f"sampling.{field}" for field in _SAMPLING],
+        _encode_wishes: ("max_output",),
+        _encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_caching: within("cache", "key mode ttl retention mark"),
+        _encode_prediction: ("prediction",),
+    },
+    lost=STATE,
+)
+"""How each field of a request is handled."""

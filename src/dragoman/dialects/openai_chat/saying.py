@@ -1,4 +1,4 @@
-"""The assistant's message, in answers and in the history of requests, to the wire; `answer` has the forms."""
+"""Encodes the assistant's message, in responses and in the history of requests; `answer` lists the forms."""
 
 from __future__ import annotations
 
@@ -8,41 +8,29 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.openai.terms import NAME, restore
 from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
+from dragoman.dialects.openai_chat.terms import SEALS
+from dragoman.dialects.repair.turn import Piece
 
 
 class Saying:
-    """One assistant's message while its blocks are being written into it.
+    """Collects blocks and writes one assistant message.
 
-    history: the message goes out in a request, otherwise to a client in an answer. own: it came in this
-    dialect. legacy: the client knows `function_call` only. mint: makes an id for a call that has none.
-    voice: tells how sound of another dialect is told; answers have one.
+    history: the message is part of a request, otherwise of a response. own: the message came in this dialect.
+    legacy: the client supports only `function_call`. mint: creates an id for a call without one. voice: gives
+    id and format for another dialect's audio; only responses have it.
     """
 
     __slots__ = (
-        "calls",
-        "draft",
-        "history",
-        "legacy",
-        "length",
-        "mint",
-        "moved",
-        "notes",
-        "own",
-        "parts",
-        "sounds",
-        "sources",
-        "spaced",
-        "texts",
-        "thoughts",
-        "voice",
-        "wire",
+        *("calls", "draft", "history", "legacy", "length", "mint", "notes", "own"),
+        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(
@@ -65,30 +53,36 @@ class Saying:
         self.parts: list[dict[str, Any]] | None = [] if parts else None
         self.texts: list[str] = []
         self.length = 0
-        self.spaced = False  # something else came between the texts
+        self.spaced = False  # another block came after the last text
         self.notes: list[dict[str, Any]] = []
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
-        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The message of these blocks. where: their owner in IR terms."""
-        if self.own and any(map(_is_part, blocks)):
+        """The message with these blocks. where: the IR place of their owner."""
+        if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
         return self.done()
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Some blocks of the message. where: their owner in IR terms."""
+        """Add blocks to the message. where: the IR place of their owner."""
         if not self.draft.chunked:
             self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 
+    def add_piece(self, piece: Piece) -> None:
+        """Add the blocks of a piece of the history."""
+        if piece.apart or not self.draft.chunked:
+            self.spaced = bool(self.texts)
+        for index, block in enumerate(piece.blocks):
+            _SAY[type(block)](self, block, piece.place(index))
+
     def done(self) -> dict[str, Any]:
-        """The message of all that was added."""
+        """The finished message."""
         wire = self.wire
         if self.sounds and self.voice is not None:
             wire["audio"] = sound.whole(self.sounds, self.voice(), self.draft)
@@ -181,7 +175,7 @@ class Saying:
         return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
 
     def _think(self) -> None:
-        """Write the thinking blocks into the members that they came in, or that the reader expects."""
+        """Write thinking blocks into their original members, or into the one that the reader expects."""
         wire = self.wire
         details: list[dict[str, Any]] = []
         mirrored: list[str] = []
@@ -196,7 +190,7 @@ class Saying:
                     mirrored.append(spoken)
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
-                    wire[member] = wire.get(member, "") + block.text  # there may have been a text between
+                    wire[member] = wire.get(member, "") + block.text  # a text may stand between
                 if block.extra is not None:
                     restore(wire, block.extra, self.draft.report, where)
             elif spoken := spoken_text(block):
@@ -209,7 +203,7 @@ class Saying:
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The name of the member for reasoning text: in a request, the one that the vendor reads."""
+        """The name of the member for reasoning text: in a request, the vendor's."""
         field = self.draft.quirks.reasoning_field
         return field if self.history and field != "none" else member
 
@@ -247,8 +241,6 @@ class Saying:
             self._audio(block, where)
         elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (self.draft.quirks.answer_images and (shown or not self.own)):
-            self.moved.append((msgspec.structs.replace(block, form=None) if shown else block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)
             if image is not None:
@@ -277,7 +269,7 @@ class Saying:
             self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif _is_part(block):
+        elif is_part(block):
             self._part(block, where)
         elif block.kind != "images":
             self.thoughts.append((block, where))
@@ -327,7 +319,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as `function_call`, for clients of before tools existed."""
+    """A call as `function_call`, for clients without tools."""
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     if block.extra is not None:
         restore({"function_call": out}, block.extra, draft.report, where)
@@ -335,44 +327,24 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
-    """The arguments as written; another dialect's empty ones as an object, which clients parse."""
+    """The arguments; another dialect's empty ones become "{}", because clients parse them."""
     return block.arguments if draft.own or block.arguments else "{}"
 
 
-def _is_part(block: ir.Block) -> bool:
-    """Whether a block is a vendor's own content part, for which the content must be a list."""
+def is_part(block: ir.Block) -> bool:
+    """Whether a block is a vendor's own content part, which needs content in a list."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
     return block.kind != "images" and not block.kind.startswith("reasoning.")
 
 
 def lose_second_call(draft: Draft, where: str) -> None:
-    """`function_call` holds one call; a client that knows no other cannot be told of more."""
+    """Report a second call: `function_call` can hold only one."""
     draft.report.lose(where, "`function_call` can contain only one call")
 
 
-def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name as lost what no message of this dialect holds."""
-    if isinstance(block, ir.ToolCall):
-        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.ToolResult):
-        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
-    elif isinstance(block, ir.Native):
-        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
-    else:
-        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
-        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
-
-
-def separated(before: str, text: str) -> str:
-    """`text` set off from the text before it, where another dialect's answer held something between them."""
-    if not before or not text or before[-1].isspace() or text[0].isspace():
-        return text
-    return "\n\n" + text
-
-
 def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
-    """A citation of the text between two character offsets of the content; None where it has no URL."""
+    """A citation as an annotation; None without a URL. start, end: of its text, in characters."""
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update((citation.extra or {}).get(NAME, {}))
@@ -398,7 +370,7 @@ def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool)
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """One entry of `images`; None for a picture that only its provider can open."""
+    """One entry of `images`; None for an image that only its provider can read."""
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
         return None
@@ -408,9 +380,9 @@ def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | 
 def source_notes(
     block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """What a provider's own tool found, as annotations of the place in the content where it was found.
+    """Results of the provider's own tool as annotations at offset `at` of the content.
 
-    known: the URLs that have been shown already; grows. What has no URL is not shown, and named as lost.
+    known: URLs that are already shown; this function adds to it. Results without a URL are reported as lost.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []

@@ -1,11 +1,11 @@
-"""Sound of other dialects: how it is asked for, and the `audio` member of answers, in the client's format.
+"""Audio of other dialects: how it is requested, and the `audio` member of responses, in the client's format.
 
-Models that speak send raw samples. A whole answer makes a WAV file of them, or leaves them as `pcm16`; a
-stream is `pcm16`, as at OpenAI. Nothing here encodes sound: a client that asked for another format gets WAV,
-and the loss says so. Sound that is a file already passes as it is.
+Models return raw samples. A whole response turns them into a WAV file or keeps them as `pcm16`; a stream is
+always `pcm16`, as at OpenAI. This module has no encoders: for any other format the client gets WAV, and a
+loss is reported. Audio that is already a file is not changed.
 
-An answer has one sound: samples of one type that come in several blocks are put together. Its id cannot be
-referred to later unless the upstream made it, so that it expires when the answer was made.
+A response has one audio: samples of the same type from several blocks are joined. A client can use its id in
+a later request only if the upstream created it; otherwise the audio expires at the response's creation date.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, restore
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import AUDIO_FORMATS
+from dragoman.dialects.openai.terms import restore
 from dragoman.dialects.reply import Reply
 from dragoman.wire.wav import Pcm, pcm_of, wav
 
 _SAMPLES: Final = "pcm16"
 _SPEAKING: Final = Pcm()
 _UNIT: Final = 6
-"""Bytes that are whole samples, and whole groups of base64."""
+"""Bytes: a multiple of whole samples (2) and of base64 groups (3)."""
 _UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
-    """What a candidate's sound is told as, where the upstream does not state it.
+    """Defaults for a candidate's audio, if the upstream does not state them.
 
-    format: what the client asked for, None = nothing. expires: Unix seconds.
+    format: the format in the request, None if there is none. expires: Unix seconds.
     """
 
     id: str
@@ -40,7 +41,7 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The voice of one candidate; the same whenever the same answer is written."""
+    """The voice of one candidate; the same each time the response is written."""
     output = reply.request.output
     audio = output.audio if output is not None else None
     return Voice(
@@ -51,7 +52,7 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether a block has what can be shown of a sound; what has not is named as lost."""
+    """Whether audio can be sent: audio by URL or id cannot, and is reported as lost."""
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
         return False
@@ -68,11 +69,11 @@ VOICES: Final = frozenset(
 )
 """https://platform.openai.com/docs/guides/text-to-speech"""
 VOICE: Final = "alloy"
-"""The voice for names that are no voice here."""
+"""Used if a request names an unknown voice."""
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Another dialect's wish for sound as this API takes it: with words beside it, a voice and a format."""
+    """Complete another dialect's request for audio: this API requires text output, a voice and a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -96,7 +97,7 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a message. sounds: the blocks with their places, at least one."""
+    """The `audio` member of a message. sounds: blocks with their IR places, at least one."""
     first, where = sounds[0]
     one = [(first, where)]
     for block, place in sounds[1:]:
@@ -117,12 +118,12 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
             draft.report.change(
                 place, "choices[].message.audio.data", "the samples are joined into one audio"
             )
-        shed(block, draft, place)
+        lose_beside(block, draft, place)
     return out
 
 
-def shed(block: ir.Media, draft: Draft, where: str) -> None:
-    """Name what a sound carries beside it."""
+def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
+    """Report a block's seal and leftovers."""
     if block.sealed is not None:
         draft.leave_seal(where)
     if block.extra is not None:
@@ -130,7 +131,7 @@ def shed(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """The sound in the asked-for format, or in the one that comes nearest."""
+    """The audio data in the requested format, or in the nearest one."""
     asked = voice.format
     pcm = pcm_of(mime)
     if pcm is None or asked == _SAMPLES:
@@ -146,7 +147,7 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Name it when a sound that passes as it is, is another one than was asked for."""
+    """Report a difference between the format of unchanged audio and the requested format."""
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
         if pcm != _SPEAKING:
@@ -164,13 +165,13 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """The sound of one candidate while it is streamed: `audio` members of its deltas, empty = nothing to say.
+    """The audio of one candidate in a stream: `audio` members for deltas; an empty one is not sent.
 
-    The samples of other dialects' blocks are put together as one sound; a vendor's own sound passes as it is.
-    Blocks are named by their places in IR terms.
+    Samples from other dialects' blocks are joined into one audio; audio of this dialect is not changed.
+    Blocks are identified by their place in the IR.
     """
 
-    __slots__ = ("_draft", "_expires", "_joined", "_mime", "_told", "_voice")
+    __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")
 
     def __init__(self, voice: Voice, draft: Draft) -> None:
         self._voice = voice
@@ -178,52 +179,52 @@ class Spoken:
         self._mime: str | None = None
         self._expires = voice.expires
         self._joined = Joined()
-        self._told: dict[str, bool] = {}  # the blocks of the sound, and whether samples of theirs were sent
+        self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """A block that begins: the first, or more samples of the same type."""
+        """Start a block: the first one, or more samples of the same type."""
         if self._draft.own:
             audio = _stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
             return audio
         if not has_sound(block, self._draft, where):
             return {}
-        if not self._told:
+        if not self._sent:
             audio = self._begin(block, where)
         elif block.mime == self._mime and pcm_of(block.mime) is not None:
             audio = self._add(block.data, block.transcript, block.expires)
         else:
             self._draft.report.lose(where, "a response can contain only one audio of one type")
             return {}
-        self._told[where] = bool(block.data)
-        shed(block, self._draft, where)
+        self._sent[where] = bool(block.data)
+        lose_beside(block, self._draft, where)
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """More of a block."""
+        """Add a delta to a block."""
         if self._draft.own:
             return _stated(event.data, event.transcript, event.expires)
-        if where not in self._told:
+        if where not in self._sent:
             return {}
-        self._told[where] |= bool(event.data)
+        self._sent[where] |= bool(event.data)
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """What of a block only its end has told; samples that were sent are not sent again."""
-        if where not in self._told:
+        """The part of a block that only its end contains; samples are not sent twice."""
+        if where not in self._sent:
             return {}
-        told = self._told[where]
-        return self._add(None if told else final.data, None if told else final.transcript, final.expires)
+        sent = self._sent[where]
+        return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The end of the candidate: what was held back, and when the sound expires."""
-        if not self._told:
+        """End the candidate: the remaining samples and the expiry date."""
+        if not self._sent:
             return {}
         rest = self._joined.close()
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first delta: the id, which is said once, and what is known of the sound."""
+        """The first delta: the id, which is sent once, and the known members."""
         self._mime = block.mime
         asked = self._voice.format
         if asked not in {None, _SAMPLES}:
@@ -246,16 +247,16 @@ class Spoken:
 def _stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """What was said of a sound, without what was not."""
+    """The members that are not None."""
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
     return {key: value for key, value in members.items() if value is not None}
 
 
 class Joined:
-    """Pieces of base64, cut anywhere or padded each, as pieces that can be decoded alone and together.
+    """Joins base64 pieces that are cut anywhere or padded, into pieces that decode alone and joined together.
 
-    Clients do either, and some play each piece as it comes: so that every piece but the last holds whole
-    samples of two bytes and needs no padding. What is no base64 passes as it is.
+    Clients do both, and some play each piece at once. So every piece but the last holds whole samples of two
+    bytes and has no padding. Invalid base64 is passed on unchanged.
     """
 
     __slots__ = ("_bytes", "_text")
@@ -265,7 +266,7 @@ class Joined:
         self._bytes = b""
 
     def feed(self, text: str) -> str:
-        """What can go out with this piece; may be empty."""
+        """The base64 that can be sent now; may be empty."""
         text = self._text + text
         plain = not (self._bytes or text.endswith("="))
         whole = len(text) - len(text) % (_UNIT_OF_TEXT if plain else 4)
@@ -281,7 +282,7 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """What was held back; the next piece begins anew."""
+        """The remaining base64; afterwards a new sequence can start."""
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

@@ -1,7 +1,7 @@
-"""Tools and the choice among them, both directions.
+"""Tools and tool choice, decoded and encoded.
 
-Forms: `Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" are the names of before
-tools existed; ToolChoice.form "any" is the older spelling of `required` that some vendors keep.
+`Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" mark OpenAI's older members;
+ToolChoice.form "any" is some vendors' word for `required`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.openai.strictness import tool_strictness
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.marks import finish
 from dragoman.dialects.openai_chat.parts import decode_mark
-from dragoman.dialects.openai_chat.strictness import tool_strictness
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
@@ -32,7 +33,7 @@ _WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """The tools of a request: `tools` or the older `functions`, and web search; None where there is none."""
+    """All tools: `tools` or the older `functions`, and web search; None without these members."""
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
         tools.extend([_tool(tool) for tool in wire])
@@ -92,7 +93,7 @@ def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """What a web search is asked to be, in the field's words."""
+    """The options of a web search under their IR names."""
     if type(search) is not dict:
         return None
     options = {
@@ -116,7 +117,7 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """`tool_choice`, or the older `function_call`."""
+    """The choice from `tool_choice` or the older `function_call`."""
     form = None
     choice = body.get("tool_choice")
     if choice is None:
@@ -141,7 +142,7 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The names of a subset of tools; None where it holds more than function and custom tools."""
+    """The names of allowed tools; None if there are other kinds than function and custom."""
     names: list[str] = []
     for tool in allowed["tools"]:
         inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
@@ -155,7 +156,7 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, choice and parallel calls into a request's body."""
+    """Write tools, tool choice and parallel calls into the body."""
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
             _encode_choice(body, request, draft)
@@ -183,7 +184,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """What is asked of calls where no tool is left to call."""
+    """Report settings about calls as lost, because there is no tool to call."""
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
@@ -211,7 +212,7 @@ def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: boo
         out = inner if legacy else {"type": "function", "function": inner}
     if tool.cache is None and tool.extra is None:
         return out
-    return draft.finish(out, tool.cache, tool.extra, f"tools[{index}]")
+    return finish(draft, out, tool.cache, tool.extra, f"tools[{index}]")
 
 
 def _encode_format(format: dict[str, Any]) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """The client's own tools by name, with their kind."""
+    """The kinds of the client's own tools, by name."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

@@ -1,44 +1,23 @@
-"""What servers of chat take that OpenAI refuses, put right, so that the rest of a request can be checked.
+"""Corrects values that OpenAI rejects but other servers accept, so that the rest of a request can be checked.
 
-Each of these leaves every other member at its place, as the errors for them name it. Runs only for requests
-that OpenAI would refuse.
+All other members keep their places, because errors name them. Runs only for requests that OpenAI would
+reject.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from dragoman.dialects.openai_chat.check import FORMS
+from dragoman.dialects.chat.check import FORMS
+from dragoman.dialects.chat.widened import Put, _Body, put_max_tokens, put_right, put_stop
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 
-_Body = dict[str, Any]
-Put = Callable[[_Body], None]
-"""Puts a body right whose top level may be written to, and nothing below it."""
-
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    """The request within OpenAI's limits, corrected only where a server accepts more."""
     return put_right(wire, widens, _PUTS)
-
-
-def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request with those of the ways applied that `widens` names."""
-    body = dict(wire.body)
-    for name, put in puts.items():
-        if name in widens:
-            put(body)
-    return replace(wire, body=body)
-
-
-def put_stop(body: _Body) -> None:
-    """Any number of stop sequences."""
-    stop = body.get("stop")
-    if type(stop) is list and all(type(text) is str for text in stop):
-        del body["stop"]
 
 
 def _tools(body: _Body) -> None:
@@ -59,7 +38,7 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """How many, as Together and the older completions say it."""
+    """A number of log probabilities, as at Together and in the older completions."""
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 
@@ -104,18 +83,11 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """The same without `strict: true` in the object at `member`."""
+    """`holder` without `strict: true` in the object at `member`."""
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder
     return {**holder, member: {**inner, "strict": False}}
-
-
-def put_max_tokens(body: _Body) -> None:
-    """A number below 1, for as many as there is room for."""
-    for member in ("max_tokens", "max_completion_tokens"):
-        if type(most := body.get(member)) is int and most < 1:
-            del body[member]
 
 
 def _call_ids(body: _Body) -> None:

@@ -1,42 +1,31 @@
-"""OpenAI's legacy completions, both directions: POST /v1/completions.
+"""OpenAI's legacy completions, decoded and encoded: POST /v1/completions.
 
 Specification: https://platform.openai.com/docs/api-reference/completions, OpenAPI document 2.3.0 of
-https://github.com/openai/openai-openapi. A prompt is continued; there is no conversation. Usage, stops,
-errors and the frames of streams are chat's, and so is their code.
+https://github.com/openai/openai-openapi. The model continues a prompt; there is no conversation. Usage,
+finish reasons, errors and stream frames are those of chat, and use its code.
 
-Canonical form, up to which a body comes back as it was: a member that is null is absent. In streams
-`obfuscation` is not kept, and of an unknown member that changes only the last value is.
+Canonical form: decoding and encoding a body drops null members; in streams also `obfuscation`, and all but
+the last value of an unknown member.
 
-What it cannot say: conversations, tools and media, which are refused; system text, which begins the prompt;
-reasoning, sources, calls and media of answers, which are losses. Prompts of tokens go to servers of this
-protocol only; of several prompts any other server is asked one at a time. A prompt that is to be repeated
-(`echo`) the gateway repeats where the upstream cannot.
-
-Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
-places.
+Not expressible: conversations, tools and media, which are refused; system text, which is put before the
+prompt; reasoning, sources, calls and media of responses, which are losses. Prompts of token ids go only to
+servers of this protocol; other servers get several prompts one at a time. If an upstream cannot repeat the
+prompt (`echo`), the gateway repeats it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import (
-    Abilities,
-    Dialect,
-    ErrorCodec,
-    Headers,
-    Paths,
-    RequestCodec,
-    ResponseCodec,
-    StreamCodec,
-)
-from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.access import Face, Headers, Paths
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
+from dragoman.dialects.openai.errors import decode_error, encode_error
+from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_completions.check import check
-from dragoman.dialects.openai_completions.decoder import Decoder
-from dragoman.dialects.openai_completions.encoder import Encoder
-from dragoman.dialects.openai_completions.places import locate
+from dragoman.dialects.openai_completions.locate import locate
 from dragoman.dialects.openai_completions.relay import CompletionsRelay
 from dragoman.dialects.openai_completions.request import (
+    FIELDS,
     MAPS,
     brief,
     decode_request,
@@ -45,20 +34,24 @@ from dragoman.dialects.openai_completions.request import (
     portable,
 )
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
+from dragoman.dialects.openai_completions.stream_decoder import CompletionsDecoder
+from dragoman.dialects.openai_completions.stream_encoder import CompletionsEncoder
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Completions",
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         check_portable=portable,
@@ -66,9 +59,15 @@ DIALECT: Final = Dialect(
         questions=parts,
     ),
     response=ResponseCodec(id_prefix=ID_PREFIX, decode=decode_response, encode=encode_response),
-    stream=StreamCodec(content_type=CHAT.stream.content_type, decoder=Decoder, encoder=Encoder),
-    errors=ErrorCodec(decode=CHAT.errors.decode, encode=CHAT.errors.encode),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8",
+        decoder=CompletionsDecoder,
+        encoder=CompletionsEncoder,
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=CompletionsRelay(),
-    headers=Headers(request=CHAT.headers.request, response=CHAT.headers.response),
+    headers=Headers(request=REQUEST_HEADERS, response=RESPONSE_HEADERS),
+    face=Face(),
+    resources=OPENAIS,
     abilities=Abilities(features=frozenset()),
 )

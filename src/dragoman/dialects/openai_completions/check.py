@@ -1,34 +1,28 @@
-"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are tolerated."""
+"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are accepted."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman.dialects.openai_chat.check import a_seed, check_few_stops
+from dragoman.dialects.chat.check import a_seed, check_few_stops, check_texts
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
     an_object,
-    empty_array,
+    check_members,
     integer,
     members,
-    missing,
     number,
-    wrong_type,
 )
 from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
-    if body.get("prompt") is None:
-        missing("prompt")
-    for key, value in body.items():
-        if value is not None and (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(body, _RULES, "prompt")
     best_of = body.get("best_of")
     if best_of is not None and best_of < (body.get("n") or 1):
         raise WireError("'best_of' must be at least as large as 'n'.", "best_of", "invalid_value")
@@ -38,34 +32,6 @@ def check(request: WireRequest) -> None:
         )
 
 
-def _prompt(value: Any, path: str) -> None:
-    """A text, texts, tokens, or lists of tokens; one kind of them."""
-    if type(value) is str:
-        return
-    if type(value) is not list:
-        wrong_type(path, "a string or an array", value)
-    if not value:
-        empty_array(path)
-    kind = type(value[0])
-    for index, item in enumerate(value):
-        inner = f"{path}[{index}]"
-        if kind is list and type(item) is list:
-            _tokens(item, inner)
-        elif type(item) is not kind or kind not in {str, int}:
-            wrong_type(inner, _EXPECTED.get(kind, "a string"), item)
-
-
-_EXPECTED: Final[dict[type, str]] = {int: "an integer", list: "an array of integers"}
-
-
-def _tokens(value: list[Any], path: str) -> None:
-    if not value:
-        empty_array(path)
-    for index, token in enumerate(value):
-        if type(token) is not int:
-            wrong_type(f"{path}[{index}]", "an integer", token)
-
-
 def _logit_bias(value: Any, path: str) -> None:
     an_object(value, path)
     for token, bias in value.items():
@@ -73,26 +39,30 @@ def _logit_bias(value: Any, path: str) -> None:
 
 
 _BIAS: Final = number(-100, 100)
+SCALARS: Final[dict[str, Rule]] = {
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "seed": a_seed,
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "n": integer(1, 128),
+    "logit_bias": _logit_bias,
+    "top_k": integer(),
+    "min_p": number(),
+    "repetition_penalty": number(),
+}
+"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
 _RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
     "model": a_string,
-    "prompt": _prompt,
+    "prompt": check_texts,
     "best_of": integer(0, 20),
     "echo": a_boolean,
-    "frequency_penalty": number(-2, 2),
-    "logit_bias": _logit_bias,
     "logprobs": integer(0, 5),
     "max_tokens": integer(0),
-    "min_p": number(),
-    "n": integer(1, 128),
-    "presence_penalty": number(-2, 2),
-    "repetition_penalty": number(),
-    "seed": a_seed,
     "stop": check_few_stops,
     "stream": a_boolean,
     "stream_options": members(include_usage=a_boolean),
     "suffix": a_string,
-    "temperature": number(0, 2),
-    "top_k": integer(),
-    "top_p": number(0, 1),
     "user": a_string,
 }

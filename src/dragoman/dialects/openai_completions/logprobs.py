@@ -1,6 +1,6 @@
-"""Log probabilities of tokens, both directions: four lists side by side, the third of objects.
+"""Log probabilities of tokens, decoded and encoded: four parallel lists, the third one of objects.
 
-Where a token stands in prompt and answer together (`text_offset`) is a leftover of the token.
+A token's offset in prompt and answer together (`text_offset`) is a leftover of the token.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.response import decode_logprobs as decode_objects
+from dragoman.dialects.openai.logprobs import decode_logprobs as decode_objects
 from dragoman.dialects.openai_completions.terms import NAME
 
 _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs", "text_offset"})
@@ -17,9 +17,9 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The tokens; None where the lists do not fit together, or the first token of a prompt has no value.
+    """The tokens; None if the lists do not match, or if a prompt's first token has no value.
 
-    llama.cpp writes them as chat does.
+    llama.cpp sends them in chat's form.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])
@@ -44,7 +44,7 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """The four lists. start: where the first token stands, unless the tokens say it themselves."""
+    """The four lists. start: the offset of the first token, if the tokens do not state theirs."""
     offsets: list[int] = []
     for token in tokens:
         offsets.append((token.extra or {}).get(NAME, {}).get(_OFFSET, start))

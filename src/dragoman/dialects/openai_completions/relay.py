@@ -1,13 +1,13 @@
-"""Relay: chat's, which reads the text of a choice beside its delta."""
+"""Chat's relay, which also reads the text of a choice."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.relay import ChatRelay, ChatStreamRelay, Words
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.errors import fault_of
-from dragoman.dialects.openai_chat.relay import ChatRelay, ChatStreamRelay, Words
+from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.reply import Reply
 
@@ -20,18 +20,18 @@ _WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True, counts=_
 
 
 class CompletionsRelay(ChatRelay):
-    """The relay of this dialect; it holds nothing else."""
+    """The relay of this dialect."""
 
     def __init__(self) -> None:
         super().__init__(_WORDS)
 
     def stream(self, reply: Reply) -> CompletionsStreamRelay:
-        """A relay for one stream."""
+        """The relay for one stream."""
         return CompletionsStreamRelay(reply, _WORDS)
 
 
 class CompletionsStreamRelay(ChatStreamRelay):
-    """Passes the frames of one stream."""
+    """Relays the frames of one stream."""
 
     __slots__ = ()
 

@@ -1,11 +1,11 @@
-"""Requests, both directions.
+"""Requests, decoded and encoded.
 
-A prompt is one message of a user. Its text is a Text; what only this protocol can ask (several prompts,
-tokens, what follows the text) is a Native beside it. `logprobs: n` is logprobs with n alternatives.
+A prompt is one user message with a Text; features of this protocol only (several prompts, token ids, the
+suffix) are a Native. `logprobs: n` means logprobs with n alternatives.
 
-Request.forms: "prompt": "list" for a list of one; "max_output": "default" where 16 goes without saying;
-"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats a prompt itself
-where the upstream cannot.
+Request.forms: "prompt": "list" for a list with one prompt; "max_output": "default" if the default 16 applies;
+"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats the prompt if the
+upstream cannot.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.fields import STATE, lose_fields
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.fields import STATE, Fields, within
+from dragoman.dialects.openai_completions.check import SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,
     PATH,
@@ -32,41 +33,32 @@ from dragoman.dialects.openai_completions.terms import (
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
-_PLAIN: Final = (
-    "temperature",
-    "top_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "n",
-    "logit_bias",
-)
 _EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
 """Members of vendors (Together, vLLM)."""
+_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 MAPS: Final = frozenset(
     {
-        *_PLAIN,
-        *_EXTENSIONS,
+        *SCALARS,
         *("model", "prompt", "suffix", "echo", "max_tokens", "logprobs", "stop", "stream"),
         *("stream_options", "user"),
     }
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""Members with an IR field; `extra` never holds them."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
-"""The API's own default."""
+"""OpenAI's default."""
 _ENOUGH: Final = 4096
-"""Asked for where another protocol's client set no bound: 16 tokens would cut its answer off."""
+"""The limit if another protocol's client set none: the default of 16 tokens would cut its answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
-"""Each is a request of its own, and they are asked one after another."""
+"""The maximum number of answers, because each one is a separate request and they run one after another."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request."""
+    """Decode a checked request."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -93,14 +85,14 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the prompt."""
+    """The fields that the form of the answer depends on, without the prompt."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for what only a server of this protocol can be asked: several prompts, and tokens."""
+    """Raise WireError for prompts that only this protocol has: several prompts, or token ids."""
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
@@ -109,8 +101,8 @@ def portable(wire: WireRequest) -> None:
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
-    """A request for several texts as one for each, in the order of the choices that answer them: `n` for the
-    first prompt, `n` for the second, … Empty where there is one prompt. Raises WireError for too many.
+    """A request for each prompt and each of its `n` answers, in the order of the choices; empty for a single
+    prompt. Raises WireError for too many answers.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -154,7 +146,7 @@ def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tu
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    stated = {member: body[member] for member in (*_PLAIN, *_EXTENSIONS) if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS.keys() & body.keys()}
     stop, logprobs = body.get("stop"), body.get("logprobs")
     if isinstance(stop, str):
         forms["stop"] = "string"
@@ -168,7 +160,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that a choice continues; empty where it is no text."""
+    """The text of the prompt that a choice continues; empty for token ids."""
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
         return prompts[place] if place < len(prompts) else ""
@@ -177,7 +169,7 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The text that a choice begins with, when its upstream does not repeat the prompt itself."""
+    """The prompt that a choice must repeat, if its upstream does not repeat it; else empty."""
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
 
@@ -186,10 +178,10 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it.
+    """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in IR terms, for what a text that is to be continued cannot hold: a
-    conversation, tools, media.
+    Raises WireError, with a path in the IR, for a request that is more than one text: a conversation, tools,
+    media.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -198,7 +190,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if "echo" in forms:
         body["echo"] = forms["echo"] == "true"
     if request.max_output is None:
-        body["max_tokens"] = _room(body["prompt"], target.facts)
+        body["max_tokens"] = _free_tokens(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it a response ends after {_MAX_TOKENS} tokens")
     elif forms.get("max_output") != "default":
         body["max_tokens"] = request.max_output
@@ -213,10 +205,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     return WireRequest("chat", body, path=PATH)
 
 
-def _room(prompt: str, facts: Facts) -> int:
-    """The tokens for an answer of any length: prompt and bound together must fit the model's window.
+def _free_tokens(prompt: str, facts: Facts) -> int:
+    """The limit for an answer of any length: prompt and answer together must fit the context window.
 
-    No text has more tokens than bytes; a long one has far fewer, so there is always a quarter of the window.
+    A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left to answer.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -225,7 +217,7 @@ def _room(prompt: str, facts: Facts) -> int:
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
-    """The prompt: a user's text, with system text before it."""
+    """Write the prompt: the user's text, with system text before it."""
     texts: list[str] = []
     body["prompt"] = ""
     if request.system:
@@ -238,7 +230,7 @@ def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str
             raise WireError("the Completions API accepts one prompt, not a conversation", where, _UNSUPPORTED)
         asked = message.role == "user"
         _take_blocks(body, message.blocks, texts, draft, f"{where}.blocks")
-        _finish_message(message, draft, where)
+        _lose_message_members(message, draft, where)
     if texts:
         body["prompt"] = "\n\n".join(texts)
     if forms.get("prompt") == "list":
@@ -256,15 +248,15 @@ def _take_blocks(
         place = f"{where}[{index}]"
         if isinstance(block, ir.Text):
             texts.append(block.text)
-            _finish_text(block, draft, place)
+            _lose_text_members(block, draft, place)
         elif isinstance(block, ir.Native):
             _encode_native(body, block, draft, place)
         else:
             raise WireError("the Completions API accepts only text", place, _UNSUPPORTED)
 
 
-def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
-    """Name what is at a message and is no text."""
+def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None:
+    """Report the parts of a message that are not text."""
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
@@ -274,8 +266,8 @@ def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
     restore({}, message.extra, draft.report, where)
 
 
-def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
-    """Name what is at a text and is no text."""
+def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
+    """Report the parts of a text block that are not text."""
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:
@@ -297,6 +289,7 @@ def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: 
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
+    FIELDS.lose(sampling, draft.report, "sampling")
     for member in _PLAIN:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
@@ -330,40 +323,54 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-_FOREIGN: Final = {
-    "reasoning": "the Completions API has no reasoning",
-    "safety_identifier": "the Completions API has no such parameter",
-    "metadata": "the Completions API has no metadata",
-    "tier": "the Completions API has no service tiers",
-    "store": "the Completions API does not store responses",
-    "prediction": "the Completions API has no predicted output",
-    "moderation": "the Completions API has no moderation",
-    **STATE,
-}
-
-
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
+    """Report what other dialects' requests state and this one cannot."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
-    lose_fields(request, _FOREIGN, draft.report)
+    FIELDS.lose(request, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel:
         draft.report.lose("parallel", "the request has no tools", "hint")
-    if request.output is not None:
-        wish = request.output
-        if wish.schema is not None:  # with it goes how strictly it is meant
+    if (wish := request.output) is not None:
+        if wish.schema is not None:  # with the schema, `strict` is lost too
             wish = msgspec.structs.replace(wish, strict=None)
-        _lose_fields(wish, "output", "the Completions API has no structured output", draft)
-    if request.cache is not None:
-        _lose_fields(request.cache, "cache", "the Completions API has no prompt cache settings", draft)
+        FIELDS.lose(wish, draft.report, "output")
+        restore({}, wish.extra, draft.report, "output")
+    if (cache := request.cache) is not None:
+        FIELDS.lose(cache, draft.report, "cache")
+        restore({}, cache.extra, draft.report, "cache")
 
 
-def _lose_fields(wish: ir.Output | ir.Caching, where: str, reason: str, draft: Draft) -> None:
-    """Each stated field of a wish, because each has its own place in the client's body."""
-    for field in wish.__struct_fields__:
-        value = getattr(wish, field)
-        if field not in {"extra", "form"} and value is not None and value != "text":
-            draft.report.lose(f"{where}.{field}", reason)
-    restore({}, wish.extra, draft.report, where)
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "max_output", "user"),
+        _encode_prompt: ("system", "messages"),
+        _encode_sampling: (
+            *within("sampling", "stop logprobs top_logprobs"),
+            *(f"sampling.{field}" for field in SCALARS),
+        ),
+        _encode_stream: ("stream", "stream_usage"),
+        _lose_foreign: ("tools", "tool_choice", "parallel"),
+    },
+    lost={
+        "reasoning": "the Completions API has no reasoning",
+        "safety_identifier": "the Completions API has no such parameter",
+        "metadata": "the Completions API has no metadata",
+        "tier": "the Completions API has no service tiers",
+        "store": "the Completions API does not store responses",
+        "prediction": "the Completions API has no predicted output",
+        "moderation": "the Completions API has no moderation",
+        **STATE,
+        **dict.fromkeys(
+            within("output", "kind schema name description strict modalities audio verbosity"),
+            "the Completions API has no structured output",
+        ),
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"),
+            "the Completions API has no prompt cache settings",
+        ),
+    },
+)
+"""How each field of a request is handled."""

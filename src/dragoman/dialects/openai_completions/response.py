@@ -1,4 +1,4 @@
-"""Whole answers, both directions. A choice is a text; usage, stops and errors are chat's."""
+"""Whole responses, decoded and encoded. A choice is a text; usage, finish reasons and errors are chat's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
-from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
-from dragoman.dialects.openai_chat.response import encode_stop as chat_stop
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.response import choices_of, created_of, shown_model
+from dragoman.dialects.chat.stops import decode_stop
+from dragoman.dialects.chat.stops import encode_stop as chat_stop
+from dragoman.dialects.openai.errors import error_member, fault_of
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
@@ -17,7 +18,7 @@ from dragoman.dialects.openai_completions.usage import decode_usage, encode_usag
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
@@ -29,7 +30,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -37,11 +38,7 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
 
 
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    if (failed := failure(body)) is not None:
-        raise RequestFailed(fault_of(failed))
-    choices = body.get("choices")
-    if type(choices) is not list:
-        raise WireError("expected an array", "choices")
+    choices = choices_of(body, fault_of)
     head, odd = HEAD.sort(body)
     usage = head.get("usage")
     return ir.Response(
@@ -79,7 +76,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer as a client of this dialect reads it."""
+    """The response body for a client of this dialect."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -125,7 +122,7 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id of an answer. Clients know completions by what their ids begin with."""
+    """The response id. Clients recognize completions by the prefix of the id."""
     if stated is None:
         return reply.id
     if not own and reply.id.startswith(ID_PREFIX):
@@ -142,7 +139,7 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Name what of a block is more than a text."""
+    """Report the parts of a block that are not text."""
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):

@@ -1,4 +1,4 @@
-"""The dialect's own words. What it shares with chat (stops, errors, usage) is chat's."""
+"""Values of this dialect; finish reasons, errors and usage are shared with chat."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OBJECT: Final = "text_completion"
 ID_PREFIX: Final = "cmpl-"
 
 PROMPTS: Final = "prompts"
-"""A Native of several prompts in one request."""
+"""The kind of a Native with several prompts."""
 TOKENS: Final = "tokens"
-"""A Native of a prompt, or several, in numbers of tokens."""
+"""The kind of a Native with one or more prompts of token ids."""
 SUFFIX: Final = "suffix"
-"""A Native of what follows the text that is to be written."""
+"""The kind of a Native with the text after the answer."""

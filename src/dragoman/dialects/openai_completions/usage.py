@@ -1,4 +1,4 @@
-"""Token counts, both directions: chat's, with leftovers under our own name."""
+"""Token counts, decoded and encoded by chat's code, with leftovers under this dialect's name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import usage as chat
+from dragoman.dialects.openai import usage as chat
 from dragoman.dialects.openai_completions.terms import NAME, restore
 from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Disjoint counts."""
+    """Counts that do not overlap."""
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:
         return usage
@@ -23,7 +23,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: they came in this dialect."""
+    """The counts with their totals. own: the counts came in this dialect."""
     out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
     restore(out, usage.extra, report, "usage")
     return out

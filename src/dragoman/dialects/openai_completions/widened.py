@@ -1,16 +1,16 @@
-"""What servers of completions take that OpenAI refuses, put right, as `openai_chat.widened` does for chat."""
+"""Corrects values that OpenAI rejects but other servers accept, as `openai_chat.widened` does for chat."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.openai_chat.widened import Put, put_max_tokens, put_right, put_stop
+from dragoman.dialects.chat.widened import Put, put_max_tokens, put_right, put_stop
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    """The request within OpenAI's limits, corrected only where a server accepts more."""
     return put_right(wire, widens, _PUTS)
 
 

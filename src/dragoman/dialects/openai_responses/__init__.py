@@ -17,28 +17,24 @@ What it cannot say, and what becomes of it:
 - what other providers' own tools did: searches are shown, the rest is a loss.
 
 What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
-
-Files: terms (words) · draft · parts, items (both ways) · check · request, with history, tools, output,
-reasoning and include · response, usage · stream (decoder), stream_encoder · errors · relay · locate ·
-count.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from dragoman.dialects.access import Face, Headers, Paths, Probe
 from dragoman.dialects.dialect import (
     EVERY_FEATURE,
     Abilities,
     Dialect,
     ErrorCodec,
-    Headers,
     Opaque,
-    Paths,
     RequestCodec,
     ResponseCodec,
     StreamCodec,
 )
+from dragoman.dialects.openai.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.count import COUNT
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
@@ -46,8 +42,9 @@ from dragoman.dialects.openai_responses.include import stateless
 from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
-from dragoman.dialects.openai_responses.relay import Relay
+from dragoman.dialects.openai_responses.relay import ResponsesRelay
 from dragoman.dialects.openai_responses.request import (
+    FIELDS,
     MAPS,
     brief,
     decode_request,
@@ -55,22 +52,24 @@ from dragoman.dialects.openai_responses.request import (
     portable,
 )
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
-from dragoman.dialects.openai_responses.stream import StreamDecoder
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
+from dragoman.dialects.resources import OPENAIS
 
 DIALECT: Final = Dialect(
     name=NAME,
     title="OpenAI Responses",
     spec="https://platform.openai.com/docs/api-reference/responses",
     version="2026-04-24",
-    paths=Paths(chat=PATH, models="/models"),
+    paths=Paths(chat=PATH),
     request=RequestCodec(
         check=check,
         decode=decode_request,
         encode=encode_request,
         locate=locate,
+        fields=FIELDS,
         brief=brief,
         members=MAPS,
         locate_in=place,
@@ -81,29 +80,19 @@ DIALECT: Final = Dialect(
     response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="resp_"),
     stream=StreamCodec(
         content_type="text/event-stream; charset=utf-8",
-        decoder=StreamDecoder,
-        encoder=StreamEncoder,
+        decoder=ResponsesDecoder,
+        encoder=ResponsesEncoder,
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
-    relay=Relay(),
+    relay=ResponsesRelay(),
     headers=Headers(
-        request=frozenset({"openai-beta", "x-client-request-id", OPEN_RESPONSES}),
-        response=frozenset(
-            {
-                *(
-                    "openai-processing-ms",
-                    "openai-version",
-                    "retry-after",
-                    "retry-after-ms",
-                    "x-should-retry",
-                ),
-                *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
-                *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
-                *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
-            }
-        ),
+        request=REQUEST_HEADERS | {OPEN_RESPONSES},
+        response=RESPONSE_HEADERS,
     ),
     abilities=Abilities(features=EVERY_FEATURE, reads=reads),
     opaque=Opaque(seals=True, native=native),
+    probe=Probe(called="OpenAI's Responses", question="input"),
+    face=Face(),
+    resources=OPENAIS,
     operations={"count": COUNT},
 )

@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from dragoman.dialects.openai_chat.check import EFFORTS, FORMS
-from dragoman.dialects.openai_responses.request import MIN_OUTPUT
+from dragoman.dialects.chat.check import EFFORTS, FORMS
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -420,7 +419,18 @@ def _safety_identifier(value: Any, path: str) -> None:
     short(value, 128, path)
 
 
+MIN_OUTPUT: Final = 16
+"""The smallest `max_output_tokens` that the API accepts."""
+SCALARS: Final[dict[str, Rule]] = {
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "top_logprobs": integer(0, 20),
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+}
+"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
 _RULES: Final[dict[str, Rule]] = {
+    **SCALARS,
     "model": a_string,
     "input": _input,
     "generate": a_boolean,
@@ -432,11 +442,6 @@ _RULES: Final[dict[str, Rule]] = {
     "max_tool_calls": integer(1),
     "text": _text,
     "reasoning": members(effort=one_of(*EFFORTS), summary=one_of("auto", "concise", "detailed")),
-    "temperature": number(0, 2),
-    "top_p": number(0, 1),
-    "presence_penalty": number(-2, 2),
-    "frequency_penalty": number(-2, 2),
-    "top_logprobs": integer(0, 20),
     "max_output_tokens": integer(MIN_OUTPUT),
     "truncation": one_of("auto", "disabled"),
     "stream": a_boolean,

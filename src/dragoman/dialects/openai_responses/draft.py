@@ -6,21 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft as FamilyDraft
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.terms import restore
 from dragoman.dialects.quirks import STANDARD, Quirks
 
 
-class Draft:
-    """The report, the vendor's quirks, the model's facts, and whose words are written.
-
-    own: they came in this dialect. answer: an answer is written, not a request. mint: makes the id of an
-    item that has none, from its prefix ("msg", "fc", "rs"); answers must have ids, requests need none.
+class Draft(FamilyDraft):
+    """mint: makes the id of an item that has none, from its prefix ("msg", "fc", "rs"), as answers need.
     summarised: thoughts of other protocols are told as a summary.
     """
 
-    __slots__ = ("answer", "facts", "mint", "own", "quirks", "report", "summarised")
+    __slots__ = ("mint", "summarised")
 
     def __init__(
         self,
@@ -33,11 +31,7 @@ class Draft:
         mint: Callable[[str], str] | None = None,
         summarised: bool = False,
     ) -> None:
-        self.report = report
-        self.quirks = quirks
-        self.facts = facts
-        self.own = own
-        self.answer = answer
+        super().__init__(report, quirks, facts, own=own, answer=answer)
         self.mint = mint
         self.summarised = summarised
 

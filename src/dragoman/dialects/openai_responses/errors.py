@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from dragoman.dialects.diagnosis import CODES
 from dragoman.dialects.failure import Body, read_body, retry_after, stated_status
-from dragoman.dialects.openai_errors import WORDS, Words, decode_fault, encode_answer, encode_fault
+from dragoman.dialects.openai.errors import WORDS, Words, decode_fault, encode_answer, encode_fault
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault
 

@@ -1,18 +1,18 @@
 """`input` and `instructions`: one input item is one message of the IR, both directions.
 
 `Message.form` says how a message item was written, in words: "text" with its content as a string, "bare"
-without its type, "parts" with a part of an unknown kind, which is no item of its own. Another dialect's
-history keeps none of this protocol's rules: calls get ids, every call gets an output and every output has a
-call, or the API would refuse the request.
+without its type, "parts" with a part of an unknown kind, which is no item of its own.
+
+The API wants an output for every call and a call for every output: `repair` brings another dialect's history
+into this order.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
+from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.builtins import TELLING, tools_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.items import (
@@ -23,16 +23,16 @@ from dragoman.dialects.openai_responses.items import (
     is_part,
 )
 from dragoman.dialects.openai_responses.parts import encode_part
-from dragoman.dialects.openai_responses.terms import restore
+from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.tools import decode_tools
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.messages import CHUNKED
+from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
+from dragoman.dialects.repair.turn import Piece, Role
 from dragoman.dialects.replay import has_strange_id, is_open_thought
-from dragoman.dialects.turns import CHUNKED
-from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
-
-CUT_OFF: Final = "The call was never answered: it was cancelled or its result was lost."
 
 _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 
@@ -83,7 +83,7 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
             body["input"] = block.text
             return
     if not draft.own:
-        body["input"] = _Foreign(draft, chunked=request.dialect in CHUNKED).write(messages)
+        body["input"] = _Foreign(draft, chunked=request.dialect in CHUNKED).write(request)
         return
     placed: list[tuple[str, _Wire]] = []
     for index, message in enumerate(messages):
@@ -167,8 +167,34 @@ def _plain(parts: list[_Wire]) -> str | None:
     return text
 
 
+def _moves(block: ir.Media, _: ir.Message) -> bool:
+    """Whether a medium that an assistant showed can be the user's."""
+    return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
+
+
+def _needs(call: ir.ToolCall) -> bool:
+    """Whether a call must have an output. Those of OpenAI's own tools are items of other kinds."""
+    return call.kind != "builtin" or builtins.called(call) is None
+
+
+_RULES: Final = Rules(
+    dialect=NAME,
+    order="items",
+    mint="call_{minted}",
+    ids="shared",
+    absent=CUT_OFF,
+    added=Why("input", "a tool result is added, because the tool call had none"),
+    needs=_needs,
+    orphans="words",
+    orphaned=Why("input", "the tool result has no tool call: it is sent as a user message"),
+    moves=_moves,
+    moved=Why("input", "media of an assistant message are moved to a user message"),
+    transcribed=Why("input", "the audio is sent as its transcript"),
+)
+
+
 class _Foreign:
-    """Writes another dialect's history. Keeps the calls that wait for a result.
+    """Writes another dialect's history.
 
     chunked: what the model said in one go may be spread over several messages.
     """
@@ -178,75 +204,62 @@ class _Foreign:
         self.chunked = chunked
         self.report = draft.report
         self.items: list[_Wire] = []
-        self.minted = 0
-        self.waiting: Waiting[str] = Waiting()  # the ids of the calls that no output answers yet
-        self._from = ""  # the message of the history that parts of the last item came from
+        self._goes_on = False  # the last item is a message, and it takes the turn's next part
 
-    def write(self, messages: tuple[ir.Message, ...]) -> list[_Wire]:
+    def write(self, request: ir.Request) -> list[_Wire]:
         """The items of a whole history."""
-        for index, message in enumerate(messages):
-            self._message(message, f"messages[{index}]")
+        for turn in repaired(request, _RULES):
+            self._goes_on = False
+            for piece in turn.pieces:
+                self._piece(piece, turn.role)
+            turn.tell(self.report)
         for item in self.items:
             if item.get("role") == "assistant" and (text := _plain(item["content"])) is not None:
                 item["content"] = text
-        return self._answered()
+        return self.items
 
-    def _message(self, message: ir.Message, where: str) -> None:
-        role = message.role
-        if message.name is not None:
+    def _piece(self, piece: Piece, role: Role) -> None:
+        message, where = piece.message, f"messages[{piece.index}]"
+        if message is not None and message.name is not None:
             self.report.lose(where + ".name", "the Responses API has no author names", "hint")
-        if message.cache is not None:
+        if message is not None and message.cache is not None:
             self.report.lose(
                 where + ".cache",
                 "the cache breakpoint is not allowed on a message, only on its parts",
                 "hint",
             )
-        if message.extra is not None:
+        if message is not None and message.extra is not None:
             restore({}, message.extra, self.report, where)
-        shown: list[tuple[ir.Media, str]] = []
-        for index, block in enumerate(message.blocks):
-            place = f"{where}.blocks[{index}]"
-            if isinstance(block, ir.Media) and role == "assistant":
-                if block.transcript:
-                    self.report.change(place, "input", "the audio is sent as its transcript")
-                    self._block(ir.Text(block.transcript), role, place)
-                else:
-                    shown.append((block, place))
-            else:
-                self._block(block, role, place)
-        if shown:
-            self._show(shown)
+        for at, block in enumerate(piece.blocks):
+            self._block(block, role, piece.place(at))
 
-    def _block(self, block: ir.Block, role: ir.Role, where: str) -> None:
-        if isinstance(block, ir.ToolCall) and block.by != "provider":
-            block = self._called(block)
-        elif isinstance(block, ir.ToolResult) and block.by != "provider":
-            identity = self.waiting.take(block.id, block.name)
-            if identity is None:
-                self._orphan(block, where)
-                return
-            block = msgspec.structs.replace(block, id=identity)
+    def _block(self, block: ir.Block, role: Role, where: str) -> None:
+        assert role != "tool"
+        if isinstance(block, ir.Media) and role == "assistant":
+            self.report.lose(where, f"an assistant message cannot contain this {block.kind}", "meaning")
+            return
         if not is_part(block, role):
             if (item := encode_item(block, self.draft, where)) is not None:
-                self._add(item, "")
+                self.items.append(item)
+                self._goes_on = False
             return
         part = encode_part(block, self.draft, where, said=role == "assistant")
         if part is None or (role == "assistant" and _plain([part]) == ""):  # some clients' word for none
             return
-        message = where.rpartition(".")[0]
-        if self._from != message:
-            if self.chunked and role == "assistant" and self._said_last():
-                self._from = message
-                self._go_on(part)
-                return
-            self._add(encode_head(None, self.draft, where, role), message)
-        self.items[-1]["content"].append(part)
+        if self._goes_on:
+            self.items[-1]["content"].append(part)
+            return
+        self._goes_on = True
+        if self.chunked and role == "assistant" and self._said_last():
+            self._continue(part)
+        else:
+            self.items.append({**encode_head(None, self.draft, where, role), "content": [part]})
 
     def _said_last(self) -> bool:
         """Whether the last item is words of the assistant's."""
         return bool(self.items) and self.items[-1].get("role") == "assistant"
 
-    def _go_on(self, part: _Wire) -> None:
+    def _continue(self, part: _Wire) -> None:
         """Add the next chunk of what the assistant said last."""
         content = self.items[-1]["content"]
         before, more = _plain(content[-1:]), _plain([part])
@@ -254,56 +267,3 @@ class _Foreign:
             content[-1]["text"] = before + more
         else:
             content.append(part)
-
-    def _add(self, item: _Wire, message: str) -> None:
-        self.items.append(item)
-        self._from = message
-
-    def _called(self, call: ir.ToolCall) -> ir.ToolCall:
-        identity = call.id
-        if identity is None:
-            self.minted += 1
-            identity = f"call_{self.minted}"
-        if not self.waiting.has(identity):  # one output answers all calls that share an id
-            self.waiting.add(identity, identity, call.name)
-        return msgspec.structs.replace(call, id=identity)
-
-    def _orphan(self, block: ir.ToolResult, where: str) -> None:
-        """A result of no call in the history, which the API refuses: the user tells of it."""
-        parts = [
-            part
-            for index, inner in enumerate(block.content)
-            if (part := encode_part(inner, self.draft, f"{where}.content[{index}]")) is not None
-        ]
-        self.report.change(where, "input", "the tool result has no tool call: it is sent as a user message")
-        if parts:
-            self._add({"type": "message", "role": "user", "content": parts}, "")
-
-    def _show(self, shown: list[tuple[ir.Media, str]]) -> None:
-        """What an assistant showed: this protocol takes media from users alone."""
-        parts = []
-        for block, where in shown:
-            if block.kind in {"audio", "video"} or not (block.data or block.url or block.file):
-                self.report.lose(where, f"an assistant message cannot contain this {block.kind}", "meaning")
-            elif (part := encode_part(block, self.draft, where)) is not None:
-                self.report.change(
-                    where, "input", "media of an assistant message are moved to a user message"
-                )
-                parts.append(part)
-        if parts:
-            self._add({"type": "message", "role": "user", "content": parts}, "")
-
-    def _answered(self) -> list[_Wire]:
-        """The items, every call with an output."""
-        if not self.waiting:
-            return self.items
-        unanswered = set(self.waiting)
-        answered: list[_Wire] = []
-        for item in self.items:
-            answered.append(item)
-            kind = item["type"]
-            if kind in _OUTPUTS and item["call_id"] in unanswered:
-                output = {"type": _OUTPUTS[kind], "call_id": item["call_id"], "output": CUT_OFF}
-                answered.append(output)
-                self.report.add("input", "a tool result is added, because the tool call had none")
-        return answered

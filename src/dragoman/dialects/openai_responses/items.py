@@ -18,7 +18,7 @@ from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
-from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
+from dragoman.dialects.openai_responses.parts import decode_parts, encode_part
 from dragoman.dialects.openai_responses.terms import NAME, leftovers
 from dragoman.dialects.seals import is_withheld, read_seal, tag_seal
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, Typed
@@ -276,7 +276,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.namespace is not None:
         out["namespace"] = block.namespace
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
 
 
@@ -314,7 +314,7 @@ def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
         )
         out["output"] = _failed(out["output"])
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
 
 
@@ -333,7 +333,7 @@ def _encode_output(block: ir.ToolResult, draft: Draft, where: str) -> Any:
     plain = isinstance(lone, ir.Text) and lone.cache is None and lone.extra is None and not lone.citations
     if plain and isinstance(lone, ir.Text) and not (draft.own and block.form == "parts"):
         if lone.sealed is not None:
-            leave_seal(draft, f"{where}.content[0]")
+            draft.leave_seal(f"{where}.content[0]")
         return lone.text
     parts = (encode_part(inner, draft, f"{where}.content[{index}]") for index, inner in enumerate(content))
     return [part for part in parts if part is not None]
@@ -369,7 +369,7 @@ def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
     if form != "png" or not draft.own:
         out.setdefault("output_format", form)
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
 
 

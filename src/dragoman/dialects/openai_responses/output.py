@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.strictness import strictness
+from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.errors import WireError

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
@@ -240,17 +239,12 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
         return encode_media(block, draft, where)
     if isinstance(block, ir.Json):
         draft.report.change(where, "", "the structured value is written as JSON text")
-        text = {"type": "output_text" if said else "input_text", "text": json_text(block.value)}
+        text = {"type": "output_text" if said else "input_text", "text": text_of(block.value)}
         return draft.finish(text, None, block.extra, where)
     if isinstance(block, ir.Native) and block.dialect == NAME:
         return dict(block.value)
     draft.report.lose(where, "the Responses API has no content part for this", "meaning")
     return None
-
-
-def json_text(value: Any) -> str:
-    """A JSON value as the text that a model reads: strings as they are, the rest as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
@@ -272,22 +266,8 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
         if block.logprobs:
             draft.report.lose(where + ".logprobs", "only output of the model can contain it", "hint")
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
-
-
-def leave_seal(draft: Draft, where: str) -> None:
-    """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin."""
-    if draft.answer:
-        draft.report.change(
-            where + ".sealed",
-            "",
-            "encrypted reasoning is not sent to the client, but stored by the gateway for the next turn",
-        )
-    else:
-        draft.report.lose(
-            where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
-        )
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
@@ -349,7 +329,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
         if getattr(block, member) is not None:
             draft.report.lose(f"{where}.{member}", "a content part has no such field", "hint")
     if block.sealed is not None:
-        leave_seal(draft, where)
+        draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
 
 

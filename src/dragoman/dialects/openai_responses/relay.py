@@ -8,11 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.failure import ENDED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
+from dragoman.dialects.relaying import BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
@@ -44,20 +46,10 @@ _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
 _ADDED: Final = frozenset({"conversation"})
 """What no provider states, because it was not told of it."""
-ENDED: Final = "The provider's stream ended before the response was complete."
 
 
-class Relay:
-    """The edits of requests and answers. Holds no state: one value serves all."""
-
-    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
-        body = {**head, **edits}
-        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
-
-    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: every stream tells its usage."""
-        return {}
+class ResponsesRelay(BodyRelay):
+    """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with what only the gateway can state, and its usage. Raises RequestFailed for a failure,
@@ -71,16 +63,12 @@ class Relay:
         edits = _fitting(_edits(reply), head)
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
-    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, where it states none."""
-        head = decode_head(body)
-        if "usage" in head and _decode(head["usage"]):
-            return body
-        return encode_head({**head, "usage": _counts(usage)})
-
-    def stream(self, reply: Reply) -> StreamRelay:
+    def stream(self, reply: Reply) -> ResponsesStreamRelay:
         """A relay for one stream."""
-        return StreamRelay(reply)
+        return ResponsesStreamRelay(reply)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any] | None:
+        return _counts(usage)
 
 
 def _failed(head: _Head) -> bool:
@@ -116,26 +104,12 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
-class StreamRelay:
+class ResponsesStreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
     __slots__ = (
-        *(
-            "_edits",
-            "_failed",
-            "_last",
-            "_ndjson",
-            "_renamed",
-            "_reply",
-            "_response",
-            "_terminal",
-            "content",
-            "done",
-            "ending",
-            "estimate",
-            "usage",
-            "waits",
-        ),
+        *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
+        *("content", "done", "ending", "estimate", "usage", "waits"),
     )
 
     def __init__(self, reply: Reply) -> None:
@@ -146,7 +120,7 @@ class StreamRelay:
         self.waits = False
         self.ending: Ending | None = None
         self._reply = reply
-        self._failed: StreamEncoder | None = None
+        self._failed: ResponsesEncoder | None = None
         self._terminal: tuple[str, bytes, Mapping[str, Any]] = ("", b"", {})
         self._last = b""
         self._response: dict[str, Any] | None = None
@@ -235,7 +209,7 @@ class StreamRelay:
     def fail(self, fault: ir.Fault) -> bytes:
         """The events that end a stream that broke off, numbered behind the last one that went by."""
         if self._response is None:
-            self._failed = encoder = StreamEncoder(self._reply)
+            self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits
             out = encoder.feed(ir.Error(fault))
             self.ending = encoder.ending

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_caching
+from dragoman.dialects.openai.sampling import leave_out_sampling
+from dragoman.dialects.openai_responses.check import MIN_OUTPUT, SCALARS
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -18,6 +22,7 @@ from dragoman.dialects.openai_responses.output import decode_output, encode_outp
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_responses.terms import (
     ENCRYPTED,
+    LEFTOVERS,
     LOGPROBS,
     NAME,
     OPEN_RESPONSES,
@@ -29,9 +34,6 @@ from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
-
-MIN_OUTPUT: Final = 16
-"""The smallest `max_output_tokens` that the API accepts."""
 
 _ALIKE: Final = {
     "user": "user",
@@ -46,14 +48,12 @@ _ALIKE: Final = {
 }
 """Members that are a field of the request under this or another name."""
 _SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
-_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
-_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
     | frozenset(_ALIKE)
     | frozenset(_SAMPLING)
-    | _CACHE
+    | CACHING
 )
 """The members that the IR carries; `extra` never holds them."""
 _READ: Final = MAPS | {"include"}
@@ -101,21 +101,13 @@ def decode_request(wire: WireRequest) -> ir.Request:
         max_output=get("max_output_tokens"),
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
-        cache=None if _CACHE.isdisjoint(body) else _decode_cache(body),
-        user=get("user"),
-        safety_identifier=get("safety_identifier"),
-        metadata=get("metadata"),
-        tier=get("service_tier"),
+        cache=None if CACHING.isdisjoint(body) else decode_caching(body, LEFTOVERS),
         store=get("store"),
-        moderation=get("moderation"),
-        previous=get("previous_response_id"),
-        conversation=get("conversation"),
-        background=get("background"),
-        truncation=get("truncation"),
         stream=stream,
         stream_usage=True if stream else None,
         forms=forms or None,
         extra=extra,
+        **{field: body[member] for member, field in _ALIKE.items() if member in body},
     )
 
 
@@ -145,25 +137,13 @@ def _event_names(wire: WireRequest) -> dict[str, str]:
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs: bool) -> ir.Sampling:
-    stated = {member: body[member] for member in _SAMPLING if body.get(member) is not None}
+    stated = {member: body[member] for member in SCALARS if body.get(member) is not None}
     if logprobs:
         stated["logprobs"] = True
     elif stated.get("top_logprobs") == 0:
         del stated["top_logprobs"]
         forms["top_logprobs"] = "0"
     return ir.Sampling(**stated) if stated else _NO_SAMPLING
-
-
-def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
-    options = body.get("prompt_cache_options") or {}
-    cache = ir.Caching(
-        body.get("prompt_cache_key"),
-        options.get("mode"),
-        options.get("ttl"),
-        body.get("prompt_cache_retention"),
-        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
-    )
-    return None if cache == ir.Caching() else cache
 
 
 # --- Encoding ----------------------------------------------------------------------------------
@@ -195,6 +175,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["top_logprobs"] = 0
     if not draft.own:
         _lose_foreign(body, request, draft)
+    FIELDS.lose(request, draft.report)
     body["store"] = request.store if draft.own and request.store is not None else False
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
@@ -214,7 +195,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     if request.reasoning is not None:
         encode_reasoning(body, request.reasoning, draft)
     if request.cache is not None:
-        _encode_cache(body, request.cache, draft)
+        encode_caching(body, request.cache, draft, LEFTOVERS)
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
@@ -244,7 +225,8 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
-    for member in _SAMPLING:
+    FIELDS.lose(sampling, draft.report, "sampling")
+    for member in SCALARS:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
     for member, reason in _ABSENT.items():
@@ -256,11 +238,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         elif value:
             draft.report.lose(f"sampling.{member}", reason)
     if draft.facts.sampling is False:
-        for member in ("temperature", "top_p"):
-            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
-                draft.report.lose(
-                    "sampling." + member, "the model does not accept sampling parameters", "quality"
-                )
+        leave_out_sampling(body, ("temperature", "top_p"), draft)
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -268,22 +246,6 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
-
-
-def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
-    if cache.key is not None:
-        body["prompt_cache_key"] = cache.key
-    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
-    if options and not draft.own:
-        draft.report.lose("cache", "the provider has no prompt cache settings")
-    elif options:
-        body["prompt_cache_options"] = options
-    if cache.retention is not None:
-        body["prompt_cache_retention"] = cache.retention
-    if cache.mark is not None:
-        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
-    if cache.extra is not None:
-        restore(body, cache.extra, draft.report, "cache")
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -297,7 +259,23 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
             report.lose(field, "state of another protocol cannot be referenced")
     if body.pop("background", None):
         report.change("background", "", "the gateway does this itself")
-    if request.prediction is not None:
-        report.lose("prediction", "the Responses API has no predicted output")
     if request.store:
         report.change("store", "", "the gateway stores the response itself")
+
+
+FIELDS: Final = Fields(
+    NAME,
+    handled={
+        encode_request: ("model", "stream", "stream_usage", *_ALIKE.values(), "store"),
+        encode_history: ("system", "messages"),
+        encode_tools: ("tools", "tool_choice", "parallel"),
+        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*SCALARS, *_ABSENT})),
+        _encode_include: ("sampling.logprobs",),
+        _bound: ("max_output",),
+        encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
+        encode_reasoning: within("reasoning", "mode effort budget summary visible"),
+        encode_caching: within("cache", "key mode ttl retention mark"),
+    },
+    lost={"prediction": "the Responses API has no predicted output"},
+)
+"""What becomes of each field of a request."""

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.parts import json_text, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
@@ -242,7 +242,7 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
         return ir.Text(block.transcript or block.text or "")
     if isinstance(block, ir.Json):
         report.change(where, "output", "the structured value is written as JSON text")
-        return ir.Text(json_text(block.value))
+        return ir.Text(text_of(block.value))
     return block
 
 
@@ -262,7 +262,7 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
             kept.append(None)
             if isinstance(block, ir.Text):
                 if block.sealed is not None:
-                    leave_seal(draft, f"{where}[{index}]")
+                    draft.leave_seal(f"{where}[{index}]")
                 restore({}, block.extra, draft.report, f"{where}[{index}]")
             continue
         kept.append(block)

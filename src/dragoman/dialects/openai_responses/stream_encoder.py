@@ -17,15 +17,11 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.event_encoder import EventEncoder
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
-from dragoman.dialects.openai_responses.parts import (
-    encode_citation,
-    encode_logprobs,
-    encode_part,
-    leave_seal,
-)
+from dragoman.dialects.openai_responses.parts import encode_citation, encode_logprobs, encode_part
 from dragoman.dialects.openai_responses.response import (
     Mint,
     asks_for_summary,
@@ -90,7 +86,7 @@ class _Block:
         self.words: list[str] = []
 
 
-class StreamEncoder:
+class ResponsesEncoder(EventEncoder):
     """One stream's events to bytes."""
 
     def __init__(self, reply: Reply) -> None:
@@ -120,7 +116,7 @@ class StreamEncoder:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        out = _TAKE[type(event)](self, event)
+        out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
@@ -166,6 +162,8 @@ class StreamEncoder:
     def _keep(self, event: ir.Event) -> bytes:
         self._fold.add(event)
         return b""
+
+    _tally = _more = _keep
 
     def _finish(self, event: ir.Finish) -> bytes:
         if event.candidate:
@@ -335,7 +333,9 @@ class StreamEncoder:
             return out + self._event("response.refusal.delta", members)
         return out + self._event("response.output_text.delta", members)
 
-    def _args(self, event: ir.ArgsDelta) -> bytes:
+    _refuse = _text
+
+    def _arguments(self, event: ir.ArgsDelta) -> bytes:
         if event.candidate:
             return b""
         self._fold.add(event)
@@ -399,6 +399,8 @@ class StreamEncoder:
             self._fold.add(event)
         return b""
 
+    _seal = _media = _content
+
     def _cite(self, event: ir.Cite) -> bytes:
         if event.candidate:
             return b""
@@ -461,7 +463,7 @@ class StreamEncoder:
     def _leave(self, final: Any, where: str) -> bytes:
         """A text that got no words is not told."""
         if final.sealed is not None:
-            leave_seal(self._draft, where)
+            self._draft.leave_seal(where)
         return b""
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
@@ -564,28 +566,9 @@ _ARGUMENTS: Final = {
     "custom_tool_call": ("custom_tool_call_input", "input"),
 }
 """By item: the word in the events of its arguments, and the member that holds them."""
-_ENDS: Final[dict[type, Callable[[StreamEncoder, _Block, Any, str], bytes]]] = {
-    ir.Text: StreamEncoder._end_text,
-    ir.Refusal: StreamEncoder._end_text,
-    ir.ToolCall: StreamEncoder._end_call,
-    ir.Thinking: StreamEncoder._end_thinking,
-}
-_TAKE: Final[dict[type, Callable[[StreamEncoder, Any], bytes]]] = {
-    ir.TextDelta: StreamEncoder._text,
-    ir.RefusalDelta: StreamEncoder._text,
-    ir.ArgsDelta: StreamEncoder._args,
-    ir.ThinkDelta: StreamEncoder._think,
-    ir.SealDelta: StreamEncoder._content,
-    ir.MediaDelta: StreamEncoder._content,
-    ir.Cite: StreamEncoder._cite,
-    ir.Open: StreamEncoder._open,
-    ir.Close: StreamEncoder._close,
-    ir.Start: StreamEncoder._start,
-    ir.Finish: StreamEncoder._finish,
-    ir.Tally: StreamEncoder._keep,
-    ir.More: StreamEncoder._keep,
-    ir.Raw: StreamEncoder._raw,
-    ir.End: StreamEncoder._end,
-    ir.Error: StreamEncoder._error,
-    ir.Ping: StreamEncoder._ping,
+_ENDS: Final[dict[type, Callable[[ResponsesEncoder, _Block, Any, str], bytes]]] = {
+    ir.Text: ResponsesEncoder._end_text,
+    ir.Refusal: ResponsesEncoder._end_text,
+    ir.ToolCall: ResponsesEncoder._end_call,
+    ir.Thinking: ResponsesEncoder._end_thinking,
 }

@@ -13,9 +13,9 @@ from dragoman.dialects.leftovers import Leftovers
 OPEN_RESPONSES: Final = "openresponses-version"
 """The header by which a client says that it follows Open Responses instead of OpenAI's own description."""
 NAME: Final = "openai_responses"
-_own: Final = Leftovers(NAME, whole=True)
-leftovers: Final = _own.of
-restore: Final = _own.restore
+LEFTOVERS: Final = Leftovers(NAME, whole=True)
+leftovers: Final = LEFTOVERS.of
+restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
 
 ENCRYPTED: Final = "reasoning.encrypted_content"

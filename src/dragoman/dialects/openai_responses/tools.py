@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from dragoman import ir
 from dragoman.dialects.naming import named as named_tool
-from dragoman.dialects.openai_chat.strictness import tool_strictness
+from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman.dialects.openai_chat.check import FORMS
-from dragoman.dialects.openai_chat.widened import Put, put_right
+from dragoman.dialects.chat.check import FORMS
+from dragoman.dialects.chat.widened import Put, put_right
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
 

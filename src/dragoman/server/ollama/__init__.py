@@ -9,43 +9,40 @@ Files: asking · listing · managing · naming (names) · bodies (members and li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.embedding import EMBEDDING
-from dragoman.engine.asked import Inbound
-from dragoman.server.endpoint import Handler, HttpRequest
+from dragoman.server.chat import ChatApi
+from dragoman.server.endpoint import Endpoint, Handler, below
 from dragoman.server.ollama.asking import Asking
-from dragoman.server.ollama.listing import Listing, expects_text
+from dragoman.server.ollama.listing import Listing
 from dragoman.server.ollama.managing import Managing
 
 if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
-__all__ = ["NAME", "PREFIX", "OllamaApi", "expects_text"]
-
-NAME: Final = "ollama"
-PREFIX: Final = "/api/"
-"""The prefix of paths that only this protocol uses."""
-
 
 class OllamaApi:
-    """The protocol's paths at one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The protocol's paths at one gateway. chat: what reads a request for the engine."""
 
-    def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
-        self._asking = Asking(gateway, inbound)
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
+        self._asking = Asking(gateway, chat.inbound)
         self._managing = Managing(gateway)
-        self.listing = Listing(gateway)
+        self._listing = Listing(gateway)
 
-    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Each path with its methods."""
-        asking, listing, managing = self._asking, self.listing, self._managing
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path."""
+        return below(DIALECT, self._paths())
+
+    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        asking, listing, managing = self._asking, self._listing, self._managing
         for name, run in (("tags", listing.tags), ("ps", listing.loaded)):
-            yield PREFIX + name, {"GET": Handler(run)}
+            yield f"/api/{name}", {"GET": Handler(run)}
         for name, run in (("version", listing.version), ("status", listing.status)):
-            yield PREFIX + name, {"GET": Handler(run)}
+            yield f"/api/{name}", {"GET": Handler(run)}
         for name, posted in (
             ("chat", asking.chat),
             ("generate", asking.generate),
@@ -55,9 +52,9 @@ class OllamaApi:
             ("pull", managing.pull),
             ("push", managing.push),
         ):
-            yield PREFIX + name, {"POST": Handler(posted, takes_body="any")}
+            yield f"/api/{name}", {"POST": Handler(posted, takes_body="any")}
         for path in EMBEDDING.provider.paths:
             yield path, {"POST": Handler(partial(asking.embed, path), takes_body="any")}
-        yield f"{PREFIX}delete", {"DELETE": Handler(managing.delete, takes_body="any")}
+        yield "/api/delete", {"DELETE": Handler(managing.delete, takes_body="any")}
         blobs = {"HEAD": Handler(managing.blob), "POST": Handler(managing.take_blob)}
-        yield f"{PREFIX}blobs/{{digest}}", blobs
+        yield "/api/blobs/{digest}", blobs

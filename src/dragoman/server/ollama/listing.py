@@ -148,10 +148,6 @@ class Listing:
         """Answer that Ollama's cloud is disabled."""
         await client.answer(200, (), encode(_NO_CLOUD))
 
-    async def running(self, client: AsgiClient) -> None:
-        """Answer the check of Ollama's clients whether a server runs."""
-        await client.answer(200, (_TEXT,), RUNNING)
-
     async def _file_of(self, route: Route) -> _File | None:
         model = self._model_of(route)
         if model is None:
@@ -171,6 +167,11 @@ def _told(route: Route, caller: Caller) -> Route:
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
+
+
+async def running(client: AsgiClient) -> None:
+    """Answer the check of Ollama's clients whether a server runs."""
+    await client.answer(200, (_TEXT,), RUNNING)
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:

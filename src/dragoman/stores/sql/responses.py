@@ -29,8 +29,8 @@ from sqlalchemy import (
     update,
 )
 
-from dragoman.state.store import PAGE_SIZE, UNSETTLED, HistoryTooLarge, Item, Lease, StoredResponse
-from dragoman.stores.limits import Limits, later
+from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredResponse
+from dragoman.stores.limits import Limits, check_read, later
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import (
@@ -255,11 +255,11 @@ class SqlResponses:
 
         def history(connection: Connection) -> list[StoredResponse]:
             answers, size = connection.execute(_HISTORY_SIZE, named).one()
-            _check_read(answers, self._history_count, "answers")
+            check_read(answers, self._history_count, "answers")
             if size > min(self._history_size, self._history_count * LEAST_ITEM):
                 items, size = connection.execute(_HISTORY_LENGTH, named).one()
-                _check_read(items, self._history_count, "items")
-                _check_read(size, self._history_size)
+                check_read(items, self._history_count, "items")
+                check_read(size, self._history_size)
             return _folded(connection.execute(_HISTORY, named))
 
         found = await self._database.read(history)
@@ -286,7 +286,7 @@ class SqlResponses:
                         row := rows.fetchone()
                     ) is not None:  # one by one: the sum is checked before all rows are in memory
                         size += len(row.body) - len(found.get(row.id, b""))
-                        _check_read(size, self._history_size)
+                        check_read(size, self._history_size)
                         found[row.id] = row.body
             return found
 
@@ -348,12 +348,6 @@ class SqlResponses:
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
-
-
-def _check_read(size: int, most: int, what: str = "bytes") -> None:
-    """Raise HistoryTooLarge if one call would read more than `most`."""
-    if size > most:
-        raise HistoryTooLarge(f"{size} {what} are more than the {most} that can be read at once")
 
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.anthropic.history import BEGIN, CUT_OFF, GO_ON, safe_id
+from dragoman.dialects.anthropic.history import safe_id
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.repair.alternating import BEGIN, GO_ON
+from dragoman.dialects.repair.rules import CUT_OFF
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import (
     FOREIGN,

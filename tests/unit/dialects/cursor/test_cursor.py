@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects import cursor
-from dragoman.dialects.cursor import INPUT, MIXED, reading
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.request import WireRequest
-from dragoman.dialects.table import DIALECTS, READINGS
+from dragoman.dialects.table import CURSOR, DIALECTS, READINGS
 from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
 
 CHAT = DIALECTS["openai_chat"]
+INPUT, MIXED, reading = CURSOR.input, CURSOR.mixed, CURSOR.reading
 HELLO = {"role": "user", "content": "Hello!"}
 FLAT = {
     "type": "custom",
@@ -64,7 +63,7 @@ def decoded(body: dict[str, Any]) -> ir.Request:
 )
 def test_which_body_is_what(body: dict[str, Any], face: Dialect | None) -> None:
     assert reading(body) is face
-    assert READINGS["openai_chat"] is cursor.reading
+    assert READINGS["openai_chat"] == CURSOR.reading
 
 
 def test_flat_tools_are_those_of_chat() -> None:

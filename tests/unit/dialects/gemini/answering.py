@@ -11,8 +11,8 @@ from google.genai import types
 
 from dragoman import ir
 from dragoman.dialects.gemini.response import decode_response, encode_response
-from dragoman.dialects.gemini.stream import StreamDecoder
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_decoder import GeminiDecoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Framing, Reply
@@ -80,7 +80,7 @@ def foreign(*given: ir.Block | str, stop: ir.Stop = END, **more: Any) -> ir.Resp
 
 def events(*chunks: dict[str, Any] | bytes) -> list[ir.Event]:
     """The events of a whole stream; they obey the grammar."""
-    decoder = StreamDecoder(STANDARD)
+    decoder = GeminiDecoder(STANDARD)
     found = [event for chunk in chunks for event in decoder.feed(_bytes(chunk))]
     found += decoder.close()
     checker = ir.Checker()
@@ -95,7 +95,7 @@ def _bytes(chunk: dict[str, Any] | bytes) -> bytes:
 
 def streamed(given: Iterable[Any], to: Reply | None = None) -> bytes:
     """The bytes that a client is sent for these events."""
-    encoder = StreamEncoder(to or reply())
+    encoder = GeminiEncoder(to or reply())
     return b"".join(encoder.feed(event) for event in given)
 
 

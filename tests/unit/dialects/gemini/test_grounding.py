@@ -185,7 +185,7 @@ def test_sources_that_come_late_are_cited_before_the_end() -> None:
 
 def test_in_an_answer_without_an_end_sources_have_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """The words would have to be kept until the end, where the sources come."""
-    monkeypatch.setattr("dragoman.dialects.gemini.stream._MOST_TEXT", 8)
+    monkeypatch.setattr("dragoman.dialects.gemini.stream_decoder._MOST_TEXT", 8)
     metadata = {"groundingChunks": [WEB], "groundingSupports": [support(7, 13, "Zwölf", 0)]}
     found = events(
         body(candidate("Elf ü ", stop=None)),

@@ -6,9 +6,10 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
-from dragoman.dialects.gemini.history import BEGIN, CUT_OFF, GO_ON
-from dragoman.dialects.gemini.parts import SKIP_SIGNATURE
+from dragoman.dialects.gemini.part_decoder import SKIP_SIGNATURE
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.repair.alternating import BEGIN, GO_ON
+from dragoman.dialects.repair.rules import CUT_OFF
 from tests.unit.dialects.gemini.asking import (
     added,
     assistant,

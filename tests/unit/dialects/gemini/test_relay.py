@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.gemini.relay import Relay, StreamRelay
+from dragoman.dialects.gemini.relay import GeminiRelay, GeminiStreamRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.gemini.answering import body, candidate, reply
 from tests.unit.dialects.replies import showing
 
-RELAY = Relay()
+RELAY = GeminiRelay()
 NAME = b'"modelVersion": "gemini-x"'
 CHUNK = (
     b'{"candidates": [{"content": {"parts": [{"text": "a"}],"role": "model"},"index": 0}],'
@@ -77,7 +77,7 @@ def test_what_is_no_answer(given: bytes) -> None:
 # --- Streams -------------------------------------------------------------------------------------
 
 
-def relay(model: str | None = None, **more: Any) -> StreamRelay:
+def relay(model: str | None = None, **more: Any) -> GeminiStreamRelay:
     return RELAY.stream(reply(model, **more))
 
 

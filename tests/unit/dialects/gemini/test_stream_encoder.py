@@ -10,7 +10,7 @@ import pytest
 from google.genai._api_client import HttpResponse
 
 from dragoman import ir
-from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.stream_encoder import GeminiEncoder
 from dragoman.wire.jsonarray import JSONArraySplitter
 from tests.unit.dialects.gemini.answering import (
     body,
@@ -72,7 +72,7 @@ def test_google_reads_every_chunk() -> None:
 
 
 def test_words_are_sent_at_once() -> None:
-    encoder = StreamEncoder(reply())
+    encoder = GeminiEncoder(reply())
     assert encoder.feed(START) == b""
     assert encoder.feed(ir.Open(0, ir.Text(""))) == b""
     for event in (ir.TextDelta(0, "a"), ir.TextDelta(0, "b")):
@@ -84,7 +84,7 @@ def test_words_are_sent_at_once() -> None:
 
 
 def test_there_is_no_heartbeat() -> None:
-    encoder = StreamEncoder(reply())
+    encoder = GeminiEncoder(reply())
     assert encoder.feed(ir.Ping()) == encoder.feed(ir.Raw("elsewhere", {})) == b""
 
 
@@ -135,7 +135,7 @@ def test_words_that_only_the_end_of_a_block_states() -> None:
 
 
 def test_calls_are_whole() -> None:
-    encoder = StreamEncoder(reply())
+    encoder = GeminiEncoder(reply())
     encoder.feed(START)
     for event in (ir.Open(0, CALL), ir.ArgsDelta(0, '{"word":'), ir.ArgsDelta(0, '"loss"}')):
         assert encoder.feed(event) == b""
@@ -359,7 +359,7 @@ FAULT = ir.Fault("overloaded", "Too busy.", blame="upstream")
 
 @pytest.mark.parametrize("last", [ir.Error(FAULT), ir.End("failed", FAULT)])
 def test_an_error_is_the_last_chunk(last: ir.Event) -> None:
-    encoder = StreamEncoder(reply())
+    encoder = GeminiEncoder(reply())
     encoder.feed(START)
     encoder.feed(ir.Open(0, ir.Text("a")))
     [chunk] = chunks(encoder.feed(last))
@@ -400,7 +400,7 @@ def test_what_an_error_cuts_off_is_lost() -> None:
 
 def array(given: list[Any]) -> list[dict[str, Any]]:
     """The elements, each write in whole elements; the whole is one JSON array."""
-    encoder = StreamEncoder(reply(framing="json_array"))
+    encoder = GeminiEncoder(reply(framing="json_array"))
     out = b"".join(encoder.feed(event) for event in given)
     splitter = JSONArraySplitter()
     found = [json.loads(frame) for frame in splitter.feed(out) + splitter.close()]
@@ -429,7 +429,7 @@ def test_an_error_ends_the_array() -> None:
 
 
 def test_bytes_of_an_array() -> None:
-    encoder = StreamEncoder(reply(framing="json_array"))
+    encoder = GeminiEncoder(reply(framing="json_array"))
     encoder.feed(START)
     encoder.feed(ir.Open(0, ir.Text("")))
     assert encoder.feed(ir.TextDelta(0, "a")).startswith(b'[{"candidates"')

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
-from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.errors import WireError
 from tests.unit.dialects.mistral.speaking import lost
 

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.ollama.relay import Relay
+from dragoman.dialects.ollama.relay import OllamaRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.replies import showing
 
-RELAY = Relay()
+RELAY = OllamaRelay()
 WORDS = b'{"model":"m","message":{"role":"assistant","content":"a \\"done\\":true"},"done":false}'
 LAST = b'{"model":"m","message":{"content":""},"done":true,"prompt_eval_count":3,"eval_count":5}'
 COUNTED = ir.Usage(3, output=5)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.parts import from_url
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import from_url
 from tests.unit.dialects.openai_chat.speaking import again, changed, decoded, foreign, lost, written
 
 PNG = "data:image/png;base64,iVBORw0KGgo="

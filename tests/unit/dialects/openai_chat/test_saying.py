@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.chat.saying import separated
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
-from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.quirks import STANDARD, Quirks
 from tests.unit.dialects.openai_chat.speaking import (
     FOREIGN,

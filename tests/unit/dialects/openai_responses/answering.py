@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
-from dragoman.dialects.openai_responses.stream import StreamDecoder
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Framing, Reply
 
@@ -111,7 +111,7 @@ def foreign(*blocks: ir.Block, stop: str = "end", **more: Any) -> ir.Response:
 
 def streamed(*events: ir.Event, for_: Reply | None = None) -> bytes:
     """The bytes of these events."""
-    encoder = StreamEncoder(for_ or reply())
+    encoder = ResponsesEncoder(for_ or reply())
     return b"".join(encoder.feed(event) for event in events)
 
 
@@ -137,7 +137,7 @@ def kinds(values: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def events(*values: dict[str, Any] | bytes) -> list[ir.Event]:
     """The events of a stream of these payloads, which is then closed."""
-    decoder = StreamDecoder(STANDARD)
+    decoder = ResponsesDecoder(STANDARD)
     found: list[ir.Event] = []
     for value in values:
         found += decoder.feed(value if isinstance(value, bytes) else msgspec.json.encode(value))

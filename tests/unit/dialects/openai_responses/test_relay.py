@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.openai_responses.relay import Relay, StreamRelay
+from dragoman.dialects.openai_responses.relay import ResponsesRelay, ResponsesStreamRelay
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.openai_responses.answering import CREATED, body, message, reply, sent
 from tests.unit.dialects.replies import showing
@@ -25,13 +25,13 @@ COMPLETED = sent("completed", sequence_number=9, response=body(message("a")))
 
 def test_the_model_of_a_whole_answer() -> None:
     raw = b'{"id":"r", "model":"up","output":[ 1.0e0 ],"usage":null}'
-    assert Relay().response(raw, showing(None)) == (raw, None)
-    renamed, _ = Relay().response(raw, showing("shown"))
+    assert ResponsesRelay().response(raw, showing(None)) == (raw, None)
+    renamed, _ = ResponsesRelay().response(raw, showing("shown"))
     assert renamed == b'{"id":"r","model":"shown","output":[ 1.0e0 ],"usage":null}'
 
 
 def test_usage_is_seen() -> None:
-    _, usage = Relay().response(frame(body()), showing(None))
+    _, usage = ResponsesRelay().response(frame(body()), showing(None))
     assert usage is not None
     assert usage.total == 17
 
@@ -41,32 +41,32 @@ def test_usage_is_seen() -> None:
 )
 def test_failures_of_whole_answers(value: dict[str, Any]) -> None:
     with pytest.raises(RequestFailed, match="broke"):
-        Relay().response(frame(value), showing(None))
+        ResponsesRelay().response(frame(value), showing(None))
 
 
 @pytest.mark.parametrize("raw", [b"{}", b'{"output":{}}', b"[]", b"no json"])
 def test_what_is_no_answer(raw: bytes) -> None:
     with pytest.raises(WireError):
-        Relay().response(raw, showing(None))
+        ResponsesRelay().response(raw, showing(None))
 
 
 def test_deltas_pass_as_they_are() -> None:
-    relay = StreamRelay(reply("shown"))
+    relay = ResponsesStreamRelay(reply("shown"))
     before = relay.content
     assert relay.feed(DELTA) == b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
     assert (before, relay.content) == (False, True)
 
 
 def test_the_conversation_is_named_which_no_provider_was_told_of() -> None:
-    relay = StreamRelay(reply(echo={"conversation": {"id": "conv_1"}}))
+    relay = ResponsesStreamRelay(reply(echo={"conversation": {"id": "conv_1"}}))
     told = msgspec.json.decode(relay.feed(frame(CREATED)).split(b"data: ")[1])
     assert told["response"]["conversation"] == {"id": "conv_1"}
-    told = msgspec.json.decode(StreamRelay(reply()).feed(frame(CREATED)).split(b"data: ")[1])
+    told = msgspec.json.decode(ResponsesStreamRelay(reply()).feed(frame(CREATED)).split(b"data: ")[1])
     assert "conversation" not in told["response"]
 
 
 def test_the_response_object_is_shown_as_the_client_knows_it() -> None:
-    relay = StreamRelay(
+    relay = ResponsesStreamRelay(
         reply("shown", echo={"store": True, "previous_response_id": "resp_b", "temperature": 1})
     )
     created = {**CREATED, "response": {**CREATED["response"], "store": False, "previous_response_id": None}}
@@ -86,12 +86,12 @@ def test_the_response_object_is_shown_as_the_client_knows_it() -> None:
 
 
 def test_frames_without_edits_pass_as_they_are() -> None:
-    relay = StreamRelay(reply(id="answer-1"))
+    relay = ResponsesStreamRelay(reply(id="answer-1"))
     assert relay.feed(frame(CREATED)) == b"event: response.created\ndata: " + frame(CREATED) + b"\n\n"
 
 
 def test_the_end() -> None:
-    relay = StreamRelay(reply())
+    relay = ResponsesStreamRelay(reply())
     relay.feed(frame(CREATED))
     before = relay.done
     assert relay.feed(frame(COMPLETED)).endswith(b"\n\ndata: [DONE]\n\n")
@@ -102,7 +102,7 @@ def test_the_end() -> None:
 
 
 def test_lines_for_a_socket() -> None:
-    relay = StreamRelay(reply(framing="ndjson", id="answer-1"))
+    relay = ResponsesStreamRelay(reply(framing="ndjson", id="answer-1"))
     assert relay.feed(DELTA) == DELTA + b"\n"
     assert relay.feed(frame(COMPLETED)) == frame(COMPLETED) + b"\n"
 
@@ -117,24 +117,27 @@ def test_lines_for_a_socket() -> None:
 )
 def test_failures_in_a_stream(value: dict[str, Any]) -> None:
     with pytest.raises(RequestFailed, match="broke"):
-        StreamRelay(reply()).feed(frame(value))
+        ResponsesStreamRelay(reply()).feed(frame(value))
 
 
 def test_a_stream_that_breaks_off() -> None:
     with pytest.raises(RequestFailed, match="ended before"):
-        StreamRelay(reply()).close()
+        ResponsesStreamRelay(reply()).close()
 
 
 @pytest.mark.parametrize("raw", [b"no json", b"{}", b"[]"])
 def test_what_is_no_frame(raw: bytes) -> None:
     with pytest.raises(WireError):
-        StreamRelay(reply()).feed(raw)
+        ResponsesStreamRelay(reply()).feed(raw)
 
 
 def test_edits_of_a_request() -> None:
     head = {"model": msgspec.Raw(b'"a"'), "input": msgspec.Raw(b"[ 1.0 ]"), "gone": msgspec.Raw(b"1")}
-    assert Relay().request(head, {"model": "b", "gone": msgspec.UNSET}) == b'{"model":"b","input":[ 1.0 ]}'
-    assert Relay().ask_usage({"stream": True}) == {}
+    assert (
+        ResponsesRelay().request(head, {"model": "b", "gone": msgspec.UNSET})
+        == b'{"model":"b","input":[ 1.0 ]}'
+    )
+    assert ResponsesRelay().ask_usage({"stream": True}) == {}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_edits_of_a_request() -> None:
     ],
 )
 def test_a_stream_that_broke_in_its_middle_is_told_to_have_failed(last: bytes, number: int) -> None:
-    relay = StreamRelay(reply())
+    relay = ResponsesStreamRelay(reply())
     relay.feed(frame(CREATED))
     relay.feed(frame(sent("output_text.delta", delta="a", output_index=0, sequence_number=4)))
     with contextlib.suppress(WireError):

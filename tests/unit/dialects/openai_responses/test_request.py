@@ -9,9 +9,9 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_responses.history import CUT_OFF
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.repair.rules import CUT_OFF
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError

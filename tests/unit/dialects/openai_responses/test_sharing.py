@@ -11,7 +11,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.sharing import LONG, Shared
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.wire.json import encode
 
@@ -57,7 +57,7 @@ SAYS: Sequence[Says] = [answer, at_once, with_calls, thought, pictured]
 def streamed(says: Says, text: str, framing: Framing, *, stored: bool, shares: bool) -> list[list[bytes]]:
     """All that is told, in the order in which it is sent."""
     reply = Reply(ir.Request("openai_responses", "m"), Report(""), "resp_1", 1, framing=framing)
-    encoder = StreamEncoder(reply)
+    encoder = ResponsesEncoder(reply)
     pieces: list[list[bytes]] = []
     encoder.pieces = pieces if shares else None
     told: list[list[bytes]] = []
@@ -109,7 +109,7 @@ def test_a_long_text_is_held_once(says: Says) -> None:
 
 def test_a_failure_after_a_long_text_is_told_at_once() -> None:
     """Whoever tells it has nothing but the bytes."""
-    encoder = StreamEncoder(Reply(ir.Request("openai_responses", "m"), Report(""), "resp_1", 1))
+    encoder = ResponsesEncoder(Reply(ir.Request("openai_responses", "m"), Report(""), "resp_1", 1))
     encoder.pieces = []
     for event in (
         ir.Start("openai_chat", model="m"),

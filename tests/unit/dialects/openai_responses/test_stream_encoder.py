@@ -9,7 +9,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.openai_responses import DIALECT
-from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from tests.unit.dialects.openai_responses.answering import (
     CREATED,
     FOREIGN,
@@ -217,7 +217,7 @@ def test_a_failure_before_the_start() -> None:
 
 
 def test_lines_for_a_socket() -> None:
-    encoder = StreamEncoder(reply(framing="ndjson"))
+    encoder = ResponsesEncoder(reply(framing="ndjson"))
     said = (START, ir.Open(0, ir.Text("")), ir.TextDelta(0, "a\nb"), ir.Close(0), *END)
     lines = b"".join(encoder.feed(event) for event in said).split(b"\n")
     assert lines.pop() == b""
@@ -227,7 +227,7 @@ def test_lines_for_a_socket() -> None:
 
 def test_a_heartbeat_is_a_comment() -> None:
     assert DIALECT.stream.ping == b": ping\n\n"
-    assert StreamEncoder(reply()).feed(ir.Ping()) == b""
+    assert ResponsesEncoder(reply()).feed(ir.Ping()) == b""
 
 
 def test_progress_of_its_own_keeps_its_place() -> None:
@@ -284,7 +284,7 @@ def test_a_source_of_a_message_that_has_ended_is_named_as_lost() -> None:
     answer = reply()
     call = ir.ToolCall("call_1", "f", "{}")
     said = (*LATE[:3], ir.Open(1, call), ir.Cite(0, SOURCE), ir.Close(1, call))
-    encoder = StreamEncoder(answer)
+    encoder = ResponsesEncoder(answer)
     for event in (START, *said, *END):
         encoder.feed(event)
     assert [loss.path for loss in answer.report.losses] == ["candidates[0].blocks[0].citations"]
@@ -292,7 +292,7 @@ def test_a_source_of_a_message_that_has_ended_is_named_as_lost() -> None:
 
 def test_a_source_that_has_no_word_is_lost_however_late() -> None:
     answer = reply()
-    encoder = StreamEncoder(answer)
+    encoder = ResponsesEncoder(answer)
     data = b"".join(
         map(encoder.feed, (START, *LATE[:4], ir.Cite(0, ir.Citation("page", title="B")), *LATE[5:], *END))
     )

@@ -1,0 +1,353 @@
+"""Decodes streams: the events of POST /v1/messages with `stream: true` to IR events.
+
+    message_start → ( content_block_start → content_block_delta* → content_block_stop )*
+                  → message_delta → message_stop
+
+`ping` may come at any time, and `error` ends the stream. An answer that continues a server tool may come
+whole inside `message_start`, with its stop reason. Usage is cumulative: each statement replaces the earlier
+one member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
+from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
+from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
+from dragoman.dialects.anthropic.terms import NAME, leftovers
+from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
+from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.seals import read_seal
+from dragoman.dialects.typed import Typed, an_object, required
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame, read_event
+
+_Events = list[ir.Event]
+
+
+class _Words(msgspec.Struct, gc=False):
+    type: str
+    text: str | None = None
+    partial_json: str | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    index: int
+    delta: _Words
+
+
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+_BLOCK_DELTA = b'{"type":"content_block_delta",'
+_DELTA = frozenset({"type", "delta", "usage"})
+_LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
+_STOP = frozenset({"type"})
+_START = Typed(NAME, id=str, model=str)
+"""Checks the types of the start's members. Usage and stop reason are stated again at the end."""
+
+
+class _Open:
+    """A block that is still open.
+
+    index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: arguments
+    from its start, used unless deltas follow. grown: members that were added to a Native block; `kept` counts
+    them.
+    """
+
+    __slots__ = ("block", "grown", "index", "kept", "kind", "whole")
+
+    def __init__(self, index: int, block: ir.Block, kept: Kept) -> None:
+        self.index = index
+        self.block = block
+        self.kind = type(block)
+        self.whole: str | None = None
+        self.grown: dict[str, Any] | None = None
+        self.kept = kept
+
+
+class AnthropicDecoder:
+    """Decodes one stream's frames to events."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._open: dict[int, _Open] = {}
+        self._kept = Kept()
+        self._blocks = 0
+        self._id: str | None = None
+        self._model: str | None = None
+        self._usage: dict[str, Any] = {}
+        self._stop: ir.Stop | None = None
+        self._state = "new"
+
+    def feed(self, frame: bytes) -> _Events:
+        """The events of one frame's JSON."""
+        if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
+            return events
+        if self._state == "over":
+            return []
+        if type(frame) is ErrorFrame:
+            self._over()
+            return [ir.Error(fault_of(bytes(frame)))]
+        value = read_event(frame)
+        if value is None:
+            return []
+        kind = value.get("type")
+        take = _TAKE.get(kind) if type(kind) is str else None
+        if take is not None:
+            if self._state == "new" and kind not in _EARLY:
+                raise WireError(f"the stream must begin with message_start, not with {kind}")
+            try:
+                return take(self, value)
+            except (KeyError, TypeError, AttributeError):
+                raise WireError(f"a stream event {kind} has an unknown format") from None
+        if "error" in value:
+            return self._error(value)
+        return [] if self._state == "new" else [ir.Raw(NAME, value)]
+
+    def _plain_delta(self, frame: bytes) -> _Events | None:
+        """The events of a text or argument delta, as most frames are; None for any other frame."""
+        try:
+            value = _decode_delta(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        state = self._open.get(value.index)
+        if state is None:
+            return None
+        delta = value.delta
+        if delta.type == "text_delta" and state.kind is ir.Text and delta.text is not None:
+            return [ir.TextDelta(state.index, delta.text)]
+        if delta.type == "input_json_delta" and state.kind is ir.ToolCall and delta.partial_json:
+            state.whole = None
+            return [ir.ArgsDelta(state.index, delta.partial_json)]
+        return None
+
+    def close(self) -> _Events:
+        """The remaining events after the last byte: the end, if a stop reason has come."""
+        if self._state == "over":
+            return []
+        if self._stop is not None:
+            return self._message_stop({"type": "message_stop"})
+        begun = self._state != "new"
+        self._over()
+        return [ir.Error(broken(ENDED if begun else SILENT))]
+
+    def _over(self) -> None:
+        self._state = "over"
+        self._open.clear()
+
+    # --- The message -----------------------------------------------------------------------------
+
+    def _message_start(self, value: dict[str, Any]) -> _Events:
+        message = value.get("message")
+        if not isinstance(message, dict):
+            raise WireError("must be an object", "message")
+        message, odd = _START.sort(message)
+        if self._state != "new":
+            if message.get("id") == self._id:  # a repeated start adds nothing
+                return []
+            self._over()
+            return [ir.Error(broken(SECOND))]
+        self._state = "begun"
+        self._id, self._model = message.get("id"), message.get("model") or None
+        usage = message.get("usage")
+        if isinstance(usage, dict):
+            self._kept.update({}, usage)
+            self._usage = usage
+        self._stop = decode_stop(STOP.sort(message)[0])  # an unknown stop reason is reported at the end
+        events: _Events = [
+            ir.Start(
+                NAME,
+                self._id,
+                self._model,
+                None,
+                decode_tier(usage),
+                decode_usage(usage, self._model) if usage else None,
+                None,
+                ir.merge(leftovers(message, KNOWN), odd),
+            )
+        ]
+        for block in message.get("content") or ():
+            events += self._begin(self._blocks, block)
+            events += self._end(self._blocks - 1)
+        return events
+
+    def _message_delta(self, value: dict[str, Any]) -> _Events:
+        events: _Events = []
+        delta = value.get("delta")
+        extra = leftovers(value, _DELTA)
+        if isinstance(delta, dict):
+            delta, odd = STOP.sort(delta)
+            self._stop = decode_stop(delta) or self._stop
+            extra = ir.merge(ir.merge(extra, leftovers(delta, _LATE)), odd)
+        if extra is not None and any(kept is not None for kept in extra[NAME].values()):
+            events.append(ir.More(extra))
+        usage = value.get("usage")
+        if isinstance(usage, dict):
+            stated = {key: count for key, count in usage.items() if count is not None}
+            self._kept.update(self._usage, stated)
+            self._usage = {**self._usage, **stated}
+            refuse_more(len(self._usage) - 1, MOST_LEFTOVERS, "members of `usage`")
+            events.append(ir.Tally(decode_usage(self._usage, self._model)))
+        return events
+
+    def _message_stop(self, value: dict[str, Any]) -> _Events:
+        self._state = "over"
+        events: _Events = []
+        for number in sorted(self._open):
+            events += self._end(number)
+        events.append(ir.Finish(self._stop))
+        events.append(ir.End(extra=leftovers(value, _STOP)))
+        return events
+
+    def _ping(self, value: dict[str, Any]) -> _Events:
+        return [ir.Ping()]
+
+    def _error(self, value: dict[str, Any]) -> _Events:
+        self._over()
+        return [ir.Error(fault_of(value))]
+
+    # --- Blocks ----------------------------------------------------------------------------------
+
+    def _block_start(self, value: dict[str, Any]) -> _Events:
+        block = value.get("content_block")
+        if not isinstance(block, dict):
+            raise WireError("must be an object", "content_block")
+        return self._begin(value.get("index", self._blocks), block)
+
+    def _begin(self, number: int, value: dict[str, Any]) -> _Events:
+        events = self._end(number) if number in self._open else []  # the same index was opened twice
+        block = decode_block(value)
+        index = self._blocks
+        self._blocks += 1
+        refuse_more(len(self._open), MOST_OPEN, "open blocks")
+        state = _Open(index, block, self._kept)
+        self._open[number] = state
+        split = _SPLIT.get(type(block))
+        if split is None:
+            return [*events, ir.Open(index, block)]
+        bare, deltas = split(block, index, state)
+        return [*events, ir.Open(index, bare), *deltas]
+
+    def _block_delta(self, value: dict[str, Any]) -> _Events:
+        delta = value["delta"]
+        state = self._open.get(value["index"])
+        if state is None:
+            raise WireError(f"a delta for block {value['index']}, which is not open")
+        take = _DELTAS.get(str(delta["type"]))
+        return [ir.Raw(NAME, value, state.index)] if take is None else take(state, delta)
+
+    def _block_stop(self, value: dict[str, Any]) -> _Events:
+        number = value.get("index")
+        return self._end(number) if number in self._open else []
+
+    def _end(self, number: int) -> _Events:
+        state = self._open.pop(number)
+        index, block = state.index, state.block
+        if isinstance(block, ir.ToolCall):
+            if state.whole is not None:
+                return [ir.ArgsDelta(index, state.whole), ir.Close(index)]
+        elif state.grown is not None and isinstance(block, ir.Native):
+            return [ir.Close(index, ir.Native(NAME, block.kind, {**block.value, **state.grown}))]
+        return [ir.Close(index)]
+
+
+# Blocks whose start may hold content. This content becomes deltas, like the rest of it.
+
+_Split = tuple[ir.Block, _Events]
+
+
+def _split_text(block: ir.Text, index: int, _: _Open) -> _Split:
+    if not block.text and not block.citations:
+        return block, []
+    deltas: _Events = [ir.TextDelta(index, block.text)] if block.text else []
+    deltas += [ir.Cite(index, citation) for citation in block.citations]
+    return msgspec.structs.replace(block, text="", citations=()), deltas
+
+
+def _split_thinking(block: ir.Thinking, index: int, _: _Open) -> _Split:
+    if block.redacted or not (block.text or block.sealed):
+        return block, []
+    deltas: _Events = [ir.ThinkDelta(index, block.text)] if block.text else []
+    if block.sealed is not None:
+        deltas.append(ir.SealDelta(index, block.sealed))
+    return msgspec.structs.replace(block, text="", sealed=None), deltas
+
+
+def _split_call(block: ir.ToolCall, _: int, state: _Open) -> _Split:
+    state.whole = block.arguments
+    return msgspec.structs.replace(block, arguments=""), []
+
+
+_SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
+    ir.Text: _split_text,
+    ir.Thinking: _split_thinking,
+    ir.ToolCall: _split_call,
+}
+
+
+def _words(delta: dict[str, Any], member: str) -> str:
+    """The text of a delta; null = empty. Raises WireError if it is not a string."""
+    return "" if delta[member] is None else required(delta, member, str, "delta")
+
+
+def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    return [ir.TextDelta(state.index, _words(delta, "text"))] if state.kind is ir.Text else []
+
+
+def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    text = _words(delta, "partial_json")
+    if not text or state.kind is not ir.ToolCall:  # results of server tools may get argument deltas, too
+        return []
+    state.whole = None
+    return [ir.ArgsDelta(state.index, text)]
+
+
+def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    return [ir.ThinkDelta(state.index, _words(delta, "thinking"))] if state.kind is ir.Thinking else []
+
+
+def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    signature = _words(delta, "signature")
+    if not signature or state.kind is not ir.Thinking:
+        return []
+    return [ir.SealDelta(state.index, read_seal(signature, NAME))]
+
+
+def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    if state.kind is not ir.Text:
+        return []
+    return [ir.Cite(state.index, decode_citation(an_object(delta["citation"], "delta.citation")))]
+
+
+def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:
+    before, grown = state.grown or {}, {key: kept for key, kept in delta.items() if key != "type"}
+    state.kept.update(before, grown)
+    state.grown = {**before, **grown}
+    refuse_more(len(state.grown) - 1, MOST_LEFTOVERS, "members of a delta")
+    return []
+
+
+_DELTAS: dict[str, Callable[[_Open, dict[str, Any]], _Events]] = {
+    "text_delta": _text_delta,
+    "input_json_delta": _args_delta,
+    "thinking_delta": _think_delta,
+    "signature_delta": _seal_delta,
+    "citations_delta": _cite_delta,
+    "compaction_delta": _compaction_delta,
+}
+_TAKE: dict[Any, Callable[[AnthropicDecoder, dict[str, Any]], _Events]] = {
+    "message_start": AnthropicDecoder._message_start,
+    "content_block_start": AnthropicDecoder._block_start,
+    "content_block_delta": AnthropicDecoder._block_delta,
+    "content_block_stop": AnthropicDecoder._block_stop,
+    "message_delta": AnthropicDecoder._message_delta,
+    "message_stop": AnthropicDecoder._message_stop,
+    "ping": AnthropicDecoder._ping,
+    "error": AnthropicDecoder._error,
+}
+_EARLY = frozenset({"message_start", "ping", "error"})

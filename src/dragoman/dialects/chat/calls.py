@@ -1,0 +1,54 @@
+"""Tool calls in a stream: finds the call that a fragment belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.dialects.bounds import MOST_CALLS, refuse_more
+
+
+class Call:
+    """A call while it streams. block: -1 before it opens. pieces: arguments from before its name."""
+
+    __slots__ = ("block", "first", "id", "name", "pieces")
+
+    def __init__(self, first: dict[str, Any], name: str | None = None) -> None:
+        self.id: str | None = first.get("id") or None
+        self.name = name
+        self.first = first
+        self.block = -1
+        self.pieces: list[str] = []
+
+    def begins_anew(self, call_id: str | None, name: str | None) -> bool:
+        """Whether a fragment with this id and name, at this call's position, starts another call."""
+        if name is None:
+            return False
+        if call_id is not None and self.id is not None:
+            return call_id != self.id
+        return self.name is not None and (name != self.name or call_id is self.id)
+
+
+def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
+    """The call that a fragment belongs to; a new call is added to `calls`.
+
+    The index identifies a call, but some vendors omit it or give every call index 0. So a fragment with a
+    name starts a new call if its id or name differs, or if neither call has an id. Later fragments with the
+    same index belong to the newest call.
+    """
+    call_id, name = wire.get("id") or None, inner.get("name") or None
+    key = wire.get("index", call_id)
+    if type(key) is not int and type(key) is not str:
+        key = None
+    call = calls.get(key)
+    if call is None and key is None and calls:
+        call = next(reversed(calls.values()))
+    if call is not None and call_id is not None and call.id != call_id:
+        call = calls.get(call_id, call)
+    if call is not None and not call.begins_anew(call_id, name):
+        call.name = call.name or name
+        return call
+    refuse_more(len(calls), MOST_CALLS, "calls")
+    if call is not None and calls.get(key) is call:
+        calls[call.id or object()] = calls.pop(key)  # later fragments find this call by its id
+    made = calls[object() if key is None else key] = Call(wire, name)
+    return made

@@ -1,0 +1,25 @@
+"""Documents as text, for protocols without documents."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+
+
+def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
+    """The document's text in tags, with its title. text: the document's text, if already known."""
+    draft.report.change(where, where, "the text document is sent as text")
+    if text is None and (text := block.text) is None:
+        text = _words(block, draft, where)
+    title = f' title="{block.name}"' if block.name else ""
+    return f"<document{title}>\n{text}\n</document>"
+
+
+def _words(block: ir.Media, draft: Draft, where: str) -> str:
+    texts: list[str] = []
+    for index, inner in enumerate(block.blocks or ()):
+        if isinstance(inner, ir.Text):
+            texts.append(inner.text)
+        else:
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of the document is sent")
+    return "\n\n".join(texts)

@@ -1,0 +1,60 @@
+"""The context of one request or response while it is being written."""
+
+from __future__ import annotations
+
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.reply import Reply
+
+
+def is_enveloped(reply: Reply) -> bool:
+    """Whether the client receives calls of free-text tools as function calls (`Request.forms`)."""
+    return (reply.request.forms or {}).get("custom") == "function"
+
+
+class Draft:
+    """Loss report, vendor quirks and model facts, and how this message is written.
+
+    own: the content came in this dialect, so its original spelling is kept. answer: a response is being
+    written, not a request. chunked: several messages may be pieces of one (`repair.messages.CHUNKED`).
+    enveloped: the client receives calls of free-text tools as functions whose arguments are the text.
+    """
+
+    __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")
+
+    def __init__(
+        self,
+        report: Report,
+        quirks: Quirks = STANDARD,
+        facts: Facts = UNKNOWN,
+        *,
+        own: bool = False,
+        answer: bool = False,
+        chunked: bool = False,
+        enveloped: bool = False,
+    ) -> None:
+        self.report = report
+        self.quirks = quirks
+        self.facts = facts
+        self.own = own
+        self.answer = answer
+        self.chunked = chunked
+        self.enveloped = enveloped
+
+    def leave_seal(self, where: str) -> None:
+        """Report a seal that is not written. In a response this is a change, no loss: the gateway stores the
+        seal.
+
+        where: the sealed block's path in the IR.
+        """
+        if self.answer:
+            self.report.change(
+                where + ".sealed",
+                "",
+                "encrypted reasoning is not sent to the client, but stored by the gateway for the next turn",
+            )
+        else:
+            self.report.lose(
+                where + ".sealed", "encrypted reasoning can only be read by its own provider", "quality"
+            )

@@ -1,0 +1,49 @@
+"""Errors inside a response or a stream of the chat family."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_MINIMAX: Final = {
+    1001: "timeout",
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_quota",
+    1026: "content_filter",
+    1027: "content_filter",
+    1039: "rate_limit_exceeded",
+    1041: "rate_limit_exceeded",
+    2013: "invalid_request_error",
+    2045: "rate_limit_exceeded",
+    2049: "invalid_api_key",
+    2056: "rate_limit_exceeded",
+}
+"""MiniMax's error codes, sent with status 200, as OpenAI's error codes.
+https://platform.minimax.io/docs/api-reference/errorcode
+"""
+
+
+def failure(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The error body inside a response or a chunk, in any vendor's form; None if there is no error.
+
+    The forms: an `error` member, `object: "error"`, an error in a choice, MiniMax's `base_resp`, or an error
+    message in a body without choices and usage.
+    """
+    if body.get("error") or body.get("object") == "error":
+        return body
+    choices = body.get("choices")
+    if choices:
+        error = choices[0].get("error")
+        return {"error": error} if error else None
+    if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
+        return failed
+    is_error = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
+    return body if is_error else None
+
+
+def _minimax(status: Any) -> dict[str, Any] | None:
+    """The error body for MiniMax's `base_resp`; None for its code 0, which means success."""
+    number = status.get("status_code") if type(status) is dict else None
+    if not number:
+        return None
+    return {"error": {"message": status.get("status_msg"), "code": _MINIMAX.get(number), "base_resp": status}}

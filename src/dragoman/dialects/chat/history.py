@@ -1,0 +1,52 @@
+"""Message histories of the chat family: reading messages and contents, and shortening call ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.errors import WireError
+
+_MAX_ID: Final = 40
+"""OpenAI's limit for the length of a call id, in characters."""
+
+
+def read_history(
+    messages: Sequence[Any],
+    plain: frozenset[str],
+    read: Callable[[dict[str, Any], Any, str], ir.Message],
+) -> tuple[ir.Message, ...]:
+    """The decoded messages. plain: roles whose message may be only a text.
+
+    read: decodes any other message from the message, its role and its path.
+    """
+    decoded: list[ir.Message] = []
+    for index, message in enumerate(messages):
+        role, content = message.get("role"), message.get("content")
+        if len(message) == 2 and type(content) is str and role in plain:
+            decoded.append(ir.Message(role, (ir.Text(content),)))
+        else:
+            decoded.append(read(message, role, f"messages[{index}]"))
+    return tuple(decoded)
+
+
+def read_content(
+    content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
+) -> tuple[ir.Block, ...]:
+    """The blocks of a content: a text, a list that `read` decodes, or null. where: the message's path."""
+    if type(content) is str:
+        return (ir.Text(content),)
+    if type(content) is list:
+        return tuple(read(content, where + ".content"))
+    if content is None:
+        return ()
+    raise WireError("expected a string or an array", where + ".content", "invalid_type")
+
+
+def short_id(call_id: str) -> str:
+    """A call id within OpenAI's limit; the same id always gives the same result."""
+    if len(call_id) <= _MAX_ID:
+        return call_id
+    return "call_" + sha256(call_id.encode()).hexdigest()[:32]

@@ -1,0 +1,33 @@
+"""Log probabilities of tokens, decoded from the wire format of the chat family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dragoman import ir
+
+
+def decode_tokens(
+    tokens: Sequence[dict[str, Any]],
+    known: frozenset[str],
+    leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
+) -> tuple[ir.Logprob, ...]:
+    """Tokens with their log probabilities. known: the members that a token has in this protocol."""
+    return tuple([_token(token, known, leftovers) for token in tokens])
+
+
+def _token(
+    token: dict[str, Any],
+    known: frozenset[str],
+    leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
+) -> ir.Logprob:
+    spelled, top = token.get("bytes"), token.get("top_logprobs")
+    return ir.Logprob(
+        token["token"],
+        token["logprob"],
+        tuple(spelled) if spelled is not None else None,
+        decode_tokens(top, known, leftovers) if top is not None else None,
+        token.get("token_id") if "token_id" in known else None,
+        leftovers(token, known),
+    )

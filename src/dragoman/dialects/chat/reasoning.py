@@ -1,0 +1,34 @@
+"""Reasoning in requests with the member `reasoning_effort`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.efforts import effort_of
+
+
+def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
+    """Write `reasoning_effort`. shown: the provider always returns the reasoning itself."""
+    if draft.facts.reasoning is False:
+        if reasoning.mode != "off" and reasoning.effort != "none":
+            draft.report.lose("reasoning", "the model does not support reasoning", "hint")
+        return
+    if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
+        body["reasoning_effort"] = effort
+    lose_visibility(reasoning, draft, shown=shown)
+
+
+def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
+    """Report the settings that hide or summarize reasoning. shown: the provider always returns reasoning."""
+    if shown and reasoning.summary == "auto":
+        draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
+    elif reasoning.summary is not None:
+        draft.report.lose("reasoning.summary", "the provider has no reasoning summaries", "hint")
+    if shown and reasoning.visible:
+        draft.report.change("reasoning.visible", "", "the provider always returns reasoning")
+    elif reasoning.visible is not None:
+        draft.report.lose(
+            "reasoning.visible", "the provider has no parameter to show or hide reasoning", "hint"
+        )

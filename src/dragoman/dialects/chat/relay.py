@@ -1,0 +1,215 @@
+"""Relay: edits on raw bytes, for a client and an upstream that speak the same protocol.
+
+Nested values keep their bytes. Before decoding a frame, a cheap search tests whether it may need an edit;
+then decoding decides. So an answer whose text only mentions usage is not changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.chat.stream_decoder import error_body
+from dragoman.dialects.chat.template import Template
+from dragoman.dialects.chat.usage import vendor_usage
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.reply import Reply
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.sse import ErrorFrame, data
+
+_DONE: Final = b"[DONE]"
+_CHOICES: Final = re.compile(rb"\[\s*[{\]]")
+"""The beginning of an array of objects."""
+_HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Words(NamedTuple):
+    """What differs between the protocols of the chat family.
+
+    usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
+    a stream reports usage only if the request asks for it. counts: encodes estimated token counts.
+    """
+
+    usage: Callable[[dict[str, Any]], ir.Usage]
+    fault: Callable[[dict[str, Any]], ir.Fault]
+    padding: str
+    asks: bool
+    counts: Callable[[ir.Usage], dict[str, Any]]
+
+
+class ChatRelay(BodyRelay):
+    """The relay of one protocol of the chat family. words: what is specific to this protocol."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The edits that make a streamed request ask for usage; empty if none are needed."""
+        options = body.get("stream_options") or {}
+        if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
+            return {}
+        return {"stream_options": {**options, "include_usage": True}}
+
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """The body for the client, and its usage. Raises RequestFailed for an error inside a response with
+        status 200, WireError for a body without choices.
+        """
+        head = decode_head(body)
+        if "error" in head and _decode(head["error"]):
+            raise RequestFailed(self._words.fault(_decode(body)))
+        if _CHOICES.match(head.get("choices", b"null")) is None:
+            if not _decode(head.get("choices", b"null")) and (failed := failure(_decode(body))) is not None:
+                raise RequestFailed(self._words.fault(failed))
+            raise WireError("expected an array of objects", "choices")
+        usage = self._usage(head["usage"]) if "usage" in head else None
+        if reply.model is not None and "model" in head:
+            body = encode_head({**head, "model": reply.model})
+        return body, usage
+
+    def stream(self, reply: Reply) -> ChatStreamRelay:
+        return ChatStreamRelay(reply, self._words)
+
+    def _counts(self, usage: ir.Usage) -> dict[str, Any]:
+        return self._words.counts(usage)
+
+    def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
+        """Token counts for our own records. Unreadable counts give None: the response is still delivered."""
+        usage = _decode(raw)
+        try:
+            return self._words.usage(usage) if usage else None
+        except (AttributeError, TypeError):
+            return None
+
+
+class ChatStreamRelay:
+    """Relays the frames of one stream.
+
+    Removes usage that the client did not ask for. A chunk with nothing but usage is dropped.
+    """
+
+    __slots__ = (
+        *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
+        *("content", "done", "estimate", "usage"),
+    )
+
+    def __init__(self, reply: Reply, words: Words) -> None:
+        self._words = words
+        self.usage: ir.Usage | None = None
+        self.content = False
+        self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
+        self._asked = bool(reply.request.stream_usage) or not words.asks
+        self._last: dict[str, Any] = {}  # top-level members of the chunk that ended a choice
+        self._model = reply.model
+        self._lines = reply.framing == "ndjson"
+        self._framed = _as_line if self._lines else data
+        self._finished: set[int] = set()
+        self._open: set[int] = set()
+        """Indexes of all choices seen so far, also of finished ones."""
+        self._template = Template(words.padding)
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
+        if self._template.known and (sent := self._template.relayed(frame)) is not None:
+            return sent
+        return self._edit(frame)
+
+    def _edit(self, frame: bytes) -> bytes:
+        if self.done:
+            return b""
+        if isinstance(frame, ErrorFrame):
+            raise RequestFailed(self._words.fault(error_body(frame)))
+        if frame.strip() == _DONE:
+            self.done = True
+            return self._estimated_usage() + (b"" if self._lines else data(frame))
+        try:
+            chunk = _decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise WireError(f"a stream event is not JSON: {error}") from None
+        if type(chunk) is not dict:
+            raise WireError("a stream event is not an object")
+        try:
+            if not self._see(chunk):
+                return b""
+            if chunk.get("usage") and not self._asked:
+                return self._framed(encode_head({**_without_usage(frame), **self._name(chunk)}))
+            sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
+            self._template.learn(frame, chunk, sent)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"a stream event has an unknown format: {error}") from error
+        return sent
+
+    def _see(self, chunk: dict[str, Any]) -> bool:
+        """Record usage, content and ends of choices; returns whether the client receives this chunk."""
+        if (failed := failure(chunk)) is not None:
+            raise RequestFailed(self._words.fault(failed))
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            index = choice.get("index") or 0
+            if index not in self._open:
+                refuse_more(len(self._open), MOST_CANDIDATES, "choices")
+                self._open.add(index)
+            if choice.get("finish_reason"):
+                self._finished.add(index)
+                self._last = {key: chunk[key] for key in _HEAD if key in chunk}
+            self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if not usage:
+            return True
+        self.usage = self._words.usage(usage)
+        return bool(choices) or self._asked
+
+    def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {} if self._model is None or "model" not in chunk else {"model": self._model}
+
+    def _estimated_usage(self) -> bytes:
+        """A chunk of estimated usage, if the client asked for usage and the upstream sent none."""
+        if self.estimate is None or self.usage is not None or not self._finished:
+            return b""
+        self.usage = usage = self.estimate()
+        chunk = {**self._last, **self._name(self._last), "choices": [], "usage": self._words.counts(usage)}
+        return self._framed(_encode(chunk))
+
+    def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
+        """The frame with the model name that the client knows."""
+        if "model" not in chunk:
+            return frame
+        return encode_head({**decode_head(frame), "model": self._model})
+
+    def close(self) -> bytes:
+        """The last bytes of the stream, with a `[DONE]` if the vendor sent none. Raises RequestFailed if a
+        choice has not ended, or if there is no choice.
+        """
+        if self.done:
+            return b""
+        if not self._open or self._open - self._finished:
+            raise RequestFailed(STREAM_BROKEN)
+        self.done = True
+        return self._estimated_usage() + (b"" if self._lines else data(_DONE))
+
+
+def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members of the frame without `usage`."""
+    head = decode_head(frame)
+    del head["usage"]
+    return head
+
+
+def _as_line(payload: bytes) -> bytes:
+    """The frame as one line. In JSON, line breaks between values are only white space."""
+    return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+
+
+def says_something(delta: dict[str, Any]) -> bool:
+    """Whether a delta holds content: a member that is not empty, other than the role."""
+    return any(value for key, value in delta.items() if key != "role")

@@ -1,0 +1,54 @@
+"""The first members of a response and of each chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.reply import Reply
+from dragoman.errors import RequestFailed, WireError
+
+
+def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
+    """The choices of a whole response. Raises RequestFailed for an error inside a response with status 200,
+    WireError for a body without choices.
+    """
+    if (failed := failure(body)) is not None:
+        raise RequestFailed(fault_of(failed))
+    choices = body.get("choices")
+    if type(choices) is not list:
+        raise WireError("expected an array", "choices")
+    return choices
+
+
+def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
+    """The first members of a response or of each chunk. kind: the value of `object`."""
+    return {
+        "id": answer.id if answer.id is not None else reply.id,
+        "object": kind,
+        "created": created_of(answer.created, reply, own=own),
+        "model": shown_model(answer.model, reply),
+    }
+
+
+def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
+    """The creation date in Unix seconds. own: keep the vendor's original value."""
+    if created is None:
+        return reply.created
+    if own or isinstance(created, int):
+        return created
+    if isinstance(created, str):
+        try:
+            date = datetime.fromisoformat(created)
+        except ValueError:
+            return reply.created
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
+    return int(created)
+
+
+def shown_model(model: str | None, reply: Reply) -> str | None:
+    """The model name that the client receives."""
+    return reply.model or model or reply.request.model

@@ -1,0 +1,27 @@
+"""Assistant messages of the chat family: separating texts, and reporting blocks that do not fit."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.counterparts import no_form
+
+
+def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
+    """Report a block that no message of this dialect can hold as a loss."""
+    if isinstance(block, ir.ToolCall):
+        draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
+    elif isinstance(block, ir.ToolResult):
+        draft.report.lose(where, "a result of the provider's own tool is not returned to the client", "hint")
+    elif isinstance(block, ir.Native):
+        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
+    else:
+        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
+        draft.report.lose(where, f"a response of this protocol cannot contain a {kind}")
+
+
+def separated(before: str, text: str) -> str:
+    """`text`, with a blank line before it if neither text has white space there."""
+    if not before or not text or before[-1].isspace() or text[0].isspace():
+        return text
+    return "\n\n" + text

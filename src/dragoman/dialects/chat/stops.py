@@ -1,0 +1,104 @@
+"""Finish reasons of the chat family, decoded and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.loss import Report
+from dragoman.ir import Stop
+from dragoman.ir.response import Reason
+
+STOPS: Final[dict[str, Stop]] = {
+    "stop": Stop("end"),
+    "length": Stop("length"),
+    "tool_calls": Stop("tool"),
+    "content_filter": Stop("filter"),
+    "function_call": Stop("tool", raw="function_call"),
+}
+_OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
+    "end": ("eos", "eos_token", "end_turn", "stop_token"),
+    "sequence": ("stop_sequence",),
+    "tool": ("tool_use", "tool_call"),
+    "length": ("max_tokens", "max_output_tokens", "time_limit"),
+    "context": ("model_length", "model_context_window_exceeded"),
+    "filter": ("sensitive", "safety", "recitation"),
+    "broken": ("repetition",),
+    "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
+}
+"""Finish reasons by vendor: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways in front of
+Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai
+(sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
+DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
+"""
+STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
+STOP_WORDS: Final[dict[str, str]] = {
+    "end": "stop",
+    "tool": "tool_calls",
+    "length": "length",
+    "context": "length",
+    "sequence": "stop",
+    "filter": "content_filter",
+    "pause": "stop",
+    "compaction": "stop",
+    "broken": "stop",
+    "error": "stop",
+    "other": "stop",
+}
+"""The finish reason sent to a client. `STOPS_LOST` lists the reasons that become less precise."""
+STOPS_LOST: Final[dict[str, str]] = {
+    "context": "a full context window is reported as `length`",
+    "sequence": "a stop sequence is reported as `stop`, without the sequence",
+    "pause": "a pause is reported as `stop`: send the conversation again to continue",
+    "compaction": "a compaction is reported as `stop`",
+    "broken": "malformed output is reported as `stop`",
+    "error": "an error of the model is reported as `stop`",
+    "other": "an unknown finish reason is reported as `stop`",
+}
+
+
+def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
+    """Why a candidate ended. called: it holds tool calls; many vendors still say `stop`, so calls decide."""
+    if not word:
+        return None if word is None else ir.Stop("tool" if called else "end", raw=word)
+    if sequence is not None:
+        return ir.Stop("sequence", raw=word, sequence=sequence)
+    stop = STOPS.get(word) or _in_lower_case(word)
+    return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
+
+
+def _in_lower_case(word: str) -> ir.Stop:
+    """The stop for an unknown word; some gateways write finish reasons in capitals."""
+    known = STOPS.get(word.lower())
+    return ir.Stop("other" if known is None else known.reason, raw=word)
+
+
+def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
+    """The finish reason. called, legacy: the client receives tool calls, or a `function_call`."""
+    if stop is None:
+        return None
+    if draft.own and stop.raw is not None:
+        return stop.raw
+    if not draft.own:
+        lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+    if legacy and stop.reason in {"tool", "end"}:
+        return "function_call"
+    if called and stop.reason == "end":
+        draft.report.change(
+            f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
+        )
+        return "tool_calls"
+    return STOP_WORDS[stop.reason]
+
+
+def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
+    """Report what a finish reason cannot express. losses: IR reasons that become less precise."""
+    if (lost := losses.get(stop.reason)) is not None:
+        report.lose(where + ".reason", lost, "quality")
+    if stop.sequence is not None:
+        report.lose(where + ".sequence", "this protocol does not report the stop sequence", "hint")
+    for key, value in (stop.detail or {}).items():
+        if value:
+            report.lose(f"{where}.detail.{key}", "this protocol has no details of a finish reason", "hint")

@@ -1,0 +1,190 @@
+"""Decoder for streams of chunks, shared by all protocols of the chat family.
+
+Each chunk is one JSON object, and `[DONE]` ends the stream. A chunk that only differs from the previous one
+in its text is not decoded again. Without `[DONE]`, a stream is complete if all candidates have finished.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
+from dragoman.dialects.chat.template import Template
+from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_ODD_END: Final = "message.finish_reason"
+"""Where a finish reason that is no string is kept; a later chunk may bring a string."""
+Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
+_decode = msgspec.json.Decoder().decode
+
+
+class Candidate:
+    """The state of one candidate during the stream."""
+
+    __slots__ = ("extra", "index", "kept", "word")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.word: str | None = None  # finish reason
+        self.extra: dict[str, Any] = {}  # unknown members with their latest values
+        self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
+
+    def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
+        """Keep the latest value of each unknown member that is not null."""
+        for key, value in members.items():
+            if key not in known:
+                self.keep(prefix + key, value)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a value that is not null."""
+        if value is not None:
+            self._put(key, value)
+
+    def end(self, word: Any) -> None:
+        """Set the finish reason; a value that is not a string is kept as an unknown member."""
+        if type(word) is str:
+            self.word = word
+        else:
+            self.keep(_ODD_END, word)
+
+    @property
+    def reason(self) -> str | None:
+        """The finish reason; "" if the stream ended without one, None if it was not a string."""
+        return self.word or (None if _ODD_END in self.extra else "")
+
+    def _put(self, key: str, value: Any) -> None:
+        if key not in self.extra:
+            refuse_more(len(self.extra), MOST_LEFTOVERS, "unknown members of a choice")
+        self.kept.replace(self.extra.get(key), value)
+        self.extra[key] = value
+
+
+CandidateT = TypeVar("CandidateT", bound=Candidate)
+
+
+class ChunkDecoder(ABC, Generic[CandidateT]):
+    """Decodes one stream of chunks. padding: the random member that hides the length of texts."""
+
+    __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
+
+    def __init__(self, padding: str = "obfuscation") -> None:
+        self._candidates: dict[int, CandidateT] = {}
+        self._started = False
+        self._over = False
+        self._usage: dict[str, Any] | None = None  # the latest on the wire
+        self._template = Template(padding)
+        self._last: Delta | None = None  # the delta of the chunk that may repeat
+        self._seen: dict[str, Any] = {}  # unknown members of the chunks, latest values
+        self._kept = Kept()
+
+    def feed(self, frame: bytes) -> list[ir.Event]:
+        """The events of one chunk. Raises WireError for a frame that is not a chunk."""
+        if self._last is not None and (text := self._template.text(frame)) is not None:
+            return self._repeat(self._last, text) if text else []
+        if self._over:
+            return []
+        if isinstance(frame, ErrorFrame):
+            return self._fail(self._fault(error_body(frame)))
+        if frame == b"[DONE]":
+            return self._ended()
+        try:
+            chunk = _decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if frame.strip() == b"[DONE]":
+                return self._ended()
+            raise WireError(f"a stream event is not JSON: {error}") from None
+        if type(chunk) is not dict:
+            raise WireError("a stream event is not an object")
+        try:
+            events = self._chunk(chunk)
+            self._learn(frame, chunk, events)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"a stream event has an unknown format: {error}") from error
+        return events
+
+    def close(self) -> list[ir.Event]:
+        """The events when the stream has ended: the end, or an error if the answer is incomplete."""
+        if self._over:
+            return []
+        complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
+        return self._ended() if complete else self._fail(STREAM_BROKEN)
+
+    def _ended(self) -> list[ir.Event]:
+        """The final events, which also close what is still open."""
+        if not self._started:
+            return self._fail(STREAM_BROKEN)
+        self._over, self._last = True, None
+        events: list[ir.Event] = []
+        try:
+            for _, candidate in sorted(self._candidates.items()):
+                self._finish(candidate, events)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"the end of the stream has an unknown format: {error}") from error
+        return [*events, ir.End()]
+
+    def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+        """Keep unknown members; returns those that are new or have changed."""
+        news = {
+            key: value
+            for key, value in chunk.items()
+            if key not in known and value is not None and self._seen.get(key) != value
+        }
+        self._kept.update(self._seen, news)
+        self._seen.update(news)
+        refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the chunks")
+        return news
+
+    def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
+        """The candidate of a choice; a choice without an index belongs to candidate 0."""
+        stated = choice.get("index")
+        index = stated if type(stated) is int else 0
+        candidate = self._candidates.get(index)
+        return self._admit(kind(index)) if candidate is None else candidate
+
+    def _admit(self, candidate: CandidateT) -> CandidateT:
+        """Add a new candidate. Raises WireError if there are too many."""
+        refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
+        candidate.kept = self._kept
+        self._candidates[candidate.index] = candidate
+        return candidate
+
+    def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
+        """Remember a chunk that only continued a block: the next chunks are probably alike."""
+        last = events[0] if len(events) == 1 else None
+        self._last = last if isinstance(last, Delta) and self._template.learn(frame, chunk) else None
+
+    def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
+        """The events of a chunk that repeats the previous one with another text."""
+        return [type(last)(last.index, text, last.candidate)]
+
+    def _fail(self, fault: ir.Fault) -> list[ir.Event]:
+        self._over, self._last = True, None
+        return [ir.Error(fault)]
+
+    @abstractmethod
+    def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
+        """The events of one chunk. A wrong shape may raise AttributeError, KeyError or TypeError."""
+
+    @abstractmethod
+    def _fault(self, body: dict[str, Any]) -> ir.Fault:
+        """The fault described by an error body."""
+
+    @abstractmethod
+    def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
+        """Add the events that end a candidate."""
+
+
+def error_body(frame: bytes) -> dict[str, Any]:
+    """The error body in a frame that the sender marked as an error; the frame need not be JSON."""
+    try:
+        body = _decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = frame.decode(errors="replace")
+    return body if isinstance(body, dict) else {"error": body}

@@ -1,0 +1,304 @@
+"""Encoder for streams of chunks, shared by all protocols of the chat family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft, is_enveloped
+from dragoman.dialects.chat.response import opening
+from dragoman.dialects.chat.saying import separated
+from dragoman.dialects.event_encoder import EventEncoder
+from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.reply import Reply
+
+_encode = msgspec.json.Encoder().encode
+_DONE: Final = b"data: [DONE]\n\n"
+"""The end of an SSE stream. A stream of lines has no end mark: on a socket the next answer follows."""
+
+
+class Out:
+    """One block while it is written: the constant bytes around its text, and how much has been sent."""
+
+    __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
+
+    def __init__(self, block: Any, where: str) -> None:
+        self.block = block
+        self.where = where  # in IR terms
+        self.head = b""  # empty: the text is not sent, or constant bytes are not enough
+        self.tail = b""
+        self.said = False  # a part of it has been sent
+        self.closed = False
+        self.length = 0  # characters of the block's text sent
+        self.start = 0  # characters of content sent before this block
+
+
+OutT = TypeVar("OutT", bound=Out)
+
+
+class Choice(Generic[OutT]):
+    """One candidate while it is written."""
+
+    __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
+
+    def __init__(self, index: int, head: bytes) -> None:
+        self.index = index
+        self.head = head
+        self.outs: list[OutT] = []
+        self.calls = 0
+        self.length = 0  # characters of content sent
+        self.last = ""  # the last text sent
+        self.spaced = False  # another kind of block came after the last text
+
+
+ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
+
+
+class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
+    """Encodes one stream of chunks.
+
+    A chunk of text is a constant head, the text as JSON, and a constant tail; both are made when the block
+    opens. Id, date and model are the same in every chunk. An error is the last chunk. choice, out: the
+    classes that keep a candidate and a block.
+    """
+
+    __slots__ = (
+        *("_choice", "_choices", "_done", "_draft", "_end_line", "_field", "_head", "_members", "_once"),
+        *("_out", "_own", "_reply", "_tail", "_usage", "_write"),
+    )
+    dialect: ClassVar[str]
+    """The name of the protocol."""
+    role: ClassVar[Mapping[str, Any]]
+    """The delta of a candidate's first chunk."""
+    prose: ClassVar[frozenset[type]]
+    """Block types that continue the text: a text after them is not separated."""
+    _leftovers: ClassVar[Leftovers]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._leftovers = Leftovers(cls.dialect)
+
+    def __init__(self, reply: Reply, choice: type[ChoiceT], out: type[OutT]) -> None:
+        self._write = self._table  # an attribute of the instance is found faster than one of the class
+        self._reply = reply
+        self._choice = choice
+        self._out = out
+        self._own = False
+        self._draft = Draft(reply.report, answer=True)  # replaced when the answer starts
+        self._choices: dict[int, ChoiceT] = {}
+        lines = reply.framing == "ndjson"
+        self._field, self._end_line, self._done = (b"", b"\n", b"") if lines else (b"data: ", b"\n\n", _DONE)
+        self._members: dict[str, Any] = {}  # members of every chunk
+        self._head = b""
+        self._tail = b"]}" + self._end_line
+        self._once: dict[str, Any] = {}  # unknown members for the next chunk only
+        self._usage: ir.Usage | None = None
+
+    def feed(self, event: ir.Event) -> bytes:
+        return self._write[type(event)](self, event)
+
+    # The frame -----------------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._own = event.dialect == self.dialect
+        enveloped = is_enveloped(self._reply)
+        self._draft = Draft(self._reply.report, own=self._own, answer=True, enveloped=enveloped)
+        self._usage = event.usage
+        members = opening(event, self._reply, "chat.completion.chunk", own=self._own)
+        if event.extra is not None:
+            self._restore(self._once, event.extra, "")
+        if event.status is not None:
+            self._reply.report.lose("status", "the response has no status field", "hint")
+        members.update(self._constant(event.tier))
+        self._set_head(members)
+        return b""
+
+    def _set_head(self, members: dict[str, Any]) -> None:
+        """Add these members to all chunks from now on."""
+        self._members.update(members)
+        self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
+
+    def _chunk(self, choice: bytes, **members: Any) -> bytes:
+        """One chunk. members: additional top-level members."""
+        if not members:
+            return self._head + choice + self._tail
+        tail = b"}" + self._end_line if "usage" in members else self._tail[1:]
+        return self._head + choice + b"]," + _encode(members)[1:-1] + tail
+
+    def _delta(self, index: int, delta: Mapping[str, Any], **members: Any) -> bytes:
+        return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
+
+    def _begin(self, index: int) -> bytes:
+        """The first chunk of a candidate, with its role. The first chunk of the stream also holds the
+        leftovers.
+        """
+        self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
+        once, self._once = self._once, {}
+        return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
+
+    def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
+        """Put leftovers of this dialect back in their places; report those of other dialects as lost."""
+        self._leftovers.restore(out, extra, self._draft.report, where)
+
+    # Blocks --------------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        role = b"" if event.candidate in self._choices else self._begin(event.candidate)
+        choice = self._choices[event.candidate]
+        out = self._out(event.block, f"candidates[{event.candidate}].blocks[{event.index}]")
+        choice.outs.append(out)
+        if type(event.block) not in self.prose:
+            choice.spaced = True
+        return role + self._opened(choice, out)
+
+    def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
+        """Set the constant bytes around a block's text."""
+        out.head = choice.head + head
+        out.tail = tail + b',"finish_reason":null}' + self._tail
+
+    def _shed(self, out: OutT) -> None:
+        """Report a block's seal and the leftovers that cannot be written."""
+        if getattr(out.block, "sealed", None) is not None:
+            self._draft.leave_seal(out.where)
+        if out.block.extra is not None:
+            self._restore({}, out.block.extra, out.where)
+
+    def _text(self, event: ir.TextDelta) -> bytes:
+        choice = self._choices[event.candidate]
+        return self._say(choice, choice.outs[event.index], event.text, event.logprobs)
+
+    def _say(
+        self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
+    ) -> bytes:
+        """The next part of a text, separated from the previous text if another block stood between them."""
+        length = len(text)
+        if not out.said:
+            out.said = True
+            if choice.spaced and not self._own:
+                text = separated(choice.last, text)
+                out.start += len(text) - length
+            choice.spaced = False
+        out.length += length
+        choice.length = out.start + out.length
+        if text:
+            choice.last = text
+        if logprobs is None:
+            return out.head + _encode(text) + out.tail
+        return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
+
+    def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
+        """The part of a text that only the closing event contains."""
+        return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
+
+    def _close(self, event: ir.Close) -> bytes:
+        choice = self._choices[event.candidate]
+        out = choice.outs[event.index]
+        out.closed = True
+        return self._settle(choice, out) if event.block is None else self._complete(choice, out, event.block)
+
+    # The end -------------------------------------------------------------------------------------
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        index = event.candidate
+        role = b"" if index in self._choices else self._begin(index)
+        choice, where = self._choices[index], f"candidates[{index}]"
+        last: dict[str, Any] = {"index": index, **self._stopped(choice, event.stop, where)}
+        if event.extra is not None:
+            self._restore(last, event.extra, where)
+            # In a stream, leftovers of the message stand in the delta.
+            for key in [key for key in last if key.startswith("message.")]:
+                last["delta"][key.removeprefix("message.")] = last.pop(key)
+        return role + self._conclude(choice, _encode(last))
+
+    def _tally(self, event: ir.Tally) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _raw(self, event: ir.Raw) -> bytes:
+        if event.dialect == self.dialect:
+            return self._field + _encode(event.value) + self._end_line
+        self._draft.report.lose(
+            "events", f"this protocol has no such progress event of {event.dialect}", "hint"
+        )
+        return b""
+
+    def _end(self, event: ir.End) -> bytes:
+        if event.error is not None:
+            return self._fail(event.error)
+        if event.status is not None:
+            self._draft.report.lose("status", "the response has no status field", "hint")
+        if event.extra is not None:
+            self._restore(self._once, event.extra, "")
+        return self._last() + self._done
+
+    def _error(self, event: ir.Error) -> bytes:
+        return self._fail(event.fault)
+
+    def _fail(self, fault: ir.Fault) -> bytes:
+        return self._field + _encode(self._failure(fault)) + self._end_line
+
+    def _ping(self, event: ir.Ping) -> bytes:
+        return b""
+
+    # What each dialect defines itself ------------------------------------------------------------
+
+    @abstractmethod
+    def _constant(self, tier: str | None) -> dict[str, Any]:
+        """More members for every chunk; some come from the leftovers."""
+
+    @abstractmethod
+    def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
+        """The first bytes of a block."""
+
+    @abstractmethod
+    def _refuse(self, event: ir.RefusalDelta) -> bytes: ...
+
+    @abstractmethod
+    def _think(self, event: ir.ThinkDelta) -> bytes: ...
+
+    @abstractmethod
+    def _arguments(self, event: ir.ArgsDelta) -> bytes: ...
+
+    @abstractmethod
+    def _seal(self, event: ir.SealDelta) -> bytes: ...
+
+    @abstractmethod
+    def _media(self, event: ir.MediaDelta) -> bytes: ...
+
+    @abstractmethod
+    def _cite(self, event: ir.Cite) -> bytes: ...
+
+    @abstractmethod
+    def _more(self, event: ir.More) -> bytes: ...
+
+    @abstractmethod
+    def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
+        """The `logprobs` member for a chunk of text."""
+
+    @abstractmethod
+    def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
+        """The bytes that end a block, if the closing event has its final content: what was not sent yet."""
+
+    @abstractmethod
+    def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
+        """The bytes that end a block, if the closing event has no content."""
+
+    @abstractmethod
+    def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
+        """The last delta and the finish reason of a candidate."""
+
+    @abstractmethod
+    def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
+        """The chunks that end a candidate. last: its last choice, as JSON."""
+
+    @abstractmethod
+    def _last(self) -> bytes:
+        """The chunks before `[DONE]`: token counts and leftovers."""
+
+    @abstractmethod
+    def _failure(self, fault: ir.Fault) -> dict[str, Any]:
+        """The chunk that reports an error."""

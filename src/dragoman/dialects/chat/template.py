@@ -1,0 +1,145 @@
+"""A chunk that a stream repeats with another text: found by comparing bytes, without decoding.
+
+Most chunks differ from the previous one in one string: the next piece of the answer. After such a chunk has
+been decoded, the bytes before and after that string are kept. A later frame is the same chunk if it starts
+and ends with these bytes and has one JSON string between. Random padding may differ too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+_TEXTS: Final = ("content", "reasoning", "reasoning_content")
+_OTHERS: Final = ("refusal", "reasoning_details", "function_call", "audio", "images", "annotations")
+_MARK: Final = "\x00text"
+_PADDING: Final = "\x00padding"
+_MISSES: Final = 8
+"""After this many chunks in a row that could not be repeated, the stream is not tried any more."""
+
+_decode = msgspec.json.Decoder().decode
+_decode_text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Around(NamedTuple):
+    """The bytes around the text: before it, between text and padding, and after both."""
+
+    head: bytes
+    tail: bytes
+    end: bytes
+
+
+class Template:
+    """The repeated chunk of one stream. known: a chunk has been learnt. padding: its random member."""
+
+    __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
+
+    def __init__(self, padding: str = "obfuscation") -> None:
+        self.known = False
+        self._padding = padding
+        self._head = b""
+        self._tail = b""  # empty without padding
+        self._end = b""
+        self._at = 0  # the position in the last frame where its text ended
+        self._sent = _Around(b"", b"", b"")
+        self._misses = 0
+
+    def text(self, frame: bytes) -> str | None:
+        """The text of a frame that repeats the chunk; None for any other frame."""
+        if not (frame.startswith(self._head) and frame.endswith(self._end)):
+            return None
+        end = len(frame) - len(self._end)
+        if self._tail:
+            at = frame.rfind(self._tail)
+            padding = frame[at + len(self._tail) : end]
+            if at < 0 or not (padding.isalnum() or not padding):
+                return None
+            end = at
+        try:
+            text = _decode_text(frame[len(self._head) : end])
+        except msgspec.DecodeError:
+            return None
+        self._at = end
+        self._misses = 0
+        return text
+
+    def relayed(self, frame: bytes) -> bytes | None:
+        """The bytes to send, in the form that `learn` got; None if the frame does not repeat the chunk."""
+        if self.text(frame) is None:
+            return None
+        sent, text = self._sent, frame[len(self._head) : self._at]
+        if not self._tail:
+            return sent.head + text + sent.end
+        padding = frame[self._at + len(self._tail) : len(frame) - len(self._end)]
+        return sent.head + text + sent.tail + padding + sent.end
+
+    def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
+        """Learn a decoded frame as the chunk to repeat; returns whether it can repeat.
+
+        chunk: the decoded frame; this method changes it. sent: the bytes that the client gets for this frame.
+        """
+        self.known = False
+        if self._misses > _MISSES:
+            return False
+        self._misses += 1
+        if (found := _leaf(chunk)) is None:
+            return False
+        holder, member = found
+        text, padding = _encode(holder[member]), chunk.get(self._padding)
+        padded = _encode(padding)[1:-1] if isinstance(padding, str) else None
+        around = self._cut(frame, text, padded)
+        if around is None:
+            return False
+        # Put marks in place of both strings and decode: only the text and the padding may have changed.
+        probe = around.head + _encode(_MARK) + around.tail
+        holder[member] = _MARK
+        if padded is not None:
+            chunk[self._padding] = _PADDING
+            probe += _encode(_PADDING)[1:-1]
+        try:
+            self.known = bool(_decode(probe + around.end) == chunk)
+        except msgspec.DecodeError:  # a text such as `":"` also occurs between a member and its value
+            return False
+        self._head, self._tail, self._end = around
+        self._sent = (around if sent is None else self._cut(sent, text, padded)) or around
+        return self.known
+
+    def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
+        """The bytes around the first `text` after `delta`, and around the padding after it."""
+        start = frame.find(text, frame.find(b'"delta"'))
+        if start < 0:
+            return None
+        head, rest = frame[:start], frame[start + len(text) :]
+        if padding is None:
+            return _Around(head, b"", rest)
+        opening = b'"%b":"' % self._padding.encode()
+        member = rest.rfind(opening + padding + b'"')
+        if member < 0:
+            return None
+        before = member + len(opening)
+        return _Around(head, rest[:before], rest[before + len(padding) :])
+
+
+def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """The object and the member with a chunk's only text; None if the chunk holds anything else."""
+    choices = chunk.get("choices")
+    if not choices or len(choices) != 1 or chunk.get("usage"):
+        return None
+    choice = choices[0]
+    delta = choice.get("delta")
+    if not delta or choice.get("finish_reason") or choice.get("logprobs"):
+        return None
+    if any(delta.get(member) for member in _OTHERS):
+        return None
+    speaking = [member for member in _TEXTS if delta.get(member)]
+    calls = delta.get("tool_calls")
+    if len(speaking) == 1 and not calls and type(delta[speaking[0]]) is str:
+        return delta, speaking[0]
+    if speaking or not calls or len(calls) != 1 or calls[0].get("id"):
+        return None
+    function = calls[0].get("function")
+    if function and not function.get("name") and function.get("arguments"):
+        return (function, "arguments") if type(function["arguments"]) is str else None
+    return None

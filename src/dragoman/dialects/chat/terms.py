@@ -1,0 +1,23 @@
+"""Values that all protocols of the chat family share."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+SCHEMA_BESIDE: Final = ("schema", "value")
+"""Members beside the type of `response_format` that hold the schema: llama.cpp, Together and Fireworks; TGI
+(its client `huggingface_hub` converts OpenAI's form to `value`).
+"""
+AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mp3": "mp3",
+}
+
+
+def text_of(value: Any) -> str:
+    """A JSON value as text for a model: a string unchanged, any other value as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

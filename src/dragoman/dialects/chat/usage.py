@@ -1,0 +1,59 @@
+"""Token counts of the chat family: where vendors put them, their totals, and unknown members."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+_NOTHING: Final = ir.Usage()
+_ABSENT: Final = object()
+
+
+def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    """Usage in a vendor's own place, sent unasked: Groq's `x_groq`, Moonshot's last choice."""
+    holder = chunk.get("x_groq")
+    if holder is None and (choices := chunk.get("choices")):
+        holder = choices[0]
+    usage = holder.get("usage") if isinstance(holder, dict) else None
+    return usage if isinstance(usage, dict) else None
+
+
+def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """The wire members that the encoded counts do not contain, under dotted names."""
+    rest: dict[str, Any] = {}
+    for key, value in wire.items():
+        mine = written.get(key, _ABSENT)
+        if value is None or mine == value:
+            continue
+        if isinstance(value, dict) and isinstance(mine, dict) and not within:
+            rest.update(rest_of(value, mine, key + "."))
+        else:
+            rest[within + key] = value
+    return rest
+
+
+def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
+    """Add missing counts, which clients expect as numbers, and the total."""
+    for member in ("prompt_tokens", "completion_tokens"):
+        if out.setdefault(member, 0) == 0 and usage == _NOTHING:
+            report.add(f"usage.{member}", "clients require a number")
+    out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+
+
+def lose_counts(
+    usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
+) -> None:
+    """Report the counts that an answer does not hold. included: fields that are part of a larger count.
+    known: the details that are written. api: the protocol's name for people.
+    """
+    for field in included:
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "included in a larger token count", "hint")
+    for key, value in (usage.detail or {}).items():
+        if value and key not in known:
+            report.lose(f"usage.detail.{key}", f"{api} has no such token count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", f"{api} does not report the tokens of other models", "hint")

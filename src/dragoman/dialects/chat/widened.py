@@ -1,0 +1,38 @@
+"""Requests beyond OpenAI's limits: what a vendor allows is removed, so that the rest can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
+
+_Body = dict[str, Any]
+Put = Callable[[_Body], None]
+"""Corrects a body in place. It may change top-level members only."""
+
+
+def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
+    """A copy of the request, corrected in those ways that `widens` names."""
+    body = dict(wire.body)
+    for name, put in puts.items():
+        if name in widens:
+            put(body)
+    return replace(wire, body=body)
+
+
+def put_stop(body: _Body) -> None:
+    """Remove a valid list of stop sequences of any length."""
+    stop = body.get("stop")
+    if type(stop) is list and all(type(text) is str for text in stop):
+        del body["stop"]
+
+
+def put_max_tokens(body: _Body) -> None:
+    """Remove a limit below 1, which means no limit."""
+    for member in ("max_tokens", "max_completion_tokens"):
+        if type(most := body.get(member)) is int and most < 1:
+            del body[member]

@@ -1,0 +1,40 @@
+"""Encoders of streams: one method for each kind of event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from dragoman import ir
+
+_METHODS: Final[dict[type, str]] = {
+    ir.Start: "_start",
+    ir.Open: "_open",
+    ir.TextDelta: "_text",
+    ir.ArgsDelta: "_arguments",
+    ir.ThinkDelta: "_think",
+    ir.RefusalDelta: "_refuse",
+    ir.SealDelta: "_seal",
+    ir.MediaDelta: "_media",
+    ir.Cite: "_cite",
+    ir.Close: "_close",
+    ir.Finish: "_finish",
+    ir.Tally: "_tally",
+    ir.More: "_more",
+    ir.Raw: "_raw",
+    ir.End: "_end",
+    ir.Error: "_error",
+    ir.Ping: "_ping",
+}
+"""The method that writes each kind of event. A class without one of them fails at import."""
+
+
+class EventEncoder:
+    """The base of the encoders. `_table`: the class's method for each kind of event."""
+
+    __slots__ = ()
+    _table: ClassVar[dict[type, Callable[..., bytes]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._table = {event: getattr(cls, method) for event, method in _METHODS.items()}

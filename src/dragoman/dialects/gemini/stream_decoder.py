@@ -1,0 +1,480 @@
+"""Decodes streams: the chunks of streamGenerateContent to IR events.
+
+Every chunk is a GenerateContentResponse with more parts. Nothing marks the end of a part: consecutive
+unsigned texts of one kind are one block, a signed part is a block of its own, and a call comes whole (on
+Vertex AI also in pieces). Usage is cumulative. `finishReason` may come alone, with parts, or in several
+chunks. Only the last byte ends the stream, so the final events wait for `close`.
+
+An empty signed part signs the text before it; an empty unsigned part has no meaning.
+
+Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, Kept, refuse_more
+from dragoman.dialects.failure import ENDED, SILENT
+from dragoman.dialects.gemini.errors import broken, fault_of
+from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
+from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
+from dragoman.dialects.gemini.part_decoder import decode_part
+from dragoman.dialects.gemini.patches import Patches
+from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
+from dragoman.dialects.gemini.stops import (
+    UNFINISHED,
+    broken_off,
+    decode_stop,
+    feedback_of,
+    unanswered,
+    weightier,
+)
+from dragoman.dialects.gemini.terms import NAME, leftovers
+from dragoman.dialects.gemini.usage import decode_tier, decode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_Events = list[ir.Event]
+_Wire = dict[str, Any]
+_NOTHING = msgspec.Raw(b"")
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+    thought: bool = False
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    parts: tuple[_Part]
+    role: str = ""
+
+
+class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: _Content
+    index: int = 0
+
+
+class _Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A chunk that holds one piece of text and nothing else, as most chunks do."""
+
+    candidates: tuple[_Candidate]
+    usage_metadata: msgspec.Raw = _NOTHING
+    model_version: msgspec.Raw = _NOTHING
+    response_id: msgspec.Raw = _NOTHING
+    create_time: msgspec.Raw = _NOTHING
+
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode_words = msgspec.json.Decoder(_Words).decode
+_NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_WORDS = frozenset({"text", "thought"})
+_MOST_TEXT = 4_000_000
+"""Characters of an answer that are searched for the places of its sources. The text is kept until the end,
+when the sources come, but a stream may be endless.
+"""
+_LATE = KNOWN | {"promptFeedback"}
+
+
+class _Answer:
+    """One candidate while it arrives.
+
+    index: the index of the open or next block. kind: the class of the open block; None = none is open.
+    usable: True = there is more than reasoning. finish: the members that say how the candidate ended. texts:
+    its texts in pieces, by block, up to a limit. size: characters of its texts. media: the last piece of the
+    open audio. told: the citations among the leftovers, as JSON.
+    """
+
+    __slots__ = (
+        *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
+        *("kept", "pieces", "size", "texts", "told", "usable"),
+    )
+
+    def __init__(self, number: int, kept: Kept) -> None:
+        self.number = number
+        self.kept = kept
+        self.index = 0
+        self.kind: type | None = None
+        self.pieces: list[str] = []
+        self.size = 0
+        self.texts: list[tuple[int, list[str]]] = []
+        self.patches: Patches | None = None
+        self.media: ir.Media | None = None
+        self.called = self.usable = False
+        self.finish: _Wire | None = None
+        self.extra: _Wire = {}
+        self.told: dict[str, set[bytes]] = {}
+
+    def close(self) -> _Events:
+        """Close the open block."""
+        if self.kind is None:
+            return []
+        events: _Events = []
+        if self.patches is not None:
+            events.append(ir.ArgsDelta(self.index, self.patches.text(), self.number))
+        events.append(ir.Close(self.index, None, self.number))
+        self.kind = self.patches = self.media = None
+        self.index += 1
+        return events
+
+    def words(self, text: str, *, thought: bool) -> _Events:
+        """Add text or reasoning."""
+        kind = ir.Thinking if thought else ir.Text
+        if self.kind is kind:
+            events: _Events = []
+        else:
+            events = self.close()
+            self.kind = kind
+            block = ir.Thinking() if thought else ir.Text("")
+            events.append(ir.Open(self.index, block, self.number))
+            if not thought:
+                self.usable = True
+                self.pieces = []
+                self.texts.append((self.index, self.pieces))
+        if thought:
+            events.append(ir.ThinkDelta(self.index, text, self.number))
+        else:
+            self.note(text)
+            events.append(ir.TextDelta(self.index, text, self.number))
+        return events
+
+    def note(self, text: str) -> None:
+        """Keep text to place the sources at the end. Beyond `_MOST_TEXT`, the sources have no places."""
+        self.size += len(text)
+        if self.size <= _MOST_TEXT:
+            self.pieces.append(text)
+        else:
+            for _, pieces in self.texts:
+                pieces.clear()
+
+    def whole(self, block: ir.Block) -> _Events:
+        """Add a block that comes whole."""
+        events = self.close()
+        index, number = self.index, self.number
+        self.usable = self.usable or is_usable(block)
+        if isinstance(block, ir.ToolCall):
+            self.called = self.called or calls_client(block)
+            events.append(ir.Open(index, msgspec.structs.replace(block, arguments=""), number))
+            events.append(ir.ArgsDelta(index, block.arguments, number))
+        else:
+            events.append(ir.Open(index, block, number))
+            if isinstance(block, ir.Text):
+                self.pieces = []
+                self.texts.append((index, self.pieces))
+                self.note(block.text)
+        events.append(ir.Close(index, None, number))
+        self.index += 1
+        return events
+
+    def sound(self, block: ir.Media) -> _Events:
+        """Add audio: consecutive pieces of one type are one block, while they can be joined."""
+        data = block.data or ""
+        if self.joins(block):
+            self.media = block
+            return [ir.MediaDelta(self.index, data, candidate=self.number)]
+        events = self.close()
+        self.kind, self.media, self.usable = ir.Media, block, True
+        bare = msgspec.structs.replace(block, data=None)
+        events.append(ir.Open(self.index, bare, self.number))
+        events.append(ir.MediaDelta(self.index, data, candidate=self.number))
+        return events
+
+    def joins(self, block: ir.Media) -> bool:
+        """True: the audio continues the open block. Base64 cannot be joined after its padding."""
+        before = self.media
+        if before is None or (before.data or "").endswith("="):
+            return False
+        return before == msgspec.structs.replace(block, data=before.data)
+
+    def stop(self) -> ir.Stop | None:
+        """The candidate's stop; None = not yet stated."""
+        return None if self.finish is None else decode_stop(self.finish, called=self.called)
+
+    def sources(self) -> _Events:
+        """The citations, after all texts and their metadata have come."""
+        texts = [(index, "".join(pieces)) for index, pieces in self.texts]
+        return [
+            ir.Cite(index, citation, self.number) for index, citation in decode_citations(self.extra, texts)
+        ]
+
+
+class GeminiDecoder:
+    """Decodes one stream's frames to events. A frame is the JSON of one chunk in any framing."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._answers: dict[int, _Answer] = {}
+        self._kept = Kept()
+        self._usage: msgspec.Raw | _Wire | None = None
+        self._unanswered: ir.Stop | None = None
+        self._tier: str | None = None
+        self._state = "new"
+
+    def feed(self, frame: bytes) -> _Events:
+        """The events of one frame's JSON."""
+        if self._answers:
+            try:
+                chunk = _decode_words(frame)
+            except _NO_JSON:
+                pass
+            else:
+                if (events := self._words(chunk)) is not None:
+                    return events
+        if self._state == "over":
+            return []
+        try:
+            value = _decode(frame)
+        except _NO_JSON:
+            if type(frame) is ErrorFrame:
+                return self._fail(fault_of(bytes(frame)))
+            raise WireError("a chunk is not JSON") from None
+        events = []
+        for chunk in value if type(value) is list else (value,):
+            events += self._chunk(chunk)
+        return events
+
+    def close(self) -> _Events:
+        """The remaining events after the last byte: the end, if every candidate has stated its own."""
+        if self._state == "over":
+            return []
+        answers = list(self._answers.values())
+        events = [event for answer in answers for event in answer.close()]
+        stops = {answer.number: answer.stop() for answer in answers}
+        if not answers and self._unanswered is not None:
+            stops = {0: self._unanswered}
+        if not stops or None in stops.values():
+            return events + self._fail(broken(ENDED if answers else SILENT))
+        faults = [None if answer.usable else broken_off(stops[answer.number]) for answer in answers]
+        if answers and None not in faults:
+            return events + self._fail(next(fault for fault in faults if fault is not None))
+        self._state = "over"
+        for answer in answers:
+            events += answer.sources()
+        for number, stop in stops.items():
+            extra = self._answers[number].extra if number in self._answers else None
+            events.append(ir.Finish(stop, number, {NAME: extra} if extra else None))
+        return [*events, *self._tally(), ir.End()]
+
+    def _fail(self, fault: ir.Fault) -> _Events:
+        events: _Events = [*self._feedback(), *self._tally()] if self._state == "begun" else []
+        self._state = "over"
+        self._answers = {}
+        return [*events, ir.Error(fault)]
+
+    def _feedback(self) -> _Events:
+        """The prompt feedback of chunks without a candidate, if no stop holds it."""
+        feedback, self._unanswered = feedback_of(self._unanswered), None
+        return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
+
+    def _tally(self) -> _Events:
+        usage = self._usage
+        if usage is None:
+            return []
+        value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        if type(value) is not dict:
+            return [ir.More({NAME: {"usageMetadata": value}})]
+        events: _Events = []
+        if (tier := decode_tier(value)) is not None and tier != self._tier:
+            events.append(ir.More(tier=tier))
+        return [*events, ir.Tally(decode_usage(value))]
+
+    # --- Chunks ----------------------------------------------------------------------------------
+
+    def _words(self, chunk: _Words) -> _Events | None:
+        """The event of a chunk that continues the open text; None for any other chunk."""
+        candidate = chunk.candidates[0]
+        answer = self._answers.get(candidate.index)
+        if answer is None:
+            return None
+        part = candidate.content.parts[0]
+        text = part.text
+        if answer.kind is ir.Text and not part.thought and text:
+            answer.note(text)
+            events: _Events = [ir.TextDelta(answer.index, text, answer.number)]
+        elif answer.kind is ir.Thinking and part.thought and text:
+            events = [ir.ThinkDelta(answer.index, text, answer.number)]
+        else:
+            return None
+        if chunk.usage_metadata:
+            self._usage = chunk.usage_metadata
+        return events
+
+    def _chunk(self, value: Any) -> _Events:
+        if type(value) is not dict:
+            raise WireError("a chunk must be an object")
+        if self._state == "over":
+            return []
+        if "error" in value:
+            return self._fail(fault_of(value))
+        if value.keys().isdisjoint(_LATE):
+            raise WireError("a chunk must have `candidates`")
+        try:
+            return self._parts_of(value)
+        except (KeyError, TypeError, AttributeError):
+            raise WireError("a chunk of an unknown shape") from None
+
+    def _parts_of(self, value: _Wire) -> _Events:
+        events: _Events = []
+        candidates = value.get("candidates") or ()
+        stop = None if candidates else unanswered(value)
+        self._unanswered = weightier(self._unanswered, stop)
+        extra = leftovers(value, KNOWN if stop is None else _LATE)
+        if self._state == "new":
+            self._state = "begun"
+            start = _start(value, extra)
+            self._tier = start.tier
+            events.append(start)
+        elif extra is not None:
+            events.append(ir.More(extra))
+        if (usage := value.get("usageMetadata")) and type(usage) is dict:
+            self._usage = usage
+        if candidates:  # the prompt was answered after all
+            events += self._feedback()
+        for place, stated in enumerate(candidates):
+            candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
+            number = candidate.get("index", place)
+            if number is None:
+                number = place
+            answer = self._answers.get(number)
+            if answer is None:
+                refuse_more(len(self._answers), MOST_CANDIDATES, "candidates")
+                answer = self._answers[number] = _Answer(number, self._kept)
+            events += _more(answer, candidate)
+            if odd is not None:
+                _keep(answer, odd[NAME])
+        return events
+
+
+def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
+    usage = value.get("usageMetadata")
+    value, odd = HEAD.sort(value)
+    if type(usage) is not dict:  # the counts of a later chunk replace these
+        usage = None
+        (odd or {}).get(NAME, {}).pop("usageMetadata", None)
+    return ir.Start(
+        NAME,
+        value.get("responseId"),
+        value.get("modelVersion") or None,
+        value.get("createTime"),
+        decode_tier(usage),
+        decode_usage(usage) if usage and "promptTokenCount" in usage else None,
+        None,
+        ir.merge(extra, odd),
+    )
+
+
+def _more(answer: _Answer, candidate: _Wire) -> _Events:
+    """The events of one chunk's candidate."""
+    events: _Events = []
+    content = an_object(candidate.get("content") or {}, "candidates[].content")
+    for part in content.get("parts") or ():
+        events += _part(answer, an_object(part, "candidates[].content.parts[]"))
+    word = candidate.get("finishReason")
+    if word is not None and word not in UNFINISHED:
+        answer.finish = candidate
+    extra = remainder(candidate, content)
+    if RESULT in extra:
+        events = _with_logprobs(events, extra)
+    _keep(answer, extra)
+    return events
+
+
+def _part(answer: _Answer, part: _Wire) -> _Events:
+    text = part.get("text")
+    if type(text) is str and part.keys() <= _WORDS:
+        return answer.words(text, thought=part.get("thought") is True) if text else []
+    call = part.get("functionCall")
+    if type(call) is dict and (answer.patches is not None or not call.keys().isdisjoint(_IN_PIECES)):
+        return _piece(answer, part, call)
+    if call == {}:  # the end of a call that has already ended
+        return []
+    block = decode_part(part)
+    if isinstance(block, ir.Media) and block.kind == "audio" and block.data and block.sealed is None:
+        return answer.sound(block)
+    return answer.whole(block)
+
+
+_IN_PIECES = frozenset({"partialArgs", "willContinue"})
+
+
+def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
+    """A piece of a call: the first one has the name, and the last one has no `willContinue`."""
+    events: _Events = []
+    if "name" in call:
+        bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
+        block = decode_part({**part, "functionCall": bare})
+        if not call.keys() & _IN_PIECES or not isinstance(block, ir.ToolCall):
+            return answer.whole(block)
+        events = answer.close()
+        answer.called = answer.usable = True
+        answer.kind, answer.patches = ir.ToolCall, Patches()
+        events.append(ir.Open(answer.index, block, answer.number))
+    if answer.patches is None:
+        raise WireError("arguments of a tool call that has not started", "functionCall.partialArgs")
+    for piece in call.get("partialArgs") or ():
+        answer.patches.add(piece)
+    return events if call.get("willContinue") else events + answer.close()
+
+
+def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
+    """The events with the chunk's log probabilities at its first text, if it has one."""
+    if rest := rest_of(extra[RESULT]):
+        del extra[RESULT]
+        extra |= rest
+        return events
+    place = next((at for at, event in enumerate(events) if isinstance(event, ir.TextDelta)), None)
+    read = None if place is None else decode_logprobs(extra[RESULT])
+    if place is None or read is None:
+        return events
+    del extra[RESULT]
+    extra |= read[1]
+    return [
+        *events[:place],
+        msgspec.structs.replace(events[place], logprobs=read[0]),
+        *events[place + 1 :],
+    ]
+
+
+def _keep(answer: _Answer, more: _Wire) -> None:
+    """Add one chunk's leftovers: later values replace, citations add up, empty values change nothing."""
+    extra = answer.extra
+    for key, value in more.items():
+        before = extra.get(key)
+        if before is None:
+            refuse_more(len(extra), MOST_LEFTOVERS, "unknown members of a candidate")
+        if key == CITATIONS and isinstance(value, dict):
+            extra[key] = _added(before if isinstance(before, dict) else {}, value, answer)
+        elif key == GROUNDING and isinstance(before, dict) and isinstance(value, dict):
+            answer.kept.update(before, value)
+            extra[key] = {**before, **value}
+            refuse_more(len(extra[key]) - 1, MOST_LEFTOVERS, "members of grounding metadata")
+        elif value or not before:
+            answer.kept.replace(before, value)
+            extra[key] = value
+
+
+def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
+    """The lists with their new elements, which the answer remembers."""
+    told = answer.told  # the elements of each list: one look-up finds a repeated one
+    for key, listed in more.items():
+        old = before.get(key)
+        if not isinstance(listed, list):
+            answer.kept.replace(old, listed)
+            before[key] = listed
+            continue
+        if not isinstance(old, list):
+            refuse_more(len(before), MOST_LEFTOVERS, "members of citation metadata")
+            answer.kept.replace(old, listed)
+            before[key], told[key] = list(listed), {_encode(one) for one in listed}
+            continue
+        fresh = [(written, one) for one in listed if (written := _encode(one)) not in told[key]]
+        refuse_more(len(told[key]) + len(fresh) - 1, MOST_CITATIONS, "citations")
+        answer.kept.add([one for _, one in fresh])
+        told[key].update(written for written, _ in fresh)
+        old += [one for _, one in fresh]
+    return before

@@ -1,0 +1,67 @@
+"""Turn paths in the IR into JSON paths of a request."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from dragoman.dialects.chat.locate import has, nearest
+from dragoman.dialects.request import WireRequest
+
+_MEMBERS: Final[dict[str, tuple[str, ...]]] = {
+    "system": ("messages[0]",),
+    "parallel": ("parallel_tool_calls",),
+    "max_output": ("max_tokens",),
+    "sampling.seed": ("random_seed",),
+    "output": ("response_format",),
+    "output.kind": ("response_format.type",),
+    **{
+        f"output.{field}": (f"response_format.json_schema.{field}",)
+        for field in ("schema", "name", "description", "strict")
+    },
+    "reasoning": ("reasoning_effort", "prompt_mode"),
+    "reasoning.effort": ("reasoning_effort",),
+    "reasoning.mode": ("prompt_mode",),
+    "cache": ("prompt_cache_key",),
+    "cache.key": ("prompt_cache_key",),
+    "tier": ("service_tier",),
+}
+"""The members for a path in the IR; the first is used when a request has none of them."""
+_BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
+_TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
+_INNER: Final = ("sampling", "output")
+
+
+def locate(where: str) -> str:
+    """A JSON path: `sampling.seed` becomes `$.random_seed`.
+
+    A block becomes its message, because the path does not tell how the content is written.
+    """
+    if (members := _MEMBERS.get(where)) is not None:
+        return "$." + members[0]
+    if (block := _BLOCK.fullmatch(where)) is not None:
+        return "$." + block[1]
+    if (tool := _TOOL.fullmatch(where)) is not None:
+        return f"$.{tool[1]}.function.{tool[2]}"
+    return "$." + _plain(where)
+
+
+def _plain(where: str) -> str:
+    """The member of a path whose last part is the member's name, as in `sampling.top_p`."""
+    head, dot, rest = where.partition(".")
+    return rest if dot and head in _INNER else where
+
+
+def place(request: WireRequest, where: str) -> str:
+    """The JSON path of the nearest member that this request has."""
+    body: dict[str, Any] = request.body
+    for member in _MEMBERS.get(where, ()):
+        if has(body, member):
+            return "$." + member
+    if (block := _BLOCK.fullmatch(where)) is not None:
+        return "$." + nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
+    if (tool := _TOOL.fullmatch(where)) is not None:
+        inner = f"{tool[1]}.function.{tool[2]}"
+        return "$." + (inner if has(body, inner) else nearest(body, f"{tool[1]}.{tool[2]}", tool[1]))
+    plain = _plain(where)
+    return "$." + (plain if has(body, plain) else nearest(body, where, where))

@@ -1,0 +1,43 @@
+"""Prompt cache settings, decoded and encoded: Chat Completions and Responses have the same members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.leftovers import Leftovers
+
+CACHING: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
+_OPTIONS: Final = frozenset({"mode", "ttl"})
+
+
+def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
+    """The settings; None if all of them are null."""
+    options = body.get("prompt_cache_options") or {}
+    cache = ir.Caching(
+        body.get("prompt_cache_key"),
+        options.get("mode"),
+        options.get("ttl"),
+        body.get("prompt_cache_retention"),
+        extra=leftovers.of(options, _OPTIONS, "prompt_cache_options"),
+    )
+    return None if cache == ir.Caching() else cache
+
+
+def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
+    """Write the settings into a request body."""
+    if cache.key is not None:
+        body["prompt_cache_key"] = cache.key
+    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
+    if options and not draft.own:
+        draft.report.lose("cache", "the provider has no prompt cache settings")
+    elif options or (draft.own and cache.extra is not None):
+        body["prompt_cache_options"] = options
+    if cache.retention is not None:
+        body["prompt_cache_retention"] = cache.retention
+    if cache.mark is not None:
+        draft.report.lose("cache.mark", "the provider has no cache breakpoints")
+    if cache.extra is not None:
+        leftovers.restore(body, cache.extra, draft.report, "cache")

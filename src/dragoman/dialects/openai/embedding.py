@@ -1,0 +1,282 @@
+"""POST /embeddings, as OpenAI and its compatible vendors use it, decoded and encoded.
+
+Specification: https://platform.openai.com/docs/api-reference/embeddings. OpenAI's own clients request base64
+by default, but also accept lists of numbers. A vendor without `encoding_format` answers with lists; its
+answer is then rewritten in the requested encoding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.chat.check import check_texts
+from dragoman.dialects.inputs import texts_of
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai.operation import model_of, refuse_failure
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.relaying import WholeAnswerRelay
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.rules import Rule, a_string, check_members, integer, one_of
+from dragoman.errors import WireError
+from dragoman.tokens import reads_tokens
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.vectors import from_base64, from_floats, to_base64, to_floats
+
+PATH: Final = "/embeddings"
+MOST_INPUTS: Final = 2048
+"""https://platform.openai.com/docs/api-reference/embeddings/create#embeddings-create-input"""
+MOST_TOKENS: Final = 300_000
+MAPS: Final = frozenset({"model", "input", "dimensions", "encoding_format", "user"})
+_IN_LISTS: Final = re.compile(rb'"embedding"\s*:\s*\[')
+_HEAD: Final = 1024
+"""The first vector begins within this number of bytes of `data`."""
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float] | str
+    index: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Vector]
+    model: str | None = None
+    usage: _Usage | None = None
+    id: str | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+_read_usage: Final = msgspec.json.Decoder(_Usage | None).decode
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    check_members(request.body, _RULES, "input")
+
+
+def check_input(value: Any, path: str) -> None:
+    """Accept texts or tokens, one or a list of one type. The provider decides about empty texts."""
+    check_texts(value, path, 0)
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "input": check_input,
+    "dimensions": integer(1),
+    "encoding_format": one_of("float", "base64"),
+    "user": a_string,
+}
+
+
+def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
+    """The inputs, and "one" if the value was not a list of inputs."""
+    if isinstance(value, str):
+        return (value,), "one"
+    if isinstance(value[0], int):
+        return (ir.Tokens(tuple(value)),), "one"
+    return tuple(item if isinstance(item, str) else ir.Tokens(tuple(item)) for item in value), None
+
+
+def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
+    """The inputs on the wire. Raises WireError for mixed texts and tokens, and like `texts_of`. model: the
+    upstream's model, whose token ids may differ from those of the requested model.
+    """
+    own = reads_tokens(model, request.model)
+    if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
+        ids = [_ids(item, index) for index, item in enumerate(request.inputs)]
+        return ids[0] if request.form == "one" else ids
+    texts = texts_of(request, report)
+    return texts[0] if request.form == "one" else texts
+
+
+def _ids(item: ir.Input, index: int) -> list[int]:
+    if not isinstance(item, ir.Tokens):
+        raise WireError("strings and tokens cannot be mixed", f"inputs[{index}]", "unsupported_value")
+    return list(item.ids)
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """Decode a checked request."""
+    body = wire.body
+    inputs, form = decode_input(body["input"])
+    return ir.EmbedRequest(
+        NAME,
+        model_of(wire),
+        inputs,
+        dimensions=body.get("dimensions"),
+        encoding=body.get("encoding_format"),
+        user=body.get("user"),
+        form=form,
+        extra=leftovers(body, MAPS),
+    )
+
+
+def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
+    """The request in this dialect. For clients of other dialects it requests lists of numbers, which every
+    vendor supports.
+    """
+    model = target.model if target.model is not None else request.model
+    body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
+    encoding = request.encoding if request.dialect == NAME else "float"
+    stated = (("dimensions", request.dimensions), ("encoding_format", encoding), ("user", request.user))
+    body.update((key, value) for key, value in stated if value is not None)
+    lose_purpose(request, target.report)
+    lose_cutting(request, target.report)
+    restore(body, request.extra, target.report, "")
+    return WireRequest("embed", body, path=PATH)
+
+
+def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
+    """Whether a vendor accepts the request unchanged: texts, or token ids of its own model."""
+    inputs = wire.body["input"]
+    is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
+    return is_text or reads_tokens(model, model_of(wire))
+
+
+def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
+    """Report `truncate` as lost: servers of this family reject inputs that are too long."""
+    if request.truncate:
+        report.lose("truncate", "this provider rejects an input that is too long", "hint")
+
+
+def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
+    """Report task and title as lost: this family has no parameters for them."""
+    if request.task is not None:
+        report.lose("task", "this provider has no parameter for the task of embeddings", "quality")
+    if request.title is not None:
+        report.lose("title", "this provider has no parameter for titles", "quality")
+
+
+def locate(request: ir.EmbedRequest, where: str) -> str:
+    """The JSON path of a place in the IR."""
+    if where.startswith("inputs["):
+        return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
+    return "$." + _PLACES.get(where, where)
+
+
+_PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
+    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    try:
+        answer = _read(answered.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        refuse_failure(decode_object(answered.data), "data")
+        raise WireError(str(error)) from error
+    vectors = answer.data
+    if all(vector.index is not None for vector in vectors):
+        vectors = sorted(vectors, key=lambda vector: vector.index or 0)
+    response = ir.EmbedResponse(
+        tuple(_vector(vector.embedding) for vector in vectors),
+        model=answer.model,
+        usage=_usage(answer.usage),
+        id=answer.id,
+    )
+    return one_each(response, request)
+
+
+def _vector(written: list[float] | str) -> bytes:
+    return from_base64(written) if isinstance(written, str) else from_floats(written)
+
+
+def _usage(usage: _Usage | None) -> ir.Usage | None:
+    if usage is None:
+        return None
+    # Voyage states only the total.
+    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
+    return None if tokens is None else ir.Usage(input=tokens)
+
+
+def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
+    """The response body for the client."""
+    lose_length(response, reply)
+    write = to_base64 if reply.request.encoding == "base64" else to_floats
+    body: dict[str, Any] = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": write(vector)}
+            for index, vector in enumerate(response.vectors)
+        ],
+        "model": reply.model or response.model or reply.request.model,
+    }
+    if response.id is not None:  # OpenAI has no id, but clients of vendors with an id require it
+        body["id"] = response.id
+    if response.usage is not None:
+        tokens = response.usage.input_total
+        body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Payload(encode(body))
+
+
+class EmbeddingRelay(WholeAnswerRelay):
+    """Relays a request and its response; vectors keep their encoding."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """The request for the upstream."""
+        return Outgoing(PATH, encode_head({**head, **edits}))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """The response for the client; None if the vectors have another encoding than requested."""
+        head = decode_head(answer.data)
+        if "data" not in head:
+            refuse_failure(decode_object(answer.data), "data")
+        if not (data := bytes(head.get("data", b""))).startswith(b"["):
+            raise WireError("expected an array", "data")
+        wished = wire.body.get("encoding_format")
+        if wished is not None and (wished == "base64") is (_IN_LISTS.search(data, 0, _HEAD) is not None):
+            return None
+        try:
+            usage = _usage(_read_usage(head.get("usage", b"null")))
+        except msgspec.MsgspecError:
+            usage = None  # unreadable usage is ignored
+        if model is not None and "model" in head:
+            answer = Payload(encode_head({**head, "model": model}))
+        return answer, usage
+
+
+EMBEDDING: Final = OperationCodec(
+    relay=EmbeddingRelay(),
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(
+        paths=(PATH,),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(MOST_INPUTS, MOST_TOKENS),
+        join=joined,
+    ),
+    relays=passes,
+)

@@ -1,0 +1,147 @@
+"""Errors in OpenAI's form, shared by chat and Responses, decoded and encoded.
+
+https://platform.openai.com/docs/guides/error-codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.diagnosis import keeps_code, kind_of
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+    stated_status,
+)
+from dragoman.dialects.openai.terms import NAME
+from dragoman.ir import STATUS, Fault, Kind
+
+Words = Mapping[Kind, tuple[str, str | None]]
+"""Error type and code for each kind of fault; the HTTP status comes from `ir.STATUS`."""
+
+WORDS: Final[Words] = {
+    "invalid_request": ("invalid_request_error", None),
+    "unsupported": ("invalid_request_error", "unsupported_value"),
+    "untranslatable": ("invalid_request_error", "untranslatable"),
+    "context_length": ("invalid_request_error", "context_length_exceeded"),
+    "content_policy": ("invalid_request_error", "content_filter"),
+    "authentication": ("invalid_request_error", "invalid_api_key"),
+    "permission": ("permission_error", "insufficient_permissions"),
+    "quota": ("insufficient_quota", "insufficient_quota"),
+    "not_found": ("invalid_request_error", "not_found"),
+    "model_not_found": ("invalid_request_error", "model_not_found"),
+    "method_not_allowed": ("invalid_request_error", "method_not_allowed"),
+    "conflict": ("invalid_request_error", "conflict"),
+    "too_large": ("invalid_request_error", "request_too_large"),
+    "media_type": ("invalid_request_error", "unsupported_media_type"),
+    "rate_limit": ("rate_limit_error", "rate_limit_exceeded"),
+    "overloaded": ("service_unavailable_error", "server_is_overloaded"),
+    "timeout": ("server_error", "timeout"),
+    "cancelled": ("server_error", "request_cancelled"),
+    "upstream": ("server_error", "upstream_error"),
+    "unavailable": ("service_unavailable_error", "service_unavailable"),
+    "not_implemented": ("server_error", "not_implemented"),
+    "internal": ("server_error", "internal_error"),
+}
+"""The types and codes of the chat API."""
+
+
+def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
+    """The fault of an error body. message: the body's or a better one. wait: seconds before a retry."""
+    kind = kind_of(said, status)
+    return Fault(
+        kind,
+        message,
+        code=None if said.code is None or said.code.isdigit() else said.code,
+        param=said.param,
+        type=said.type,
+        status=status,
+        retry_after=wait,
+        blame=blame_of(kind),
+        extra={dialect: said.rest} if said.rest else None,
+    )
+
+
+def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
+    """The four members of OpenAI's error object."""
+    kind, code = words[fault.kind]
+    return {
+        "message": redact(fault.message),
+        "type": kind,
+        "param": fault.param,
+        "code": fault.code if fault.code is not None and keeps_code(fault) else code,
+    }
+
+
+def encode_answer(
+    fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error response. member: creates the error object."""
+    headers = retry_headers(fault)
+    if request_id is not None:
+        headers["x-request-id"] = request_id
+    return STATUS[fault.kind], headers, msgspec.json.encode({"error": member(fault)})
+
+
+_SHOWN: Final = frozenset({"innererror", "failed_generation"})
+"""More members that clients read: Azure's filter results, Groq's failed output."""
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    wait = retry_after(headers)
+    return _fault(said, status, wait if wait is not None else _stated_delay(said))
+
+
+def fault_of(frame: dict[str, Any]) -> Fault:
+    """The fault of an error inside a response or a stream."""
+    said = read_body(frame)
+    return _fault(said, stated_status(said), None)
+
+
+def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
+    return decode_fault(NAME, said, _message(said), status, wait)
+
+
+def _message(said: Body) -> str:
+    """The message; a router's general message is extended with its provider's own message."""
+    metadata = said.rest.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str) or not raw:
+        return said.message
+    inner = read_body(raw.encode(), "").message
+    return f"{said.message}: {inner}" if inner and inner not in said.message else said.message
+
+
+def _stated_delay(said: Body) -> float | None:
+    """Seconds to wait, from Google's `RetryInfo` in the body; None without it."""
+    details = said.rest.get("details")
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            try:
+                return float(delay[:-1])
+            except ValueError:
+                continue
+    return None
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error response."""
+    return encode_answer(fault, request_id, error_member)
+
+
+def error_member(fault: Fault) -> dict[str, Any]:
+    """The error object for a response body or a stream frame."""
+    error = encode_fault(fault, WORDS)
+    kept = (fault.extra or {}).get(NAME, {})
+    error.update({key: value for key, value in kept.items() if key in _SHOWN})
+    return error

@@ -1,0 +1,15 @@
+"""Headers that are passed on between a client and a server of OpenAI's APIs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUEST_HEADERS: Final = frozenset({"openai-beta", "x-client-request-id"})
+RESPONSE_HEADERS: Final = frozenset(
+    {
+        *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
+        *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+        *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
+        *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+    }
+)

@@ -1,0 +1,118 @@
+"""Shared by the responses of the audio operations: usage, stream events and failures.
+
+Specification: https://platform.openai.com/docs/api-reference/audio. Depending on the model, usage is in
+tokens or in seconds of audio. Unreadable usage is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.openai.terms import NAME
+from dragoman.errors import RequestFailed
+from dragoman.wire.json import decode_object, encode
+
+SECONDS: Final = "audio_seconds"
+"""The key in `Usage.detail` for the seconds of audio, if the provider bills by them."""
+DONE: Final = b"data: [DONE]\n\n"
+_DETAILS: Final = {"text_tokens": "input_text", "audio_tokens": "input_audio"}
+_KNOWN: Final = frozenset(
+    {"type", "total_tokens", "input_tokens", "input_token_details", "output_tokens", "seconds"}
+)
+
+
+def decode_usage(wire: Any) -> ir.Usage | None:
+    """The usage of a response; None without usage."""
+    if not isinstance(wire, dict):
+        return None
+    details = wire.get("input_token_details")
+    detail = {
+        ours: count
+        for theirs, ours in _DETAILS.items()
+        if isinstance(details, dict) and (count := _count(details.get(theirs))) is not None
+    }
+    if (seconds := _count(wire.get("seconds"))) is not None:
+        detail[SECONDS] = seconds
+    rest = {key: value for key, value in wire.items() if key not in _KNOWN and value is not None}
+    return ir.Usage(
+        _whole(wire.get("input_tokens")),
+        output=_whole(wire.get("output_tokens")),
+        detail=detail or None,
+        extra={NAME: rest} if rest else None,
+    )
+
+
+def _count(value: Any) -> float | None:
+    return value if type(value) in {int, float} else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
+    """Usage in OpenAI's form: tokens if known, else seconds, rounded up as for billing; None if neither is
+    known. duration: of the audio, in seconds.
+    """
+    detail = usage.detail or {} if usage is not None else {}
+    rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
+    if usage is not None and (usage.input is not None or usage.output is not None):
+        body: dict[str, Any] = {
+            "type": "tokens",
+            "total_tokens": usage.total,
+            "input_tokens": usage.input_total,
+            "output_tokens": usage.output_total,
+        }
+        details = {theirs: detail[ours] for theirs, ours in _DETAILS.items() if ours in detail}
+        if details:
+            body["input_token_details"] = details
+        return body | rest
+    if (seconds := detail.get(SECONDS)) is None and duration is not None:
+        seconds = -int(-duration // 1)
+    return None if seconds is None else {"type": "duration", "seconds": seconds, **rest}
+
+
+def refuse_failure(body: Mapping[str, Any]) -> None:
+    """Raise RequestFailed if a response or an event contains an error."""
+    if (failed := failure(dict(body))) is not None:
+        raise RequestFailed(fault_of(failed))
+
+
+def seen(frame: bytes) -> ir.Usage | None:
+    """The usage in one stream event. Raises RequestFailed if the event contains an error."""
+    if b'"usage"' not in frame and b'"error"' not in frame:
+        return None  # most events: audio or text
+    event = decode_object(frame)
+    if event.get("type") == "error" and "error" not in event:
+        event = {"error": event}
+    refuse_failure(event)
+    return decode_usage(event.get("usage"))
+
+
+def event(kind: str, **members: Any) -> bytes:
+    """One stream event as an SSE frame."""
+    return b"data: " + encode({"type": kind, **members}) + b"\n\n"
+
+
+def object_of(data: bytes) -> dict[str, Any] | str:
+    """A JSON response: an object without an error, or a text. Raises WireError and RequestFailed."""
+    if data.lstrip()[:1] == b'"':
+        try:
+            return msgspec.json.decode(data, type=str)
+        except msgspec.MsgspecError:
+            pass  # reported below, with the position
+    body = decode_object(data)
+    refuse_failure(body)
+    return body
+
+
+def is_json(kind: str) -> bool:
+    """Whether a media type is JSON or missing."""
+    named = kind.partition(";")[0].strip().lower()
+    return not named or named == "application/json" or named.endswith("+json")

@@ -1,0 +1,59 @@
+"""Log probabilities in the form of OpenAI's chat, decoded and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.logprobs import decode_tokens
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.typed import sound_tokens
+
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
+
+
+def in_objects(logprobs: Any) -> Any:
+    """Log probabilities in chat's form; Fireworks and Together send the lists of the completions API."""
+    tokens = logprobs.get("tokens") if type(logprobs) is dict else None
+    if type(tokens) is not list:
+        return logprobs
+    values, tops = logprobs.get("token_logprobs"), logprobs.get("top_logprobs") or [None] * len(tokens)
+    if type(values) is not list or type(tops) is not list or not len(tokens) == len(values) == len(tops):
+        return logprobs
+    rows = zip(tokens, values, tops, strict=True)
+    return {"content": [_in_object(token, value, top) for token, value, top in rows]}
+
+
+def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token, "logprob": value}
+    if type(top) is dict:
+        out["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
+    return out
+
+
+def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
+    """Decoded tokens with their log probabilities; None if they are invalid."""
+    return sound_tokens(decode_logprobs, tokens)
+
+
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Decoded tokens with their log probabilities."""
+    return decode_tokens(tokens, _TOKEN, leftovers)
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
+    """Encoded tokens with their log probabilities."""
+    return [_encode_logprob(token) for token in tokens]
+
+
+def _encode_logprob(token: ir.Logprob) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "token": token.token,
+        "logprob": token.logprob,
+        "bytes": list(token.bytes) if token.bytes is not None else None,
+    }
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top)
+    out.update((token.extra or {}).get(NAME, {}))
+    return out

@@ -1,0 +1,67 @@
+"""Shared by OpenAI's operations beside chat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.operation import Outgoing, Payload
+from dragoman.dialects.relaying import WholeAnswerRelay
+from dragoman.dialects.request import WireRequest
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, decode_object, encode_head
+
+
+def model_of(wire: WireRequest) -> str | None:
+    """The requested model."""
+    model: str | None = wire.body.get("model")
+    return model
+
+
+def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
+    """Raise RequestFailed if a body has an error instead of the expected member."""
+    if expected not in body and not body.keys().isdisjoint(("error", "message", "detail")):
+        raise RequestFailed(fault_of(dict(body)))
+
+
+def input_of(usage: Any) -> int | None:
+    """The input tokens in `usage`, under any vendor's name; None without them."""
+    if not isinstance(usage, Mapping):
+        return None
+    stated = (usage.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
+    return next((int(count) for count in stated if type(count) is int or type(count) is float), None)
+
+
+def usage_of(usage: Any) -> ir.Usage | None:
+    """The input tokens of `input_of` as a Usage."""
+    tokens = input_of(usage)
+    return None if tokens is None else ir.Usage(input=tokens)
+
+
+class ListRelay(WholeAnswerRelay):
+    """Relays a request and its response. member: the list in every response. path: the request's path."""
+
+    def __init__(self, path: str, member: str) -> None:
+        self._path = path
+        self._member = member
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """The request for the upstream."""
+        return Outgoing(self._path, encode_head({**head, **edits}))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """The response for the client."""
+        head = decode_head(answer.data)
+        if not bytes(head.get(self._member, b"")).startswith(b"["):
+            refuse_failure(decode_object(answer.data), self._member)
+            raise WireError("expected an array", self._member)
+        usage = usage_of(msgspec.json.decode(head.get("usage", b"null")))
+        if model is not None and "model" in head:
+            answer = Payload(encode_head({**head, "model": model}))
+        return answer, usage

@@ -1,0 +1,251 @@
+"""POST /audio/speech, as OpenAI and its compatible vendors use it, decoded and encoded.
+
+Specification: https://platform.openai.com/docs/api-reference/audio/createSpeech. The response is the audio
+itself, or events with audio (`stream_format: sse`). Between client and server of this dialect the audio is
+relayed unchanged, piece by piece.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai.operation import model_of
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.rules import (
+    Rule,
+    a_string,
+    check_members,
+    members,
+    missing,
+    number,
+    one_of,
+    wrong_type,
+)
+from dragoman.errors import WireError
+from dragoman.tokens import Counter
+from dragoman.wire.json import encode_head
+
+PATH: Final = "/audio/speech"
+KINDS: Final[Mapping[str, str]] = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/opus",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+"""The formats and their media types. "pcm": 16-bit little-endian samples, one channel, 24,000 Hz."""
+USUAL: Final = "mp3"
+RATE: Final = 24_000
+"""Samples per second of "pcm"."""
+MAPS: Final = frozenset(
+    {"model", "input", "voice", "response_format", "speed", "instructions", "language", "stream_format"}
+)
+_VENDORS: Final = ("mulaw", "alaw", "ogg", "raw")
+"""More formats of compatible vendors (Groq, Together)."""
+_PIECE: Final = 48 * 1024
+"""Bytes of audio in an event; base64 makes a third more of them."""
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def _voice(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        if value.get("id") is None:
+            missing(f"{path}.id")
+        members(id=a_string)(value, path)
+    elif not isinstance(value, str):
+        wrong_type(path, "a string or an object", value)
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "input": a_string,
+    "voice": _voice,
+    "response_format": one_of(*KINDS, *_VENDORS),
+    "speed": number(0.25, 4),
+    "instructions": a_string,
+    "language": a_string,
+    "stream_format": one_of("audio", "sse"),
+}
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses.
+
+    The provider limits the length of the text: OpenAI accepts 4,096 characters, others more.
+    """
+    check_members(request.body, _RULES, "input", "voice")
+
+
+def streams(wire: WireRequest) -> bool:
+    """Whether the client requests a stream."""
+    return wire.body.get("stream_format") == "sse"
+
+
+def decode_request(wire: WireRequest) -> ir.SpeechRequest:
+    """Decode a checked request."""
+    body = wire.body
+    voice = body["voice"]
+    return ir.SpeechRequest(
+        NAME,
+        model_of(wire),
+        body["input"],
+        voice["id"] if isinstance(voice, dict) else voice,
+        custom=isinstance(voice, dict),
+        output=body.get("response_format"),
+        speed=body.get("speed"),
+        instructions=body.get("instructions"),
+        language=body.get("language"),
+        delivery=body.get("stream_format") or "audio",
+        extra=leftovers(body, MAPS),
+    )
+
+
+def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
+    """The request in this dialect, always for plain audio: the gateway creates a client's events."""
+    voice = {"id": request.voice} if request.custom else request.voice
+    stated = (
+        ("model", target.model if target.model is not None else request.model),
+        ("input", request.text),
+        ("voice", voice),
+        ("response_format", request.output),
+        ("speed", request.speed),
+        ("instructions", request.instructions),
+        ("language", request.language),
+    )
+    body = {key: value for key, value in stated if value is not None}
+    restore(body, request.extra, target.report, "")
+    return WireRequest("speech", body, path=PATH)
+
+
+def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
+    """Report request fields that a provider does not support. why: the reason for each field."""
+    for field, reason in why.items():
+        value = getattr(request, field)
+        if value is not None and (field, value) != ("speed", 1):
+            report.lose(field, reason, "quality")
+
+
+def locate(_: ir.SpeechRequest, where: str) -> str:
+    """The JSON path of a place in the IR."""
+    return "$." + _PLACES.get(where, where)
+
+
+_PLACES: Final = {"text": "input", "output": "response_format", "delivery": "stream_format"}
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
+    """The audio. Raises RequestFailed for an error inside a 200, WireError for a body that is not audio."""
+    refuse_words(answered)
+    return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
+
+
+def refuse_words(answered: Payload) -> None:
+    """Raise for a response that is not audio: RequestFailed if it contains an error, else WireError."""
+    if heard.is_json(answered.kind):
+        heard.object_of(answered.data)
+    if heard.is_json(answered.kind) or answered.kind.startswith("text/"):
+        raise WireError("expected sound")
+    if not answered.data:
+        raise WireError("it is empty")
+
+
+def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
+    """The audio, unchanged."""
+    lose_format(response, reply)
+    return Payload(response.data, response.kind)
+
+
+def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
+    """Report a format that differs from the requested one."""
+    wished = reply.request.output
+    if wished is not None and response.output != wished:
+        reply.report.lose(
+            "response_format", f"the audio format is {response.output}, not {wished}", "quality"
+        )
+    elif response.output == "pcm" and response.rate not in {None, RATE}:
+        reason = f"the audio has {response.rate} samples per second, not {RATE}"
+        reply.report.lose("response_format", reason, "quality")
+
+
+def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
+    """The audio as events."""
+    lose_format(response, reply)
+    data, usage = response.data, response.usage or ir.Usage()
+    events = [
+        heard.event("speech.audio.delta", audio=b64encode(data[start : start + _PIECE]).decode())
+        for start in range(0, len(data), _PIECE)
+    ]
+    counts = {
+        "input_tokens": usage.input_total,
+        "output_tokens": usage.output_total,
+        "total_tokens": usage.total,
+    }
+    return b"".join([*events, heard.event("speech.audio.done", usage=counts)])
+
+
+def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
+    """The only response; if it has no usage, the tokens of the text are estimated."""
+    (response,) = answers
+    if response.usage is not None:
+        return response
+    tokens = Counter(model).blocks([ir.Text(request.text)])
+    return msgspec.structs.replace(response, usage=ir.Usage(input=tokens, estimated=True))
+
+
+class SpeechRelay:
+    """Relays a request and its audio."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """The request for the upstream."""
+        return Outgoing(PATH, encode_head({**head, **edits}))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """The whole audio of a response whose media type is not an audio type."""
+        refuse_words(answer)
+        return answer, None
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """The usage in one event. Raises RequestFailed if the event contains an error."""
+        return heard.seen(frame)
+
+
+SPEECH: Final = OperationCodec(
+    relay=SpeechRelay(),
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+        streams=streams,
+        encode_stream=encode_stream,
+    ),
+    provider=ProviderSide(paths=(PATH,), encode=encode_request, decode=decode_response, join=counted),
+    ends=("speech.audio.done",),
+    sound=True,
+)

@@ -1,0 +1,28 @@
+"""The value of `strict` for schemas: OpenAI has rules for strict schemas that other protocols do not have.
+
+Specification: https://platform.openai.com/docs/guides/structured-outputs
+"""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.schema import strict_mistake
+
+
+def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
+    """The value of `strict` for a response schema; OpenAI rejects a strict schema that breaks its rules."""
+    if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
+        return output.strict
+    report.change(
+        "output.strict", "", "the provider does not enforce the schema: the gateway validates the response"
+    )
+    return None
+
+
+def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
+    """The value of `strict` for a tool; the gateway does not validate arguments. where: the tool's place."""
+    if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
+        return tool.strict
+    report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")
+    return False

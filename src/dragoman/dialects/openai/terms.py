@@ -1,0 +1,12 @@
+"""The dialect name under which chat, and the operations beside it, keep unknown members."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.leftovers import Leftovers
+
+NAME: Final = "openai_chat"
+LEFTOVERS: Final = Leftovers(NAME)
+leftovers: Final = LEFTOVERS.of
+restore: Final = LEFTOVERS.restore

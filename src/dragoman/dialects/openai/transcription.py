@@ -1,0 +1,224 @@
+"""Transcription as OpenAI and its compatible vendors use it, decoded and encoded: POST /audio/transcriptions,
+and /audio/translations for English text.
+
+Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
+all values except the audio file are texts. Responses have six formats. Some vendors accept a URL of the
+audio, in `url` (Groq) or in `file` (Together).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.forms import edited, file_field, files, refuse_files, text_fields
+from dragoman.dialects.openai import heard
+from dragoman.dialects.openai.operation import model_of
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
+from dragoman.dialects.openai.transcript import (
+    OUTPUTS,
+    WRITTEN,
+    decode_response,
+    encode_response,
+    encode_stream,
+    is_json,
+    is_page,
+)
+from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.multipart import Field
+
+PATH: Final = "/audio/transcriptions"
+TRANSLATIONS: Final = "/audio/translations"
+MAPS: Final = frozenset(
+    {
+        *("model", "file", "url", "language", "prompt", "response_format", "temperature"),
+        *("timestamp_granularities", "stream"),
+    }
+)
+_ADDRESS: Final = ("https://", "http://")
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def _temperature(value: Any, path: str) -> None:
+    a_string(value, path)
+    try:
+        stated = float(value)
+    except ValueError:
+        stated = math.nan
+    if math.isnan(stated):
+        wrong_type(path, "a decimal", value)
+    number(0, 1)(stated, path)
+
+
+def _boolean(value: Any, path: str) -> None:
+    a_string(value, path)
+    if value.lower() not in _TRUE | _FALSE:
+        wrong_type(path, "a boolean", value)
+
+
+def _granularities(value: Any, path: str) -> None:
+    for index, item in enumerate(value if isinstance(value, list) else [value]):
+        one_of("word", "segment")(item, f"{path}[{index}]")
+
+
+def _url(value: Any, path: str) -> None:
+    a_string(value, path)
+    if not value.startswith(_ADDRESS):
+        raise WireError(f"Invalid '{path}': expected an http(s) URL.", path, "invalid_value")
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "url": _url,
+    "language": a_string,
+    "prompt": a_string,
+    "response_format": one_of(*OUTPUTS),
+    "temperature": _temperature,
+    "timestamp_granularities": _granularities,
+    "stream": _boolean,
+}
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    body = request.body
+    _check_file(request)
+    for key, value in body.items():
+        if (rule := _RULES.get(key)) is not None:
+            rule(value, key)
+
+
+def _check_file(request: WireRequest) -> None:
+    found, written = list(files(request.fields, "file")), request.body.get("file")
+    refuse_files(request.fields, MAPS - {"file"})
+    if len(found) + (written is not None) > 1:
+        raise WireError("Invalid 'file': expected one file.", "file", "invalid_value")
+    if written is not None and not (isinstance(written, str) and written.startswith(_ADDRESS)):
+        wrong_type("file", "a file", written)
+    if found and not found[0].data:
+        raise WireError("Invalid 'file': the audio file is empty.", "file", "invalid_value")
+    address = request.body.get("url")
+    if not found and written is None and address is None:
+        missing("file")
+    if (found or written is not None) and address is not None:
+        raise WireError("Invalid 'url': expected either 'url' or 'file', not both.", "url", "invalid_value")
+
+
+def streams(wire: WireRequest) -> bool:
+    """Whether the client requests a stream."""
+    return str(wire.body.get("stream", "")).lower() in _TRUE
+
+
+def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
+    """Decode a checked request."""
+    body = wire.body
+    address = body.get("url") or body.get("file")
+    temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])
+    return ir.TranscriptionRequest(
+        NAME,
+        model_of(wire),
+        next(files(wire.fields, "file"), None) or ir.File(url=address),
+        translate=wire.path == TRANSLATIONS,
+        language=body.get("language"),
+        prompt=body.get("prompt"),
+        output=body.get("response_format"),
+        temperature=None if temperature is None else float(temperature),
+        timestamps=tuple(granularities) if isinstance(granularities, list) else (granularities,),
+        stream=streams(wire),
+        extra=leftovers(body, MAPS),
+    )
+
+
+def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
+    """The request in this dialect."""
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    stated = (
+        ("url", request.audio.url),
+        ("language", request.language),
+        ("prompt", request.prompt),
+        ("response_format", request.output),
+        ("temperature", request.temperature),
+        ("timestamp_granularities", list(request.timestamps) or None),
+        ("stream", request.stream or None),
+    )
+    body.update((key, value) for key, value in stated if value is not None)
+    restore(body, request.extra, target.report, "")
+    path = TRANSLATIONS if request.translate else PATH
+    return WireRequest("transcription", body, path=path, fields=form_of(body, request.audio))
+
+
+def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
+    """The request as a form. The audio is last, so that its reader already knows the parameters."""
+    recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
+    return (*text_fields(body), *recording)
+
+
+def locate(request: ir.TranscriptionRequest, where: str) -> str:
+    """The JSON path of a place in the IR."""
+    if where == "audio":
+        return "$.file" if request.audio.url is None else "$.url"
+    return "$." + _PLACES.get(where, where)
+
+
+_PLACES: Final = {
+    "output": "response_format",
+    "timestamps": "timestamp_granularities",
+    "translate": "model",  # the path states it, but another model could support it
+}
+
+
+class TranscriptionRelay:
+    """Relays a form and its response in any format."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """The request for the upstream."""
+        return Outgoing(wire.path or PATH, edited(wire.fields, edits))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """The response for the client; None if it has another format than requested."""
+        written = wire.body.get("response_format") in WRITTEN
+        if is_json(answer) is written or is_page(answer):
+            return None
+        if written:
+            return answer, None
+        body = heard.object_of(answer.data)
+        if isinstance(body, str):
+            return None
+        if not isinstance(body.get("text"), str):
+            raise WireError("expected a text", "text")
+        if model is not None and "model" in body:
+            answer = Payload(encode_head({**decode_head(answer.data), "model": model}), answer.kind)
+        return answer, heard.decode_usage(body.get("usage"))
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """The usage in one event. Raises RequestFailed if the event contains an error."""
+        return heard.seen(frame)
+
+
+TRANSCRIPTION: Final = OperationCodec(
+    relay=TranscriptionRelay(),
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+        streams=streams,
+        encode_stream=encode_stream,
+    ),
+    provider=ProviderSide(paths=(PATH, TRANSLATIONS), encode=encode_request, decode=decode_response),
+    ends=("transcript.text.done", "transcription.done"),
+)

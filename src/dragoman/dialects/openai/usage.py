@@ -1,0 +1,214 @@
+"""Token counts, decoded and encoded.
+
+Usage.form has words joined by "+": the members with the cached count ("details", "cached_tokens", "hit_miss";
+no word means only the first), "cache_outside" if the prompt count excludes cached tokens, "reasoning_outside"
+if the completion count excludes reasoning. Members that encoding does not restore, such as a total that is
+not the sum, are leftovers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
+from dragoman.dialects.estimate import ESTIMATED
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai.terms import NAME, restore
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import counted
+
+_INPUT: Final = {
+    "audio_tokens": "input_audio",
+    "text_tokens": "input_text",
+    "image_tokens": "input_image",
+    "video_tokens": "input_video",
+}
+_OUTPUT: Final = {
+    "audio_tokens": "output_audio",
+    "text_tokens": "output_text",
+    "image_tokens": "output_image",
+    "accepted_prediction_tokens": "accepted_prediction",
+    "rejected_prediction_tokens": "rejected_prediction",
+}
+_DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
+_NONE: Final[dict[str, Any]] = {}
+_ODD_TOTAL: Final = (list, dict, str, bool)
+_INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
+"""Counts that are part of a larger count."""
+
+
+def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
+    """Counts that do not overlap. The sums show what a total includes; if they do not, the quirk decides."""
+    stated, wire = wire, counted(wire)
+    get = wire.get
+    prompt, completion = get("prompt_tokens"), get("completion_tokens")
+    if stated is wire and wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
+        return ir.Usage(prompt, output=completion)
+    inputs = get("prompt_tokens_details") or _NONE
+    outputs = get("completion_tokens_details") or _NONE
+    words: list[str] = []
+    cached = _cached(wire, inputs, words)
+    written = inputs.get("cache_write_tokens")
+    reasoning = outputs.get("reasoning_tokens")
+    entered, answered = prompt, completion
+    if prompt is not None:
+        if cached is not None and cached > prompt:
+            words.append("cache_outside")
+        else:
+            entered = max(prompt - (cached or 0) - (written or 0), 0)
+    if completion is not None and reasoning:
+        total = get("total_tokens")
+        if prompt is not None and total == prompt + completion + reasoning:
+            words.append("reasoning_outside")
+        elif _outside(prompt, completion, total, quirks):
+            # These counts do not show it: a client gets them in the usual meaning.
+            stated = {key: value for key, value in stated.items() if key not in _INCLUSIVE}
+        else:
+            reasoning = min(reasoning, completion)
+            answered = completion - reasoning
+    detail = _detail(inputs, _INPUT) | _detail(outputs, _OUTPUT)
+    usage = ir.Usage(
+        entered,
+        cached,
+        written,
+        output=answered,
+        reasoning=reasoning,
+        detail=detail or None,
+        form="+".join(words) or None,
+    )
+    plain = (
+        stated is wire
+        and not words
+        and usage.input_total == prompt
+        and reasoning == outputs.get("reasoning_tokens")
+    )
+    if plain and _is_plain(wire, inputs, outputs):
+        return usage  # OpenAI's usual form has no leftovers
+    if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum replaces it
+        stated = {key: value for key, value in stated.items() if key != "total_tokens"}
+    rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
+    if rest:
+        return ir.Usage(
+            entered,
+            cached,
+            written,
+            output=answered,
+            reasoning=reasoning,
+            detail=usage.detail,
+            extra={NAME: rest},
+            form=usage.form,
+        )
+    return usage
+
+
+def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
+    """Whether the counts have OpenAI's own form: known members, and a total that is the sum."""
+    return (
+        wire.keys() == _PLAIN
+        and inputs.keys() <= _PLAIN_INPUT
+        and outputs.keys() <= _PLAIN_OUTPUT
+        and bool(inputs)
+        and bool(outputs)
+        and _add_up(wire)
+    )
+
+
+def _add_up(wire: Mapping[str, Any]) -> bool:
+    """Whether the counts are integers and the total is their sum."""
+    prompt, completion = wire["prompt_tokens"], wire["completion_tokens"]
+    return type(prompt) is type(completion) is int and wire["total_tokens"] == prompt + completion
+
+
+_SUMS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_INCLUSIVE: Final = frozenset({"completion_tokens", "total_tokens"})
+_PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
+_PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
+_PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
+_BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
+"""Members for cached tokens at some vendors; OpenAI has them only among the details."""
+
+
+def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
+    """Tokens read from the cache. DeepSeek also states hits and misses, Together a separate member."""
+    if _BESIDE.isdisjoint(wire):
+        return inputs.get("cached_tokens")
+    carriers = (
+        ("details", inputs.get("cached_tokens")),
+        ("cached_tokens", wire.get("cached_tokens")),
+        ("hit_miss", wire.get("prompt_cache_hit_tokens")),
+    )
+    stated = [(word, count) for word, count in carriers if count is not None]
+    if not stated:
+        return None
+    cached: int = stated[0][1]
+    agreed = [word for word, count in stated if count == cached]
+    if agreed != ["details"]:
+        words.extend(agreed)
+    return cached
+
+
+def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
+    """Whether the completion count excludes reasoning although the total does not show it."""
+    agreed = prompt is not None and total == prompt + completion
+    return not agreed and quirks.reasoning_tokens == "outside"
+
+
+def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[theirs]: value for theirs, value in wire.items() if theirs in names and value is not None}
+
+
+def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
+    """The counts with their totals. own: the counts came in this dialect."""
+    out = _encode(usage, (usage.form or "") if own else "", own=own)
+    if not own:
+        if "total_tokens" not in out:
+            total_up(out, usage, report)
+        lose_counts(usage, report, _INCLUDED, _DETAILS, "this protocol")
+    if usage.extra is not None:
+        restore(out, usage.extra, report, "usage")
+    if usage.estimated:
+        out[ESTIMATED] = True
+    return out
+
+
+def _encode(usage: ir.Usage, form: str, *, own: bool) -> dict[str, Any]:
+    words = form.split("+") if form else ()
+    out: dict[str, Any] = {}
+    if not (usage.input is usage.cache_read is usage.cache_write is usage.tool_input is None):
+        out["prompt_tokens"] = (usage.input or 0) if "cache_outside" in words else usage.input_total
+    if usage.output is not None or (usage.reasoning is not None and not own):
+        out["completion_tokens"] = (usage.output or 0) if "reasoning_outside" in words else usage.output_total
+    if len(out) == 2:
+        outside = (usage.reasoning or 0) if "reasoning_outside" in words else 0
+        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"] + outside
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    if detail := usage.detail:
+        inputs = {theirs: detail[ours] for theirs, ours in _INPUT.items() if ours in detail}
+        outputs = {theirs: detail[ours] for theirs, ours in _OUTPUT.items() if ours in detail}
+    if usage.cache_read is not None:
+        _encode_cached(out, inputs, usage.cache_read, words)
+    if usage.cache_write is not None:
+        inputs["cache_write_tokens"] = usage.cache_write
+    if usage.reasoning is not None:
+        outputs["reasoning_tokens"] = usage.reasoning
+    if inputs:
+        out["prompt_tokens_details"] = inputs
+    if outputs:
+        out["completion_tokens_details"] = outputs
+    return out
+
+
+def _encode_cached(
+    out: dict[str, Any], inputs: dict[str, Any], cached: int, words: tuple[()] | list[str]
+) -> None:
+    elsewhere = "cached_tokens" in words or "hit_miss" in words
+    if "details" in words or not elsewhere:
+        inputs["cached_tokens"] = cached
+    if "cached_tokens" in words:
+        out["cached_tokens"] = cached
+    if "hit_miss" in words:
+        out["prompt_cache_hit_tokens"] = cached
+        out["prompt_cache_miss_tokens"] = out.get("prompt_tokens", cached) - cached

@@ -1,0 +1,322 @@
+"""The history of a request, decoded and encoded.
+
+A `tool` or `function` message becomes a user Message with one ToolResult (kind "legacy" for `function`).
+Message.form is "parts" if the content was a list, None if it was a string or absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.history import read_content, read_history, short_id
+from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.openai.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.answer import decode_answer
+from dragoman.dialects.openai_chat.marks import finish
+from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
+from dragoman.dialects.openai_chat.saying import Saying, is_part
+from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.rules import Rules, Why
+from dragoman.dialects.repair.turn import Piece, Turn
+from dragoman.errors import WireError
+
+_PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
+_ALIKE: Final = frozenset({"user", "system"})
+"""Roles with the same name at every vendor."""
+_PLAIN: Final = frozenset({"role", "content", "name"})
+_TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
+    """The whole history, one IR message for each wire message."""
+    return read_history(messages, _PLAIN_ROLES, _message)
+
+
+def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
+    if role in _PLAIN_ROLES:
+        blocks = _content(message.get("content"), where)
+        form = "parts" if type(message.get("content")) is list else None
+        return ir.Message(role, blocks, message.get("name"), form, extra=leftovers(message, _PLAIN))
+    if role == "assistant":
+        said, extra = decode_answer(message, where, history=True)
+        form = "parts" if type(message.get("content")) is list else None
+        return ir.Message("assistant", tuple(said), message.get("name"), form, extra=extra)
+    if role in {"tool", "function"}:
+        return _result(message, role, where)
+    raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
+
+
+def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
+    return read_content(content, where, decode_parts)
+
+
+def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
+    content = message.get("content")
+    result = ir.ToolResult(
+        message.get("tool_call_id"),
+        _content(content, where),
+        message.get("name"),
+        kind="legacy" if role == "function" else "function",
+    )
+    form = "parts" if type(content) is list else None
+    return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def _moves(block: ir.Media, _: ir.Message) -> bool:
+    """For another dialect's history: media move to a user message, except audio with an id."""
+    return block.kind != "audio" or block.id is None
+
+
+def _moves_own(block: ir.Media, message: ir.Message) -> bool:
+    """For this dialect's history: media move to a user message if the vendor takes no `images`."""
+    return _is_shown(block) or _moves_unshown(block, message)
+
+
+def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
+    """Whether a medium moves to a user message, because neither content parts nor `images` hold it."""
+    return message.form != "parts" and not _is_shown(block) and _moves(block, message)
+
+
+def _is_shown(block: ir.Media) -> bool:
+    return block.form in {"images", "images+index"}
+
+
+_SHOWING_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    fit=short_id,
+    mint="call_{index}_{position}",
+    ids="shared",
+    absent="(no result)",
+    added=Why("messages[{at}]", "the provider rejects a tool call without a result"),
+    moved=Why(
+        "messages[{at}].content[{part}]",
+        "this protocol accepts media only in a user message: moved there",
+    ),
+    takes_out=lambda _: True,
+)
+"""For vendors that also accept images in assistant messages."""
+_RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
+_OWN_RULES: Final = Rules(
+    dialect=NAME,
+    order="messages",
+    patient=True,
+    orphans="any",
+    moves=_moves_own,
+    moved=_RULES.moved,
+)
+_OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_unshown)
+
+
+def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
+    """The whole history as messages of this dialect."""
+    writer = _History(draft)
+    if draft.own:
+        rules = _OWN_SHOWING_RULES if draft.quirks.answer_images else _OWN_RULES
+    else:
+        rules = _SHOWING_RULES if draft.quirks.answer_images else _RULES
+    for turn in repaired(request, rules):
+        writer.write(turn)
+    out = writer.out
+    if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
+        last = f"messages[{len(request.messages) - 1}]"
+        draft.report.lose(
+            last,
+            "the provider does not support assistant prefill: it answers "
+            "this message instead of continuing it",
+            "quality",
+        )
+    return out
+
+
+def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
+    """Whether no block could be written; some vendors reject such an empty message."""
+    if out.get("content") or out.keys() - {"role", "content"} or not blocks:
+        return False
+    return not any(isinstance(block, ir.Text) for block in blocks)
+
+
+def _plain_text(message: ir.Message) -> str | None:
+    """The text of a message that is only a role and a text, as most are; None for another message."""
+    if len(message.blocks) != 1 or message.role not in _ALIKE:
+        return None
+    block = message.blocks[0]
+    if type(block) is not ir.Text or message.form is not None:
+        return None
+    if block.cache is not None or block.extra is not None or message.name is not None:
+        return None
+    return block.text if message.cache is None and message.extra is None else None
+
+
+class _History:
+    """Writes the messages. A client of this dialect gets its own messages unchanged."""
+
+    __slots__ = ("draft", "out")
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.out: list[dict[str, Any]] = []
+
+    def write(self, turn: Turn) -> None:
+        """Write one message."""
+        piece, at = turn.pieces[0], len(self.out)
+        message = piece.message
+        if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
+            text = _plain_text(message)
+            if text is not None:
+                self.out.append({"role": message.role, "content": text})
+                return
+        if turn.role == "assistant":
+            self._assistant(turn)
+        elif turn.role == "tool":
+            self._result(piece)
+        else:
+            self._plain(piece, turn.role)
+        if turn.notes:
+            turn.tell(self.draft.report, at)
+
+    # Roles ---------------------------------------------------------------------------------------
+
+    def _plain(self, piece: Piece, role: str) -> None:
+        draft, message, blocks = self.draft, piece.message, piece.blocks
+        where = f"messages[{piece.index}]"
+        if role == "developer" and not draft.quirks.developer_role:
+            role = "system"
+            draft.report.change(
+                where + ".role", where + ".role", "the provider supports only the role `system`"
+            )
+        parts = message.form == "parts" if draft.own and message is not None else len(blocks) > 1
+        if draft.own and message is None and role == "user":  # moved media have no form of their own
+            blocks = [msgspec.structs.replace(block, form=None) for block in blocks]
+        out: dict[str, Any] = {"role": role}
+        if blocks or parts or not draft.own:
+            out["content"] = self._content(blocks, piece.place, parts=parts)
+        if not _is_lost(out, blocks):
+            if message is not None:
+                self._mark(out, message, where)
+            self.out.append(out)
+
+    def _content(
+        self, blocks: Sequence[ir.Block], place: Callable[[int], str], *, parts: bool
+    ) -> str | list[dict[str, Any]]:
+        if not parts and len(blocks) == 1:
+            block = blocks[0]
+            if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
+                if block.cache is not None or block.extra is not None:  # a string cannot hold them
+                    finish(self.draft, {}, block.cache, block.extra, place(0))
+                return block.text
+        if not (parts or blocks):
+            return ""
+        written = (encode_part(block, self.draft, place(index)) for index, block in enumerate(blocks))
+        return [part for part in written if part is not None] or ("" if blocks else [])
+
+    def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
+        """Write a message's name, cache mark and leftovers."""
+        if message.name is not None:
+            if self.draft.quirks.assistant_names:
+                out["name"] = message.name
+            else:
+                self.draft.report.lose(where + ".name", "the provider does not accept `name`", "hint")
+        if message.cache is not None or message.extra is not None:
+            finish(self.draft, out, message.cache, message.extra, where)
+
+    def _assistant(self, turn: Turn) -> None:
+        draft, last = self.draft, turn.pieces[-1].message
+        where = f"messages[{turn.pieces[0].index}]"
+        parts = draft.own and last is not None and (last.form == "parts" or any(map(is_part, last.blocks)))
+        saying = Saying(draft, lambda _: None, history=True, parts=parts)
+        for piece in turn.pieces:
+            saying.add_piece(piece)
+        out = saying.done()
+        self._replay(out, where)
+        for piece in turn.pieces:
+            if piece.message is not None:
+                self._mark(out, piece.message, f"messages[{piece.index}]")
+        said = [piece.message.blocks for piece in turn.pieces if piece.message]
+        if not _is_lost(out, [block for blocks in said for block in blocks]):
+            self.out.append(out)
+
+    def _replay(self, out: dict[str, Any], where: str) -> None:
+        """Adapt reasoning to the vendor; some reject calls without it, but accept an empty text."""
+        quirks = self.draft.quirks
+        if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
+            return
+        if "tool_calls" in out:
+            if quirks.reasoning_field not in out:
+                self.draft.report.add(
+                    f"messages[{len(self.out)}].{quirks.reasoning_field}",
+                    "the provider rejects tool calls without their reasoning",
+                )
+                out[quirks.reasoning_field] = ""
+            return
+        unwanted = quirks.reasoning_replay == "tool_turns" and not self.draft.own
+        if unwanted and out.pop(quirks.reasoning_field, None) is not None:
+            self.draft.report.lose(
+                where, "the provider accepts reasoning only together with tool calls", "hint"
+            )
+
+    def _result(self, piece: Piece) -> None:
+        draft, block, where = self.draft, piece.blocks[0], piece.place(0)
+        assert isinstance(block, ir.ToolResult)
+        extra = block.extra
+        if piece.message is not None and piece.message.extra is not None:
+            extra = ir.merge(piece.message.extra, extra)
+        out: dict[str, Any]
+        if draft.own:
+            parts = piece.message is not None and piece.message.form == "parts"
+            out = self._own_result(block, where, parts=parts)
+        else:
+            text = self._result_text(block, where)
+            out = {"role": "tool", "tool_call_id": block.id, "content": text}
+            if block.cache is not None and draft.quirks.cache_marks != "none":
+                out["content"] = [finish(draft, {"type": "text", "text": text}, block.cache, None, where)]
+            elif block.cache is not None:
+                finish(draft, {}, block.cache, None, where)
+        if extra is not None:
+            finish(draft, out, None, extra, where)
+        self.out.append(out)
+
+    def _own_result(self, block: ir.ToolResult, where: str, *, parts: bool) -> dict[str, Any]:
+        out: dict[str, Any] = {"role": "function" if block.kind == "legacy" else "tool"}
+        if block.id is not None:
+            out["tool_call_id"] = block.id
+        if block.name is not None:
+            out["name"] = block.name
+        if block.content or parts:
+            out["content"] = self._content(block.content, (where + ".content[{}]").format, parts=parts)
+        return out
+
+    def _result_text(self, block: ir.ToolResult, where: str) -> str:
+        """The text of a tool result."""
+        texts: list[str] = []
+        for index, content in enumerate(block.content):
+            place = f"{where}.content[{index}]"
+            if isinstance(content, ir.Text):
+                texts.append(content.text)
+                if content.cache is not None or content.extra is not None:
+                    finish(self.draft, {}, content.cache, content.extra, place)
+            elif isinstance(content, ir.Json):
+                texts.append(text_of(content.value))
+            else:
+                kind = content.kind if isinstance(content, ir.Native) else type(content).__name__
+                self.draft.report.lose(
+                    place, f"a tool result of this protocol contains only text, not {kind}"
+                )
+        text = "\n".join(texts)
+        if block.error:
+            self.draft.report.change(
+                where + ".error", where, "the error is written into the text of the tool result"
+            )
+            text = f"Error: {text}" if text else "Error"
+        return text

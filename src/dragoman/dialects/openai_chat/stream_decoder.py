@@ -1,0 +1,433 @@
+"""Decodes the chunks of one response into events.
+
+Chunks do not mark the end of a block. A text, thinking or refusal block ends when another kind starts; calls
+and candidates end with the stream, because some vendors send more calls or a second finish reason after the
+first. Without `[DONE]`, a stream is complete if every candidate has a finish reason.
+
+Unknown members keep their last value. The padding `obfuscation` is dropped. A `message` repeats the sum of
+the deltas; without deltas it is the answer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.arguments import arguments_text
+from dragoman.dialects.chat.calls import Call, call_of
+from dragoman.dialects.chat.errors import failure
+from dragoman.dialects.chat.stops import decode_stop
+from dragoman.dialects.chat.stream_decoder import Candidate, ChunkDecoder, Delta
+from dragoman.dialects.chat.usage import vendor_usage
+from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.openai.logprobs import in_objects, read_logprobs
+from dragoman.dialects.openai.terms import NAME
+from dragoman.dialects.openai.usage import decode_usage
+from dragoman.dialects.openai_chat.answer import (
+    TYPED,
+    TYPED_AUDIO,
+    TYPED_CALL,
+    decode_annotations,
+    decode_call,
+    decode_detail,
+    decode_image,
+    spoken_text,
+)
+from dragoman.dialects.openai_chat.response import HEAD, sources_of
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object
+from dragoman.errors import WireError
+
+_CHUNK: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
+)
+_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "message", "usage"})
+_PLAIN: Final = frozenset({"role", "content"})
+_RARE: Final = frozenset({"function_call", "audio", "images", "annotations"})
+_DELTA: Final = frozenset(
+    {
+        *("role", "content", "refusal", "tool_calls", "function_call", "audio", "images", "annotations"),
+        *("reasoning", "reasoning_content", "reasoning_details"),
+    }
+)
+_SCORED: Final = frozenset({"content", "refusal"})
+_EMPTY: Final[tuple[Any, ...]] = ("", [], {})
+
+
+class _Candidate(Candidate):
+    """The state of one candidate during the stream."""
+
+    __slots__ = (
+        *("audio", "blocks", "calls", "images", "legacy", "length", "notes", "prose"),
+        *("prose_kind", "sequence", "texts", "tokens", "waiting"),
+    )
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.blocks = 0  # number of opened blocks
+        self.prose = -1  # index of the open block of text, thinking or refusal; -1: none
+        self.prose_kind: Any = None  # kind of a delta that continues this block
+        self.calls: dict[Any, Call] = {}
+        self.waiting: list[Call] = []  # calls without a name so far
+        self.legacy = -1
+        self.audio = -1
+        self.images = 0  # number of images so far
+        self.texts: list[tuple[int, int]] = []  # (characters before this block, its index)
+        self.length = 0
+        self.tokens: list[Any] = []  # log probabilities of thinking, for the next text
+        self.notes: list[ir.Citation] = []  # citations from before the first text
+        self.sequence: str | None = None
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a value, unless it is empty and another value exists."""
+        if value is not None and (key not in self.extra or value not in _EMPTY):
+            self._put(key, value)
+
+
+class ChatDecoder(ChunkDecoder[_Candidate]):
+    """Decodes the frames of one stream into events."""
+
+    __slots__ = ("_quirks", "_tier")
+
+    def __init__(self, quirks: Quirks) -> None:
+        super().__init__()
+        self._quirks = quirks
+        self._tier: str | None = None
+
+    # Chunks --------------------------------------------------------------------------------------
+
+    def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
+        choices = chunk.get("choices")
+        if (failed := failure(chunk)) is not None:
+            return self._fail(fault_of(failed))
+        events: list[ir.Event] = []
+        if not self._started:
+            if not choices and not chunk.get("id"):
+                self._keep(chunk, _CHUNK)  # Azure's first chunk has filter results, but no answer
+                return []
+            self._start(chunk, events)
+        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
+            events.append(ir.More({NAME: news}))
+        if (tier := chunk.get("service_tier")) != self._tier and type(tier) is str:
+            self._tier = tier
+            events.append(ir.More(tier=tier))
+        for choice in choices or ():
+            self._choice(choice, events)
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if usage and usage != self._usage and type(usage) is dict:
+            self._usage = usage
+            events.append(ir.Tally(decode_usage(usage, self._quirks)))
+        return events
+
+    def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
+        self._started = True
+        chunk, odd = HEAD.sort(chunk)
+        self._keep(chunk, _CHUNK)
+        self._tier = chunk.get("service_tier")
+        events.append(
+            ir.Start(
+                NAME,
+                chunk.get("id"),
+                chunk.get("model") or None,
+                chunk.get("created"),
+                self._tier,
+                extra=ir.merge({NAME: dict(self._seen)} if self._seen else None, odd),
+            )
+        )
+
+    def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
+        candidate = self._candidate(choice, _Candidate)
+        delta, logprobs = choice.get("delta") or {}, choice.get("logprobs")
+        if delta or logprobs:
+            if logprobs is None and delta.keys() <= _PLAIN:
+                content = delta.get("content")
+                if content:
+                    self._content(candidate, content, None, events)
+            else:
+                if not delta and not candidate.blocks:
+                    delta = choice.get("message") or {}
+                self._say(candidate, delta, _tokens(candidate, logprobs), events)
+        elif not candidate.blocks and (message := choice.get("message")):
+            self._say(candidate, message, {}, events)
+        if word := choice.get("finish_reason"):
+            candidate.end(word)
+            if isinstance(sequence := choice.get("stop_reason"), str):
+                candidate.sequence = sequence
+            else:
+                candidate.keep("stop_reason", sequence)
+        if not choice.keys() <= _CHOICE:
+            candidate.note(choice, _CHOICE)
+
+    def _say(
+        self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
+    ) -> None:
+        delta, odd = TYPED.sort(delta)
+        for key, value in (odd or {}).get(NAME, {}).items():
+            candidate.keep("message.odd." + key, value)  # under its own name, beside decoded values
+        get = delta.get
+        details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
+        if details or plain or content:
+            self._think(candidate, details or (), plain, content, events)
+        text, tokens = get("content"), logprobs.get("content")
+        if tokens and not text and candidate.prose_kind not in {None, "text"} and type(tokens) is list:
+            self._kept.add(tokens)
+            candidate.tokens.extend(tokens)  # of thinking; a whole response has them beside its text
+        elif text or tokens:
+            if candidate.tokens:
+                tokens, candidate.tokens = [*candidate.tokens, *(tokens or ())], []
+            self._content(candidate, text or "", tokens, events)
+        refusal, refused = get("refusal"), logprobs.get("refusal")
+        if refusal or (refused and type(refused) is list):
+            self._refusal(candidate, refusal or "", refused, events)
+        for call in get("tool_calls") or ():
+            self._call(candidate, call, events)
+        if refusal == "":
+            candidate.keep("message.refusal", refusal)
+        if not delta.keys().isdisjoint(_RARE):
+            self._rare(candidate, delta, events)
+        if not delta.keys() <= _DELTA:
+            candidate.note(delta, _DELTA, "message.")
+
+    def _rare(self, candidate: _Candidate, delta: dict[str, Any], events: list[ir.Event]) -> None:
+        get = delta.get
+        if legacy := get("function_call"):
+            self._legacy(candidate, legacy, events)
+        if audio := get("audio"):
+            self._audio(candidate, audio, events)
+        for image in get("images") or ():
+            self._end_prose(candidate, events)  # keeps the order of text and images
+            self._whole(candidate, decode_image(image, candidate.images), events)
+            candidate.images += 1
+        if notes := get("annotations"):
+            self._kept.add(notes)
+            candidate.notes.extend(decode_annotations(notes))
+            if candidate.texts:
+                self._cite(candidate, events)
+
+    # Prose ---------------------------------------------------------------------------------------
+
+    def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
+        """Start a block of text, thinking or refusal, and close the previous one."""
+        if candidate.prose >= 0:
+            events.append(ir.Close(candidate.prose, None, candidate.index))
+        candidate.prose = candidate.blocks
+        candidate.prose_kind = kind
+        candidate.blocks += 1
+        events.append(ir.Open(candidate.prose, block, candidate.index))
+
+    def _end_prose(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        if candidate.prose >= 0:
+            events.append(ir.Close(candidate.prose, None, candidate.index))
+            candidate.prose, candidate.prose_kind = -1, None
+
+    def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
+        """Open and close a block that comes in one piece."""
+        events.append(ir.Open(candidate.blocks, block, candidate.index))
+        events.append(ir.Close(candidate.blocks, None, candidate.index))
+        candidate.blocks += 1
+
+    def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
+        if type(content) is dict:
+            content = [content] if content.get("type") == "text" else arguments_text(content)
+        if type(content) is not str:
+            self._parts(candidate, content, events)
+            return
+        if candidate.prose_kind != "text":
+            self._open(candidate, "text", ir.Text(""), events)
+            candidate.texts.append((candidate.length, candidate.prose))
+            if candidate.notes:
+                self._cite(candidate, events)
+        logprobs = _logprobs(candidate, "content", tokens)
+        events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
+        candidate.length += len(content)
+
+    def _parts(self, candidate: _Candidate, content: Any, events: list[ir.Event]) -> None:
+        where = "choices[].delta.content"
+        if type(content) is not list:
+            raise WireError("expected a string or an array", where, "invalid_type")
+        for part in content:
+            if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
+                self._content(candidate, part["text"], None, events)
+            else:
+                self._whole(candidate, ir.Native(NAME, str(part.get("type")), part), events)
+
+    def _refusal(self, candidate: _Candidate, text: str, tokens: Any, events: list[ir.Event]) -> None:
+        if candidate.prose_kind != "refusal":
+            self._open(candidate, "refusal", ir.Refusal(""), events)
+        logprobs = _logprobs(candidate, "refusal", tokens)
+        events.append(ir.RefusalDelta(candidate.prose, text, candidate.index, logprobs))
+
+    def _think(
+        self, candidate: _Candidate, details: Any, plain: Any, content: Any, events: list[ir.Event]
+    ) -> None:
+        spoken = ""
+        for detail in details:
+            spoken += self._detail(candidate, detail, events)
+        if plain and plain == spoken:
+            plain = None  # `reasoning` repeats the text of the details
+        if plain and plain == content:
+            self._thought(candidate, "reasoning+reasoning_content", plain, events)
+            return
+        if plain:
+            self._thought(candidate, "reasoning", plain, events)
+        if content:
+            self._thought(candidate, "reasoning_content", content, events)
+
+    def _thought(self, candidate: _Candidate, form: str, text: str, events: list[ir.Event]) -> None:
+        if candidate.prose_kind != form:
+            self._open(candidate, form, ir.Thinking(form=form), events)
+        events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
+
+    def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
+        """Decode one entry of `reasoning_details`; returns its visible text."""
+        block = decode_detail(detail, "details")
+        if isinstance(block, ir.Native):
+            self._whole(candidate, block, events)
+            return ""
+        kind = (detail.get("type"), detail.get("index"))
+        summary = bool(block.summary)
+        text = spoken_text(block)
+        if block.redacted or candidate.prose_kind != kind:
+            bare = block if block.redacted else ir.Thinking(extra=block.extra, form="details")
+            if summary:
+                bare = ir.Thinking(summary=("",), extra=block.extra, form="details")
+            self._open(candidate, kind, bare, events)
+        if text:
+            events.append(ir.ThinkDelta(candidate.prose, text, candidate.index, 0 if summary else None))
+        if block.sealed is not None and not block.redacted:
+            events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
+        return text
+
+    def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        """Citations with offsets in the content, converted to offsets in the block where they start."""
+        starts = [start for start, _ in candidate.texts]
+        for note in candidate.notes:
+            at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
+            base, block = candidate.texts[at]
+            if base:
+                start_at = None if note.start is None else note.start - base
+                end_at = None if note.end is None else note.end - base
+                note = msgspec.structs.replace(note, start=start_at, end=end_at)  # noqa: PLW2901
+            events.append(ir.Cite(block, note, candidate.index))
+        candidate.notes.clear()
+
+    # Calls and media -----------------------------------------------------------------------------
+
+    def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        wire, _ = TYPED_CALL.sort(an_object(wire, "choices[].delta.tool_calls[]"))
+        custom = wire.get("type") == "custom" or not wire.get("function")
+        inner = wire.get("custom" if custom else "function") or {}
+        call = call_of(candidate.calls, wire, inner)
+        text = arguments_text(inner.get("arguments", inner.get("input")))
+        if call.block < 0:
+            if text:
+                call.pieces.append(text)
+            if inner.get("name"):
+                call.first = {
+                    **call.first,
+                    **{key: value for key, value in wire.items() if value is not None},
+                }
+                if call in candidate.waiting:
+                    candidate.waiting.remove(call)
+                self._open_call(candidate, call, decode_call(_bare(call.first), -1), events)
+            elif call not in candidate.waiting:
+                self._kept.add(call.first)
+                candidate.waiting.append(call)
+            return
+        if text:
+            events.append(ir.ArgsDelta(call.block, text, candidate.index))
+        if "extra_content" in wire and (sealed := decode_call(_bare(wire), -1).sealed) is not None:
+            events.append(ir.SealDelta(call.block, sealed, candidate.index))
+
+    def _open_call(
+        self, candidate: _Candidate, call: Call, block: ir.ToolCall, events: list[ir.Event]
+    ) -> None:
+        self._end_prose(candidate, events)
+        call.block = candidate.blocks
+        candidate.blocks += 1
+        events.append(ir.Open(call.block, block, candidate.index))
+        events.extend(ir.ArgsDelta(call.block, piece, candidate.index) for piece in call.pieces)
+
+    def _legacy(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        if candidate.legacy < 0:
+            if not wire.get("name") or type(wire["name"]) is not str:
+                candidate.keep("message.function_call", wire)
+                return
+            call = Call(wire)
+            self._open_call(candidate, call, ir.ToolCall(None, wire["name"], kind="legacy"), events)
+            candidate.legacy = call.block
+        if text := arguments_text(wire.get("arguments")):
+            events.append(ir.ArgsDelta(candidate.legacy, text, candidate.index))
+
+    def _audio(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        wire, _ = TYPED_AUDIO.sort(wire)
+        if candidate.audio < 0 and wire.get("id") == "":
+            candidate.keep("message.audio", wire)
+            return
+        if candidate.audio < 0:
+            candidate.audio = candidate.blocks
+            candidate.blocks += 1
+            events.append(ir.Open(candidate.audio, ir.Media("audio", id=wire.get("id")), candidate.index))
+        data, transcript, expires = wire.get("data"), wire.get("transcript"), wire.get("expires_at")
+        if data is not None or transcript is not None or expires is not None:
+            events.append(ir.MediaDelta(candidate.audio, data, transcript, candidate.index, expires))
+
+    def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
+        if type(last) is ir.TextDelta:
+            self._candidates[last.candidate].length += len(text)
+        return super()._repeat(last, text)
+
+    # The end -------------------------------------------------------------------------------------
+
+    def _fault(self, body: dict[str, Any]) -> ir.Fault:
+        return fault_of(body)
+
+    def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        for call in candidate.waiting:
+            self._open_call(candidate, call, ir.ToolCall(call.id, ""), events)
+        if candidate.tokens:
+            candidate.keep("message.logprobs", {"content": candidate.tokens})
+        if candidate.notes and not candidate.texts:
+            self._content(candidate, "", None, events)
+        if candidate.texts:
+            first, index = candidate.texts[0][1], candidate.index
+            events.extend(ir.Cite(first, source, index) for source in sources_of(self._seen))
+        called = bool(candidate.calls) or candidate.legacy >= 0
+        blocks = [candidate.prose, candidate.legacy, candidate.audio]
+        blocks.extend(call.block for call in candidate.calls.values())
+        events.extend(ir.Close(block, None, candidate.index) for block in sorted(blocks) if block >= 0)
+        stop = decode_stop(candidate.reason, candidate.sequence, called=called)
+        extra = {NAME: candidate.extra} if candidate.extra else None
+        events.append(ir.Finish(stop, candidate.index, extra))
+
+
+def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
+    """Decoded log probabilities; of an unknown shape they become leftovers."""
+    if tokens is None:
+        return None
+    if (decoded := read_logprobs(tokens)) is None:
+        candidate.keep("message.logprobs", {member: tokens})  # under its own name, beside decoded values
+    return decoded
+
+
+def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
+    """The token lists of a chunk; other values become leftovers."""
+    if logprobs is None:
+        return {}
+    logprobs = in_objects(logprobs)
+    if type(logprobs) is not dict:
+        candidate.keep("message.logprobs", logprobs)
+        return {}
+    candidate.note(logprobs, _SCORED, "message.logprobs.")
+    return logprobs
+
+
+def _bare(wire: dict[str, Any]) -> dict[str, Any]:
+    """The first fragment of a call, without its index and arguments."""
+    bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
+    kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
+    bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}
+    return bare

@@ -1,0 +1,21 @@
+"""The JSON paths of places in the IR."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MEMBERS: Final = {
+    "max_output": "max_tokens",
+    "messages[0].blocks[1]": "suffix",
+    "sampling.top_logprobs": "logprobs",
+    "stream_usage": "stream_options.include_usage",
+}
+
+
+def locate(where: str) -> str:
+    """The JSON path of a place: `sampling.logit_bias` is `$.logit_bias`. All messages are the prompt."""
+    if (member := _MEMBERS.get(where)) is not None:
+        return "$." + member
+    if where.startswith("messages"):
+        return "$.prompt"
+    return "$." + where.removeprefix("sampling.")

@@ -1,0 +1,452 @@
+"""Streams, read: the events of POST /responses with `stream: true` to IR events.
+
+    response.created → ( output_item.added → … → output_item.done )*
+    → response.completed | response.incomplete | response.failed
+
+`output_item.done` is the truth about an item: its blocks are closed with what it says. Items that only this
+protocol knows come whole with it; their progress passes as Raw. `error` ends everything, and so does the
+first terminal event: what some vendors send after it (`[DONE]`) is not read.
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.bounds import MOST_OPEN, Kept, refuse_index, refuse_more
+from dragoman.dialects.openai_responses.errors import broken, fault_of
+from dragoman.dialects.openai_responses.items import decode_item
+from dragoman.dialects.openai_responses.parts import (
+    decode_citation,
+    decode_part,
+    sound_logprobs,
+    without_logprobs,
+)
+from dragoman.dialects.openai_responses.response import (
+    HEAD,
+    decode_echo,
+    decode_extra,
+    output_blocks,
+    read_response,
+)
+from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
+from dragoman.ir.fold import unfold_block
+from dragoman.wire.sse import ErrorFrame, read_event
+
+_Events = list[ir.Event]
+_Value = dict[str, Any]
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    type: str
+    delta: str
+    output_index: int
+    content_index: int = 0
+    logprobs: list[Any] | None = None
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_delta = msgspec.json.Decoder(_TextDelta).decode
+_TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
+_GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
+"""Items of one block that grows. A message's blocks are its parts; other items come whole."""
+_UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The member of a call that its deltas tell, whatever it held when the call began."""
+
+
+class _Open:
+    """A block that is still growing.
+
+    said: something of it has been told; words: its text so far, in pieces; logprobs: those of its words,
+    which the end of the item tells rounded; cited: how many of its sources have been told.
+    """
+
+    __slots__ = ("block", "cited", "index", "logprobs", "said", "words")
+
+    def __init__(self, index: int, block: ir.Block) -> None:
+        self.index = index
+        self.block = block
+        self.said = False
+        self.cited = 0
+        self.words: list[str] = []
+        self.logprobs: list[ir.Logprob] = []
+
+
+class ResponsesDecoder:
+    """One stream's frames to events."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._state = "new"
+        self._blocks = 0
+        self._items: dict[int, _Value] = {}
+        self._kept = Kept()
+        self._open: dict[tuple[int, int], _Open] = {}
+        self._said: list[ir.Block] = []
+
+    def feed(self, frame: bytes) -> _Events:
+        """The events of one frame's JSON."""
+        if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
+            return events
+        if self._state == "over":
+            return []
+        if type(frame) is ErrorFrame:
+            return self._fail(fault_of(bytes(frame)))
+        value = read_event(frame)
+        if value is None:
+            return []
+        kind = value.get("type")
+        take = _TAKE.get(kind) if type(kind) is str else None
+        if self._state == "new" and not (type(kind) is str and kind in _EARLY):
+            if "error" in value and take is None:
+                return self._fail(fault_of(value))
+            raise WireError(f"the stream must begin with response.created, not with {kind}")
+        if take is None:
+            if kind is None and value.get("error"):
+                return self._fail(fault_of(value))
+            return [ir.Raw(NAME, value)]
+        try:
+            return take(self, value)
+        except (KeyError, TypeError, AttributeError):
+            raise WireError(f"a stream event {kind} has an unknown format") from None
+
+    def _plain_delta(self, frame: bytes) -> _Events | None:
+        """The event of more text, which most frames are; None for any other."""
+        try:
+            value = _decode_delta(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        state = self._open.get((value.output_index, value.content_index))
+        if state is None or value.logprobs or not value.delta or type(state.block) is not ir.Text:
+            return None
+        state.said = True
+        state.words.append(value.delta)
+        return [ir.TextDelta(state.index, value.delta)]
+
+    def close(self) -> _Events:
+        """The bytes have ended: a stream without its terminal event broke off."""
+        if self._state == "over":
+            return []
+        said = "before the response was complete" if self._state != "new" else "without a response"
+        return self._fail(broken(f"The provider's stream ended {said}."))
+
+    # --- The response ------------------------------------------------------------------------------
+
+    def _created(self, value: _Value) -> _Events:
+        if self._state != "new":
+            return []
+        self._state = "begun"
+        response, _ = HEAD.sort(value["response"])  # the end says again what is of another type
+        return [
+            ir.Start(
+                NAME,
+                response.get("id"),
+                response.get("model") or None,
+                response.get("created_at"),
+                response.get("service_tier"),
+                extra=decode_extra(response),
+                echo=decode_echo(response),
+            )
+        ]
+
+    def _progress(self, value: _Value) -> _Events:
+        """`in_progress`, `queued` and the like: they say again what `created` said."""
+        return self._created(value) or [ir.Ping()]
+
+    def _keepalive(self, value: _Value) -> _Events:
+        return [ir.Ping()]
+
+    def _terminal(self, value: _Value) -> _Events:
+        events = self._created(value)
+        told = value["response"]
+        output = told.get("output") or ()
+        for number in sorted({item for item, _ in self._open} | self._items.keys()):
+            events += self._end_item(number, _found(output, number, self._items.get(number)))
+        if not self._said:  # some tell the items only here
+            events += self._whole(output_blocks(output))
+        response = read_response(told, tuple(self._said))
+        events.append(ir.More(response.extra, response.tier, response.model, response.echo))
+        if response.usage is not None:
+            events.append(ir.Tally(response.usage))
+        if response.error is not None:
+            return events + self._fail(response.error)
+        self._over()
+        stop = response.candidates[0].stop
+        return [*events, ir.Finish(stop), ir.End(response.status)]
+
+    def _error(self, value: _Value) -> _Events:
+        return self._fail(fault_of(value))
+
+    def _fail(self, fault: ir.Fault) -> _Events:
+        self._over()
+        return [ir.Error(fault)]
+
+    def _over(self) -> None:
+        self._state = "over"
+        self._open.clear()
+        self._items.clear()
+
+    # --- Items -------------------------------------------------------------------------------------
+
+    def _item_added(self, value: _Value) -> _Events:
+        number, item = value["output_index"], value["item"]
+        refuse_index(number, "item")
+        if (number, 0) in self._open:  # announced twice
+            return []
+        refuse_more(len(self._items), MOST_OPEN, "open items")
+        self._kept.replace(self._items.get(number), item)
+        self._items[number] = item
+        kind = item.get("type")
+        if kind == "message":
+            return []
+        if kind not in _GROWING:
+            return [ir.Raw(NAME, value)]
+        untold = _UNTOLD.get(kind)
+        block = decode_item(item if untold is None else {**item, untold: ""})[1][0]
+        if isinstance(block, ir.Thinking):
+            block = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=None)
+        return self._begin((number, 0), block)
+
+    def _begin(self, place: tuple[int, int], block: ir.Block) -> _Events:
+        refuse_more(len(self._open), MOST_OPEN, "open blocks")
+        state = _Open(self._blocks, block)
+        self._blocks += 1
+        self._open[place] = state
+        return [ir.Open(state.index, block)]
+
+    def _item_done(self, value: _Value) -> _Events:
+        return self._end_item(value["output_index"], value["item"])
+
+    def _end_item(self, number: int, item: _Value | None) -> _Events:
+        """Close the blocks of one item with what it finally says; None = the stream never told."""
+        announced = self._items.pop(number, None)
+        self._kept.drop(announced)
+        finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
+        events: _Events = []
+        places = sorted(place for place in self._open if place[0] == number)
+        for place in places:
+            state = self._open.pop(place)
+            final = finals[place[1]] if place[1] < len(finals) else None
+            if type(final) is not type(state.block):
+                final = None
+            events += self._close(state, final)
+        parts = {place[1] for place in places}
+        return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
+
+    def _close(self, state: _Open, final: ir.Block | None) -> _Events:
+        """The end of a block, after what its deltas had not told."""
+        if final is None:
+            self._said.append(state.block)
+            return [ir.Close(state.index)]
+        if isinstance(final, ir.Text) and state.logprobs:
+            final = msgspec.structs.replace(
+                final, logprobs=tuple(state.logprobs), extra=without_logprobs(final.extra)
+            )
+        self._said.append(final)
+        return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
+
+    def _whole(self, blocks: tuple[ir.Block, ...]) -> _Events:
+        """Blocks that come at once."""
+        events: _Events = []
+        for block in blocks:
+            events += unfold_block(block, self._blocks)
+            self._blocks += 1
+            self._said.append(block)
+        return events
+
+    # --- Parts and deltas ----------------------------------------------------------------------------
+
+    def _part_added(self, value: _Value) -> _Events:
+        place = value["output_index"], value.get("content_index", 0)
+        item = self._items.get(place[0], {})
+        if place in self._open or item.get("type") != "message":
+            return []
+        block = decode_part(value["part"], said=True, item=_named(item))
+        if isinstance(block, ir.Text):
+            block = msgspec.structs.replace(block, text="", citations=(), logprobs=None)
+        elif isinstance(block, ir.Refusal):
+            block = msgspec.structs.replace(block, text="")
+        return self._begin(place, block)
+
+    def _at(
+        self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
+    ) -> tuple[_Events, _Open]:
+        """The block that a delta is for, opened where no event has done so."""
+        place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
+        events: _Events = []
+        if place not in self._open:
+            block = opened.get(kind)
+            if block is None:
+                raise WireError(f"a delta for item {place[0]}, which is not open")
+            item = _named(self._items.get(place[0], {}))
+            events = self._begin(place, msgspec.structs.replace(block, item=item))
+        state = self._open[place]
+        if not isinstance(state.block, kind):
+            raise WireError(f"a delta for item {place[0]}, which is not a {kind.__name__}")
+        state.said = True
+        return events, state
+
+    def _text(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Text, _PARTS)
+        logprobs, odd = sound_logprobs(value)
+        if odd is not None:
+            events.append(ir.More(odd))
+        state.logprobs += logprobs or ()
+        words = _words(value)
+        state.words.append(words)
+        return [*events, ir.TextDelta(state.index, words, logprobs=logprobs)]
+
+    def _refusal(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Refusal, _PARTS)
+        return [*events, ir.RefusalDelta(state.index, _words(value))]
+
+    def _arguments(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.ToolCall, {})
+        words = _words(value)
+        state.words.append(words)
+        return [ir.ArgsDelta(state.index, words)]
+
+    def _reasoning(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.Thinking, {})
+        return [ir.ThinkDelta(state.index, _words(value))]
+
+    def _summary(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.Thinking, {})
+        refuse_index(part := value["summary_index"], "summary")
+        return [ir.ThinkDelta(state.index, _words(value), part=part)]
+
+    def _annotation(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Text, _PARTS)
+        state.cited += 1
+        return [*events, ir.Cite(state.index, decode_citation(value["annotation"]))]
+
+    def _done(self, value: _Value) -> _Events:
+        """The end of a part, which the end of its item tells again."""
+        return []
+
+
+def _words(value: _Value) -> str:
+    """The words of a delta; some say null for none. Raises TypeError for what are no words."""
+    words = value["delta"]
+    if words is not None and type(words) is not str:
+        raise TypeError("delta")
+    return words or ""
+
+
+def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
+    """An item that did not end before its answer did, as the whole answer has it."""
+    item = output[number] if announced is not None and number < len(output) else None
+    if type(item) is not dict or announced is None:
+        return None
+    same = item.get("type") == announced.get("type") and item.get("id") == announced.get("id")
+    return item if same else None
+
+
+def _as_announced(item: _Value, announced: _Value | None) -> _Value:
+    """An item that ends, under the id that it began with: some gateways state another one in every event,
+    which clients take for another item. What is sealed belongs to the id that it came with.
+    """
+    first = None if announced is None else announced.get("id")
+    if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
+        return item
+    return {**item, "id": first}
+
+
+def _named(item: _Value) -> ir.Item | None:
+    """What is known of a message while it grows; its status is told by its end."""
+    if item.get("id") is None and item.get("phase") is None:
+        return None
+    return ir.Item(item.get("id"), None, item.get("phase"))
+
+
+_PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refusal("")}
+
+# What the deltas had not told, before the block is closed: translators that stream look at deltas alone.
+
+
+def _rest(state: _Open, whole: str) -> str:
+    """What follows the words that were told; nothing where they began otherwise."""
+    told = "".join(state.words)
+    return whole[len(told) :] if whole.startswith(told) else ""
+
+
+def _owed_text(state: _Open, final: ir.Text) -> _Events:
+    events: _Events = []
+    text = _rest(state, final.text)
+    logprobs = None if state.logprobs else final.logprobs
+    if text or logprobs is not None:
+        events.append(ir.TextDelta(state.index, text, logprobs=logprobs))
+    return [*events, *(ir.Cite(state.index, citation) for citation in final.citations[state.cited :])]
+
+
+def _owed_refusal(state: _Open, final: ir.Refusal) -> _Events:
+    return [] if state.said or not final.text else [ir.RefusalDelta(state.index, final.text)]
+
+
+def _owed_call(state: _Open, final: ir.ToolCall) -> _Events:
+    rest = _rest(state, final.arguments)
+    return [ir.ArgsDelta(state.index, rest)] if rest else []
+
+
+def _owed_thinking(state: _Open, final: ir.Thinking) -> _Events:
+    events: _Events = []
+    if not state.said:
+        if final.text:
+            events.append(ir.ThinkDelta(state.index, final.text))
+        events += [ir.ThinkDelta(state.index, text, part=n) for n, text in enumerate(final.summary)]
+    if final.sealed is not None:
+        events.append(ir.SealDelta(state.index, final.sealed))
+    return events
+
+
+def _nothing(_state: _Open, _final: ir.Block) -> _Events:
+    return []
+
+
+_OWED: Final[dict[type, Callable[[_Open, Any], _Events]]] = {
+    ir.Text: _owed_text,
+    ir.Refusal: _owed_refusal,
+    ir.ToolCall: _owed_call,
+    ir.Thinking: _owed_thinking,
+}
+_TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
+    "response.created": ResponsesDecoder._created,
+    "response.queued": ResponsesDecoder._progress,
+    "response.in_progress": ResponsesDecoder._progress,
+    "keepalive": ResponsesDecoder._keepalive,
+    "response.completed": ResponsesDecoder._terminal,
+    "response.incomplete": ResponsesDecoder._terminal,
+    "response.failed": ResponsesDecoder._terminal,
+    "response.cancelled": ResponsesDecoder._terminal,
+    "error": ResponsesDecoder._error,
+    "response.output_item.added": ResponsesDecoder._item_added,
+    "response.output_item.done": ResponsesDecoder._item_done,
+    "response.content_part.added": ResponsesDecoder._part_added,
+    "response.content_part.done": ResponsesDecoder._done,
+    "response.output_text.delta": ResponsesDecoder._text,
+    "response.output_text.done": ResponsesDecoder._done,
+    "response.output_text.annotation.added": ResponsesDecoder._annotation,
+    "response.refusal.delta": ResponsesDecoder._refusal,
+    "response.refusal.done": ResponsesDecoder._done,
+    "response.function_call_arguments.delta": ResponsesDecoder._arguments,
+    "response.function_call_arguments.done": ResponsesDecoder._done,
+    "response.custom_tool_call_input.delta": ResponsesDecoder._arguments,
+    "response.custom_tool_call_input.done": ResponsesDecoder._done,
+    "response.reasoning_text.delta": ResponsesDecoder._reasoning,
+    "response.reasoning_text.done": ResponsesDecoder._done,
+    "response.reasoning.delta": ResponsesDecoder._reasoning,
+    "response.reasoning.done": ResponsesDecoder._done,
+    "response.reasoning_summary_part.added": ResponsesDecoder._done,
+    "response.reasoning_summary_part.done": ResponsesDecoder._done,
+    "response.reasoning_summary_text.delta": ResponsesDecoder._summary,
+    "response.reasoning_summary_text.done": ResponsesDecoder._done,
+}
+_EARLY: Final = frozenset(
+    {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}
+    | {"response.completed", "response.incomplete", "response.failed"}
+)

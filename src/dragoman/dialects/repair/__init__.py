@@ -1,0 +1,41 @@
+"""Repair the history of another protocol, so that it follows the rules of the target's protocol.
+
+A client's history follows the rules of its own protocol; a history that was cut or cancelled may break even
+these. The target states its own `Rules`:
+
+    roles     the user and the assistant alternate, or messages stay as many as they are
+    ids       a call without an id gets one; an id that the target would refuse is changed
+    results   a turn's results come first in the user's turn, or each directly after its call, or anywhere
+              a call without a result gets a result that says that there is none
+              a result without a call becomes text of the user, or is refused, or stays
+    media     media move to the user when a result or the assistant's message cannot hold them
+    ends      the user may have to send the first message, and the last
+
+The same history always gives the same turns, because prompt caches compare prompts. Pure. The encoder
+writes the turns in order, and reports the notes of each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.repair.alternating import Alternating
+from dragoman.dialects.repair.calls import Repair
+from dragoman.dialects.repair.items import Items
+from dragoman.dialects.repair.kept import kept
+from dragoman.dialects.repair.messages import Messages
+from dragoman.dialects.repair.rules import Rules
+from dragoman.dialects.repair.turn import Turn
+
+_ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Messages, "items": Items}
+
+
+def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
+    """The history as turns of the target.
+
+    Raises WireError for a result without its call when the target refuses such results.
+    """
+    turns = kept(request, rules)
+    return _ORDERS[rules.order](request, rules, facts).turns if turns is None else turns

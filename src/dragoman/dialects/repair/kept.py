@@ -1,0 +1,70 @@
+"""The fast path: most histories follow every rule and need no repair."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.repair.rules import Rules
+from dragoman.dialects.repair.turn import Piece, Turn, has_heading
+
+
+def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
+    """The turns of a history that needs no repair; None = it may need one.
+
+    In such a history user and assistant alternate, the user begins and ends, and the results of a turn are
+    one message, in the order of the calls.
+    """
+    turns: list[Turn] = []
+    seen: set[str] = set()
+    calls: list[str] = []
+    before = "assistant"
+    if request.system and rules.order != "items":
+        turns.append(Turn("system", [Piece(None, -1, request.system)]))
+    for index, message in enumerate(request.messages):
+        role = message.role
+        ids = _links(message, rules)
+        if ids is None or role == before or (role not in {"user", "assistant"} and index > 0):
+            return None
+        if ids and role == "assistant":
+            if not seen.isdisjoint(ids) or len(set(ids)) < len(ids):
+                return None
+            seen.update(ids)
+            calls = ids
+        elif calls or ids:
+            if ids != calls or len(ids) != len(message.blocks) or has_heading(message):
+                return None
+            calls = []
+            if rules.order == "messages":
+                turns += _results(message, index)
+                before = role
+                continue
+        turns.append(Turn(role, [Piece(message, index, message.blocks)]))
+        before = role if role == "user" else "assistant"
+    return None if before == "assistant" else turns
+
+
+def _links(message: ir.Message, rules: Rules) -> list[str] | None:
+    """The ids of the calls or results in a message; None = a block in it may need a repair."""
+    ids: list[str] = []
+    role = message.role
+    for block in message.blocks:
+        if type(block) is ir.Text:
+            if not block.text or block.text.isspace():
+                return None
+        elif type(block) is ir.ToolCall and role == "assistant" and block.by == "client":
+            if not block.id or rules.fit(block.id) != block.id:
+                return None
+            ids.append(block.id)
+        elif type(block) is ir.ToolResult and role == "user" and block.id and rules.named is None:
+            if not all(type(inner) is ir.Text for inner in block.content):
+                return None
+            ids.append(block.id)
+        elif type(block) is not ir.Thinking or role != "assistant":
+            return None
+    return ids if message.blocks and role != "developer" else None
+
+
+def _results(message: ir.Message, index: int) -> list[Turn]:
+    return [
+        Turn("tool", [Piece(message, index, (block,), (f"messages[{index}].blocks[{at}]",))])
+        for at, block in enumerate(message.blocks)
+    ]

@@ -1,0 +1,65 @@
+"""Resources of a provider's account (files, batches, …). The gateway relays their requests unread. Pure.
+
+https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
+https://platform.claude.com/docs/en/api/files-list and /messages-batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+Resource: TypeAlias = Literal[
+    "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
+]
+"""A group of paths. message_batches: Anthropic's batches."""
+
+_LIST: Final = ("GET", "POST")
+_GET: Final = ("GET",)
+_POST: Final = ("POST",)
+_STORE: Final = "/vector_stores/{id}"
+_JOB: Final = "/fine_tuning/jobs/{id}"
+_PERMISSIONS: Final = "/fine_tuning/checkpoints/{id}/permissions"
+
+PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "files": {"/files": _LIST, "/files/{id}": ("GET", "DELETE"), "/files/{id}/content": _GET},
+        "uploads": {
+            "/uploads": _POST,
+            **{f"/uploads/{{id}}/{step}": _POST for step in ("parts", "complete", "cancel")},
+        },
+        "batches": {"/batches": _LIST, "/batches/{id}": _GET, "/batches/{id}/cancel": _POST},
+        "fine_tuning": {
+            "/fine_tuning/jobs": _LIST,
+            _JOB: _GET,
+            **{f"{_JOB}/{step}": _POST for step in ("cancel", "pause", "resume")},
+            **{f"{_JOB}/{what}": _GET for what in ("events", "checkpoints")},
+            **{f"/fine_tuning/alpha/graders/{what}": _POST for what in ("run", "validate")},
+            _PERMISSIONS: _LIST,
+            f"{_PERMISSIONS}/{{permission}}": ("DELETE",),
+        },
+        "vector_stores": {
+            "/vector_stores": _LIST,
+            _STORE: ("GET", "POST", "DELETE"),
+            f"{_STORE}/search": _POST,
+            f"{_STORE}/files": _LIST,
+            f"{_STORE}/files/{{file}}": ("GET", "POST", "DELETE"),
+            f"{_STORE}/files/{{file}}/content": _GET,
+            f"{_STORE}/file_batches": _POST,
+            f"{_STORE}/file_batches/{{batch}}": _GET,
+            f"{_STORE}/file_batches/{{batch}}/cancel": _POST,
+            f"{_STORE}/file_batches/{{batch}}/files": _GET,
+        },
+        "message_batches": {
+            "/messages/batches": _LIST,
+            "/messages/batches/{id}": ("GET", "DELETE"),
+            "/messages/batches/{id}/cancel": _POST,
+            "/messages/batches/{id}/results": _GET,
+        },
+    }
+)
+"""The relayed paths below the API's version, with their methods; a name in braces is one segment."""
+
+OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
+"""The resources of OpenAI's API. Vendors of other chat protocols may have them too."""

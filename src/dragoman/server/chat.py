@@ -1,0 +1,66 @@
+"""Asking a model in the protocols whose chat path needs no handler of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
+from dragoman.dialects.table import DEFAULT, faces
+from dragoman.engine.asked import Inbound
+from dragoman.exchange import Exchange
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
+from dragoman.server.turns import turn_of
+
+if TYPE_CHECKING:
+    from dragoman.assembly.core import Core
+
+
+class ChatApi:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """The chat paths of every face, but those with a model's name; OpenAI's old paths with one."""
+        for dialect, face in faces():
+            if "{model}" in dialect.paths.chat:
+                continue
+            asking = {"POST": Handler(partial(self.ask, dialect), takes_body="json")}
+            for path in (*(root + dialect.paths.chat for root in face.roots), *face.also):
+                yield Endpoint(path, dialect, asking)
+        for dialect in (DEFAULT, COMPLETIONS):
+            engine = {"POST": Handler(partial(self._engine, dialect), takes_body="json")}
+            yield Endpoint(f"/v1/engines/{{model}}{dialect.paths.chat}", dialect, engine, slashes=True)
+
+    def ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
+        """Answer one request."""
+        heartbeat = self._gateway.config.server.heartbeat
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
+
+    def _engine(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+    ) -> Awaitable[None]:
+        return self.ask(face, with_model(request), exchange, client)
+
+    def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
+        """An HTTP request as the engine takes it."""
+        gateway = self._gateway
+        settings = gateway.config.server
+        return Inbound(
+            face,
+            request.body,
+            request.headers,
+            settings.max_depth,
+            request.caller.models,
+            settings.max_values,
+            turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
+            room=request.room,
+        )

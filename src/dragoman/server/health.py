@@ -1,0 +1,60 @@
+"""Whether the gateway runs, for probes and for clients that look at `/` first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dragoman.accounts.keys import Caller
+from dragoman.dialects.table import DEFAULT
+from dragoman.exchange import Exchange
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.ollama.listing import expects_text, running
+from dragoman.version import __version__
+from dragoman.wire.json import encode
+
+if TYPE_CHECKING:
+    from dragoman.assembly.core import Core
+
+
+class HealthApi:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Every path. No key is needed."""
+        for path, answer in (
+            ("/", self._root),  # agents call it to see whether there is a server at all
+            ("/health", self._health),
+            ("/health/live", self._live),
+            ("/health/liveness", self._live),
+            ("/health/liveliness", self._live),  # LiteLLM's spelling
+            ("/ping", self._live),
+            ("/health/ready", self._ready),
+            ("/health/readiness", self._ready),
+        ):
+            yield Endpoint(path, DEFAULT, {"GET": Handler(answer)}, public=True)
+
+    async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
+        health = await self._gateway.health(details=admitted, asking=exchange)
+        # Only shutdown is a reason to send requests elsewhere: a provider that is down shows its recovery in
+        # requests.
+        await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
+
+    async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        await client.answer(200, (), encode({"status": "live", "version": __version__}))
+
+    async def _root(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        if expects_text(request.headers):
+            await running(client)
+        else:
+            await self._live(request, exchange, client)
+
+    async def _ready(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        self._gateway.probed()
+        ready = not self._gateway.draining
+        await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))

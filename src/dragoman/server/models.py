@@ -1,0 +1,138 @@
+"""The models that a caller may use, as OpenAI's API lists them, at paths that several protocols share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dragoman import ir
+from dragoman.dialects.access import Face
+from dragoman.dialects.table import DEFAULT, faces
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange, Mode
+from dragoman.routing.route import Entry
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.passthrough import PassThroughApi
+from dragoman.wire.json import encode
+
+if TYPE_CHECKING:
+    from dragoman.assembly.core import Core
+
+
+class OwnList(Protocol):
+    """The handlers of a protocol that lists models in a form of its own. face: where it is served."""
+
+    face: Face
+
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """List the models."""
+        ...
+
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Tell one model."""
+        ...
+
+
+class ModelsApi:
+    """The handlers of one gateway. own: the protocols with a list of their own. passing: deletes models."""
+
+    def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
+        self._gateway = gateway
+        self._own = own
+        self._passing = passing
+        self._faces = {dialect.name: dialect for dialect, _ in faces()}
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """The list, and the path of each model."""
+        for path in ("/v1/models", "/models"):
+            yield Endpoint(path, DEFAULT, {"GET": Handler(self.models)}, shared=True)
+            one = {"GET": Handler(self.model), "DELETE": Handler(self.delete)}
+            yield Endpoint(f"{path}/{{model}}", DEFAULT, one, slashes=True, shared=True)
+
+    def _owner(self, headers: Mapping[str, str]) -> OwnList | None:
+        return next((api for api in self._own if api.face.serves(headers)), None)
+
+    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """List the models, in the form of the client's protocol."""
+        if (own := self._owner(request.headers)) is not None:
+            await own.models(request, exchange, client)
+            return
+        entries = self._gateway.entries(request.caller.models)
+        data = [self._listed(entry) for entry in entries]
+        await client.answer(200, (), encode({"object": "list", "data": data}))
+
+    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Tell one model, with what the clients of each face can use of it."""
+        if (own := self._owner(request.headers)) is not None:
+            await own.model(request, exchange, client)
+            return
+        name = request.params["model"]
+        exchange.asked = name
+        if not request.caller.may_use(name):
+            raise RequestFailed(_no_model(name))
+        entry = self._gateway.engine.table.entry(name)
+        await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
+
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+        """Delete a fine-tuned model at its provider."""
+        if self._owner(request.headers) is not None:
+            text = "Models cannot be deleted in this protocol."
+            raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
+        if not request.caller.may_use(name := request.params["model"]):
+            raise RequestFailed(_no_model(name))
+        await self._passing.delete_model(request, exchange, client)
+
+    def _had(self, model: str) -> dict[str, Any]:
+        """Which features of a model the clients of each face can use. Too long for the list of all models."""
+        found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
+        return {
+            name: {
+                "features": one.features,
+                "losses": [
+                    {"feature": feature, "severity": loss.severity, "reason": loss.reason}
+                    for feature, loss in one.losses
+                ],
+                "refused": one.refused,
+            }
+            for name, one in found.items()
+            if one is not None
+        }
+
+    def _listed(self, entry: Entry) -> dict[str, Any]:
+        gateway = self._gateway
+        modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
+        return _listed(entry, modes, gateway.performance.of(entry.deployment))
+
+
+def _no_model(name: str) -> ir.Fault:
+    text = f"The model {name[:128]!r} does not exist."
+    return ir.Fault("model_not_found", text, "model_not_found", "model")
+
+
+def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
+    """One model as OpenAI's API lists it, with fields of our own; SDKs ignore fields they do not know.
+
+    modes: for each face, whether its requests are relayed or translated. measured: how fast the model has
+    been.
+    """
+    listed: dict[str, Any] = {
+        "id": entry.id,
+        "object": "model",
+        "created": entry.created,
+        "owned_by": entry.owned_by,
+        # OpenAI listed this earlier; some clients still read it.
+        "permission": [],
+        "root": entry.id,
+        "parent": None,
+        "provider": entry.provider,
+        "capabilities": entry.capabilities,
+    }
+    if entry.context_window is not None:
+        listed["context_window"] = entry.context_window
+    if entry.max_output_tokens is not None:
+        listed["max_output_tokens"] = entry.max_output_tokens
+    listed["faces"] = modes
+    if measured is not None:
+        listed["performance"] = measured
+    return listed

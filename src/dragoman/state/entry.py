@@ -1,0 +1,137 @@
+"""One entry of the vault: the parts of an answer that its client cannot send back, and the keys to find them.
+
+Thinking and the calls of the provider's own tools are kept whole. Of a text, a call and a medium only the
+digest and the seal are kept, to find the block again in what the client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_client_call, joined_text
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One block of an answer. `thinking` and `native` are kept whole; other kinds have a digest and a seal.
+
+    size: characters of a text. native: a block in the words of the answer's own protocol. bare: the digest
+    of a call without its id, for clients that drop ids.
+    """
+
+    kind: Literal["thinking", "text", "call", "media", "native"]
+    digest: bytes = b""
+    size: int = 0
+    sealed: ir.Sealed | None = None
+    thinking: ir.Thinking | None = None
+    native: ir.Native | None = None
+    bare: bytes = b""
+
+    @property
+    def whole(self) -> ir.Block | None:
+        """The block itself; None when only its digest is kept."""
+        return self.native if self.thinking is None else self.thinking
+
+    @property
+    def matters(self) -> bool:
+        """Whether the provider needs this piece back."""
+        return self.sealed is not None or self.whole is not None
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """An entry: the model that answered, and the answer's blocks in order.
+
+    before: the digest of the conversation before the answer. It makes two entries with equal pieces differ.
+    """
+
+    scope: Scope
+    pieces: tuple[Piece, ...]
+    before: bytes
+
+
+_pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder(Kept).decode
+
+
+def matters(
+    blocks: Sequence[ir.Block],
+    *,
+    unsealed: bool = False,
+    native: Callable[[ir.Block], ir.Native] | None = None,
+) -> bool:
+    """Whether an answer holds anything that its client cannot send back; most answers hold nothing.
+
+    The parameters are those of `entry`, which is slower.
+    """
+    for block in blocks:
+        if isinstance(block, ir.Thinking):
+            if block.sealed is not None or unsealed:
+                return True
+        elif getattr(block, "sealed", None) is not None or (native is not None and is_provided(block)):
+            return True
+    return False
+
+
+def entry(
+    blocks: Sequence[ir.Block],
+    before: bytes,
+    scope: Scope,
+    marks: Marks,
+    *,
+    unsealed: bool = False,
+    native: Callable[[ir.Block], ir.Native] | None = None,
+) -> tuple[list[bytes], bytes] | None:
+    """The keys and the content of the entry for an answer; None when its client can send everything back.
+
+    blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
+    unsealed: whether reasoning without a seal must return too. native: writes a call or result of the
+    provider's own tools in the answer's protocol; None: these are not kept.
+    """
+    pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
+    says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)
+    if not says or not any(piece.matters for piece in pieces):
+        return None  # providers refuse a message that holds only thinking
+    calls = client_calls(blocks)
+    keys = marks.call_keys(calls, map(marks.call_digest, calls), before)
+    if calls:
+        bare = _bare(calls[0])
+        own = has_random_id(calls[0])
+        shared = [marks.call_key(before, bare, marks.call_digest(bare)), *([] if own else keys[:1])]
+    else:
+        shared = [marks.text_key(before, joined_text(blocks))]
+    keys += [*marks.id_keys(calls), *shared, *(marks.scope_key(key, scope) for key in shared)]
+    keys += [piece.digest for piece in pieces if piece.kind == "media" and piece.sealed is not None]
+    return keys, _pack(Kept(scope, tuple(pieces), before))
+
+
+def _piece(
+    block: ir.Block, marks: Marks, native: Callable[[ir.Block], ir.Native] | None, *, unsealed: bool
+) -> Piece | None:
+    if isinstance(block, ir.Thinking):
+        worth = block.sealed is not None or (unsealed and bool(block.text or block.summary))
+        return Piece("thinking", thinking=block) if worth else None
+    if isinstance(block, ir.Text):
+        return Piece("text", marks.block_digest(block), len(block.text), block.sealed)
+    if is_client_call(block):
+        bare = marks.call_digest(_bare(block))
+        return Piece("call", marks.call_digest(block), sealed=block.sealed, bare=bare)
+    if isinstance(block, ir.Media):
+        return Piece("media", marks.block_digest(block), sealed=block.sealed)
+    if native is not None and is_provided(block):
+        return Piece("native", native=native(block))
+    return None
+
+
+def _bare(call: ir.ToolCall) -> ir.ToolCall:
+    """The call without its id. Clients of Ollama, and some of Gemini, drop ids."""
+    return msgspec.structs.replace(call, id=None)
+
+
+def is_provided(block: ir.Block) -> bool:
+    """Whether a block is of a tool that the provider runs, or of a kind that only its protocol has."""
+    if isinstance(block, ir.ToolCall | ir.ToolResult):
+        return block.by == "provider"
+    return isinstance(block, ir.Native)

@@ -1,0 +1,249 @@
+"""The keys and digests of one tenant: of tool calls, of an answer's text, and of a conversation.
+
+They are made with the vault's secret and the tenant's name, so that no tenant finds an entry of another. A
+digest leaves out what clients change or drop: white space around a text, the spelling of arguments, thinking
+and seals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, TypeGuard
+
+import msgspec
+
+from dragoman import ir
+
+_DIGEST = 20
+"""Bytes of a key or digest."""
+_RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
+"""Found in an id that no other call has. Small servers count from 0, some add the function's name."""
+_SPACE = b" \t\n\r\v\f"
+_LONG_ARGUMENTS = 200_000
+"""Characters. Longer arguments are compared as text; parsing them costs more than a lost seal."""
+_PIECE = 1 << 14
+"""Characters at either end that stand for the data of a medium in the digest of a conversation."""
+
+_to_json = msgspec.json.Encoder(order="sorted").encode
+_from_json = msgspec.json.Decoder().decode
+
+
+class Scope(msgspec.Struct, frozen=True, array_like=True):
+    """Who can read a seal: one model of one provider."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Marks:
+    """Makes the keys and digests of one tenant. secret: the vault's, at most 64 bytes."""
+
+    __slots__ = ("_seed",)
+
+    def __init__(self, secret: bytes, tenant: str) -> None:
+        self._seed = blake2b(key=secret, digest_size=_DIGEST)
+        self._seed.update(_framed(tenant))
+
+    def digest(self, *facts: str | bytes) -> bytes:
+        """The digest of some facts; two different lists of facts have two digests."""
+        digest = self._seed.copy()
+        digest.update(b"".join(map(_framed, facts)))
+        return digest.digest()
+
+    @property
+    def owner(self) -> bytes:
+        """The digest that stands for the tenant."""
+        return self.digest("owner")
+
+    def call_digest(self, call: ir.ToolCall) -> bytes:
+        """The digest of a call's id, name and arguments, which every client sends back."""
+        return self.digest("call", call.id or "", call.name, _canonical(call))
+
+    def block_digest(self, block: ir.Text | ir.Media) -> bytes:
+        """The digest of a text's characters or of a medium's data."""
+        if isinstance(block, ir.Text):
+            return self.digest("text", block.text)
+        return self.digest("media", block.data or block.url or block.file or "")
+
+    def call_key(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
+        """The key of a call. before: the digest of the conversation that the call answers; it is part of the
+        key when other calls may have the same id. digest: the call's.
+        """
+        return digest if has_random_id(call) else self.digest("called", before, digest)
+
+    def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
+        """The keys of an answer's calls. Of the calls without an id only the first has a key: the order of
+        such calls tells which result belongs to which call, so an answer in another order must not be found.
+        """
+        return [
+            self.call_key(before, call, digest)
+            for place, (call, digest) in enumerate(zip(calls, digests, strict=True))
+            if call.id is not None or place == 0
+        ]
+
+    def id_keys(self, calls: Iterable[ir.ToolCall]) -> list[bytes]:
+        """The keys of calls by their id alone, to find a call whose content the client has changed."""
+        return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
+
+    def scope_key(self, key: bytes, scope: Scope) -> bytes:
+        """The key for one model alone. Two models may answer one conversation in the same words."""
+        return self.digest("scope", scope.provider, scope.model, key)
+
+    def text_key(self, before: bytes, text: str) -> bytes:
+        """The key of an answer without calls, made of its text and the conversation before it."""
+        return self.answer_text(before).key(text)
+
+    def answer_text(self, before: bytes) -> AnswerText:
+        """The key of an answer without calls whose text arrives in several messages."""
+        digest = self._seed.copy()
+        digest.update(b"said " + before)
+        return AnswerText(digest)
+
+    def conversation(self) -> Conversation:
+        """The digest of a conversation, to which messages are added."""
+        return Conversation(self, self._seed.copy())
+
+
+class AnswerText:
+    """Makes the keys of an answer without calls. White space does not count: clients trim texts and join
+    them with blank lines.
+    """
+
+    __slots__ = ("_begun", "_digest")
+
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+        self._begun = False
+
+    def key(self, text: str) -> bytes:
+        """The key of all texts so far, with this text as the last of them."""
+        if not self._begun:
+            text = text.lstrip()
+        ended = self._digest.copy()
+        ended.update(_unspaced(text.rstrip()))
+        self._digest.update(_unspaced(text))
+        self._begun = self._begun or bool(text)
+        key: bytes = ended.digest()
+        return key
+
+
+class Conversation:
+    """The digest of a conversation's messages so far. It leaves out thinking and seals: clients drop them."""
+
+    __slots__ = ("_digest", "_marks")
+
+    def __init__(self, marks: Marks, digest: Any) -> None:
+        self._marks = marks
+        self._digest = digest
+        self._digest.update(b"conversation")
+
+    def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
+        """Add the next message. Returns the digests of the client's calls in it.
+
+        A message that holds only thinking is not added. The Responses protocol has a message for each
+        thought, other protocols have no such message.
+        """
+        if blocks and all(type(block) is ir.Thinking for block in blocks):
+            return ()
+        if len(blocks) == 1 and type(blocks[0]) is ir.Text:  # as most messages are
+            text = _encoded(blocks[0].text)
+            self._digest.update(b"%b text %d:" % (role.encode(), len(text)))
+            self._digest.update(text)
+            return ()
+        calls: list[bytes] = []
+        self._digest.update(b"%b" % role.encode())
+        self._add(blocks, calls)
+        return calls
+
+    def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
+        """Add blocks. Adjacent texts count as one text: clients join and cut them."""
+        text = ""
+        for block in blocks:
+            if isinstance(block, ir.Text | ir.Refusal):
+                text += block.text
+                continue
+            if isinstance(block, ir.Thinking):
+                continue
+            if text:
+                self._fact(b"text", _encoded(text))
+                text = ""
+            if isinstance(block, ir.ToolCall):
+                digest = self._marks.call_digest(block)
+                if is_client_call(block):
+                    calls.append(digest)
+                self._fact(b"call", digest)
+            elif isinstance(block, ir.ToolResult):
+                self._fact(b"result", _encoded(block.id or block.name or ""))
+                self._add(block.content, calls)
+                self._fact(b"end", b"")
+            elif isinstance(block, ir.Media):
+                self._fact(b"media", block.kind.encode())
+                data = block.data or block.url or block.file or block.text or ""
+                ends = data if len(data) <= 2 * _PIECE else data[:_PIECE] + data[-_PIECE:]
+                self._fact(b"%d" % len(data), _encoded(ends))
+            else:
+                self._fact(b"value", _to_json(block.value))
+        if text:
+            self._fact(b"text", _encoded(text))
+
+    def _fact(self, kind: bytes, data: bytes) -> None:
+        self._digest.update(b" %b %d:" % (kind, len(data)))
+        self._digest.update(data)
+
+    def digest(self) -> bytes:
+        """The digest of the messages so far."""
+        digest: bytes = self._digest.digest()
+        return digest
+
+
+def is_client_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
+    """Whether a block calls a tool that the client runs."""
+    return isinstance(block, ir.ToolCall) and block.by == "client"
+
+
+def client_calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
+    """The calls of tools that the client runs."""
+    return [block for block in blocks if is_client_call(block)]
+
+
+def joined_text(blocks: Iterable[ir.Block]) -> str:
+    """The characters of all text blocks."""
+    return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
+
+
+def has_random_id(call: ir.ToolCall) -> bool:
+    """Whether no other call, in whatever conversation, has the id of this call."""
+    return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
+
+
+def _canonical(call: ir.ToolCall) -> str:
+    """The arguments with sorted members and no white space, because clients may write them anew."""
+    text = call.arguments.strip()
+    if call.kind == "custom":
+        return text
+    if not text:
+        return "{}"
+    if len(text) > _LONG_ARGUMENTS:
+        return text
+    try:
+        return _to_json(_from_json(text)).decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return text
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _unspaced(text: str) -> bytes:
+    return _encoded(text).translate(None, _SPACE)
+
+
+def _framed(fact: str | bytes) -> bytes:
+    data = fact if isinstance(fact, bytes) else _encoded(fact)
+    return b"%d:%b" % (len(data), data)

@@ -1,0 +1,176 @@
+"""One answer while its thinking and seals are put back into the messages that the client sends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.state.entry import Kept, Piece
+from dragoman.state.marks import Marks, is_client_call
+
+replace = msgspec.structs.replace
+
+
+class Remembered:
+    """One entry while its blocks are put back. where: the path of the first message of the answer; a client
+    may have cut the answer into several messages.
+    """
+
+    def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
+        self.kept = kept
+        self.where = where
+        self.used: set[int] = set()
+        self._marks = marks
+        self._places: dict[object, deque[int]] = {}
+        for place, piece in enumerate(kept.pieces):
+            identity = piece.digest if piece.thinking is None else piece.thinking.sealed
+            self._places.setdefault(identity, deque()).append(place)
+            if piece.bare not in {b"", identity}:
+                self._places.setdefault(piece.bare, deque()).append(place)
+
+    @property
+    def lacks(self) -> bool:
+        """Whether a piece that must return has found no place."""
+        return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
+
+    def says(self, blocks: Sequence[ir.Block]) -> bool:
+        """Whether the blocks are texts or thinking of this answer, and nothing else."""
+        if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
+            return False
+        if self._matched(blocks)[0]:
+            return True
+        unsigned = [block for block in blocks if isinstance(block, ir.Thinking) and block.sealed is None]
+        kept = any(piece.thinking is not None for piece in self.kept.pieces)
+        return kept and bool(blocks) and len(unsigned) == len(blocks)
+
+    def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
+        """A message's blocks in the order of the answer, with its thinking and seals.
+
+        The blocks stay as they are when calls without ids would change places, because the order of such
+        calls tells which result belongs to which call. later: the seals of the thinking that the client
+        sends in later messages of the answer.
+        """
+        used, sent = set(self.used), tuple(blocks)
+        blocks = self._without_copies(blocks)
+        placed, rest = self._matched(blocks)
+        words = [block for block in rest if isinstance(block, ir.Text)]
+        out: list[ir.Block] = [block for block in rest if isinstance(block, ir.Thinking)]
+        for place in range(self._reach(placed)):
+            piece = self.kept.pieces[place]
+            if place in self.used:
+                continue
+            if piece.kind == "text" and place not in placed and words:
+                out.extend(words)  # the client has changed the text; its text takes this place
+                words = []
+            block = placed.get(place, piece.whole)
+            if place not in placed and piece.thinking is not None and piece.thinking.sealed in later:
+                continue
+            if block is None and piece.kind == "text" and piece.size == 0:
+                block = ir.Text("", sealed=piece.sealed)
+            if block is not None:
+                out.append(block)
+                self.used.add(place)
+        head = next((at for at, block in enumerate(out) if not isinstance(block, ir.Thinking)), len(out))
+        others = [block for block in rest if not isinstance(block, ir.Text | ir.Thinking)]
+        put = (*out[:head], *words, *out[head:], *others)
+        if _without_ids(put) == _without_ids(sent):
+            return put
+        self.used = used
+        return sent
+
+    def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
+        """The blocks without thinking that would stand there twice. The client's thinking with a seal comes
+        first, then the kept thinking with a seal, then the client's thinking without a seal.
+        """
+        own = [block for block in blocks if isinstance(block, ir.Thinking)]
+        if not own:
+            return blocks
+        kept = {i: p.thinking for i, p in enumerate(self.kept.pieces) if p.thinking is not None}
+        known = {block.sealed for block in kept.values()}
+        if known == {None} or any(block.sealed not in {*known, None} for block in own):
+            self.used.update(kept)
+            return blocks
+        return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
+
+    def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
+        """The blocks that the client has not changed, by the index of their piece; and the other blocks."""
+        placed: dict[int, ir.Block] = {}
+        rest: list[ir.Block] = []
+        texts = [block for block in blocks if isinstance(block, ir.Text)]
+        cut = self._cut(texts[0]) if len(texts) == 1 and texts[0].sealed is None else {}
+        placed.update(cut)
+        for block in blocks:
+            if cut and isinstance(block, ir.Text):
+                continue
+            place = self._place(block, placed)
+            if place is None:
+                rest.append(block)
+            else:
+                placed[place] = _resealed(block, self.kept.pieces[place])
+        return placed, rest
+
+    def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
+        """One text cut into the answer's texts, by the index of their piece; empty when it is another text.
+
+        Protocols with one string for the whole answer join texts that have signatures of their own, some
+        with white space between them.
+        """
+        cut: dict[int, ir.Block] = {}
+        left = text.text
+        for place, piece in enumerate(self.kept.pieces):
+            if not piece.size or place in self.used:
+                continue
+            while self._marks.block_digest(ir.Text(left[: piece.size])) != piece.digest:
+                if not cut or not left[:1].isspace():
+                    return {}
+                left = left[1:]
+            part, left = left[: piece.size], left[piece.size :]
+            cut[place] = _resealed(ir.Text(part) if left else replace(text, text=part), piece)
+        return {} if left else cut
+
+    def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
+        """The index of the first unused piece that this block is a copy of; None without such a piece."""
+        identity: object = None
+        if isinstance(block, ir.Thinking):
+            identity = block.sealed
+        elif is_client_call(block):
+            identity = self._marks.call_digest(block)
+        elif isinstance(block, ir.Text | ir.Media):
+            identity = self._marks.block_digest(block)
+        places = None if identity is None else self._places.get(identity)
+        while places:
+            if places[0] not in placed and places[0] not in self.used:
+                return places[0]
+            places.popleft()  # a placed piece stays used, so its index is never needed again
+        return None
+
+    def _reach(self, placed: Mapping[int, ir.Block]) -> int:
+        """The index of the piece at which a message ends: the next call that the message does not hold."""
+        last = max(placed, default=-1)
+        for place in range(last + 1, len(self.kept.pieces)):
+            if self.kept.pieces[place].kind == "call" and place not in self.used:
+                return place
+        return len(self.kept.pieces)
+
+
+def _resealed(block: Any, piece: Piece) -> ir.Block:
+    """The client's block with the seal of the piece; a seal that the client itself sends stays.
+
+    Thinking that has only a text and a seal lost its parts and the id of its item in the client's protocol,
+    so the kept thinking replaces it.
+    """
+    if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
+        return piece.thinking
+    if piece.sealed is None or isinstance(block, ir.Thinking) or block.sealed is not None:
+        return block  # type: ignore[no-any-return]
+    resealed: ir.Block = replace(block, sealed=piece.sealed)
+    return resealed
+
+
+def _without_ids(blocks: Iterable[ir.Block]) -> list[tuple[str, str]]:
+    """The names and arguments of the client's calls without ids, in order."""
+    return [(block.name, block.arguments) for block in blocks if is_client_call(block) and block.id is None]

@@ -1,0 +1,42 @@
+"""Which bodies in a vendor's own protocol pass as they are, by the quirks of this vendor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
+
+CALL = {"id": "1", "function": {"name": "a"}}
+
+
+def said(**members: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", **members}]}
+
+
+@pytest.mark.parametrize(
+    ("quirks", "body", "relays"),
+    [
+        (STANDARD, said(content="a"), True),
+        (AUTHOR, said(content="a"), True),
+        (Quirks(refuses=frozenset({"n"})), {"n": 2}, False),
+        (Quirks(refuses=frozenset({"n"})), {"m": 2}, True),
+        (Quirks(required_word="any"), {"tool_choice": "required"}, False),
+        (Quirks(required_word="any"), {"tools": []}, True),
+        (Quirks(functions=False), {"functions": []}, False),
+        (Quirks(functions=False), said(function_call={}), False),
+        (Quirks(functions=False), {"messages": [{"role": "function"}]}, False),
+        (Quirks(call_signatures=False), said(tool_calls=[{**CALL, "extra_content": {}}]), False),
+        (Quirks(call_signatures=False), said(tool_calls=[CALL]), True),
+        (Quirks(answer_images=False), said(images=[]), False),
+        (Quirks(answer_images=False), said(content=[{"type": "image"}]), False),
+        (Quirks(strange_items=False), {"input": [{"type": "reasoning"}]}, False),
+        (Quirks(strange_items=False), {"input": "a"}, True),
+        (STANDARD, {"messages": ["odd", None]}, True),
+    ],
+)
+def test_a_body_is_relayed_unless_a_quirk_would_rewrite_it(
+    quirks: Quirks, body: dict[str, Any], relays: bool
+) -> None:
+    assert quirks.relays(body) is relays

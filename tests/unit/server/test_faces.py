@@ -1,0 +1,53 @@
+"""The table of paths: which endpoint a path is, and whose errors it tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dragoman.config.load import load
+from dragoman.gateway import Gateway
+from dragoman.server.faces import PathTable
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> PathTable:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("{}")
+    return PathTable(Gateway(load(file, {})))
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "face"),
+    [
+        ("/v1/chat/completions", "/v1/chat/completions", "openai_chat"),
+        ("/chat", "/chat", "openai_chat"),
+        ("/v1/v1/completions", "/v1/completions", "openai_completions"),
+        ("/v1/responses/resp_1", "/v1/responses/{id}", "openai_responses"),
+        ("/anthropic/v1/messages", "/anthropic/v1/messages", "anthropic"),
+        ("/v1beta/models/a/b:generateContent", "/v1beta/models/{model}:generateContent", "gemini"),
+        ("/v1beta/nothing", "/v1beta/nothing", "gemini"),
+        ("/api/chat", "/api/chat", "ollama"),
+        ("/api/nothing", "/api/nothing", "ollama"),
+        ("/v1/messages/batches", "/v1/messages/batches", "anthropic"),
+    ],
+)
+def test_a_path_has_an_endpoint(table: PathTable, path: str, template: str, face: str) -> None:
+    endpoint, _ = table.find(path, "")
+    assert endpoint is not None
+    assert (endpoint.template, endpoint.face.name) == (template, face)
+    assert table.face(endpoint, {}).name == face
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/a/b", "/v1/files", "/nothing"])
+def test_headers_tell_the_protocol_of_a_path_that_several_have(table: PathTable, path: str) -> None:
+    endpoint, _ = table.find(path, "")
+    told = [{}, {"anthropic-version": "1"}, {"x-goog-api-client": "genai"}]
+    assert [table.face(endpoint, one).name for one in told] == ["openai_chat", "anthropic", "gemini"]
+
+
+def test_handlers_for_one_path_share_it(table: PathTable) -> None:
+    endpoint, _ = table.find("/v1/chat/completions", "")
+    assert endpoint is not None
+    assert set(endpoint.methods) == {"GET", "POST"}
