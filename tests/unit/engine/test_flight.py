@@ -341,7 +341,7 @@ class Refuses:
     """Ends every stream at its first event."""
 
     def on_event(self, exchange: Exchange, event: ir.Event) -> None:
-        raise RequestFailed(ir.Fault("content_policy", "Not here.", code="house_rule"))
+        raise RequestFailed(ir.Fault("unavailable", "Not now.", code="house_rule"))
 
 
 def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
@@ -350,6 +350,6 @@ def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
     assert stage.plays(chat(model="m", stream=True)) == [
         ASK_1,
         "break off one",
-        "answer 400 house_rule: Not here.",
+        "answer 503 house_rule: Not now.",
         "= client/first_byte/house_rule",
     ]

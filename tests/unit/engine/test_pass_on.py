@@ -180,6 +180,13 @@ def test_what_came_before_a_failure_in_the_same_read_is_part_of_the_answer() -> 
     assert f"write {DELTA.decode()}" in hears(stage, stream="true")
 
 
+def test_a_last_event_without_its_empty_line_is_one() -> None:
+    stage = Stage()
+    stage.script("one", stream(DELTA, ENDS.rstrip(b"\n")))
+    assert hears(stage, stream="true")[-1] == "= done"
+    assert stage.client.body == DELTA + ENDS
+
+
 def test_a_stream_may_end_as_chat_does() -> None:
     stage = Stage()
     stage.script("one", stream(DELTA, b"data: [DONE]\n\n"))
