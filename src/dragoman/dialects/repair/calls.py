@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final, TypeGuard
 
 import msgspec
@@ -33,7 +34,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
-class Repair:
+class Repair(ABC):
     """A history during its repair.
 
     first: the index of the first message of the current turn of the assistant. position: the index of the
@@ -57,9 +58,9 @@ class Repair:
         self.shared = rules.ids == "shared"
         self.write()
 
+    @abstractmethod
     def write(self) -> None:
         """Write the turns."""
-        raise NotImplementedError
 
     # --- Messages of the assistant ---------------------------------------------------------------
 
