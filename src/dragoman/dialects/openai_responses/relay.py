@@ -235,7 +235,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The number of an event; 0 for a frame that was cut off before its number."""
+    """The number of an event; 0 for a frame without a readable number."""
     try:
         stated = _decode(frame).get("sequence_number")
     except _UNREADABLE:

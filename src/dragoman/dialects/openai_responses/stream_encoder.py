@@ -101,7 +101,7 @@ class ResponsesEncoder(EventEncoder):
         self._state = "new"
         self._blocks: dict[int, _Block] = {}
         self._message: _Item | None = None
-        self._told: dict[int, _Block] = {}  # texts of that message with a written end
+        self._ended: dict[int, _Block] = {}  # texts of that message with a written end
         self._output: dict[int, _Wire] = {}
         self._items = 0
         self._unfinished = False  # whether the answer ended before it was complete
@@ -125,7 +125,7 @@ class ResponsesEncoder(EventEncoder):
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
-        out = self._over({**told} if stored else {**told, "store": False})
+        out = self._terminal({**told} if stored else {**told, "store": False})
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
@@ -188,9 +188,9 @@ class ResponsesEncoder(EventEncoder):
         if self._shared is not None or self.waits:
             self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
             return b""
-        return self._over(told)
+        return self._terminal(told)
 
-    def _over(self, told: _Wire) -> bytes:
+    def _terminal(self, told: _Wire) -> bytes:
         """The terminal event, named after the answer's status."""
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
@@ -410,7 +410,7 @@ class ResponsesEncoder(EventEncoder):
             if state.item is None and isinstance(state.block, ir.Text):
                 begun = self._open_part(event.index, state.block)
             return begun + self._keep(event)
-        where, told = f"candidates[0].blocks[{event.index}].citations", self._told.get(event.index)
+        where, told = f"candidates[0].blocks[{event.index}].citations", self._ended.get(event.index)
         if told is None:
             self._report.lose(where, "the citation came after its message was complete", "quality")
             return b""
@@ -445,7 +445,7 @@ class ResponsesEncoder(EventEncoder):
         if following is not None and is_part(following) and _same_item(item_of_block(following), message.of):
             return out
         self._message = None
-        self._told.clear()
+        self._ended.clear()
         return out + self._end_message(message)
 
     def _end_block(self, index: int, *, last: bool) -> bytes:
@@ -454,14 +454,14 @@ class ResponsesEncoder(EventEncoder):
         final = self._fold.block(index)
         self._share(*msgspec.structs.astuple(final))
         if state.item is None and isinstance(state.block, ir.Text):
-            return self._leave(final, where)
+            return self._omit(final, where)
         if state.item is None:
             return self._end_whole(final, where)
         if isinstance(final, ir.Text):
-            self._told[index] = state
+            self._ended[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
 
-    def _leave(self, final: Any, where: str) -> bytes:
+    def _omit(self, final: Any, where: str) -> bytes:
         """Leave out a text that stayed empty."""
         if final.sealed is not None:
             self._draft.leave_seal(where)

@@ -41,7 +41,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """The tools without `strict: true`, also inside namespaces."""
+    """A tool, a namespace or a format with `strict: false` in place of true."""
     if type(holder) is not dict:
         return holder
     if type(inner := holder.get("tools")) is list:
