@@ -483,7 +483,7 @@ def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
     return (f"{provider}/{model}" for provider, models in names.items() for model in models)
 
 
-_SETTINGS: Final[dict[str, str]] = {operation: "default_model" for operation in PROMPTED}
+_SETTINGS: Final[dict[str, str]] = dict.fromkeys(PROMPTED, "default_model")
 
 
 def _setting(operation: str) -> str:
