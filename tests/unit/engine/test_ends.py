@@ -11,7 +11,6 @@ import pytest
 from dragoman import ir
 from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer
 from dragoman.engine.ends import Ends
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
@@ -36,7 +35,7 @@ class Turn(ResponseTurn):
         self._stage = stage
         self._seconds = seconds
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         await asyncio.sleep(self._seconds)
         stored = await super().kept(answer, ending)
         self._stage.note("kept" if stored else "not kept")
@@ -50,7 +49,7 @@ class Session(SessionTurn):
         super().__init__(Remembering(stage.store, Sessions(), stage.seams, print), "team", "s")
         self._stage = stage
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         await super().heard(answer, response)
         self._stage.note(f"remembered {len(await self._stage.store.sessions.turns('team', 's'))}")
 

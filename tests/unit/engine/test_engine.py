@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer, Asked
+from dragoman.engine.asked import AnswerContext, Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Alias, Provider, Table
@@ -157,10 +157,10 @@ class Turn:
         self._stage.note("admitted")
         return self._answer
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         raise AssertionError
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         raise AssertionError
 
     def failed(self) -> None:
