@@ -11,6 +11,7 @@ import pytest
 from dragoman import ir
 from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.streaming import Ending
+from dragoman.engine.asked import AnswerContext
 from dragoman.engine.ends import Ends
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
