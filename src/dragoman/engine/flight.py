@@ -113,8 +113,9 @@ class Flight:
         """
         tried: list[Backend] = []
         first: ir.Fault | None = None
-        model = candidate.deployment.model
-        backend = await self._choose(candidate.deployment)
+        asked, deployment = self._asked, candidate.deployment
+        model = deployment.model
+        backend = self._choose(deployment) if asked.light else await asked.step(self._choose, deployment)
         plain = False  # True: the model was called again without thinking, because it has nothing to seal
         while True:
             tried.append(backend)
@@ -131,16 +132,14 @@ class Flight:
             if not backend.learns(model, fault):
                 return told
             first = first or fault
-            backend = await self._choose(candidate.deployment)
+            backend = await asked.step(self._choose, deployment)
             if backend in tried:
                 return told
 
-    async def _choose(self, deployment: Deployment) -> Backend:
+    def _choose(self, deployment: Deployment) -> Backend:
         """A deployment's upstream in the protocol for the next call."""
-        backend, asked, plan = self._runtime.backends[deployment.provider], self._asked, self._plan
-        if asked.light:
-            return self._way.choose(backend, deployment, asked, plan)
-        return await asked.step(self._way.choose, backend, deployment, asked, plan)
+        backend = self._runtime.backends[deployment.provider]
+        return self._way.choose(backend, deployment, self._asked, self._plan)
 
     async def _attempt(self, candidate: Candidate, backend: Backend) -> ir.Fault | None:
         """Make one call. None = the answer is delivered; a fault = it failed, perhaps after some content."""

@@ -99,29 +99,27 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 # --- A whole answer ------------------------------------------------------------------------------------
 
 
-async def _read(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> _Told:
-    """A whole answer: the received bytes, the client's bytes, and the usage."""
-    raw = await answer.read()
-    attempt.call.watch.stop()
-    attempt.record.first = attempt.delivery.now()
-
-    def told() -> tuple[bytes, ir.Usage | None]:
+def _edited(
+    attempt: Attempt, upstream: WireUpstream, raw: bytes, reply: Reply
+) -> tuple[bytes, ir.Usage | None]:
+    """A whole answer as its client gets it, and the usage that it states. raw: as it came. Raises
+    RequestFailed.
+    """
+    try:
         upstream.limits.hold_relayed(raw)
         return attempt.asked.face.relay.response(raw, reply)
-
-    try:
-        return raw, *(told() if len(raw) < MEDIUM else await attempt.asked.steps.run(len(raw), told))
     except WireError as error:
         raise unreadable(upstream.name, error) from error
-
-
-_Told = tuple[bytes, bytes, ir.Usage | None]
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
     """Pass a whole answer."""
     asked, delivery = attempt.asked, attempt.delivery
-    raw, data, usage = await _read(attempt, upstream, answer, reply)
+    raw = await answer.read()
+    attempt.call.watch.stop()
+    attempt.record.first = delivery.now()
+    args = (attempt, upstream, raw, reply)
+    data, usage = _edited(*args) if len(raw) < MEDIUM else await asked.steps.run(len(raw), _edited, *args)
     if usage is None:  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
@@ -162,7 +160,9 @@ async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> 
 async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
     """Deliver a whole answer as the stream that was requested."""
     asked = attempt.asked
-    _, data, _ = await _read(attempt, upstream, answer, reply)
+    raw = await answer.read()
+    attempt.call.watch.stop()
+    data, _ = await asked.steps.run(len(raw), _edited, attempt, upstream, raw, reply)
     size = max(asked.weight, len(data))
     response = await asked.steps.run(size, lambda: _finished(attempt, upstream.decode(data)))
     await attempt.delivery.streamed(
