@@ -64,6 +64,7 @@ def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
 
 def _lose_fields(request: ir.Request, report: Report) -> None:
     FIELDS.lose(request, report)
+    FIELDS.lose(request.sampling, report, "sampling")
     if request.reasoning is not None and not _declined(request.reasoning):
         report.lose("reasoning", "embedded models do not support reasoning", "quality")
     if request.cache is not None:
