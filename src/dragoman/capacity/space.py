@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from dragoman import ir
 from dragoman.errors import RequestFailed
 
@@ -61,3 +63,11 @@ class Share:
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)
+
+
+_ENDLESS = Space(sys.maxsize, ir.Fault("unavailable", "There is no memory left.", blame="gateway"))
+
+
+def unbounded() -> Share:
+    """A share of a space without a limit, for requests that nobody counts."""
+    return Share(_ENDLESS)

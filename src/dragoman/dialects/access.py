@@ -94,7 +94,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     called: str
     """The protocol's name inside a sentence: "OpenAI's Responses"."""
     path: str = ""
-    """The path of a GET request that finds the server; "" = an empty chat request, which a server refuses."""
+    """The path of a GET request that finds the server; "" = an empty chat request, which it refuses."""
     member: str = ""
     """A member that the answer to `path` has."""
     question: str = ""

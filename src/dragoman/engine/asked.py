@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, Steps
+from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import AnyOperationCodec
@@ -29,45 +30,6 @@ from dragoman.wire.json import MAX_VALUES, TOO_LARGE
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-class Room(Protocol):
-    """The part of the process's memory that one request may take."""
-
-    def take(self, size: int) -> None:
-        """Take so many more bytes. Raises RequestFailed (503)."""
-        ...
-
-    def give(self, size: int) -> None:
-        """Give so many bytes back."""
-        ...
-
-    def hold(self) -> None:
-        """Keep the bytes for longer than the request. The holder must also call `free`."""
-        ...
-
-    def free(self) -> None:
-        """Give all bytes back."""
-        ...
-
-
-class _Unbounded:
-    """A room without a limit, which counts nothing."""
-
-    def take(self, size: int) -> None:
-        """Do nothing."""
-
-    def give(self, size: int) -> None:
-        """Do nothing."""
-
-    def hold(self) -> None:
-        """Do nothing."""
-
-    def free(self) -> None:
-        """Do nothing."""
-
-
-UNBOUNDED: Room = _Unbounded()
 
 
 class Inbound(msgspec.Struct, frozen=True):
@@ -94,7 +56,7 @@ class Inbound(msgspec.Struct, frozen=True):
     operation: Operation = "chat"
     fields: multipart.Form = ()
     shown: str | None = None
-    room: Room = UNBOUNDED
+    room: Share = msgspec.field(default_factory=unbounded)
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -132,7 +94,7 @@ class Said:
         self.head, self.raw, self._request = {}, b"", None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class AnswerContext(msgspec.Struct, frozen=True):
     """An answer as a turn gets it, without its text. reply: the values that it was encoded with. deployment:
     who answered; None = no model was called. steps: runs steps that work on the whole answer. weight: bytes
     of the request.
@@ -179,11 +141,11 @@ class Turn(Protocol):
         """
         ...
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Get the whole answer, before its last bytes are sent."""
         ...
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Keep the answer, before its last bytes are sent. Returns False if it should have been kept but was
         not.
         """

@@ -19,7 +19,7 @@ from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.operation import Payload
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer, Asked, Inbound, Turn
+from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.report import answer_headers
@@ -232,9 +232,9 @@ class Delivery:
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
 
-    def _answer(self, reply: Reply) -> Answer:
+    def _answer(self, reply: Reply) -> AnswerContext:
         assert self.asked is not None
-        return Answer(self._exchange, reply, self._deployment, self.asked.steps, self.asked.weight)
+        return AnswerContext(self._exchange, reply, self._deployment, self.asked.steps, self.asked.weight)
 
     # --- Failures ----------------------------------------------------------------------------------
 

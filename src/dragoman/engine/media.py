@@ -68,10 +68,6 @@ class Media:
             self._held = self._fetcher.claim(self._client)
         return self._held
 
-    def forget(self) -> None:
-        """Free the request: the answer has begun. The memory share is held until `close`."""
-        self._fetched = None
-
     def close(self) -> None:
         """Give the memory back: the exchange has ended."""
         if self._held is not None:

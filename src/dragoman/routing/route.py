@@ -22,7 +22,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -224,7 +224,7 @@ class Table:
     """All model names of one configuration. Immutable except for caches; shared by all requests."""
 
     __slots__ = (
-        *("_aliases", "_cached", "_default", "_defaults", "_fallback", "_general", "_made", "_models"),
+        *("_aliases", "_cached", "_defaults", "_fallback", "_general", "_made", "_models"),
         *("_patterns", "_providers", "_reason"),
     )
 
@@ -245,8 +245,8 @@ class Table:
         self._made: Mapping[str, Route] = {}
         self._cached: dict[str, Route] = {}
         self._fallback: _CatchAll | None = None
-        self._default: Route | None = None
         self._defaults: dict[str, Route] = {}
+        """By operation, the route of a request that names no model."""
 
     @classmethod
     def build(
@@ -279,15 +279,14 @@ class Table:
         }
         table = cls(known, configured, patterns, general, reason)
         table._add_aliases({alias.name: alias for alias in aliases}, problems)
+        defaults: list[tuple[str, Iterable[str]]] = [(name, (one,)) for one, name in default_models.items()]
         if default_model is not None:
-            table._default = table.find(default_model)
-            if table._default is None:
-                problems.append(Problem("default_model", f"there is no model {default_model!r}"))
-        for operation, name in default_models.items():
-            if (route := table.find(name)) is None:
-                problems.append(Problem(f"default_models.{operation}", f"there is no model {name!r}"))
+            defaults.insert(0, (default_model, sorted(PROMPTED)))
+        for name, operations in defaults:
+            if (route := table.find(name)) is not None:
+                table._defaults |= dict.fromkeys(operations, route)
             else:
-                table._defaults[operation] = route
+                problems.append(Problem(_setting(next(iter(operations))), f"there is no model {name!r}"))
         if problems:
             raise ConfigError(*problems)
         return table
@@ -297,7 +296,7 @@ class Table:
         table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
         table._cached, table._fallback = self._cached, self._fallback
-        table._default, table._defaults = self._default, self._defaults
+        table._defaults = self._defaults
         return table
 
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
@@ -306,8 +305,7 @@ class Table:
         Raises RequestFailed (400 or 404).
         """
         if not name:
-            default = self._default if operation in PROMPTED else self._defaults.get(operation)
-            if default is None:
+            if (default := self._defaults.get(operation)) is None:
                 raise RequestFailed(_unnamed(operation))
             return default
         route = self.find(name)
@@ -421,7 +419,7 @@ class Table:
         yield from self._made
         yield from self._aliases
         yield from self._models
-        yield from [route.asked for route in (self._default, *self._defaults.values()) if route is not None]
+        yield from dict.fromkeys(route.asked for route in self._defaults.values())
         for provider in self._providers.values():
             listed = [model for model in provider.models or () if model not in provider.unlisted]
             yield from _qualified({provider.name: listed})
@@ -485,11 +483,18 @@ def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
     return (f"{provider}/{model}" for provider, models in names.items() for model in models)
 
 
+_SETTINGS: Final[dict[str, str]] = dict.fromkeys(PROMPTED, "default_model")
+
+
+def _setting(operation: str) -> str:
+    """The setting that names the default model of an operation."""
+    return _SETTINGS.get(operation, f"default_models.{operation}")
+
+
 def _unnamed(operation: Operation) -> Fault:
-    setting = "default_model" if operation in PROMPTED else f"default_models.{operation}"
     return Fault(
         "invalid_request",
-        f"you must provide a model parameter, or the operator sets {setting}",
+        f"you must provide a model parameter, or the operator sets {_setting(operation)}",
         param="model",
     )
 

@@ -16,14 +16,14 @@ from dragoman.routing.route import Deployment
 from dragoman.tokens import Count, Counter, ceiling, count
 
 
-class Room(NamedTuple):
+class Fitting(NamedTuple):
     """deployments: those with room. shortened: whether the prompt must be shortened for them."""
 
     deployments: tuple[Deployment, ...]
     shortened: bool = False
 
 
-def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Room:
+def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
     """The deployments that the prompt fits; with `truncation: auto` else those that the shortened prompt
     fits.
 
@@ -31,18 +31,18 @@ def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Room:
     """
     stated = [deployment.window for deployment in deployments if deployment.window is not None]
     if not stated or ceiling(request) <= min(stated):
-        return Room(deployments)
+        return Fitting(deployments)
     models = {deployment.model for deployment in deployments}
     by_model = {model: count(request, model) for model in models}
     counted = [by_model[deployment.model] for deployment in deployments]
     able = _fitting(deployments, [one.tokens for one in counted])
     if able:
-        return Room(able)
+        return Fitting(able)
     if request.truncation == "auto":
         least = [fit(request, 0, Counter(deployment.model)).tokens for deployment in deployments]
         able = _fitting(deployments, least)
         if able:
-            return Room(able, shortened=True)
+            return Fitting(able, shortened=True)
     raise RequestFailed(_too_long(counted, stated))  # every deployment has a window: one without has room
 
 

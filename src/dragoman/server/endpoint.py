@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from dragoman.accounts.keys import Caller, Scope
+from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
-from dragoman.engine.asked import UNBOUNDED, Room
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -36,7 +36,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     form: Form | None = None
     search: str = ""
     parts: AsyncIterator[bytes] | None = None
-    room: Room = UNBOUNDED
+    room: Share = msgspec.field(default_factory=unbounded)
 
 
 def with_model(request: HttpRequest) -> HttpRequest:

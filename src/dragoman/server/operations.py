@@ -35,6 +35,8 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/rerank": ("rerank", "json"),
 }
 """The operation of each path, and the kind of its body. Each path is served with and without /v1."""
+_ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
+"""Further roots: Cohere's clients ask at /v2."""
 
 
 class OperationsApi:
@@ -48,7 +50,7 @@ class OperationsApi:
         """Every path."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
-            for root in ("", "/v1", "/v2") if operation == "rerank" else ("", "/v1"):
+            for root in ("", "/v1", *_ROOTS.get(path, ())):
                 yield Endpoint(root + path, DEFAULT, methods)
         engine = {"POST": Handler(self._engine, takes_body="json")}
         yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)

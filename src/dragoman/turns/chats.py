@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import Answer, Asked, Said
+from dragoman.engine.asked import AnswerContext, Asked, Said
 from dragoman.exchange import Exchange
 from dragoman.state.store import StoredChat, StoreFailed, StoreFull
 from dragoman.turns.keeping import Keeping
@@ -77,13 +77,13 @@ class ChatTurn:
     def failed(self) -> None:
         """Do nothing: what failed is not kept."""
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Keep a whole answer. Where it cannot be kept, that is logged; its client reads it all the same."""
         assert self._said is not None
         await self._keep(answer.exchange, self._said, ending.response)
         return True
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Keep the answer of a stream. One that failed is not kept."""
         exchange = answer.exchange
         if (

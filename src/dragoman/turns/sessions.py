@@ -25,7 +25,7 @@ import msgspec
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer, Asked, Said, Sealed
+from dragoman.engine.asked import AnswerContext, Asked, Said, Sealed
 from dragoman.engine.asked import Turn as Continued
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
@@ -248,7 +248,7 @@ class SessionTurn:
         """A model is to be asked, unless its own protocol says otherwise."""
         return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Its own protocol may keep the answer, too."""
         return self._inner is None or await self._inner.kept(answer, ending)
 
@@ -257,14 +257,14 @@ class SessionTurn:
         if self._inner is not None:
             self._inner.failed()
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Keep the turn."""
         if self._inner is not None and self._inner.hears:
             await self._inner.heard(answer, response)
         if self._named:
             await self._remember(answer, response)
 
-    async def _remember(self, answer: Answer, response: ir.Response) -> None:
+    async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
         """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
         if response.error is not None or not response.candidates:
             return

@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer, Asked, Said, Sealed
+from dragoman.engine.asked import AnswerContext, Asked, Said, Sealed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.turns.compaction import TAG, opened
@@ -252,12 +252,12 @@ class ResponseTurn:
             return None
         return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Do nothing: what is kept is what the client reads."""
 
     # --- After -------------------------------------------------------------------------------------
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Keep an answer. False = it was to be stored, and could not be; what is too large for that is
         not even written. Raises RequestFailed where it cannot be added to its conversation.
         """

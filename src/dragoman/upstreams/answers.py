@@ -9,7 +9,7 @@ answer above a limit fails the attempt, so that the next candidate is tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -113,17 +113,23 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     def hold(self, body: bytes, operation: Operation) -> None:
         """Raise WireError for an answer of an operation other than chat, or an event of one, with too many
         values.
-
-        Audio is not JSON and not checked.
         """
-        if operation == "embed":
-            self._hold_values(body, self.numbers, "numbers")
-            if body.count(b"[") + body.count(b"{") > self.values:
-                raise WireError(
-                    f"more than {self.values} JSON values (setting answers.max_values)", code=TOO_MANY_VALUES
-                )
-        elif operation != "speech" or body.lstrip()[:1] in _JSON:
-            self._hold_values(body, self.values, "values")
+        _HOLDS.get(operation, AnswerLimits._hold_json)(self, body)
+
+    def _hold_json(self, body: bytes) -> None:
+        self._hold_values(body, self.values, "values")
+
+    def _hold_numbers(self, body: bytes) -> None:
+        self._hold_values(body, self.numbers, "numbers")
+        if body.count(b"[") + body.count(b"{") > self.values:
+            raise WireError(
+                f"more than {self.values} JSON values (setting answers.max_values)", code=TOO_MANY_VALUES
+            )
+
+    def _hold_sound(self, body: bytes) -> None:
+        """Check JSON only: audio has no values."""
+        if body.lstrip()[:1] in _JSON:
+            self._hold_json(body)
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
@@ -226,6 +232,11 @@ def silent(name: str, seconds: float) -> ir.Fault:
     )
 
 
+_HOLDS: Final[Mapping[Operation, Callable[[AnswerLimits, bytes], None]]] = {
+    "embed": AnswerLimits._hold_numbers,
+    "speech": AnswerLimits._hold_sound,
+}
+"""What checks the answers of an operation that mostly hold something else than JSON values."""
 DEFAULT_LIMITS: Final = AnswerLimits()
 """The limits of upstreams without settings."""
 

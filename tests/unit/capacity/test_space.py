@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.capacity.space import Share, Space
+from dragoman.capacity.space import Share, Space, unbounded
 from dragoman.errors import RequestFailed
 
 FULL = ir.Fault("unavailable", "full")
@@ -23,3 +23,10 @@ def test_what_is_held_outlives_its_request() -> None:
     other.take(100)
     other.give(50)
     Share(space).take(50)
+
+
+def test_a_share_without_a_limit_takes_everything() -> None:
+    share = unbounded()
+    share.take(10**12)
+    share.take(10**12)
+    share.free()

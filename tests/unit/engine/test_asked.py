@@ -12,7 +12,7 @@ from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import UNBOUNDED, Asked, Inbound, Said, Sealed, blamed
+from dragoman.engine.asked import Asked, Inbound, Said, Sealed, blamed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.wire.json import TOO_LARGE
@@ -31,7 +31,17 @@ def asked(body: dict[str, Any] | None = None, request: Any = None, **more: Any) 
     face = DIALECTS["openai_chat"]
     wire = WireRequest("chat", body or {"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
     steps = Steps(HeavySteps(), "team")
-    return Asked(exchange, Inbound(face, b"{}", {}), face, Said(wire, {}, b"{}", request), steps, 2, light=True, turn=None, **more)
+    return Asked(
+        exchange,
+        Inbound(face, b"{}", {}),
+        face,
+        Said(wire, {}, b"{}", request),
+        steps,
+        2,
+        light=True,
+        turn=None,
+        **more,
+    )
 
 
 def test_the_request_is_decoded_once() -> None:
@@ -109,10 +119,3 @@ def test_an_answer_has_the_exchanges_id_and_time() -> None:
 def test_only_large_requests_take_turns() -> None:
     assert asked().light
     assert not asked().heavier(4_000).light
-
-
-def test_room_without_a_bound_takes_everything() -> None:
-    UNBOUNDED.take(10**12)
-    UNBOUNDED.give(1)
-    UNBOUNDED.hold()
-    UNBOUNDED.free()

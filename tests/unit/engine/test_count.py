@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
 from dragoman.upstreams.upstream import Call
 from tests.unit.engine.stage import CLAUDE, ONE, Reply, Stage, json_reply, refusal
 from tests.unit.turns.asking import Asker, Paced
@@ -126,6 +128,19 @@ def test_nobody_waits_long_for_a_count() -> None:
 
 def test_who_stands_behind_one_that_does_not_count_is_not_asked() -> None:
     assert counted(model="m").lines == ['answer 200 {"input_tokens":9}', "= done"]
+
+
+class Shortens:
+    """Leaves one word of every request."""
+
+    def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
+        return msgspec.structs.replace(request, messages=(ir.Message("user", (ir.Text("Hi"),)),))
+
+
+def test_what_a_hook_changes_is_counted_as_it_would_be_asked() -> None:
+    stage = counted(json_reply({"input_tokens": 3}), hooks=[Shortens()])
+    assert stage.attempts == ["claude/opus translate(hook) 200"]
+    assert stage.bodies[0]["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 
 
 def test_nobody_is_asked_where_that_is_configured() -> None:

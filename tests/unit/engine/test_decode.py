@@ -130,6 +130,9 @@ async def test_what_another_client_writes_at_this_path_is_read_in_its_words() ->
     asked = await Read().read(body)
     assert asked.face.name != "openai_chat"
     assert asked.inbound.face.name == "openai_chat"
+    with pytest.raises(RequestFailed) as refused:
+        await Read().read(json.dumps({**json.loads(body), "Stream": True}).encode())
+    assert refused.value.fault.param == "Stream"
 
 
 async def test_headers_of_the_protocol_pass_and_no_others() -> None:

@@ -10,7 +10,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.streaming import Ending
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import Answer, Asked, Inbound
+from dragoman.engine.asked import AnswerContext, Asked, Inbound
 from dragoman.engine.delivery import Delivery
 from dragoman.exchange import Exchange
 from tests.unit.engine.stage import (
@@ -183,10 +183,10 @@ class Holds:
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
         """A model is to be asked."""
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         raise AssertionError
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         raise AssertionError
 
     def failed(self) -> None:

@@ -11,12 +11,13 @@ import pytest
 from dragoman import ir
 from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer
+from dragoman.engine.asked import AnswerContext
 from dragoman.engine.ends import Ends
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
+from dragoman.upstreams.answers import PART
 from tests.unit.engine.stage import CLAUDE, ONE, USED, Stage, chat, stream, streamed, whole
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
@@ -35,7 +36,7 @@ class Turn(ResponseTurn):
         self._stage = stage
         self._seconds = seconds
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         await asyncio.sleep(self._seconds)
         stored = await super().kept(answer, ending)
         self._stage.note("kept" if stored else "not kept")
@@ -49,7 +50,7 @@ class Session(SessionTurn):
         super().__init__(Remembering(stage.store, Sessions(), stage.seams, print), "team", "s")
         self._stage = stage
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         await super().heard(answer, response)
         self._stage.note(f"remembered {len(await self._stage.store.sessions.turns('team', 's'))}")
 
@@ -101,6 +102,7 @@ def test_a_whole_answer_is_kept_before_it_is_told(model: str) -> None:
         "= done",
     ]
     assert told(stage)["store"] is True
+    assert stage.exchange.mode == ("relay" if model == "r/gpt" else "translate")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -236,6 +238,20 @@ async def test_pieces_follow_the_events_own_bytes(lines: bool, stored: bool) -> 
     word = b"end " if stored else b"not stored "
     assert b"".join([*client.sent, last]) == b"before " + word + b"long text"
     assert client.sent == ([] if lines else [b"before " + word, b"long ", b"text"])
+
+
+@pytest.mark.parametrize("lines", [False, True])
+async def test_long_events_go_out_a_part_at_a_time_and_lines_whole(lines: bool) -> None:
+    async def keep(ending: Ending) -> bool:
+        raise AssertionError
+
+    client = Writes()
+    ends = Ends(client, Telling(None), keep, waits=False, lines=lines)
+    ends.pieces.append([b"a" * PART + b"b", b"c"])
+    await ends.write(b"before ")
+    parts = [b"a" * PART + b"bc"] if lines else [b"a" * PART, b"b", b"c"]
+    assert client.sent == [b"before ", *parts]
+    assert ends.pieces == []
 
 
 async def test_without_an_ending_nothing_is_kept() -> None:

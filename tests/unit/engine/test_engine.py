@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.streaming import Ending
-from dragoman.engine.asked import Answer, Asked
+from dragoman.engine.asked import AnswerContext, Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Alias, Provider, Table
@@ -125,10 +125,11 @@ def test_a_hook_may_raise_the_error_instead() -> None:
     assert stage.plays(chat())[1:] == ["answer 400 house_rule: Not here.", "= client/first_byte/house_rule"]
 
 
-def test_an_error_hook_that_fails_leaves_the_error() -> None:
+def test_an_error_hook_that_fails_leaves_the_error(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(hooks=[Hook(on_error=crash)])
     stage.script("one", refusal(400, "Bad."))
     assert stage.plays(chat())[1] == "answer 400 invalid_request: Bad."
+    assert "an error hook failed" in caplog.text
 
 
 # Turns -------------------------------------------------------------------------------------------------
@@ -156,10 +157,10 @@ class Turn:
         self._stage.note("admitted")
         return self._answer
 
-    async def heard(self, answer: Answer, response: ir.Response) -> None:
+    async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         raise AssertionError
 
-    async def kept(self, answer: Answer, ending: Ending) -> bool:
+    async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         raise AssertionError
 
     def failed(self) -> None:

@@ -203,18 +203,15 @@ def test_a_model_of_the_other_api_is_asked_there_from_then_on() -> None:
 
 def test_where_no_protocol_has_the_model_the_first_error_is_told() -> None:
     stage = Stage(OPENAI)
-    stage.script(
-        "openai",
-        refusal(404, "This is not a chat model and thus not supported in the v1/chat/completions endpoint."),
-        refusal(404, "The requested model 'o9' is not supported with the Responses API."),
-        refusal(404, "The requested model 'o9' is not here either."),
-    )
-    lines = stage.plays(chat(model="openai/o9"))
-    assert [line.rpartition("/")[2] for line in lines if line.startswith("ask")][:2] == [
-        "completions",
-        "responses",
+    first = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+    second = "The requested model 'o9' is not supported with the Responses API."
+    stage.script("openai", refusal(404, first), refusal(404, second))
+    assert stage.plays(chat(model="openai/o9")) == [
+        "ask openai with key-o: /v1/chat/completions",
+        "ask openai with key-o: /v1/responses",
+        f"answer 404 model_not_found: {first}",
+        "= client/first_byte/model_not_found",
     ]
-    assert lines[-2].startswith("answer 404 model_not_found: This is not a chat model")
 
 
 def test_a_model_that_does_not_think_is_asked_again_without_thinking() -> None:
@@ -344,7 +341,7 @@ class Refuses:
     """Ends every stream at its first event."""
 
     def on_event(self, exchange: Exchange, event: ir.Event) -> None:
-        raise RequestFailed(ir.Fault("content_policy", "Not here.", code="house_rule"))
+        raise RequestFailed(ir.Fault("unavailable", "Not now.", code="house_rule"))
 
 
 def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
@@ -353,6 +350,6 @@ def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
     assert stage.plays(chat(model="m", stream=True)) == [
         ASK_1,
         "break off one",
-        "answer 400 house_rule: Not here.",
+        "answer 503 house_rule: Not now.",
         "= client/first_byte/house_rule",
     ]

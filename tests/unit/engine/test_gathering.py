@@ -61,6 +61,20 @@ def test_texts_of_several_candidates_are_kept_apart() -> None:
     assert [candidate.blocks for candidate in told.candidates] == [(ir.Text("ac"),), (ir.Text("b"),)]
 
 
+def test_texts_of_several_blocks_are_kept_apart() -> None:
+    gathered = Gathered()
+    gathered.add([ir.Start("x"), ir.Open(0, ir.Text("")), ir.Open(1, ir.Text(""))])
+    gathered.add([ir.TextDelta(place % 2, str(place)) for place in range(4)])
+    gathered.add([ir.Close(0), ir.Close(1), ir.Finish(ir.Stop("end"))])
+    assert gathered.response().candidates[0].blocks == (ir.Text("02"), ir.Text("13"))
+
+
+def test_what_has_come_so_far_can_be_read_at_any_time() -> None:
+    gathered = Gathered()
+    gathered.add([*BEGIN, ir.TextDelta(0, "Hel"), ir.TextDelta(0, "lo")])
+    assert gathered.response().candidates[0].blocks == (ir.Text("Hello"),)
+
+
 def test_it_says_when_a_candidate_has_finished() -> None:
     gathered = Gathered()
     assert not gathered.add([*BEGIN, ir.TextDelta(0, "a")])

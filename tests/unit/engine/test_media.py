@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, whole
+from dragoman import ir
+from dragoman.upstreams.upstream import Call
+from dragoman.wire.multipart import Field
+from tests.unit.engine.stage import CLAUDE, ONE, Own, Stage, chat, refusal, whole
 
 OLLAMA = {"dialect": "ollama", "base_url": "https://o.example", "keys": "key-o"}
+GEMINI = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g"}
 URL = "https://pictures.example/cat.png"
 FETCHED = "iVBORw0KGgo="
 ASK_O = "ask o with key-o: /api/chat"
@@ -68,6 +72,52 @@ def test_another_deployment_needs_no_fetching() -> None:
     stage = Stage({"o": OLLAMA, "one": ONE}, settings=settings)
     stage.script("one", whole("A cat."))
     assert stage.plays(picture("m"))[0] == ASK_ONE
+
+
+def test_all_that_an_exchange_fetches_takes_one_share_of_the_room() -> None:
+    settings = {"models": {"m": {"deployments": ["o/llava", "g/gemini"]}}}
+    stage = Stage({"o": OLLAMA, "g": GEMINI}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"))
+    stage.script("g", whole("A cat.", dialect="gemini"))
+    stage.plays(picture("m"))
+    assert stage.lines.count(f"fetch {URL}") == 2  # they differ in what they read at its address
+    assert len(stage.fetcher.claims) == 1
+
+
+# Beside chat -------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_fetched_for_who_does_not_read_it_at_its_address() -> None:
+    stage = Stage({"g": GEMINI})
+    stage.script("g", whole("Hello.", dialect="gemini"))
+    form = (Field("model", b"g/gemini"), Field("url", b"https://sounds.example/a.wav"))
+    lines = stage.plays(b"", operation="transcription", fields=form)
+    assert lines[0] == "fetch https://sounds.example/a.wav"
+    assert b"sounds.example" not in stage.sent[0]
+    assert lines[-1] == "= done"
+
+
+class Draws(Own):
+    """Draws a picture, and says where it lies."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse:
+        call.ready()
+        return ir.ImageResponse((ir.Picture(url=self._url),), "x")
+
+
+@pytest.mark.parametrize(
+    ("url", "member"), [(URL, "b64_json"), ("https://pictures.example/missing.png", "url")]
+)
+def test_a_picture_is_fetched_for_who_wants_its_bytes(url: str, member: str) -> None:
+    stage = Stage(own=Draws(url))
+    body = json.dumps({"model": "own/x", "prompt": "a cat", "response_format": "b64_json"}).encode()
+    lines = stage.plays(body, operation="image")
+    assert (lines[0], lines[-1]) == (f"fetch {url}", "= done")
+    assert json.loads(stage.client.body)["data"] == [{member: FETCHED if member == "b64_json" else url}]
 
 
 @pytest.mark.parametrize("leave", [None, 1.0])

@@ -100,12 +100,16 @@ def test_pings_without_content_fail_a_stream_that_has_begun() -> None:
     ]
 
 
-def test_content_ends_a_silence() -> None:
-    stage = Stage(limits=AnswerLimits(silence=3.0))
-    ping = b": ping\n\n"
-    more = (ping, 2.0, FRAMES[2])
-    stage.script("one", stream(*FRAMES[:2], *more, *more, *more, FRAMES[3]))
-    assert stage.plays(chat(stream=True))[-1] == "= done"
+@pytest.mark.parametrize("model", ["one/gpt", "claude/opus"])
+def test_content_ends_a_silence(model: str) -> None:
+    stage = Stage({"one": ONE, "claude": CLAUDE}, limits=AnswerLimits(silence=3.0))
+    dialect, ping = "openai_chat", b": ping\n\n"
+    if model == "claude/opus":
+        dialect, ping = "anthropic", b'event: ping\ndata: {"type":"ping"}\n\n'
+    said = streamed("Hel", "lo.", dialect=dialect)
+    more = (ping, 2.0, said[2])
+    stage.script(model.partition("/")[0], stream(*said[:2], *more, *more, *more, *said[3:]))
+    assert stage.plays(chat(model=model, stream=True))[-1] == "= done"
 
 
 def test_an_empty_answer_is_content_when_it_ends_well() -> None:

@@ -84,9 +84,10 @@ def test_an_answer_that_cannot_be_read() -> None:
 def test_what_is_lost_is_named_before_anything_is_sent() -> None:
     stage = Stage({"g": GEMINI})
     body = embed("a", user="jane")
-    assert stage.plays(body, operation="embed", headers={"x-dragoman-strict": "all"})[0].startswith(
-        "answer 400 untranslatable: the request cannot be translated for g/e without loss: $.user: "
-    )
+    lines = stage.plays(body, operation="embed", headers={"x-dragoman-strict": "all"})
+    why = "the request cannot be translated for g/e without loss: $.user: "
+    assert lines[0].startswith(f"answer 400 untranslatable: {why}")
+    assert lines[1:] == ["= client/encode/untranslatable"]
     assert stage.sent == []
 
 
@@ -101,6 +102,16 @@ def test_a_server_without_such_an_endpoint_gives_way() -> None:
     assert stage.plays(embed("a", model="one/e"), operation="embed")[1] == (
         "answer 501 not_implemented: This model's provider has no endpoint for embeddings."
     )
+    assert json.loads(stage.client.body)["error"]["param"] == "model"
+
+
+def test_the_status_is_the_providers() -> None:
+    stage = Stage({"g": GEMINI})
+    created = vectors(0, 1)
+    created.status = 201
+    stage.script("g", created)
+    stage.plays(embed("a"), operation="embed")
+    assert stage.attempts == ["g/e translate(protocol) 201"]
 
 
 # An upstream of one's own ------------------------------------------------------------------------------
@@ -193,6 +204,7 @@ def test_after_a_heartbeat_a_failure_is_told_in_band() -> None:
     lines = stage.plays(drawing(stream=True), operation="image", heartbeat=5.0)
     assert lines[:3] == ["5 s later", "begin 200 by heartbeat", "ping"]
     assert lines[4].startswith('end event: error\ndata: {"type":"error","error":{"type":"upstream"')
+    assert '"message":"It broke."' in lines[4]
     assert lines[-1] == "= upstream/first_byte/connection_broken"
 
 

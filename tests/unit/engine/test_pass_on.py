@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.upstreams.answers import AnswerLimits
 from dragoman.wire.multipart import Field
 from tests.unit.engine.stage import ONE, Reply, Stage, broken, json_reply, stream
 
@@ -177,6 +178,31 @@ def test_what_came_before_a_failure_in_the_same_read_is_part_of_the_answer() -> 
     stage = Stage()
     stage.script("one", stream(DELTA + BROKEN))
     assert f"write {DELTA.decode()}" in hears(stage, stream="true")
+
+
+def test_a_last_event_without_its_empty_line_is_one() -> None:
+    stage = Stage()
+    stage.script("one", stream(DELTA, ENDS.rstrip(b"\n")))
+    assert hears(stage, stream="true")[-1] == "= done"
+    assert stage.client.body == DELTA + ENDS
+
+
+def test_a_stream_may_end_as_chat_does() -> None:
+    stage = Stage()
+    stage.script("one", stream(DELTA, b"data: [DONE]\n\n"))
+    assert hears(stage, stream="true")[-1] == "= done"
+
+
+def test_a_failure_in_words_of_its_own_is_one_of_the_provider() -> None:
+    stage = Stage()
+    stage.script("one", stream(DELTA, b'event: error\ndata: {"error":{"message":"It broke."}}\n\n'))
+    assert hears(stage, stream="true")[-1] == "= upstream/stream/upstream"
+
+
+def test_an_event_of_too_many_values_is_a_failure_in_band() -> None:
+    stage = Stage(limits=AnswerLimits(values=30))
+    stage.script("one", stream(DELTA, b"data: [" + b"0," * 100 + b"0]\n\n"))
+    assert hears(stage, stream="true")[-1] == "= upstream/stream/answer_too_many_values"
 
 
 def test_a_stream_without_its_last_event_is_broken() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from dragoman import ir
 from dragoman.accounts.grants import Grants
+from dragoman.routing.route import Deployment, Provider, Route, Table
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, whole
 
 ASK = "ask one with key-1: /v1/chat/completions"
@@ -30,6 +32,11 @@ def test_a_name_that_is_not_granted_is_refused_before_it_is_looked_up() -> None:
         stage = played({}, chat(model=model), models=Grants(("one/other",)))
         assert stage.lines[0].startswith("answer 403 model_not_granted: This API key is not allowed to use")
         assert stage.lines[0].endswith("It may use: one/other.")
+
+
+def test_a_key_that_may_use_nothing_is_told_no_names() -> None:
+    stage = played({}, chat(), models=Grants(()))
+    assert stage.lines[0].endswith("This API key is not allowed to use the model 'one/gpt'.")
 
 
 def test_a_granted_name_is_served() -> None:
@@ -63,6 +70,41 @@ def test_an_alias_fills_in_what_is_left_open() -> None:
     own = [{"role": "system", "content": "Be long."}, {"role": "user", "content": "Hi"}]
     body = played({"aliases": {"short": alias}}, chat(model="short", messages=own)).bodies[0]
     assert body["messages"] == own
+
+
+OPENING = (ir.Message("user", (ir.Text("Who are you?"),)), ir.Message("assistant", (ir.Text("A cat."),)))
+
+
+def named(stage: Stage) -> Stage:
+    """A stage with a name that was made while it runs, and begins each conversation."""
+    route = Route("cat", (Deployment("one", "gpt"),), opening=OPENING)
+    stage.rename(Table.build([Provider("one", "one")]).also({"cat": route}))
+    stage.script("one", whole("Hello."))
+    return stage
+
+
+def test_a_name_may_begin_each_conversation() -> None:
+    stage = named(Stage())
+    stage.plays(chat(model="cat"))
+    assert [message["content"] for message in stage.bodies[0]["messages"]] == ["Who are you?", "A cat.", "Hi"]
+    assert stage.attempts == ["one/gpt translate(alias) 200"]
+
+
+def test_a_conversation_with_a_system_message_has_begun() -> None:
+    stage = named(Stage())
+    own = [{"role": "system", "content": "Be a dog."}, {"role": "user", "content": "Hi"}]
+    stage.plays(chat(model="cat", messages=own))
+    assert stage.bodies[0]["messages"] == own
+    assert stage.attempts == ["one/gpt relay 200"]
+
+
+def test_places_are_counted_without_what_a_name_adds() -> None:
+    stage = Stage({"claude": CLAUDE})
+    route = Route("cat", (Deployment("claude", "opus"),), opening=OPENING)
+    stage.rename(Table.build([Provider("claude", "claude")]).also({"cat": route}))
+    parts = [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]
+    stage.plays(chat(model="cat", messages=[{"role": "user", "content": parts}]))
+    assert json.loads(stage.client.body)["error"]["param"].startswith("messages[0].content[0]")
 
 
 # How strictly ------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ def told(exchange: Exchange) -> Any:
 
 
 def test_a_plain_answer_has_two_headers() -> None:
-    assert answer_headers(exchange(), report=False) == [
+    one = AttemptRecord("a", "one/gpt", None, "relay", 0.0)
+    assert answer_headers(exchange(one), report=False) == [
         (b"x-dragoman-deployment", b"one/gpt"),
         (b"x-dragoman-losses", b"0"),
     ]

@@ -141,6 +141,35 @@ def test_a_stream_that_says_nothing_is_no_answer() -> None:
     assert stage.attempts[0] == "own/x translate(protocol) upstream"
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_the_clients_protocol_cannot_carry_is_named(streams: bool) -> None:
+    told: list[ir.Event] = [
+        *(ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Thinking("")), ir.ThinkDelta(0, "Hm."), ir.Close(0)),
+        *(ir.Open(1, ir.Text("")), ir.TextDelta(1, "A."), ir.Close(1), ir.Finish(ir.Stop("end")), ir.End()),
+    ]
+    stage = claude()
+    frames = streamed(dialect="anthropic", told=told)
+    stage.script("claude", stream(*frames) if streams else whole(THOUGHT, "A.", dialect="anthropic"))
+    body = json.dumps({"model": MODEL, "prompt": "one", "max_tokens": 9, "stream": streams}).encode()
+    assert stage.plays(body, "openai_completions")[-1] == "= done"
+    assert stage.losses == ["candidates[0].blocks[0]: the Completions API has no reasoning"]
+
+
+def test_an_answer_that_says_it_has_failed_is_none() -> None:
+    failed = {"id": "resp_1", "object": "response", "created_at": 1, "model": "gpt", "output": []}
+    failed |= {"status": "failed", "error": {"code": "server_error", "message": "No luck."}}
+    provider = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
+    stage = Stage({"r": provider})
+    stage.script("r", json_reply(failed), whole("Hello.", dialect="openai_responses"))
+    assert stage.plays(chat(model="r/gpt"))[1:] == [
+        "1 s later",
+        "ask r with key-r: /v1/responses",
+        'answer 200 "Hello." usage 3+2',
+        "= done",
+    ]
+    assert stage.attempts[0] == "r/gpt translate(protocol) server_error"
+
+
 # An upstream of one's own ------------------------------------------------------------------------------
 
 
@@ -195,6 +224,21 @@ def test_hooks_change_answers(model: str) -> None:
     assert "hook" in stage.exchange.attempts[0].reasons
 
 
+class Watches:
+    """Sees every event, so nothing is relayed."""
+
+    def on_event(self, exchange: Exchange, event: ir.Event) -> None:
+        """Change nothing."""
+
+
+def test_pings_of_the_provider_reach_the_client() -> None:
+    stage = claude(hooks=[Watches()])
+    ping = b'event: ping\ndata: {"type":"ping"}\n\n'
+    stage.script("claude", stream(*SAID[:2], ping, *SAID[2:]))
+    assert stage.plays(chat(model=MODEL, stream=True, max_tokens=9), "anthropic")[-1] == "= done"
+    assert stage.client.body.count(b"event: ping") == 1
+
+
 # Several prompts ---------------------------------------------------------------------------------------
 
 
@@ -205,6 +249,16 @@ def test_prompts_are_asked_one_by_one_where_only_one_is_taken() -> None:
     assert stage.plays(body, "openai_completions") == [ASK, ASK, 'answer 200 "A." "B." usage 6+4', "= done"]
     assert [body["messages"][0]["content"] for body in stage.bodies] == ["one", "two"]
     assert stage.usage == "6+4"
+
+
+def test_nothing_is_kept_of_an_answer_to_several() -> None:
+    """No later turn goes on from it; of an answer to one it may."""
+    for prompts in (["one"], ["one", "two"]):
+        stage = claude()
+        stage.script("claude", *[whole(THOUGHT, "A.", dialect="anthropic")] * len(prompts))
+        body = json.dumps({"model": MODEL, "prompt": prompts, "max_tokens": 9}).encode()
+        assert stage.plays(body, "openai_completions")[-1] == "= done"
+        assert stage.vault.holds is (len(prompts) == 1)
 
 
 # Seals -------------------------------------------------------------------------------------------------

@@ -147,6 +147,13 @@ def test_every_reason_has_its_story() -> None:
 # The way of an operation -------------------------------------------------------------------------------
 
 
+def test_a_vendor_with_words_of_its_own_for_an_operation() -> None:
+    stage = Stage({"one": {**ONE, "quirks": {"pictures": "xai"}}})
+    stage.script("one", json_reply({"created": 1, "data": [{"b64_json": "AAAA"}]}))
+    stage.plays(json.dumps({"model": "one/x", "prompt": "a cat"}).encode(), operation="image")
+    assert stage.attempts == ["one/x translate(vendor) 200"]
+
+
 def test_a_refusal_teaches_nothing_beside_chat() -> None:
     stage = Stage({"openai": {"keys": "key-o"}})
     stage.script("openai", refusal(404, "This model is only supported in v1/responses."))

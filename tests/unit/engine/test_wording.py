@@ -154,7 +154,8 @@ def test_a_server_of_its_protocol_is_asked_it_without_a_relay() -> None:
 
 
 def test_an_upstream_of_ones_own_gets_the_request_itself() -> None:
-    stage = Stage(own=(own := Own([events("Hello.")])))
-    stage.plays(chat(model="own/x", logit_bias={"1": 1}))
-    assert own.requests[0].sampling is not None
+    aliases = {"short": {"route": "own/x", "defaults": {"temperature": 0.1}}}
+    stage = Stage(own=(own := Own([events("Hello.")])), settings={"aliases": aliases})
+    stage.plays(chat(model="short", logit_bias={"1": 1}))
+    assert own.requests[0].sampling.temperature == 0.1
     assert stage.losses == []

@@ -8,7 +8,7 @@ from dragoman import ir
 from dragoman.dialects.facts import Facts
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Deployment
-from dragoman.routing.window import Room, room
+from dragoman.routing.window import Fitting, room
 from dragoman.tokens.vocabulary import vocabulary
 
 TINY, SMALL, LARGE = (Deployment("p", "gpt-4o", window=window) for window in (20, 60, 500))
@@ -41,13 +41,13 @@ def prompt(words: int, *, truncation: str | None = None, earlier: int = 0) -> ir
 def test_those_with_room_are_left_in_their_order(
     request_: ir.Request, deployments: tuple[Deployment, ...], able: tuple[Deployment, ...]
 ) -> None:
-    assert room(request_, deployments) == Room(able, shortened=False)
+    assert room(request_, deployments) == Fitting(able, shortened=False)
 
 
 @pytest.mark.parametrize(("words", "able"), [(4, (TINY, SMALL)), (40, (SMALL,))])
 def test_truncation_makes_room_where_there_is_none(words: int, able: tuple[Deployment, ...]) -> None:
     asked = prompt(words, truncation="auto", earlier=300)
-    assert room(asked, (TINY, SMALL)) == Room(able, shortened=True)
+    assert room(asked, (TINY, SMALL)) == Fitting(able, shortened=True)
 
 
 @OWN_VOCABULARY
@@ -72,7 +72,7 @@ def test_a_history_is_refused_unless_it_may_be_shortened() -> None:
 def test_the_limit_itself_fits(tokens: int, fits: bool) -> None:
     deployment = Deployment("p", "gpt-4o", window=tokens)
     if fits:
-        assert room(prompt(900), (deployment,)) == Room((deployment,), shortened=False)
+        assert room(prompt(900), (deployment,)) == Fitting((deployment,), shortened=False)
         return
     with pytest.raises(RequestFailed, match="resulted in 907 tokens"):
         room(prompt(900), (deployment,))
@@ -85,5 +85,5 @@ def test_an_estimate_says_so() -> None:
 
 def test_nothing_is_counted_while_it_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragoman.routing.window.count", lambda *_: pytest.fail("counted"))
-    assert room(prompt(900), (OPEN, OPEN)) == Room((OPEN, OPEN), shortened=False)
-    assert room(prompt(90), (LARGE, LARGE)) == Room((LARGE, LARGE), shortened=False)
+    assert room(prompt(900), (OPEN, OPEN)) == Fitting((OPEN, OPEN), shortened=False)
+    assert room(prompt(90), (LARGE, LARGE)) == Fitting((LARGE, LARGE), shortened=False)

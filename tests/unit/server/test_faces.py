@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.config.load import load
+from dragoman.errors import RequestFailed
 from dragoman.gateway import Gateway
 from dragoman.server.faces import PathTable
 
@@ -51,3 +52,22 @@ def test_handlers_for_one_path_share_it(table: PathTable) -> None:
     endpoint, _ = table.find("/v1/chat/completions", "")
     assert endpoint is not None
     assert set(endpoint.methods) == {"GET", "POST"}
+
+
+def test_names_in_a_path_may_hold_slashes(table: PathTable) -> None:
+    assert table.find("/v1/models/a/b", "")[1] == {"model": "a/b"}
+    assert table.find("/v1beta/models/a/b:countTokens", "")[1] == {"model": "a/b"}
+
+
+def test_where_the_application_is_mounted_is_no_part_of_a_path(table: PathTable) -> None:
+    assert table.find("/ai/v1/models", "/ai") == table.find("/v1/models", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("DELETE", "/v1/messages", 405), ("POST", "/health", 405)],
+)
+def test_what_has_no_handler_is_refused(table: PathTable, method: str, path: str, status: int) -> None:
+    with pytest.raises(RequestFailed) as refused:
+        table.handler(table.find(path, "")[0], method, path)
+    assert refused.value.fault.http_status == status

@@ -3,20 +3,19 @@
 Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
 
-Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
-annotations or log probabilities, is absent; a data URL is written in base64; `store` is stated, and where
-nothing is stored sealed thoughts are asked for (`include`). Answers have every member that the specification
-requires.
+Canonical form: a body that is decoded and encoded again differs only in this. Null members and empty lists of
+annotations or log probabilities are left out; data URLs are written in base64; `store` is always stated, and
+a request with `store: false` asks for encrypted reasoning (`include`). Answers have every required member.
 
-What it cannot say, and what becomes of it:
-- n > 1, video, sound: refused; so is a stored prompt for any other protocol;
+What the protocol lacks, and the replacement:
+- n > 1, video, audio: refused; a stored prompt is refused for every other protocol;
 - stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
-- thinking of another origin: dropped from requests; in answers its seal is tagged with its origin, so that it
-  finds its way back;
-- whether a tool failed: its text alone says so; names of authors: losses;
-- what other providers' own tools did: searches are shown, the rest is a loss.
+- thinking of another provider: dropped from requests; in answers its seal is tagged with the provider, so
+that it can return to it;
+- the failure of a tool: written into its text; names of authors: losses;
+- calls of other providers' own tools: searches are shown, other calls are losses.
 
-What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
+Items of OpenAI's own tools, and unknown items, are kept whole as Native.
 """
 
 from __future__ import annotations

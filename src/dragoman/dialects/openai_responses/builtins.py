@@ -1,9 +1,8 @@
-"""Tools that this protocol defines and its client runs: how each is said as a function to other models.
+"""Tools that this protocol defines and its client runs, as functions for models of other protocols.
 
-A coding agent runs OpenAI's shell, its patches and the search among its own tools itself, so any model that
-can call functions can use them. What is asked of such a tool is one object of its call's item; the function
-has that object for its arguments. What OpenAI runs (a shell in its containers, its own tool search) has no
-form elsewhere.
+A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
+use them. One object in the call's item holds the input; this object becomes the function's arguments. Tools
+that OpenAI runs (a shell in its containers, its own tool search) have no form in other protocols.
 
 Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
 shell, local shell and apply patch.
@@ -22,9 +21,9 @@ _Wire = dict[str, Any]
 
 
 class _Builtin(msgspec.Struct, frozen=True):
-    """One tool. call, output: its items. member: what holds the call's arguments; fixed: what is always in
-    there. offered: its function, given the tool as declared; None = it is not the client that runs this one.
-    told: the words of an output item.
+    """One tool. call, output: the types of its items. member: the member of a call with its arguments; fixed:
+    constant members of the arguments. offered: makes the function from the declared tool; None = the client
+    does not run the tool. told: makes the text of an output item.
     """
 
     call: str
@@ -41,7 +40,7 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that says the same as a declared tool; None where there is none."""
+    """The function for a declared tool; None if there is none."""
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
 
@@ -109,7 +108,7 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """What an item of the history says of a client's tool, for models of other protocols; None = nothing."""
+    """The call or result for an item of a client's tool, for other protocols; None for other items."""
     kind = str(item.get("type"))
     if kind == "additional_tools":
         return ir.Text("More tools are available from here on.")
@@ -129,8 +128,8 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """The item of a call: its type, the prefix of its id and its members. None where the arguments are none
-    that such an item can hold.
+    """The item of a call: its type, the prefix of its id and its members. None for arguments that do not fit
+    the item.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:
@@ -156,7 +155,7 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The tools that an item of the history makes known, without what is none."""
+    """The tools that an item of the history adds, without malformed tools."""
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []
 
@@ -208,4 +207,4 @@ _BUILTINS: Final[Mapping[str, _Builtin]] = {
 _CALLS: Final = {builtin.call: name for name, builtin in _BUILTINS.items()}
 _OUTPUTS: Final = {builtin.output: name for name, builtin in _BUILTINS.items()}
 TELLING: Final = frozenset({"tool_search_output", "additional_tools"})
-"""Items of the history that make tools known."""
+"""Items of the history that add tools."""

@@ -1,6 +1,6 @@
-"""What a client may send: exact errors with the place of the mistake, before anything upstream happens.
+"""Exact errors for a client's mistakes, with their paths, before the upstream is called.
 
-Unknown members, items and tools pass: the protocol grows, and the upstream's answer is better than our guess.
+Unknown members, items and tools pass, because the protocol grows: the upstream decides.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MAX_VALUE: Final = 512
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake of a request; `param` is its path as OpenAI writes it."""
+    """Raise WireError for the first mistake of a request. `param` is the path as OpenAI writes it."""
     body = wire.body
     for member, value in body.items():
         rule = _RULES.get(member)
@@ -59,7 +59,7 @@ def check(wire: WireRequest) -> None:
             "mutually_exclusive_parameters",
         )
     continued = not body.keys().isdisjoint(_STATE) and any(body.get(key) is not None for key in _STATE)
-    asks = not continued and body.get("generate") is not False  # else its instructions and tools say enough
+    asks = not continued and body.get("generate") is not False  # else input may be absent
     if value is None:
         if asks:
             missing("input")
@@ -84,7 +84,7 @@ def _check_input(items: list[Any], *, continued: bool) -> None:
         kind = item.get("type")
         if kind is None or kind == "message":
             _check_message(item, f"input[{index}]")
-            continued = continued or "role" not in item  # it refers to what is stored
+            continued = continued or "role" not in item  # the item is a stored item
             continue
         if type(kind) is not str:
             wrong_type(f"input[{index}].type", "a string", kind)
@@ -92,7 +92,7 @@ def _check_input(items: list[Any], *, continued: bool) -> None:
         if kind in _TELL_OF_CALLS:
             continued = True
         if required is None:
-            calls.add(str(item.get("call_id")))  # of a tool that the protocol defines
+            calls.add(str(item.get("call_id")))  # a tool that the protocol defines
             continue
         path = f"input[{index}]"
         for member, rule in required.items():
@@ -111,7 +111,7 @@ def _check_message(item: _Wire, path: str) -> None:
     role = item.get("role")
     if role is None:
         if item.get("type") is None and type(item.get("id")) is str:
-            return  # a reference to an item, which may be written without its type
+            return  # a reference to an item may lack its type
         missing(f"{path}.role")
     if type(role) is not str or role not in _ROLES:
         a_string(role, f"{path}.role")
@@ -214,7 +214,7 @@ _DETAIL: Final = one_of("auto", "low", "high", "original")
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 _TELL_OF_CALLS: Final = frozenset({"item_reference", "compaction", "tool_search_call", "tool_search_output"})
-"""Items that may stand for a call which the input does not hold."""
+"""Items that may hold or replace the call of an output."""
 _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "function_call": {"call_id": a_string, "name": a_string, "arguments": a_string},
     "custom_tool_call": {"call_id": a_string, "name": a_string, "input": a_string},
@@ -224,7 +224,7 @@ _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "compaction": {"encrypted_content": a_string},
     "item_reference": {"id": a_string},
 }
-"""What must be there, by the type of an item."""
+"""Required members, by the type of an item."""
 _PARTS: Final[dict[str, Callable[[_Wire, str], None]]] = {
     "input_text": _check_text,
     "output_text": _check_text,
@@ -314,7 +314,7 @@ _BUILTINS: Final[dict[str, Rule]] = {
     "image_generation": members(output_compression=integer(0, 100), partial_images=integer(0, 3)),
     "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
 }
-"""The numbers of the tools that OpenAI runs."""
+"""The numeric members of the tools that OpenAI runs."""
 
 
 def _told(place: str) -> str:
@@ -347,7 +347,7 @@ def _check_choice(choice: Any, tools: Any) -> None:
                 chosen.append((tool.get("name"), f"tool_choice.tools[{index}].name"))
     names = {tool.get("name") for tool in tools}
     if any(tool["type"] not in {"function", "custom"} for tool in tools):
-        return  # such tools may bring names of their own
+        return  # such tools may add further names
     for name, path in chosen:
         if name not in names:
             raise WireError(f"Tool choice '{name}' not found in 'tools' parameter.", path, "invalid_value")
@@ -428,7 +428,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
 }
-"""Members that are a field of the sampling under the same name: to state one here is all that it needs."""
+"""Members that are a field of the sampling under the same name. A new member needs only a line here."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

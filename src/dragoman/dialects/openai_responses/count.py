@@ -1,7 +1,7 @@
-"""Counting tokens as OpenAI does it: https://platform.openai.com/docs/api-reference/responses/input-tokens.
+"""Count tokens as OpenAI does: https://platform.openai.com/docs/api-reference/responses/input-tokens.
 
-What only the answer depends on is left out. A stored prompt (`prompt`) is not: the endpoint does not take it,
-and a refusal is better than the number of something else.
+Members that change only the answer are left out. A stored prompt (`prompt`) stays, although the endpoint
+refuses it: without the prompt the count would be wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """What the endpoint takes of a request."""
+    """The members of a request that the endpoint accepts."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

@@ -1,4 +1,4 @@
-"""Errors: what the Responses API and its compatible servers answer with, and what our face answers with.
+"""Errors of the Responses API and compatible servers, and errors of the gateway in their form.
 
 https://www.openresponses.org/specification#errors, https://platform.openai.com/docs/guides/error-codes
 """
@@ -16,7 +16,7 @@ from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    """The fault of an error answer. Never fails: without a readable body the status decides."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
@@ -24,8 +24,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """The fault inside an answer or a stream, as a whole body or as an `error` event.
 
-    The event is flat ({type: "error", code, message, param}) or holds an `error` object; its own `type` is
-    no type of an error. A socket's event has the status beside it.
+    The event is flat ({type: "error", code, message, param}) or holds an `error` object; the event's `type`
+    is not the error's type. An event on a WebSocket also has the status.
     """
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
@@ -34,7 +34,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 
 def broken(message: str) -> Fault:
-    """The fault of a stream that is no stream of this protocol."""
+    """The fault of a malformed stream."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
 
 
@@ -73,7 +73,7 @@ def error_event(fault: Fault) -> dict[str, Any]:
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a response that failed. Its code is one that agents decide by, and never null."""
+    """The `error` of a failed response. Its code is never null, because agents decide by it."""
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
@@ -81,4 +81,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The codes of failures that are the server's. Whatever else broke there is a `server_error` to a client."""
+"""The codes of a server's failures. Every other failure of a server is a `server_error`."""

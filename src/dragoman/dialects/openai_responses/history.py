@@ -1,10 +1,10 @@
 """`input` and `instructions`: one input item is one message of the IR, both directions.
 
-`Message.form` says how a message item was written, in words: "text" with its content as a string, "bare"
-without its type, "parts" with a part of an unknown kind, which is no item of its own.
+`Message.form`, several words: "text" for an item whose content is a string, "bare" for an item without its
+type, "parts" for an item with a part of an unknown type.
 
-The API wants an output for every call and a call for every output: `repair` brings another dialect's history
-into this order.
+The API requires an output for every call and a call for every output: `repair` ensures this for histories of
+other dialects.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """The member `input`: a text of the user's, or items. Raises WireError for anything else."""
+    """The member `input`: a text of the user, or items. Raises WireError for anything else."""
     if value is None:
         forms["input"] = "none"
         return ()
@@ -97,10 +97,10 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """Items, each with its message, as a server takes them that knows only its own.
+    """The items, each with the path of its message, without reasoning and ids that OpenAI would refuse.
 
-    By the id of what was said or called OpenAI knows that a thought came before it, and it refuses the one
-    without the other (openai/openai-dotnet#1050): where a thought is gone, so are these ids.
+    OpenAI knows by the id of a message or a call that a reasoning item came before it, and refuses the item
+    without its reasoning (openai/openai-dotnet#1050). So if the reasoning is dropped, these ids are too.
     """
     left: list[tuple[str, _Wire]] = []
     parted = False
@@ -121,7 +121,7 @@ def _is_output(item: _Wire) -> bool:
 
 
 def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:
-    """A top-level system field as the one string that this protocol has."""
+    """The system text as one string, because `instructions` is a string."""
     texts: list[str] = []
     for index, block in enumerate(system):
         where = f"system[{index}]"
@@ -158,8 +158,8 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """The words of a message of the model's, where they are all that it holds: as a string. Its parts are
-    specified together with the id of an answer, which servers that go by the types insist on.
+    """The text of an assistant message that holds only text. It is written as a string, because strict
+    servers require the id of an answer beside parts.
     """
     if len(parts) != 1 or parts[0].keys() != {"type", "text", "annotations"} or parts[0]["annotations"]:
         return None
@@ -168,12 +168,12 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium that an assistant showed can be the user's."""
+    """Whether a medium of an assistant can move to the user."""
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether a call must have an output. Those of OpenAI's own tools are items of other kinds."""
+    """Whether a call must have an output. Calls of OpenAI's own tools have none."""
     return call.kind != "builtin" or builtins.called(call) is None
 
 
@@ -194,9 +194,9 @@ _RULES: Final = Rules(
 
 
 class _Foreign:
-    """Writes another dialect's history.
+    """Writes the history of another dialect.
 
-    chunked: what the model said in one go may be spread over several messages.
+    chunked: the text of one answer may be spread over several messages.
     """
 
     def __init__(self, draft: Draft, *, chunked: bool) -> None:
@@ -204,7 +204,7 @@ class _Foreign:
         self.chunked = chunked
         self.report = draft.report
         self.items: list[_Wire] = []
-        self._goes_on = False  # the last item is a message, and it takes the turn's next part
+        self._goes_on = False  # the next part of the turn belongs to the last item, a message
 
     def write(self, request: ir.Request) -> list[_Wire]:
         """The items of a whole history."""
@@ -244,7 +244,7 @@ class _Foreign:
                 self._goes_on = False
             return
         part = encode_part(block, self.draft, where, said=role == "assistant")
-        if part is None or (role == "assistant" and _plain([part]) == ""):  # some clients' word for none
+        if part is None or (role == "assistant" and _plain([part]) == ""):  # empty text means no text
             return
         if self._goes_on:
             self.items[-1]["content"].append(part)
@@ -256,11 +256,11 @@ class _Foreign:
             self.items.append({**encode_head(None, self.draft, where, role), "content": [part]})
 
     def _said_last(self) -> bool:
-        """Whether the last item is words of the assistant's."""
+        """Whether the last item is text of the assistant."""
         return bool(self.items) and self.items[-1].get("role") == "assistant"
 
     def _continue(self, part: _Wire) -> None:
-        """Add the next chunk of what the assistant said last."""
+        """Add the next chunk to the last text of the assistant."""
         content = self.items[-1]["content"]
         before, more = _plain(content[-1:]), _plain([part])
         if before is not None and more is not None:

@@ -1,8 +1,8 @@
-"""`include`: what an answer shall hold beside its words. Pure.
+"""`include`: further content of an answer. Pure.
 
-Where its provider stores nothing, a model's thoughts come back sealed, because the next request must bring
-them; a model that does not reason answers 400 to the word that asks for them ("Encrypted content is not
-supported with this model"). https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
+If the provider stores nothing, the request asks for encrypted reasoning, because the next request must send
+it back; a model without reasoning refuses this with 400 ("Encrypted content is not supported with this
+model"). https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The words to send for those that were asked for. stored: whether the provider keeps the answer."""
+    """The values of `include` to send. asked: the client's values. stored: whether the provider stores it."""
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
     sealed = facts.reasoning is not False and (not stored or len(others) < len(words))
@@ -33,8 +33,8 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
 def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """The edits by which a relayed request is stored nowhere but here: `store`, and `include` with it; and
-    those of them that its client did not ask for.
+    """The edits of `store` and `include` that tell the provider of a relayed request to store nothing, and
+    the changes to report.
 
     body: the request as its client wrote it. A member that the vendor refuses is removed.
     """
@@ -53,7 +53,7 @@ def stateless(
 def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
-    """Name the edit of this member, if there is something to it."""
+    """Report the edit of this member, if it changes the value."""
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place
     if path is not None or to:

@@ -1,8 +1,8 @@
 """Items of `input` and `output`: an item to its blocks, and blocks to items.
 
-A message's parts are one block each and share an `ir.Item`; everything else is one block. What OpenAI's own
-tools do is kept whole as Native, but for pictures that were made, which are Media. The status, the id and the
-leftovers of an item ride on its `ir.Item`.
+Each part of a message is one block, and these blocks share an `ir.Item`; any other item is one block. Items
+of OpenAI's own tools are kept whole as Native, except generated pictures, which are Media. The `ir.Item`
+holds the status, the id and the leftovers of an item.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _CLIENT_SIDE: Final = frozenset(
 
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    """Whose turn an item is, and its blocks; what no struct fits is kept whole as Native.
+    """The role and the blocks of an item; an item of an unknown form is kept whole as Native.
 
-    Raises WireError for what is no object.
+    Raises WireError unless the item is an object.
     """
     if type(value) is not dict:
         raise WireError("must be an object", where, "invalid_type")
@@ -81,7 +81,7 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
-    """What an item is called and how it stands; None where nothing of it is stated."""
+    """The id, status and leftovers of an item; None if it has none of these."""
     extra = leftovers(value, known)
     get = value.get
     if any(type(get(member)) not in _WORD for member in ("id", "status", "phase")):
@@ -194,10 +194,10 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
+    """Blocks as items, in order. Adjacent parts with the same `ir.Item` become one message.
 
-    where: the blocks in IR terms; None among them is left out. parts: none of them is an item of its own, of
-    whatever kind it is. Raises WireError for a medium that no part can hold.
+    where: the path of the blocks in the IR. None among the blocks is skipped. parts: every block is a part of
+    a message, whatever its kind. Raises WireError for a medium that no part can carry.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -223,7 +223,7 @@ def encode_items(
 
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
-    """Whether a block is a part of a message, and no item of its own."""
+    """Whether a block is a part of a message, not an item of its own."""
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
     if isinstance(block, ir.Native):
@@ -237,7 +237,7 @@ _PARTS: Final = frozenset({"input_text", "output_text", "refusal", "text", "inpu
 
 
 def item_of_block(block: ir.Block) -> ir.Item | None:
-    """The item that a block belongs to, where its dialect has items."""
+    """The item of a block; None if its dialect has no items."""
     return None if isinstance(block, ir.Json) else block.item
 
 
@@ -248,7 +248,7 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """The item of one block that is no part of a message, None where it is left out with a loss."""
+    """The item of a block that is no part of a message; None, with a loss, if no item can hold it."""
     write = _WRITE.get(type(block))
     if write is None:
         draft.report.lose(where, "the Responses API has no item for this", "meaning")
@@ -281,7 +281,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """What another provider's own tool was asked for, as far as an item of OpenAI's says the same."""
+    """A call of another provider's own tool as an item of OpenAI; None, with a loss, without such an item."""
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
         return None
@@ -319,7 +319,7 @@ def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _failed(output: Any) -> Any:
-    """An output that says that its tool failed."""
+    """The output with a text that the tool failed."""
     if isinstance(output, str):
         return f"Error: {output}" if output else "Error"
     return [{"type": "input_text", "text": "Error:"}, *output]
@@ -350,7 +350,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     out = draft.item("reasoning", "rs", block.item, where, status=False)
     summary = block.summary
     if sealed is not None and not draft.answer and not draft.own and block.text:
-        summary = (*summary, block.text)  # ours, brought back in a protocol whose thoughts are one text
+        summary = (*summary, block.text)  # OpenAI's reasoning from a client whose protocol has only one text
     out["summary"] = [{"type": "summary_text", "text": text} for text in summary]
     if block.text and summary is block.summary:
         out["content"] = [{"type": "reasoning_text", "text": block.text}]
@@ -381,7 +381,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of one of our own answers as the item that it was, for a history of another dialect."""
+    """A block of an OpenAI answer as the item that it was, for a history of another dialect."""
     if isinstance(block, ir.Native):
         return block
     (item,) = encode_items((block,), Draft(Report(NAME), own=True))

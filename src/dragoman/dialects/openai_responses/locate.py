@@ -1,4 +1,4 @@
-"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+"""Turn paths in the IR into JSON paths of a request, for reports that a client reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """`messages[2].blocks[0].name` → `$.input[2]`: what a block was written as, only the request tells."""
+    """`messages[2].blocks[0].name` becomes `$.input[2]`: only the request shows the form of a block."""
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
     if (message := _MESSAGE.fullmatch(where)) is not None:
@@ -61,8 +61,8 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` in one request: an input that is a string, the part or member that a block was read from, the
-    namespace that a tool stands in.
+    """As `locate`, with the form of this request: an input that is a string, the part or member of a block,
+    the namespace of a tool.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)
@@ -88,7 +88,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """The place of a tool. Those of namespaces count one by one in IR terms, and the input may bring more."""
+    """The path of a tool. The IR numbers the tools inside namespaces too, and input items may add tools."""
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):

@@ -1,7 +1,7 @@
 """`text`: the form of the answer, both directions.
 
-`Output.form`: "format" where plain text was asked for in so many words, "native" for a format that is no
-known one and rides whole in `extra`, "bare" for a `text` that says nothing.
+`Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is kept
+whole in `extra`, "bare" for an empty `text`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write `text`. Raises WireError for sound, which no answer of this protocol holds."""
+    """Write `text`. Raises WireError for audio, which no answer of this protocol can hold."""
     text: dict[str, Any] = {}
     if output.kind == "schema":
         _encode_schema(text, output, draft)

@@ -1,8 +1,7 @@
 """Content parts of messages and of tool results, both directions.
 
-`Text.form` is a part's own word where it is not the one that its place demands: `input_text` in what a user,
-a developer or a tool says, `output_text` in what the model said. `Media.form`: "base64" for file data that is
-no data URL.
+`Text.form` is the part's type if it is not the usual type: `input_text` for a user, a developer or a tool,
+`output_text` for the model. `Media.form`: "base64" for file data that is no data URL.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """The parts of one item. said: the model said them. Raises WireError for what is no object."""
+    """The parts of one item. said: the parts are the model's. Raises WireError unless each is an object."""
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -49,7 +48,7 @@ def decode_parts(
 
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
-    """One content part; what no struct fits is kept whole as Native."""
+    """One content part; a part of an unknown form is kept whole as Native."""
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:
@@ -121,7 +120,7 @@ def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
-    """The one field of Media that holds the source. Raises KeyError where it is not exactly one."""
+    """The field of Media with the source. Raises KeyError unless there is exactly one source."""
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
         raise KeyError(members[0][0])
@@ -153,7 +152,7 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """One annotation; those that name no address are kept as they are."""
+    """One annotation; an annotation without an address is kept unchanged."""
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
     citation = ir.Citation(
@@ -168,11 +167,11 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 _ODD: Final = "url_citation"
-"""What a citation is whose members are of other types; it is kept as it is."""
+"""The kind of a citation with members of wrong types; it is kept unchanged."""
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """Log probabilities, an empty list of which says nothing; those of another shape as leftovers."""
+    """Log probabilities, None for an empty list; those of an unknown form as leftovers."""
     values = wire.get("logprobs")
     if not values:
         return None, None
@@ -181,7 +180,7 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
 
 
 def without_logprobs(extra: ir.Extra) -> ir.Extra:
-    """Leftovers of a text without log probabilities of another shape, where the text has others."""
+    """Leftovers of a text without log probabilities of an unknown form, which the text's own replace."""
     own = (extra or {}).get(NAME)
     if not own or "logprobs" not in own:
         return extra
@@ -222,9 +221,9 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """One content part, None where it is left out with a loss. said: the model said it.
+    """One content part; None, with a loss, if no part can hold the block. said: the part is the model's.
 
-    Raises WireError for a medium that no part can hold.
+    Raises WireError for a medium that no part can carry.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -248,7 +247,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Text. What the model said has annotations, be they none."""
+    """A text part. A part of the model always has `annotations`."""
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
     if kind == "output_text":
@@ -271,8 +270,8 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """One annotation, None where this protocol has no word for the source."""
-    if citation.kind == "url" and draft.own:  # what its provider did not state is not added
+    """One annotation; None if this protocol has none for the kind of source."""
+    if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}
         stated = {member: value for member, value in told.items() if value is not None}
@@ -297,7 +296,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
-    """Log probabilities with every member that the specification requires."""
+    """Log probabilities with every required member."""
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
 
@@ -317,12 +316,12 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers read a medium at its address: sounds must come with their bytes."""
+    """Whether OpenAI's servers download a medium from its address. They do not download audio."""
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """The part for a medium. Raises WireError where no part can carry it (`unsupported_modality`)."""
+    """The part for a medium. Raises WireError if no part can carry it (`unsupported_modality`)."""
     write = _MEDIA[block.kind]
     out = write(block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

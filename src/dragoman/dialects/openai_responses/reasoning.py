@@ -1,4 +1,4 @@
-"""`reasoning`: how much the model is to think, both directions."""
+"""`reasoning`: the effort of thinking, both directions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write `reasoning`, as near to what was asked as the model can."""
+    """Write `reasoning`, with the nearest effort that the model supports."""
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:
         if wish.mode != "off" and wish.effort != "none":

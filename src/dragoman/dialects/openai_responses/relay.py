@@ -1,4 +1,4 @@
-"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are."""
+"""The relay, for the same protocol on both sides. Edits named members; nested bytes stay the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """What must be known of a frame before it may pass."""
+    """The members of a frame that decide how it passes."""
 
     type: str
 
@@ -36,24 +36,24 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, 
 
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
-"""Events that hold no content: until another comes, the answer may still be asked for elsewhere."""
+"""Events without content. While only these have come, another attempt can still answer."""
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
 _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""What the gateway resolves: the client is shown what it asked for."""
+"""Members that the gateway handles itself: the client gets its own values back."""
 _ADDED: Final = frozenset({"conversation"})
-"""What no provider states, because it was not told of it."""
+"""Members that no provider states, because the gateway does not send them."""
 
 
 class ResponsesRelay(BodyRelay):
     """The edits of requests and answers."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with what only the gateway can state, and its usage. Raises RequestFailed for a failure,
-        WireError for what is no answer.
+        """The body with the gateway's members, and its usage. Raises RequestFailed for a failed answer,
+        WireError for a malformed answer.
         """
         head = decode_head(body)
         if _failed(head):
@@ -72,12 +72,12 @@ class ResponsesRelay(BodyRelay):
 
 
 def _failed(head: _Head) -> bool:
-    """Whether an answer, or the response object of an event, tells a failure."""
+    """Whether an answer, or the response object of an event, has failed."""
     return _decode(head["error"]) is not None if "error" in head else False
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The members of the response object that only the gateway can state."""
+    """The members of the response object that only the gateway knows."""
     edits: dict[str, Any] = {key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
@@ -87,7 +87,7 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 
 def _usage(head: _Head) -> ir.Usage | None:
-    """The counts for our own records. An answer is not withheld because they cannot be read."""
+    """The usage for the gateway's records. An unreadable usage must not fail the answer."""
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
         return decode_usage(stated) if stated else None
@@ -100,12 +100,12 @@ def _counts(usage: ir.Usage) -> dict[str, Any] | None:
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
-    """The edits of what this response object states."""
+    """The edits of members that this response object states."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
 class ResponsesStreamRelay:
-    """One stream: only events that hold the response object are edited, and numbered where they are not."""
+    """One stream: edits events with the response object, and numbers events without a number."""
 
     __slots__ = (
         *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
@@ -130,10 +130,10 @@ class ResponsesStreamRelay:
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
+        """The bytes for one frame. Raises RequestFailed for an error, WireError for a malformed frame."""
         if self.done:
             return b""
-        if frame.startswith(_DELTA) and 10 not in frame:  # no line feed: a number is found by a bare memchr
+        if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
             self.content = True
             self._last = frame
             return frame + b"\n" if self._ndjson else b"%b%b\n\n" % (_DELTA_HEAD, frame)
@@ -150,19 +150,19 @@ class ResponsesStreamRelay:
         if kind in self._renamed:
             kind = self._renamed[kind]
             frame = encode_head({**decode_head(frame), "type": kind})
-        self._last = frame  # the latest that could be read: a stream that fails is numbered behind it
+        self._last = frame  # an error event gets the number after this frame
         sent = self._look(kind, frame)
         if self.waits and kind in _TERMINAL and self._response is not None:
             return self._wait(kind, sent, self._response, decode_head(sent))
         return self._framed(kind.encode(), sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Withhold the terminal event until the answer has been kept."""
+        """Hold back the terminal event until the answer is stored."""
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event. stored: False = the answer could not be kept."""
+        """The terminal event. stored: False = the store failed to keep the answer."""
         assert self.ending is not None
         ending, self.ending = self.ending, None
         if self._failed is not None:
@@ -173,7 +173,7 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame as it is sent; what must be known of it is taken."""
+        """The frame as it is sent. Reads content, usage and end from it."""
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
         if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":
@@ -201,13 +201,13 @@ class ResponsesStreamRelay:
         return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        """The bytes have ended. Raises RequestFailed for an unfinished answer."""
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events that end a stream that broke off, numbered behind the last one that went by."""
+        """The events that end a broken stream, with the numbers after the last sent event."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits
@@ -226,7 +226,7 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """An error that is no event: some servers send one without a type."""
+    """The error of a frame without an event type, which some servers send."""
     try:
         told = _decode(frame)
     except _UNREADABLE:
@@ -235,7 +235,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The number of an event. Words may have passed that were cut off before theirs."""
+    """The number of an event; 0 for a frame without a readable number."""
     try:
         stated = _decode(frame).get("sequence_number")
     except _UNREADABLE:

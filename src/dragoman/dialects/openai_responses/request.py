@@ -1,8 +1,8 @@
 """Requests, both directions. `history` holds the input, `tools`, `output` and `reasoning` the large members.
 
-Request.forms: "input": "text" for an input that is a string, "none" where there is none; "stream": "false",
-written out; "top_logprobs": "0", which asks for nothing. Sealed thoughts are asked for wherever nothing is
-stored, so that is remembered only beside `store: true`.
+Request.forms: "input": "text" for an input that is a string, "none" without an input; "stream": "false" for a
+stated false; "top_logprobs": "0". A request with `store: false` always asks for encrypted reasoning, so this
+wish is kept only with `store: true`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ALIKE: Final = {
     "background": "background",
     "truncation": "truncation",
 }
-"""Members that are a field of the request under this or another name."""
+"""Members that are a field of the request, with the name of the field."""
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
@@ -54,7 +54,7 @@ MAPS: Final = (
     | frozenset(SCALARS)
     | CACHING
 )
-"""The members that the IR carries; `extra` never holds them."""
+"""The members that have a field in the IR; `extra` never holds them."""
 _READ: Final = MAPS | {"include"}
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _NO_SAMPLING: Final = ir.Sampling()
@@ -76,7 +76,7 @@ clients of this dialect may write those of `SCALARS`.
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError where the input has no known form."""
+    """A checked request. Raises WireError for an input of an unknown form."""
     body = wire.body
     get = body.get
     forms = _event_names(wire)
@@ -113,7 +113,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only OpenAI can read: a prompt that it keeps. Raises WireError."""
+    """Raise WireError for a stored prompt, which only OpenAI can read."""
     if wire.body.get("prompt") is not None:
         raise WireError(
             "a stored prompt is available only at its own provider", "prompt", "unsupported_value"
@@ -121,7 +121,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What an answer's form depends on, without the input. Usage is told in every stream."""
+    """The fields that the answer's form depends on, without the input. Every stream states its usage."""
     stream = wire.body.get("stream") is True
     return ir.Request(
         NAME,
@@ -133,7 +133,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _event_names(wire: WireRequest) -> dict[str, str]:
-    """Whose names of events the client reads."""
+    """The form of event names: Open Responses and OpenAI use different names."""
     return {"events": "open"} if OPEN_RESPONSES in wire.headers else {}
 
 
@@ -151,11 +151,10 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request as this dialect's server reads it. The gateway owns the state, so nothing is stored there
-    unless a client of this dialect asked for it.
+    """The request in this dialect's form. The gateway keeps the state, so the provider stores nothing unless
+    a client of this dialect asked for it.
 
-    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
-    holds, or several candidates.
+    Raises WireError, with a path in the IR, for a medium that no part can carry, or several candidates.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -200,7 +199,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
-"""Values that nobody misses where a vendor refuses their member."""
+"""Default values: dropping them is no loss when a vendor refuses the member."""
 _PLACES: Final = {
     "include": "sampling.logprobs",
     "max_output_tokens": "max_output",
@@ -238,14 +237,14 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """What the answer shall hold: log probabilities, what no field carries, and sealed thoughts."""
+    """Write `include`: log probabilities, the client's other values, and encrypted reasoning."""
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
+    """Report fields that this dialect lacks as lost."""
     report = draft.report
     if request.tier is not None and request.tier not in _TIERS:
         report.lose("tier", f"the provider has no service tier {request.tier}")
@@ -277,4 +276,4 @@ FIELDS: Final = Fields(
         **{f"sampling.{field}": reason for field, reason in _ABSENT.items()},
     },
 )
-"""What becomes of each field of a request."""
+"""How each field of a request is handled."""

@@ -1,8 +1,8 @@
-"""Whole answers: a response object to ir.Response and back, and what the object repeats of its request.
+"""Whole answers: a response object to ir.Response and back, and the members that repeat the request.
 
-An answer of this protocol keeps what its provider restated as its `echo`. For the
-answers of others it is written from `Reply.echo`, with the specification's defaults for what the request left
-out: clients demand every member. https://platform.openai.com/docs/api-reference/responses/object
+For an answer of this protocol, `echo` holds the members that the provider repeated. For other answers they
+are written from `Reply.echo`, with the specification's defaults for absent members: clients require every
+member. https://platform.openai.com/docs/api-reference/responses/object
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
-"""What an answer restates, as the specification has it where the request said nothing."""
+"""The repeated members, with the specification's values for members that the request leaves out."""
 _ECHO: Final = DEFAULTS.keys() | {
     "user",
     "prompt",
@@ -72,7 +72,7 @@ _ECHO: Final = DEFAULTS.keys() | {
     "billing",
 }
 _GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
-"""What the gateway resolves before a provider sees the request: only the client's own words are true."""
+"""Members that the gateway handles before it asks a provider: only the client's values are true."""
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ID: Final = "resp_"
 
@@ -96,9 +96,9 @@ _LOST: Final = {
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """A response object; one that failed after it had spoken holds its `error`.
+    """A response object. An answer that failed after its first output holds its `error`.
 
-    Raises RequestFailed for an error that came with status 200, WireError for anything else.
+    Raises RequestFailed for an error with status 200, WireError for a malformed answer.
     """
     output = body.get("output")
     if type(output) is not list:
@@ -115,7 +115,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """The blocks of all items, in their order."""
+    """The blocks of all items, in order."""
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
     )
@@ -142,11 +142,11 @@ def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Resp
 
 
 _SETTLED: Final = frozenset({"completed", "incomplete", None})
-"""Statuses that the stop reason determines."""
+"""Statuses that follow from the stop reason."""
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The members that no field carries."""
+    """The members without a field in the IR."""
     kept = {
         key: value
         for key, value in body.items()
@@ -156,13 +156,13 @@ def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
 
 
 def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an answer restates of its request and its account."""
+    """The members of an answer that repeat the request and the account."""
     echo = {key: value for key, value in body.items() if key in _ECHO}
     return echo if any(value is not None for value in echo.values()) else None
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Why the answer ended; None while it is not finished."""
+    """The stop reason; None for an unfinished answer."""
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
@@ -182,7 +182,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A response object for a client. Raises RequestFailed for a failure that said nothing before."""
+    """A response object for a client. Raises RequestFailed for a failure without output."""
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
     report = reply.report
@@ -209,15 +209,15 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def asks_for_summary(reply: Reply) -> bool:
-    """Whether the client wants a summary of thoughts. What shows thoughts to people reads nothing else, so
-    thoughts of other protocols come as one: what their servers show is mostly a summary itself.
+    """Whether the client asks for a summary of the reasoning. Clients that display reasoning read only the
+    summary, so the thinking of other protocols is written as a summary.
     """
     wish = reply.request.reasoning
     return wish is not None and wish.summary is not None
 
 
 class Mint:
-    """Makes the ids of items that have none: the same answer gets the same ids."""
+    """Makes the ids of items without an id. The same answer gets the same ids."""
 
     __slots__ = ("_count", "_root")
 
@@ -232,7 +232,7 @@ class Mint:
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block of another protocol's answer as one that an item can hold."""
+    """A block of another protocol's answer as a block that an item can hold."""
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
             where,
@@ -247,14 +247,14 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
 
 
 def wordless(block: ir.Block) -> bool:
-    """Whether a text says nothing. After another it only carries another protocol's seal, and clients would
-    show it as a line of its own.
+    """Whether a text is empty. After another text it only holds a seal of another protocol, and clients would
+    display an empty line.
     """
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """The blocks, None in place of those that say nothing after a text."""
+    """The blocks, with None for each empty text after a text."""
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
     for index, block in enumerate(blocks):
@@ -271,12 +271,12 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer that ended so is incomplete."""
+    """Whether an answer with this stop reason is incomplete."""
     return stop is not None and stop.reason in _REASONS
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """The last item of an incomplete answer is incomplete itself, where its kind can be."""
+    """Mark the last item of an incomplete answer as incomplete, if its type has this status."""
     if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
 
@@ -284,7 +284,7 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """A response object around items that are written already. running: the stream has not ended."""
+    """A response object with encoded items. running: the stream has not ended."""
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     created = response.created
@@ -314,7 +314,7 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """The id that a client can send back: the gateway's own, where it made one."""
+    """The id that a client can send back: the gateway's own id, if the gateway made one."""
     if stated is None:
         return reply.id
     if reply.id.startswith(_ID) and reply.id != stated:
@@ -328,7 +328,7 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The tier that served the request, which the answers of others must state, too."""
+    """The tier that served the request. Answers of other protocols get one too, because it is required."""
     if own or tier in _TIERS:
         return tier
     if tier is not None:
@@ -337,12 +337,12 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 
 def _calls(output: Sequence[dict[str, Any]]) -> bool:
-    """Whether an item asks the client for something."""
+    """Whether an item is a call that the client must answer."""
     return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
-    """Name what a status does not tell. called: an item asks the client for something."""
+    """Report a stop reason that no status states. called: an item is a call for the client."""
     where = "candidates[0].stop"
     if stop.reason in _LOST:
         report.lose(where, _LOST[stop.reason], "quality")
@@ -364,7 +364,7 @@ def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
-    """Write how the answer ended: status, incomplete_details and error."""
+    """Write status, incomplete_details and error."""
     if response.error is not None:
         out["status"], out["error"] = "failed", failure_member(response.error)
         return
@@ -373,7 +373,7 @@ def _settle(
         out["status"] = response.status
     elif stop is not None:
         reason = raw if own and stop.reason == "other" else _REASONS.get(stop.reason)
-        untold = own and stop.reason == "other"  # it did not say why
+        untold = own and stop.reason == "other"  # the provider stated no reason
         out["status"] = "completed" if reason is None and not untold else "incomplete"
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
@@ -386,7 +386,7 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """What an answer restates of its request."""
+    """The members that repeat the request."""
     asked = reply.echo
     mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
     if own:
@@ -416,4 +416,4 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""Members whose own members clients demand, too."""
+"""Objects whose members clients require too."""

@@ -1,7 +1,7 @@
-"""Events that repeat a long text, as pieces that hold its bytes once.
+"""Events that repeat a long text, as lists of byte strings that share the text's bytes.
 
-The end of a text is told four times: as the text's, the part's, the item's and the response's. Each of these
-events holds all of it, so that an answer of 100 MB would be 400 MB at its end, and its copies more.
+Four events at the end of a text each hold the whole text: the end of the text, of the part, of the item and
+of the response. Without sharing, an answer of 100 MB would need 400 MB at its end, and more for copies.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import msgspec
 from dragoman.wire.json import encode
 
 LONG: Final = 65_536
-"""Characters from which on a text is shared."""
+"""Characters. Texts of this length or longer are shared."""
 _MARK: Final = b"\x01"
-"""Stands for a long text. JSON escapes control characters, so it can stand for nothing else."""
+"""Stands for a long text. JSON escapes control characters, so this byte cannot come from a value."""
 
 
 class Shared:
-    """The long texts of one stream, each encoded once. Events are written with marks, and cut there."""
+    """The long texts of one stream, each encoded once. Events are encoded with marks and then cut at them."""
 
     __slots__ = ("_encoded", "_found")
 
     def __init__(self) -> None:
         self._encoded: dict[str, bytes] = {}
         self._found: list[bytes] = []
-        """What the marks that have been written stand for."""
+        """The texts of the marks so far, in order."""
 
     def json(self, value: Any) -> bytes:
-        """The JSON of a value with a mark for each long text. What is written first is to be cut first."""
+        """The JSON of a value with a mark for each long text. Values are cut in the order of these calls."""
         return encode(self._marked(value))
 
     @property
     def marked(self) -> bool:
-        """Whether something has been written that is to be cut."""
+        """Whether a mark has been written and not cut yet."""
         return bool(self._found)
 
     def size(self, value: Any) -> int:
@@ -43,7 +43,7 @@ class Shared:
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
-        """What has been written, in pieces, every second of which is a long text; one piece without any."""
+        """The written bytes cut at the marks: every second piece is a long text."""
         if not self._found:
             return [written]
         found, self._found = self._found, []
@@ -53,7 +53,7 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """Events that have been written, each in pieces. end: what each ends with."""
+        """The written events, each as a list of pieces. end: the bytes at the end of each event."""
         events: list[list[bytes]] = []
         event: list[bytes] = []
         for place, piece in enumerate(self.cut(written)):
@@ -85,5 +85,5 @@ class Shared:
 
 
 def any_long(values: Iterable[Any]) -> bool:
-    """Whether a long text is among these values."""
+    """Whether one of the values is a long text."""
     return any(type(one) is str and len(one) >= LONG for one in values)

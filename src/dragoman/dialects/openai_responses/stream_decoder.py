@@ -3,9 +3,9 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed
 
-`output_item.done` is the truth about an item: its blocks are closed with what it says. Items that only this
-protocol knows come whole with it; their progress passes as Raw. `error` ends everything, and so does the
-first terminal event: what some vendors send after it (`[DONE]`) is not read.
+`output_item.done` holds the final item: its blocks close with these values. Items that only this protocol has
+come whole with it; their progress events pass as Raw. `error` and the first terminal event end the stream;
+frames after it (`[DONE]` of some vendors) are not read.
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
@@ -55,16 +55,16 @@ _decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_TextDelta).decode
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
 _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
-"""Items of one block that grows. A message's blocks are its parts; other items come whole."""
+"""Items that are one block with deltas. A message's parts are blocks; other items come whole."""
 _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
-"""The member of a call that its deltas tell, whatever it held when the call began."""
+"""The member of a call that its deltas fill. Its value at the start of the call is ignored."""
 
 
 class _Open:
-    """A block that is still growing.
+    """A block that has not ended.
 
-    said: something of it has been told; words: its text so far, in pieces; logprobs: those of its words,
-    which the end of the item tells rounded; cited: how many of its sources have been told.
+    said: whether a delta came. words: its text so far, one string for each delta. logprobs: its log
+    probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
     """
 
     __slots__ = ("block", "cited", "index", "logprobs", "said", "words")
@@ -116,7 +116,7 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The event of more text, which most frames are; None for any other."""
+        """The event of a text delta, as most frames are; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -129,7 +129,7 @@ class ResponsesDecoder:
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
-        """The bytes have ended: a stream without its terminal event broke off."""
+        """The last events. A stream without its terminal event has broken off."""
         if self._state == "over":
             return []
         said = "before the response was complete" if self._state != "new" else "without a response"
@@ -141,7 +141,7 @@ class ResponsesDecoder:
         if self._state != "new":
             return []
         self._state = "begun"
-        response, _ = HEAD.sort(value["response"])  # the end says again what is of another type
+        response, _ = HEAD.sort(value["response"])  # the last event repeats members of wrong types
         return [
             ir.Start(
                 NAME,
@@ -155,7 +155,7 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """`in_progress`, `queued` and the like: they say again what `created` said."""
+        """`in_progress`, `queued` and similar events repeat the content of `created`."""
         return self._created(value) or [ir.Ping()]
 
     def _keepalive(self, value: _Value) -> _Events:
@@ -167,7 +167,7 @@ class ResponsesDecoder:
         output = told.get("output") or ()
         for number in sorted({item for item, _ in self._open} | self._items.keys()):
             events += self._end_item(number, _found(output, number, self._items.get(number)))
-        if not self._said:  # some tell the items only here
+        if not self._said:  # some servers state the items only here
             events += self._whole(output_blocks(output))
         response = read_response(told, tuple(self._said))
         events.append(ir.More(response.extra, response.tier, response.model, response.echo))
@@ -223,7 +223,7 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Close the blocks of one item with what it finally says; None = the stream never told."""
+        """Close the blocks of one item with the final item; None = the stream did not state it."""
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
         finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
@@ -239,7 +239,7 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The end of a block, after what its deltas had not told."""
+        """The end of a block, after the content that was in no delta."""
         if final is None:
             self._said.append(state.block)
             return [ir.Close(state.index)]
@@ -251,7 +251,7 @@ class ResponsesDecoder:
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
     def _whole(self, blocks: tuple[ir.Block, ...]) -> _Events:
-        """Blocks that come at once."""
+        """The events of blocks that come whole."""
         events: _Events = []
         for block in blocks:
             events += unfold_block(block, self._blocks)
@@ -276,7 +276,7 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """The block that a delta is for, opened where no event has done so."""
+        """The block of a delta. It is opened if no event has opened it."""
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
         if place not in self._open:
@@ -326,12 +326,12 @@ class ResponsesDecoder:
         return [*events, ir.Cite(state.index, decode_citation(value["annotation"]))]
 
     def _done(self, value: _Value) -> _Events:
-        """The end of a part, which the end of its item tells again."""
+        """No events for the end of a part: the end of its item repeats it."""
         return []
 
 
 def _words(value: _Value) -> str:
-    """The words of a delta; some say null for none. Raises TypeError for what are no words."""
+    """The text of a delta; some servers send null for no text. Raises TypeError for other types."""
     words = value["delta"]
     if words is not None and type(words) is not str:
         raise TypeError("delta")
@@ -339,7 +339,7 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """An item that did not end before its answer did, as the whole answer has it."""
+    """An item without its own end event, as the final response holds it."""
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
         return None
@@ -348,8 +348,8 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """An item that ends, under the id that it began with: some gateways state another one in every event,
-    which clients take for another item. What is sealed belongs to the id that it came with.
+    """A final item with the id of its first event. Some gateways state a new id in every event, which clients
+    take for a new item. Encrypted content stays with the id that it came with.
     """
     first = None if announced is None else announced.get("id")
     if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
@@ -358,7 +358,7 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """What is known of a message while it grows; its status is told by its end."""
+    """The item of a message before its end, without the status, which only the end states."""
     if item.get("id") is None and item.get("phase") is None:
         return None
     return ir.Item(item.get("id"), None, item.get("phase"))
@@ -366,11 +366,11 @@ def _named(item: _Value) -> ir.Item | None:
 
 _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refusal("")}
 
-# What the deltas had not told, before the block is closed: translators that stream look at deltas alone.
+# Content that was in no delta becomes a delta before the block closes: encoders read only deltas.
 
 
 def _rest(state: _Open, whole: str) -> str:
-    """What follows the words that were told; nothing where they began otherwise."""
+    """The text after the deltas so far; empty if the whole text does not begin with the deltas."""
     told = "".join(state.words)
     return whole[len(told) :] if whole.startswith(told) else ""
 

@@ -3,9 +3,9 @@
     created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
     → completed | incomplete | failed [→ data: [DONE]]
 
-A block's end is written when the next block begins or the answer ends: only then is it known whether its
-message goes on, and whether it is the incomplete end of the answer. Every event is numbered from 0. Open
-Responses demands `[DONE]`, OpenAI's own clients ignore it; on a socket (framing "ndjson") there is none.
+The end of a block is written when the next block begins or the answer ends: only then is it known whether its
+message continues, and whether the answer is incomplete. Events are numbered from 0. Open Responses requires
+`[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
 https://www.openresponses.org/specification#streaming
 """
 
@@ -48,7 +48,7 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 
 class _Item:
-    """An item that has been announced. number: its output_index; wire: as it was announced."""
+    """An item whose `output_item.added` was sent. number: its output_index; wire: the item in that event."""
 
     __slots__ = ("number", "of", "parts", "wire")
 
@@ -60,16 +60,17 @@ class _Item:
 
     @property
     def place(self) -> _Wire:
-        """Where its events belong."""
+        """The members of its events that name the item."""
         return {"item_id": self.wire.get("id", ""), "output_index": self.number}
 
 
 class _Block:
     """A block whose end has not been written.
 
-    item: None where the block comes whole. place: where its events belong. head, tail: what surrounds the
-    words of its main delta. said: words have been sent. part, words: the summary part that is being told.
-    before: how many parts of the summary are not the model's own, because its thoughts are told as one.
+    item: None for a block that is sent whole. place: the members of its events that name the item and part.
+    head, tail: the bytes around the text of its main delta. said: whether text was sent. part, words: the
+    index and the text of the open summary part. before: the number of summary parts that hold thinking text
+    instead of the model's own summary.
     """
 
     __slots__ = ("before", "block", "closed", "head", "item", "part", "place", "said", "tail", "words")
@@ -100,14 +101,14 @@ class ResponsesEncoder(EventEncoder):
         self._state = "new"
         self._blocks: dict[int, _Block] = {}
         self._message: _Item | None = None
-        self._told: dict[int, _Block] = {}  # the texts of that message whose ends have been written
+        self._ended: dict[int, _Block] = {}  # texts of that message with a written end
         self._output: dict[int, _Wire] = {}
         self._items = 0
         self._unfinished = False  # whether the answer ended before it was complete
-        self._last_item = True  # whether the item that is being ended is the last one
+        self._last_item = True  # whether the ending item is the last item
         self._announced: dict[str, int] = {}
         self._renumbered: dict[Any, int] = {}
-        self._shared: Shared | None = None  # as soon as a long text is to be repeated
+        self._shared: Shared | None = None  # set when a long text comes
         self.pieces: list[list[bytes]] | None = None
         self.waits = False
         self.ending: Ending | None = None
@@ -120,22 +121,22 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, if it waited. stored: False = the answer could not be kept."""
+        """The terminal event, if it waited. stored: False = the store failed to keep the answer."""
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
-        out = self._over({**told} if stored else {**told, "store": False})
+        out = self._terminal({**told} if stored else {**told, "store": False})
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Put events that repeat a long text into `pieces`, and what comes behind them; the others' bytes."""
+        """Move events with a long text, and all later events, into `pieces`. Returns other bytes."""
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
         self.pieces += shared.events(out, b"\n" if self._ndjson else b"\n\n")
         return b""
 
     def _share(self, *told: Any) -> None:
-        """These values are told, and will be repeated."""
+        """Share long texts among these values, because later events repeat them."""
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
 
@@ -178,31 +179,31 @@ class ResponsesEncoder(EventEncoder):
 
     def _error(self, event: ir.Error) -> bytes:
         self._fold.add(event)
-        self._shared = self.ending = None  # a failure is told at once
+        self._shared = self.ending = None  # a failure is sent at once
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. One that repeats a long text waits for `end`, and so does one that is kept."""
+        """The terminal event. It waits for `end` if it repeats a long text or if the answer is stored."""
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
             self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
             return b""
-        return self._over(told)
+        return self._terminal(told)
 
-    def _over(self, told: _Wire) -> bytes:
-        """The terminal event, which is named after the answer's status."""
+    def _terminal(self, told: _Wire) -> bytes:
+        """The terminal event, named after the answer's status."""
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        """Nothing: it says nothing to these clients, and readers written by hand take a comment for an event.
-        In a silence that lasts the client is sent one all the same.
+        """No bytes: clients of this protocol need no ping, and simple parsers take a comment for an event.
+        In a long silence the server sends a comment itself.
         """
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Progress of this protocol's own, in the places that this stream has."""
+        """Progress events of this protocol, with the output_index and item id of this stream."""
         if event.dialect != NAME:
             return b""
         members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
@@ -230,7 +231,7 @@ class ResponsesEncoder(EventEncoder):
         out = self._settle(block)
         if is_part(block) and isinstance(block, ir.Text | ir.Refusal):
             if self._message is not None and not self._draft.own and wordless(block):
-                self._blocks[event.index] = _Block(block)  # until it has words
+                self._blocks[event.index] = _Block(block)  # no event before its first text
                 return out
             return out + self._open_part(event.index, block)
         client = isinstance(block, ir.ToolCall) and block.by != "provider" and block.kind != "builtin"
@@ -244,7 +245,7 @@ class ResponsesEncoder(EventEncoder):
         return self._items - 1
 
     def _added(self, wire: _Wire, of: ir.Item | None) -> tuple[_Item, bytes]:
-        """Announce an item."""
+        """Send `output_item.added`."""
         item = _Item(self._next(), wire, of)
         return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
 
@@ -267,7 +268,7 @@ class ResponsesEncoder(EventEncoder):
     def _open_item(self, index: int, block: ir.Block) -> bytes:
         bare: Any = block
         if isinstance(block, ir.Thinking):
-            extra = None if self._draft.own else block.extra  # ours belongs to what is not told yet
+            extra = None if self._draft.own else block.extra  # own leftovers come with the block's end
             bare = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=extra)
         wire = encode_item(bare, self._draft, f"candidates[0].blocks[{index}]") or {}
         kind = wire.get("type", "")
@@ -285,21 +286,21 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Prepare the bytes that surround a block's deltas; the number goes in between."""
+        """Prepare the constant bytes of a block's deltas; the number stands between them."""
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
         state.head = head if self._ndjson else b"event: %b\ndata: %b" % (kind.encode(), head)
         state.tail = tail + (b"\n" if self._ndjson else b"\n\n")
 
     def _say(self, state: _Block, text: str) -> bytes:
-        """More words of a block."""
+        """A text delta of a block."""
         state.said = True
         number = self._sequence
         self._sequence = number + 1
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """All words of a block at once, which its end repeats."""
+        """The whole text of a block as one delta; its end repeats the text."""
         if state.said or not text:
             return b""
         if self._shared is None:
@@ -349,7 +350,7 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """More of a thought: of its own words, or of a part of its summary."""
+        """A delta of thinking: of its text, or of a part of its summary."""
         out = b""
         assert state.item is not None
         if part is not None:
@@ -377,7 +378,7 @@ class ResponsesEncoder(EventEncoder):
         return out + self._say(state, text)
 
     def _end_thought(self, state: _Block) -> bytes:
-        """The end of the words or of the part that is being told."""
+        """The end of the open thinking text or summary part."""
         if not state.words:
             return b""
         text = "".join(state.words)
@@ -394,7 +395,7 @@ class ResponsesEncoder(EventEncoder):
         ) + self._event("response.reasoning_summary_part.done", {**state.place, "part": part})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
-        """What is told with the end of its block."""
+        """No bytes: the end of the block holds this content."""
         if not event.candidate:
             self._fold.add(event)
         return b""
@@ -409,14 +410,14 @@ class ResponsesEncoder(EventEncoder):
             if state.item is None and isinstance(state.block, ir.Text):
                 begun = self._open_part(event.index, state.block)
             return begun + self._keep(event)
-        where, told = f"candidates[0].blocks[{event.index}].citations", self._told.get(event.index)
+        where, told = f"candidates[0].blocks[{event.index}].citations", self._ended.get(event.index)
         if told is None:
             self._report.lose(where, "the citation came after its message was complete", "quality")
             return b""
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """A source of a part whose end is written, while its message goes on: the item tells it again."""
+        """A citation of a part whose end is already written. The end of the item repeats the citation."""
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
@@ -435,7 +436,7 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """Write the ends that wait: of closed blocks, and of a message that `following` is no part of."""
+        """Write the ends of closed blocks, and the end of a message unless `following` is a part of it."""
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
         message = self._message
@@ -444,7 +445,7 @@ class ResponsesEncoder(EventEncoder):
         if following is not None and is_part(following) and _same_item(item_of_block(following), message.of):
             return out
         self._message = None
-        self._told.clear()
+        self._ended.clear()
         return out + self._end_message(message)
 
     def _end_block(self, index: int, *, last: bool) -> bytes:
@@ -453,15 +454,15 @@ class ResponsesEncoder(EventEncoder):
         final = self._fold.block(index)
         self._share(*msgspec.structs.astuple(final))
         if state.item is None and isinstance(state.block, ir.Text):
-            return self._leave(final, where)
+            return self._omit(final, where)
         if state.item is None:
             return self._end_whole(final, where)
         if isinstance(final, ir.Text):
-            self._told[index] = state
+            self._ended[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
 
-    def _leave(self, final: Any, where: str) -> bytes:
-        """A text that got no words is not told."""
+    def _omit(self, final: Any, where: str) -> bytes:
+        """Leave out a text that stayed empty."""
         if final.sealed is not None:
             self._draft.leave_seal(where)
         return b""
@@ -505,13 +506,13 @@ class ResponsesEncoder(EventEncoder):
         return out + self._item_done(state.item.number, wire)
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
-        """A block's item as it finally is."""
+        """The final item of a block."""
         assert state.item is not None
         of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """A block that is told at once."""
+        """The events of a block that is sent whole."""
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
             part = encode_part(block, self._draft, where, said=True)
@@ -543,21 +544,21 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """What an item finally says of itself; where it states no id, it keeps the one that was announced."""
+    """The final `ir.Item` of an item; without an id of its own it keeps the id that was sent."""
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
     return of
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
-    """Whether two parts belong to one message; an item's status may have changed on the way."""
+    """Whether two parts belong to one message. The status may differ: it changes during a stream."""
     if one is None or other is None:
         return one is other
     return one.id == other.id if one.id is not None else one == other
 
 
 def _names(wire: _Wire) -> _Wire:
-    """What the end of a function's arguments repeats of its call."""
+    """The members of a call that the end of its arguments repeats."""
     return {"name": wire["name"]} if wire["type"] == "function_call" else {}
 
 
@@ -565,7 +566,7 @@ _ARGUMENTS: Final = {
     "function_call": ("function_call_arguments", "arguments"),
     "custom_tool_call": ("custom_tool_call_input", "input"),
 }
-"""By item: the word in the events of its arguments, and the member that holds them."""
+"""By item type: the word in the names of its argument events, and the member with the arguments."""
 _ENDS: Final[dict[type, Callable[[ResponsesEncoder, _Block, Any, str], bytes]]] = {
     ir.Text: ResponsesEncoder._end_text,
     ir.Refusal: ResponsesEncoder._end_text,

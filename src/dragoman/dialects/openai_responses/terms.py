@@ -1,4 +1,4 @@
-"""The dialect's words, and what is done with members that no field carries. Knows no other protocol.
+"""The dialect's words, and its functions for members without a field in the IR.
 
 Specification: https://platform.openai.com/docs/api-reference/responses
 """
@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.leftovers import Leftovers
 
 OPEN_RESPONSES: Final = "openresponses-version"
-"""The header by which a client says that it follows Open Responses instead of OpenAI's own description."""
+"""The header of clients that follow Open Responses instead of OpenAI's specification."""
 NAME: Final = "openai_responses"
 LEFTOVERS: Final = Leftovers(NAME, whole=True)
 leftovers: Final = LEFTOVERS.of
@@ -19,12 +19,12 @@ restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
-"""The `include` word for thoughts that come back sealed."""
+"""The `include` value for encrypted reasoning."""
 LOGPROBS: Final = "message.output_text.logprobs"
-"""The `include` word for log probabilities."""
+"""The `include` value for log probabilities."""
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """What the events of reasoning text are called before `.delta` and `.done`: the descriptions differ."""
+    """The name of reasoning events before `.delta` and `.done`: the two specifications differ."""
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

@@ -1,4 +1,4 @@
-"""Tools and the choice among them, both directions. Everything is flat here: no `function` inside a tool."""
+"""Tools and the tool choice, both directions. Tools are flat: they have no inner `function` object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ALLOWED: Final = frozenset({"type", "mode", "tools"})
 
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The member `tools`: those of a namespace stand one by one, and share its `ir.Namespace`."""
+    """The member `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`."""
     decoded: list[ir.Tool] = []
     for tool in tools:
         if tool.get("type") == "namespace" and is_group(tool):
@@ -48,7 +48,7 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace holds a client's tools alone; any other one is kept whole."""
+    """Whether a namespace holds only tools of the client; any other namespace is kept whole."""
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
         return False
@@ -85,7 +85,7 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
-    """What a web search is asked to be, in the field's words."""
+    """The options of a web search, with the names of the IR."""
     options: dict[str, Any] = {}
     filters, location = tool.get("filters"), tool.get("user_location")
     if isinstance(filters, dict):
@@ -104,7 +104,7 @@ def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The member `tool_choice`; what is no known choice is kept whole."""
+    """The member `tool_choice`; an unknown choice is kept whole."""
     if type(choice) is str:
         mode = _MODES.get(choice)
         return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
@@ -128,7 +128,7 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
-    """The namespaces of chosen tools; nothing where none is stated."""
+    """The namespaces of chosen tools; empty if no tool states one."""
     spaces = tuple([tool.get("namespace") for tool in chosen])
     return spaces if any(spaces) else ()
 
@@ -137,7 +137,7 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `tool_choice` and `parallel_tool_calls`; the latter two only where there are tools."""
+    """Write `tools`, `tool_choice` and `parallel_tool_calls`; the last two only if there are tools."""
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
         if tools or draft.own:
@@ -158,7 +158,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """The tools; neighbours of one namespace stand inside of it."""
+    """The tools; adjacent tools of one namespace are written inside it."""
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
     of: ir.Namespace | None = None
@@ -205,7 +205,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
         if tool.strict is not None:
             out["strict"] = tool_strictness(tool, where, draft.report, own=draft.own)
         elif not draft.own:
-            out["strict"] = False  # a tool that does not say may be taken for a strict one
+            out["strict"] = False  # without the member a tool may count as strict
     if tool.cache is not None:
         draft.report.lose(where + ".cache", "tools have no cache breakpoints in the Responses API", "hint")
     if tool.extra is not None:

@@ -1,7 +1,7 @@
 """Token counts: the Responses API's inclusive totals to disjoint counts, and back.
 
-`input_tokens` includes what was read from and written to a cache, `output_tokens` includes reasoning. Counts
-that contradict their total stay as they were stated, in `extra`.
+`input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Counts that
+contradict their total stay unchanged in `extra`.
 https://platform.openai.com/docs/api-reference/responses/object#responses/object-usage
 """
 
@@ -42,7 +42,7 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """The parts of a total that a details object states, taken out of `rest` where they add up."""
+    """The parts of a total in a details object, removed from `rest` if they fit into the total."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
@@ -56,9 +56,9 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """A `usage` object; None where the upstream stated none.
+    """A `usage` object; None if the upstream stated none.
 
-    own: the counts come from this protocol: what its provider did not state is not added.
+    own: the counts come from this protocol, so counts that the provider left out are not added.
     """
     if usage is None:
         return None
@@ -93,7 +93,7 @@ def _stated(counts: dict[str, int | None]) -> dict[str, int]:
 
 
 def _report(usage: ir.Usage, report: Report) -> None:
-    """Name what is counted but not shown apart."""
+    """Report counts that this protocol does not show separately as lost."""
     if usage.tool_input:
         report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     for field in ("cache_write_5m", "cache_write_1h"):

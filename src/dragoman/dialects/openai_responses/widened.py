@@ -1,4 +1,4 @@
-"""What servers of Responses take that OpenAI refuses, put right, as `openai_chat.widened` does for chat."""
+"""Remove values that OpenAI refuses and other servers accept, as `openai_chat.widened` does for chat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    """The request without values beyond OpenAI's limits that these servers accept."""
     return put_right(wire, widens, _PUTS)
 
 
@@ -41,7 +41,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """The same without `strict: true`, in the tools of a namespace too."""
+    """A tool, a namespace or a format with `strict: false` in place of true."""
     if type(holder) is not dict:
         return holder
     if type(inner := holder.get("tools")) is list:
