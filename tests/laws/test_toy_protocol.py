@@ -157,7 +157,9 @@ async def test_its_errors_are_its_own(start: Start) -> None:
     site = await start("openai_chat", openai_chat(Said("")))
     status, told = await site.call("/toy/say", {**ASKED, "said": []})
     assert status == 400
-    assert "said" in told["wrong"]
+    assert "'said'" in told["wrong"]
+    _, told = await site.call("/toy/say", {"said": ASKED["said"]})
+    assert told["wrong"] == "Missing required parameter: 'model'."
     assert (await site.call("/toy/other", {}))[1]["kind"] == "not_found"
     locked = await start("openai_chat", openai_chat(Said("Hi")), auth={"keys": ["the-key"], "required": True})
     assert (await locked.call("/toy/say", {**ASKED, "model": "up/m"}))[1]["kind"] == "authentication"

@@ -20,12 +20,24 @@ from dragoman import ir
 from dragoman.dialects.access import Face, Headers, Keys, Paths, Probe
 from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
 from dragoman.dialects.failure import blame_of, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.fields import Fields, within
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.plain import plain_text
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.rules import Rule, a_boolean, a_string, an_object, integer, list_of, one_of, require
+from dragoman.dialects.rules import (
+    Rule,
+    a_boolean,
+    a_string,
+    an_object,
+    check_members,
+    integer,
+    list_of,
+    one_of,
+    require,
+)
 from dragoman.errors import RequestFailed, WireError
 from dragoman.ir.response import Reason
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -48,9 +60,6 @@ _RULES: Final[dict[str, Rule]] = {
 }
 _PLACES: Final = {"max_output": "$.most", "model": "$.model", "stream": "$.live"}
 _WORDS: Final = re.compile(r"messages\[(\d+)\](\.blocks\[0\](\.text)?)?")
-_CARRIED: Final = frozenset(
-    {"dialect", "model", "messages", "system", "max_output", "stream", "stream_usage", "forms"}
-)
 _REASON: Final = "the toy protocol has no such member"
 
 
@@ -59,12 +68,9 @@ _REASON: Final = "the toy protocol has no such member"
 
 def check(request: WireRequest) -> None:
     """Raises WireError for the first mistake."""
-    for member in ("model", "said"):
-        require(request.body, member, _RULES[member], member)
-    for member, value in request.body.items():
-        if member not in _RULES:
-            raise WireError(f"`{member}` is not known", member, "unknown_parameter")
-        _RULES[member](value, member)
+    check_members(request.body, _RULES, "model", "said")
+    for member in request.body.keys() - _RULES.keys():
+        raise WireError(f"`{member}` is not known", member, "unknown_parameter")
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -87,9 +93,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         who = "system" if message.role == "developer" else message.role
         where = f"messages[{place}]"
         said.append({"who": who, "words": _text(message.blocks, report, f"{where}.blocks")})
-        _lose(message, ir.Message(message.role, ()), {"role", "blocks", "form"}, report, f"{where}.")
-    _lose(request, ir.Request("", None), _CARRIED | {"sampling"}, report, "")
-    _lose(request.sampling, ir.Sampling(), frozenset(), report, "sampling.")
+        for field in ("name", "cache", "extra"):
+            if getattr(message, field) is not None:
+                report.lose(f"{where}.{field}", _REASON)
+    _FIELDS.lose(request, report)
+    _FIELDS.lose(request.sampling, report, "sampling")
+    for dialect, members in (request.extra or {}).items():
+        lose_members(members, report, "", dialect)
     body: dict[str, Any] = {"model": target.model or request.model, "said": said}
     if request.max_output is not None:
         body["most"] = request.max_output
@@ -102,11 +112,20 @@ def _text(blocks: tuple[ir.Block, ...], report: Report, where: str) -> str:
     return "".join(plain_text(block, report, f"{where}[{at}]") for at, block in enumerate(blocks))
 
 
-def _lose(value: Any, empty: Any, carried: Any, report: Report, where: str) -> None:
-    """Name every stated field as lost but those that are carried. empty: the value with nothing stated."""
-    for field in value.__struct_fields__:
-        if field not in carried and getattr(value, field) != getattr(empty, field):
-            report.lose(where + field, _REASON)
+_FIELDS: Final = Fields(
+    NAME,
+    handled={encode_request: ("model", "messages", "system", "max_output", "stream", "stream_usage")},
+    lost=dict.fromkeys(
+        (
+            *("tools", "tool_choice", "parallel", "output", "reasoning", "cache", "user"),
+            *("safety_identifier", "metadata", "tier", "store", "prediction", "moderation"),
+            *("previous", "conversation", "background"),
+            *within("sampling", "temperature top_p top_k min_p seed frequency_penalty presence_penalty"),
+            *within("sampling", "repetition_penalty stop n logprobs top_logprobs logit_bias"),
+        ),
+        _REASON,
+    ),
+)
 
 
 def locate(where: str) -> str:
@@ -365,6 +384,7 @@ TOY: Final = Dialect(
         decode=decode_request,
         encode=encode_request,
         brief=brief,
+        fields=_FIELDS,
         members=frozenset(_RULES),
         locate=locate,
     ),

@@ -57,8 +57,8 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """The request for an upstream. Raises WireError when the protocol cannot express it."""
     brief: Callable[[WireRequest], ir.Request]
     """The fields that the answer's form depends on (model, stream, usage), without the messages."""
-    fields: Fields | None = None
-    """How the dialect handles each field of the IR; None = not stated."""
+    fields: Fields
+    """How the dialect handles each field of the IR."""
     members: frozenset[str]
     """The top-level members that have a field in the IR, so that they never land in `extra`."""
     locate: Callable[[str], str]

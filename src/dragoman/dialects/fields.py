@@ -48,13 +48,6 @@ PLACES: Final = tuple(
 """Every field that a request may state: `max_output`, `sampling.seed`."""
 _DONE: Final = frozenset({"truncation"})
 """Fields that the gateway handles before it encodes a request (`shorten`), so no dialect handles them."""
-_ZEROS: Final = frozenset(
-    {
-        *("sampling.min_p", "sampling.seed", "sampling.repetition_penalty", "sampling.top_logprobs"),
-        *("cache.key", "cache.mode", "cache.ttl", "cache.retention"),
-    }
-)
-"""Fields whose zero or empty text is reported as lost, too."""
 
 
 class Fields:
@@ -96,28 +89,32 @@ class Fields:
     ) -> None:
         """Report the lost fields that a request, or an object of settings in it, states.
 
-        holder: the field that holds the settings, empty = the request itself. written: fields that are not
-        lost in this request, because its own dialect has written them.
+        holder: the field that holds the settings, empty = the request itself. written: fields, without the
+        holder's name, that are not lost in this request, because this server has a member for them.
         """
-        values_of, nothing, reasons = self._lost[holder]
+        values_of, nothing, fields = self._lost[holder]
         values = values_of(settings)
         if values == nothing:
             return
-        for (place, reason), value, default in zip(reasons, values, nothing, strict=False):
-            if value is None or value == default or place in written:
+        for (field, place, reason), value, default in zip(fields, values, nothing, strict=False):
+            if value is None or value == default or field in written:
                 continue
-            if value or place in _ZEROS:
+            if value or place not in _NEUTRAL:
                 report.lose(place, reason)
 
 
-_Lost: TypeAlias = tuple[Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str], ...]]
-"""The lost fields of one kind of settings: a getter of the values, the defaults, and names with reasons."""
+_Lost: TypeAlias = tuple[
+    Callable[[ir.Value], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str, str], ...]
+]
+"""The lost fields of one kind of settings: a getter of the values, the defaults, and for each field its name,
+its place and the reason.
+"""
 
 
 def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
     names = [place.rpartition(".")[2] for place in reasons]
     values = attrgetter(*names, "__class__", "__class__")  # with one name it returns no tuple
-    return values, values(empty), tuple(reasons.items())
+    return values, values(empty), tuple(zip(names, reasons, reasons.values(), strict=True))
 
 
 def within(holder: str, fields: str) -> tuple[str, ...]:
@@ -127,3 +124,16 @@ def within(holder: str, fields: str) -> tuple[str, ...]:
 
 def _holder(place: str) -> str:
     return place.rpartition(".")[0]
+
+
+_NEUTRAL: Final = frozenset(
+    {
+        *("user", "safety_identifier", "metadata", "tools", "store", "prediction", "moderation"),
+        *("previous", "conversation", "background"),
+        *within("sampling", "frequency_penalty presence_penalty stop logprobs logit_bias"),
+        *within("output", "schema name description strict modalities audio verbosity"),
+    }
+)
+"""Fields whose zero, false or empty value asks for nothing, so that it is not reported as lost. Every other
+field asks for something with such a value, too: `temperature: 0`.
+"""

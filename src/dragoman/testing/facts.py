@@ -16,20 +16,19 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.fields import PLACES
 from dragoman.dialects.leftovers import KIN, SHARED
 from dragoman.dialects.loss import Report
 
-_SCALARS = (
-    *("max_output", "user", "safety_identifier", "previous", "conversation", "background"),
-    *("tool_choice.native", "output.name", "output.description", "output.schema", "output.strict"),
-    *("output.modalities", "output.audio", "output.verbosity", "reasoning.effort", "reasoning.budget"),
-    *("reasoning.summary", "reasoning.visible", "cache.key", "cache.mode", "cache.ttl", "cache.retention"),
-    *("cache.mark", "sampling.temperature", "sampling.top_p", "sampling.top_k", "sampling.min_p"),
-    *("sampling.seed", "sampling.frequency_penalty", "sampling.presence_penalty"),
-    *("sampling.repetition_penalty", "sampling.stop", "sampling.n", "sampling.logprobs"),
-    *("sampling.top_logprobs", "sampling.logit_bias", "output.kind", "parallel", "tier", "store"),
-    *("prediction", "moderation", "stream"),
+_OTHERWISE = frozenset(
+    {
+        *("model", "stream_usage", "truncation"),
+        *("messages", "system", "tools", "tool_choice", "metadata", "reasoning.mode"),
+    }
 )
+"""Fields that the gateway decides, and fields that `of_request` reads in their own ways."""
+_SCALARS = ("tool_choice.native", *(place for place in PLACES if place not in _OTHERWISE))
+"""The fields whose value is one fact."""
 
 _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
     "background": (False,),

@@ -25,6 +25,7 @@ from dragoman.dialects.dialect import (
 )
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.fields import PLACES, Fields
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.relay import RELAY
 from dragoman.dialects.quirks import STANDARD, Quirks
@@ -48,7 +49,13 @@ def target(*lacks: Feature, tool_name: str = NAME) -> Dialect:
         version="",
         paths=Paths(),
         request=RequestCodec(
-            check=unused, decode=unused, encode=unused, locate=unused, brief=unused, members=frozenset()
+            check=unused,
+            decode=unused,
+            encode=unused,
+            locate=unused,
+            brief=unused,
+            fields=Fields("t", handled={unused: PLACES}, lost={}),
+            members=frozenset(),
         ),
         response=ResponseCodec(decode=unused, encode=unused),
         stream=StreamCodec(framing="sse", content_type="", decoder=unused, encoder=unused),

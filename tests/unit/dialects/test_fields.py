@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
 import pytest
 
 from dragoman import ir
@@ -14,72 +13,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
-
-TOOL = ir.Function("look", parameters={"type": "object", "properties": {}})
-SCHEMA = ir.Output(
-    "schema", {"type": "object", "properties": {}, "additionalProperties": False}, name="answer"
-)
-SAID: dict[str, tuple[dict[str, Any], Any]] = {
-    "model": ({}, "other"),
-    "messages": ({}, (ir.Message("user", (ir.Text("Bye"),)),)),
-    "system": ({}, (ir.Text("Be brief."),)),
-    "tools": ({}, (TOOL,)),
-    "tool_choice": ({"tools": (TOOL,)}, ir.ToolChoice("any")),
-    "parallel": ({"tools": (TOOL,)}, False),
-    "max_output": ({}, 500),
-    "user": ({}, "ada"),
-    "safety_identifier": ({}, "5f"),
-    "metadata": ({}, {"team": "red"}),
-    "tier": ({}, "flex"),
-    "store": ({}, True),
-    "prediction": ({}, (ir.Text("Hello."),)),
-    "moderation": ({}, {"model": "omni"}),
-    "previous": ({}, "resp_1"),
-    "conversation": ({}, "conv_1"),
-    "background": ({}, True),
-    "truncation": ({}, "disabled"),
-    "stream": ({}, True),
-    "stream_usage": ({"stream": True}, False),
-    "sampling.temperature": ({}, 0.5),
-    "sampling.top_p": ({}, 0.5),
-    "sampling.top_k": ({}, 5),
-    "sampling.min_p": ({}, 0.5),
-    "sampling.seed": ({}, 5),
-    "sampling.frequency_penalty": ({}, 0.5),
-    "sampling.presence_penalty": ({}, 0.5),
-    "sampling.repetition_penalty": ({}, 1.5),
-    "sampling.stop": ({}, ("END",)),
-    "sampling.n": ({}, 2),
-    "sampling.logprobs": ({}, True),
-    "sampling.top_logprobs": ({"sampling": ir.Sampling(logprobs=True)}, 2),
-    "sampling.logit_bias": ({}, {"5": 1.0}),
-    "output.kind": ({}, "json"),
-    "output.schema": ({"output": SCHEMA}, {**(SCHEMA.schema or {}), "title": "Answer"}),
-    "output.name": ({"output": SCHEMA}, "other"),
-    "output.description": ({"output": SCHEMA}, "What is asked for."),
-    "output.strict": ({"output": SCHEMA}, False),
-    "output.modalities": ({}, ("text", "image")),
-    "output.audio": ({}, {"voice": "alloy", "format": "wav"}),
-    "output.verbosity": ({}, "low"),
-    "reasoning.mode": ({}, "off"),
-    "reasoning.effort": ({}, "high"),
-    "reasoning.budget": ({}, 2000),
-    "reasoning.summary": ({"reasoning": ir.Reasoning(effort="high")}, "detailed"),
-    "reasoning.visible": ({"reasoning": ir.Reasoning(effort="high")}, False),
-    "cache.key": ({}, "key"),
-    "cache.mode": ({}, "explicit"),
-    "cache.ttl": ({}, "1h"),
-    "cache.retention": ({}, "24h"),
-    "cache.mark": ({}, ir.CacheMark()),
-}
-"""A value of each field, with what a request must state beside it."""
-EMPTY: dict[str, ir.Value] = {
-    "sampling": ir.Sampling(),
-    "output": ir.Output(),
-    "reasoning": ir.Reasoning(),
-    "cache": ir.Caching(),
-}
-
+from tests.unit.dialects.stated import SAID, ZEROS, stating
 
 UNTOLD = {
     "truncation": {"openai_chat", "anthropic", "gemini", "mistral", "openai_completions"},
@@ -100,17 +34,6 @@ NEVER_SAID = {
     "reasoning.visible": {"mistral", "ollama"},
 }
 """Where no client of a protocol states a field, or not with the value above."""
-
-
-def stating(dialect: str, place: str) -> tuple[ir.Request, ir.Request]:
-    """A request without a value in a place, and the same with it."""
-    beside, value = SAID[place]
-    request = ir.Request(dialect, "model", (ir.Message("user", (ir.Text("Hello"),)),), **beside)
-    holder, _, field = place.rpartition(".")
-    stated = {field: value}
-    if holder:
-        stated = {holder: msgspec.structs.replace(getattr(request, holder) or EMPTY[holder], **stated)}
-    return request, msgspec.structs.replace(request, **stated)
 
 
 def told(dialect: str, request: ir.Request) -> tuple[WireRequest | str, dict[str | None, str]]:
@@ -136,11 +59,6 @@ def at(request: ir.Request, place: str) -> Any:
 # --- What dialects state -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_encoder_states_what_becomes_of_each_field(dialect: str) -> None:
-    assert DIALECTS[dialect].request.fields is not None
-
-
 def test_there_is_a_value_of_each_field() -> None:
     assert SAID.keys() == set(PLACES)
 
@@ -153,6 +71,14 @@ def test_a_stated_field_reaches_the_server_or_is_reported(dialect: str, place: s
     reaches = isinstance(wire, str) or (wire, report) != told(dialect, without)
     reported = not report.keys().isdisjoint({place, place.partition(".")[0]})
     assert (reaches or reported) is (dialect not in UNTOLD.get(place, ()))
+
+
+@pytest.mark.parametrize("place", ZEROS)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_zero_that_asks_for_something_reaches_the_server_or_is_reported(dialect: str, place: str) -> None:
+    without, stated = stating("another", place, ZEROS[place])
+    wire, report = told(dialect, stated)
+    assert isinstance(wire, str) or (wire, report) != told(dialect, without)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -230,5 +156,9 @@ def test_lost_fields_are_named_where_they_state_something() -> None:
 
 
 def test_a_zero_that_asks_for_something_is_missed() -> None:
-    zeros = ir.Sampling(seed=0, min_p=0, frequency_penalty=0, logprobs=False, logit_bias={})
-    assert lost(zeros, "sampling") == ["sampling.min_p", "sampling.seed"]
+    zeros = ir.Sampling(
+        temperature=0, top_k=0, seed=0, min_p=0, frequency_penalty=0, logprobs=False, logit_bias={}
+    )
+    missed = ["sampling.temperature", "sampling.top_k", "sampling.min_p", "sampling.seed"]
+    assert lost(zeros, "sampling") == missed
+    assert lost(zeros, "sampling", written={"temperature", "seed"}) == missed[1:3]

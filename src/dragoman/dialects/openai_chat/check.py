@@ -397,13 +397,17 @@ SCALARS: Final[dict[str, Rule]] = {
     "logprobs": a_boolean,
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
+}
+"""Members of OpenAI that are sampling fields of the same name; adding a scalar member here is enough."""
+EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(-1),
     "min_p": number(0, 1),
     "repetition_penalty": number(0),
 }
-"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
+"""The same for members of other vendors: only the servers whose `Quirks.extensions` has them receive them."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
+    **EXTENSIONS,
     "model": a_string,
     "system": _system,
     "stop": check_few_stops,

@@ -19,7 +19,7 @@ from dragoman.dialects.openai.caching import CACHING, decode_caching, encode_cac
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.openai.terms import LEFTOVERS, NAME, leftovers, restore
-from dragoman.dialects.openai_chat.check import SCALARS
+from dragoman.dialects.openai_chat.check import EXTENSIONS, SCALARS
 from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.history import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
@@ -33,7 +33,8 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 
-_SAMPLING: Final = frozenset({*SCALARS, "stop"})
+_SCALARS: Final = frozenset({*SCALARS, *EXTENSIONS})
+_SAMPLING: Final = _SCALARS | {"stop"}
 _OUTPUT: Final = frozenset({"response_format", "modalities", "audio", "verbosity"})
 _TOOLS: Final = frozenset(
     {"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"}
@@ -50,8 +51,6 @@ MAPS: Final = (
     | {"moderation"}
 )
 """Members with an IR field; `extra` never holds them."""
-_EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
-_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
@@ -151,7 +150,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
         forms["stop"] = "string"
     elif stop is not None:
         stop = tuple(stop)
-    return ir.Sampling(stop=stop, **{member: body[member] for member in SCALARS.keys() & body.keys()})
+    return ir.Sampling(stop=stop, **{member: body[member] for member in _SCALARS & body.keys()})
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
@@ -300,18 +299,16 @@ def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
-    FIELDS.lose(sampling, draft.report, "sampling")
-    for member in _PLAIN:
+    for member in SCALARS:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
-    for member in _EXTENSIONS:
-        if (value := getattr(sampling, member)) is not None:
-            if draft.own or member in draft.quirks.extensions:
-                body[member] = value
-            else:
-                draft.report.lose("sampling." + member, f"the provider has no {member}", "quality")
+    for member in EXTENSIONS:
+        value = getattr(sampling, member)
+        if value is not None and (draft.own or member in draft.quirks.extensions):
+            body[member] = value
+    FIELDS.lose(sampling, draft.report, "sampling", written=body)
     if "top_logprobs" in body and sampling.logprobs is None and not draft.own:
         body["logprobs"] = True
         draft.report.add("logprobs", "required by `top_logprobs`")
@@ -420,13 +417,16 @@ FIELDS: Final = Fields(
         _encode_stream: ("stream", "stream_usage"),
         encode_messages: ("system", "messages"),
         encode_tools: ("tools", "tool_choice", "parallel"),
-        _encode_sampling: [f"sampling.{field}" for field in _SAMPLING],
+        _encode_sampling: ("sampling.stop", *(f"sampling.{member}" for member in SCALARS)),
         _encode_wishes: ("max_output",),
         _encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),
         encode_caching: within("cache", "key mode ttl retention mark"),
         _encode_prediction: ("prediction",),
     },
-    lost=STATE,
+    lost={
+        **STATE,
+        **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS},
+    },
 )
 """How each field of a request is handled."""

@@ -47,13 +47,17 @@ SCALARS: Final[dict[str, Rule]] = {
     "presence_penalty": number(-2, 2),
     "n": integer(1, 128),
     "logit_bias": _logit_bias,
+}
+"""Members of OpenAI that are sampling fields of the same name; adding a scalar member here is enough."""
+EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(),
     "min_p": number(),
     "repetition_penalty": number(),
 }
-"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
+"""The same for members of other vendors: only the servers whose `Quirks.extensions` has them receive them."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
+    **EXTENSIONS,
     "model": a_string,
     "prompt": check_texts,
     "best_of": integer(0, 20),

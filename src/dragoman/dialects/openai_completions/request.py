@@ -20,7 +20,7 @@ from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.fields import STATE, Fields, within
-from dragoman.dialects.openai_completions.check import SCALARS
+from dragoman.dialects.openai_completions.check import EXTENSIONS, SCALARS
 from dragoman.dialects.openai_completions.terms import (
     NAME,
     PATH,
@@ -33,12 +33,9 @@ from dragoman.dialects.openai_completions.terms import (
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
-_EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
-"""Members of vendors (Together, vLLM)."""
-_PLAIN: Final = tuple(member for member in SCALARS if member not in _EXTENSIONS)
-MAPS: Final = frozenset(
+_SCALARS: Final = frozenset({*SCALARS, *EXTENSIONS})
+MAPS: Final = _SCALARS | frozenset(
     {
-        *SCALARS,
         *("model", "prompt", "suffix", "echo", "max_tokens", "logprobs", "stop", "stream"),
         *("stream_options", "user"),
     }
@@ -146,7 +143,7 @@ def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tu
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
-    stated = {member: body[member] for member in SCALARS.keys() & body.keys()}
+    stated = {member: body[member] for member in _SCALARS & body.keys()}
     stop, logprobs = body.get("stop"), body.get("logprobs")
     if isinstance(stop, str):
         forms["stop"] = "string"
@@ -289,16 +286,14 @@ def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: 
 def _encode_sampling(
     body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
 ) -> None:
-    FIELDS.lose(sampling, draft.report, "sampling")
-    for member in _PLAIN:
+    for member in SCALARS:
         if (value := getattr(sampling, member)) is not None:
             body[member] = value
-    for member in _EXTENSIONS:
-        if (value := getattr(sampling, member)) is not None:
-            if draft.own or member in draft.quirks.extensions:
-                body[member] = value
-            else:
-                draft.report.lose(f"sampling.{member}", f"the provider has no {member}", "quality")
+    for member in EXTENSIONS:
+        value = getattr(sampling, member)
+        if value is not None and (draft.own or member in draft.quirks.extensions):
+            body[member] = value
+    FIELDS.lose(sampling, draft.report, "sampling", written=body)
     if sampling.stop is not None:
         body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
     if sampling.logprobs or sampling.top_logprobs:
@@ -349,12 +344,13 @@ FIELDS: Final = Fields(
         _encode_prompt: ("system", "messages"),
         _encode_sampling: (
             *within("sampling", "stop logprobs top_logprobs"),
-            *(f"sampling.{field}" for field in SCALARS),
+            *(f"sampling.{member}" for member in SCALARS),
         ),
         _encode_stream: ("stream", "stream_usage"),
         _lose_foreign: ("tools", "tool_choice", "parallel"),
     },
     lost={
+        **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS},
         "reasoning": "the Completions API has no reasoning",
         "safety_identifier": "the Completions API has no such parameter",
         "metadata": "the Completions API has no metadata",

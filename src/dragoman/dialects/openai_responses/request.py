@@ -47,12 +47,11 @@ _ALIKE: Final = {
     "truncation": "truncation",
 }
 """Members that are a field of the request, with the name of the field."""
-_SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
     | frozenset(_ALIKE)
-    | frozenset(_SAMPLING)
+    | frozenset(SCALARS)
     | CACHING
 )
 """The members that have a field in the IR; `extra` never holds them."""
@@ -69,7 +68,9 @@ _ABSENT: Final[dict[str, str]] = {
     "presence_penalty": "the Responses API has no penalties",
     "repetition_penalty": "the Responses API has no penalties",
 }
-"""Fields of other dialects without a member here, with the reason of the loss."""
+"""Sampling fields without a member, with reasons. Some vendors' servers have one (`Quirks.extensions`), and
+clients of this dialect may write those of `SCALARS`.
+"""
 
 # --- Decoding ----------------------------------------------------------------------------------
 
@@ -224,18 +225,13 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
         return
     if sampling.n is not None and sampling.n > 1:
         raise WireError("the Responses API returns only one candidate", "sampling.n", "unsupported_value")
-    FIELDS.lose(sampling, draft.report, "sampling")
     for member in SCALARS:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
-    for member, reason in _ABSENT.items():
-        value = getattr(sampling, member)
-        if value is None or member in body:
-            continue
-        if member in draft.quirks.extensions:
+    for member in _ABSENT:
+        if member in draft.quirks.extensions and (value := getattr(sampling, member)) is not None:
             body[member] = value
-        elif value:
-            draft.report.lose(f"sampling.{member}", reason)
+    FIELDS.lose(sampling, draft.report, "sampling", written=body)
     if draft.facts.sampling is False:
         leave_out_sampling(body, ("temperature", "top_p"), draft)
 
@@ -268,13 +264,16 @@ FIELDS: Final = Fields(
         encode_request: ("model", "stream", "stream_usage", *_ALIKE.values(), "store"),
         encode_history: ("system", "messages"),
         encode_tools: ("tools", "tool_choice", "parallel"),
-        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in {*SCALARS, *_ABSENT})),
+        _encode_sampling: ("sampling.n", *(f"sampling.{field}" for field in SCALARS if field not in _ABSENT)),
         _encode_include: ("sampling.logprobs",),
         _bound: ("max_output",),
         encode_output: within("output", "kind schema name description strict modalities audio verbosity"),
         encode_reasoning: within("reasoning", "mode effort budget summary visible"),
         encode_caching: within("cache", "key mode ttl retention mark"),
     },
-    lost={"prediction": "the Responses API has no predicted output"},
+    lost={
+        "prediction": "the Responses API has no predicted output",
+        **{f"sampling.{field}": reason for field, reason in _ABSENT.items()},
+    },
 )
 """How each field of a request is handled."""

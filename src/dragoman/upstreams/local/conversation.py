@@ -8,12 +8,13 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.fields import Fields, within
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -61,29 +62,13 @@ def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
     )
 
 
-_UNUSED: tuple[tuple[str, str], ...] = (
-    ("user", "embedded models do not use the end user's id"),
-    ("safety_identifier", "embedded models do not use the end user's id"),
-    ("metadata", "embedded models store no responses"),
-    ("tier", "embedded models have one service tier"),
-    ("store", "embedded models store no responses"),
-    ("prediction", "embedded models generate every token"),
-    ("moderation", "embedded models do not moderate"),
-    ("previous", "embedded models keep no earlier responses"),
-    ("conversation", "embedded models keep no conversations"),
-    ("background", "embedded models have no background mode"),
-)
-
-
 def _lose_fields(request: ir.Request, report: Report) -> None:
-    for field, reason in _UNUSED:
-        if getattr(request, field):
-            report.lose(field, reason)
+    FIELDS.lose(request, report)
+    FIELDS.lose(request.sampling, report, "sampling")
     if request.reasoning is not None and not _declined(request.reasoning):
         report.lose("reasoning", "embedded models do not support reasoning", "quality")
-    for field in ("key", "mode", "ttl", "retention", "mark"):
-        if request.cache is not None and getattr(request.cache, field) is not None:
-            report.lose(f"cache.{field}", "embedded models have no prompt cache")
+    if request.cache is not None:
+        FIELDS.lose(request.cache, report, "cache")
     if request.parallel and request.tools:
         report.lose("parallel", "embedded models make one tool call at a time", "quality")
     _lose_extra(request.extra, "", report)
@@ -256,10 +241,7 @@ def _grammar(
         raise unsupported(
             "The embedded models generate only text.", "output.modalities", "unsupported_modality"
         )
-    if output.verbosity is not None:
-        report.lose("output.verbosity", "embedded models do not support it", "quality")
-    if output.description is not None:
-        report.lose("output.description", "embedded models do not support it", "quality")
+    FIELDS.lose(output, report, "output")
     _lose_extra(output.extra, "output", report)
     calls = [
         CallableTool(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered
@@ -303,3 +285,42 @@ def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | No
         raise WireError(
             "Tokens in logit_bias must be token numbers.", "sampling.logit_bias", "invalid_value"
         ) from error
+
+
+FIELDS: Final = Fields(
+    "of embedded models",
+    handled={
+        # The upstream reads `model`, `stream`, `stream_usage` and `sampling.n` itself.
+        translate: ("model", "stream", "stream_usage", "max_output", "sampling.n", "sampling.stop"),
+        _turns: ("system", "messages"),
+        _offered: ("tools", "tool_choice"),
+        _lose_fields: ("parallel",),
+        _declined: within("reasoning", "mode effort budget summary visible"),
+        _grammar: within("output", "kind schema name strict modalities"),
+        _draw: within(
+            "sampling",
+            "temperature top_p top_k min_p seed frequency_penalty presence_penalty repetition_penalty "
+            "logprobs top_logprobs logit_bias",
+        ),
+    },
+    lost={
+        "user": "embedded models do not use the end user's id",
+        "safety_identifier": "embedded models do not use the end user's id",
+        "metadata": "embedded models store no responses",
+        "tier": "embedded models have one service tier",
+        "store": "embedded models store no responses",
+        "prediction": "embedded models generate every token",
+        "moderation": "embedded models do not moderate",
+        "previous": "embedded models keep no earlier responses",
+        "conversation": "embedded models keep no conversations",
+        "background": "embedded models have no background mode",
+        "output.verbosity": "embedded models do not support it",
+        "output.description": "embedded models do not support it",
+        "output.audio": "embedded models generate only text",
+        **dict.fromkeys(
+            within("cache", "key mode ttl retention mark"), "embedded models have no prompt cache"
+        ),
+    },
+)
+"""How each field of a request is handled. The grammar enforces a schema with or without `strict`, under any
+name."""

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.fields import PLACES
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, ToolSpec
+from tests.unit.dialects.stated import ZEROS, stating
 
 CITY = {"properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = ir.Function("weather", "Tells the weather.", CITY)
@@ -275,3 +277,36 @@ def test_stated_sampling_replaces_the_models_own() -> None:
         ].draw.repetition
         == 1.3
     )
+
+
+# --- Fields ------------------------------------------------------------------------------------
+
+UNTOLD = {
+    *("model", "stream", "stream_usage", "truncation", "sampling.n"),  # the gateway and the upstream do them
+    "parallel",  # an embedded model never makes two calls at once
+    *("output.name", "output.strict"),  # the grammar enforces a schema under any name, always
+    "output.schema",  # the value is another title
+    "reasoning.mode",  # it is off
+}
+"""Fields that need not be told with the values of `SAID`."""
+
+
+def reaches(without: ir.Request, stated: ir.Request, place: str) -> bool:
+    """Whether the model is told a field, or is not asked, or a loss names the field."""
+    try:
+        told, losses = asked(stated)
+    except (RequestFailed, WireError):
+        return True
+    return told != asked(without)[0] or not losses.keys().isdisjoint({place, place.partition(".")[0]})
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_stated_field_is_told_or_reported(place: str) -> None:
+    without, stated = stating("openai_chat", place)
+    assert reaches(without, stated, place) is (place not in UNTOLD)
+
+
+@pytest.mark.parametrize("place", [place for place in ZEROS if place != "reasoning.budget"])
+def test_a_zero_that_asks_for_something_is_told_or_reported(place: str) -> None:
+    without, stated = stating("openai_chat", place, ZEROS[place])
+    assert reaches(without, stated, place)
