@@ -155,6 +155,6 @@ def _key(row: Row) -> str:
 
 
 def _hold(asked: list[Row]) -> None:
-    """End the command with an exit code for failure if a key has failed."""
+    """End the command with exit code 1 if the test of a key did not succeed."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

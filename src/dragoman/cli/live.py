@@ -187,7 +187,7 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Send a request and store the result in the row. Raises _Unproven."""
+        """Send a request and store its result in `row`. question: sends it; its _Unproven is passed on."""
         async with self._turns:
             began = SYSTEM.monotonic()
             try:
@@ -211,7 +211,7 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """The model names in a list of any protocol. Raises WireError if the JSON is no list of models."""
+    """The model names in a model list of any protocol. Raises WireError if `raw` is no such list."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

@@ -180,7 +180,7 @@ def _probe(
 
 
 def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
-    """Print the URL, key and protocol that are tested, if the user did not state them."""
+    """Print the URL and the key's owner if they are from the configuration, and an unusual protocol."""
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")

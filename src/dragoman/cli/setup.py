@@ -22,7 +22,7 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, F
 from dragoman.errors import ConfigError
 
 _KEPT: Final = ".before-dragoman"
-"""The end of the name of a backup copy."""
+"""The end of the name of a backup copy of a client's file; from the second copy on, a number follows."""
 
 
 class _Written(NamedTuple):

@@ -226,9 +226,9 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """The account of a provider, or None if it has an error.
+        """Build the account of a provider. Returns None if its settings have an error.
 
-        The account is built in steps, so that each error is reported at the setting that causes it.
+        It is built in steps, so that each error is reported at the setting that causes it.
         """
         try:
             vendor = resolve.vendor_of(name, settings)
@@ -398,7 +398,7 @@ class _Checker:
         """Check the target of an alias or of a default: it must be the name of an alias, a model, a
         `provider/model`, or a model name that belongs to a configured vendor.
 
-        every: `provider/*`, all models of a provider, is allowed too.
+        every: True = `provider/*`, all models of a provider, is allowed too.
         """
         if target in self.aliases or target in self.models:
             return
@@ -469,7 +469,7 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """The name of each provider's catalogue row; None for providers without a row."""
+        """By provider: the name of its catalogue row, if it has one; None for providers of the program."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
@@ -492,7 +492,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check a `provider/model`. every: `*` is allowed as the model and means all models."""
+        """Check a `provider/model`. every: True = `*` is allowed as the model and means all models."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
@@ -592,7 +592,7 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """The place of a setting, or of the nearest section around it that has a place. None if there is none."""
+    """Where a setting, or else the nearest section around it, is written; None = neither is written."""
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
 
 

@@ -25,7 +25,7 @@ class _Pace:
 
 
 class Performance:
-    """An observer of exchanges. Deployments are named `provider/model`."""
+    """Keeps the measured speed of each deployment (`provider/model`). An observer of exchanges."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}

@@ -82,7 +82,7 @@ _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
 
 def _no_pool(_: object) -> None:
-    """The pool of candidates that share no connections."""
+    """The default for `pool`: no candidate shares its connections."""
 
 
 class Attempts(Generic[C]):
@@ -120,7 +120,7 @@ class Attempts(Generic[C]):
         self._committed = False
 
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
-        """The commands that one event causes."""
+        """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
         if isinstance(event, FirstContent):
             self._committed = True
             return []
