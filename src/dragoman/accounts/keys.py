@@ -135,9 +135,8 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a face that needs no key from this machine; None = a key is needed.
-
-        peer: the address at the other end of the connection.
+        """The caller of a request that needs no key, because this machine sent it and its face has a keyless
+        caller; None = a key is needed. peer: the address at the other end of the connection.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):

@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The names in the gateway's model list. Raises PermissionError if the key is refused, else NotThere."""
+    """The gateway's model names. Raises PermissionError if it refuses the key, NotThere if it has no list."""
     status, body = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if status in {401, 403}:
         raise PermissionError(_message(body, status))
@@ -74,7 +74,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
 
 
 def _text(answer: ir.Response) -> str:
-    """The text of an answer. "…" if the model only reasoned before it reached the token limit."""
+    """The text of an answer; "…" if it has none, because the model only reasoned up to the token limit."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     said = "".join(block.text for block in blocks if isinstance(block, ir.Text))
     return said or "…"

@@ -187,7 +187,7 @@ class Probe:
 
 
 Check: TypeAlias = Callable[[Any], Awaitable[str]]
-"""A check function. Its argument is the `Probe` of the protocol."""
+"""A check function: takes the protocol's `Probe` and returns a text about what it saw."""
 
 
 async def health(probe: Probe) -> str:
@@ -415,7 +415,7 @@ def _said(answer: Answer) -> str:
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body of a response, decompressed. Raises TooLarge: the server may be hostile."""
+    """The whole body of a response, decompressed. Raises TooLarge if it has more than `LARGEST` bytes."""
     data = bytearray()
     async for part in response.content.iter_any():
         data += part

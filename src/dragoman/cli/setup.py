@@ -300,7 +300,7 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
-    """The model's answer to a test question in the client's protocol. Raises Failure."""
+    """The model's answer to a test question in the client's protocol. Raises Failure if there is none."""
     from dragoman.cli.asking import NotThere, Refused, ask
 
     try:

@@ -430,7 +430,7 @@ class _Checker:
                 del self.problems[before:]
 
     def pattern(self, pattern: str, path: str) -> None:
-        """Check a pattern of model names: a provider that it names must exist, and a model should match."""
+        """Check a pattern of model names that a client key may use. A pattern without a match is a doubt."""
         matched = Grants([pattern])
         known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
         if pattern == WILDCARD or any(name in matched for name in known if name is not None):
@@ -558,7 +558,7 @@ class _Checker:
             self.problem(path, f"there is no file {name}")
 
     def run_rule(self, path: str, rule: Callable[..., object], *arguments: object) -> None:
-        """Call a function. If it raises ValueError, add a problem with the error's text."""
+        """Call `rule` with the arguments. If it raises ValueError, add a problem at `path` with its text."""
         try:
             rule(*arguments)
         except ValueError as error:

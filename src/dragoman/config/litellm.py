@@ -49,7 +49,7 @@ def convert(written: Mapping[str, Any]) -> Converted:
 
 
 class _Target(msgspec.Struct):
-    """One deployment of LiteLLM. order: LiteLLM's priority; a smaller number is tried earlier."""
+    """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first."""
 
     use: str
     context: int | None = None
@@ -57,9 +57,7 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """The LiteLLM entries with the same `model_name`. model: settings for the entry of `models`. defaults:
-    request defaults.
-    """
+    """The LiteLLM entries with one `model_name`. model: for our entry of `models`. defaults: of requests."""
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}

@@ -103,7 +103,7 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 
 
 def quirk_of(name: str, value: Any) -> Any:
-    """A quirk's value, converted to the type of the quirk's field."""
+    """A quirk's value, converted to the type of the quirk's field. Raises ValueError if that fails."""
     kind = get_type_hints(Quirks)[name]
     try:
         return msgspec.convert(value, kind)

@@ -30,7 +30,7 @@ class Board:
         self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace a worker's message (at most LARGEST bytes). now: monotonic seconds, as in all processes."""
+        """Replace a worker's message, at most LARGEST bytes. now: monotonic seconds, of one common clock."""
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
             _HEAD.pack(now, len(message), crc32(message)) + message

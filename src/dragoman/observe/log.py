@@ -220,7 +220,7 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record as JSON. The providers' messages and its longest members are removed until it fits."""
+    """The record as JSON of less than `most` bytes: provider messages and then long members are removed."""
     record["shortened"] = True
     for attempt in record.get("tried", ()):
         attempt.pop("message", None)
@@ -298,8 +298,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """The reason of a failure. For an error of the client only the field is named: the message may repeat a
-    part of the request.
+    """The reason of a failure, for people. For an error of the client only the field is named: the message
+    may repeat a part of the request.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:

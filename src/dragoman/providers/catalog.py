@@ -49,7 +49,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     used; empty for servers that are enabled by configuration only. base_var: the environment variable that
     replaces the base URL. host_port: that variable holds a host, and this is its default port; None = it
     holds a URL. chat_path: the chat endpoint below the base URL, None = the dialect's. bases: by operation,
-    the path that replaces `path` in the base URL, for operations elsewhere. quirks: its deviations. also:
+    the path that replaces `path` in the base URL for this operation. quirks: its deviations. also:
     its further protocols, the best first. models: patterns of the bare model names that belong to this vendor
     (`*` any text, `[…]` one character of these, as in file names). known: some models that it serves, for the
     model list until the vendor has been asked; never a limit. page: its documentation. read: the month in

@@ -94,7 +94,7 @@ class Attempts(Generic[C]):
     waited in vain for a connection, because it has spent its time. A failure of the caller, and any failure
     after content, ends the round.
 
-    pool: the name of the connection pool that a candidate shares with others, None = it shares none.
+    pool: returns the name of the connection pool that a candidate shares with others, None = it shares none.
     """
 
     __slots__ = (

@@ -203,7 +203,7 @@ class Route(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One line of the model list.
 
-    provider, deployment: of the route's first deployment, whose facts the last three fields are.
+    provider, deployment: the route's first choice. The last three fields are its facts, None = unknown.
     """
 
     id: str
@@ -302,7 +302,7 @@ class Table:
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
         """The route of a name; without a name, that of the operation's default model.
 
-        Raises RequestFailed (400 or 404).
+        Raises RequestFailed: 400 without a default model, 404 for an unknown name.
         """
         if not name:
             if (default := self._defaults.get(operation)) is None:

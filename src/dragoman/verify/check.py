@@ -78,7 +78,7 @@ class _SchemaCache:
         self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """The test of a schema (JSON), from the cache or compiled now. Raises Unusable if it cannot be."""
+        """The test of a schema (JSON), cached or compiled now. Raises Unusable if it cannot be compiled."""
         known = self._tests.pop(schema, None)
         if known is None:
             made = compile_schema(msgspec.json.decode(schema))

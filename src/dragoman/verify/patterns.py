@@ -26,9 +26,9 @@ LONGEST_PATTERN: Final = 2_000
 MOST_PARTS: Final = 10_000
 """The most parts of all patterns in one schema, copies for repetitions included: 700 bytes and 4 µs each."""
 _DEEPEST: Final = 50
-"""Levels of nested groups. The engine's own parser calls itself for each level."""
+"""The most levels of nested groups. The engine's own parser calls itself for each level."""
 _RUN: Final = 4
-"""The most characters of literal text without a break."""
+"""Every fourth character of literal text is written as a class, so that no run of literal text is longer."""
 _REACH: Final = 2**19
 """The longest time of one step of the engine, in half nanoseconds. The 256 steps between two looks at the
 clock then take about a fifteenth of a second at most.
@@ -134,7 +134,7 @@ class _Translator:
 
     @property
     def parts(self) -> int:
-        """Parts of the whole pattern."""
+        """The number of compiled parts in the pattern so far, without open groups."""
         return self._groups[0].parts + (self._groups[0].last or 0)
 
     def translated(self) -> str:
@@ -310,7 +310,7 @@ class _Translator:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        r"""The members of a class that is written as an escape (`\d`), and their cost."""
+        r"""The members and the cost of a class that is written as an escape (`\d`); None = it is no class."""
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:
