@@ -81,7 +81,7 @@ def _text(answer: ir.Response) -> str:
 
 
 async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tuple[int, Any]:
-    """Send one request. Returns the status and the decoded JSON body; None if the body is not JSON."""
+    """Send one request. Returns the status and the JSON body, None = no JSON. Raises NotThere on failure."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:

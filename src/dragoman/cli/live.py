@@ -115,7 +115,7 @@ class _Round:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Test a key with the list of models. False = the list cannot test the key."""
+        """Test a key with the list of models; the result is put into `row`. False = the list is no test."""
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
             return False
@@ -153,7 +153,7 @@ class _Round:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """The request that tests a key instead of the list; announces it first. None if no model is known."""
+        """Announce and return the request that tests a key instead of the list; None = no model is known."""
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
         if model is None:

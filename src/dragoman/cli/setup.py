@@ -237,7 +237,7 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Change one file by an atomic replacement. The old text is first copied to a backup file beside it."""
+    """Replace one file atomically, after a backup copy of it is written. Raises Failure if it cannot."""
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -70,7 +70,7 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name that client keys may use, but that no model, alias or provider of the configuration has.
+    """A model name or pattern of a client key that fits no model, alias or provider of the configuration.
 
     It is not an error yet: an upstream that the program registers, or an installed local model, may have it.
     problem: the error to report if neither has.

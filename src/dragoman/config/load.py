@@ -154,7 +154,7 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The tree, merged over the presets that it names. A later preset overrides an earlier one."""
+    """The tree, merged over the presets that it names. decoder: gets a problem for each unknown name."""
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
     if (chosen := written.entries.get("preset")) is not None:

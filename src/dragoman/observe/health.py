@@ -61,7 +61,7 @@ class Figures(msgspec.Struct):
     connections: Mapping[str, int] | None = None
 
     def note(self, exchange: Exchange, now: float) -> None:
-        """Count a finished exchange and its attempts. now: Unix seconds."""
+        """Count a finished exchange, and note its attempts at the known `providers`. now: Unix seconds."""
         self.finished += 1
         if (fault := exchange.fault) is not None:
             if fault.blame == "client":

@@ -31,7 +31,7 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Measure one finished exchange."""
+        """Add a finished exchange to the averages of its deployment, if its answer is complete."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":

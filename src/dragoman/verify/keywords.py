@@ -89,7 +89,7 @@ def passes(_value: Any, _budget: Budget) -> Breach | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value in the schema, with whole numbers as `int`, as `parsed` makes them."""
+    """A copy of a value from the schema in which whole floats are `int`, as in an answer from `parsed`."""
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
