@@ -76,7 +76,7 @@ class AccessLog:
         self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Queue the line of a finished exchange, or drop it if the queue is full. Health probes get none."""
+        """Queue the line of a finished exchange, or drop it if the queue is full. Good probes get none."""
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
