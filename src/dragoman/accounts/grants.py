@@ -60,7 +60,7 @@ class Grants:
 
 
 def granted(entries: Iterable[str] | None) -> Grants | None:
-    """The grants of a configured list; None = every name, which a lone `*` also means."""
+    """The grants of a configured list; None = every name is granted: there is no list, or `*` is in it."""
     if entries is None:
         return None
     entries = frozenset(entries)

@@ -54,9 +54,9 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""The caller of a gateway that is open on its own machine only."""
+"""Every client without a key, if the gateway is open on its own machine only: it may also administer."""
 EVERYBODY = Caller("anyone")
-"""The caller of a gateway that is open to other machines: possibly a stranger, who may not administer it."""
+"""Every client without a key, if the gateway is open to other machines: a stranger may not administer it."""
 
 
 class Key(NamedTuple):
@@ -77,8 +77,8 @@ class ClientKeys:
     headers: those beside `authorization` that may hold a key; the first that is sent counts. hosts: further
     host names of this gateway. any_host: True = every Host header is accepted, because the
     operator says that a proxy protects the gateway. anyone: the caller without a known key, if none is
-    required. keyless: by face, the caller from this machine without a key, for faces whose clients send none.
-    now: Unix seconds.
+    required. keyless: for each face whose clients send no key, the caller that a request from this machine
+    has. now: Unix seconds.
     """
 
     def __init__(
@@ -121,9 +121,9 @@ class ClientKeys:
     ) -> Caller | ir.Fault:
         """The caller, or the fault to answer with.
 
-        headers: lower-case names. key: the key from the URL's query, for protocols that send it there; a key
-        in a header precedes it. first: the key from the beginning of the path, which precedes all others,
-        because such a client may have to send some other key as well.
+        headers: lower-case names. key: the gateway key from the URL's query, for protocols that send it
+        there; a key in a header precedes it. first: the gateway key from the URL's path (`/key/KEY/…`), which
+        precedes all others, because a client that uses it may have to send some other key in a header.
         """
         key = first or self.presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
@@ -135,9 +135,8 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a face that needs no key from this machine; None = a key is needed.
-
-        peer: the address at the other end of the connection.
+        """The caller of a request that needs no key, because this machine sent it and its face has a keyless
+        caller; None = a key is needed. peer: the address at the other end of the connection.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
@@ -146,7 +145,7 @@ class ClientKeys:
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The key in the headers: `Authorization: Bearer`, or a header of one of the protocols."""
+        """The key in `Authorization: Bearer` or in a protocol's own header, not checked; None = no key."""
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
@@ -160,7 +159,7 @@ class ClientKeys:
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """(name, is_address) of a Host header without its port. name: "" if invalid. is_address: of an IP."""
+    """(name, is_address) of a Host header without its port. name: "" if invalid; is_address: it is an IP."""
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False

@@ -41,7 +41,7 @@ _MODULES: Final = {"test": "selftest"}
 
 
 class _Dragoman(Group):
-    """Finds each subcommand in the module with the same name."""
+    """The command `dragoman`. Imports the module of a subcommand when it runs or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for commands in _GROUPS.values() for name in commands]

@@ -19,15 +19,15 @@ from dragoman.net.transport import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
-"""The limit of output tokens. A reasoning model needs that many before its answer."""
+"""The most output tokens of the test answer. A reasoning model needs many before its answer."""
 _LONGEST_NAME: Final = 512
-"""The largest number of characters of a model's name or an error message. Names are printed and written into
-files, so a longer name, or a name with control characters, is ignored.
+"""The most characters of a model's name or an error message. Names are printed and written into files, so a
+longer name is ignored; a longer message is cut.
 """
 
 
 class NotThere(Exception):
-    """No gateway answered. The text says why."""
+    """No gateway answers at the URL, or something else does. The text says why."""
 
 
 class Refused(Exception):
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The model names that this key may use. Raises NotThere, and PermissionError if the key is refused."""
+    """The gateway's model names. Raises PermissionError if it refuses the key, NotThere if it has no list."""
     status, body = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if status in {401, 403}:
         raise PermissionError(_message(body, status))
@@ -74,14 +74,14 @@ async def ask(dialect: str, gateway: Gateway) -> str:
 
 
 def _text(answer: ir.Response) -> str:
-    """The text of an answer. "…" if the model only reasoned before it reached the token limit."""
+    """The text of an answer; "…" if it has none, because the model only reasoned up to the token limit."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
     said = "".join(block.text for block in blocks if isinstance(block, ir.Text))
     return said or "…"
 
 
 async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tuple[int, Any]:
-    """Send one request. Returns the status and the decoded JSON body; None if the body is not JSON."""
+    """Send one request. Returns the status and the JSON body, None = no JSON. Raises NotThere on failure."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:

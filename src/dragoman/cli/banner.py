@@ -24,7 +24,7 @@ _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
 """The number of client names that are shown if there are more."""
 _FEW_CONNECTIONS: Final = 1000
-"""A smaller limit of connections is shown in the banner."""
+"""The banner shows the limit of client connections only if it is smaller than this."""
 
 
 class Ready(NamedTuple):

@@ -81,7 +81,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
                 **({"live": [msgspec.to_builtins(row) for row in asked]} if live else {}),
             }
         )
-        _hold(asked)
+        _exit_if_failed(asked)
         return
     warn(terminal, found.warnings)
     where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
@@ -94,7 +94,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
                 [(row.provider, _key(row), row.asked, row.state, row.message) for row in asked],
                 wraps=True,
             )
-        _hold(asked)
+        _exit_if_failed(asked)
         return
     rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]
     rows += [
@@ -154,7 +154,7 @@ def _key(row: Row) -> str:
     return "none" if row.key is None else f"…{row.key}"
 
 
-def _hold(asked: list[Row]) -> None:
-    """End the command with an exit code for failure if a key has failed."""
+def _exit_if_failed(asked: list[Row]) -> None:
+    """End the command with exit code 1 if the test of a key did not succeed."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

@@ -62,7 +62,7 @@ _ODD: Final = (
 
 
 class LeftOut(Exception):
-    """The check is skipped: the server does not offer the feature, or no model is known to ask."""
+    """The check is skipped: the server does not offer the feature, or the model to test is not known."""
 
 
 class KeyRefused(Exception):
@@ -150,9 +150,7 @@ class Probe:
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """Choose a model from the list if none is known yet. Returns a text with their number
-        and the model.
-        """
+        """Set `model` from the server's model list, if it is None. Returns a text for the check's outcome."""
         require(bool(listed), "no model is listed")
         if self.model is None and (one := self._choose(listed)) is not None:
             self.model = one.model
@@ -164,11 +162,11 @@ class Probe:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """Send one chat request. fields: added to the model, a question and a token limit."""
+        """Send one chat request: a question, the model and a token limit. fields: replace or join these."""
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """Send one streamed chat request; yields the data of each event."""
+        """Send one streamed chat request, with `fields` as in `chat`. Yields the data of each event."""
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
                 (await Answer.of(response)).expect(200)
@@ -189,11 +187,11 @@ class Probe:
 
 
 Check: TypeAlias = Callable[[Any], Awaitable[str]]
-"""A check function. Its argument is the `Probe` of the protocol."""
+"""A check function: takes the protocol's `Probe` and returns a text about what it saw."""
 
 
 async def health(probe: Probe) -> str:
-    """`/health` answers. A provider that is down is named, but the check still passes."""
+    """Check that `/health` answers. A provider that is down is named, but the check still passes."""
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("this server has no /health")
@@ -213,7 +211,7 @@ def _down(providers: Any) -> Iterator[str]:
 
 
 async def model_list(probe: Probe) -> str:
-    """The model list has OpenAI's form. Without `--model`, the later checks use one of its models."""
+    """Check that the model list has OpenAI's form. Without `--model`, later checks use one of its models."""
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
     require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
@@ -221,7 +219,7 @@ async def model_list(probe: Probe) -> str:
 
 
 async def one_model(probe: Probe) -> str:
-    """A single model can be looked up."""
+    """Check that a single model can be looked up."""
     if probe.model is None:
         raise LeftOut("no model to look up")
     answer = await probe.call("GET", f"{probe.base}/models/{probe.model}")
@@ -231,7 +229,7 @@ async def one_model(probe: Probe) -> str:
 
 
 async def whole_answer(probe: Probe) -> str:
-    """A response without streaming has all fields that clients read."""
+    """Check that a response without streaming has all fields that clients read."""
     answer = await probe.chat()
     answer.expect(200)
     wanted = ("id", "object", "created", "model", "choices", "usage")
@@ -241,7 +239,7 @@ async def whole_answer(probe: Probe) -> str:
 
 
 async def usage(probe: Probe) -> str:
-    """The response has token counts, and their sum is right."""
+    """Check that the response has token counts, and their sum is right."""
     answer = await probe.chat()
     answer.expect(200)
     counts = answer.body["usage"]
@@ -252,14 +250,14 @@ async def usage(probe: Probe) -> str:
 
 
 async def several_turns(probe: Probe) -> str:
-    """A system prompt and several turns are accepted."""
+    """Check that a system prompt and several turns are accepted."""
     answer = await probe.chat(messages=TURNS)
     answer.expect(200)
     return _said(answer)
 
 
 async def stream(probe: Probe) -> str:
-    """A stream has the role, exactly one finish reason, and exactly one [DONE] at its end."""
+    """Check that a stream has the role, exactly one finish reason, and exactly one [DONE] at its end."""
     began = SYSTEM.monotonic()
     first: float | None = None
     finishes: list[str] = []
@@ -287,7 +285,7 @@ async def stream(probe: Probe) -> str:
 
 
 async def stream_usage(probe: Probe) -> str:
-    """A stream has token usage if the request asks for it, and otherwise has none."""
+    """Check that a stream has token usage if the request asks for it, and otherwise has none."""
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
@@ -301,7 +299,7 @@ async def stream_usage(probe: Probe) -> str:
 
 
 async def unknown_model(probe: Probe) -> str:
-    """A request with an unknown model gets 404 with OpenAI's error code."""
+    """Check that a request with an unknown model gets 404 with OpenAI's error code."""
     answer = await probe.chat(model="no-such-model-here")
     if answer.status == 403:
         raise LeftOut(f"this key is limited to some models: {answer.message}")
@@ -312,7 +310,7 @@ async def unknown_model(probe: Probe) -> str:
 
 
 async def missing_messages(probe: Probe) -> str:
-    """A request without `messages` gets 400, and the error names `messages`."""
+    """Check that a request without `messages` gets 400, and the error names `messages`."""
     if probe.model is None:
         raise LeftOut("no model to test; choose one with --model")
     answer = await probe.call("POST", probe.chat_url, json={"model": probe.model})
@@ -322,7 +320,7 @@ async def missing_messages(probe: Probe) -> str:
 
 
 async def value_out_of_range(probe: Probe) -> str:
-    """A value out of range gets 400, and the error names the parameter."""
+    """Check that a value out of range gets 400, and the error names the parameter."""
     answer = await probe.chat(temperature=9)
     answer.expect(400)
     param = answer.body["error"].get("param")
@@ -331,7 +329,7 @@ async def value_out_of_range(probe: Probe) -> str:
 
 
 async def malformed_json(probe: Probe) -> str:
-    """A body that is not valid JSON gets 400, and the error is JSON."""
+    """Check that a body that is not valid JSON gets 400, and the error is JSON."""
     headers = {"content-type": "application/json"}
     answer = await probe.call("POST", probe.chat_url, data=b'{"model": ', headers=headers)
     answer.expect(400)
@@ -340,7 +338,7 @@ async def malformed_json(probe: Probe) -> str:
 
 
 async def unknown_path(probe: Probe) -> str:
-    """An unknown path gets 404, and the error is JSON."""
+    """Check that an unknown path gets 404, and the error is JSON."""
     answer = await probe.call("GET", f"{probe.base}/no-such-path")
     answer.expect(404)
     require(isinstance(answer.body, dict) and "error" in answer.body, "the error is not a JSON object")
@@ -348,7 +346,7 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """The preflight request (CORS) of a web page is answered."""
+    """Check that the preflight request (CORS) of a web page is answered."""
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")
@@ -374,9 +372,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unknown path": unknown_path,
     "preflight": preflight,
 }
-"""The checks in the order in which they run. The model list comes early: it chooses the model
-for the others.
-"""
+"""The checks for Chat Completions, in the order in which they run. `model_list` chooses the others' model."""
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
@@ -419,7 +415,7 @@ def _said(answer: Answer) -> str:
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body of a response, decompressed. Raises TooLarge: the server may be hostile."""
+    """The whole body of a response, decompressed. Raises TooLarge if it has more than `LARGEST` bytes."""
     data = bytearray()
     async for part in response.content.iter_any():
         data += part

@@ -13,7 +13,7 @@ from dragoman.cli.terminal import CONFIGURATION, Failure
 from dragoman.seams.clock import SYSTEM
 
 FILE: Final = "client-key"
-"""The name of the file in Dragoman's folder."""
+"""The name of the file in Dragoman's folder that contains the created client key."""
 _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
@@ -28,12 +28,12 @@ class ClientKey(NamedTuple):
 
 
 def fresh() -> str:
-    """A new random key."""
+    """A new random client key for the gateway."""
     return f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """The key in Dragoman's folder; creates a key if there is none. Raises Failure if the file has no key."""
+    """The client key in Dragoman's folder, made if the file is missing. Raises Failure if it has no key."""
     file = home / FILE
     key = fresh()
     try:
@@ -51,7 +51,7 @@ def kept_or_made(home: Path) -> ClientKey:
 
 
 def kept(home: Path) -> str | None:
-    """The key in Dragoman's folder; None if there is none. Raises Failure if the file has no key."""
+    """The client key in Dragoman's folder; None without the file. Raises Failure if the file has no key."""
     file = home / FILE
     return _read(file) if file.exists() else None
 

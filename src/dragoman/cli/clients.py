@@ -32,7 +32,7 @@ class Gateway(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A change of one file of a client. merged: makes the new text from the old text; raises Unmergeable."""
+    """A change of a client's file. merged: makes the new text from the old text, or raises Unmergeable."""
 
     path: Path
     merged: Callable[[str], str]
@@ -152,7 +152,7 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """The settings that `cline auth` writes. Cline's extension for editors stores its settings elsewhere."""
+    """The change that `cline auth` makes. Cline's extension for editors stores its settings elsewhere."""
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,
@@ -203,8 +203,8 @@ def _anthropic(gateway: Gateway) -> dict[str, str]:
 
 
 def _ollama(gateway: Gateway) -> dict[str, str]:
-    """Ollama's command line cannot send a key, so OLLAMA_HOST contains the key in its path. Ollama's
-    libraries send OLLAMA_API_KEY.
+    """The variables for Ollama's clients. Its libraries send OLLAMA_API_KEY; its command line cannot send a
+    key, so OLLAMA_HOST contains it in the path.
     """
     if not gateway.keyed:
         return {"OLLAMA_HOST": gateway.base}

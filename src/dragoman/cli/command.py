@@ -56,7 +56,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand by its name. Raises UnknownCommand."""
+        """Find the subcommand that `args` begins with. Raises UnknownCommand if there is none."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownCommand(name, difflib.get_close_matches(name, self.list_commands(ctx)), ctx)

@@ -28,7 +28,7 @@ _LARGEST: Final = 4_000_000
 _PLAIN: Final = {"accept-encoding": "identity"}
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MOST: Final = 1000
-"""The largest number of models of one server."""
+"""The most models of one server that are used."""
 _OURS: Final = "x-dragoman-overhead-ms"
 """A header that Dragoman adds to every response."""
 _LOOPBACK: Final = "127.0.0.1"
@@ -67,12 +67,12 @@ class Place(NamedTuple):
 
 
 def _ollama(body: Any) -> tuple[Any, ...] | None:
-    """https://docs.ollama.com/api/tags"""
+    """The model names in Ollama's list: https://docs.ollama.com/api/tags."""
     return tuple(model["name"] for model in body["models"])
 
 
 def _lmstudio(body: Any) -> tuple[Any, ...] | None:
-    """https://lmstudio.ai/docs/developer/rest/endpoints. Other servers do not have this path."""
+    """The chat models in LM Studio's list: https://lmstudio.ai/docs/developer/rest/endpoints."""
     chats = [model["id"] for model in body["data"] if model["type"] != "embeddings"]
     return tuple(chats) if body["object"] == "list" else None
 

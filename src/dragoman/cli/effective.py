@@ -12,7 +12,7 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """The real values by the paths of their settings. Used for settings that have no stated value."""
+    """By the setting's path: the text of each default that depends on other settings or on the machine."""
     from dragoman.accounts.keys import unnamed
 
     config = found.config

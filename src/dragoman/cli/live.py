@@ -115,7 +115,7 @@ class _Round:
         return [row for row, _ in every]
 
     async def _list(self, row: Row, number: int) -> bool:
-        """Test a key with the list of models. False = the list cannot test the key."""
+        """Test a key with the list of models; the result is put into `row`. False = the list is no test."""
         upstream = self._upstreams[row.provider]
         if not upstream.lists_models:
             return False
@@ -153,7 +153,7 @@ class _Round:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """The request that tests a key instead of the list; announces it first. None if no model is known."""
+        """Announce and return the request that tests a key instead of the list; None = no model is known."""
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
         if model is None:
@@ -187,7 +187,7 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Send a request and store the result in the row. Raises _Unproven."""
+        """Send a request and store its result in `row`. question: sends it; its _Unproven is passed on."""
         async with self._turns:
             began = SYSTEM.monotonic()
             try:
@@ -211,7 +211,7 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """The model names in a list of any protocol. Raises WireError if the JSON is no list of models."""
+    """The model names in a model list of any protocol. Raises WireError if `raw` is no such list."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

@@ -25,9 +25,7 @@ class Unmergeable(Exception):
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """Put settings into the text of a JSON object. Objects in it are merged with the objects in
-    `settings`.
-    """
+    """The text of a JSON object with `settings` put into it. Objects in both are merged."""
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:

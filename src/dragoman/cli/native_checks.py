@@ -41,7 +41,7 @@ from dragoman.upstreams.wire import SPLITTERS
 
 
 class NativeProbe(Probe):
-    """A server under test, called in one protocol."""
+    """A server under test with another protocol than Chat Completions. there: its protocol and base URL."""
 
     def __init__(
         self,
@@ -61,7 +61,10 @@ class NativeProbe(Probe):
         return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
-        """The URL and the body of one chat request. Raises LeftOut if no model is known."""
+        """The URL and body of a chat request in the server's protocol. Raises LeftOut if no model is known.
+
+        messages, fields: in the form of Chat Completions.
+        """
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
         question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
@@ -69,7 +72,7 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a request without streaming and decode its response. Raises CheckFailed."""
+        """Send a request (see `written`) and decode the response. Raises CheckFailed if that fails."""
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
@@ -79,7 +82,7 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request; yields the decoded events. Raises CheckFailed."""
+        """Send a streamed request; yields the decoded events. Raises CheckFailed if one cannot be decoded."""
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
         splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)
@@ -104,7 +107,7 @@ class NativeProbe(Probe):
 
 
 async def model_list(probe: NativeProbe) -> str:
-    """The server has a model list. Without `--model`, the later checks use one of its models."""
+    """Check that the server has a model list. Without `--model`, the later checks use one of its models."""
     form = probe.dialect.models
     answer = await probe.call("GET", probe.base + form.path)
     if answer.status == 404 and form == ModelList():
@@ -121,12 +124,12 @@ def _owner(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def whole_answer(probe: NativeProbe) -> str:
-    """A response without streaming can be decoded."""
+    """Check that a response without streaming can be decoded."""
     return _text(await probe.ask())
 
 
 async def usage(probe: NativeProbe) -> str:
-    """The response has token counts."""
+    """Check that the response has token counts."""
     counts = (await probe.ask()).usage
     prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
     output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
@@ -135,12 +138,12 @@ async def usage(probe: NativeProbe) -> str:
 
 
 async def several_turns(probe: NativeProbe) -> str:
-    """A system prompt and several turns are accepted."""
+    """Check that a system prompt and several turns are accepted."""
     return _text(await probe.ask(TURNS))
 
 
 async def stream(probe: NativeProbe) -> str:
-    """A stream can be decoded and has exactly one finish event."""
+    """Check that a stream can be decoded and has exactly one finish event."""
     began = SYSTEM.monotonic()
     first: float | None = None
     length = finishes = 0
@@ -158,7 +161,7 @@ async def stream(probe: NativeProbe) -> str:
 
 
 async def unknown_model(probe: NativeProbe) -> str:
-    """A request with an unknown model gets 404, and the error has the protocol's form."""
+    """Check that a request with an unknown model gets 404, and the error is JSON."""
     known, probe.model = probe.model, "no-such-model-here"
     try:
         url, body = probe.written()
@@ -173,7 +176,7 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 
 async def missing_question(probe: NativeProbe) -> str:
-    """A request without its required member gets 400, and the error names the member."""
+    """Check that a request without its required member gets 400, and the error names the member."""
     stated = probe.dialect.probe
     if stated is None or not (member := stated.question):
         raise LeftOut(f"{probe.dialect.title} loads a model that is asked nothing")
@@ -196,7 +199,7 @@ NATIVE_CHECKS: Final[Mapping[str, Check]] = {
     "malformed JSON": malformed_json,
     "unknown path": unknown_path,
 }
-"""The checks in the order in which they run."""
+"""The checks for each protocol except Chat Completions, in the order in which they run."""
 
 
 def _text(answer: ir.Response) -> str:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _BAR: Final = 24
 _SETTLED: Final = 0.5
-"""Seconds until the rate is shown. Before, it is not exact."""
+"""Seconds until the rate of a download is shown. Before, it is not exact."""
 _SILENCE: Final = 10.0
-"""Seconds between two lines if the output is not a terminal."""
+"""Seconds between two lines of progress if stderr is not a terminal."""
 
 
 class Progress:

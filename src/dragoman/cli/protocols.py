@@ -50,9 +50,7 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint is at the end of a URL; None if it has no endpoint.
-    Raises ValueError.
-    """
+    """The protocol whose chat endpoint ends a URL; None = none does. Raises ValueError for a bad URL."""
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
         paths = DIALECTS[dialect].paths

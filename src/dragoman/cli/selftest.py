@@ -82,8 +82,8 @@ def command(
 
 
 class _Target(NamedTuple):
-    """A server to test. base: its base URL. key: the client key, None = send none. whose: the client's name
-    of the key, or the file of the key. spoken: the protocol, if the URL names its endpoint. found: the
+    """A server to test. base: its base URL. key: the client key, None = send none. whose: the name of the
+    key's client, or the file of the key. spoken: the protocol, if the URL names its endpoint. found: the
     gateway's configuration, if it is known.
     """
 
@@ -95,7 +95,7 @@ class _Target(NamedTuple):
 
 
 def _stated(url: str) -> _Target:
-    """The server at a URL. Keys of the configuration are not sent to it. Raises ValueError."""
+    """The server at a URL, without keys of the configuration. Raises ValueError if the URL is invalid."""
     spelled = url if "://" in url else f"http://{url}"  # `host:port` without a scheme means HTTP
     there = stated(spelled)
     base = base_url(spelled, endpoint="/chat/completions") if there is None else there.base
@@ -103,7 +103,7 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration, with a client key that it accepts."""
+    """The gateway of the configuration, with the client key that suits best, if one is known."""
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
     server = found.config.server
@@ -180,7 +180,7 @@ def _probe(
 
 
 def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
-    """Print the URL, key and protocol that are tested, if the user did not state them."""
+    """Print the URL and the key's owner if they are from the configuration, and an unusual protocol."""
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")

@@ -156,7 +156,7 @@ def _answer(
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. worker: this worker, None = there is only one process."""
+    """Serve in this process until it is stopped. announce: called when ready. worker: None = one process."""
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -200,7 +200,7 @@ def _answer(
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
-    """Serve in several worker processes until they are stopped."""
+    """Serve in several worker processes until they are stopped. announce: called when they are ready."""
     from dragoman.assembly.core import DRAIN_DELAY
     from dragoman.server.supervisor import NotStarted, supervise
 
@@ -284,7 +284,7 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration, with a stored or new client key if a key is needed and none is configured."""
+    """The configuration with the stored or a new client key, and that key; None = no such key is needed."""
     from dragoman.assembly.keys import needs_key
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret

@@ -22,7 +22,7 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, F
 from dragoman.errors import ConfigError
 
 _KEPT: Final = ".before-dragoman"
-"""The end of the name of a backup copy."""
+"""The end of the name of a backup copy of a client's file; from the second copy on, a number follows."""
 
 
 class _Written(NamedTuple):
@@ -237,7 +237,7 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Change one file by an atomic replacement. The old text is first copied to a backup file beside it."""
+    """Replace one file atomically, after a backup copy of it is written. Raises Failure if it cannot."""
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -300,7 +300,7 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
 
 
 async def _answer(client: Client, gateway: Gateway) -> str:
-    """The model's answer to a test question in the client's protocol. Raises Failure."""
+    """The model's answer to a test question in the client's protocol. Raises Failure if there is none."""
     from dragoman.cli.asking import NotThere, Refused, ask
 
     try:

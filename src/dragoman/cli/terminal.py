@@ -22,8 +22,9 @@ DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 confirmation is needed but there is no terminal to ask on. NO_RIGHT: a key was refused.
 """
 INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""
 CLOSED_PIPE: Final = 141
-"""The codes with which a shell reports a program that SIGINT or SIGPIPE has ended."""
+"""The exit code if the reader of stdout is gone, as a shell reports a program that SIGPIPE has ended."""
 
 _WORDS = ("done", "failed", "usage", "configuration", "unreachable", "forbidden")
 _STYLES = {"ok": "36", "warn": "33", "bad": "1;31", "off": "2", "command": "1"}
@@ -91,7 +92,7 @@ class Channel:
         return text if self.utf8 else text.translate(_ASCII)
 
     def write(self, text: str) -> None:
-        """Write text and flush the stream."""
+        """Write text, its signs as ASCII if the stream is not UTF-8, and flush the stream."""
         self.stream.write(self.plain(text))
         self.stream.flush()
 
@@ -119,7 +120,7 @@ class Terminal:
         self.narrate(line + "\n")
 
     def narrate(self, text: str) -> None:
-        """Print a piece of a message without a line end, unless `--json` or `--quiet` is set."""
+        """Print a piece of a message, no line end added, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 

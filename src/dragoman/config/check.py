@@ -70,7 +70,7 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name that client keys may use, but that no model, alias or provider of the configuration has.
+    """A model name or pattern of a client key that fits no model, alias or provider of the configuration.
 
     It is not an error yet: an upstream that the program registers, or an installed local model, may have it.
     problem: the error to report if neither has.
@@ -226,9 +226,9 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """The account of a provider, or None if it has an error.
+        """Build the account of a provider. Returns None if its settings have an error.
 
-        The account is built in steps, so that each error is reported at the setting that causes it.
+        It is built in steps, so that each error is reported at the setting that causes it.
         """
         try:
             vendor = resolve.vendor_of(name, settings)
@@ -398,7 +398,7 @@ class _Checker:
         """Check the target of an alias or of a default: it must be the name of an alias, a model, a
         `provider/model`, or a model name that belongs to a configured vendor.
 
-        every: `provider/*`, all models of a provider, is allowed too.
+        every: True = `provider/*`, all models of a provider, is allowed too.
         """
         if target in self.aliases or target in self.models:
             return
@@ -430,7 +430,7 @@ class _Checker:
                 del self.problems[before:]
 
     def pattern(self, pattern: str, path: str) -> None:
-        """Check a pattern of model names: a provider that it names must exist, and a model should match."""
+        """Check a pattern of model names that a client key may use. A pattern without a match is a doubt."""
         matched = Grants([pattern])
         known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
         if pattern == WILDCARD or any(name in matched for name in known if name is not None):
@@ -469,7 +469,7 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """The name of each provider's catalogue row; None for providers without a row."""
+        """By provider: the name of its catalogue row, if it has one; None for providers of the program."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
@@ -492,7 +492,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check a `provider/model`. every: `*` is allowed as the model and means all models."""
+        """Check a `provider/model`. every: True = `*` is allowed as the model and means all models."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
@@ -558,7 +558,7 @@ class _Checker:
             self.problem(path, f"there is no file {name}")
 
     def run_rule(self, path: str, rule: Callable[..., object], *arguments: object) -> None:
-        """Call a function. If it raises ValueError, add a problem with the error's text."""
+        """Call `rule` with the arguments. If it raises ValueError, add a problem at `path` with its text."""
         try:
             rule(*arguments)
         except ValueError as error:
@@ -592,7 +592,7 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """The place of a setting, or of the nearest section around it that has a place. None if there is none."""
+    """Where a setting, or else the nearest section around it, is written; None = neither is written."""
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
 
 

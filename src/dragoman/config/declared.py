@@ -1,6 +1,6 @@
 """Reads the declarations in `settings`: the name, type and default of every setting.
 
-The decoder, the JSON Schema, the page of settings and `config show` all use this one reflection.
+The decoder, the JSON Schema, the page of settings and `config show` read the declarations only through it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def holds_secrets(kind: Any) -> bool:
 
 
 def words(kind: Any) -> tuple[str, ...]:
-    """The words of which a value of this type is one; none where it is no word of a list."""
+    """The only texts that this type accepts (a Literal, a protocol's name); () = it has no such list."""
     if kind is DialectName:
         return tuple(DIALECTS)
     return get_args(kind) if get_origin(kind) is Literal else ()

@@ -46,7 +46,7 @@ S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """A hint: the known name that is most similar, else a list of all known names if there are few."""
+    """A hint: the most similar known name, else all known names if they are at most 12, else None."""
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
@@ -61,14 +61,14 @@ def flaw_of(secret: str) -> str | None:
 
 
 class _Invalid:
-    """The type of `INVALID`, which stands for a value that could not be read. Its problem is on the list."""
+    """The type of `INVALID`: a value that could not be read, for which `Decoder.problems` has the reason."""
 
 
 INVALID: Final = _Invalid()
 
 
 class Decoder:
-    """Reads one tree. folder: the folder in which relative file names begin.
+    """Decodes the tree of one configuration. folder: the folder in which relative file names begin.
 
     problems: errors. warnings: things that are unusual but allowed. sources: the place of each written
     setting, by the setting's path. names: the names of all entries of each mapping with free names
@@ -83,17 +83,17 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """The settings of a section. A setting that could not be read has its default. Raises nothing."""
+        """Decode a section. A setting that could not be read has its default. Raises nothing."""
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Read one value early, without adding problems or sources. An unreadable value is empty."""
+        """Decode one value early, without adding problems or sources. An invalid value becomes empty."""
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
     def read(self, kind: Any, node: Node, path: str) -> Any:
-        """The value of any declared type, or INVALID."""
+        """Decode a node as a declared type. Returns INVALID, and adds problems, if that is impossible."""
         self.sources[path] = node.source
         if _is_nothing(node) and nullable(kind):
             return None

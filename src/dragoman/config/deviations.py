@@ -15,9 +15,7 @@ _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 
 class Deviation(NamedTuple):
-    """One quirk. kind: its type. default: the specified behaviour. group: the part of the code
-    that reads it.
-    """
+    """One quirk. kind: its type. default: the standard behaviour. group: the heading above it in `Quirks`."""
 
     name: str
     kind: Any

@@ -62,7 +62,7 @@ def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
 
 
 def place(path: str, node: Node) -> Table:
-    """A tree that holds one node at a path of plain names (`server.port`)."""
+    """A tree whose only setting is `node`, at a path of plain names (`server.port`)."""
     for name in reversed(path.split(".")):
         node = Table({name: node}, node.source, {name: node.source})
     assert isinstance(node, Table)
@@ -70,7 +70,7 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """The tree with the keys and base URLs of the vendors' environment variables.
+    """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
     A vendor without a provider in the tree gets a provider with the vendor's name. A provider that is in the
     tree gets the environment's keys if it states no keys, and then the environment's base URL if it states

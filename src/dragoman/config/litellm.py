@@ -31,7 +31,7 @@ class Note(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """settings: Dragoman's settings, in the form of a file. notes: in the order of LiteLLM's file."""
+    """settings: Dragoman's, in the form of a configuration file. notes: in the order of LiteLLM's file."""
 
     settings: dict[str, Any]
     notes: tuple[Note, ...]
@@ -49,7 +49,7 @@ def convert(written: Mapping[str, Any]) -> Converted:
 
 
 class _Target(msgspec.Struct):
-    """One deployment of LiteLLM. order: LiteLLM's priority; a smaller number is tried earlier."""
+    """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first."""
 
     use: str
     context: int | None = None
@@ -57,9 +57,7 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """The LiteLLM entries with the same `model_name`. model: settings for the entry of `models`. defaults:
-    request defaults.
-    """
+    """The LiteLLM entries with one `model_name`. model: for our entry of `models`. defaults: of requests."""
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}
@@ -78,7 +76,7 @@ class _Conversion:
         self.timeouts: dict[str, Any] = {}
         self.chains: dict[str, list[str]] = {}
         self.models_of_aliases: dict[str, Any] = {}
-        """Models to which an alias with request defaults was put in front; see `model`."""
+        """The entries of `models` behind aliases that were made to hold request defaults; see `model`."""
 
     def run(self) -> Converted:
         settings: dict[str, Any] = {}
@@ -215,7 +213,7 @@ class _Conversion:
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """LiteLLM's name for the provider, and the provider's own name for the model."""
+        """LiteLLM's name for the provider (None = not stated), and the provider's own name for the model."""
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -228,7 +226,7 @@ class _Conversion:
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
     def account(self, prefix: str, params: Mapping[str, Any], name: str, path: str) -> str:
-        """The name of the provider for this deployment. A provider with the same settings is used again."""
+        """Add the provider of a deployment, unless one with the same settings exists. Returns its name."""
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
         base = _base_url(params)
@@ -375,8 +373,8 @@ def _deployment(target: _Target) -> Any:
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """LiteLLM's `timeout` limits each HTTP read, and its `stream_timeout` the wait for the start of a stream.
-    https://docs.litellm.ai/docs/proxy/timeout
+    """Our `timeouts` for LiteLLM's `stream_timeout`, the wait for a stream's start, or its other timeouts,
+    which limit each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 
@@ -415,7 +413,7 @@ def _number(value: Any) -> float | None:
 
 
 def in_yaml(settings: Mapping[str, Any]) -> str:
-    """Settings as the text of a file."""
+    """The settings as YAML, the text of a configuration file."""
     import yaml
 
     return yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=110)

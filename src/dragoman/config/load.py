@@ -74,8 +74,8 @@ def load(
 
     path: the file to read, or a mapping with the settings in the form of a file, or None = look for a file
     (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
-    paths (`{"server.port": 9000}`). own: the names of upstreams that the program itself provides. Raises
-    ConfigError with all problems, in the order of the file.
+    paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
+    itself provides. Raises ConfigError with all problems, in the order of the file.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -120,7 +120,7 @@ def load(
 
 
 def as_written(file: Path) -> Any:
-    """The content of a file, with each `${NAME}` kept as it is written. Raises ConfigError."""
+    """The decoded content of a file; each `${NAME}` stays as written. Raises ConfigError if it is invalid."""
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -154,7 +154,7 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The tree, merged over the presets that it names. A later preset overrides an earlier one."""
+    """The tree, merged over the presets that it names. decoder: gets a problem for each unknown name."""
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
     if (chosen := written.entries.get("preset")) is not None:

@@ -92,18 +92,18 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def auth_of(settings: Settings, dialect: str) -> Scheme:
-    """How the API key is sent, for example as a bearer token."""
+    """How the provider's main protocol sends the API key, for example as a bearer token."""
     return settings.auth or DIALECTS[dialect].keys.scheme
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """Its base URL in normal form."""
+    """The provider's base URL in normal form."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
 
 def quirk_of(name: str, value: Any) -> Any:
-    """A quirk's value, converted to the type of the quirk's field."""
+    """A quirk's value, converted to the type of the quirk's field. Raises ValueError if that fails."""
     kind = get_type_hints(Quirks)[name]
     try:
         return msgspec.convert(value, kind)

@@ -49,7 +49,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a duration from a number of seconds or from a text with a unit. Raises ValueError."""
+        """Make a duration from a number of seconds or a text with a unit. Raises ValueError for all else."""
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
             seconds: float = amount / (scale * 1000)
@@ -83,7 +83,7 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a size from a number of bytes or from a text with a unit. Raises ValueError."""
+        """Make a size from a number of bytes or a text with a unit. Raises ValueError for all else."""
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
             raise ValueError("negative, or too large")
@@ -116,7 +116,7 @@ class Moment(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a moment from a text in the form of ISO 8601. Raises ValueError."""
+        """Make a moment from an ISO 8601 date, or time with zone. Raises ValueError for all else."""
         if not isinstance(value, str) or (match := _MOMENT.fullmatch(value.strip())) is None:
             raise ValueError("neither a date nor a time with its zone")
         day, time, zone = match.groups()
@@ -145,7 +145,7 @@ class PathPrefix(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a prefix from a text with or without slashes around it. Raises ValueError."""
+        """Make a prefix from a path, with or without slashes around it. Raises ValueError for all else."""
         if not isinstance(value, str):
             raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
         path = value.strip("/")
@@ -165,7 +165,7 @@ class FilePath(str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a path from a text that is not empty. Raises ValueError."""
+        """Make a path from a text that is not empty. Raises ValueError for all else."""
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError("not a path")
         return cls(value)
@@ -176,7 +176,7 @@ DialectName = NewType("DialectName", str)
 
 
 def _number(value: object) -> float:
-    """Check that a value is a number. An int stays an int, because a float above 2**53 is not exact."""
+    """The value itself, if it is a number. An int stays an int, because a float above 2**53 is not exact."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("neither a number nor a text")  # noqa: TRY004 - one error for whatever is no such value
     return value
@@ -185,7 +185,7 @@ def _number(value: object) -> float:
 def _amount(text: str, units: Mapping[str, int]) -> tuple[int, int]:
     """An amount such as "1.1MB" in the smallest unit, as an exact fraction: numerator and denominator.
 
-    units: the factor of each unit, in lower case. Raises ValueError.
+    units: the factor of each unit, in lower case. Raises ValueError if the text is not such an amount.
     """
     if (match := _AMOUNT.match(text)) is None:
         raise ValueError("not a number with a unit")

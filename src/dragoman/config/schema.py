@@ -102,7 +102,7 @@ _WORDS: Final[dict[Any, str]] = {
 
 
 class Row(NamedTuple):
-    """One line of the page. path: NAME stands for a free name, [] for each member of a list."""
+    """One setting on the page. path: NAME stands for a free name, [] for each member of a list."""
 
     path: str
     type: str
@@ -200,7 +200,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes or checks the page, or prints the schema. Returns the exit code."""
+    """Write or check the page, or print the schema, as `arguments` say. Returns the exit code."""
     if arguments == ["--write"]:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), "utf-8")
@@ -333,7 +333,7 @@ def _word(kind: Any) -> str:
 
 
 def _default(one: Setting) -> str:
-    """The default of a setting, for the page."""
+    """The default of a setting in words or as a value, for the page."""
     value = one.default
     if value is msgspec.NODEFAULT:
         return "must be given"
@@ -343,7 +343,7 @@ def _default(one: Setting) -> str:
 
 
 def _stated(value: Any) -> str:
-    """A value in the form that the page shows."""
+    """A setting's or a quirk's default value as the page shows it, in Markdown."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | dict | frozenset):

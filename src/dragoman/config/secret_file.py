@@ -16,7 +16,7 @@ class Unreadable(Exception):
 
 
 def read(file: Path) -> str:
-    """The secret in a file, without blanks and line ends around it. Raises Unreadable.
+    """The secret in a file, without blanks and line ends around it. Raises Unreadable if it cannot be read.
 
     Only regular files are read. A configuration that somebody else wrote may name a device or a pipe, and
     reading one could last for ever.

@@ -364,7 +364,7 @@ class Providers(Section, frozen=True):
 
 
 class Supports(Section, frozen=True):
-    """The capabilities of a model. A request that needs a missing capability is refused (400)."""
+    """What a model can do. False: a request that needs it is refused (400) or emulated. Unset: not known."""
 
     tools: Annotated[bool | None, about("Calls functions.", default="not known")] = None
     images: Annotated[bool | None, about("Reads images.", default="not known")] = None

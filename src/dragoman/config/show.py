@@ -32,7 +32,7 @@ class Shown(NamedTuple):
 
 
 def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
-    """Every setting, in the order of declaration. Each entry of a mapping or list has its own row.
+    """Every setting, in the order of declaration; those of each provider, model, alias and key one by one.
 
     effective: the real values of settings whose defaults depend on something else, by path.
     """

@@ -30,8 +30,8 @@ class Scalar(msgspec.Struct, frozen=True):
 
     value: the value by the rules of YAML. text: the written text, in which each `${VARIABLE}` was replaced.
     filled: True = the text contains the value of a variable; it may be a secret, so no message shows it.
-    variables: the names of the variables in the text. unfilled: True = one of the variables is not set; the
-    problem was already reported.
+    size: always 1. variables: the names of the variables in the text. unfilled: True = one of the variables
+    is not set; the problem was already reported.
     """
 
     value: bool | int | float | str | None
@@ -52,7 +52,7 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: the place of each key. size: as in `Items`."""
+    """A mapping. names: the source of each entry's name. size: as in `Items`."""
 
     entries: Mapping[str, Node]
     source: Source
@@ -60,7 +60,7 @@ class Table(msgspec.Struct, frozen=True):
     size: int = 1
 
     def named(self, name: str) -> Source:
-        """The place of a key."""
+        """The source of an entry's name, or of its value if that is not known."""
         return self.names.get(name) or self.entries[name].source
 
 

@@ -179,7 +179,7 @@ class _LeadFinder:
 
 
 def trusted(home: Path) -> frozenset[str]:
-    """The pairs of a secret and a host that the user has approved."""
+    """The pairs of a secret and a host (`Lead.pair`) that the user has approved, from a file in `home`."""
     try:
         return frozenset((home / _FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError):
@@ -187,7 +187,7 @@ def trusted(home: Path) -> frozenset[str]:
 
 
 def trust(home: Path, pairs: Iterable[str]) -> Path:
-    """Store further approved pairs. Returns the path of the file in which they are stored. Raises OSError."""
+    """Store further approved pairs (`Lead.pair`). Returns their file, which is in `home`. Raises OSError."""
     file = home / _FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{pair}\n" for pair in sorted({*trusted(home), *pairs}))

@@ -31,7 +31,7 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
-"""No real configuration is that large. The limit stops aliases of aliases, which can multiply without end."""
+"""The most nodes of a file, more than a real one has. It stops YAML aliases of aliases, which multiply."""
 
 
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
@@ -40,7 +40,7 @@ def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, lis
 
 
 class _Unreadable(Exception):
-    """Reading must stop here. It has the message, line and path of the problem."""
+    """Ends the reading of a file. message, line, path: the problem, and where it is."""
 
     def __init__(self, message: str, line: int | None, path: str = "") -> None:
         super().__init__(message)

@@ -18,7 +18,7 @@ _HEAD: Final = struct.Struct("<dII")
 LARGEST: Final = _SLOT_BYTES - _HEAD.size
 """The largest message of a worker, in bytes."""
 _FRESH_SECONDS: Final = 5.0
-"""A message that is older is ignored: its worker is blocked or has ended."""
+"""An older message is ignored: its worker is blocked or has ended."""
 _TRIES: Final = 3
 
 
@@ -30,7 +30,7 @@ class Board:
         self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace the message of a worker. now: the monotonic time, which is the same in all processes."""
+        """Replace a worker's message, at most LARGEST bytes. now: monotonic seconds, of one common clock."""
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
             _HEAD.pack(now, len(message), crc32(message)) + message

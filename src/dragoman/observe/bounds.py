@@ -21,7 +21,7 @@ _QUIET_SECONDS = 10.0
 """The least time between two log lines about the same bound, so that an attacker cannot fill the log."""
 
 _PATH_CHARACTERS = 60
-"""The largest part of a path in the log. Clients choose the path, and a long path must not fill the log."""
+"""The most characters of a request's path in the log. Clients choose the path, so it could fill the log."""
 
 BOUNDS: Final = frozenset(
     {

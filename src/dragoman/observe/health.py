@@ -22,18 +22,16 @@ Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
 """Kinds of faults by which a provider refuses the gateway's own key or account."""
 _CODE_CHARACTERS: Final = 256
-"""The largest error code that is kept. Providers choose the codes, and long ones would fill the
-board's slot.
-"""
+"""The most characters of a provider's error code that are kept, because the board's slot is small."""
 _MESSAGE_CHARACTERS: Final = 200
-"""The largest part of an error message that is kept."""
+"""The most characters of a provider's error message that are kept."""
 
 
 class ProviderHealth(msgspec.Struct):
     """The results of a provider's latest attempts.
 
-    failed, answered: the times of the latest failure and the latest answer, Unix seconds. failures: the
-    number of failures since the latest answer.
+    last_error: the code of the latest error. failed, answered: the times of the latest failure and the latest
+    answer, Unix seconds. failures: the number of failures since the latest answer.
     """
 
     last_error: str | None = None
@@ -63,7 +61,7 @@ class Figures(msgspec.Struct):
     connections: Mapping[str, int] | None = None
 
     def note(self, exchange: Exchange, now: float) -> None:
-        """Count a finished exchange and its attempts. now: Unix seconds."""
+        """Count a finished exchange, and note its attempts at the known `providers`. now: Unix seconds."""
         self.finished += 1
         if (fault := exchange.fault) is not None:
             if fault.blame == "client":
@@ -147,9 +145,9 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 
 
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
-    """The state of the gateway in one word. besides: the names of providers that are ignored.
+    """The gateway's state: "healthy" if no provider is down, "unhealthy" if all are, else "degraded".
 
-    Providers without attempts are ignored too.
+    Providers without attempts are ignored, and those in `besides`.
     """
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)

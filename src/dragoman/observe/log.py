@@ -43,7 +43,7 @@ _PROBES = frozenset(
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
-"""The largest JSON path that is logged. It contains names that clients choose."""
+"""The most characters of a loss's JSON path in the log. It contains names that clients choose."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,8 +59,7 @@ class AccessLog:
         self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES, shared: bool = False
     ) -> None:
         # The raw stream, not the buffer: a thread that blocks in a buffer holds its lock, and then Python
-        # aborts
-        # at exit.
+        # aborts at exit.
         self._stream: Any = getattr(stream, "raw", stream)
         self._people = people
         self._queued = queued
@@ -77,7 +76,7 @@ class AccessLog:
         self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Put the line of one finished exchange into the queue. A successful health probe gets no line."""
+        """Queue the line of a finished exchange, or drop it if the queue is full. Good probes get none."""
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
@@ -120,8 +119,7 @@ class AccessLog:
             self._hurry.wait(_COLLECT_SECONDS)
             self._hurry.clear()
             # The event must be cleared before the queue is emptied. A line that is added to a queue with
-            # lines
-            # is taken by the loop below; a line that is added to an empty queue sets the event again.
+            # lines is taken by the loop below; a line that is added to an empty queue sets the event again.
             if not self._ending:
                 self._noted.clear()
             lines: list[bytes] = []
@@ -222,9 +220,7 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record as JSON, without as many of its longest members as needed to be shorter than
-    `most` bytes.
-    """
+    """The record as JSON of less than `most` bytes: provider messages and then long members are removed."""
     record["shortened"] = True
     for attempt in record.get("tried", ()):
         attempt.pop("message", None)
@@ -302,8 +298,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """The reason of a failure. For an error of the client only the field is named: the message may repeat a
-    part of the request.
+    """The reason of a failure, for people. For an error of the client only the field is named: the message
+    may repeat a part of the request.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:
@@ -337,7 +333,7 @@ def _utc(seconds: float) -> str:
 
 @lru_cache(maxsize=4)
 def _date(seconds: int) -> str:
-    """A time in whole seconds. It is cached, because most lines have the same second as the line before."""
+    """Format whole Unix seconds as UTC. Cached, because most lines have the second of the line before."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 

@@ -25,13 +25,13 @@ class _Pace:
 
 
 class Performance:
-    """An observer of exchanges. Deployments are named `provider/model`."""
+    """Keeps the measured speed of each deployment (`provider/model`). An observer of exchanges."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Measure one finished exchange."""
+        """Add a finished exchange to the averages of its deployment, if its answer is complete."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":

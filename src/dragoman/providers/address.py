@@ -29,8 +29,8 @@ def base_url(
     spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added where
     `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do); a
     base that ends in a version keeps its own. endpoint: the path of the chat endpoint; it is removed, with
-    any model name in it, if somebody pasted it with the base. base_path: the operator's own path; it replaces
-    both rules and is not added twice; "" adds nothing. Raises ValueError with a sentence for people.
+    any model name in it, if somebody pasted it with the base. base_path: the operator's own path, in place of
+    `path`, always added but never twice; "" adds nothing. Raises ValueError if it is no base URL.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")

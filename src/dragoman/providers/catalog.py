@@ -49,7 +49,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     used; empty for servers that are enabled by configuration only. base_var: the environment variable that
     replaces the base URL. host_port: that variable holds a host, and this is its default port; None = it
     holds a URL. chat_path: the chat endpoint below the base URL, None = the dialect's. bases: by operation,
-    the server path below which it lies, where that is not the base URL's path. quirks: its deviations. also:
+    the path that replaces `path` in the base URL for this operation. quirks: its deviations. also:
     its further protocols, the best first. models: patterns of the bare model names that belong to this vendor
     (`*` any text, `[…]` one character of these, as in file names). known: some models that it serves, for the
     model list until the vendor has been asked; never a limit. page: its documentation. read: the month in
@@ -551,8 +551,8 @@ CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """A sentence about a model whose vendor is known but not configured, with the setting that adds it; else
-    None.
+    """A hint for an unknown model: the setting that adds its vendor, or the provider under whose name that
+    vendor is configured; None = no hint.
 
     model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
     providers: the configured providers; for each the name of its catalogue row, None = it has none.

@@ -64,7 +64,7 @@ def _known(vendor: str | None, model: str) -> Facts:
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
-"""A fine-tuned model. It has the facts of its base model, which its name contains."""
+"""The name of a fine-tuned model; group 1 is the name of its base model, whose facts it has."""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------

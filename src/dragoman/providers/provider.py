@@ -117,7 +117,7 @@ def base_url(
     """The normal form of a provider's base URL.
 
     vendor, dialect: they decide which path is expected. spelled: the operator's text, None = the vendor's own
-    URL. base_path, chat_path: as in `address.base_url`. Raises ValueError with a sentence.
+    URL. base_path, chat_path: as `base_path`, `endpoint` in `address.base_url`. Raises ValueError as it does.
     """
     if spelled is None:
         if vendor is None:

@@ -1,1 +1,1 @@
-"""Pure decisions about the next attempt. Clock and random numbers are arguments."""
+"""Pure decisions: what a model name means, and which attempt is next. Clock and randomness are arguments."""

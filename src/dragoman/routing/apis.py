@@ -50,7 +50,7 @@ def choose(
 
 
 def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:
-    """Whether the model will think in a request that offers functions."""
+    """Whether the request offers functions and the model will think (as requested, else as `facts` say)."""
     if not any(isinstance(tool, ir.Function) for tool in request.tools or ()):
         return False
     told = request.reasoning or ir.Reasoning()

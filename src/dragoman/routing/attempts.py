@@ -82,7 +82,7 @@ _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
 
 def _no_pool(_: object) -> None:
-    """The pool of candidates that share no connections."""
+    """The default for `pool`: no candidate shares its connections."""
 
 
 class Attempts(Generic[C]):
@@ -94,7 +94,7 @@ class Attempts(Generic[C]):
     waited in vain for a connection, because it has spent its time. A failure of the caller, and any failure
     after content, ends the round.
 
-    pool: the name of the connection pool that a candidate shares with others, None = it shares none.
+    pool: returns the name of the connection pool that a candidate shares with others, None = it shares none.
     """
 
     __slots__ = (
@@ -120,7 +120,7 @@ class Attempts(Generic[C]):
         self._committed = False
 
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
-        """The commands that one event causes."""
+        """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
         if isinstance(event, FirstContent):
             self._committed = True
             return []

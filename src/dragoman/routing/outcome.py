@@ -45,7 +45,7 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """The outcome class of a fault. Kinds that the table lacks are the caller's and are not retried."""
+    """The outcome of a fault. A kind that `_BY_KIND` lacks is an error of the caller and is not retried."""
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
@@ -60,10 +60,9 @@ _SEAL = re.compile(
 
 
 def refuses_seals(fault: ir.Fault) -> bool:
-    """Whether a refusal says that it cannot read the sealed content in the history.
+    """Whether the provider refused the request because it cannot read a seal (signature, encrypted thinking).
 
-    The content was sealed for another account or model, or too long ago. Without the seals the request may
-    succeed.
+    The seal was made for another account or model, or too long ago. Without it the request may succeed.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False
@@ -71,7 +70,7 @@ def refuses_seals(fault: ir.Fault) -> bool:
 
 
 def refuses_sealing(fault: ir.Fault) -> bool:
-    """Whether a refusal says that the model has no encrypted thinking, which the request asked for."""
+    """Whether the provider refused the request because its model cannot return encrypted thinking."""
     return fault.status == 400 and "encrypted content is not supported" in fault.message.lower()
 
 

@@ -67,8 +67,8 @@ class Provider(msgspec.Struct, frozen=True):
 
     vendor: its row in the catalogue, by which facts are found. models: the only names that it serves, None =
     any. unlisted: those of `models` that are alternative spellings and stay out of the model list. patterns:
-    shell patterns of the vendor's model names. timers, headers, body: added to every call; body is
-    deep-merged into the request's.
+    shell patterns of the vendor's model names. timers: the time limits of its calls. headers, body: added to
+    every call; body is deep-merged into the request's body.
     """
 
     name: str
@@ -86,8 +86,8 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: the operator's statements about it. timers: None =
     the provider's. headers, body: merged over the provider's. defaults: request fields in the words of the
-    chat dialect. strict, check_output: None = unstated. windows: the context of each of `uses` where it
-    differs from `facts.context`. api: the protocol to use if the provider has it, None = `apis.choose`
+    chat dialect. strict, check_output: None = as in `Demands`. windows: the context of each of `uses` where
+    it differs from `facts.context`. api: the protocol to use if the provider has it, None = `apis.choose`
     decides.
     """
 
@@ -184,7 +184,7 @@ class Route(msgspec.Struct, frozen=True):
     created: int = CREATED
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """The route with new header values. fresh: the new value for each old value."""
+        """The route with other header values. fresh: the new value by the old value; others stay."""
         return msgspec.structs.replace(
             self,
             deployments=tuple(
@@ -196,14 +196,14 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The requested model name, to write into the answer; None if the upstream's own name is the same."""
+        """The model name to write into the answer; None if the client asked for the deployment itself."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
 class Entry(msgspec.Struct, frozen=True):
     """One line of the model list.
 
-    provider, deployment: the route's first choice. The other fields are its facts, None = unknown.
+    provider, deployment: the route's first choice. The last three fields are its facts, None = unknown.
     """
 
     id: str
@@ -216,7 +216,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def owned_by(self) -> str:
-        """The provider's name, never an address."""
+        """The field of this name in OpenAI's model list: the provider's name, never an address."""
         return self.provider
 
 
@@ -262,9 +262,9 @@ class Table:
     ) -> Table:
         """The table of one configuration.
 
-        All configured names are resolved here, so a request costs one or two look-ups. default_models: for
-        operations beside chat, by operation. reason: returns the reason why a name is unknown, or None.
-        Raises ConfigError with every name that has no target.
+        All configured names are resolved here, so a request costs one or two look-ups. default_model: for
+        requests with a prompt that name no model; default_models: by operation, for others. reason: returns
+        why a name is unknown, or None. Raises ConfigError with every name that has no target.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -292,7 +292,7 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """A copy of this table with these names, created at run time, instead of the earlier ones."""
+        """A copy of this table. made: the names created at run time; they replace all earlier such names."""
         table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
         table._cached, table._fallback = self._cached, self._fallback
@@ -302,7 +302,7 @@ class Table:
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
         """The route of a name; without a name, that of the operation's default model.
 
-        Raises RequestFailed (400 or 404).
+        Raises RequestFailed: 400 without a default model, 404 for an unknown name.
         """
         if not name:
             if (default := self._defaults.get(operation)) is None:
@@ -345,7 +345,7 @@ class Table:
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
-        """One line of the model list, for any name with a route without `*`. Raises RequestFailed (404)."""
+        """The line of a name in the model list. Raises RequestFailed (404) if it has no route without `*`."""
         route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))

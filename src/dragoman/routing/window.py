@@ -17,7 +17,7 @@ from dragoman.tokens import Count, Counter, ceiling, count
 
 
 class Fitting(NamedTuple):
-    """deployments: those with room. shortened: whether the prompt must be shortened for them."""
+    """deployments: those with room for the prompt. shortened: True = only if the prompt is shortened."""
 
     deployments: tuple[Deployment, ...]
     shortened: bool = False

@@ -92,11 +92,9 @@ _PUBLIC: Final = (
     ),
 )
 _SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
-"""The number of text tokens in a vocabulary. Decoding a larger id could crash the process in
-compiled code.
-"""
+"""By vocabulary, the number of text tokens. Decoding this id or a larger one could crash the process."""
 _CUT_TOKENS: Final = 3
-"""A character has at most four bytes. So if a character is cut, at most three tokens of it remain."""
+"""The most tokens that a cut character leaves at one end of a text: it has at most four bytes."""
 _HIDDEN: Final = (
     # 530 tokens for tools: 346 as in https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
     # and further tokens around the schemas, measured in recorded requests.

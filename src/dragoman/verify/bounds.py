@@ -16,7 +16,7 @@ from typing import Final
 from dragoman.verify.patterns import Pattern
 
 STEPS: Final = 300_000
-"""Steps of one check. A step takes about a microsecond; a valid answer of 1 MB takes fewer steps."""
+"""The most steps of one check. A step takes about 1 µs; a valid answer of 1 MB takes fewer steps."""
 PATTERN_SECONDS: Final = 0.05
 """Seconds for all pattern searches of one check together. The engine may notice the end 0.05 s late."""
 
@@ -48,7 +48,7 @@ class Budget:
             raise Exhausted
 
     def search(self, pattern: Pattern, text: str) -> bool:
-        """Whether a pattern occurs in a text. Raises Exhausted when the search takes too long."""
+        """Whether a pattern occurs in a text. Raises Exhausted if the search or the text is too long."""
         self.spend()
         if len(text) > pattern.reach:
             raise Exhausted

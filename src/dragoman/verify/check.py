@@ -23,18 +23,18 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
-"""Characters of one answer. A longer answer cannot be checked and counts as wrong."""
+"""The most characters of one answer. A longer one cannot be checked and fails the attempt."""
 LARGEST_SCHEMA: Final = 200_000
-"""Bytes of one schema, as JSON without white space. A compiled schema takes up to 70 times as much memory."""
+"""The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""Bytes of schemas, as JSON without white space, whose compiled tests are cached: about 30 MB of memory."""
+"""The most bytes of all schemas in the cache, as JSON without spaces: about 30 MB of memory when compiled."""
 _PART_BYTES: Final = 10
 """Bytes that each part of a compiled pattern counts in `_MOST_CACHED`, in proportion to its memory."""
 
-
 SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
+"""The code of the client's fault: its schema takes too much memory or time to compile."""
 CHECK_TOO_LONG: Final = "output_check_too_long"
-"""Fault codes: the schema is too large, and the check of the answer would take too long."""
+"""The code of the attempt's fault: the answer takes too long to check."""
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class _SchemaCache:
         self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """The test of a schema, from the cache or compiled now. Raises Unusable."""
+        """The test of a schema (JSON), cached or compiled now. Raises Unusable if it cannot be compiled."""
         known = self._tests.pop(schema, None)
         if known is None:
             made = compile_schema(msgspec.json.decode(schema))
@@ -94,7 +94,7 @@ _CACHE: Final = _SchemaCache()
 
 
 class CheckOutput:
-    """The check of one answer. clock: monotonic seconds, to measure pattern searches."""
+    """Checks one answer: `whole` a complete one, `feed` each event of a stream. clock: monotonic seconds."""
 
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
@@ -165,7 +165,7 @@ _ENDED: Final = frozenset({"end", "sequence", "other"})
 
 
 class _CandidateText:
-    """The text of one candidate. other: whether it refuses, or calls a tool of the client."""
+    """The text of one candidate. other: True = it refuses or calls a client's tool, so it is not checked."""
 
     __slots__ = ("_texts", "length", "other")
 
@@ -180,7 +180,7 @@ class _CandidateText:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """Take a whole block, from Open, or from Close as its final form."""
+        """Replace the text at `index` by a whole block's. A refusal or a client's tool call sets `other`."""
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
             self.add(index, block.text)

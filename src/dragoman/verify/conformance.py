@@ -24,7 +24,7 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text; whole numbers are `int`, also `1.0`. Raises ValueError, RecursionError."""
+    """The value of a JSON text; whole numbers are `int`, also `1.0`. Raises ValueError if it is not JSON."""
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
 
@@ -36,7 +36,7 @@ class Compiled(NamedTuple):
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Compiled:
-    """The test of a schema. Raises Unusable."""
+    """Compile a schema into one test. Raises Unusable if it is invalid, not supported or too large."""
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)
     try:
@@ -50,7 +50,7 @@ def compile_schema(schema: Mapping[str, Any]) -> Compiled:
 
 
 _TRIAL: Final = 20_000
-"""Steps for the trial with null. A schema whose references end takes far fewer steps."""
+"""The most steps to test null, which finds endless references. Other schemas take far fewer steps."""
 
 
 class _Node:
@@ -161,10 +161,11 @@ class _Compiler:
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
 _MOST_SCHEMAS: Final = 10_000
-"""Schemas in one document. Each takes ten microseconds to compile."""
+"""The most schemas in one document, nested ones included. Each takes ten microseconds to compile."""
 _MOST_IN_PATTERNS: Final = 6_000
+"""The most characters of all patterns in a schema together. One takes up to 20 µs to compile."""
 _EACH_PATTERN: Final = 20
-"""Characters of all patterns in a schema; each pattern counts 20 more. A character takes up to 20 µs."""
+"""The characters that each pattern counts besides its own, for the fixed cost of its compilation."""
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("properties", "patternProperties"), (dict,)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), (list,)),
@@ -173,7 +174,7 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
     **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
 }
-"""Types of keyword values. A reference may lead below an unknown keyword, where `mistake` has not looked."""
+"""The valid types of a keyword's value, also below unknown keywords, where `mistake` does not look."""
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 
 

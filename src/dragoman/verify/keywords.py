@@ -78,17 +78,18 @@ def at(path: str, keyword: str) -> str:
 
 
 _LONGEST_PATH: Final = 1_000
+"""A schema path of more characters gets no further names, because one is made for each part of a schema."""
 _LONGEST_NAME: Final = 100
-"""Characters. A path is made for each part of a schema, and the client chooses the names in it."""
+"""The most characters of a name in a schema path. Clients choose the names."""
 
 
 def passes(_value: Any, _budget: Budget) -> Breach | None:
-    """The test of the schema `true`."""
+    """The test of the schema `true`: every value is valid."""
     return None
 
 
 def _plain(value: Any) -> Any:
-    """A value in the schema, with whole numbers as `int`, as `parsed` makes them."""
+    """A copy of a value from the schema in which whole floats are `int`, as in an answer from `parsed`."""
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
@@ -181,7 +182,7 @@ def _any_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 
 _OTHER_TYPE: Final = Breach("type")
-"""If all alternatives but one fail because of the type, the breach of that one is the useful report."""
+"""The breach of an alternative for another type. `anyOf` reports the breach of the only other alternative."""
 
 
 def _one_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:

@@ -22,17 +22,16 @@ import re
 from typing import Any, Final, NamedTuple
 
 LONGEST_PATTERN: Final = 2_000
-"""Characters of one pattern."""
+"""The most characters of one pattern."""
 MOST_PARTS: Final = 10_000
-"""Parts of all patterns in one schema, copies of repetitions included. A part takes up to 700 bytes and 4 µs.
-"""
+"""The most parts of all patterns in one schema, copies for repetitions included: 700 bytes and 4 µs each."""
 _DEEPEST: Final = 50
-"""Levels of nested groups. The engine's own parser calls itself for each level."""
+"""The most levels of nested groups. The engine's own parser calls itself for each level."""
 _RUN: Final = 4
-"""Characters of literal text that may follow each other."""
+"""Every fourth character of literal text is written as a class, so that no run of literal text is longer."""
 _REACH: Final = 2**19
-"""Half nanoseconds that one step of the engine may take. The 256 steps between two looks at the clock then
-take about a fifteenth of a second at most.
+"""The longest time of one step of the engine, in half nanoseconds. The 256 steps between two looks at the
+clock then take about a fifteenth of a second at most.
 """
 
 
@@ -98,19 +97,19 @@ _CLASSES: Final = {
     "s": (r"\s", 8),
     "S": (r"\S", 8),
 }
-_WHOLE: Final = {"D": "[^0-9]", "W": "[^A-Za-z0-9_]"}
-"""Negated classes. With `(?i)`, a class of all other characters would match `k` by way of the Kelvin sign."""
-_PROPERTY: Final = 16
-_CHARACTER: Final = 8
-_BACKWARDS: Final = 24
-"""The cost of one character: to compare it, to look up its property, to compare it with a group's text."""
+_NEGATED: Final = {"D": "[^0-9]", "W": "[^A-Za-z0-9_]"}
+r"""`\D` and `\W` outside of brackets. With `(?i)`, the form in `_CLASSES` matches `k` by the Kelvin sign."""
+# What one character of the text costs in a step, in half nanoseconds.
+_PROPERTY: Final = 16  # to look up its property (`\p{…}`)
+_CHARACTER: Final = 8  # to compare it
+_BACKWARDS: Final = 24  # to compare it with a group's text
 
 
 class _Group:
     """The state of one open group.
 
-    parts: of its finished terms. last: parts of the term that a quantifier would repeat, None where no
-    quantifier may follow. run: literal characters at its end.
+    parts: the number of parts in its finished terms. last: the same of the term that a quantifier would
+    repeat, None where no quantifier may follow. run: the number of literal characters at its end.
     """
 
     __slots__ = ("last", "parts", "run")
@@ -135,11 +134,11 @@ class _Translator:
 
     @property
     def parts(self) -> int:
-        """Parts of the whole pattern."""
+        """The number of compiled parts in the pattern so far, without open groups."""
         return self._groups[0].parts + (self._groups[0].last or 0)
 
     def translated(self) -> str:
-        """The pattern in the engine's syntax. Raises ValueError."""
+        """The pattern in the engine's syntax. Raises ValueError if it is invalid, TooCostly if too large."""
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
         steps |= dict.fromkeys("*+?{", self._repeat)
         steps |= {"|": self._alternative, "^": self._place, "$": self._place, ".": self._any}
@@ -245,7 +244,7 @@ class _Translator:
             self._term(_PLACES[letter], repeatable=False)
         elif (members := self._members(found)) is not None:
             self.weight = max(self.weight, _CHARACTER + members[1])
-            self._term(_WHOLE.get(letter, f"[{members[0]}]"))
+            self._term(_NEGATED.get(letter, f"[{members[0]}]"))
         else:
             self._character(self._single(found))
 
@@ -311,7 +310,7 @@ class _Translator:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        r"""The members of a class that is written as an escape (`\d`), and their cost."""
+        r"""The members and the cost of a class that is written as an escape (`\d`); None = it is no class."""
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:
