@@ -40,7 +40,7 @@ _BEGIN = machine.Begin()
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A deployment with one of its provider's credentials."""
+    """A deployment with one of its provider's credentials. account: the index of that credential."""
 
     deployment: Deployment
     account: int

@@ -123,8 +123,8 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 
 def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
-    """A chat request for its provider, without restored seals and without shortening. It has no output limit,
-    which some protocols require in every request.
+    """A prompt whose tokens are to be counted, with emulations for its provider, but without restored seals,
+    shortening or output limit, which some protocols require in every request.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -208,7 +208,7 @@ class OperationAnswer:
         return Payload(raw, kind)
 
     async def joined(self, side: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
-        """Join several answers to one."""
+        """Join the provider's answers to the parts of one request."""
         asked, model = self._attempt.asked, self._attempt.call.model
         joined: Outcome = await self._step(side.join, answers, asked.request, model)
         return joined

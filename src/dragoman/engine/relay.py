@@ -37,7 +37,7 @@ from dragoman.wire.json import decode_both, decode_head, encode, encode_head
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
-"""Bytes. A smaller request is kept until its stream ends, to count its tokens if the provider does not."""
+"""The largest request that is kept while its stream runs, to count its tokens if the provider does not."""
 _HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
@@ -119,7 +119,7 @@ _Told = tuple[bytes, bytes, ir.Usage | None]
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer."""
+    """Pass a whole answer to the client, with an estimated usage if it has none."""
     asked, delivery = attempt.asked, attempt.delivery
     raw, data, usage = await _read(attempt, upstream, answer, reply)
     if usage is None:  # then the request's tokens are counted, too
@@ -289,8 +289,8 @@ def _passed(
 
 
 def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
-    """What listens to a stream to estimate its usage: for the record if the stream breaks off, and for the
-    client if the stream ends without a usage.
+    """A listener that gathers what an estimate of the stream's usage needs: for the record if the stream
+    breaks off, and for the client if the stream ends without a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.

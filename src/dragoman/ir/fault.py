@@ -87,4 +87,4 @@ class Fault(Value, frozen=True):
 INTERNAL: Final = Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )
-"""What a client is told of a mistake in our own code."""
+"""The fault that a client gets for a mistake in our own code."""

@@ -181,7 +181,7 @@ class Fold:
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """The answer with the content that has arrived so far."""
+        """The answer with the content that has arrived so far. It can be called repeatedly."""
         start = self._start or ev.Start(dialect="")
         return Response(
             dialect=start.dialect,

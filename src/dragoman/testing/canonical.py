@@ -162,7 +162,7 @@ _GEMINI_ADDED = frozenset(
         "usageMetadata.totalTokenCount",
     }
 )
-"""Members that every client may expect."""
+"""Members that encoders add to an answer, because every client may expect them."""
 _GEMINI_LISTS = frozenset({"contents", "parts", "tools", "functionDeclarations"})
 """Lists for which Google's own examples write a single object."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")

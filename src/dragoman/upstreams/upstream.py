@@ -71,7 +71,7 @@ class Stopwatch:
             self._since = None
 
     def take(self) -> float:
-        """The seconds since the last `take`. Also stops the watch."""
+        """The measured seconds since the last `take`. Also stops the watch."""
         self.stop()
         seconds, self._seconds = self._seconds, 0.0
         return seconds

@@ -221,7 +221,7 @@ class WireUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> WireUpstream:
-        """The upstream for the dialect that an attempt should use, see `apis.choose`."""
+        """The provider's upstream in the best dialect for a chat, see `apis.choose`."""
         if len(self._spoken) == 1:
             return self
         offered: list[str] = []
@@ -236,8 +236,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """True: the failure says something about calling this model in this dialect, which is stored. It may
-        be known already, because other requests can have got the same failure.
+        """Remember what a failure says about calling this model in this dialect. True: it says something. It
+        may be known already, because other requests can have got the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -248,11 +248,11 @@ class WireUpstream:
         return True
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model, with what its error answers have told."""
+        """The facts about a model: `known`, corrected by what earlier refusals have told."""
         return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """True: the model does not think, says the failure; so it must not be asked for sealed thinking."""
+        """Remember that the model does not think, if the failure says so. True: it does."""
         if not refuses_sealing(fault):
             return False
         if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
@@ -338,7 +338,7 @@ class WireUpstream:
         return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The request in this provider's protocol, with the configured extra body merged in."""
+        """The chat request in this provider's protocol, with the configured extra body merged in."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -346,11 +346,11 @@ class WireUpstream:
         return wire
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the request in this provider's words."""
+        """The call with the chat request encoded in this provider's protocol."""
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Another operation's request, as this provider takes it. Members merged into a form become texts."""
+        """The encoded request of an operation other than chat. In a form, configured members become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -378,8 +378,8 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with all secrets of the call replaced. It names places of the provider's own request, so
-        `located` has nothing to do.
+        """The fault with all secrets of the call replaced. Its parameter already names a place of the
+        provider's request, so `located` is not used.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -413,12 +413,12 @@ class WireUpstream:
 
     @property
     def native(self) -> Abilities:
-        """What this provider takes as it is: what its protocol says."""
+        """The features that the provider's protocol supports itself; the others are emulated."""
         return self.dialect.abilities
 
     @property
     def silence(self) -> float | None:
-        """Seconds that it may say nothing, None = any."""
+        """Seconds that the provider may send no content, None = no limit."""
         return self.limits.silence
 
     @asynccontextmanager

@@ -58,7 +58,7 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a data URL, the last of any other."""
+    """(media type, base64, None) of a data URL; (None, None, URL) of any other URL."""
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
     return None, None, url

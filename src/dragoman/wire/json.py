@@ -60,8 +60,7 @@ _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""Words of msgspec's error after half of a pair: it misses the other half, or its escape, or the text ends.
-"""
+"""Words of msgspec's errors for half a surrogate pair: no other half, no escape, or the text ends."""
 _MOST_EXPLAINED = 1_000_000
 """Bytes of malformed JSON in which the mistake is searched escape by escape, or number by number. In 60 MB
 the search takes eight seconds, and nothing else runs meanwhile.

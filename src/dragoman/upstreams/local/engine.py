@@ -57,11 +57,11 @@ class Resident(Protocol):
 
     @property
     def context(self) -> int | None:
-        """The most tokens that it reads and writes; None = it reads no tokens."""
+        """The most tokens that it reads and writes; None = it does not work with tokens."""
         ...
 
     def cancel(self) -> None:
-        """Interrupt the running computation. `cancelled` must be true before."""
+        """Interrupt the running computation. Its `cancelled` function must return True already."""
         ...
 
     def close(self) -> None:

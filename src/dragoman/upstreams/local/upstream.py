@@ -123,7 +123,7 @@ class LocalUpstream:
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
-    """Everything but tools with free text: a call is JSON, enforced by a grammar."""
+    """The features without emulation. Tools with free text need it: a call is JSON, by a grammar."""
 
     def __init__(
         self,

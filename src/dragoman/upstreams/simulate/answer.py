@@ -73,7 +73,7 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
 
 
 def spoken(candidates: Sequence[Candidate]) -> int:
-    """The number of tokens in an answer."""
+    """The number of tokens in all candidates together."""
     return sum(len(part.pieces) for parts, _ in candidates for part in parts)
 
 

@@ -37,7 +37,7 @@ _WORD: Final = 0.4
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """About how many bytes the speech of a text has. Nothing is generated."""
+    """About how many bytes the speech for this request will have. output: one of KINDS."""
     letters = sum(len(word) + 1 for word in request.text.split())
     samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
     return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
