@@ -60,7 +60,7 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """`messages[start:stop]`, whose seals one provider made. Another provider cannot read these seals."""
+    """The signatures and encrypted reasoning in `messages[start:stop]`, which only `provider` can read."""
 
     start: int
     stop: int
@@ -108,7 +108,7 @@ class AnswerContext(msgspec.Struct, frozen=True):
 
 
 class Turn(Protocol):
-    """The conversation that a request continues. It also keeps the answer for the next request."""
+    """The conversation that a request continues. It may also store the answer for the next request."""
 
     @property
     def relayed(self) -> bool:

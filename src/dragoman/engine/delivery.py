@@ -85,7 +85,7 @@ class Delivery:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model gave. now: Unix seconds."""
+        """Send an answer that no model gave. now: the clock in Unix seconds."""
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -228,7 +228,7 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the turn, before the client gets its last bytes."""
+        """Give the whole answer in the IR to the turn, if it wants it, before the last bytes are sent."""
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
 

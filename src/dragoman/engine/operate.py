@@ -174,7 +174,7 @@ def _moved(where: str, start: int) -> str:
 async def send(
     attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
 ) -> Answer:
-    """Send a request and return the answer, unless it is an error. The caller closes the answer."""
+    """Send a request and return the answer, which the caller closes. Raises RequestFailed for an error."""
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
     attempt.record.status = answer.status
@@ -191,7 +191,7 @@ async def send(
 
 
 class OperationAnswer:
-    """The answer of one attempt, which is delivered whole."""
+    """Reads, joins and delivers the answer of one attempt, always as a whole."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt

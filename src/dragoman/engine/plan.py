@@ -77,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """The route of the model's name, and how strict its answer is."""
+    """The first plan: the route of the model's name, and the strictness. Raises RequestFailed."""
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
     model, granted = exchange.asked, inbound.models
@@ -149,7 +149,7 @@ def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose models cannot do what the request needs."""
+    """Remove the deployments whose models cannot do what the request needs; refuse if none is left."""
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
     if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:

@@ -100,7 +100,7 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 
 
 async def _read(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> _Told:
-    """A whole answer: the received bytes, the client's bytes, and the usage."""
+    """Read a whole answer. Returns the received bytes, the client's bytes, and the usage."""
     raw = await answer.read()
     attempt.call.watch.stop()
     attempt.record.first = attempt.delivery.now()

@@ -40,7 +40,7 @@ class Kept:
         self._known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
-        """Note that something of an answer to this tenant in this protocol was stored."""
+        """Note that seals of an answer to this tenant in this protocol were stored."""
         self._known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
@@ -51,7 +51,7 @@ class Kept:
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """The seals of an exchange; None = nothing to find and nothing to store.
+    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store.
 
     run: runs a step on the whole request. kept: notes the clients whose seals are stored.
     """
@@ -77,7 +77,7 @@ def _wants_reasoning(backend: Backend) -> bool:
 
 
 class Seals:
-    """The seals of one exchange, created at the first attempt that needs them."""
+    """The `Sealing` of one exchange, created at the first attempt that needs it."""
 
     def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
         self._vault = vault
@@ -95,7 +95,7 @@ class Seals:
         )
 
     async def of(self, backend: Backend) -> Sealing | None:
-        """The exchange's seals for an attempt at `backend`; None = nothing to find or to store."""
+        """The exchange's `Sealing` for an attempt at `backend`; None = nothing to find or to store."""
         asked, tenant = self._asked, self._asked.exchange.client or ""
         if self._sealing is None:
             assert self._vault is not None
@@ -110,7 +110,7 @@ class Seals:
 
 
 class Sealing:
-    """The seals of one exchange. request: as the client wrote it. tenant: owner of the vault's entries."""
+    """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
 
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
@@ -205,7 +205,7 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Note that something of the answer is stored."""
+        """Note that seals of the answer are stored."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 

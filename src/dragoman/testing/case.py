@@ -72,7 +72,7 @@ _VENDORS = {"alibaba": "dashscope"}
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
 _OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
-"""URLs of operations that share the request of an answer, but return something else."""
+"""URLs of operations whose request is that of an answer, but whose result is not: no law applies."""
 
 _MALFORMED = frozenset({400, 413, 415, 422})
 """Statuses for a malformed request. A request with such an answer proves nothing."""

@@ -28,7 +28,7 @@ BOUND = 0.01
 SAMPLE = 1
 """The number of odd forms of each recorded body and stream that the test suite makes."""
 ALL = 8
-"""The same number for the command."""
+"""The number of odd forms of each recorded body and stream that the command makes."""
 
 
 class Exceptions:

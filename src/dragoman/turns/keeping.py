@@ -42,7 +42,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def _nobody(_bound: str, _detail: str) -> None:
-    """The default for `reached`: limits are not counted."""
+    """The default for `Keeping.reached`: do nothing."""
 
 
 class Keeping:

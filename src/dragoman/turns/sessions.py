@@ -35,7 +35,7 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""These name a session only if the request has no history of another kind."""
+"""Values of `sessions.by` that name a session only if the request continues nothing else."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -62,7 +62,7 @@ class Remembering:
         self.seams = seams
         self.ttl = float(settings.ttl)
         self.by = settings.by
-        """The members of a body that name a session."""
+        """The members of a body that name a session; "history" = the earlier messages do."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """The stored turns of a session, for `read`. Raises RequestFailed (503)."""

@@ -113,7 +113,7 @@ class ResponseTurn:
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
         """Makes a question (compaction) from the whole input; None = send the input itself."""
         self.everything: list[Wire] = []
-        """The whole input, if `asks` is set."""
+        """The whole input, kept only if `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 

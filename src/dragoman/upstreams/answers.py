@@ -53,7 +53,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerLimits(msgspec.Struct, frozen=True):
-    """The settings `providers.NAME.answers`, described there.
+    """How large a provider's answer may be: the settings `providers.NAME.answers`.
 
     values, numbers, blocks: counts. event, opening, stream: bytes. silence: seconds, None = no limit.
     """

@@ -60,12 +60,12 @@ class Stopwatch:
         self._seconds = 0.0
 
     def start(self) -> None:
-        """The attempt begins to wait."""
+        """Measure from now on: the attempt begins to wait."""
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """The upstream has sent something."""
+        """Do not measure from now on: the upstream has sent something."""
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None

@@ -65,7 +65,7 @@ from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
-"""The fewest characters of a secret. A shorter header value ("eu") is no secret, and a part of many words."""
+"""Characters. A shorter value of a secret header ("eu") is not hidden, because it is a part of many words."""
 _MOST_SECRETS = 64
 """Secrets of one account that are remembered, replaced ones included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
@@ -73,7 +73,7 @@ _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 
 
 _MOST_REMEMBERED = 1024
-"""Models of one provider for which something is remembered."""
+"""The most models of one provider about which something is remembered."""
 
 
 class Splitter(Protocol):

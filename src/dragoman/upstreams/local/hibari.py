@@ -76,7 +76,7 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Not needed: a sentence takes a fraction of a second."""
+        """Do nothing: a sentence takes a fraction of a second."""
 
     def close(self) -> None:
         self._voice = None

@@ -41,13 +41,13 @@ VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
 
 SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
-"""Characters of one text for speech: about twenty minutes."""
+"""The most characters of one text for speech: about twenty minutes."""
 
 MOST_TEXTS: Final = 10_000
-"""Texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
+"""The most texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
 
 LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
-"""Bytes of one recording."""
+"""The most bytes of one recording."""
 
 
 def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, report: Report) -> Embed:

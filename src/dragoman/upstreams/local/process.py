@@ -50,7 +50,7 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that nobody has read yet."""
+    """The messages of one answer that have arrived but have not been read."""
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
 

@@ -155,7 +155,7 @@ class WhisperModel:
         )
 
     def cancel(self) -> None:
-        """Not needed: half a minute of audio takes about a second."""
+        """Do nothing: half a minute of audio takes about a second."""
 
     def close(self) -> None:
         self._model.model.unload_model()

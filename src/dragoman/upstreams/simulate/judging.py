@@ -32,7 +32,7 @@ WORDS: Final[dict[str, frozenset[str]]] = {
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """A moderation result for each input."""
+    """A moderation result for each input, by the words in it."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 

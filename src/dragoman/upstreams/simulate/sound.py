@@ -25,7 +25,7 @@ _LETTER: Final = 0.06
 """Seconds of a tone for each letter of a word, and of the pause after it."""
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
-"""Samples of one wave: 400 to 133 Hz."""
+"""The possible lengths of one wave in samples: 400 to 133 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
 """One silent frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without data."""
 _FRAME: Final = 576
