@@ -1,6 +1,6 @@
-"""An operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings, counts) for
-an upstream of another protocol, in as many requests as needed, or for an upstream made in code. `pass_on`
-relays such an operation.
+"""Performs an operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings,
+counts) at an upstream of another protocol, in as many requests as needed, or at an upstream made in code.
+`pass_on` relays such an operation.
 """
 
 from __future__ import annotations

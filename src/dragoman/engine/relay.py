@@ -311,7 +311,7 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
 
 
 def _counted(asked: Asked, said: bytes) -> ir.Request | int:
-    """The request of a running stream; its size in bytes if it was too large to be kept."""
+    """The request of a running stream; its size in bytes if it was not kept or cannot be decoded."""
     inbound = asked.inbound
     if said:
         with suppress(WireError):

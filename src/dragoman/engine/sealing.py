@@ -128,7 +128,7 @@ class Sealing:
 
     @cached_property
     def marks(self) -> Marks:
-        """The tenant's keys and digests, created only if needed."""
+        """What makes the tenant's keys and digests, created only if needed."""
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:

@@ -1,7 +1,7 @@
 """A streamed answer as events, and the grammar that the events of every codec obey.
 
 There is one class per event. `index` numbers the blocks of one candidate from 0 without gaps; several blocks
-may be open at once. `Checker` checks the sequence; tests and a debug switch wrap it round every codec:
+may be open at once. `Checker` checks the sequence; the laws in `testing` use it for every codec:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 

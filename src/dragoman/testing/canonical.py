@@ -221,7 +221,7 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """A list of calls without index and type, which are redundant."""
+    """A list of calls without `type`, and without an `index` that only repeats the position."""
     if type(value) is not list:
         return value
     calls: list[Any] = []

@@ -3,8 +3,8 @@
 A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
 read it, and clients read only the store. So it makes no difference whether a client follows from the
 beginning, returns after its connection broke, or asks another process. A running answer has a lease that its
-process renews. If a lease does not change for a while, another process marks the answer as failed. A
-cancellation is a conditional write; the process that runs the answer notices it at its next renewal.
+process renews. If a lease does not change for a while, another process marks the answer as failed. To cancel
+an answer, any process writes its new status; the process that runs it notices this at its next renewal.
 
 No lease is compared with the time of day, because that jumps when a clock is set or a machine wakes up. Each
 process reads the leases repeatedly, and measures with its own monotonic clock how long each stayed unchanged.

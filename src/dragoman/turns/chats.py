@@ -1,4 +1,4 @@
-"""Chat completions that the client wants to be stored (`store: true`), whichever model answers.
+"""Stores chat completions if the client wants that (`store: true`), whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
 `metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before

@@ -1,10 +1,10 @@
 """A provider over HTTP: a dialect, its accounts and a transport.
 
-A provider with several dialects has one upstream for each, with the same accounts and transport. The first
-of them knows the others and chooses the one for a request.
+A provider with several dialects has one upstream for each, with the same accounts and transport. The first of
+them knows the others and chooses the one for a request.
 
-Relaying uses `send`: bytes in, frames out. `chat` and `complete` translate through the IR. Everything that
-is the same for all requests (URLs, headers with the credential) is prepared once.
+Relaying uses `send`: a body in, an HTTP answer out. `chat` and `complete` translate through the IR.
+Everything that is the same for all requests (URLs, headers with the credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error for an answer that is not a success: its error, or an unexpected status."""
+        """The error that an answer without success states, or the error for its unexpected status."""
         if not _REFUSES <= answer.status <= _LAST_STATUS:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
