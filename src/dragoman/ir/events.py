@@ -180,7 +180,7 @@ Event: TypeAlias = (
 
 DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, SealDelta, MediaDelta)
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
-"""The events that carry content. The first of them commits the answer to its attempt: no retry follows."""
+"""The events that belong to one block of the answer."""
 
 _BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 

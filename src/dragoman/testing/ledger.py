@@ -173,7 +173,7 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """One violation as lines of text."""
+    """One violation as lines of text. whole: True = all of it, False = its beginning."""
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:

@@ -184,7 +184,7 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one per line, and store them soon."""
+        """Collect more events, one per line, to be stored soon. Raises RequestFailed if that has failed."""
         self._take(data)
         if self._full is not None:
             raise RequestFailed(self._full)

@@ -90,7 +90,7 @@ class Keeping:
         self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
 
     async def save(self, response: StoredResponse) -> bool:
-        """Store an answer; False = that failed, and was logged."""
+        """Store an answer; False = that failed, which has been logged or counted."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:

@@ -285,7 +285,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """POST the request of another operation, as JSON or as a form. headers: as for `send`."""
+        """POST the request of an operation other than chat, as JSON or as a form. headers: as for `send`."""
         url = self._operations[operation][outgoing.path].of(call.model)
         prepared = self._prepared(call, headers)
         if isinstance(outgoing.body, bytes):

@@ -26,7 +26,7 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """GBNF for the numbers from `low` to `high` with up to six decimals. without_…: the bound is excluded."""
+    """Like `integers`, with up to six decimals. without_low, without_high: exclude the bound itself."""
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:

@@ -83,8 +83,8 @@ class SimulateUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed for an output that is not text, as the plan says,
-        and when a timer expires.
+        """Answer one chat request. Raises RequestFailed for output other than text, for an invalid model
+        name, if the plan says so, and if a timer expires.
         """
         if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
             message = f"{self.name} generates only text."
