@@ -141,7 +141,7 @@ def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> 
 def _requests(
     attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
 ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
-    """The provider's requests for this request: each part, its outgoing request, and its headers."""
+    """The provider's requests: each part, its outgoing request, and its headers. Raises RequestFailed."""
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     for start, part in side.split(request, attempt.call.model):
         wire = _encoded(attempt, upstream, part, start)

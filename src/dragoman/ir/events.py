@@ -141,7 +141,7 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The answer is complete. status, error: as in `Response`."""
+    """The stream ends. status, error: as in `Response`."""
 
     status: str | None = None
     error: Fault | None = None

@@ -164,7 +164,7 @@ class Case:
 
     @cached_property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request."""
+        """Whether the provider accepted the request; True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property

@@ -80,7 +80,7 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """A transcript: some sentences whose words have equal lengths."""
+    """A random transcript: two sentences, whose words all last equally long."""
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))
