@@ -35,12 +35,12 @@ _T = TypeVar("_T")
 class Inbound(msgspec.Struct, frozen=True):
     """A client's request from the server: the client is known, and the body is read and within its limit.
 
-    headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the model names that the
-    client may use; None = all. max_values: how many values the JSON may hold. framing: the stream format that
-    the client wants. turn: None = the request continues nothing. path, params: what the path states in the
-    face's protocol, as in `WireRequest`. operation: the requested operation. fields: the body of a form;
-    `body` is then empty. shown: the model name in answers; None = as the route has it. room: memory for the
-    messages that the request continues.
+    face: the client's protocol. headers: lower-case names. max_depth: how deeply the JSON may be nested.
+    models: the model names that the client may use; None = all. max_values: how many values the JSON may
+    hold. framing: the stream format that the client wants. turn: the conversation that the request continues;
+    None = none. path, params: what the path states, as in `WireRequest`. fields: the fields of a form; `body`
+    is then empty. shown: the model name in answers; None = as the route has it. room: the memory that
+    continued messages take is counted here.
     """
 
     face: Dialect
@@ -60,7 +60,7 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """`messages[start:stop]`, whose seals one provider made. Another provider cannot read these seals."""
+    """The signatures and encrypted reasoning in `messages[start:stop]`, which only `provider` can read."""
 
     start: int
     stop: int
@@ -68,8 +68,8 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said:
-    """The body of a request. wire: decoded. head: its top-level members as JSON. raw: as it came. request:
-    the IR form, if a stage has it; else it is decoded at its first use. A plain relay never needs it.
+    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON. raw: as received.
+    request: the IR form; None = `wire` is decoded at the first use. A plain relay never needs the IR form.
     """
 
     __slots__ = ("_request", "head", "raw", "wire")
@@ -89,15 +89,15 @@ class Said:
         return self._request
 
     def forget(self) -> None:
-        """Free the memory: the answer has begun, so the request is never sent again."""
+        """Free the memory of all forms: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
         self.head, self.raw, self._request = {}, b"", None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):
-    """An answer as a turn gets it, without its text. reply: the values that it was encoded with. deployment:
-    who answered; None = no model was called. steps: runs steps that work on the whole answer. weight: bytes
-    of the request.
+    """What a turn needs to keep an answer, besides the answer itself. reply: the values that it was encoded
+    with. deployment: who answered; None = no model was called. steps: runs work on the whole answer in turns
+    with other large requests. weight: bytes of the request.
     """
 
     exchange: Exchange
@@ -108,21 +108,21 @@ class AnswerContext(msgspec.Struct, frozen=True):
 
 
 class Turn(Protocol):
-    """The conversation that a request continues. It also keeps the answer for the next request."""
+    """The conversation that a request continues. It may also store the answer for the next request."""
 
     @property
     def relayed(self) -> bool:
-        """True: the request may still be relayed."""
+        """True: this turn allows that the request is relayed; False: it must be translated."""
         ...
 
     @property
     def hears(self) -> bool:
-        """True: call `heard` with the answer in the IR as soon as the answer is complete."""
+        """True: `heard` must be called with the whole answer in the IR as soon as the answer is complete."""
         ...
 
     @property
     def keeps(self) -> bool:
-        """True: call `kept` with the answer's JSON object as the client reads it."""
+        """True: `kept` must be called with the answer's JSON object as the client reads it."""
         ...
 
     @property
@@ -131,24 +131,21 @@ class Turn(Protocol):
         ...
 
     async def expand(self, asked: Asked) -> Asked:
-        """Put the earlier messages in front of the request. Only the request's body has been checked."""
+        """The request with the earlier messages in front. Only its own body has been checked so far."""
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Note that the request is valid. Returns the answer if no model needs to be called.
-
-        last_words: the bytes that tell a failure to the client of a stream, at any time.
+        """Note that the request is valid. Returns the answer if no model needs to be called, else None.
+        last_words: makes the bytes that tell a failure to the client of a stream, at any time.
         """
         ...
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Get the whole answer, before its last bytes are sent."""
+        """Take the whole answer in the IR, before its last bytes are sent."""
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Keep the answer, before its last bytes are sent. Returns False if it should have been kept but was
-        not.
-        """
+        """Store the answer before its last bytes are sent. False = it should be stored but is not."""
         ...
 
     def failed(self) -> None:
@@ -157,18 +154,18 @@ class Turn(Protocol):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One request.
+    """A decoded client request.
 
-    face: the client's protocol. codec: the face's codec of the operation; None = chat, whose codec the face
-    itself has. prompts: True = a chat request, also if only its tokens are counted. brief: the chat request
-    without messages, for the answer's form. model, streamed: as requested. weight: bytes of the body and of
-    the messages that it continues; it decides how steps take turns. light: True = steps run at once instead
-    of in turns; callers look at it first, because even an `await` that does not wait costs more than most
-    steps of a small request. turn: the conversation that the request continues. echo: the request's members
-    as the client wrote them, if the answer repeats them. sealed: which provider made which seals in the
-    continued messages. sealless: True = a provider refused seals, so none are sent. beyond: why the author
-    of the client's protocol refuses the request; other servers may accept it. reasons: why the request
-    cannot be relayed.
+    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes of
+    the body and of the messages that it continues; it decides how steps take turns. light: True = steps run
+    at once; callers look at it first, because even an `await` that does not wait costs more than most steps
+    of a small request. turn: the conversation that it continues. codec: of the operation, in the face's
+    protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if only its
+    tokens are counted. brief: the chat request without messages, for the answer's form. model, streamed: as
+    requested. echo: the members that the answer repeats, as the client wrote them. sealed: which continued
+    messages have signatures or encrypted reasoning, and from which provider. sealless: True = a provider
+    refused these, so none are sent. beyond: the error for a request that only servers beside the protocol's
+    author accept. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange
@@ -192,12 +189,12 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def wire(self) -> WireRequest:
-        """The request in the client's protocol."""
+        """The request in the client's protocol, decoded from JSON."""
         return self.said.wire
 
     @property
     def request(self) -> Any:
-        """The request in the IR. Raises RequestFailed if it cannot be read."""
+        """The request in the IR. Raises RequestFailed if the client's body is invalid."""
         try:
             codec = self.codec
             return self.said.request(self.face.request.decode if codec is None else codec.client.decode)
@@ -225,8 +222,8 @@ class Asked(msgspec.Struct, frozen=True):
         model: str | None = None,
         now: Callable[[], float] | None = None,
     ) -> Reply:
-        """The values that an answer is encoded with. request: None = `brief`. model: the name to show. now:
-        Unix seconds.
+        """The values that an answer is encoded with. request: None = `brief`. model: the name to show; None =
+        the upstream's. now: the clock in Unix seconds.
         """
         exchange = self.exchange
         return Reply(
@@ -242,7 +239,7 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
     def heavier(self, size: int) -> Asked:
-        """The same request, which continues so many bytes more."""
+        """The same request with `size` more bytes of continued messages."""
         weight = self.weight + size
         return msgspec.structs.replace(self, weight=weight, light=weight < MEDIUM)
 
@@ -254,12 +251,12 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
     def without_seals(self) -> Asked:
-        """The same request without sealed content."""
+        """The same request, marked so that no provider gets signatures or encrypted reasoning."""
         everything = Sealed(0, len(self.request.messages), "")
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """The chat request without the seals of other providers."""
+        """The chat request without seals that `provider` cannot read; `report` gets the losses."""
         request: ir.Request = self.request
         for sealed in self.sealed:
             if sealed.provider != provider:
@@ -268,7 +265,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def blamed(error: WireError) -> ir.Fault:
-    """A client's WireError as a fault of the client (400)."""
+    """The fault (400, or 413 if it is too large) for a mistake in the client's request."""
     return ir.Fault(
         "too_large" if error.code == TOO_LARGE else "invalid_request",
         error.message,

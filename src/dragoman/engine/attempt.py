@@ -31,7 +31,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt.
 
     backend: the upstream in the chosen protocol. call: the upstream's parameters of this call. record: what
-    observers read about the attempt. seals: the seals of earlier turns; None = no seals to find or to keep.
+    observers read about the attempt. seals: finds and stores signatures and encrypted reasoning; None = there
+    is nothing to find or to store.
     """
 
     runtime: Runtime
@@ -52,12 +53,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scope(self) -> Scope:
-        """Who can read the seals in this attempt's answer."""
+        """The provider and model that make the seals of this answer; nobody else can read them."""
         return Scope(self.deployment.provider, self.deployment.model)
 
     @property
     def shown(self) -> str | None:
-        """The model name in the answer; None = the upstream's name."""
+        """The model name that the client reads in the answer; None = the upstream's name."""
         return self.asked.inbound.shown or self.plan.route.shown(self.deployment)
 
     @property
@@ -66,7 +67,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. relayed: True = the request's brief is enough."""
+        """The values that the answer is encoded with. relayed: True = without the request's messages."""
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:
@@ -76,7 +77,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def edits(self) -> dict[str, Any]:
-        """The edits of a relayed request: the model, and the members that the configuration adds."""
+        """The members to set in a relayed request: the upstream's model, and what the configuration adds."""
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
         for key, value in (call.body or {}).items():
@@ -87,16 +88,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return edits
 
     def account(self, locate: Locate) -> None:
-        """Record the losses so far, and refuse them in strict mode.
+        """Record the request's losses so far; raise RequestFailed if strict mode refuses them.
 
-        A provider's encoder knows its losses before the request is sent. An upstream made in code may know
-        them only after it has read the request, but before it has computed anything.
+        locate: turns a place in the IR into a path of the client's request. A provider's encoder knows its
+        losses before it sends the request, an upstream made in code perhaps only when it has read it.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
     def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """The steps that change the answer, in order. Most answers need none."""
+        """The steps that change the answer, in order. emulation: of the request; None = nothing."""
         steps: list[Step] = []
         if emulation is not None and (restorer := emulation.restorer()) is not None:
             steps.append(restorer)

@@ -28,7 +28,7 @@ PATIENCE: Final = 5.0
 
 
 async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
-    """Send the number of tokens in the request's prompt. Raises RequestFailed if it cannot be read."""
+    """Send the client the number of tokens in its prompt. Raises RequestFailed if the prompt is invalid."""
     # Only the deployments before the first one that cannot count are called. Later deployments have other
     # models, whose number is less accurate than an estimate.
     counting = tuple(takewhile(lambda one: can(runtime, asked, one), plan.route.deployments))

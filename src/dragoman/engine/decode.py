@@ -62,7 +62,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 
 class _Reading:
-    """Reads one body."""
+    """Decodes one request's body. The attributes hold the results, as in `Asked`."""
 
     def __init__(self, exchange: Exchange, inbound: Inbound) -> None:
         self._exchange = exchange
@@ -159,13 +159,13 @@ def _check_model(model: Any) -> None:
 
 
 def _tag(exchange: Exchange, listed: str) -> None:
-    """Record the tags of a header."""
+    """Add the tags in a request header (`listed`) to the exchange."""
     exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
     _take(exchange, losses, ())
 
 
 def _keep(exchange: Exchange, kept: Taken) -> None:
-    """Record the members that were taken out of the body."""
+    """Record the tags, metadata and losses of members for the gateway, which were taken out of the body."""
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata
     _take(exchange, kept.losses + losses, kept.changes)

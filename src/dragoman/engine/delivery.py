@@ -37,7 +37,7 @@ log = logging.getLogger("dragoman.engine.delivery")
 _CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The kinds of nearly all events in a stream."""
+"""The events that continue a text: nearly all events of a stream, so they are tested first."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
@@ -56,7 +56,7 @@ class Delivery:
         self.cost_so_far: Callable[[], ir.Usage] | None = None
         """Estimates the usage of the running stream so far; only used if the stream breaks off."""
         self.failing: Callable[[ir.Fault], bytes] | None = None
-        """Writes a failure into the running stream; None = in the usual way of the face's protocol."""
+        """Makes the bytes that tell a failure in the running stream; None = in the face's usual way."""
         self.ends: Ends | None = None
         """Writes the last events of the running stream."""
         self._exchange = exchange
@@ -75,7 +75,7 @@ class Delivery:
 
     @property
     def turn(self) -> Turn | None:
-        """The conversation that keeps the answer; None = nothing keeps it."""
+        """The conversation that may store the answer; None = nothing stores it."""
         return self._inbound.turn
 
     def expect(self, asked: Asked) -> None:
@@ -85,7 +85,7 @@ class Delivery:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model gave. now: Unix seconds."""
+        """Send an answer that no model gave. now: the clock in Unix seconds."""
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -102,7 +102,7 @@ class Delivery:
     # --- Attempts ----------------------------------------------------------------------------------
 
     def begin_round(self, round_: Attempts[Any]) -> None:
-        """Set the state machine that is told about the first content of a stream."""
+        """Set the state machine of the attempts, which is told about the first content of a stream."""
         self._round = round_
 
     def begin_attempt(
@@ -115,7 +115,7 @@ class Delivery:
         silence: float | None,
         total: float | None,
     ) -> None:
-        """Begin an attempt, whose work must end inside `limit`.
+        """Begin an attempt, whose work must end before the deadline `limit`.
 
         success: the HTTP status of a good answer that has none itself; None = no HTTP. silence: seconds until
         the first content, None = no limit. total: seconds for the whole attempt, None = no limit.
@@ -215,11 +215,11 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Keep a whole answer. Returns it as it is sent: `store` is false if it could not be kept."""
+        """Have the turn store a whole answer. Returns it with `store` false if that failed."""
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Keep the answer as its client reads it. False = it should have been kept but was not."""
+        """Have the turn store the answer as its client reads it. False = it should be stored but is not."""
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
@@ -228,7 +228,7 @@ class Delivery:
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:
-        """Give the whole answer in the IR to the turn, before the client gets its last bytes."""
+        """Give the whole answer in the IR to the turn, if it wants it, before the last bytes are sent."""
         if self.turn is not None and self.turn.hears:
             await self.turn.heard(self._answer(reply), response)
 
@@ -239,7 +239,7 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """The bytes that tell a failure to the client of a stream. The answer is not kept."""
+        """The bytes that tell `fault` to the client of a stream. The answer is not stored."""
         if self.failing is not None:
             return self.failing(fault)
         assert self.asked is not None
@@ -309,7 +309,7 @@ class Delivery:
         return batch, speaks, None
 
     def lost(self, report: Report) -> None:
-        """Record what the client's own protocol could not express."""
+        """Record the losses and changes from encoding the answer for the client."""
         losses, changes = report.located(str)
         self._exchange.losses += losses
         self._exchange.changes += changes

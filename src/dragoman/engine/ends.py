@@ -1,4 +1,4 @@
-"""Writes the last events of a stream, which repeat the whole answer: kept before they are sent."""
+"""Writes the last events of a stream if they repeat the whole answer: it is stored before they are sent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Writer(Protocol):
 class Ends:
     """Writes the last events of one stream. Most streams have no event that repeats the whole answer.
 
-    teller: the stream's encoder or relay. keep: keeps the answer; returns False if it should have been kept
-    but was not. waits: True = the last event is sent after the answer was kept. lines: True = each event is
-    one line and must be written whole.
+    teller: the stream's encoder or relay. keep: stores the answer; returns False if it should have been
+    stored but was not. waits: True = the last event is sent after the answer was stored. lines: True = each
+    event is one line and must be written whole.
     """
 
     __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")
@@ -63,7 +63,7 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """The remaining bytes for the stream's end. data: bytes that have not been sent."""
+        """Store the answer. Returns the bytes that end the stream. data: unsent bytes, which come first."""
         teller = self._teller
         if teller is None or teller.ending is None:
             return data

@@ -40,7 +40,7 @@ _BEGIN = machine.Begin()
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A deployment with one of its provider's credentials."""
+    """A deployment with one of its provider's credentials. account: the index of that credential."""
 
     deployment: Deployment
     account: int
@@ -205,7 +205,7 @@ class Flight:
         return None
 
     def _record(self, candidate: Candidate, backend: Backend, reasons: tuple[Reason, ...]) -> AttemptRecord:
-        """The record of a new attempt. It starts without the losses and usage of earlier attempts."""
+        """Begin an attempt's record in the exchange, which drops the losses and usage of earlier attempts."""
         exchange, deployment = self._exchange, candidate.deployment
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",

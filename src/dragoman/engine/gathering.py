@@ -12,7 +12,7 @@ _JOINED = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 _MANY = 256
 """Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
 _LOGPROB = 100
-"""The size of a token's log probability, as a number of characters."""
+"""Characters that one token's log probability counts as."""
 _MOST = 16_000_000
 """Characters of an answer. A longer answer is not kept: an endless stream must not fill memory."""
 
@@ -23,7 +23,7 @@ def _is_plain(event: Any) -> bool:
 
 
 class Gathered:
-    """Folds a stream at low cost: nearly all events continue the text before them."""
+    """Builds an answer from events, at low cost: nearly all only continue the text before them."""
 
     __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces", "_size", "_texts")
 

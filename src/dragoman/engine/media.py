@@ -1,4 +1,4 @@
-"""Fetches the media of one exchange whose URL the provider does not read itself."""
+"""Fetches the images, sounds and files of one exchange whose URLs the provider does not read itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Media:
         return fetched
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
-        """A value with the bytes of its media. Raises RequestFailed."""
+        """`value` (not a chat) with its media fetched. reading: what to fetch. Raises RequestFailed."""
         if reading is None or not reading.media:
             return value
         try:
@@ -57,7 +57,7 @@ class Media:
             raise RequestFailed(located(asked, failed.fault)) from failed
 
     async def try_read(self, reading: Reading[_T] | None, value: _T) -> _T:
-        """The same for an answer: media that cannot be fetched keep their URL."""
+        """`value` (an answer) with its media fetched; media that cannot be fetched keep their URL."""
         if reading is None or not reading.media:
             return value
         return reading.fill(await self._fetcher.try_read(reading.media, self._claim))

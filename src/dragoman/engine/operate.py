@@ -1,6 +1,6 @@
-"""An operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings, counts) for
-an upstream of another protocol, in as many requests as needed, or for an upstream made in code. `pass_on`
-relays such an operation.
+"""Performs an operation other than chat (embeddings, images, speech, transcripts, moderations, rerankings,
+counts) at an upstream of another protocol, in as many requests as needed, or at an upstream made in code.
+`pass_on` relays such an operation.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 
 def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> ir.Request:
-    """A chat request for its provider, without restored seals and without shortening. It has no output limit,
-    which some protocols require in every request.
+    """A prompt whose tokens are to be counted, with emulations for its provider, but without restored seals,
+    shortening or output limit, which some protocols require in every request.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -141,7 +141,7 @@ def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> 
 def _requests(
     attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
 ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
-    """The provider's requests for this request: each part, its outgoing request, and its headers."""
+    """The provider's requests: each part, its outgoing request, and its headers. Raises RequestFailed."""
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     for start, part in side.split(request, attempt.call.model):
         wire = _encoded(attempt, upstream, part, start)
@@ -174,7 +174,7 @@ def _moved(where: str, start: int) -> str:
 async def send(
     attempt: Attempt, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]
 ) -> Answer:
-    """Send a request and return the answer, unless it is an error. The caller closes the answer."""
+    """Send a request and return the answer, which the caller closes. Raises RequestFailed for an error."""
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
     attempt.record.status = answer.status
@@ -191,7 +191,7 @@ async def send(
 
 
 class OperationAnswer:
-    """The answer of one attempt, which is delivered whole."""
+    """Reads, joins and delivers the answer of one attempt, always as a whole."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -208,7 +208,7 @@ class OperationAnswer:
         return Payload(raw, kind)
 
     async def joined(self, side: AnyProviderSide, answers: Sequence[Outcome]) -> Outcome:
-        """Join several answers to one."""
+        """Join the provider's answers to the parts of one request."""
         asked, model = self._attempt.asked, self._attempt.call.model
         joined: Outcome = await self._step(side.join, answers, asked.request, model)
         return joined

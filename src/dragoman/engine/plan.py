@@ -29,8 +29,9 @@ from dragoman.verify.check import Form, form_of
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered.
 
-    route: the deployments that may be called, in order. strict: which losses are refused. form: the schema
-    that the answer is checked against; None = no check. reasons: why no deployment can be relayed to.
+    route: the deployments that may be called, in order. strict: the losses that are refused; True = those of
+    meaning. form: the schema that the answer is checked against; None = no check. reasons: why no deployment
+    can be relayed to.
     """
 
     route: Route
@@ -54,7 +55,7 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, reasons=(*self.reasons, reason))
 
     def hold_strict(self, exchange: Exchange) -> None:
-        """Refuse a translation with more losses than the client allows, before it is sent."""
+        """Raise RequestFailed if the exchange has losses that `strict` refuses."""
         if not self.strict:
             return
         lost = [loss for loss in exchange.losses if self.strict == "all" or loss.severity == "meaning"]
@@ -76,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """The route of the model's name, and how strict its answer is."""
+    """The first plan: the route of the model's name, and the strictness. Raises RequestFailed."""
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
     model, granted = exchange.asked, inbound.models
@@ -118,7 +119,7 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that may accept what goes beyond the client's protocol."""
+    """Keep the deployments that may accept what goes beyond the client's protocol; refuse if none."""
     if asked.beyond is None:
         return plan
     kept = tuple(
@@ -148,7 +149,7 @@ def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose models cannot do what the request needs."""
+    """Remove the deployments whose models cannot do what the request needs; refuse if none is left."""
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
     if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
@@ -161,7 +162,7 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose stated window is too small."""
+    """Remove the deployments whose stated context window is too small for the request."""
     deployments = plan.route.deployments
     windows = [deployment.window for deployment in deployments]
     if not any(windows):

@@ -37,7 +37,7 @@ from dragoman.wire.json import decode_both, decode_head, encode, encode_head
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
-"""Bytes. A smaller request is kept until its stream ends, to count its tokens if the provider does not."""
+"""The largest request that is kept while its stream runs, to count its tokens if the provider does not."""
 _HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
@@ -102,9 +102,7 @@ async def _name_left_behind(attempt: Attempt, seals: Sealing) -> None:
 def _edited(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, reply: Reply
 ) -> tuple[bytes, ir.Usage | None]:
-    """A whole answer as its client gets it, and the usage that it states. raw: as it came. Raises
-    RequestFailed.
-    """
+    """The client's bytes of a whole answer, and its usage. raw: the received bytes. Raises RequestFailed."""
     try:
         upstream.limits.hold_relayed(raw)
         return attempt.asked.face.relay.response(raw, reply)
@@ -113,7 +111,7 @@ def _edited(
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer."""
+    """Pass a whole answer to the client, with an estimated usage if it has none."""
     asked, delivery = attempt.asked, attempt.delivery
     raw = await answer.read()
     attempt.call.watch.stop()
@@ -289,8 +287,8 @@ def _passed(
 
 
 def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
-    """What listens to a stream to estimate its usage: for the record if the stream breaks off, and for the
-    client if the stream ends without a usage.
+    """A listener that gathers what an estimate of the stream's usage needs: for the record if the stream
+    breaks off, and for the client if the stream ends without a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.
@@ -311,7 +309,7 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
 
 
 def _counted(asked: Asked, said: bytes) -> ir.Request | int:
-    """The request of a running stream; its size in bytes if it was too large to be kept."""
+    """The request of a running stream; its size in bytes if it was not kept or cannot be decoded."""
     inbound = asked.inbound
     if said:
         with suppress(WireError):

@@ -11,9 +11,9 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.wire.header import header_value
 
 _LONGEST: Final = 4000
-"""The longest list of losses and changes, in characters."""
+"""The most characters of all losses and changes in the report."""
 _ATTEMPTS: Final = 10
-"""The number of latest attempts in the report; each takes about 100 bytes."""
+"""How many attempts, the latest ones, the report has; each takes about 100 bytes."""
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:

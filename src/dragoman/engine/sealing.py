@@ -1,4 +1,5 @@
-"""The seals of one exchange: those that its history needs back, and those in its answer.
+"""The seals (signatures, encrypted reasoning) of one exchange: those that its history needs, and its
+answer's.
 
 `state.recall` decides which seals there are and where they belong. This module reads and writes the vault. If
 the vault fails, the failure is logged and the exchange continues without seals.
@@ -39,7 +40,7 @@ class Kept:
         self._known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
-        """Note that something of an answer to this tenant in this protocol was stored."""
+        """Note that seals of an answer to this tenant in this protocol were stored."""
         self._known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
@@ -50,7 +51,7 @@ class Kept:
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """The seals of an exchange; None = nothing to find and nothing to keep.
+    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store.
 
     run: runs a step on the whole request. kept: notes the clients whose seals are stored.
     """
@@ -66,7 +67,7 @@ def begin(
 
 
 def issues(backend: Backend) -> bool:
-    """True: answers hold values that later requests must bring back."""
+    """True: this upstream's answers hold values that later requests must bring back."""
     return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
 
 
@@ -76,7 +77,7 @@ def _wants_reasoning(backend: Backend) -> bool:
 
 
 class Seals:
-    """The seals of one exchange, created at the first attempt that needs them."""
+    """The `Sealing` of one exchange, created at the first attempt that needs it."""
 
     def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
         self._vault = vault
@@ -85,7 +86,7 @@ class Seals:
         self._sealing: Sealing | None = None
 
     def matter(self, *, relayed: bool) -> bool:
-        """True: an attempt may have seals to find or to keep. A relayed request cannot get seals back, so it
+        """True: an attempt may have seals to find or to store. A relayed request cannot get seals back, so it
         only needs them to report what it lacks.
         """
         asked = self._asked
@@ -94,7 +95,7 @@ class Seals:
         )
 
     async def of(self, backend: Backend) -> Sealing | None:
-        """What remembers them for one attempt; None where there is nothing to find or to keep."""
+        """The exchange's `Sealing` for an attempt at `backend`; None = nothing to find or to store."""
         asked, tenant = self._asked, self._asked.exchange.client or ""
         if self._sealing is None:
             assert self._vault is not None
@@ -109,7 +110,7 @@ class Seals:
 
 
 class Sealing:
-    """The seals of one exchange. request: as the client wrote it. tenant: owner of the vault's entries."""
+    """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
 
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
@@ -127,7 +128,7 @@ class Sealing:
 
     @cached_property
     def marks(self) -> Marks:
-        """The tenant's keys and digests, created only if needed."""
+        """What makes the tenant's keys and digests, created only if needed."""
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
@@ -141,7 +142,7 @@ class Sealing:
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
-        """The request with the seals that its client did not send back, if this scope made them."""
+        """The request with the stored seals of this scope that its client did not send back."""
         recalled = await self._recalled(request, scope)
         self._restored = frozenset() if recalled is None else recalled.messages
         if recalled is None:
@@ -204,7 +205,7 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Note that something of the answer is stored."""
+        """Note that seals of the answer are stored."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 
@@ -216,7 +217,7 @@ class Sealing:
         return await self.vault.find(keys) if keys else {}
 
     def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
-        """The keeper for the answer of one attempt; None = this upstream has nothing that must return."""
+        """What stores the seals of one answer; None = this upstream makes none that must return."""
         return Keeper(self, scope, backend) if issues(backend) else None
 
 

@@ -17,14 +17,14 @@ class Step(Protocol):
     """One change of an answer. It gets either the events or the whole answer, never both."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events for the client in place of this event: itself, others, or none.
+        """The events that take the place of this event: itself, others, or none. They go to the next step.
 
         An `ir.Error` in the result ends the answer; nothing after it is sent.
         """
         ...
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The whole answer for the client. Raises RequestFailed if the attempt has failed."""
+        """The changed answer, for the next step. Raises RequestFailed if the attempt has failed by it."""
         ...
 
 

@@ -46,8 +46,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
     hooked: hooks may change its requests. stages: applied to the plan before any call. choose: the upstream
     of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can be.
-    learns: a refusal may show how to call the same deployment again. seals: earlier turns may have sealed
-    something that must return.
+    learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted reasoning
+    of earlier turns may have to return.
     """
 
     hooked: bool

@@ -152,7 +152,7 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """Estimates the usage of an answer that may state none, if the client is to get a usage."""
+        """The step that estimates a missing usage of the answer; () = the client gets no usage."""
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
             return ()

@@ -31,8 +31,8 @@ class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Sealed(Value, frozen=True):
     """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back unchanged.
 
-    origin: who can read the payload: the dialect's name, or "provider/family" once the gateway knows the
-    account. data: the payload exactly as received.
+    origin: the dialect in which it was received; only the provider that made the payload can read it. data:
+    the payload exactly as received.
     """
 
     origin: str

@@ -1,7 +1,7 @@
 """A streamed answer as events, and the grammar that the events of every codec obey.
 
 There is one class per event. `index` numbers the blocks of one candidate from 0 without gaps; several blocks
-may be open at once. `Checker` checks the sequence; tests and a debug switch wrap it round every codec:
+may be open at once. `Checker` checks the sequence; the laws in `testing` use it for every codec:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 
@@ -141,7 +141,7 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The answer is complete. status, error: as in `Response`."""
+    """The stream ends. status, error: as in `Response`."""
 
     status: str | None = None
     error: Fault | None = None
@@ -180,7 +180,7 @@ Event: TypeAlias = (
 
 DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, SealDelta, MediaDelta)
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
-"""The events that carry content. The first of them commits the answer to its attempt: no retry follows."""
+"""The events that belong to one block of the answer."""
 
 _BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 

@@ -61,7 +61,7 @@ STATUS: dict[Kind, int] = {
 class Fault(Value, frozen=True):
     """One failure. No field holds a credential.
 
-    kind: what went wrong; the only field that code branches on. message: the text for a person. code: the
+    kind: what went wrong; it decides the client's HTTP status. message: the text for a person. code: the
     machine-readable code, OpenAI's where it has one. param: the request's field at fault
     (`messages[0].content`). type: the upstream's own error type, as stated. status: the HTTP status of the
     upstream, None when there was no HTTP answer. retry_after: seconds. blame: who has to change something so
@@ -87,4 +87,4 @@ class Fault(Value, frozen=True):
 INTERNAL: Final = Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )
-"""What a client is told of a mistake in our own code."""
+"""The fault that a client gets for a mistake in our own code."""

@@ -1,7 +1,6 @@
 """Conversion of stream events to a whole answer, and of a whole answer to stream events.
 
-The cache, the log, hooks, tests and plain JSON answers all use it. Law: fold(unfold(r)) == r for every
-Response r.
+Encoders, the engine, custom upstreams and tests use it. Law: fold(unfold(r)) == r for every Response r.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ class Fold:
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """The answer with the content that has arrived so far."""
+        """The answer with the content that has arrived so far. It can be called repeatedly."""
         start = self._start or ev.Start(dialect="")
         return Response(
             dialect=start.dialect,

@@ -52,7 +52,7 @@ class Usage(Value, frozen=True):
 
     @property
     def stated(self) -> bool:
-        """Whether any tokens were counted. Null members, or a total alone, are no counts."""
+        """Whether any of these tokens were counted. Null members, or a total alone, are no counts."""
         return self.input is not None or self.output is not None or self.reasoning is not None
 
     @property

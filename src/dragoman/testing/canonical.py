@@ -136,12 +136,12 @@ def _chat_calls(value: Any) -> Any:
 
 
 def _chat_content(value: Any) -> Any:
-    """Empty content is absent: a stream sends "" at the start of every answer, even without any text."""
+    """The content, absent if it is empty: a stream sends "" at the start of every answer."""
     return _ABSENT if value == "" else value
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """Empty log probabilities are absent: Snowflake writes the object with null members."""
+    """The log probabilities, absent if they are empty: Snowflake writes the object with null members."""
     if type(value) is dict and not any(value.values()):
         return _ABSENT
     return value
@@ -155,14 +155,14 @@ _GEMINI_OPAQUE = frozenset(
 )
 _GEMINI_EXACT = frozenset({"candidates[].content.parts[].functionCall.args"})
 _GEMINI_DEFAULTS: dict[str, Any] = {"candidates[].index": 0, "candidates[].content.parts": []}
-"""Protocol buffers leave out members whose value is 0 or empty."""
+"""Members of an answer that protocol buffers leave out if they have these values."""
 _GEMINI_ADDED = frozenset(
     {
         *("responseId", "modelVersion", "candidates[].content", "candidates[].content.role"),
         "usageMetadata.totalTokenCount",
     }
 )
-"""Members that every client may expect."""
+"""Members that encoders add to an answer, because every client may expect them."""
 _GEMINI_LISTS = frozenset({"contents", "parts", "tools", "functionDeclarations"})
 """Lists for which Google's own examples write a single object."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
@@ -221,7 +221,7 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """A list of calls without index and type, which are redundant."""
+    """A list of calls without `type`, and without an `index` that only repeats the position."""
     if type(value) is not list:
         return value
     calls: list[Any] = []
@@ -312,7 +312,7 @@ def _responses_include(value: Any) -> Any:
 
 
 _NAMELESS: dict[str, Any] = {"model": ""}
-"""Some compatible vendors answer with an empty name; clients get the requested name."""
+"""The default for members that some compatible vendors send empty; clients get the requested name."""
 
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(

@@ -51,7 +51,7 @@ APIS: dict[str, tuple[str, ...]] = {
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
-"""The recorded APIs of each dialect. One more: that of its own name, `mistral.chat`."""
+"""The recorded APIs of each dialect. The API `NAME.chat` of a dialect NAME is known without an entry."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -61,18 +61,18 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     }
     for name in APIS
 }
-"""The deviations of vendors in the catalogue, by dialect and vendor."""
+"""The quirks of the catalogue's vendors that deviate from a dialect, by dialect and vendor's name."""
 
 _MODEL = re.compile(r"/models/([^/:]+):(\w+)")
 """The model and the method in the URL of a Gemini request."""
 
 _VENDORS = {"alibaba": "dashscope"}
-"""Catalogue names of providers that the recordings name differently."""
+"""Catalogue names of vendors that the recordings name differently."""
 
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
 _OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
-"""URLs of operations that share the request of an answer, but return something else."""
+"""URLs of operations whose request is that of an answer, but whose result is not: no law applies."""
 
 _MALFORMED = frozenset({400, 413, 415, 422})
 """Statuses for a malformed request. A request with such an answer proves nothing."""
@@ -164,7 +164,7 @@ class Case:
 
     @cached_property
     def accepted(self) -> bool:
-        """Whether the provider accepted the request."""
+        """Whether the provider accepted the request; True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
 
     @cached_property
@@ -192,7 +192,7 @@ class Case:
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """The request's body."""
+        """The recorded request's body."""
         assert self.exchange.request is not None
         body: dict[str, Any] = self.exchange.request.body
         return body

@@ -336,7 +336,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """The value itself if it is hashable; its sorted JSON otherwise."""
+    """A scalar itself; any other value as sorted JSON."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.json.encode(value, order="sorted").decode()

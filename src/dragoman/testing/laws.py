@@ -332,7 +332,7 @@ def error_faces(case: Case) -> Iterator[str]:
 
 
 def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
-    """The violations in a fault as `face` renders it."""
+    """What is wrong with `face`'s rendering of a fault, one sentence each; nothing if it is right."""
     status, headers, body = face.errors.encode(fault, "request-1")
     if not 400 <= status <= 599:
         yield f"status {status}"
@@ -446,7 +446,7 @@ def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterato
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """The fields of an IR value that do not have the types which its class states."""
+    """One sentence if a field of an IR value has not the type that its class states."""
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:
@@ -454,7 +454,7 @@ def _unsound(value: Any) -> Iterator[str]:
 
 
 def _told(odd: Case, response: ir.Response) -> Iterator[str]:
-    """The facts of an answer that clients of a face do not get and that no report names as lost."""
+    """One sentence for each fact of an answer that clients lose although no report names it as lost."""
     for face in (odd.dialect, *odd.others):
         report = Report(face.name, "response")
         body = _plain(face.response.encode(response, odd.reply(face, report)))
@@ -493,7 +493,7 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "stream.mutants": stream_mutants,
     "error.mutants": error_mutants,
 }
-"""The laws by name; the part before the dot is the subject."""
+"""The laws by name; the part before the dot is the subject. A law yields a sentence for each violation."""
 
 
 class Broken(msgspec.Struct, frozen=True):

@@ -26,8 +26,9 @@ from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
 BOUND = 0.01
 """The share of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
+"""The number of odd forms of each recorded body and stream that the test suite makes."""
 ALL = 8
-"""The number of odd forms of each recorded body and stream: SAMPLE in the test suite, ALL in the command."""
+"""The number of odd forms of each recorded body and stream that the command makes."""
 
 
 class Exceptions:
@@ -81,7 +82,7 @@ class ApiCounts(msgspec.Struct):
     failed: int = 0
 
     def add(self, case: Case) -> None:
-        """ApiCounts one more exchange."""
+        """Count one more exchange."""
         self.exchanges += 1
         for subject in case.subjects:
             setattr(self, subject, getattr(self, subject) + 1)
@@ -132,7 +133,7 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """ApiCounts the unknown keys of an exchange. A value that cannot be decoded is a violation."""
+        """Count the unknown keys of an exchange. A value that cannot be decoded is a violation."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
         for subject in sorted(
             {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
@@ -172,7 +173,7 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """One violation as lines of text."""
+    """One violation as lines of text. whole: True = all of it, False = its beginning."""
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:

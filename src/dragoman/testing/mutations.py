@@ -53,13 +53,13 @@ class Draw:
         return of[self.below(len(of))]
 
     def shuffled(self, values: Sequence[_T]) -> list[_T]:
-        """These values in another order."""
+        """These values in a random order."""
         left = list(values)
         return [left.pop(self.below(len(left))) for _ in values]
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """An odd form. name: the change and its place."""
+    """An odd form of a recorded value. name: the change and its place."""
 
     name: str
     value: Any

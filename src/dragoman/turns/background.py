@@ -3,8 +3,8 @@
 A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
 read it, and clients read only the store. So it makes no difference whether a client follows from the
 beginning, returns after its connection broke, or asks another process. A running answer has a lease that its
-process renews. If a lease does not change for a while, another process marks the answer as failed. A
-cancellation is a conditional write; the process that runs the answer notices it at its next renewal.
+process renews. If a lease does not change for a while, another process marks the answer as failed. To cancel
+an answer, any process writes its new status; the process that runs it notices this at its next renewal.
 
 No lease is compared with the time of day, because that jumps when a clock is set or a machine wakes up. Each
 process reads the leases repeatedly, and measures with its own monotonic clock how long each stayed unchanged.
@@ -74,7 +74,7 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
 class _WatchedLease(msgspec.Struct):
-    """A lease, and the seconds for which it has stayed unchanged."""
+    """The value of a lease, and the seconds for which it has stayed unchanged."""
 
     lease: float
     silent: float = 0.0
@@ -109,14 +109,14 @@ class Silences:
 
 
 class BackgroundTurn(ResponseTurn):
-    """A turn whose answer is stored by its writer."""
+    """A turn whose answer is stored by its writer instead of by the engine's `kept`."""
 
     def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
         super().__init__(keeping, tenant, background=True)
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
+        """Store the answer as queued, before a model is called. Raises RequestFailed (503) if that fails."""
         await self._writer.accept(self, asked, last_words)
         return None
 
@@ -131,7 +131,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """Where a flight in the background writes to. Implements `Client`, framing "ndjson"."""
+    """The engine's client for a background answer: stores the events. Implements `Client`, for "ndjson"."""
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -144,18 +144,18 @@ class Writer:
         """The reason why no more events can be stored."""
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
-        """Events are kept in order, however slow the store is."""
+        """Held while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """How a reader is told that the answer has failed."""
+        """Makes the last event, which tells readers that the answer has failed."""
         self.begun = False
         self.over = False
-        """Whether the last event has arrived: a complete answer is only being stored, and is not stopped."""
+        """True: the last event has arrived. The answer is only being stored, so it is not stopped."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
-        """The first result for the client. A fault is a result, because nobody may be waiting."""
+        """The stored answer, or why there is none. No exception, because nobody may be waiting."""
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
-        """Keep the answer as queued, with its first two events. last_words: as for `Turn.admitted`."""
+        """Store the answer as queued, with its first two events. last_words: as for `Turn.admitted`."""
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
         nothing = ir.Response("", None, None, None, (), None)
@@ -172,7 +172,7 @@ class Writer:
         self.accepted.set_result(record)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """The request failed before the background answer existed."""
+        """Set `accepted` to this HTTP answer: the request failed before the background answer existed."""
         self._exchange.status = status
         self.accepted.set_result(Refused(status, headers, body))
 
@@ -184,7 +184,7 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one per line, and store them soon."""
+        """Collect more events, one per line, to be stored soon. Raises RequestFailed if that has failed."""
         self._take(data)
         if self._full is not None:
             raise RequestFailed(self._full)
@@ -413,7 +413,7 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
-        """The events of an answer with numbers above `after`, up to the last one, as they are stored."""
+        """The stored events of an answer with numbers above `after`, as they come, up to the last event."""
         responses = self._keeping.store.responses
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
@@ -444,7 +444,7 @@ class Background:
         return await self._keeping.get(tenant, id_)
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
-        """Cancel an answer, whichever process runs it. Raises RequestFailed (400, 404, 503)."""
+        """Cancel an answer, whichever process runs it. Returns it. Raises RequestFailed (400, 404, 503)."""
         record = await self.look(tenant, id_)
         if not record.background:
             raise RequestFailed(_NOT_BACKGROUND)

@@ -1,4 +1,4 @@
-"""Chat completions that the client wants to be stored (`store: true`), whichever model answers.
+"""Stores chat completions if the client wants that (`store: true`), whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
 `metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
@@ -27,19 +27,19 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""The body of each request whose answer is to be stored contains this."""
+"""A body without these bytes asks for no stored answer, so it need not be decoded to know this."""
 _OWN: Final = ("store", "metadata")
-"""Members that only the gateway reads."""
+"""Members of a chat request that are for the gateway only and are not sent to a provider."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a stored completion repeats."""
+"""Members of the request that a stored completion repeats, null if the request lacks them."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Has one answer kept, if its request asks for that. Implements `asked.Turn`. tenant: whose it is."""
+    """Stores the answer to a chat request that wants this. Implements `asked.Turn`. tenant: its owner."""
 
     relayed = True
     precedes = False
@@ -48,18 +48,17 @@ class ChatTurn:
         self._keeping = keeping
         self._tenant = tenant
         self._said: Said | None = None
-        """The request as its client sent it, where its answer is to be kept."""
+        """The request as its client sent it; None = its answer is not stored."""
 
     @property
     def keeps(self) -> bool:
-        """Whether a whole answer is kept."""
+        """True: the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
         return self._said is not None
 
     hears = keeps
-    """Whether a stream is."""
 
     async def expand(self, asked: Asked) -> Asked:
-        """Take `store` and `metadata` out of the request, if its answer is to be kept."""
+        """The request without `store` and `metadata`, if its answer is to be stored; else unchanged."""
         said = asked.said
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
@@ -71,20 +70,20 @@ class ChatTurn:
         return msgspec.structs.replace(asked, said=expanded)
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """A model is to be asked."""
+        """Return None: a model is always called."""
         return None
 
     def failed(self) -> None:
-        """Do nothing: what failed is not kept."""
+        """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Keep a whole answer. Where it cannot be kept, that is logged; its client reads it all the same."""
+        """Store a whole answer. A failure is only logged, because the client gets the answer all the same."""
         assert self._said is not None
         await self._keep(answer.exchange, self._said, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Keep the answer of a stream. One that failed is not kept."""
+        """Store the answer of a stream, unless it failed. Whole answers are stored by `kept`."""
         exchange = answer.exchange
         if (
             self._said is None
@@ -128,7 +127,7 @@ class ChatTurn:
 
 
 def _value(value: Any) -> Any:
-    """A member, read; None where there is none, or a number that is too large for any machine."""
+    """A member decoded from its JSON; None if it is absent, or a number that is too large."""
     try:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
@@ -136,7 +135,7 @@ def _value(value: Any) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether a value may be Unix seconds. A provider wrote it, so it may be anything."""
+    """True: the value may be Unix seconds. A provider wrote it, so it may be anything."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 

@@ -55,7 +55,7 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """The user's messages that stay unchanged, oldest first."""
+    """The user's latest messages, up to `_MOST_KEPT` bytes, oldest first; they stay beside the summary."""
     kept: list[Wire] = []
     room = _MOST_KEPT
     for item in reversed(items):

@@ -76,7 +76,7 @@ _WITH_STATUS: Final = frozenset(
         *("image_generation_call", "code_interpreter_call"),
     }
 )
-"""The types of items whose status is always shown."""
+"""The types of items that the API always shows with a status."""
 _PARTS: Final[Mapping[Any, Wire]] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},

@@ -30,7 +30,7 @@ _P = ParamSpec("_P")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Items of a history. deployment: who answered with them, None = they contain no seals."""
+    """Items of a history. deployment: the one whose answer they include, None = they contain no seals."""
 
     items: Sequence[Item]
     deployment: str | None = None
@@ -42,14 +42,14 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def _nobody(_bound: str, _detail: str) -> None:
-    """The default for `reached`: limits are not counted."""
+    """The default for `Keeping.reached`: do nothing."""
 
 
 class Keeping:
     """The stored answers of one gateway. It raises only RequestFailed, with a message for the client.
 
     largest: bytes of a request with everything that it continues and refers to. reached: called with the name
-    of an exceeded limit, and by what it was exceeded. heavy: queues the steps of large requests.
+    of an exceeded limit, and a text that says by what. heavy: queues the steps of large requests.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Keeping:
         self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
 
     async def save(self, response: StoredResponse) -> bool:
-        """Store an answer; False = that failed, and was logged."""
+        """Store an answer; False = that failed, which has been logged or counted."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
@@ -160,29 +160,29 @@ async def reachable(operation: Awaitable[_T]) -> _T:
 
 
 def shown(response: StoredResponse) -> dict[str, Any]:
-    """The response object for the client."""
+    """A stored answer as the response object that the client reads; its output items stay raw JSON."""
     return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
 
 
 def written(response: StoredResponse) -> bytes:
-    """The response object as JSON. The stored JSON is copied undecoded, however large it is."""
+    """The response object as JSON for the client. Stored JSON is copied undecoded, however large it is."""
     output = b",".join([item.body for item in response.output])
     return b'%b,"output":[%b]}' % (response.body[:-1], output)
 
 
 def missing(id_: str) -> ir.Fault:
-    """The fault for an answer that does not exist for this tenant."""
+    """The fault (404) for a stored answer (`id_`) that does not exist or belongs to another tenant."""
     return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
 
 
 def previous_missing(id_: str) -> ir.Fault:
-    """The fault for a previous answer that does not exist for this tenant."""
+    """The fault (404) for a `previous_response_id` of which this tenant has no stored answer."""
     text = f"Previous response with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
-    """The fault for a conversation that does not exist for this tenant."""
+    """The fault (404) for a conversation that does not exist or belongs to another tenant."""
     text = f"Conversation with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, code="conversation_not_found", param=param)
 

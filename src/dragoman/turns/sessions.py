@@ -35,7 +35,7 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""These name a session only if the request has no history of another kind."""
+"""Values of `sessions.by` that name a session only if the request continues nothing else."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -52,7 +52,7 @@ _decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: called with the name of an exceeded limit, and by whom."""
+    """The sessions of one gateway. reached: called with an exceeded limit's name, and a text: by whom."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -62,7 +62,7 @@ class Remembering:
         self.seams = seams
         self.ttl = float(settings.ttl)
         self.by = settings.by
-        """The members of a body that name a session."""
+        """The members of a body that name a session; "history" = the earlier messages do."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """The stored turns of a session, for `read`. Raises RequestFailed (503)."""
@@ -74,7 +74,7 @@ class Remembering:
 
 
 def read(kept: Sequence[bytes]) -> list[StoredTurn]:
-    """The turns, decoded."""
+    """The stored turns, decoded."""
     return [_decode(turn) for turn in kept]
 
 
@@ -136,7 +136,7 @@ class SessionTurn:
         self, remembering: Remembering, tenant: str, id_: str | None, inner: Continued | None = None
     ) -> None:
         self._named = id_ is not None
-        """Whether the request is in a session."""
+        """True: the request is in a session."""
         self.precedes = True
         self._inner = inner
         self._remembering = remembering
@@ -149,21 +149,21 @@ class SessionTurn:
 
     @property
     def relayed(self) -> bool:
-        """A request in a session is translated, because its answer is kept in IR terms."""
+        """True: no session (which needs the answer in the IR), and `inner` allows to relay."""
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
     def hears(self) -> bool:
-        """Whether the answer belongs to a session, or its own protocol must be told it."""
+        """True: the request is in a session, or `inner` needs the answer in the IR."""
         return self._named or (self._inner is not None and self._inner.hears)
 
     @property
     def keeps(self) -> bool:
-        """Whether its own protocol keeps the answer."""
+        """True: `inner` needs the answer's JSON object."""
         return self._inner is not None and self._inner.keeps
 
     def _name(self, asked: Asked) -> Asked:
-        """Find the session that the body names. Raises RequestFailed for an odd id."""
+        """Find the session that the body names. Raises RequestFailed for an invalid id."""
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
             if member == "history":
@@ -185,7 +185,7 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """Put the session's turns before the request's messages, behind what it says to the system.
+        """Put the session's turns before the request's messages, after its system messages.
 
         Raises RequestFailed (400, 503).
         """
@@ -220,13 +220,13 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
-        """The kept turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
+        """The stored turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
         kept = await self._remembering.turns(self._tenant, id_)
         asked.inbound.room.take(sum(map(len, kept)))
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session of messages that the client sent again, and replace them with the kept ones."""
+        """Find the session of messages that the client sent again, and replace them with the stored ones."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:
@@ -245,27 +245,27 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """A model is to be asked, unless its own protocol says otherwise."""
+        """What `inner` returns; None = a model is called."""
         return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Its own protocol may keep the answer, too."""
+        """What `inner` returns after it has stored the answer; True if there is no `inner`."""
         return self._inner is None or await self._inner.kept(answer, ending)
 
     def failed(self) -> None:
-        """Its own protocol may take note."""
+        """Tell `inner` that the request has failed."""
         if self._inner is not None:
             self._inner.failed()
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Keep the turn."""
+        """Give the answer to `inner`, and store this turn in its session."""
         if self._inner is not None and self._inner.hears:
             await self._inner.heard(answer, response)
         if self._named:
             await self._remember(answer, response)
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
+        """Store this turn, unless the answer failed or is empty. A failure of the store is logged."""
         if response.error is not None or not response.candidates:
             return
         blocks = response.candidates[0].blocks

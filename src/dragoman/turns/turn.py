@@ -24,15 +24,15 @@ from dragoman.turns.keeping import TOO_LARGE, UNREACHABLE, Keeping, Piece, previ
 from dragoman.wire.json import encode, refuse_many_values
 
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
-"""Members that only the gateway reads."""
+"""Members of the client's request that are for the gateway only; providers do not get them."""
 _FOREIGN: Final = b'"dgm1.'
 """The beginning of a seal from another protocol's provider: no server of this protocol can read it."""
 _REMEMBERED: Final = 8
-"""Answers that a WebSocket remembers."""
+"""Answers that one WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""Bytes that these answers may take together; the latest is remembered in any case."""
+"""Bytes of the answers that one WebSocket remembers; the latest answer may exceed it."""
 _TOGETHER: Final = 256_000_000
-"""Bytes that all WebSockets may hold together: beyond it the store is asked again."""
+"""Bytes of the answers that all WebSockets remember; beyond it, the store must be read again."""
 
 
 class Connection:
@@ -50,11 +50,11 @@ class Connection:
         """The bytes of this socket that `Keeping.held` includes."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """The history of an answer that this connection remembers, the answer included."""
+        """The remembered history of an answer, the answer included; None = it is not remembered."""
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember an answer. A socket has several, because a client may lead several conversations."""
+        """Remember the history of an answer. A client may lead several conversations on one socket."""
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -87,9 +87,9 @@ class Connection:
 
 
 class ResponseTurn:
-    """Expands one request, and keeps its answer. Implements `asked.Turn`.
+    """Puts the history before one request's input, and stores its answer. Implements `asked.Turn`.
 
-    tenant: the owner of the state. connection: the WebSocket's memory, if the request came over one.
+    tenant: the owner of the state. connection: the WebSocket's memory; None = the request came without one.
     background: True = the background writer stores the answer.
     """
 
@@ -111,14 +111,14 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """Makes another input from the whole input, to ask a question about it (compaction)."""
+        """Makes a question (compaction) from the whole input; None = send the input itself."""
         self.everything: list[Wire] = []
-        """The whole input, if `asks` is set."""
+        """The whole input, kept only if `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 
     async def expand(self, asked: Asked) -> Asked:
-        """Put what is continued before the input, and take out what is the gateway's alone.
+        """The request with its stored history in front, and without members for the gateway only.
 
         Raises RequestFailed if the history does not exist, has not finished, or is not allowed.
         """
@@ -137,7 +137,7 @@ class ResponseTurn:
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
-        """The request with what it continues. own: its items, found: the same with what is kept of them."""
+        """The request with its history in front. own: its items. found: these with references resolved."""
         wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
@@ -187,7 +187,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Read the members about state. Raises RequestFailed for members that contradict each other."""
+        """Read the members about stored state. Raises RequestFailed if they contradict each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -200,7 +200,7 @@ class ResponseTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is kept by this turn."""
+        """True: `kept` must be called to store or remember the answer. A background writer does so itself."""
         return self._remembers and not self._background
 
     @property
@@ -247,19 +247,19 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """A model is to be asked, unless the client only makes its context known (`generate: false`)."""
+        """None: call a model. For `generate: false` (the client makes its context known): an empty answer."""
         if self._generates:
             return None
         return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Do nothing: what is kept is what the client reads."""
+        """Do nothing: `kept` stores the answer as the client reads it."""
 
     # --- After -------------------------------------------------------------------------------------
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Keep an answer. False = it was to be stored, and could not be; what is too large for that is
-        not even written. Raises RequestFailed where it cannot be added to its conversation.
+        """Store an answer. Returns False if it should have been stored but was not, for example because it is
+        too large. Raises RequestFailed if it cannot be added to its conversation.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":
@@ -273,7 +273,8 @@ class ResponseTurn:
         return await self.keep(response, answer.exchange.answered)
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
-        """Store a finished answer. False = it should be stored, but that failed.
+        """Store a finished answer where the request wants it: store, conversation, socket. False = the store
+        failed.
 
         response: the object for the client; members that are not read here may be raw JSON. deployment: who
         answered.
@@ -293,7 +294,7 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """An answer in stored form."""
+        """An answer in the form that the store takes."""
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -311,7 +312,7 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn to its conversation. Raises RequestFailed if that fails."""
+        """Add this turn's input and output items to its conversation. Raises RequestFailed if that fails."""
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -329,7 +330,7 @@ class ResponseTurn:
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer's members, those that are read here decoded. Its items may be JSON."""
+    """An answer with the members in `_READ` decoded, and its output as a list. Its items may be raw JSON."""
     plain = dict(response)
     for name in _READ:
         if isinstance(value := plain.get(name), msgspec.Raw):
@@ -346,7 +347,7 @@ def _raw(item: Item) -> msgspec.Raw:
 
 
 _READ: Final = ("id", "status", "created_at")
-"""Members of an answer that are read to keep it."""
+"""Members of an answer that `keep` reads."""
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 
 

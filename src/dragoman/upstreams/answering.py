@@ -1,4 +1,4 @@
-"""Whatever answers a chat that has been put into words: one upstream, or one that is asked several times."""
+"""The interface of what answers an encoded chat request: one upstream, or one that is asked several times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dragoman.upstreams.upstream import Batches, Call
 
 
 class Answering(Protocol):
-    """Answers chat requests. limits: how much an answer may be."""
+    """Answers chat requests. name: the provider's, for errors. limits: for the size of an answer."""
 
     @property
     def name(self) -> str: ...
@@ -19,13 +19,13 @@ class Answering(Protocol):
     def limits(self) -> AnswerLimits: ...
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to one chat request, for `decode` where it is bytes. Raises RequestFailed."""
+        """The whole answer to one chat request; bytes are for `decode`. Raises RequestFailed."""
         ...
 
     def decode(self, body: bytes) -> ir.Response:
-        """A whole answer of `complete`."""
+        """Decode the bytes that `complete` returned. Raises RequestFailed."""
         ...
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """Answer one chat request as events. Calls `call.ready` before the answer is waited for."""
+        """Answer one chat request as events, even if it asks for no stream. Raises RequestFailed."""
         ...

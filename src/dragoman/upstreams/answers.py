@@ -53,7 +53,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerLimits(msgspec.Struct, frozen=True):
-    """The settings `providers.NAME.answers`, described there.
+    """How large a provider's answer may be: the settings `providers.NAME.answers`.
 
     values, numbers, blocks: counts. event, opening, stream: bytes. silence: seconds, None = no limit.
     """
@@ -184,10 +184,9 @@ _NESTED: Final = (dict, list)
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
-    """The number of blocks and citations in a stream, this batch included.
+    """The number of blocks and citations in a stream, this batch included. Raises WireError for too many.
 
-    opened: the number before this batch. kept: counts the values inside the blocks. Raises WireError for too
-    many.
+    opened: the number before this batch. kept: counts the values that a decoder keeps inside the blocks.
     """
     for event in batch:
         kind = type(event)
@@ -223,7 +222,7 @@ def without_content(name: str, most: int) -> ir.Fault:
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that sent only pings."""
+    """The fault of a provider that sent data without content for so many seconds."""
     return ir.Fault(
         "timeout",
         f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence).",
@@ -236,7 +235,7 @@ _HOLDS: Final[Mapping[Operation, Callable[[AnswerLimits, bytes], None]]] = {
     "embed": AnswerLimits._hold_numbers,
     "speech": AnswerLimits._hold_sound,
 }
-"""What checks the answers of an operation that mostly hold something else than JSON values."""
+"""The checks for operations whose answers are mostly numbers or sound; the others have `_hold_json`."""
 DEFAULT_LIMITS: Final = AnswerLimits()
 """The limits of upstreams without settings."""
 
@@ -284,7 +283,7 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """A whole body of at most `most` bytes. Raises RequestFailed."""
+    """The whole body of an answer. Raises RequestFailed if it has more than `most` bytes."""
     parts: list[bytes] = []
     size = 0
     while data := await answer.chunk():
@@ -297,7 +296,7 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """The beginning of an error answer, with few enough values to be decoded at once."""
+    """The beginning of an error answer, with so few bytes and values that it can be decoded at once."""
     parts: list[bytes] = []
     size = 0
     while size < MAX_REFUSAL and (data := await answer.chunk()):

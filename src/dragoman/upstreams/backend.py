@@ -1,8 +1,8 @@
-"""The one shape in which the engine sees every upstream: a provider over HTTP, models of this machine, the
-simulator, yours.
+"""The interface through which the engine uses every upstream: a provider over HTTP, models of this machine,
+the simulator, or a custom upstream.
 
-`WireUpstream` has this shape. `OwnUpstream` gives it to an `Upstream` that speaks no protocol: it takes
-requests as they stand in the IR, has one credential that nobody sees, and learns nothing from refusals.
+`WireUpstream` has this interface itself. `OwnUpstream` adapts an `Upstream` made in code: it takes requests
+in the IR, has one empty credential, and learns nothing from refusals.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from dragoman.upstreams.wire import Account, WireUpstream
 
 
 class Backend(Answering, Protocol):
-    """An upstream in one of the protocols that it speaks.
+    """A provider's upstream in one of the protocols that it supports.
 
-    dialect: that protocol, None = the IR itself. native: what it takes as it is; the rest is emulated.
-    accounts: its credentials, at least one. success: the status of a good answer, None = there is no HTTP.
-    silence: seconds that it may say nothing, None = any.
+    dialect: that protocol, None = the IR itself. native: the features that it supports itself; the others are
+    emulated. accounts: its credentials, at least one. success: the HTTP status of a good answer, None = no
+    HTTP. silence: seconds that it may send no content, None = no limit.
     """
 
     @property
@@ -52,38 +52,38 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """This upstream in the protocol in which a chat is asked of it."""
+        """The upstream in the best protocol for a chat of `face`'s client; parameters: see `apis.choose`."""
         ...
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """This upstream in a protocol in which it can be asked for an operation; None = it cannot."""
+        """The provider's upstream in a protocol that has this operation; None = there is none."""
         ...
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """What is known of a model, with what refusals told."""
+        """The facts about a model: `known`, corrected by what earlier refusals have told."""
         ...
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells something about asking for this model in this protocol."""
+        """Learn from a failure how to call this model. True: it told something, so try again."""
         ...
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells that a model does not think."""
+        """Learn from a failure that a model does not think. True: it told this, so try again."""
         ...
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """A failure of a call as clients may be told it. located: puts a place of the request that is meant
-        in IR terms into the client's own words.
+        """A call's failure as clients may read it. located: turns a parameter that is a place in the IR into
+        a path of the client's request.
         """
         ...
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the chat request in this upstream's words, where it has any of its own."""
+        """The call with the chat request encoded in this protocol; unchanged if the protocol is the IR."""
         ...
 
 
 class OwnUpstream:
-    """An upstream that speaks no protocol, in the shape of `Backend`."""
+    """Adapts an upstream made in code, which takes requests in the IR, to `Backend`."""
 
     dialect: Final = None
     quirks: Final = STANDARD
@@ -105,7 +105,7 @@ class OwnUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> OwnUpstream:
-        """This upstream: it is asked in one way."""
+        """This upstream itself: it supports only the IR."""
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
@@ -113,38 +113,36 @@ class OwnUpstream:
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """What carries out an operation beside chat; None = nothing does."""
+        """The upstream's method for an operation other than chat; None = it has none."""
         return performer(self.upstream, operation, model)
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """What is known anyway."""
+        """The known facts, unchanged."""
         return known
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Learn nothing."""
+        """Return False: nothing is learnt."""
         return False
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Learn nothing."""
+        """Return False: nothing is learnt."""
         return False
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with its place in the client's words, because this upstream knows the request in the
-        IR's.
-        """
+        """The fault with its parameter as a path of the client's request."""
         return located(fault)
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call as it is."""
+        """The call, unchanged."""
         return call
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """The whole answer, of its events."""
+        """The whole answer, collected from its events. Raises RequestFailed."""
         async with self.chat(request, call) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Never called: answers are no bytes."""
+        """Never called: `complete` returns no bytes."""
         raise AssertionError("an upstream of one's own gives no bytes")
 
     @asynccontextmanager
@@ -157,23 +155,23 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Begin to wait for an upstream that no connection is made to."""
+    """Start the call's stopwatch and report the upstream as connected: it needs no connection."""
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
         connected()
 
 
 def backend_of(upstream: Upstream) -> Backend:
-    """An upstream in the shape that the engine knows."""
+    """Any upstream as a `Backend`, adapted if it was made in code."""
     return upstream if isinstance(upstream, WireUpstream) else OwnUpstream(upstream)
 
 
 def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
-    """All of them, by the provider's name."""
+    """All upstreams as `Backend`, by the provider's name."""
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """The upstream of an attempt that is relayed or asked for an operation in a protocol: a provider."""
+    """The backend as the HTTP provider that it must be, because it has a protocol."""
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"
     return backend

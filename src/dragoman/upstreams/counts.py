@@ -12,11 +12,11 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 
 MOST_CANDIDATES: Final = 128
-"""The limit of OpenAI's API."""
+"""The most candidates of one chat request, as in OpenAI's API."""
 MOST_TOP_LOGPROBS: Final = 20
-"""The limit of OpenAI's API. Every token is written with all of them."""
+"""The most alternatives to each token of an answer, as in OpenAI's API. All of them are written."""
 MOST_STOPS: Final = 64
-"""Each stop sequence is searched in every answer. OpenAI's API takes 4, DeepSeek's 16."""
+"""The most stop sequences; each is searched in every answer. OpenAI's API takes 4, DeepSeek's 16."""
 
 
 def hold_to_counts(request: ir.Request) -> None:

@@ -25,8 +25,8 @@ from dragoman.version import __version__
 
 
 class Passage:
-    """The resources of one provider. base_url: the prefix of their paths. yields: names of account headers
-    that a client's own header replaces.
+    """Sends requests about files and jobs to one provider. base_url: the prefix of their paths. resources:
+    the kinds that it has. yields: names of account headers that a client's own header replaces.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Passage:
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in an error answer, without the account's secrets. A refused credential is an error of
-        the gateway, because the client cannot correct it.
+        the gateway, because the client cannot correct it. Any other status is unexpected.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

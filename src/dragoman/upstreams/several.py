@@ -1,7 +1,7 @@
-"""Asks several questions one after another, and makes one answer with several choices of them.
+"""Asks an upstream several questions, one after another; their answers are the choices of one answer.
 
-Used for requests that only some protocols have (a list of prompts), at an upstream that takes one prompt at
-a time. The first failure ends all.
+Used for requests that only some protocols have (a list of prompts), at an upstream that takes one prompt at a
+time. The first failure ends all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Several:
-    """Asks an upstream several questions. Implements `Answering`."""
+    """An upstream that is asked several questions instead of one request. Implements `Answering`."""
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
@@ -43,17 +43,17 @@ class Several:
         self._questions = questions
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """The whole answer, of the events of all answers."""
+        """The whole answer, collected from its events. Raises RequestFailed. request, call: not used."""
         async with self.chat(request, call) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Never called: `complete` decodes."""
+        """Never called: `complete` returns no bytes."""
         raise AssertionError("several answers are no one body")
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """All answers as the events of one. The choice's index is the number of its question."""
+        """The answers as the events of one. The choice's index is the number of its question."""
         async with aclosing(self._batches()) as batches:
             yield batches
 
@@ -92,7 +92,7 @@ class _One:
         return [] if self._usage is None else [self._usage]
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """The events with this choice's index. The start is that of the first answer, the end the last's."""
+        """The events for the joined answer. Only the first answer's start and the last one's end pass."""
         events: list[ir.Event] = []
         for event in batch:
             if isinstance(event, ir.Tally):

@@ -60,18 +60,18 @@ class Stopwatch:
         self._seconds = 0.0
 
     def start(self) -> None:
-        """The attempt begins to wait."""
+        """Measure from now on: the attempt begins to wait."""
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """The upstream has sent something."""
+        """Do not measure from now on: the upstream has sent something."""
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None
 
     def take(self) -> float:
-        """The seconds since the last `take`. Also stops the watch."""
+        """The measured seconds since the last `take`. Also stops the watch."""
         self.stop()
         seconds, self._seconds = self._seconds, 0.0
         return seconds

@@ -1,10 +1,10 @@
 """A provider over HTTP: a dialect, its accounts and a transport.
 
-A provider with several dialects has one upstream for each, with the same accounts and transport. The first
-of them knows the others and chooses the one for a request.
+A provider with several dialects has one upstream for each, with the same accounts and transport. The first of
+them knows the others and chooses the one for a request.
 
-Relaying uses `send`: bytes in, frames out. `chat` and `complete` translate through the IR. Everything that
-is the same for all requests (URLs, headers with the credential) is prepared once.
+Relaying uses `send`: a body in, an HTTP answer out. `chat` and `complete` translate through the IR.
+Everything that is the same for all requests (URLs, headers with the credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
-"""The fewest characters of a secret. A shorter header value ("eu") is no secret, and a part of many words."""
+"""Characters. A shorter value of a secret header ("eu") is not hidden, because it is a part of many words."""
 _MOST_SECRETS = 64
 """Secrets of one account that are remembered, replaced ones included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
@@ -73,7 +73,7 @@ _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 
 
 _MOST_REMEMBERED = 1024
-"""Models of one provider for which something is remembered."""
+"""The most models of one provider about which something is remembered."""
 
 
 class Splitter(Protocol):
@@ -221,7 +221,7 @@ class WireUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> WireUpstream:
-        """The upstream for the dialect that an attempt should use, see `apis.choose`."""
+        """The provider's upstream in the best dialect for a chat, see `apis.choose`."""
         if len(self._spoken) == 1:
             return self
         offered: list[str] = []
@@ -236,8 +236,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """True: the failure says something about calling this model in this dialect, which is stored. It may
-        be known already, because other requests can have got the same failure.
+        """Remember what a failure says about calling this model in this dialect. True: it says something. It
+        may be known already, because other requests can have got the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -248,11 +248,11 @@ class WireUpstream:
         return True
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model, with what its error answers have told."""
+        """The facts about a model: `known`, corrected by what earlier refusals have told."""
         return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """True: the model does not think, says the failure; so it must not be asked for sealed thinking."""
+        """Remember that the model does not think, if the failure says so. True: it does."""
         if not refuses_sealing(fault):
             return False
         if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
@@ -285,7 +285,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """POST the request of another operation, as JSON or as a form. headers: as for `send`."""
+        """POST the request of an operation other than chat, as JSON or as a form. headers: as for `send`."""
         url = self._operations[operation][outgoing.path].of(call.model)
         prepared = self._prepared(call, headers)
         if isinstance(outgoing.body, bytes):
@@ -338,7 +338,7 @@ class WireUpstream:
         return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The request in this provider's protocol, with the configured extra body merged in."""
+        """The chat request in this provider's protocol, with the configured extra body merged in."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -346,11 +346,11 @@ class WireUpstream:
         return wire
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the request in this provider's words."""
+        """The call with the chat request encoded in this provider's protocol."""
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """Another operation's request, as this provider takes it. Members merged into a form become texts."""
+        """The encoded request of an operation other than chat. In a form, configured members become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -371,15 +371,15 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error for an answer that is not a success: its error, or an unexpected status."""
+        """The error that an answer without success states, or the error for its unexpected status."""
         if not _REFUSES <= answer.status <= _LAST_STATUS:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with all secrets of the call replaced. It names places of the provider's own request, so
-        `located` has nothing to do.
+        """The fault with all secrets of the call replaced. Its parameter already names a place of the
+        provider's request, so `located` is not used.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -413,12 +413,12 @@ class WireUpstream:
 
     @property
     def native(self) -> Abilities:
-        """What this provider takes as it is: what its protocol says."""
+        """The features that the provider's protocol supports itself; the others are emulated."""
         return self.dialect.abilities
 
     @property
     def silence(self) -> float | None:
-        """Seconds that it may say nothing, None = any."""
+        """Seconds that the provider may send no content, None = no limit."""
         return self.limits.silence
 
     @asynccontextmanager

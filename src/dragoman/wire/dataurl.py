@@ -25,10 +25,10 @@ _ESCAPED: Final = {
     "0A": "",
     "20": "",
 }
-"""Characters of base64 (and white space) that senders escape in a URL, by escape."""
+"""What each percent-escape in base64 means; escaped white space means nothing."""
 _ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MOST_ESCAPES: Final = 100_000
-"""Python replaces each escape on its own; this many take about 0.1 s. Larger files are sent as base64."""
+"""The most escapes. Python replaces each on its own: so many take 0.1 s. Larger files come as base64."""
 
 
 def is_data_url(url: str) -> bool:
@@ -58,7 +58,7 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a data URL, the last of any other."""
+    """(media type, base64, None) of a data URL; (None, None, URL) of any other URL."""
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
     return None, None, url

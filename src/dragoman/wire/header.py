@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote
 
 LIMIT = 1000
-"""Bytes of one value. Clients and proxies refuse answers with too large a header section."""
+"""The most bytes of one value. Clients and proxies refuse answers with too large a header section."""
 
 _PRINTABLE = bytes(range(0x20, 0x7F)).decode()
 _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")

@@ -30,21 +30,21 @@ import msgspec
 from dragoman.errors import WireError
 
 MAX_DEPTH = 128
-"""Levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
+"""The most levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
 MAX_VALUES = 320_000
-"""Values in one body. One embedding request may hold 300,000 tokens, each a number; a conversation of a
-million tokens holds a tenth as many values.
+"""The most values in one body. One embedding request may hold 300,000 tokens, each a number; a conversation
+of a million tokens holds a tenth as many values.
 """
 _MOST_VALUES = 8_000_000
-"""Commas and opening brackets in any decoded text, strings included. 2,048 vectors of 3,072 numbers have 6.3
-million. An empty object takes sixteen times as much memory as its text.
+"""The most commas and opening brackets in any decoded text, strings included. 2,048 vectors of 3,072 numbers
+have 6.3 million. An empty object takes sixteen times as much memory as its text.
 """
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
 
 _MALFORMED = "The body is not valid JSON"
 _UNREADABLE = "The body cannot be read"
-"""The beginning of an error about JSON that is grammatically correct."""
+"""How errors about correct JSON with an unreadable value begin."""
 _BOM = b"\xef\xbb\xbf"
 _FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
 _URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
@@ -53,21 +53,20 @@ _QUOTED = (
     ' write "…" around it and \\" inside'
 )
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-"""The first bytes of compressed data: RFC 1952, RFC 8878."""
+"""Names of compressions by the first bytes of their data: RFC 1952, RFC 8878."""
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""Words of msgspec's error after half of a pair: it misses the other half, or its escape, or the text ends.
-"""
+"""Words of msgspec's errors for half a surrogate pair: no other half, no escape, or the text ends."""
 _MOST_EXPLAINED = 1_000_000
-"""Bytes of malformed JSON in which the mistake is searched escape by escape, or number by number. In 60 MB
-the search takes eight seconds, and nothing else runs meanwhile.
+"""The most bytes of malformed JSON that are searched, escape by escape or number by number, for the mistake.
+In 60 MB the search takes eight seconds, and nothing else runs meanwhile.
 """
 _CONTINUING = bytes(range(0x80, 0xC0))
-"""The bytes of a UTF-8 character after its first byte."""
+"""The bytes that can follow the first byte of a UTF-8 character."""
 _VALUE = 270
 """Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
@@ -79,7 +78,7 @@ _LONG = 256
 _STRIDE = 17
 """The first search reads one byte of this many: a long number shows as a run of digits there, too."""
 _MOST_DIGITS = 1_000_000
-"""Digits in a body that has long numbers. As numbers of 4,299 digits each they take 0.04 s; 64 MB take 2 s.
+"""The most digits in a body with long numbers. As numbers of 4,299 digits they take 0.04 s; 64 MB take 2 s.
 """
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))

@@ -27,7 +27,7 @@ _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
 
 _MOST_BETWEEN = 256 * 1024
-"""Bytes outside of elements that are kept: an error page in place of a stream is shorter."""
+"""The most bytes outside of elements that are kept: an error page in place of a stream is shorter."""
 
 
 class JSONArraySplitter:

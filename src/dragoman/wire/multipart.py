@@ -61,11 +61,11 @@ class Pieces(NamedTuple):
 
 
 MAX_FIELDS = 128
-"""Fields of one form. OpenAI's largest has 16 pictures, a mask and a dozen settings."""
+"""The most fields of one form. OpenAI's largest has 16 pictures, a mask and a dozen settings."""
 MAX_HEAD = 16 * 1024
-"""Bytes of one field's headers."""
+"""The most bytes of one field's headers."""
 MAX_TEXT = 4 * 1024 * 1024
-"""Bytes of all fields of a form that are not files. A prompt has at most 32,000 characters at OpenAI."""
+"""The most bytes of a form's fields that are not files. OpenAI's prompts have at most 32,000 characters."""
 
 _WINDOW = 64 * 1024  # bytes that are searched at once: no piece is larger, and no slice copies more
 _JOINED = 4 * 1024  # values up to this size are copied into one part with the headers around them

@@ -34,10 +34,9 @@ from dragoman.errors import WireError
 _decode = msgspec.json.Decoder().decode
 
 MAX_EVENT = 64 * 1024 * 1024
-"""Bytes of one event: enough for an image in base64. OpenAI's client sets no limit; Cohere's limits a line to
-1 MiB, which images exceed."""
+"""The most bytes of one event: enough for an image in base64, unlike the 1 MiB of Cohere's client."""
 MAX_LINES = 100_000
-"""Lines of one event, without comments. Each line is an object in memory until the event ends."""
+"""The most lines of one event, without comments. Each is an object in memory until the event ends."""
 ANSWER_TOO_LARGE = "answer_too_large"
 """The code of errors about an answer that is too large."""
 

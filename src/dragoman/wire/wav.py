@@ -16,9 +16,9 @@ from dragoman.errors import WireError
 _TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
 _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
-"""Larger values do not fit into the header, and no player supports them."""
+"""The largest accepted values. Larger ones do not fit into the header, and no player supports them."""
 _MOST_CHUNKS: Final = 1_000
-"""Chunks of a file that are read. A file of 100 MB can hold twelve million empty chunks."""
+"""The most chunks of a file that are read. A file of 100 MB can hold twelve million empty chunks."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 

@@ -10,7 +10,7 @@ from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
 class CandidateDecoder:
-    """The blocks of one candidate while the model writes them.
+    """Turns the model's messages for one candidate into events.
 
     forced: the text is a tool call, by a grammar. chosen: the tools that the model may call by its own
     choice; while the text may still become a call, it is held back. new_id: makes the id of a call.

@@ -15,7 +15,7 @@ import msgspec
 
 
 class Begun(NamedTuple):
-    """A call of this tool begins."""
+    """The beginning of a tool call. name: the called tool."""
 
     name: str
 

@@ -23,7 +23,7 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A request in the terms of the model process.
+    """A request in the terms of the model process; `Generate` explains most fields.
 
     forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
@@ -39,7 +39,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request. draw: the default sampling parameters.
+    """Translate a request. report: gets the losses. draw: the default sampling parameters.
 
     Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """

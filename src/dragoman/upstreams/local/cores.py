@@ -38,7 +38,7 @@ def _siblings(system: Path, cpu: int) -> str:
 
 
 def _quota(system: Path) -> int:
-    """Whole processors that the container's CPU quota grants (cgroup v2 `cpu.max`, v1 `cfs_quota_us`)."""
+    """Processors of the container's quota (cgroup v2 `cpu.max`, v1 `cfs_quota_us`); 65,536 = no quota."""
     cgroup = system / "fs/cgroup"
     try:
         allowed, period = (cgroup / "cpu.max").read_text().split()

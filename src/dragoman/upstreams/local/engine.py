@@ -26,7 +26,7 @@ from dragoman.upstreams.local.protocol import (
 
 
 class EngineRefused(DragomanError):
-    """A request that ends without an answer. kind: whose fault it is."""
+    """Raised for a request that ends without an answer, or by an engine that cannot be used. kind: why."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class EngineRefused(DragomanError):
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
-    """The error for a model whose engine is not installed."""
+    """The error for a model whose engine is not installed. extra: Dragoman's extra that installs it."""
     how = make_target(extra) or f"an installation with the extra {extra}"
     return EngineRefused(
         "model", f"the engine of this model is not installed; install it with {how} ({error})"
@@ -57,11 +57,11 @@ class Resident(Protocol):
 
     @property
     def context(self) -> int | None:
-        """The most tokens that it reads and writes; None = it reads no tokens."""
+        """The most tokens that it reads and writes; None = it does not work with tokens."""
         ...
 
     def cancel(self) -> None:
-        """Interrupt the running computation. `cancelled` must be true before."""
+        """Interrupt the running computation. Its `cancelled` function must return True already."""
         ...
 
     def close(self) -> None:

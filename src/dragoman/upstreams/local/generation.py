@@ -110,7 +110,7 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """The text that was held back until the end."""
+        """The text that was held back until the end; None = nothing was."""
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None
 

@@ -32,7 +32,7 @@ second a token, and ways that multiply (30 levels of two alternatives each) kill
 accepts 1,000 enum values in a whole schema.
 """
 LARGEST_SCHEMA = 200_000
-"""Bytes of one schema without blanks: many times what fits into an embedded model's context."""
+"""The most bytes of one schema without blanks: far more than fit into an embedded model's context."""
 _LONGEST_BOUND = 320
 """Digits of a number's bound. The largest double has 309."""
 _REPEATED = 4
@@ -207,7 +207,7 @@ class _Compiler:
         return f'"{{" {self._list([], pair, least, most)} "}}"'
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
-        """An object with its declared properties in order; optional ones may be omitted.
+        """GBNF for an object with its declared properties in order; optional ones may be omitted.
 
         Every property but the first written one begins with a comma. So there is one alternative for each
         property that can be the first, followed by a single path to the end.
@@ -252,7 +252,7 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """Elements separated by commas: all of `first`, then `item` as often as the counts allow."""
+        """GBNF for elements separated by commas: all of `first`, then `item` as often as the counts allow."""
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
         head = ' ", " '.join(first)

@@ -34,7 +34,7 @@ class Hibari:
             raise missing_engine("speech", error) from error
 
     def load(self, options: Options) -> HibariModel:
-        """Load the voice of this file. More than one thread would help little."""
+        """Load the voice in the options' file, with one thread: more would help little."""
         try:
             return HibariModel(self._numpy, self._native.Hibari(model=options.path, threads=1))
         except ImportError as error:
@@ -53,7 +53,7 @@ class HibariModel:
         self._voice: Any = voice
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio of a text, generated sentence by sentence."""
+        """The audio of the order's text; None once `cancelled` is true. Raises EngineRefused("invalid")."""
         np = self._np
         sentences: list[bytes] = []
         left = LONGEST * int(self._voice.sample_rate)
@@ -76,14 +76,14 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Not needed: a sentence takes a fraction of a second."""
+        """Do nothing: a sentence takes a fraction of a second."""
 
     def close(self) -> None:
         self._voice = None
 
 
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
-    """The sentences. Too long ones are cut between words, too long words within."""
+    """The sentences, each short enough for the voice: long ones are cut between words, long words within."""
     for sentence in sentences:
         prose = sum(char.islower() or char.isspace() for char in sentence)
         longest = _LONGEST if 2 * prose >= len(sentence) else _SPELLED

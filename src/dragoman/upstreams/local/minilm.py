@@ -78,7 +78,7 @@ class MiniLMModel:
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
-        """Not needed: a pass takes less than a second."""
+        """Do nothing: a pass takes less than a second."""
 
     def close(self) -> None:
         self._weights = {}

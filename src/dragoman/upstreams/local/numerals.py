@@ -26,7 +26,7 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """GBNF for the numbers from `low` to `high` with up to six decimals. without_…: the bound is excluded."""
+    """Like `integers`, with up to six decimals. without_low, without_high: exclude the bound itself."""
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:
@@ -52,7 +52,7 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """The decimals from `low` to `high`, 0 <= low: integers below `high` with a fraction, and `high`."""
+    """GBNF alternatives from `low` to `high` (0 <= low): integers below `high` with a fraction; `high`."""
     parts: list[str] = []
     if without_low and low < high:
         parts.append(f'"{low}" {_SOME_FRACTION}')
@@ -65,7 +65,7 @@ def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> 
 
 
 def _whole(low: int, high: int) -> list[str]:
-    """The integers from `low` to `high`, 0 <= low, without leading zeros."""
+    """Alternatives of GBNF for the integers from `low` to `high`, 0 <= low, without leading zeros."""
     parts: list[str] = []
     for size in range(len(str(low)), len(str(max(low, high))) + 1):
         least = max(low, 10 ** (size - 1) if size > 1 else 0)
@@ -76,7 +76,7 @@ def _whole(low: int, high: int) -> list[str]:
 
 
 def _same_length(low: str, high: str) -> str:
-    """The digit strings from `low` to `high`, which have equal lengths."""
+    """GBNF for the digit strings from `low` to `high`, which have equal lengths."""
     rest = len(low) - 1
     if not rest:
         return _class(low, high)

@@ -41,17 +41,17 @@ VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
 
 SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
-"""Characters of one text for speech: about twenty minutes."""
+"""The most characters of one text for speech: about twenty minutes."""
 
 MOST_TEXTS: Final = 10_000
-"""Texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
+"""The most texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
 
 LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
-"""Bytes of one recording."""
+"""The most bytes of one recording."""
 
 
 def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, report: Report) -> Embed:
-    """Translate an embedding request."""
+    """The order to the model process. report: gets the losses. Raises RequestFailed."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
@@ -77,7 +77,7 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
 
 
 def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Report) -> ir.EmbedResponse:
-    """Translate the answer with the vectors. A text longer than the model's context is reported as a loss,
+    """The response in the IR with the vectors. A text longer than the model's context is reported as a loss,
     or refused if the request forbids to cut it. Raises RequestFailed.
     """
     if request.truncate is False and answer.cut:
@@ -90,7 +90,7 @@ def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Repo
 def speak_order(
     request: ir.SpeechRequest, options: Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> Speak:
-    """Translate a speech request. encodes: True = there is an encoder for the formats that need one."""
+    """The order to the model process. encodes: an audio encoder is installed. Raises RequestFailed."""
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -125,14 +125,14 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
 
 
 def sound(answer: Spoken, order: Speak, model: str) -> ir.SpeechResponse:
-    """Translate the answer with the audio."""
+    """The response in the IR with the audio."""
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
     request: ir.TranscriptionRequest, options: Options, keep_alive: float, report: Report
 ) -> Transcribe:
-    """Translate a transcription request."""
+    """The order to the model process. report: gets the losses. Raises RequestFailed."""
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):
@@ -152,7 +152,7 @@ def transcribe_order(
 
 
 def transcript(answer: Transcribed, model: str) -> ir.TranscriptionResponse:
-    """Translate the answer with the transcript."""
+    """The response in the IR with the transcript."""
     words = None if answer.words is None else tuple(_word(word) for word in answer.words)
     segments = tuple(
         ir.Segment(span.text, span.start, span.end, detail=span.detail) for span in answer.segments
@@ -173,7 +173,7 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report the fields of a request that are not told to the model."""
+    """Report unknown keys, and the fields in `reasons` that the request has, as lost."""
     for field, reason in reasons.items():
         if getattr(request, field) is not None:
             report.lose(field, reason, "hint" if field == "user" else "quality")

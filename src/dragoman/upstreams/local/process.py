@@ -50,7 +50,7 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that nobody has read yet."""
+    """The messages of one answer that have arrived but have not been read."""
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
 
@@ -192,7 +192,7 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
-        """The events of one answer, as they come. The `id` in `request` is replaced.
+        """The events of the answer to `request`, as they come. Its `id` is replaced.
 
         To cancel, close the generator (`contextlib.aclosing`): the model stops within one token, or within
         one second of other work; a request that still waits is removed from the queue.

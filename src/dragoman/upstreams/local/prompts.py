@@ -26,7 +26,7 @@ def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[
 
 
 def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Messages with a role and a text only, for a template without tools."""
+    """Messages with only role and text, for a template without tools: tools and calls are put into words."""
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
 
@@ -50,7 +50,7 @@ def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """A description of the tools and of a call's form, for a model whose template has no tools."""
+    """The text that tells a model without tools in its template which tools it has and how to call one."""
     lines = [
         "You can use these tools. To use one, answer with nothing but one JSON object of this form:",
         call_text("TOOL", '{"PARAMETER": "VALUE"}'),

@@ -47,8 +47,7 @@ _HELD: dict[str, tuple[type, ...]] = {
     "anyOf": (list,),
     "oneOf": (list,),
 } | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
-"""All enforced keywords. The specification allows a keyword that is neither here nor refused to be ignored.
-"""
+"""All enforced keywords, with their types. Unknown keywords are ignored, as the specification allows."""
 
 _REFUSED = frozenset(
     {

@@ -123,7 +123,7 @@ class LocalUpstream:
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
-    """Everything but tools with free text: a call is JSON, enforced by a grammar."""
+    """The features without emulation. Tools with free text need it: a call is JSON, by a grammar."""
 
     def __init__(
         self,
@@ -286,7 +286,7 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
 
 
 async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> AsyncGenerator[Event, None]:
-    """The events. The first text must come within `first_byte`, each later event within `idle`."""
+    """The same events. Raises RequestFailed if the first text, or an event after it, comes too late."""
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
     first_due = None if timers.first_byte is None else loop.time() + timers.first_byte

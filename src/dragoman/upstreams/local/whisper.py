@@ -36,7 +36,7 @@ class Whisper:
             raise missing_engine("speech", error) from error
 
     def load(self, options: Options) -> WhisperModel:
-        """Load the weights in the folder of this file."""
+        """Load the weights from the folder of the options' file. Raises EngineRefused("model")."""
         try:
             model = self._native.WhisperModel(
                 str(Path(options.path).parent),
@@ -128,7 +128,7 @@ class WhisperModel:
         self._spectra = model.feature_extractor = Spectra(model.feature_extractor)
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The transcript of a recording, computed half a minute at a time."""
+        """The transcript of the order's recording; None once `cancelled` is true. Raises EngineRefused."""
         samples = samples_of(order.data, _RATE, cancelled)
         if samples is None:
             return None
@@ -155,7 +155,7 @@ class WhisperModel:
         )
 
     def cancel(self) -> None:
-        """Not needed: half a minute of audio takes about a second."""
+        """Do nothing: half a minute of audio takes about a second."""
 
     def close(self) -> None:
         self._model.model.unload_model()

@@ -22,11 +22,11 @@ _IDEOGRAPHS = (
     *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
 )
-"""Each of these characters is a word of its own. One range is wrong, exactly as in the original algorithm."""
+"""The code points that are words of their own. One range is wrong, exactly as in the original algorithm."""
 
 
 class WordPiece:
-    """A vocabulary. Special tokens in a text ("[SEP]") are treated as ordinary text."""
+    """Turns texts into tokens by a vocabulary. Special tokens ("[SEP]") in them are ordinary text."""
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary

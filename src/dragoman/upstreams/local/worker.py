@@ -51,7 +51,7 @@ QUEUE = 16
 
 
 class _Slot:
-    """A loaded model, and when it was last used."""
+    """A loaded model, when it was last used, and for how many seconds it stays (`keep_alive`)."""
 
     __slots__ = ("keep_alive", "model", "used")
 
@@ -62,7 +62,7 @@ class _Slot:
 
     @property
     def expires(self) -> float | None:
-        """When it is to be freed, None = never."""
+        """The clock's time at which it is to be freed, None = never."""
         return None if self.keep_alive < 0 else self.used + self.keep_alive
 
 
@@ -114,7 +114,7 @@ class Worker:
 
     def _admit(self, order: Job) -> Failed | None:
         """Queue a job. If the queue is full, returns the failure of this job, or of the last job of the
-        client with the most.
+        client with the most waiting jobs, which leaves the queue.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None

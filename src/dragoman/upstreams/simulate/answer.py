@@ -30,7 +30,7 @@ _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
 """Characters at the end of the user's text in which tool names are searched."""
 _SEARCHED: Final = 20_000_000
-"""Characters that are searched for the names of all tools together."""
+"""The most characters that are searched, counted once for each tool's name."""
 _CALL: Final = 10
 """Steps of the budget for a tool call, besides its arguments."""
 
@@ -73,7 +73,7 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
 
 
 def spoken(candidates: Sequence[Candidate]) -> int:
-    """The number of tokens in an answer."""
+    """The number of tokens in all candidates together."""
     return sum(len(part.pieces) for parts, _ in candidates for part in parts)
 
 
@@ -198,8 +198,8 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, each with its index: those that the tool choice forces, else those of the plan,
-    else those that the user names and that have not been called since.
+    """The functions to call, each with its index: those that the tool choice forces, else those that the user
+    names and that have not been called since. The plan may set how many.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]

@@ -227,7 +227,7 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """The number of digits of an integer beyond the range of a double; 0 for any other number."""
+    """About the number of digits of an integer beyond the range of a double; 0 for any other number."""
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 

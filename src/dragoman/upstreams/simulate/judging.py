@@ -32,7 +32,7 @@ WORDS: Final[dict[str, frozenset[str]]] = {
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
-    """A moderation result for each input."""
+    """A moderation result for each input, by the words in it."""
     return ir.ModerationResponse(tuple(map(_judgement, request.inputs)), model)
 
 
@@ -50,7 +50,7 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """All documents, best first; equal ones in the order of the request."""
+    """The `request.top` best documents (None = all), best first; equal ones in the order of the request."""
     query_words = set(words(request.query))
     results = [
         ir.Ranked(index, _nearness(query_words, document)) for index, document in enumerate(request.documents)

@@ -123,7 +123,7 @@ def plan(told: str, base: Plan | None = None) -> Plan:
 
 
 _LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
-"""The pattern reads each character once, even in a line with many blanks."""
+"""Finds an instruction line, and reads each character once, even in a line with many blanks."""
 
 
 def told(model: str, request: ir.Request) -> tuple[Plan, str]:

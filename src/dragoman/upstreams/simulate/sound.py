@@ -25,7 +25,7 @@ _LETTER: Final = 0.06
 """Seconds of a tone for each letter of a word, and of the pause after it."""
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
-"""Samples of one wave: 400 to 133 Hz."""
+"""The possible lengths of one wave in samples: 400 to 133 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
 """One silent frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without data."""
 _FRAME: Final = 576
@@ -37,7 +37,7 @@ _WORD: Final = 0.4
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """About how many bytes the speech of a text has. Nothing is generated."""
+    """About how many bytes the speech for this request will have. output: one of KINDS."""
     letters = sum(len(word) + 1 for word in request.text.split())
     samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
     return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
@@ -80,7 +80,7 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """A transcript: some sentences whose words have equal lengths."""
+    """A random transcript: two sentences, whose words all last equally long."""
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))

@@ -30,15 +30,15 @@ _BATCH: Final = 16
 _WHOLE: Final = 10_000
 """Tokens in a batch of an answer that is not streamed. Between two batches other tasks run."""
 _MOST_NUMBERS: Final = 1_000_000
-"""Numbers in all vectors of one request: 2,048 inputs, the most in a request, with 488 numbers each."""
+"""The most numbers in all vectors of one request: 2,048 inputs with 488 numbers each."""
 _MOST_LETTERS: Final = 16_384
-"""Letters of a text for speech, as for the embedded voice. OpenAI's API takes 4,096."""
+"""The most letters of a text for speech, as for the embedded voice. OpenAI's API takes 4,096."""
 _MOST_PICTURES: Final = 10
-"""Images of one request. The limit of OpenAI's API."""
+"""The most images of one request, as in OpenAI's API."""
 _MOST_DOCUMENTS: Final = 10_000
-"""Documents of one reranking. The limit of Cohere's API."""
+"""The most documents of one reranking, as in Cohere's API."""
 _MOST_JUDGED: Final = 2_048
-"""Inputs of one moderation."""
+"""The most inputs of one moderation."""
 
 _KINDS: Final[dict[int, ir.Kind]] = {
     400: "invalid_request",
@@ -83,8 +83,8 @@ class SimulateUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed for an output that is not text, as the plan says,
-        and when a timer expires.
+        """Answer one chat request. Raises RequestFailed for output other than text, for an invalid model
+        name, if the plan says so, and if a timer expires.
         """
         if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
             message = f"{self.name} generates only text."
