@@ -47,13 +47,14 @@ class ChatTurn:
     def __init__(self, keeping: Keeping, tenant: str) -> None:
         self._keeping = keeping
         self._tenant = tenant
-        self._said: Said | None = None
-        """The request as its client sent it, where its answer is to be kept."""
+        self._head: Mapping[str, msgspec.Raw] | None = None
+        """The request's members as its client sent them, where its answer is to be kept."""
+        self._metadata: Mapping[str, str] = {}
 
     @property
     def keeps(self) -> bool:
         """Whether a whole answer is kept."""
-        return self._said is not None
+        return self._head is not None
 
     hears = keeps
     """Whether a stream is."""
@@ -64,7 +65,7 @@ class ChatTurn:
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
             return asked
-        self._said = Said(said.wire, said.head, b"")
+        self._head, self._metadata = said.head, body.get("metadata") or {}
         own = {key: value for key, value in body.items() if key not in _OWN}
         head = {key: value for key, value in said.head.items() if key not in _OWN}
         expanded = Said(msgspec.structs.replace(said.wire, body=own), head, said.raw)
@@ -79,15 +80,15 @@ class ChatTurn:
 
     async def kept(self, answer: Answer, ending: Ending) -> bool:
         """Keep a whole answer. Where it cannot be kept, that is logged; its client reads it all the same."""
-        assert self._said is not None
-        await self._keep(answer.exchange, self._said, ending.response)
+        assert self._head is not None
+        await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: Answer, response: ir.Response) -> None:
         """Keep the answer of a stream. One that failed is not kept."""
         exchange = answer.exchange
         if (
-            self._said is None
+            self._head is None
             or not exchange.streamed
             or response.error is not None
             or not response.candidates
@@ -97,14 +98,15 @@ class ChatTurn:
             response = msgspec.structs.replace(response, usage=exchange.usage)
         reply = msgspec.structs.replace(answer.reply, report=Report(NAME, "response"))
         completion = await answer.steps.run(answer.weight, DIALECTS[NAME].response.encode, response, reply)
-        await self._keep(exchange, self._said, completion)
+        await self._keep(exchange, self._head, completion)
 
-    async def _keep(self, exchange: Exchange, said: Said, completion: Mapping[str, Any]) -> None:
+    async def _keep(
+        self, exchange: Exchange, head: Mapping[str, msgspec.Raw], completion: Mapping[str, Any]
+    ) -> None:
         id_, model, created = (_value(completion.get(name)) for name in ("id", "model", "created"))
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
             return
-        head = said.head
         shown = {name: head.get(name, _NULL) for name in _SHOWN}
         shown["input_user"] = head.get("user", _NULL)
         shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
@@ -116,7 +118,7 @@ class ChatTurn:
             model=model if isinstance(model, str) else "",
             body=encode({**shown, **own}),
             messages=bytes(head["messages"]),
-            metadata=said.wire.body.get("metadata") or {},
+            metadata=self._metadata,
             expires=self._keeping.expires(),
         )
         try:
