@@ -108,9 +108,10 @@ class Sealed(msgspec.Struct, frozen=True):
 class Said:
     """The body of a request. wire: decoded. head: its top-level members as JSON. raw: as it came. request:
     the IR form, if a stage has it; else it is decoded at its first use. A plain relay never needs it.
+    inlined: the IR form with fetched media, and which media kept their URL (`media.Media`).
     """
 
-    __slots__ = ("_request", "head", "raw", "wire")
+    __slots__ = ("_request", "head", "inlined", "raw", "wire")
 
     def __init__(
         self, wire: WireRequest, head: dict[str, msgspec.Raw], raw: bytes, request: Any = None
@@ -119,6 +120,7 @@ class Said:
         self.head = head
         self.raw = raw
         self._request = request
+        self.inlined: tuple[ir.Request, Any] | None = None
 
     def request(self, decode: Callable[[WireRequest], Any]) -> Any:
         """The request in the IR. Raises WireError."""
@@ -129,7 +131,7 @@ class Said:
     def forget(self) -> None:
         """Free the memory: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
-        self.head, self.raw, self._request = {}, b"", None
+        self.head, self.raw, self._request, self.inlined = {}, b"", None, None
 
 
 class Answer(msgspec.Struct, frozen=True):

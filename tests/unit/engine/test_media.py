@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, whole
 
+GEMINI = {"dialect": "gemini", "base_url": "https://g.example", "keys": "key-g"}
 OLLAMA = {"dialect": "ollama", "base_url": "https://o.example", "keys": "key-o"}
 URL = "https://pictures.example/cat.png"
 FETCHED = "iVBORw0KGgo="
@@ -49,6 +50,17 @@ def test_all_attempts_fetch_once_together() -> None:
         ASK_ONE,
     ]
     assert URL.encode() in stage.sent[2]
+
+
+def test_providers_of_two_protocols_fetch_once_together() -> None:
+    settings = {"models": {"m": {"deployments": ["o/llava", "g/gemini-x"]}}}
+    stage = Stage({"o": OLLAMA, "g": GEMINI}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"))
+    stage.script("g", whole("A cat.", dialect="gemini"))
+    lines = stage.plays(picture("m"))
+    assert [line for line in lines if line.startswith("fetch")] == [f"fetch {URL}"]
+    assert FETCHED.encode() in stage.sent[1]
+    assert lines[-1] == "= done"
 
 
 def test_what_cannot_be_fetched_is_named_in_the_clients_words() -> None:
