@@ -13,10 +13,12 @@ from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import Answer
 from dragoman.engine.ends import Ends
+from dragoman.errors import RequestFailed
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
+from dragoman.upstreams.answers import AnswerLimits
 from tests.unit.engine.stage import CLAUDE, ONE, USED, Stage, chat, stream, streamed, whole
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
@@ -40,6 +42,14 @@ class Turn(ResponseTurn):
         stored = await super().kept(answer, ending)
         self._stage.note("kept" if stored else "not kept")
         return stored
+
+
+class Slow:
+    """A hook that ends a request after some time."""
+
+    async def before(self, *_: Any) -> None:
+        await asyncio.sleep(9.0)
+        raise RequestFailed(ir.Fault("content_policy", "Not here."))
 
 
 class Session(SessionTurn):
@@ -151,6 +161,22 @@ def test_the_next_turn_has_this_one_before_it(model: str, streams: bool) -> None
     assert stage.sent[1].count(b'"Hi"') == 2
     assert b"Hello." in stage.sent[1]
     assert b"previous_response_id" not in stage.sent[1]
+
+
+def test_a_last_event_that_waits_is_no_silence() -> None:
+    stage = Stage({"r": RESPONSES}, limits=AnswerLimits(silence=5.0))
+    *first, last = streamed("Hello.", dialect=FACE, usage=USED)
+    stage.script("r", stream(*first, b": ping\n\n", 9.0, last))
+    lines = stage.plays(asked("r/gpt", stream=True), FACE, turn=Turn(stage))
+    assert lines[-4:] == ["9 s later", "kept", "end usage 3+2 finish done", "= done"]
+
+
+def test_a_failure_behind_a_heartbeat_repeats_what_was_asked() -> None:
+    stage = Stage({"r": RESPONSES}, hooks=[Slow()])
+    request = asked("r/gpt", stream=True, metadata={"a": "b"})
+    lines = stage.plays(request, FACE, heartbeat=5.0, turn=Turn(stage))
+    assert lines[-3:] == ["kept", "end error content_filter: Not here.", "= client/route/content_policy"]
+    assert told(stage)["metadata"] == {"a": "b"}
 
 
 def test_a_turn_that_needs_no_model_is_answered_by_the_gateway() -> None:
