@@ -14,12 +14,14 @@ from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import Answer
 from dragoman.engine.ends import Ends
 from dragoman.errors import RequestFailed
+from dragoman.routing.attempts import Policy
+from dragoman.seams.deadlines import Deadlines
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
 from dragoman.upstreams.answers import AnswerLimits
-from tests.unit.engine.stage import CLAUDE, ONE, USED, Stage, chat, stream, streamed, whole
+from tests.unit.engine.stage import CLAUDE, ONE, USED, Reply, Stage, broken, chat, stream, streamed, whole
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
 FACE = "openai_responses"
@@ -177,6 +179,29 @@ def test_a_failure_behind_a_heartbeat_repeats_what_was_asked() -> None:
     lines = stage.plays(request, FACE, heartbeat=5.0, turn=Turn(stage))
     assert lines[-3:] == ["kept", "end error content_filter: Not here.", "= client/route/content_policy"]
     assert told(stage)["metadata"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_failure_that_is_kept_begins_no_limit_anew(begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Deadlines] = []
+
+    class Noted(Deadlines):
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            super().__init__(loop)
+            seen.append(self)
+
+    monkeypatch.setattr("tests.unit.engine.stage.Deadlines", Noted)
+    limits = AnswerLimits(silence=60.0)
+    stage = Stage({"r": RESPONSES}, limits=limits, policy=Policy(retries=0))
+    failing = (
+        stream(*streamed("Hel", dialect=FACE)[:3], broken()) if begun else Reply(connect=[9.0, broken()])
+    )
+    stage.script("r", failing)
+    lines = stage.plays(asked("r/gpt", stream=True), FACE, heartbeat=5.0, turn=Turn(stage))
+    assert lines[-3:-1] == ["kept", "end error connection_broken: It broke."]
+    assert told(stage)["status"] == "failed"
+    assert [len(deadlines.entries) for deadlines in seen] == [0]
+    assert stage.attempts == ["r/gpt relay connection_broken"]
 
 
 def test_a_turn_that_needs_no_model_is_answered_by_the_gateway() -> None:
