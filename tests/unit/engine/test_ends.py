@@ -204,6 +204,23 @@ def test_a_failure_that_is_kept_begins_no_limit_anew(begun: bool, monkeypatch: p
     assert stage.attempts == ["r/gpt relay connection_broken"]
 
 
+def test_what_came_before_an_end_that_cannot_be_kept_is_told() -> None:
+    class Full(Turn):
+        async def kept(self, answer: Answer, ending: Ending) -> bool:
+            if ending.response["status"] == "completed":
+                raise RequestFailed(ir.Fault("too_large", "The conversation is full."))
+            return await super().kept(answer, ending)
+
+    stage = Stage({"claude": CLAUDE})
+    stage.script("claude", said("claude/opus", streams=True))
+    lines = stage.plays(asked("claude/opus", stream=True), FACE, turn=Full(stage))
+    assert lines[-3:-1] == ["kept", "end error request_too_large: The conversation is full."]
+    objects = [line.removeprefix(b"data: ") for line in stage.client.body.splitlines()]
+    numbers = [json.loads(line)["sequence_number"] for line in objects if line.startswith(b"{")]
+    assert numbers == list(range(len(numbers)))
+    assert told(stage)["status"] == "failed"
+
+
 def test_a_turn_that_needs_no_model_is_answered_by_the_gateway() -> None:
     stage = Stage({"r": RESPONSES})
     assert stage.plays(asked("r/gpt", generate=False), FACE, turn=Turn(stage)) == [
