@@ -70,9 +70,10 @@ class Sealed(msgspec.Struct, frozen=True):
 class Said:
     """The body of a request. wire: decoded. head: its top-level members, each as raw JSON. raw: as received.
     request: the IR form; None = `wire` is decoded at the first use. A plain relay never needs the IR form.
+    inlined: the IR form with fetched media, and which media kept their URL (`media.Media`).
     """
 
-    __slots__ = ("_request", "head", "raw", "wire")
+    __slots__ = ("_request", "head", "inlined", "raw", "wire")
 
     def __init__(
         self, wire: WireRequest, head: dict[str, msgspec.Raw], raw: bytes, request: Any = None
@@ -81,6 +82,7 @@ class Said:
         self.head = head
         self.raw = raw
         self._request = request
+        self.inlined: tuple[ir.Request, Any] | None = None
 
     def request(self, decode: Callable[[WireRequest], Any]) -> Any:
         """The request in the IR. Raises WireError."""
@@ -91,7 +93,7 @@ class Said:
     def forget(self) -> None:
         """Free the memory of all forms: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
-        self.head, self.raw, self._request = {}, b"", None
+        self.head, self.raw, self._request, self.inlined = {}, b"", None, None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):

@@ -223,8 +223,8 @@ class Delivery:
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
-        if self._deployment is not None:
-            self._commit()
+        if self._deployment is not None and not self.client.begun:
+            self._commit()  # a stream did so when it began; one that has failed has no attempt any more
         return await turn.kept(self._answer(reply), ending)
 
     async def heard(self, response: ir.Response, reply: Reply) -> None:

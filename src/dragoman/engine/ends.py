@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from dragoman.dialects.streaming import Ending, TellsEnding
+from dragoman.errors import RequestFailed
 from dragoman.upstreams.answers import PART
 
 
@@ -63,14 +64,21 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """Store the answer. Returns the bytes that end the stream. data: unsent bytes, which come first."""
+        """Store the answer. Returns the bytes that end the stream. data: unsent bytes, which come first.
+        Raises RequestFailed if the answer cannot be added to its conversation.
+        """
         teller = self._teller
         if teller is None or teller.ending is None:
             return data
         if self.pieces:
             await self.write(data)
             data = b""
-        data += teller.end(stored=await self._keep(teller.ending))
+        try:
+            stored = await self._keep(teller.ending)
+        except RequestFailed:
+            await self.write(data)  # events before the end, behind which the failure is numbered
+            raise
+        data += teller.end(stored=stored)
         if not self.pieces:
             return data
         if self._lines:

@@ -68,13 +68,16 @@ class Engine:
         asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
         delivery.expect(asked)
         if asked.turn is not None:
-            asked = await self._expanded(asked, asked.turn)
-        planned = (runtime.table, asked)
-        asked, plan = _planned(*planned) if asked.light else await asked.step(_planned, *planned)
+            asked = delivery.asked = await self._expanded(asked, asked.turn)
+        # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
+        table = runtime.table
+        asked, plan = _planned(table, asked) if asked.light else await asked.step(_planned, table, asked)
         if way.hooked and runtime.hooks.change_requests:
             asked = await self._before(runtime, asked)
-        left = (runtime, way, asked, plan)
-        plan = _through(*left) if asked.light else await asked.step(_through, *left)
+        if asked.light:
+            plan = _through(runtime, way, asked, plan)
+        else:
+            plan = await asked.step(_through, runtime, way, asked, plan)
         delivery.asked = asked
         if inbound.operation == "count":
             await count(runtime, way, asked, plan, delivery)

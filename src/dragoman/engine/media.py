@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 from dragoman import ir
@@ -14,21 +13,19 @@ from dragoman.net.fetch import Claim, Fetcher
 from dragoman.upstreams.backend import Backend
 
 _T = TypeVar("_T")
-_Keep = Callable[[ir.Media], bool] | None
 
 
 class Media:
-    """The fetched bytes of one exchange, and the memory that they take. client: name of the client's key."""
+    """Fetches for one exchange, and holds a share of the memory for it. client: name of the client's key."""
 
     def __init__(self, fetcher: Fetcher, client: str) -> None:
         self._fetcher = fetcher
         self._client = client
         self._held: Claim | None = None
-        self._fetched: tuple[ir.Request, _Keep, ir.Request] | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
         """The request with the bytes of all media whose URL the upstream does not read. `asked` keeps the
-        URLs for upstreams that do. Raises RequestFailed.
+        URLs for upstreams that do; for the others, each URL is fetched once. Raises RequestFailed.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -38,13 +35,17 @@ class Media:
             if backend.dialect is asked.face:
                 return request
             reads = _is_address
-        if self._fetched is not None and self._fetched[0] is request and self._fetched[1] is reads:
-            return self._fetched[2]
+        before = request
+        if asked.said.inlined is not None and reads is not _is_address:
+            before, kept = asked.said.inlined
+            if kept is reads:
+                return before
         try:
-            fetched = await self._fetcher.inline(request, reads, self._claim)
+            fetched = await self._fetcher.inline(before, reads, self._claim)
         except RequestFailed as failed:
             raise RequestFailed(located(asked, failed.fault)) from failed
-        self._fetched = (request, reads, fetched)
+        if fetched is not request:
+            asked.said.inlined = fetched, reads
         return fetched
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:

@@ -204,6 +204,7 @@ class _Passage:
             raise unreadable(self._upstream.name, error) from error
         finally:
             attempt.delivery.counted(relay.usage)
+        self._gather((), ended=True)
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)
         await attempt.delivery.client.end(await self._ends.last(data))
@@ -227,15 +228,15 @@ class _Passage:
                 chunk = parts.first(chunk)
             frames = splitter.feed(chunk) if chunk else splitter.close()
             data, broken = _passed(relay, frames, limits)
-            if self._gathered is not None and broken is None:
-                self._gather(self._gathered, frames)
+            if broken is None:
+                self._gather(frames)
             if not chunk and broken is None:
                 data, broken = _closed(relay, data)
             if not delivery.committed:
                 # Content counts even if an error came in the same read: a read can hold several events.
                 content = relay.content or (broken is None and (relay.done or not chunk))
                 data = await opening.add(data, content=content)
-            elif data:
+            elif data or relay.done:  # the last event may be withheld until the answer is kept
                 opening.silent_since = None
             else:
                 await opening.add(data, content=False)
@@ -248,11 +249,20 @@ class _Passage:
             if data:
                 await client.write(data)
 
-    def _gather(self, gathered: Gathered, frames: Sequence[bytes]) -> None:
-        """Decode the frames and gather their events. Raises WireError."""
-        assert self._decoder is not None
-        for frame in frames:
-            gathered.add(self._decoder.feed(frame))
+    def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
+        """Gather the events of these frames. A stream that the relay passes but the decoder refuses is not
+        kept.
+        """
+        gathered, decoder = self._gathered, self._decoder
+        if gathered is None or decoder is None:
+            return
+        try:
+            for frame in frames:
+                gathered.add(decoder.feed(frame))
+            if ended:
+                gathered.add(decoder.close())
+        except (WireError, RequestFailed, RecursionError):
+            self._gathered = None
 
 
 def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:

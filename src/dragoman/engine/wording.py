@@ -22,7 +22,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.unknown import in_words
 from dragoman.engine.asked import blamed
 from dragoman.engine.attempt import Attempt
-from dragoman.engine.places import Locate, located
+from dragoman.engine.places import Locate, located, locator
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.answering import Answering
 from dragoman.upstreams.several import Question, Several
@@ -64,8 +64,13 @@ async def worded(attempt: Attempt) -> Wording:
     request = pieces.request
     if seals is not None and not asked.sealless:
         request = await seals.restored(request, attempt.scope, report)
-    locate = pieces.located(asked.face.locator(asked.wire))
-    words = _Words(attempt, locate if seals is None else seals.located(locate))
+
+    def locate(where: str) -> str:
+        # The locator refers to the client's body, so nothing may hold it while the answer streams.
+        inner = pieces.located(locator(attempt.asked))
+        return (inner if seals is None else seals.located(inner))(where)
+
+    words = _Words(attempt, locate)
     return words.put(request) if asked.light else await asked.step(words.put, request)
 
 

@@ -47,13 +47,14 @@ class ChatTurn:
     def __init__(self, keeping: Keeping, tenant: str) -> None:
         self._keeping = keeping
         self._tenant = tenant
-        self._said: Said | None = None
-        """The request as its client sent it; None = its answer is not stored."""
+        self._head: Mapping[str, msgspec.Raw] | None = None
+        """The request's members as its client sent them; None = its answer is not stored."""
+        self._metadata: Mapping[str, str] = {}
 
     @property
     def keeps(self) -> bool:
         """True: the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
-        return self._said is not None
+        return self._head is not None
 
     hears = keeps
 
@@ -63,7 +64,7 @@ class ChatTurn:
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
             return asked
-        self._said = Said(said.wire, said.head, b"")
+        self._head, self._metadata = said.head, body.get("metadata") or {}
         own = {key: value for key, value in body.items() if key not in _OWN}
         head = {key: value for key, value in said.head.items() if key not in _OWN}
         expanded = Said(msgspec.structs.replace(said.wire, body=own), head, said.raw)
@@ -78,15 +79,15 @@ class ChatTurn:
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Store a whole answer. A failure is only logged, because the client gets the answer all the same."""
-        assert self._said is not None
-        await self._keep(answer.exchange, self._said, ending.response)
+        assert self._head is not None
+        await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Store the answer of a stream, unless it failed. Whole answers are stored by `kept`."""
         exchange = answer.exchange
         if (
-            self._said is None
+            self._head is None
             or not exchange.streamed
             or response.error is not None
             or not response.candidates
@@ -96,14 +97,15 @@ class ChatTurn:
             response = msgspec.structs.replace(response, usage=exchange.usage)
         reply = msgspec.structs.replace(answer.reply, report=Report(NAME, "response"))
         completion = await answer.steps.run(answer.weight, DIALECTS[NAME].response.encode, response, reply)
-        await self._keep(exchange, self._said, completion)
+        await self._keep(exchange, self._head, completion)
 
-    async def _keep(self, exchange: Exchange, said: Said, completion: Mapping[str, Any]) -> None:
+    async def _keep(
+        self, exchange: Exchange, head: Mapping[str, msgspec.Raw], completion: Mapping[str, Any]
+    ) -> None:
         id_, model, created = (_value(completion.get(name)) for name in ("id", "model", "created"))
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
             return
-        head = said.head
         shown = {name: head.get(name, _NULL) for name in _SHOWN}
         shown["input_user"] = head.get("user", _NULL)
         shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
@@ -115,7 +117,7 @@ class ChatTurn:
             model=model if isinstance(model, str) else "",
             body=encode({**shown, **own}),
             messages=bytes(head["messages"]),
-            metadata=said.wire.body.get("metadata") or {},
+            metadata=self._metadata,
             expires=self._keeping.expires(),
         )
         try:

@@ -13,12 +13,15 @@ from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import AnswerContext
 from dragoman.engine.ends import Ends
+from dragoman.errors import RequestFailed
+from dragoman.routing.attempts import Policy
+from dragoman.seams.deadlines import Deadlines
 from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
-from dragoman.upstreams.answers import PART
-from tests.unit.engine.stage import CLAUDE, ONE, USED, Stage, chat, stream, streamed, whole
+from dragoman.upstreams.answers import PART, AnswerLimits
+from tests.unit.engine.stage import CLAUDE, ONE, USED, Reply, Stage, broken, chat, stream, streamed, whole
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
 FACE = "openai_responses"
@@ -41,6 +44,14 @@ class Turn(ResponseTurn):
         stored = await super().kept(answer, ending)
         self._stage.note("kept" if stored else "not kept")
         return stored
+
+
+class Slow:
+    """A hook that ends a request after some time."""
+
+    async def before(self, *_: Any) -> None:
+        await asyncio.sleep(9.0)
+        raise RequestFailed(ir.Fault("content_policy", "Not here."))
 
 
 class Session(SessionTurn):
@@ -153,6 +164,62 @@ def test_the_next_turn_has_this_one_before_it(model: str, streams: bool) -> None
     assert stage.sent[1].count(b'"Hi"') == 2
     assert b"Hello." in stage.sent[1]
     assert b"previous_response_id" not in stage.sent[1]
+
+
+def test_a_last_event_that_waits_is_no_silence() -> None:
+    stage = Stage({"r": RESPONSES}, limits=AnswerLimits(silence=5.0))
+    *first, last = streamed("Hello.", dialect=FACE, usage=USED)
+    stage.script("r", stream(*first, b": ping\n\n", 9.0, last))
+    lines = stage.plays(asked("r/gpt", stream=True), FACE, turn=Turn(stage))
+    assert lines[-4:] == ["9 s later", "kept", "end usage 3+2 finish done", "= done"]
+
+
+def test_a_failure_behind_a_heartbeat_repeats_what_was_asked() -> None:
+    stage = Stage({"r": RESPONSES}, hooks=[Slow()])
+    request = asked("r/gpt", stream=True, metadata={"a": "b"})
+    lines = stage.plays(request, FACE, heartbeat=5.0, turn=Turn(stage))
+    assert lines[-3:] == ["kept", "end error content_filter: Not here.", "= client/route/content_policy"]
+    assert told(stage)["metadata"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_failure_that_is_kept_begins_no_limit_anew(begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Deadlines] = []
+
+    class Noted(Deadlines):
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            super().__init__(loop)
+            seen.append(self)
+
+    monkeypatch.setattr("tests.unit.engine.stage.Deadlines", Noted)
+    limits = AnswerLimits(silence=60.0)
+    stage = Stage({"r": RESPONSES}, limits=limits, policy=Policy(retries=0))
+    failing = (
+        stream(*streamed("Hel", dialect=FACE)[:3], broken()) if begun else Reply(connect=[9.0, broken()])
+    )
+    stage.script("r", failing)
+    lines = stage.plays(asked("r/gpt", stream=True), FACE, heartbeat=5.0, turn=Turn(stage))
+    assert lines[-3:-1] == ["kept", "end error connection_broken: It broke."]
+    assert told(stage)["status"] == "failed"
+    assert [len(deadlines.entries) for deadlines in seen] == [0]
+    assert stage.attempts == ["r/gpt relay connection_broken"]
+
+
+def test_what_came_before_an_end_that_cannot_be_kept_is_told() -> None:
+    class Full(Turn):
+        async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
+            if ending.response["status"] == "completed":
+                raise RequestFailed(ir.Fault("too_large", "The conversation is full."))
+            return await super().kept(answer, ending)
+
+    stage = Stage({"claude": CLAUDE})
+    stage.script("claude", said("claude/opus", streams=True))
+    lines = stage.plays(asked("claude/opus", stream=True), FACE, turn=Full(stage))
+    assert lines[-3:-1] == ["kept", "end error request_too_large: The conversation is full."]
+    objects = [line.removeprefix(b"data: ") for line in stage.client.body.splitlines()]
+    numbers = [json.loads(line)["sequence_number"] for line in objects if line.startswith(b"{")]
+    assert numbers == list(range(len(numbers)))
+    assert told(stage)["status"] == "failed"
 
 
 def test_a_turn_that_needs_no_model_is_answered_by_the_gateway() -> None:

@@ -12,6 +12,7 @@ from dragoman.upstreams.upstream import Call
 from dragoman.wire.multipart import Field
 from tests.unit.engine.stage import CLAUDE, ONE, Own, Stage, chat, refusal, whole
 
+GEMINI = {"dialect": "gemini", "base_url": "https://g.example", "keys": "key-g"}
 OLLAMA = {"dialect": "ollama", "base_url": "https://o.example", "keys": "key-o"}
 GEMINI = {"dialect": "gemini", "base_url": "https://g.example/v1beta", "keys": "key-g"}
 URL = "https://pictures.example/cat.png"
@@ -55,6 +56,17 @@ def test_all_attempts_fetch_once_together() -> None:
     assert URL.encode() in stage.sent[2]
 
 
+def test_providers_of_two_protocols_fetch_once_together() -> None:
+    settings = {"models": {"m": {"deployments": ["o/llava", "g/gemini-x"]}}}
+    stage = Stage({"o": OLLAMA, "g": GEMINI}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"))
+    stage.script("g", whole("A cat.", dialect="gemini"))
+    lines = stage.plays(picture("m"))
+    assert [line for line in lines if line.startswith("fetch")] == [f"fetch {URL}"]
+    assert FETCHED.encode() in stage.sent[1]
+    assert lines[-1] == "= done"
+
+
 def test_what_cannot_be_fetched_is_named_in_the_clients_words() -> None:
     stage = Stage({"o": OLLAMA})
     url = "https://pictures.example/missing.png"
@@ -80,7 +92,7 @@ def test_all_that_an_exchange_fetches_takes_one_share_of_the_room() -> None:
     stage.script("o", refusal(429, dialect="ollama"))
     stage.script("g", whole("A cat.", dialect="gemini"))
     stage.plays(picture("m"))
-    assert stage.lines.count(f"fetch {URL}") == 2  # they differ in what they read at its address
+    assert stage.lines.count(f"fetch {URL}") == 1  # although they differ in what they read at its address
     assert len(stage.fetcher.claims) == 1
 
 

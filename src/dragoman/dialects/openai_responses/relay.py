@@ -217,9 +217,10 @@ class ResponsesStreamRelay:
         number = _number(self._last) + 1
         told = {"type": "error", "sequence_number": number, **error_event(fault)}
         response = {**self._response, "status": "failed", "error": failure_member(fault)}
-        self.done = True
         over = {"type": "response.failed", "sequence_number": number + 1, "response": response}
+        self.done = False  # also if the terminal event waits: `[DONE]` comes once, behind the last event
         error, last = self._framed(b"error", encode(told)), encode(over)
+        self.done = True
         if self.waits:
             return error + self._wait("response.failed", last, response, over)
         return error + self._framed(b"response.failed", last)

@@ -162,3 +162,5 @@ def test_a_stream_that_broke_in_its_middle_is_told_to_have_failed(last: bytes, n
     ]
     assert [error["sequence_number"], failed["sequence_number"]] == [number, number + 1]
     assert failed["response"]["status"] == "failed"
+    assert told.count(b"data: [DONE]") == 1  # behind the last event, because clients read no further
+    assert told[-3:] == [b"data: [DONE]", b"", b""]
