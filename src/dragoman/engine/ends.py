@@ -64,8 +64,8 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """The remaining bytes for the stream's end. data: bytes that have not been sent. Raises RequestFailed if
-        the answer cannot be added to its conversation.
+        """The remaining bytes for the stream's end. data: bytes that have not been sent. Raises RequestFailed
+        if the answer cannot be added to its conversation.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

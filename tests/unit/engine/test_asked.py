@@ -31,7 +31,17 @@ def asked(body: dict[str, Any] | None = None, request: Any = None, **more: Any) 
     face = DIALECTS["openai_chat"]
     wire = WireRequest("chat", body or {"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
     steps = Steps(HeavySteps(), "team")
-    return Asked(exchange, Inbound(face, b"{}", {}), face, Said(wire, {}, b"{}", request), steps, 2, light=True, turn=None, **more)
+    return Asked(
+        exchange,
+        Inbound(face, b"{}", {}),
+        face,
+        Said(wire, {}, b"{}", request),
+        steps,
+        2,
+        light=True,
+        turn=None,
+        **more,
+    )
 
 
 def test_the_request_is_decoded_once() -> None:
