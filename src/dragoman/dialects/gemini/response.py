@@ -115,7 +115,7 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """Decode the `parts` of one content. Raises WireError, at path `where`, unless it is a list of objects."""
+    """Decode the `parts` of one content. Raises WireError, at path `where`, for no list of objects."""
     parts = content.get("parts")
     if parts is None:
         return []
