@@ -82,7 +82,7 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
-    """Add a block's cache mark and leftovers to its wire object `out`, and report its other shared fields."""
+    """Add a block's cache mark and leftovers to its wire object `out`, and report its `ir.Item` as lost."""
     if block.cache is not None:
         out["cache_control"] = encode_mark(block.cache, scope.report, where)
     if block.extra is not None:

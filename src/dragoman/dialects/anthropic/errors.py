@@ -159,7 +159,7 @@ _OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
-"""The kinds for which the API itself states a type, besides the kinds that `_FACE` gives this type."""
+"""For an `error.type`, further kinds that the API states with it, besides the kinds in `_FACE`."""
 _INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),

@@ -39,7 +39,7 @@ def safe_id(stated: str) -> str:
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
     """Move the images of assistant messages, which other models have made, to the next user message.
 
-    The API accepts only users' images. A last user message is added if there is none.
+    The API accepts only users' images. If no user message follows, one is added at the end.
     """
     if not any(_images_of(message) for message in messages):
         return messages

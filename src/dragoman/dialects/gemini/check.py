@@ -106,7 +106,7 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse values of enums that only Google may know. Raises WireError."""
+    """Raise WireError for enum values that are unknown here, so that only Google may understand them."""
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
     _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")

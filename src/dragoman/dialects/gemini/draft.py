@@ -34,7 +34,7 @@ class Draft(msgspec.Struct):
 
 
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add a block's signature and leftovers to its part `out`, and report its other shared fields."""
+    """Add a block's signature and leftovers to its part `out`, and report its other fields as lost."""
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
             out[SIGNATURE] = write_signature(sealed)

@@ -91,7 +91,7 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """A segment's block index, and its first and last character there; None = unknown.
+    """A segment's block index, and its start and end there in characters; None = unknown.
 
     The segment's own text decides whether its bytes count in the part or in all texts together.
     """
@@ -123,7 +123,7 @@ def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int]
 
 
 def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
-    """A span in all texts together as block index and span in that block, where it starts and is cut off."""
+    """The block where a span of all texts together starts, and the span there, cut at the block's end."""
     for number, text in texts:
         if start < len(text) or number == texts[-1][0]:
             return number, start, min(end, len(text))
@@ -193,7 +193,7 @@ def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
 
 
 def _size(text: str, characters: int) -> int:
-    """The number of bytes in the first `characters` characters."""
+    """The number of UTF-8 bytes of the first `characters` characters."""
     return (
         min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
     )

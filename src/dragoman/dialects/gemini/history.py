@@ -76,7 +76,7 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """True: the API accepts the block, in some form."""
+    """True: another dialect's block can be written, in some form; thinking only with Google's own seal."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:

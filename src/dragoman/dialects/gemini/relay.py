@@ -220,7 +220,7 @@ class GeminiStreamRelay:
         return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The last chunk of a stream that broke off."""
+        """The last bytes of a stream that broke off: a chunk with the error."""
         body = _encode(error_body(fault))
         return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 

@@ -369,4 +369,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
-"""For each field of ir.Request, its encoder or the reason why it is lost; `store` only if it is foreign."""
+"""For each field of ir.Request, its encoder or why it is lost. This dialect's own `store` is not lost."""

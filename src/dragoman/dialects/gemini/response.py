@@ -129,7 +129,7 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """True: the block is more than reasoning, which alone is no answer."""
+    """True: the block is more than reasoning or an empty text, which alone are no answer."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 

@@ -143,7 +143,7 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """`properties`, and `required` without the properties that contain their own definition."""
+        """Write `properties`, and `required` without the properties that contain their own definition."""
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -163,7 +163,7 @@ class _Cleaner:
             self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
-        """`required`, without the names that `properties` removed."""
+        """Write `required`, without the names that `properties` removed."""
         names = value if node.required is None else node.required
         if names or not value:
             node.out[key] = names
@@ -171,7 +171,7 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """`$ref`, which may refer to a definition in the same schema, or to the schema itself."""
+        """Write a `$ref` to a definition in the same schema, or to the schema itself; refuse any other."""
         target = self.references.target(value)
         if target is None:
             node.refused[key] = value
@@ -199,7 +199,7 @@ class _Cleaner:
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """A list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
+        """Write a list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -209,7 +209,7 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """`items`: one schema for all items, or a list."""
+        """Write `items`: one schema for all items, or a list."""
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
@@ -218,12 +218,12 @@ class _Cleaner:
             node.refused[key] = value
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
-        """`additionalProperties`, which are never required."""
+        """Write `additionalProperties`, which are never required."""
         place = place_in(node.where, key)
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """`const` becomes an `enum` with one value."""
+        """Write `const` as an `enum` with one value, or null as a type."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -232,7 +232,7 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """`enum` holds strings and numbers. Null becomes a type."""
+        """Write an `enum` of strings and numbers, with null as a type; refuse any other."""
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -255,7 +255,7 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """An exclusive bound: exact for integers; for other numbers, the bound itself is also allowed."""
+        """Write an exclusive bound as an inclusive one, which is exact for integers, else also refuse it."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -336,7 +336,7 @@ _DESCRIBED: Final = "it is not enforced, only described to the model"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
-    """Move the refused keywords into the description."""
+    """Append the refused keywords, as JSON, to the schema's description."""
     words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"

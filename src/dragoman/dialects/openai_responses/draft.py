@@ -1,4 +1,4 @@
-"""What the encoders know about the request or answer that they write, and members that they share."""
+"""What the item and part encoders know about their request or answer, and the members that all items have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """The family's Draft with two more fields. mint: makes the id of an item without one, from its prefix
-    ("msg", "fc", "rs"); None = such ids stay out. summarised: thinking is written as a summary.
+    """The Draft of the chat dialects and two fields. mint: makes the id of an item without one, from its
+    prefix ("msg", "fc", "rs"); None = no id is made. summarised: thinking is written as a summary.
     """
 
     __slots__ = ("mint", "summarised")

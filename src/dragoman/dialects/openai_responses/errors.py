@@ -81,4 +81,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The codes of a server's failures. Every other failure of a server is a `server_error`."""
+"""The codes that a response object may state for a fault of status 500 or more; others: `server_error`."""

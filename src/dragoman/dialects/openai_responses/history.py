@@ -40,7 +40,7 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """Decode `input`: a string, items, or None, which `forms` records. Raises WireError for anything else."""
+    """Decode `input`: a string or None, recorded in `forms`, or items. Raises WireError for anything else."""
     if value is None:
         forms["input"] = "none"
         return ()

@@ -38,7 +38,7 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """Decode the parts of `item`. said: the model wrote them. Raises WireError unless each is an object."""
+    """Decode parts to blocks with this `item`. said: the model wrote them. WireError at a non-object."""
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -48,7 +48,7 @@ def decode_parts(
 
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
-    """Decode a part of `item`; an unknown form is kept whole as Native. said: the model wrote it."""
+    """Decode a part to a block with this `item`, Native if its form is unknown. said: the model wrote it."""
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:

@@ -25,7 +25,7 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """The members of a frame that decide how it passes."""
+    """The member of a frame that decides how it is relayed."""
 
     type: str
 
@@ -105,7 +105,7 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 
 class ResponsesStreamRelay:
-    """Relays one stream: edits the response object in events, and renames reasoning events as required."""
+    """Relays one stream: edits the response object in events; reasoning events get the client's names."""
 
     __slots__ = (
         *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
@@ -226,7 +226,7 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """The error of a frame without an event type, which some servers send."""
+    """A frame, decoded, if it has an `error` but no type, as some servers send it; None = another frame."""
     try:
         told = _decode(frame)
     except _UNREADABLE:

@@ -416,4 +416,4 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""Adds the members that clients require inside repeated objects."""
+"""For a repeated member that holds objects, adds the inner members that clients require."""

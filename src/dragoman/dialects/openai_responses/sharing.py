@@ -43,7 +43,7 @@ class Shared:
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
-        """The JSON written since the last cut, cut at its marks: every second piece is a long text."""
+        """`written`, the JSON of all values since the last cut, in pieces; each second one is a long text."""
         if not self._found:
             return [written]
         found, self._found = self._found, []
@@ -53,7 +53,7 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """The events written since the last cut, each as pieces. end: the bytes at the end of each event."""
+        """`written` cut into events, each as pieces as of `cut`. end: the bytes at the end of each event."""
         events: list[list[bytes]] = []
         event: list[bytes] = []
         for place, piece in enumerate(self.cut(written)):

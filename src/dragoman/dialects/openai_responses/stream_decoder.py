@@ -155,7 +155,7 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """A `queued` or `in_progress`, which repeats `created`: the start if none has come, or a ping."""
+        """For `queued` and `in_progress`, which repeat `created`: the start if none has come, else a ping."""
         return self._created(value) or [ir.Ping()]
 
     def _keepalive(self, value: _Value) -> _Events:

@@ -121,7 +121,7 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, which `ending` announced. stored: False = storing failed, which it states."""
+        """The terminal event that `ending` holds back. stored: False = storing failed: `store` is false."""
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
@@ -512,7 +512,7 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """Send the start and end of an item for a block that is sent whole."""
+        """Send the item of a block that comes whole: its start, unless it was announced, and its end."""
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
             part = encode_part(block, self._draft, where, said=True)
