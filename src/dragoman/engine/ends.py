@@ -64,13 +64,8 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-<<<<<<< HEAD
         """Store the answer. Returns the bytes that end the stream. data: unsent bytes, which come first.
         Raises RequestFailed if the answer cannot be added to its conversation.
-=======
-        """The remaining bytes for the stream's end. data: bytes that have not been sent. Raises RequestFailed
-        if the answer cannot be added to its conversation.
->>>>>>> part-revengine
         """
         teller = self._teller
         if teller is None or teller.ending is None:

@@ -3,7 +3,7 @@
 Specification: https://platform.claude.com/docs/en/api/messages, read in the form of the client `anthropic`
 2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
 
-Canonical form. A request or an answer is the same after the way through the IR, except that
+Canonical form. A request or an answer that is decoded to the IR and encoded again stays the same, except that
 - an optional member that is null is left out, and so is `stream: false`;
 - an empty list of citations and an empty signature are left out, or written where the protocol requires them;
 - `type: "custom"` of a tool is left out: it is the default;
@@ -17,8 +17,8 @@ What this protocol cannot express, and what happens instead:
 - system text after the start, for most models: tagged user text;
 - penalties, min_p, seed, logit_bias, logprobs, author names, metadata: losses;
 - JSON without a schema: emulated before the encoder runs;
-- reasoning of other providers: dropped from requests, shown in answers. Its seal becomes a tagged signature,
-  so that it can return to its provider.
+- reasoning of other providers: dropped from requests, shown in answers. Its seal (its encrypted form) becomes
+  a tagged signature, so that it can return to its provider.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ DIALECT = Dialect(
     abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
     keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
-    # The second root is for clients whose base URL must select one protocol of the gateway.
     probe=Probe(called="Anthropic's Messages", question="messages"),
+    # The second root is for clients whose base URL must select one protocol of the gateway.
     face=Face(roots=("/v1", "/anthropic/v1"), client_headers=(VERSION_HEADER,)),
     resources=frozenset({"files", "message_batches"}),
     operations={"count": COUNT},

@@ -39,7 +39,7 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
-    """The blocks of a message's `content`, which is a string or a list."""
+    """Decode `content`, a string or a list of objects. Raises WireError, at path `where`, for all else."""
     if isinstance(content, str):
         return (ir.Text(content),)
     if not isinstance(content, list):
@@ -48,7 +48,7 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
-    """The blocks of a content list. A block of unknown form becomes Native."""
+    """Decode a list of blocks. Raises WireError, at path `where[index]`, for a block that is no object."""
     blocks = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -58,7 +58,7 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """One content block."""
+    """Decode one content block; a block of an unknown type or form becomes Native."""
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
         return ir.Text(text)
@@ -93,7 +93,7 @@ def _text(value: _Wire) -> ir.Block:
 
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
-    """The cache breakpoint of an object; None = it has none."""
+    """Decode `cache_control` of a block, a tool or a request; None = the object has none."""
     mark = value.get("cache_control")
     if not isinstance(mark, dict):
         return None
@@ -106,7 +106,7 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """One citation. Its place in the source is kept as stated."""
+    """Decode one citation. `source` keeps its place in the document, or all of a citation of unknown form."""
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
@@ -120,7 +120,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """The fields of Media for a source, and the source's other members."""
+    """The arguments of ir.Media for a block's `source`, and the unknown members of `source` as leftovers."""
     source = value["source"]
     kind = source["type"]
     field, known = _SOURCES[kind]
@@ -233,7 +233,7 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """The definition of a tool that a tool search has found."""
+    """Decode the name of a tool that a tool search has found, with a text for other dialects."""
     words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
@@ -251,7 +251,7 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """The result of a tool that Anthropic ran: a list of blocks, or one object of the tool's own form."""
+    """Decode the result of a tool that Anthropic ran: blocks, or one object of the tool's own form."""
     content = value.get("content")
     error = value.get("is_error")
     blocks: tuple[ir.Block, ...] = ()

@@ -1,6 +1,6 @@
 """Encodes content blocks, IR to wire, of requests, answers and streams.
 
-A provider never gets another provider's seals, which it cannot verify. Only clients get them, tagged.
+Anthropic never gets another provider's seals (signatures of reasoning). Only clients get them, tagged.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Where blocks are written.
+    """What the block encoders know about the request or answer that they write.
 
     own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
-    False = a request for Anthropic. signatures: True = thinking must be signed when it is sent back.
+    False = a request for Anthropic. signatures: True = a request may hold only signed thinking.
     """
 
     report: Report
@@ -39,7 +39,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The wire form of a text block that has only text, as most have; None for any other block."""
+    """The wire form of a block that is nothing but text, not blank, as most are; None for any other block."""
     if type(block) is not ir.Text:
         return None
     text = block.text
@@ -51,21 +51,21 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """One block on the wire; None = nothing is written, and the loss is reported.
+    """Encode one block; None = it is left out, and the loss is reported unless the block was empty.
 
-    Raises WireError for media that the API never accepts.
+    Raises WireError for audio and video, calls of free-text tools, file ids of other providers.
     """
     return _ENCODE[type(block)](block, scope, where)
 
 
 def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[_Wire]:
-    """Several blocks, in order."""
+    """Encode blocks in order, without those that `encode_block` leaves out."""
     written = (encode_block(block, scope, f"{where}[{index}]") for index, block in enumerate(blocks))
     return [wire for wire in written if wire is not None]
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """A cache breakpoint. Anthropic caches for five minutes or for an hour."""
+    """Encode a cache breakpoint. A lifetime other than 5m and 1h becomes 1h, and the change is reported."""
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
         out["ttl"] = mark.ttl
@@ -82,7 +82,7 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
-    """Add the members that every block may have."""
+    """Add a block's cache mark and leftovers to its wire object `out`, and report its `ir.Item` as lost."""
     if block.cache is not None:
         out["cache_control"] = encode_mark(block.cache, scope.report, where)
     if block.extra is not None:
@@ -132,7 +132,7 @@ def _cite(out: _Wire, citations: tuple[ir.Citation, ...], scope: Scope, where: s
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """A citation. A client can get another provider's citation, but Anthropic cannot."""
+    """Encode a citation; another provider's only for clients, if it has a URL. None = reported as lost."""
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)
@@ -174,7 +174,7 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """A thought's signature. Only clients get other providers' seals, tagged, and send them back."""
+    """The `signature` for a seal. Another provider's seal is tagged in an answer, and None in a request."""
     if sealed.origin == NAME:
         return sealed.data
     return tag_seal(sealed) if answer else None
@@ -281,7 +281,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """Media in an answer of another protocol: images in the form of requests, audio as its transcript.
+    """Encode media of another protocol's answer: an image as in requests, audio as its transcript, or None.
 
     The API's own models answer with neither. Its clients read an image as a block with a `source`.
     """
@@ -361,7 +361,7 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of an answer in this dialect as its wire object, for a history in another dialect."""
+    """A block decoded from this dialect as Native with its wire object, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     wire = encode_block(block, Scope(Report(NAME), own=True), "")

@@ -79,13 +79,13 @@ class _Request(msgspec.Struct):
 
 
 MEMBERS = frozenset(_Request.__struct_fields__)
-"""The members that the IR carries. `extra` never holds them."""
+"""The top-level members of a request that have a field in the IR; `ir.Request.extra` never holds them."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
-"""With this beta, a thinking budget may exceed max_tokens: it counts for all turns of a tool loop."""
+"""Part of a beta's name. With it, a thinking budget may exceed max_tokens: it counts for a tool loop."""
 
 
 def check(wire: WireRequest) -> None:
@@ -121,7 +121,7 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """An error of msgspec as message, path and code."""
+    """The WireError for the text of a msgspec.ValidationError, worded as the API does."""
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
@@ -133,7 +133,7 @@ def explained(text: str) -> WireError:
 
 
 def _outside(side: str, limit: float) -> str:
-    """The API's words for a number outside its range. side: "greater" or "less", the permitted side."""
+    """The API's message for a number beyond `limit`. side: "greater" or "less", the permitted side."""
     return f"Input should be {side} than or equal to {limit:g}"
 
 
@@ -166,7 +166,7 @@ def _check_messages(messages: list[_Message]) -> None:
 
 
 def check_block(block: _Block, where: str) -> None:
-    """Raise WireError at the first mistake in a block of a known type. where: the block's path."""
+    """Raise WireError at the first mistake in a block whose type is in `_BLOCKS`. where: the block's path."""
     for key, required, kinds, word in _BLOCKS[block["type"]]:
         value = block.get(key)
         if value is None:
@@ -202,7 +202,7 @@ _BLOCKS: dict[str, tuple[_Member, ...]] = {
         ("is_error", False, bool, "a boolean"),
     ),
 }
-"""The members of each block type: name, whether it is required, its types, and their name in errors."""
+"""The checked members of each block type: name, whether required, Python types, their name in errors."""
 
 _SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
 
@@ -260,7 +260,7 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
 
 
 def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
-    """The names that `tool_choice` may name; None = a tool provides names that are not known here."""
+    """Check the tools. Returns the names for `tool_choice`; None = a tool adds names unknown here."""
     names: set[str] = set()
     open_ended = False
     for index, tool in enumerate(tools):
@@ -285,7 +285,7 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
 
 
 _POSITIVE = ("max_uses", "max_content_tokens", "max_characters", "display_width_px", "display_height_px")
-"""Numbers in the API's own tools that must be at least 1."""
+"""Members of the API's own tools that must be integers of at least 1."""
 
 
 def _check_numbers(tool: dict[str, Any], where: str) -> None:

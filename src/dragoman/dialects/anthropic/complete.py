@@ -5,7 +5,7 @@ r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own
 
 https://platform.claude.com/docs/en/api/completions. The turns of the prompt become messages, the text before
 the first turn becomes the system prompt, and the text after the last `Assistant:` begins the answer. No model
-is called in this form any more, so every answer is translated. Everything except text is a loss.
+is called in this form any more, so every answer is translated. Everything in it except text is a loss.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
-"""Members that Messages also has."""
+"""Members that Messages has too; they are copied unchanged."""
 _WHERE: Final = "candidates[0]"
-"""The place of the only candidate."""
+"""The IR path of the only candidate that the client gets."""
 _EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
-"""The stop reasons that `stop_reason` can express."""
+"""The stop reasons of the IR that `stop_reason` can express."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -85,17 +85,17 @@ def _shown(turn: str) -> str:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request."""
+    """Decode a checked request, as the same request for Messages."""
     return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the answer's form depends on, without the prompt."""
+    """Decode only what the answer's form depends on: the model and `stream`."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request for Messages."""
+    """The body of the same request for Messages."""
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
     for role, text in turns:
@@ -112,7 +112,7 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """The text before the first turn, and the role and text of each turn."""
+    """Split a prompt into the text before its first turn, and the (role, text) of each turn."""
     before, *found = _TURN.split(prompt)
     return before.strip(), [
         (_ROLES[found[place]], found[place + 1].strip()) for place in range(0, len(found), 2)
@@ -120,7 +120,7 @@ def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def locate(where: str) -> str:
-    """The JSON path of a request for a place in the IR or in a Messages request."""
+    """The JSON path in the client's request for a path in the IR or in the Messages request."""
     if where.startswith(("messages", "system")):
         return "$.prompt"
     return (
@@ -132,7 +132,7 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer. The gateway makes its id. Raises RequestFailed for an answer that failed."""
+    """The `completion` object for a client, with an id of the gateway. Raises RequestFailed if it failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     first = response.candidates[0] if response.candidates else ir.Candidate(())
@@ -143,7 +143,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """A whole answer, or a piece of one without a stop."""
+    """A `completion` object: a whole answer, or a piece of a stream. stop: None = more pieces follow."""
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}
     sequence = (stop.sequence if stop is not None else None) or _HUMAN
@@ -169,7 +169,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 
 class CompleteEncoder:
-    """Encodes one stream: a `completion` event for each piece."""
+    """Encodes one stream of IR events: each piece of text becomes a `completion` event."""
 
     __slots__ = ("_model", "_over", "_reply")
 
@@ -179,7 +179,7 @@ class CompleteEncoder:
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
+        """The bytes for one IR event; empty = nothing is sent for it."""
         write = _WRITE.get(type(event))
         return b"" if write is None or self._over else write(self, event)
 
@@ -255,4 +255,4 @@ FACE: Final = msgspec.structs.replace(
     opaque=msgspec.structs.replace(MESSAGES.opaque, foreign=()),
     operations={},
 )
-"""The face for the clients of this path."""
+"""The dialect for clients of POST /v1/complete: Messages, with this API's requests and answers."""

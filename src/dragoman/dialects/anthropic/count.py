@@ -25,7 +25,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """The members of a request for this endpoint."""
+    """A request's body without `LEFT_OUT`, the members that only affect the answer."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

@@ -1,7 +1,7 @@
-"""Errors of Anthropic and its compatible servers, and errors of our face.
+"""Decodes errors of Anthropic and compatible servers, and encodes the gateway's errors for their clients.
 
-https://platform.claude.com/docs/en/api/errors. The status decides first, then the body's codes. Message
-patterns decide only if a status is too general.
+https://platform.claude.com/docs/en/api/errors. Decoding: the status decides first, then the body's codes.
+Message patterns decide only if a status is too general.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KINDS: dict[str, Kind] = {
     "api_error": "upstream",
     "overloaded_error": "overloaded",
 }
-"""The kind for each `error.type`, the only fact of an error inside a stream."""
+"""The kind for each `error.type`, which alone classifies an error inside a stream."""
 
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
@@ -46,7 +46,7 @@ _DETAILS: dict[str, Kind] = {
     "linked_organization_billing_unavailable": "quota",
     "organization_on_hold": "permission",
 }
-"""`error.details.error_code`, if it says more than the type: waiting does not help."""
+"""The kind for each `error.details.error_code` that says more than the type: waiting does not help."""
 
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prompt is too long", "context_length"),
@@ -55,7 +55,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("reached your specified api usage limits", "quota"),
     ("invalid x-api-key", "authentication"),
 )
-"""Parts of messages, lower case, for statuses with several causes."""
+"""Parts of error messages, in lower case, and their kinds, for statuses with several causes."""
 
 SECOND = "The provider started a second response in one stream."
 _VAGUE = frozenset({400, 413, 422})
@@ -70,7 +70,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream, decoded or raw."""
+    """The fault of an error inside an answer or a stream. value: the body or event, decoded or raw."""
     return _fault(read_body(value), None, None)
 
 
@@ -122,7 +122,7 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """The code in `error.details`. Our own face writes a kind there that status and type cannot express."""
+    """`error.details.error_code`, where gateways like this one write a kind that has no type; "" = none."""
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     return code if isinstance(code, str) else ""
@@ -159,20 +159,20 @@ _OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
-"""Types that the API itself uses for a kind, in addition to the one in `_FACE`."""
+"""For an `error.type`, further kinds that the API states with it, besides the kinds in `_FACE`."""
 _INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
     }
 )
-"""Kinds that the type does not express. Inside a stream there is no status either."""
+"""Kinds that no type expresses, so that `details.error_code` states them."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
     status, _ = _status(fault)
     headers = retry_headers(fault)
     if request_id is not None:
@@ -181,7 +181,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error, also the data of an `error` event."""
+    """The body of an error for a client, also the data of an `error` event."""
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
     kept = (fault.extra or {}).get(NAME, {})
@@ -199,7 +199,7 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Status and type: from the kind, or as the API itself stated them for the same kind."""
+    """The status and `error.type` for a fault: its own, if the API uses them for this kind, or the kind's."""
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
         return status, kind
@@ -208,12 +208,12 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _names_model(fault: Fault) -> bool:
-    """True: the message itself says that it is about the model, as the API's own message does."""
+    """True: the message begins as the API's own message about an unknown model."""
     return fault.message.lower().startswith("model:")
 
 
 def _message(fault: Fault) -> str:
-    """The message. Clients search it for the API's own words to detect a prompt that is too long."""
+    """The fault's message, with its `param`, and with the words by which clients detect too long a prompt."""
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX

@@ -1,4 +1,4 @@
-"""Another dialect's history as `system` and `messages`.
+"""Encodes the history of another dialect as `system` and `messages`.
 
 The API requires the first system text as `system`, alternating turns, all results of a turn first in the next
 user turn, and no call without a result. `repair` brings a history into this order.
@@ -37,9 +37,9 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Move images by another model in a history of this dialect into the user turns after them.
+    """Move the images of assistant messages, which other models have made, to the next user message.
 
-    The API accepts only users' images. A history without such images stays unchanged.
+    The API accepts only users' images. If no user message follows, one is added at the end.
     """
     if not any(_images_of(message) for message in messages):
         return messages
@@ -67,7 +67,7 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
 
 
 def _images_of(message: _Wire) -> list[_Wire]:
-    """The images in an assistant's message."""
+    """The images in an assistant's message; empty for any other message."""
     content = message.get("content")
     if message["role"] != "assistant" or type(content) is not list:
         return []
@@ -75,7 +75,7 @@ def _images_of(message: _Wire) -> list[_Wire]:
 
 
 def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
-    """A user's content with blocks in front of it, but after its tool results, which must be first."""
+    """A user's content with the blocks `moved` at its front, but after tool results, which must be first."""
     if isinstance(content, str):
         return [*moved, {"type": "text", "text": content}]
     results = next(
@@ -85,14 +85,14 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """True: the block is written, if thinking must be signed."""
+    """True: the block can be sent to a server that accepts only signed thinking."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
     return _is_written_unsigned(block)
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """True: the block is written, if thinking needs no signature."""
+    """True: the block can be sent to a server that accepts thinking without a signature."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:
@@ -132,7 +132,7 @@ _UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """The system blocks, the messages, and the IR places of the thinking in them."""
+    """The wire blocks of `system`, the wire messages, and the IR paths of the thinking blocks in them."""
     writer = _Writer(target.report, scope)
     rules = _RULES if scope.signatures else _UNSIGNED_RULES
     for turn in repaired(request, rules, target.facts):
@@ -152,7 +152,7 @@ class _Writer:
         self.led = False  # True = the first system text has ended
 
     def write(self, turn: Turn) -> None:
-        """One turn."""
+        """Add one turn to `system` or `messages`."""
         if not self.led and turn.role in _SYSTEM_ROLES:
             self._pieces(turn, self.system)
             return
@@ -209,7 +209,7 @@ class _Writer:
         return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """Write what a message has in addition to its blocks. A cache mark moves to the last block."""
+        """Move a message's cache mark to its last written block. Report its name and leftovers as lost."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
@@ -217,9 +217,9 @@ class _Writer:
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove the white space at the end of an assistant turn to be continued: the API refuses it.
+        """Remove white space at the end of a last message by the assistant, because the API refuses it.
 
-        last: the index of the client's last message.
+        last: its index in the IR's messages, for the report.
         """
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return

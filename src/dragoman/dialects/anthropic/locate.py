@@ -1,4 +1,4 @@
-"""Translates places in the IR to JSON paths of this dialect's request, for reports to clients."""
+"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PARTS = (
 
 
 def locate(place: str) -> str:
-    """`messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
+    """The JSON path: `messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     for head, path in _HEADS:
@@ -61,7 +61,7 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` for this request's form: strings as content, `output_format`, effort without thinking."""
+    """As `locate`, for the forms of this request: a string as content, `output_format`, effort alone."""
     path = locate(where)
     if "output_format" in request.body:
         path = path.replace("$.output_config.format", "$.output_format")

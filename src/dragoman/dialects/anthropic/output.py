@@ -41,7 +41,7 @@ _LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """The output format in `output_config`, or in the deprecated top-level `output_format`."""
+    """Decode `output_config`, or, if it is None, the deprecated `output_format`; None = no output format."""
     form = None
     if config is None:
         config, form = {"format": old_format}, "output_format"
@@ -55,7 +55,7 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write `output_config.format`, or report what it cannot express."""
+    """Write the format into `config` (`output_config`) or `body` (`output_format`), and report losses."""
     output, report = request.output, target.report
     if output is None:
         return
@@ -101,7 +101,7 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
 
 
 class _Cleaner:
-    """Reduces a schema to what the API accepts. Each removed part is a loss of quality."""
+    """Reduces a schema to what the API accepts; refused keywords go into the description, each as a loss."""
 
     def __init__(self, report: Report) -> None:
         self.report = report

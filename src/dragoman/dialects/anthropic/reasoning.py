@@ -26,7 +26,7 @@ _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
 def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
-    """The reasoning of `thinking` and effort; None = both are absent."""
+    """Decode `thinking` and `output_config.effort`; None = both are absent."""
     if thinking is None:
         return None if effort is None else ir.Reasoning(effort=effort)
     kind = thinking.get("type")
@@ -46,7 +46,7 @@ def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
 def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
-    """Write `thinking` into the body and `effort` into its output_config.
+    """Write `thinking` into the body and `effort` into `config`, its output_config.
 
     forced: a tool call is forced, which excludes a thinking budget. May raise `max_tokens` to make room for a
     budget, if the client set no limit.
@@ -89,7 +89,7 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Fit the budget: at least 1,024 and below max_tokens. An equal number is a 400."""
+    """Fit another dialect's budget between 1,024 and max_tokens; else raise the limit or disable thinking."""
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
         return
@@ -126,7 +126,7 @@ def _bounded(tokens: int, target: Target) -> int:
 
 
 class _Fitting:
-    """Finds the nearest reasoning that a model accepts."""
+    """Finds the accepted reasoning nearest to a request's wish, and reports the difference."""
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
         self.wish = wish
@@ -137,7 +137,7 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """The values of `thinking` and effort."""
+        """`thinking` and `effort` to write; None = not stated. forced: see `encode_reasoning`."""
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
@@ -195,7 +195,7 @@ class _Fitting:
         return None, self._effort("low")
 
     def _strength(self) -> str | None:
-        """The effort word. A budget counts as the nearest word."""
+        """The requested effort, or the effort nearest to the requested budget; None = neither is stated."""
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
             return self.wish.effort
@@ -208,7 +208,7 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """The word itself, or the nearest weaker word of the model."""
+        """The effort itself, or the nearest weaker effort that the model supports; None = none."""
         if word is None:
             return None
         known = _ORDER if self.facts.efforts is None else self.facts.efforts

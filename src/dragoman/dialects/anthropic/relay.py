@@ -1,4 +1,4 @@
-"""Relays the same protocol on both sides: a few edits on raw values; nested bytes stay unchanged."""
+"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _BLOCK_DELTA = b'{"type":"content_block_delta",'
 
 
 class AnthropicRelay(BodyRelay):
-    """Edits requests and answers."""
+    """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's name of the model, and its usage."""
+        """The body with the client's name of the model, and its usage. Raises RequestFailed for an error."""
         try:
             head = _decode_head(body)
             if "error" in head and "content" not in head:
@@ -68,7 +68,7 @@ class AnthropicRelay(BodyRelay):
 
 
 def _usage(before: dict[str, Any], head: _Head) -> dict[str, Any]:
-    """The usage so far, updated by one object. Counts are cumulative; null changes nothing."""
+    """The counts `before`, updated by the `usage` in `head`. Counts are cumulative; null changes nothing."""
     stated = _decode(head["usage"]) if "usage" in head else None
     if not isinstance(stated, dict):
         return before
@@ -83,7 +83,7 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream: only the model's name in `message_start` changes."""
+    """Relays one stream. Changes the model's name, and adds token counts that the provider left out."""
 
     __slots__ = (
         *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
@@ -103,7 +103,7 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one frame. Raises RequestFailed for an error, WireError for an unknown frame."""
+        """The bytes for an event's data. Raises RequestFailed for an error, WireError for unreadable data."""
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame

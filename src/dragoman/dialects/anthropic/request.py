@@ -30,7 +30,7 @@ from dragoman.errors import WireError
 
 PATH = "/messages"
 MAX_TOKENS = 8192
-"""The output limit if no other is stated: all models since Claude 3.5 accept it."""
+"""`max_tokens` if neither client nor model facts state a limit: all models since Claude 3.5 accept it."""
 
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
@@ -43,10 +43,10 @@ _THINKING = (
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
 _BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
-"""Betas that change answers without a member in the body."""
+"""Beginnings of the betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The shared default value: identity with it means that nothing is stated."""
+"""The shared default value: a request with this very object states no sampling parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
@@ -84,15 +84,15 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _bodiless_betas(betas: str) -> dict[str, Any]:
-    """The betas that change the answer by themselves, as leftovers: they are reported if an encoder drops
-    them. For other betas, their members or tools are reported instead.
+    """The betas in a header that change answers by themselves, as leftovers: they are reported if an encoder
+    drops them. For other betas, their members or tools are reported instead.
     """
     named = [beta.strip() for beta in betas.split(",")]
     return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Decode the members that most requests do not have."""
+    """Decode the members that most requests do not have into `fields`, the arguments of ir.Request."""
     get = body.get
     config, thinking = get("output_config"), get("thinking")
     if config is not None or thinking is not None:
@@ -110,8 +110,8 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only Anthropic's servers hold (a thread) or may know (new values for thinking). Clients
-    react to the refusal of a thread by sending the whole conversation. Raises WireError.
+    """Raise WireError for what only Anthropic's servers hold (a thread) or may know (new thinking values).
+    Clients react to the refusal of a thread by sending the whole conversation.
     """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
@@ -123,7 +123,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the answer's form depends on, without the messages."""
+    """Decode only what the answer's form depends on: the model and `stream`."""
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
@@ -173,9 +173,9 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The body and headers for a model of Anthropic or of a compatible server.
+    """Encode a request for Anthropic or a compatible server, and report losses.
 
-    Raises WireError for several answers, audio and free-text tools, which the API does not have.
+    Raises WireError for several candidates, audio and free-text tools, which the API does not have.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -212,7 +212,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `max_tokens`, which the API requires."""
+    """Write `max_tokens`, which the API requires, at most the model's maximum."""
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
@@ -227,9 +227,9 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Write a history of this dialect unchanged.
+    """Write `system` and `messages` of a history of this dialect, unchanged.
 
-    Clients cannot send system messages at the front: stages added them, and they belong to `system`.
+    Only the gateway puts system messages at the front, which clients cannot send. They go into `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -279,7 +279,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
-    """Fit the sampling parameters: temperature is at most 1, and thinking allows only some values."""
+    """Remove or lower the parameters in `stated` that the API refuses, some only beside thinking."""
     report = target.report
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
@@ -309,7 +309,7 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Encode the members that most requests do not have."""
+    """Write the members that most requests do not have, and report the fields that the API lacks."""
     own, report = request.dialect == NAME, target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)
@@ -328,7 +328,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 
 
 def _members(extra: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leftovers without those of the header, which are sent as a header again."""
+    """Leftovers without the betas, which are sent as a header again."""
     own = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
     return {**extra, NAME: own}
 
@@ -396,4 +396,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Messages API is stateless"),
     },
 )
-"""How each field of a request is handled."""
+"""For each field of ir.Request, the function that encodes it, or the reason why it is lost."""

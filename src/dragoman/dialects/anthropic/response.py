@@ -37,7 +37,7 @@ HEAD: Final = Typed(NAME, id=str, model=str, usage=dict)
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a Message. Raises RequestFailed for an error with status 200, WireError for other objects."""
+    """Decode a Message. Raises RequestFailed for an error with status 200, WireError for any other object."""
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise RequestFailed(fault_of(body))
     content = body.get("content")
@@ -67,7 +67,7 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
-    """The stop of a Message or of the delta in a `message_delta`."""
+    """The stop of a Message or of the delta in a `message_delta`; None = it states no stop reason."""
     word = value.get("stop_reason")
     if not word:
         return None
@@ -79,13 +79,13 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The service tier that handled the request."""
+    """The IR's word for the service tier that a `usage` object states; None = it states none."""
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 
 
 def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into the usage, if this protocol has it."""
+    """Write the service tier into a `usage` object, or report it as lost. own: the answer is Anthropic's."""
     if tier is None:
         return
     word = ANSWER_TIER_WORDS.get(tier, tier if own else None)
@@ -96,7 +96,7 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """`stop_reason`, `stop_sequence` and `stop_details`.
+    """`stop_reason`, `stop_sequence` and `stop_details` of an answer. own: the answer is Anthropic's.
 
     called: the answer holds tool calls for the client, which expects `tool_use` for any upstream reason.
     """
@@ -128,8 +128,8 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id of an answer. Agents join messages of the same id, and some providers' ids are not unique
-    (Ollama: `chatcmpl-` and three digits), so only Anthropic's own ids are shown.
+    """The id that the client sees: Anthropic's own, or else the gateway's. Agents join messages of the same
+    id, and some providers' ids are not unique (Ollama: `chatcmpl-` and three digits).
     """
     if stated is None:
         return reply.id
@@ -140,7 +140,7 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A Message for a client. Raises RequestFailed for an answer that failed."""
+    """Encode a Message for a client, and report losses. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -179,7 +179,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """A call with an id. If the upstream gave none, it is made from the answer's id and the block's index."""
+    """The block; a call without an id gets one, made from the gateway's id of the answer and the index."""
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))
     return block

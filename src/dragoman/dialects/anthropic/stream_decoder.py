@@ -49,15 +49,15 @@ _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 _START = Typed(NAME, id=str, model=str)
-"""Checks the types of the start's members. Usage and stop reason are stated again at the end."""
+"""Checks the types of members of `message_start`. Usage and stop reason are stated again at the end."""
 
 
 class _Open:
     """A block that is still open.
 
-    index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: arguments
-    from its start, used unless deltas follow. grown: members that were added to a Native block; `kept` counts
-    them.
+    index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: a call's
+    arguments as its start states them, used unless deltas follow. grown: members that deltas added to a
+    Native block; `kept` limits them.
     """
 
     __slots__ = ("block", "grown", "index", "kept", "kind", "whole")
@@ -72,7 +72,7 @@ class _Open:
 
 
 class AnthropicDecoder:
-    """Decodes one stream's frames to events."""
+    """Decodes one provider's stream to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._open: dict[int, _Open] = {}
@@ -85,7 +85,7 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The events of one frame's JSON."""
+        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown format."""
         if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":
@@ -110,7 +110,7 @@ class AnthropicDecoder:
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The events of a text or argument delta, as most frames are; None for any other frame."""
+        """The IR events for a text or argument delta, as most frames are; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -127,7 +127,7 @@ class AnthropicDecoder:
         return None
 
     def close(self) -> _Events:
-        """The remaining events after the last byte: the end, if a stop reason has come."""
+        """The last IR events, after the last byte: the end if a stop reason has come, else an error."""
         if self._state == "over":
             return []
         if self._stop is not None:

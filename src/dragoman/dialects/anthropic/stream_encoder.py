@@ -29,7 +29,7 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BETWEEN_PARTS = "\n\n"
 _IN_DELTA = frozenset({"container"})
-"""Leftovers inside `message_delta.delta`. Other leftovers are members of the event itself."""
+"""Late leftovers written inside `message_delta.delta`; others become members of the event itself."""
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:
@@ -39,13 +39,13 @@ def _event(name: str, value: dict[str, Any]) -> bytes:
 class _Block:
     """The block that is being streamed.
 
-    prefix: the first bytes of its main delta; before the first delta, they include the block's start.
-    started: True = its start was sent. silent: True = it has no form here. said: True = some content was
-    sent. part: the last summary part of reasoning. fold: collects a medium, which is sent whole.
+    number: its index in this stream. delta: the bytes of its main delta before the text. started: True = its
+    start was sent. silent: True = it has no form here. said: True = some content was sent. part: the last
+    summary part of reasoning. fold: collects a medium, which is sent whole.
     """
 
     __slots__ = (
-        *("block", "delta", "fold", "index", "number", "part", "prefix", "said", "sealed", "silent"),
+        *("block", "delta", "fold", "index", "number", "part", "said", "sealed", "silent"),
         "started",
     )
 
@@ -53,7 +53,7 @@ class _Block:
         self.index = index
         self.number = number
         self.block = block
-        self.delta = self.prefix = _DELTA % (number, kind)
+        self.delta = _DELTA % (number, kind)
         self.started = False
         self.silent = False
         self.said = False
@@ -74,7 +74,7 @@ _KINDS: dict[type, bytes] = {
 
 
 class AnthropicEncoder(EventEncoder):
-    """Encodes one stream's events to bytes."""
+    """Encodes the IR events of one answer to a client's stream."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -92,7 +92,7 @@ class AnthropicEncoder(EventEncoder):
         self._late: dict[str, Any] = {}
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
+        """The bytes for one IR event; empty = nothing is sent for it now."""
         if self._state == "over":
             return b""
         return self._table[type(event)](self, event)
@@ -197,7 +197,7 @@ class AnthropicEncoder(EventEncoder):
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
-        """The start of a block and its first content."""
+        """Send the start of a block and the content that it has so far."""
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
         wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
@@ -219,7 +219,7 @@ class AnthropicEncoder(EventEncoder):
         return self._block_start(state, wire) + rest
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
-        """The start of a text block. The start is empty; its content follows as deltas."""
+        """Send an empty start of a text or thinking block, and its content so far as deltas."""
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"
         wire = {"type": member} if wire is None else wire
@@ -252,7 +252,7 @@ class AnthropicEncoder(EventEncoder):
     _refuse = _text
 
     def _first(self, state: _Block, text: str) -> bytes:
-        """The first text of a block."""
+        """Send the first text of a block, after its start if that has waited."""
         if state.silent or not text:
             return b""
         if not state.started:
@@ -261,7 +261,7 @@ class AnthropicEncoder(EventEncoder):
         return state.delta + _dumps(text) + _END
 
     def _begin_with(self, state: _Block, **content: Any) -> bytes:
-        """Start a block that waited for its first content."""
+        """Send the start and `content` of a block that waited for its first content."""
         state.block = msgspec.structs.replace(state.block, **content)
         return self._begin(state)
 
@@ -360,12 +360,12 @@ class AnthropicEncoder(EventEncoder):
         return out + self._release() if self._held else out
 
     def _whole(self, state: _Block, fold: ir.Fold, final: ir.Block | None) -> bytes:
-        """Send a complete medium."""
+        """Send a medium that is complete, from its final form or its collected pieces."""
         state.block = final or fold.block(0)
         return self._begin(state)
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """The remaining content of a block: what only its final form states, and the signature."""
+        """Send the remaining content of a block: what only its final form states, and the signature."""
         out = b""
         if final is not None and not state.silent:
             out = _FINAL[type(final)](self, state, final) if type(final) in _FINAL else b""
@@ -406,7 +406,7 @@ class AnthropicEncoder(EventEncoder):
 
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
-    """True: the block's start has content."""
+    """True: the block has content from its start on."""
     if isinstance(block, ir.Thinking):
         return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
     return bool(block.text)

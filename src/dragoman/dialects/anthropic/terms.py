@@ -1,4 +1,4 @@
-"""Tables between the dialect's values and those of the IR."""
+"""The names of the dialect, and tables between its values and those of the IR."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
-"""The default API version. Version 2026-10-21 refuses every sampling parameter."""
+"""The API version if the client states none. Version 2026-10-21 refuses every sampling parameter."""
 THREADS = "thread_unsupported_request"
 """The error code that tells clients that the server cannot keep a conversation."""
 FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
@@ -34,7 +34,7 @@ STOPS: dict[str, Stop] = {
     "compaction": Stop("compaction"),
 }
 STOP_WORDS: dict[str, str] = {stop.reason: word for word, stop in STOPS.items()}
-"""Stop reasons to words. "broken", "error" and "other" have no word."""
+"""`stop_reason` for each reason of the IR; "broken", "error" and "other" have none."""
 
 STOPS.update(
     {
@@ -45,7 +45,7 @@ STOPS.update(
         "sensitive": Stop("filter", raw="sensitive"),
     }
 )
-"""Words of compatible servers: OpenAI's words, and Z.ai's for a filter."""
+"""Decoded too: `stop_reason` of compatible servers, in OpenAI's words, and Z.ai's for a filter."""
 
 TIERS = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "auto", "fast": "auto"}

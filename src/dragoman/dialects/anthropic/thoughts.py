@@ -23,9 +23,9 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Make the body's thinking blocks agree with its mode. Returns the beta that this needs; None = none.
+    """Make the body's thinking and its mode agree, and report losses. Returns the required beta, or None.
 
-    thoughts: the IR places of the thinking blocks in the body's messages.
+    thoughts: the IR paths of the thinking blocks in the body's messages.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:

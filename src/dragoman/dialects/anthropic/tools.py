@@ -29,7 +29,7 @@ _PROVIDED = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
-"""This dialect's tool for another provider's tool: the oldest version, which every model accepts."""
+"""Anthropic's type for a kind of provider's tool in the IR: the oldest version, which all models accept."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
@@ -69,7 +69,7 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools`, only those that the choice permits, and `tool_choice`."""
+    """Write `tool_choice` and `tools` into the body, without the tools that the choice excludes."""
     own = request.dialect == NAME
     choice = request.tool_choice
     allowed: frozenset[str] | None = None
@@ -145,7 +145,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
 
 
 def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
-    """The `tool_choice`, and whether parallel calls are permitted (None = not stated)."""
+    """Decode `tool_choice`, and whether parallel calls are permitted (None = not stated)."""
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
     parallel = None if single is None else not single
@@ -182,7 +182,7 @@ def _encode_choice(
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Ask in words for a tool call: newer models refuse a forced call with a 400."""
+    """Ask for a tool call in the system prompt: newer models refuse a forced call with a 400."""
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     system = body.setdefault("system", [])
     if isinstance(system, str):
@@ -195,5 +195,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """True: the request will force a call."""
+    """True: the encoded request forces a tool call, which some models refuse."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

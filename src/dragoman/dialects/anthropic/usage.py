@@ -1,4 +1,4 @@
-"""Token counts: between Anthropic's totals, which overlap, and disjoint counts.
+"""Converts token counts between Anthropic's totals, which overlap, and the IR's disjoint counts.
 
 `input_tokens` excludes cached tokens; `output_tokens` includes thinking. Only `iterations` lists work outside
 of these totals (compaction, the advisor, a model that declined before a fallback). It goes into
@@ -94,11 +94,11 @@ _READ: tuple[tuple[str, Callable[[Any, int], dict[str, Any] | None]], ...] = (
     ("output_tokens_details", _thinking),
     ("server_tool_use", _requests),
 )
-"""Members that are objects, and their decoders. A decoder returns None for an unknown form."""
+"""Members of `usage` that are objects, and their decoders to fields of ir.Usage (None = unknown form)."""
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
-    """The iterations that the totals exclude."""
+    """The model and usage of each iteration that the totals exclude. model: for those that name none."""
     listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
     served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
     found = []
@@ -113,7 +113,7 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """A `usage` object. Clients require its two integers."""
+    """Encode a `usage` object. None = two zeros, because clients require these integers."""
     if usage is None:
         report.change(
             "usage", "usage", "the provider sent no token counts, and the Messages API requires them"

@@ -1,4 +1,4 @@
-"""Changes what only other servers of Messages accept to values that Anthropic's check accepts.
+"""Replaces values that only other servers of Messages accept, so that the rest of a request can be checked.
 
 DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
 count no thinking accept any thinking budget.
@@ -18,7 +18,7 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within Anthropic's limits. Only values that `widens` permits are changed."""
+    """A copy for `check`. Values of the kinds in `widens` are removed or put within Anthropic's limits."""
     body = dict(wire.body)
     if "temperature" in widens:
         _temperature(body)

@@ -4,7 +4,7 @@ Specification: https://ai.google.dev/api/generate-content, read in the form of t
 Keys may be in camelCase or snake_case, as protocol buffers require; the encoders write camelCase. The path
 states the model and whether the answer streams; the body states neither.
 
-Canonical form. A request or an answer is the same after the way through the IR, except that
+Canonical form. A request or an answer that is decoded to the IR and encoded again stays the same, except that
 - the API's own keys are in camelCase; arguments, results, schemas and labels are the client's and unchanged;
 - members that are null, an empty `generationConfig` or `thinkingConfig`, an empty list of allowed names are
   left out;

@@ -106,7 +106,7 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse values of enums that only Google may know. Raises WireError."""
+    """Raise WireError for enum values that are unknown here, so that only Google may understand them."""
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
     _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")
@@ -139,7 +139,7 @@ def _object(value: Any, where: str) -> _Wire:
 
 
 def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
-    """Check a number in the object at `where`, if it is stated."""
+    """Raise WireError if `holder`, the object at `where`, has a `key` that is no number in this range."""
     if (value := holder.get(key)) is None:
         return
     if type(value) not in {int, float}:
@@ -201,7 +201,7 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """Check how many images per second the model reads from a video."""
+    """Check `videoMetadata`: its `fps`, the images per second that the model reads, is 0 to 24."""
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
 
@@ -342,7 +342,7 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Check the user's location."""
+    """Check `retrievalConfig`, which may state the user's location."""
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
         return
@@ -389,7 +389,7 @@ _SIDES: Final = {">=": "least", "<=": "most"}
 
 
 def _config_mistake(text: str) -> WireError:
-    """An error of msgspec as message, path and code."""
+    """The WireError for the text of a msgspec.ValidationError about `generationConfig`."""
     what, path = complaint(text)
     code = "invalid_type" if ", got " in what else "invalid_value"
     if (limit := OUT_OF_RANGE.fullmatch(what)) is not None:

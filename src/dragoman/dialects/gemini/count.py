@@ -18,7 +18,7 @@ PATH: Final = "/models/{model}:countTokens"
 
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """The body for this endpoint."""
+    """The endpoint's body for a request's body. model: the provider's name of the model; None = empty."""
     own = {key: value for key, value in body.items() if key != "model"}
     if own.keys() == {"contents"}:
         return own

@@ -16,7 +16,7 @@ SIGNATURE = "thoughtSignature"
 
 
 class Draft(msgspec.Struct):
-    """Where parts are written.
+    """What the part encoders know about the request or answer that they write.
 
     own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
     False = a request.
@@ -29,12 +29,12 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """The path in the written body for a place below a part."""
+        """The path in the written body of `place`, a path inside a part, for reports."""
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
 
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the members that every part may have, beside its data."""
+    """Add a block's signature and leftovers to its part `out`, and report its other fields as lost."""
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
             out[SIGNATURE] = write_signature(sealed)

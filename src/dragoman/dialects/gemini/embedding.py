@@ -37,10 +37,10 @@ from dragoman.wire.vectors import from_floats, to_floats
 PATH: Final = "/models/{model}:embedContent"
 BATCH_PATH: Final = "/models/{model}:batchEmbedContents"
 MOST_INPUTS: Final = 100
-""""at most 100 requests can be in one batch": https://github.com/geldata/gel/issues/9032"""
+"""The most inputs of one batch, as the API's error states: https://github.com/geldata/gel/issues/9032"""
 _OPTIONS: Final = frozenset({"model", "content", "taskType", "title", "outputDimensionality"})
 _CONFIG: Final = "embedContentConfig"
-"""The object with the same options for newer models."""
+"""The member of a request whose object holds the same options, for newer models."""
 _UNSPECIFIED: Final = "TASK_TYPE_UNSPECIFIED"
 
 
@@ -142,7 +142,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The options of one vector, in either place."""
+    """The options of one input: those beside it, or in `embedContentConfig`, which take precedence."""
     merged = {**body, **spelled(body.get(_CONFIG) or {})}
     return {
         key: value
@@ -200,7 +200,7 @@ def _full(model: str | None) -> str:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path for a place in the IR. In a batch: the first request that has the place."""
+    """The JSON path for an IR path. An option, which all requests of a batch state, is shown in the first."""
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -212,7 +212,7 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole answer. Raises RequestFailed for an error with status 200, WireError for an unknown object."""
+    """Decode an answer. Raises RequestFailed for an error with status 200, WireError for any other object."""
     answer = _answer(answered.data)
     vectors = tuple(from_floats(vector.values) for vector in _vectors(answer))
     return one_each(ir.EmbedResponse(vectors, usage=_usage(answer)), request)
@@ -243,7 +243,7 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The answer in the form that the client requested. Usage is stated only if it is not an estimate."""
+    """Encode one vector or a batch, as the client requested. Usage is stated only if it is no estimate."""
     lose_length(response, reply)
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
@@ -261,7 +261,7 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     """Relays a request, always as a batch, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream."""
+        """The batch for the provider. edits: top-level members to set; `model` goes into each request."""
         further = dict(edits)
         model = _full(further.pop("model"))
         one = wire.path == PATH

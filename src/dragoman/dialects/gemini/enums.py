@@ -1,4 +1,4 @@
-"""Enum values as numbers, which JSON of protocol buffers allows in place of words.
+"""The words for enum values stated as numbers, which JSON of protocol buffers allows in place of words.
 
 Google's older clients write only numbers (`$alt=json;enum-encoding=int`): google-generativeai over REST and
 the Go client before `google.golang.org/genai`.
@@ -19,5 +19,5 @@ TASKS: Final = (
 
 
 def in_words(value: Any, words: tuple[str, ...]) -> Any:
-    """The word for a number; any other value unchanged."""
+    """The word at the index `value`, if it is a valid index; any other value unchanged."""
     return words[value] if type(value) is int and 0 <= value < len(words) else value

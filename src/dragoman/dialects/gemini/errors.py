@@ -1,4 +1,4 @@
-"""Errors of Google, and errors of our face.
+"""Decodes errors of Google, and encodes the gateway's errors for Google's clients.
 
     {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
 
@@ -31,7 +31,7 @@ from dragoman.ir import STATUS, Fault, Kind
 
 _TYPE = "type.googleapis.com/google.rpc."
 _OURS = "dragoman"
-"""The domain of `ErrorInfo` in the gateway's own errors."""
+"""The `domain` of `ErrorInfo` in errors of this or another Dragoman gateway."""
 
 _STATUSES: dict[str, Kind] = {
     "INVALID_ARGUMENT": "invalid_request",
@@ -51,7 +51,7 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, the only fact of an error inside a stream."""
+"""The kind for each `error.status`, a word, which alone classifies an error inside a stream."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -63,7 +63,7 @@ _REASONS: dict[str, Kind] = {
     "SERVICE_DISABLED": "permission",
     "USER_PROJECT_DENIED": "permission",
 }
-"""`ErrorInfo.reason`, if it says more than the status."""
+"""The kind for each `ErrorInfo.reason` that says more than the status."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("api key not valid", "authentication"),
     ("api key expired", "authentication"),
@@ -76,7 +76,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Parts of messages, lower case, for statuses with several causes."""
+"""Parts of error messages, in lower case, and their kinds, for statuses with several causes."""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -85,7 +85,7 @@ _DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
 _DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
-"""Details that clients get unchanged. Others hold the account's data, or are written from the fault."""
+"""Types of details that clients get unchanged. Others hold account data, or are written from the fault."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -96,7 +96,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream, decoded or raw."""
+    """The fault of an error inside an answer or a stream. value: the body or chunk, decoded or raw."""
     return _fault(read_body(value), None, None)
 
 
@@ -196,7 +196,7 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
-    """Seconds to wait, from the details (`"37s"`) or from the message."""
+    """Seconds to wait, from the details (`"37s"`) or else the message; None = not stated."""
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
@@ -234,14 +234,14 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
     body = error_body(fault, request_id)
     headers = retry_headers(fault)
     return body["error"]["code"], headers, msgspec.json.encode(body)
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error, also the last chunk of a stream that fails."""
+    """The body of an error for a client, also the last chunk of a stream that fails."""
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind
@@ -256,14 +256,14 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _message(fault: Fault) -> str:
-    """The message with the name of the wrong field: most clients show only the message."""
+    """The fault's message with its `param`, the wrong member: most clients show only the message."""
     if fault.param is None or fault.param in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
-    """The details: facts that the status does not express, in standard types that clients know."""
+    """The error's `details`: facts that the status does not express, in standard types that clients know."""
     told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}

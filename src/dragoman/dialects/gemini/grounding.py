@@ -22,16 +22,16 @@ GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
-"""Characters to search for the places of one answer; 1,000 places in 100 pages need a fifth of it."""
+"""The most characters to search to place an answer's citations; 1,000 in 100 pages need a fifth of it."""
 _MOST_WORDS = 8_000_000
-"""Characters of the answer that its segments may repeat."""
+"""The most characters of the answer that all its segments together may repeat."""
 
 Texts = Sequence[tuple[int, str]]
-"""The texts of an answer with their block indexes, without thinking."""
+"""The block index and text of each text block of one candidate, thinking excluded."""
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations in a candidate's metadata, each with its block index."""
+    """The citations in a candidate's metadata, each with the index of the block that it belongs to."""
     if not texts:
         return []
     found: list[tuple[int, ir.Citation]] = []
@@ -91,7 +91,7 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """A segment's block index, and its first and last character there; None = unknown.
+    """A segment's block index, and its start and end there in characters; None = unknown.
 
     The segment's own text decides whether its bytes count in the part or in all texts together.
     """
@@ -110,7 +110,7 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """A span of bytes in a text as a span of characters; None = it does not contain these words."""
+    """A span of bytes in a text as a span of characters; None = it is outside, or does not hold `words`."""
     if text.isascii():
         begin, finish = start, end
     else:
@@ -123,7 +123,7 @@ def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int]
 
 
 def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
-    """A span in all texts together as a span in the block of its start, cut at the block's end."""
+    """The block where a span of all texts together starts, and the span there, cut at the block's end."""
     for number, text in texts:
         if start < len(text) or number == texts[-1][0]:
             return number, start, min(end, len(text))
@@ -132,7 +132,7 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of another protocol's answer for `groundingMetadata`."""
+    """Collects the citations of one candidate of another protocol, to write them as `groundingMetadata`."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -170,7 +170,7 @@ class Sources:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:
-        """The metadata; empty = there are no citations."""
+        """The `groundingMetadata`; empty = there are no citations."""
         if not self._chunks:
             return {}
         return {
@@ -193,7 +193,7 @@ def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
 
 
 def _size(text: str, characters: int) -> int:
-    """The number of bytes in the first `characters` characters."""
+    """The number of UTF-8 bytes of the first `characters` characters."""
     return (
         min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
     )

@@ -1,4 +1,4 @@
-"""Histories as `contents` and `systemInstruction`.
+"""Encodes histories as `contents` and `systemInstruction`.
 
 A history of this dialect is written unchanged. The API requires the first system text in `systemInstruction`,
 alternating turns, and all results of a turn in one content, one for each call and in the calls' order.
@@ -36,7 +36,7 @@ _NO_WORDS: _Wire = {"text": ""}
 def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
     """The parts to put in front of the system instruction's own parts, and the contents.
 
-    Clients cannot send system messages in `contents`: stages have added them.
+    System messages among `messages` come from the gateway: clients cannot send them in `contents`.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -59,7 +59,7 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
 
 
 def write_parts(blocks: tuple[ir.Block, ...], draft: Draft, where: str) -> list[_Wire]:
-    """The parts of several blocks, in order."""
+    """Encode blocks as parts, in order, without those that `encode_part` leaves out."""
     parts = []
     for index, block in enumerate(blocks):
         part = bare_text(block) or encode_part(block, draft, f"{where}[{index}]")
@@ -76,7 +76,7 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """True: the block is written."""
+    """True: another dialect's block can be written, in some form; thinking only with Google's own seal."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:
@@ -87,7 +87,7 @@ def _is_written(block: ir.Block) -> bool:
 
 
 def _is_medium(block: ir.Media) -> bool:
-    """True: the block is media, except a document given as text."""
+    """True: the medium is sent as data or address; False = a document given as text or blocks."""
     return block.text is None and block.blocks is None
 
 
@@ -112,7 +112,7 @@ _RULES_OF_OLDER_MODELS = msgspec.structs.replace(_RULES, takes_out=_is_medium)
 
 
 def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """The parts of the system instruction, and the contents."""
+    """Encode a history of another dialect: the parts of the system instruction, and the contents."""
     rules = _RULES_OF_OLDER_MODELS if draft.facts.media_results is False else _RULES
     system: list[_Wire] = []
     contents: list[_Wire] = []
@@ -131,7 +131,7 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
 
 
 def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
-    """Write the parts of one turn, and report what its messages have in addition to their blocks."""
+    """Add one turn to `parts`, and report what its messages have in addition to their blocks."""
     for piece in turn.pieces:
         instructs = piece.tagged or turn.role == "system"
         for at, block in enumerate(piece.blocks):
@@ -149,7 +149,7 @@ def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
 
 
 def _heading(message: ir.Message, index: int, report: Report) -> None:
-    """Report what a message has in addition to its blocks."""
+    """Report the name, cache mark and leftovers of a message as lost."""
     where = f"messages[{index}]"
     if message.name is not None:
         report.lose(f"{where}.name", "the Gemini API has no author names", "hint")

@@ -27,7 +27,7 @@ from dragoman.wire.json import decode_object
 PREDICT: Final = "/models/{model}:predict"
 _IMAGEN: Final = "imagen"
 _MOST: Final = 4
-"""Images that Imagen makes at once."""
+"""The most images of one request to Imagen."""
 _SHAPES: Final = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _IMAGEN_SHAPES: Final = ("1:1", "3:4", "4:3", "9:16", "16:9")
 _LOST: Final = (
@@ -36,7 +36,7 @@ _LOST: Final = (
 _FORMATS: Final = ("png", "jpeg")
 _VARY: Final = "Draw a variation of this picture."
 _LONGEST: Final = 500
-"""Characters of the text in an answer without an image."""
+"""The most characters of the model's text that the error for an answer without an image repeats."""
 
 
 def _is_imagen(model: str | None) -> bool:
@@ -105,8 +105,8 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """The images. Raises RequestFailed for an error with status 200 or an answer without images, WireError
-    for an unknown object.
+    """Decode an answer of either API. Raises RequestFailed for an error with status 200 or an answer without
+    images, WireError for an unknown object.
     """
     body = decode_object(answered.data)
     if "error" in body:

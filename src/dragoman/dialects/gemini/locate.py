@@ -1,4 +1,4 @@
-"""Translates places in the IR to JSON paths of this dialect's request, for reports to clients."""
+"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
 
 
 def locate(place: str) -> str:
-    """`messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
+    """The JSON path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     if place.startswith("sampling."):
@@ -69,9 +69,9 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` for this request's form: snake_case, single objects in place of lists, tools in one object.
+    """As `locate`, for the forms of this request: snake_case, single objects for lists, tools in one object.
 
-    A place that the request does not have becomes the nearest place that it has.
+    A path that the request does not have is cut to the part that it has.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -98,7 +98,7 @@ _SCHEMAS = {"parametersJsonSchema": "parameters", "responseJsonSchema": "respons
 
 
 def _key(value: Any, word: str) -> str | None:
-    """The object's own key, in camelCase or snake_case, for this word of the specification."""
+    """The key, in camelCase or snake_case, under which `value` has the member `word`; None = it has none."""
     if not isinstance(value, dict):
         return None
     words = (word, _SCHEMAS.get(word, word))
@@ -106,7 +106,7 @@ def _key(value: Any, word: str) -> str | None:
 
 
 def _tool(body: dict[str, Any], wanted: int) -> str:
-    """The path of the tool with this index. Each declaration and each of the provider's own tools counts."""
+    """The path in `body` of the IR's tool `wanted`. Each declaration and each tool of the provider counts."""
     number = 0
     for index, entry in enumerate(listed(body.get("tools") or [])):
         for key, value in entry.items():

@@ -24,7 +24,7 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
-    """The tokens, and the object's other members under dotted names; None = an unknown form."""
+    """Decode `logprobsResult`: its tokens, and its other members under dotted names; None = unknown form."""
     try:
         chosen, tops = result["chosenCandidates"], result.get("topCandidates")
         if tops is None:
@@ -38,7 +38,7 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """The members of an object without tokens, under dotted names; empty for any other object."""
+    """The members of a `logprobsResult` without tokens, under dotted names; empty for any other one."""
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
     return {f"{RESULT}.{key}": kept for key, kept in result.items()}
@@ -55,7 +55,7 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """The blocks with each token at its text; None = there is no text.
+    """The blocks with the tokens in `logprobs` of the texts that they belong to; None = there is no text.
 
     If the tokens do not add up to the texts, the first text gets them all.
     """
@@ -85,7 +85,7 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """Leftovers without log probabilities of an unknown form, if `out` has other log probabilities."""
+    """Leftovers without their `logprobsResult` of unknown form, a loss, if `out` already has another one."""
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
         return extra

@@ -1,4 +1,4 @@
-"""Media as parts: their data or URL, and the media type that the API requires."""
+"""Encodes media as parts: their data or URL, and the media type that the API requires."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "doc
 
 
 def reads(media: ir.Media) -> bool:
-    """True: Google's servers read the medium's URL: their own files, and YouTube videos."""
+    """True: Google's servers read the medium at its address: one of their own files, or a YouTube video."""
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The part with a medium's data or URL; None = it has neither."""
+    """The part with a medium's data or address; None = neither. Raises WireError if Google cannot read it."""
     if block.data is not None:
         data = block.data
         if draft.own and block.form == "urlsafe":
@@ -64,7 +64,7 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The URL of a medium, if the API can read it."""
+    """A medium's file or URL; None = it has neither. Raises WireError if the API cannot read it."""
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
             raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
@@ -75,7 +75,7 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, where: str) -> dict[str, Any]:
-    """The data with the media type that the API requires, and its name."""
+    """Add the media type, guessed from `source` (data or address) if not stated, and the name to `out`."""
     mime = block.mime
     if mime is None and not draft.own:
         if "fileUri" in out:
@@ -100,7 +100,7 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write the detail level of an image."""
+    """Write an image's `detail` into its part `out` as `mediaResolution`, or report it as lost."""
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}

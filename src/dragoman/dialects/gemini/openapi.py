@@ -20,29 +20,29 @@ _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
 _DIGITS: Final = 20
-"""More digits than an int64 has."""
+"""A count with so many digits or more is no int64, and stays a string."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
-"""The types at the index that is their number in protocol buffers."""
+"""The types, each at the index that is its number in protocol buffers."""
 
 UPPER: Final = "openapi"
 LOWER: Final = "openapi lower"
-"""The form of an OpenAPI schema with types in lower case, as many clients write them."""
+"""The form of a schema with types in lower case, as many clients write them; UPPER: as Google does."""
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """An OpenAPI schema as JSON Schema, and the form that it had."""
+    """An OpenAPI schema as JSON Schema, and the form that it had: UPPER or LOWER."""
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """A schema of `read_openapi` in the form that it had."""
+    """A result of `read_openapi` as the OpenAPI schema that it was."""
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A schema and all schemas inside it, changed by `change`."""
+    """A copy in which `change` has changed the schema and all schemas inside it."""
     if not isinstance(schema, dict):
         return schema
     out = change(schema)

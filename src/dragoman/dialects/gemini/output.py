@@ -37,7 +37,7 @@ VOICE: Final = "Kore"
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """The output format of a generation config; None = it states none."""
+    """Decode the output format of a `generationConfig` in camelCase; None = it states none."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")
@@ -75,7 +75,7 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """The name of the voice, if the object says nothing else."""
+    """The name of the voice in `speechConfig`; None = the object says something else, or more."""
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
         if speech.keys() != {key}:
@@ -85,7 +85,7 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the output format into the generation config, or report what it cannot express."""
+    """Write the format into `config` (`generationConfig`) or, as a prompt, into `body`; report losses."""
     output = request.output
     if output is None:
         return
@@ -138,7 +138,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Ask for the output format in words: older models refuse it together with functions."""
+    """Ask for the format in the system instruction: older models refuse it in `config` beside functions."""
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"

@@ -27,7 +27,7 @@ _Wire = dict[str, Any]
 _encode_json = msgspec.json.Encoder().encode
 
 CODE_EXECUTION = "code_execution"
-"""The tool name for calls of `executableCode`."""
+"""The tool's name in the IR for `executableCode` and its result, which name no tool."""
 SKIP_SIGNATURE = "skip_thought_signature_validator"
 """The placeholder for the signature of a call that Gemini did not make.
 https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -56,7 +56,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 
 def decode_part(part: _Wire) -> ir.Block:
-    """Decode one part, with keys in camelCase or snake_case."""
+    """Decode one part, with keys in camelCase or snake_case; an unknown part becomes Native."""
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)
@@ -70,7 +70,7 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """A part that has no block type in the IR."""
+    """A part as Native: its members unchanged, except that its signature becomes the seal."""
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
         return ir.Native(NAME, kind, part)
@@ -189,7 +189,7 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """The content of a result, whether it is an error, and its form.
+    """The content of a function's `response`, whether it is an error, and its form.
 
     A single `output` or `error` is the API's own member for a function's result. Any other object is itself
     the result.

@@ -27,7 +27,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The part of a text block that has only text, as most have; None for any other block."""
+    """The part of a block that is nothing but text, as most are; None for any other block."""
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -36,14 +36,14 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def _is_bare(block: ir.ToolCall | ir.ToolResult) -> bool:
-    """True: the call or result has only its data."""
+    """True: the call or result has no seal, leftovers, cache mark or item."""
     return block.sealed is None and block.extra is None and block.cache is None and block.item is None
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """One block as a part; None = nothing is written, and the loss is reported.
+    """Encode one block as a part; None = it is left out, and the loss is reported.
 
-    Raises WireError for a block that a request cannot hold.
+    Raises WireError for calls of free-text tools, and for media that the API cannot read.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -171,7 +171,7 @@ def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _response(block: ir.ToolResult, said: list[tuple[ir.Block, str]], draft: Draft) -> _Wire:
-    """The object of a function's result. `output` and `error` are the API's own members."""
+    """The `response` of a function's result. said: its blocks without media, with their IR paths."""
     key = "error" if block.error else "output"
     if len(said) == 1 and isinstance(said[0][0], ir.Json):
         value = said[0][0].value
@@ -211,7 +211,7 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The transcript of a medium, if it is sent in the medium's place."""
+    """The text that is sent for a medium: a document's own, or a transcript. None = the medium is sent."""
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
         if block.name is not None:
@@ -234,7 +234,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """A block inside a result as text."""
+    """The text of a block inside a tool result; None = it has none, and the loss is reported."""
     part = encode_part(block, draft, where)
     if part is None:
         return None
@@ -246,7 +246,7 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of an answer in this dialect as its part, for a history in another dialect."""
+    """A block decoded from this dialect as Native with its part, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     part = encode_part(block, Draft(Report(NAME), own=True), "")

@@ -24,7 +24,7 @@ _STEP = re.compile(r"""\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<quoted>'[^
 _VALUES = ("stringValue", "numberValue", "boolValue")
 
 _LONGEST_PATH = 10_000
-"""Characters. A path names at most as many members as JSON may nest, see `_steps`."""
+"""The most characters of a JSON path, which may also not name more members than JSON may nest."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,7 +41,7 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one of `partialArgs`. Raises WireError for an impossible place."""
+        """Add one element of `partialArgs`. Raises WireError for a path that the arguments cannot have."""
         path = piece.get("jsonPath")
         if not isinstance(path, str):
             raise WireError("must be a JSON path", "functionCall.partialArgs[].jsonPath")
@@ -79,7 +79,7 @@ class Patches:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The members and indexes of a path."""
+    """The member names and indexes of a JSON path. Raises WireError if it cannot be parsed."""
     steps: list[str | int] = []
     position = 1
     while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):
@@ -94,7 +94,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
-    """The object or array at a step, created if it does not exist."""
+    """The object or array at `step` in `holder`, created if it is absent. following: the next step."""
     inside = _at(holder, step, path)
     if inside is None:
         inside = {} if isinstance(following, str) else []

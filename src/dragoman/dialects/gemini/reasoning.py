@@ -30,7 +30,7 @@ DYNAMIC: Final = -1
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """The reasoning of `thinkingConfig`; None = it states nothing."""
+    """Decode `thinkingConfig`; None = it states nothing."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -51,7 +51,7 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig` into the generation config."""
+    """Write `thinkingConfig` into `config` (`generationConfig`), fitted to the model; report changes."""
     wish = request.reasoning
     if wish is None:
         return
@@ -66,7 +66,7 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """The client's own `thinkingConfig`, unless the model is known to have no levels."""
+    """The client's own `thinkingConfig`; None = it states a level, and the model is known to have none."""
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
         return None
@@ -81,7 +81,7 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the nearest reasoning that a model accepts."""
+    """Finds the accepted reasoning nearest to a request's wish, and reports the difference."""
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
         self.wish = wish
@@ -114,7 +114,7 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Show the reasoning to a client that requests reasoning, unless it states otherwise."""
+        """Write `includeThoughts`: as stated, or true if another dialect's client wants reasoning."""
         wish = self.wish
         if wish.visible is not None:
             out["includeThoughts"] = wish.visible
@@ -167,7 +167,7 @@ class _Fitting:
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The word itself, or the model's nearest weaker level, or else its weakest level."""
+        """The level for an effort: the same word, or the model's nearest weaker or else weakest level."""
         known = self._known()
         if effort in known:
             return effort

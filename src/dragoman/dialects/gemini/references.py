@@ -35,16 +35,16 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Definition(NamedTuple):
-    """A schema that others refer to. place: its path below the root (`$defs.Node`)."""
+    """A schema that references may name. place: its path below the root (`$defs.Node`)."""
 
     schema: Any
     place: str
 
 
 class References:
-    """The references of one schema.
+    """The references inside one schema.
 
-    definitions: by their written names, which need no escape in a pointer. budget: pays for each definition.
+    definitions: by the names to write, which need no escape in a pointer. budget: pays for each definition.
     Raises WireError when the budget is spent.
     """
 
@@ -65,17 +65,17 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """The name of a reference's definition; None = the target is outside of the schema."""
+        """The name of the definition that a `$ref` means; None = none in this schema."""
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """True: a value of this part needs a value of the whole definition."""
+        """True: a value of `schema`, a part of the definition `within`, needs a value of that definition."""
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """The same for the definition's group. Each part is searched once, at any depth."""
+        """`loops` for the definition's group. Each part is searched once, at any depth."""
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -91,7 +91,7 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Find all definitions, and then the targets of all references, also inside of these targets."""
+        """Collect all definitions, and then the targets of all references, also inside of these targets."""
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:
@@ -112,7 +112,7 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition under a legal and free name."""
+        """Add a definition under a legal and free name like `name`, and return that name."""
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
@@ -122,7 +122,7 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """The name with a few more underscores, or else with the first free number."""
+        """A name that no definition has: with a few more underscores, or else with the first free number."""
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
                 return longer
@@ -154,7 +154,7 @@ class References:
         return name
 
     def _needs(self, schema: Any) -> Iterator[str]:
-        """The definitions that every value of a schema may need, without those of optional properties."""
+        """The definitions that each value of a schema may need: not those of optional properties."""
         waiting = [schema]
         seen: set[int] = set()  # a property may be required in several places
         while waiting:
@@ -168,7 +168,7 @@ class References:
 
 
 def _needed(schema: _Schema) -> list[Any]:
-    """The parts of a schema that every value of it may need."""
+    """The schemas directly inside that each value may need: required properties, alternatives, items."""
     found: list[Any] = []
     properties = schema.get("properties")
     if isinstance(properties, dict):
@@ -209,7 +209,7 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """The group of each definition: definitions that need each other, by Kosaraju's algorithm."""
+    """The group of each definition: those that need each other, named after one (Kosaraju's algorithm)."""
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
     needed: dict[str, list[str]] = {name: [] for name in needs}
@@ -221,7 +221,7 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """The names that can be reached and are not yet seen, each after the names that it reaches."""
+    """The names that `start` reaches and that are not in `seen`, to which they are added; innermost first."""
     if start in seen:
         return []
     seen.add(start)

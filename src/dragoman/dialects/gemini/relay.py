@@ -1,4 +1,4 @@
-"""Relays the same protocol on both sides: a few edits on raw values; nested bytes stay unchanged.
+"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes.
 
 The model's name is in the path of a request and in `modelVersion` of an answer.
 """
@@ -51,16 +51,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GeminiRelay(BodyRelay):
-    """Edits requests and answers."""
+    """Edits requests and whole answers, and makes relays for streams."""
 
     member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with top-level keys set, replaced or, for UNSET, removed. The path states the model."""
+        """The body with the top-level `edits` (UNSET = removed), without `model`, which the path states."""
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's name of the model, and its usage."""
+        """The body with the client's name of the model, and its usage. Raises RequestFailed for an error."""
         try:
             head = _decode_head(body)
             if not _has(head, "candidates") and _has(head, "error"):
@@ -101,7 +101,7 @@ def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
 
 
 class GeminiStreamRelay:
-    """Relays one stream: only the model's name changes."""
+    """Relays one stream. Changes the model's name, and adds token counts that the provider left out."""
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
@@ -126,7 +126,7 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage. Every chunk states one, so only the last one is decoded, when it is needed."""
+        """The usage of the last chunk that states one, decoded only when needed, or else the estimate."""
         stated = self._counted()
         return decode_usage(stated) if stated else self._estimated
 
@@ -135,7 +135,7 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one chunk. Raises RequestFailed for an error, WireError for an unknown chunk."""
+        """The bytes for a chunk's JSON. Raises RequestFailed for an error, WireError for unreadable JSON."""
         try:
             chunk = _decode_chunk(frame)
         except UNREADABLE as error:
@@ -202,9 +202,9 @@ class GeminiStreamRelay:
             self._unanswered = self._unanswered or bool(chunk.prompt_feedback)
 
     def close(self) -> bytes:
-        """Check the end of the stream's bytes, the only end. Raises RequestFailed if the stream broke off.
+        """The last bytes, after the provider's last chunk. Raises RequestFailed if the stream broke off.
 
-        If the model failed, the stop reason is passed unchanged, because Google's clients know these reasons.
+        done stays False if the model failed: its stop reason was passed on, because Google's clients know it.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):
@@ -213,14 +213,14 @@ class GeminiStreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """A chunk with only the usage, if no chunk stated a usage."""
+        """A chunk with the estimated usage, if no chunk stated a usage; else empty."""
         if self.estimate is None or not self.done or self.usage is not None:
             return b""
         self._estimated = usage = self.estimate()
         return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The last chunk of a stream that broke off."""
+        """The last bytes of a stream that broke off: a chunk with the error."""
         body = _encode(error_body(fault))
         return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 
@@ -231,7 +231,7 @@ _KEY = b'"modelVersion"'
 
 
 def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
-    """The error for an unknown chunk: an upstream error without framing or in a list, else a WireError."""
+    """The error for an unreadable chunk: the provider's, if it is unframed or in a list, else a WireError."""
     if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
         return RequestFailed(fault_of(bytes(frame)))
     return WireError(f"a stream chunk cannot be parsed: {error}")

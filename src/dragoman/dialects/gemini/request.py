@@ -62,7 +62,7 @@ _TIER_WORDS = {
     "fast": "priority",
 }
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The shared default value: identity with it means that nothing is stated."""
+"""The shared default value: a request with this very object states no sampling parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that only some requests have. Returns the leftover keys."""
+    """Decode the members that only some requests have into `fields`. Returns the leftover members."""
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
@@ -124,7 +124,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """What the answer's form depends on, without the contents."""
+    """Decode only what the answer's form depends on: the model and whether it streams."""
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -180,10 +180,10 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The path and body for a Gemini model.
+    """Encode a request for a Gemini model, and report losses.
 
-    Raises WireError for files of another provider, free-text tools and more than eight answers, which the API
-    does not have.
+    Raises WireError for files of another provider, free-text tools and more than eight candidates, which the
+    API does not have.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -245,9 +245,9 @@ _sampling_values = attrgetter(*_SAMPLING.values())
 _DRAWN = frozenset({"temperature", "topP", "topK"})
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
-"""The most stop sequences of the API."""
+"""The most stop sequences of one request."""
 _ANSWERS = 8
-"""The most answers to one request."""
+"""The most candidates of one request."""
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
@@ -261,7 +261,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Report or change the sampling parameters that this dialect does not accept."""
+    """Change or remove the sampling parameters in `config` that the API refuses, and report it."""
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
@@ -308,7 +308,7 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
-    """Encode the members that most requests do not have."""
+    """Write the members that most requests do not have, and report the fields that the API lacks."""
     report = target.report
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)
@@ -333,7 +333,7 @@ def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) 
 
 
 def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Put leftover keys back, some of them into objects that have no other members."""
+    """Write the leftovers back: into `body`, `config`, or a `toolConfig`, which is created if needed."""
     holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
     out = {**body, **holders}
     restore(out, extra, target.report, "")
@@ -369,4 +369,4 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
-"""How each field of a request is handled. The dialect's own clients may ask for `store`."""
+"""For each field of ir.Request, its encoder or why it is lost. This dialect's own `store` is not lost."""

@@ -115,7 +115,7 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """The blocks of one content's parts. Raises WireError if it is not a list of objects."""
+    """Decode the `parts` of one content. Raises WireError, at path `where`, for no list of objects."""
     parts = content.get("parts")
     if parts is None:
         return []
@@ -124,12 +124,12 @@ def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
 
 
 def calls_client(block: ir.Block) -> bool:
-    """True: the block asks the client for something."""
+    """True: the block calls a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def is_usable(block: ir.Block) -> bool:
-    """True: the block is more than reasoning, which alone is no answer."""
+    """True: the block is more than reasoning or an empty text, which alone are no answer."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -137,7 +137,7 @@ _NO_WORDS = ir.Text("")
 
 
 def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
-    """A text block with one more citation."""
+    """The block with one more citation, if it is text; else unchanged."""
     if not isinstance(block, ir.Text):
         return block
     return ir.Text(
@@ -153,7 +153,7 @@ def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
 
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """The leftovers of a candidate and of its content."""
+    """The leftovers of a candidate, and of its content under dotted names; empty = none."""
     extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
 
@@ -162,7 +162,7 @@ def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, A
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A GenerateContentResponse for a client. Raises RequestFailed for an answer that failed."""
+    """Encode a GenerateContentResponse, and report losses. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
@@ -185,7 +185,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """The members that identify an answer, the same in every chunk of a stream."""
+    """`modelVersion`, `createTime` (if known) and `responseId`, the same in every chunk of a stream."""
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
         out["createTime"] = created if isinstance(created, str) else _dated(created)
@@ -226,6 +226,6 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """True: the citations come from metadata in the leftovers, which are written unchanged."""
+    """True: a candidate's citations come from metadata in its leftovers, which are written unchanged."""
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

@@ -1,4 +1,4 @@
-"""Reduces a JSON Schema to what the API accepts.
+"""Reduces the JSON Schemas of other dialects to what the API accepts.
 
 https://ai.google.dev/api/generate-content#FIELDS.response_json_schema lists what `parametersJsonSchema` and
 `responseJsonSchema` accept; anything else is a 400. A refused keyword is moved into the description, so that
@@ -27,9 +27,9 @@ _KEPT: Final = frozenset(
 )
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
-"""Keywords that are left out, or written at another place."""
+"""Keywords that are left out without a report, or written at another place."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
-"""Keywords that constrain nothing."""
+"""Keywords that constrain no value: losing one is only a hint."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
 
 
@@ -77,13 +77,14 @@ def is_plain(schema: _Schema) -> bool:
 
 _BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})
 _MOST_OPENED: Final = 100
+"""The most definitions that may be copied into one schema, in place of references in `allOf`."""
 _DEEPEST_OPENED: Final = 2
-"""The most definitions that `allOf` may copy in place of references, and the most inside each other."""
+"""The most such copies inside each other."""
 
 
 class _Cleaner:
-    """Reduces one schema. within: the current definition. opened: the definitions copied in place of
-    references here. left: how many more copies are permitted. budget: pays for merging and copies.
+    """Reduces one schema. within: the name of the current definition. opened: the names of the definitions
+    copied here in place of references. left: how many more copies are permitted. budget: pays for copies.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -95,7 +96,7 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """The root schema with every definition."""
+        """Reduce the root schema and every definition, which become its `$defs`."""
         out = self.clean(schema, where, hard=True)
         defs = {}
         for name, (inside, place) in self.references.definitions.items():
@@ -104,7 +105,7 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """One schema. hard: True = no optional property is between the schema and its definition."""
+        """Reduce one schema. hard: True = no optional property is between it and its definition's root."""
         if not isinstance(schema, dict):
             if schema is False:
                 self.report.lose(where, "the Gemini API has no schema that allows no value", "quality")
@@ -142,7 +143,7 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """`properties` and `required`: a property that contains its own definition cannot be required."""
+        """Write `properties`, and `required` without the properties that contain their own definition."""
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -162,7 +163,7 @@ class _Cleaner:
             self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
-        """`required`, without the names that `properties` removed."""
+        """Write `required`, without the names that `properties` removed."""
         names = value if node.required is None else node.required
         if names or not value:
             node.out[key] = names
@@ -170,7 +171,7 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """`$ref`, which may refer to a definition in the same schema, or to the schema itself."""
+        """Write a `$ref` to a definition in the same schema, or to the schema itself; refuse any other."""
         target = self.references.target(value)
         if target is None:
             node.refused[key] = value
@@ -192,13 +193,13 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """True: a value of this part needs a value of the whole current definition."""
+        """True: a value of this part of the current definition needs a value of that definition."""
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """A list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
+        """Write a list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -208,7 +209,7 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """`items`: one schema for all items, or a list."""
+        """Write `items`: one schema for all items, or a list."""
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
@@ -217,12 +218,12 @@ class _Cleaner:
             node.refused[key] = value
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
-        """`additionalProperties`, which are never required."""
+        """Write `additionalProperties`, which are never required."""
         place = place_in(node.where, key)
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """`const` becomes an `enum` with one value."""
+        """Write `const` as an `enum` with one value, or null as a type."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -231,7 +232,7 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """`enum` holds strings and numbers. Null becomes a type."""
+        """Write an `enum` of strings and numbers, with null as a type; refuse any other."""
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -241,7 +242,7 @@ class _Cleaner:
             node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
     def _or_null(self, node: _Node) -> None:
-        """OpenAPI's `nullable`: null is also allowed."""
+        """Write OpenAPI's `nullable: true` as a type or alternative of null."""
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
         if "$ref" in out:
@@ -254,7 +255,7 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """An exclusive bound: exact for integers; for other numbers, the bound itself is also allowed."""
+        """Write an exclusive bound as an inclusive one, which is exact for integers, else also refuse it."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -268,7 +269,7 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it. Members that contradict each other are described."""
+        """The schema with its `allOf` merged into it, or in its description if it contradicts itself."""
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
         opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
@@ -288,7 +289,7 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """A member, or its reference's target. Targets may refer to each other, so there is a limit."""
+        """A member of `allOf`, or the definition that it is a reference to, up to the limits of copies."""
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
         if target is None or target == ROOT or target in self.opened:
@@ -301,7 +302,7 @@ class _Cleaner:
 
 
 class _Node:
-    """One schema that is being written."""
+    """One schema while it is reduced. out: the result. refused: keywords that go into its description."""
 
     __slots__ = ("hard", "out", "refused", "required", "schema", "where")
 
@@ -335,7 +336,7 @@ _DESCRIBED: Final = "it is not enforced, only described to the model"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
-    """Move the refused keywords into the description."""
+    """Append the refused keywords, as JSON, to the schema's description."""
     words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
@@ -351,7 +352,7 @@ def _nullable(kind: Any) -> Any:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """Two schemas as one; None = they contradict each other."""
+    """A schema for values that fit both schemas; None = no such schema can be written."""
     out = dict(one)
     for key, value in other.items():
         if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
@@ -383,7 +384,7 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The values in both lists. A single type counts as a list."""
+    """The values in both lists; a single value counts as a list. None = there are none."""
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
     allowed = set(map(_as_json, second))
     return [value for value in first if _as_json(value) in allowed] or None
@@ -406,4 +407,4 @@ _JOIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     **dict.fromkeys(("minimum", "minItems"), _stricter(max)),
     **dict.fromkeys(("maximum", "maxItems"), _stricter(min)),
 }
-"""How two values of a keyword become one; None = they contradict each other."""
+"""For each keyword, joins its values in two schemas to one; None = impossible."""

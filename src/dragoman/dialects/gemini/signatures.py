@@ -1,4 +1,4 @@
-"""Thought signatures: Google's own unchanged, and those of other origins tagged, in base64.
+"""Reads and writes thought signatures: Google's unchanged, those of other origins tagged, in base64.
 
 The official clients decode a signature from base64 and encode it again, in base64 or base64url. So the tag is
 inside the base64. A signature that comes back with the tag is one that Google cannot read.
@@ -18,12 +18,12 @@ from dragoman.ir import Sealed
 _TAGGED: Final = b64encode(TAG.encode())[: len(TAG) * 8 // 6].decode()
 """The beginning of every tagged signature: the characters that only the tag determines."""
 FOREIGN: Final = b'"' + _TAGGED.encode()
-"""The beginning of a tagged signature in a request's body."""
+"""The beginning of a tagged signature in a request body's JSON."""
 _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """The seal of a signature, with its origin."""
+    """The seal that a signature holds: Google's own, or that of the origin in its tag."""
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
     padded = signature.translate(_USUAL) + "=" * (-len(signature) % 4)

@@ -58,8 +58,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio. Raises RequestFailed for an error with status 200 or an answer without audio, WireError for
-    an unknown object.
+    """Decode the audio. Raises RequestFailed for an error with status 200 or an answer without audio,
+    WireError for an unknown object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [
@@ -90,7 +90,7 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """The fault for an answer without the requested content: a refusal, or a model of another kind."""
+    """The fault for an answer without the requested content: a refusal, or no `lacking` ("sound")."""
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":
         return ir.Fault("content_policy", f"The model refused to answer ({stop.raw}).", code="content_filter")

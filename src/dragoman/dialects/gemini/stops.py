@@ -1,4 +1,4 @@
-"""Stop reasons, both directions.
+"""Decodes and encodes stop reasons.
 
 `STOP` also stands for tool calls: only the parts show that an answer ends for a tool. A refused prompt has no
 candidate. The IR has one candidate for it, whose detail holds the whole `promptFeedback`.
@@ -23,9 +23,9 @@ _BROKEN = (
     *("MISSING_THOUGHT_SIGNATURE", "NO_IMAGE", "IMAGE_OTHER", "OTHER"),
 )
 BROKEN = frozenset({*_BROKEN, 5})
-"""Reasons that mean that the model failed."""
+"""The values of `finishReason` that mean that the model failed."""
 UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
-"""Reasons in a stream's chunks that are not the last."""
+"""The values of `finishReason` in chunks that are not a candidate's last."""
 
 STOPS: dict[Any, ir.Stop] = {
     "STOP": ir.Stop("end"),
@@ -53,7 +53,7 @@ STOP_WORDS: dict[str, str] = {
     "error": "OTHER",
     "other": "OTHER",
 }
-"""The words for clients. The reasons in `_LOST` are more exact than their word."""
+"""`finishReason` for each reason of the IR. The reasons in `_LOST` are more exact than their word."""
 _LOST = {
     "context": "a full context window is reported as MAX_TOKENS",
     "sequence": "a stop sequence is reported as STOP, without the sequence",
@@ -65,11 +65,11 @@ _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
 _TO = "candidates[].finishMessage"
 _EXPLANATION = "explanation"
-"""The other protocols' name for the text of `finishMessage`."""
+"""The key in `Stop.detail` of other protocols for the text that Google has in `finishMessage`."""
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a candidate; None = not finished. called: it holds calls for the client."""
+    """The stop of a candidate; None = not finished. called: the candidate holds calls for the client."""
     word = candidate.get("finishReason")
     if word is None:
         return None
@@ -85,7 +85,7 @@ UNANSWERED = ir.Stop("other", "")
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of an answer or chunk without candidates; None = this is no answer."""
+    """The stop of an answer or chunk without candidates; None = it has neither feedback nor usage."""
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
@@ -96,26 +96,26 @@ def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
 
 
 def refused(feedback: Any) -> ir.Stop | None:
-    """The stop of a refused prompt; None = the prompt was not refused."""
+    """The stop of a prompt refused by `promptFeedback`; None = the prompt was not refused."""
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """The stop that says more, of two stops without candidates; the first if both say the same."""
+    """The more informative of two stops of chunks without candidates; the first if both say the same."""
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
     )
 
 
 def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
-    """The `promptFeedback` of a refused prompt; None for any other stop."""
+    """The `promptFeedback` that a refused prompt's stop holds; None for any other stop."""
     feedback = (stop.detail or {}).get(_FEEDBACK) if stop is not None else None
     return feedback if isinstance(feedback, dict) else None
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault if the model failed, for answers without usable content; None for any other stop."""
+    """The fault for a stop because the model failed; None for any other stop."""
     if stop is None or stop.reason != "broken":
         return None
     word = stop.raw or "OTHER"
@@ -127,7 +127,7 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """`finishReason` and `finishMessage`. where: the candidate. called: it has calls for the client."""
+    """`finishReason` and `finishMessage`. where: the candidate's path. called: it calls a client's tool."""
     if stop is None:
         return {}
     out: dict[str, Any] = {}
@@ -151,7 +151,7 @@ def encode_stop(
 
 
 def _word(raw: str) -> str | int:
-    """A reason as it came: clients of the binary protocol write numbers."""
+    """A `finishReason` as the provider wrote it: a number if it is one, see `STOPS`."""
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
 
 

@@ -76,8 +76,8 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
 _MOST_TEXT = 4_000_000
-"""Characters of an answer that are searched for the places of its sources. The text is kept until the end,
-when the sources come, but a stream may be endless.
+"""The most characters of a candidate's text that are kept to place its sources, which come at the end, while
+a stream may be endless. Of a longer text none is kept.
 """
 _LATE = KNOWN | {"promptFeedback"}
 
@@ -85,10 +85,10 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer:
     """One candidate while it arrives.
 
-    index: the index of the open or next block. kind: the class of the open block; None = none is open.
-    usable: True = there is more than reasoning. finish: the members that say how the candidate ended. texts:
-    its texts in pieces, by block, up to a limit. size: characters of its texts. media: the last piece of the
-    open audio. told: the citations among the leftovers, as JSON.
+    number: its index. index: that of the open or next block. kind: the class of the open block; None = none
+    is open. usable: True = there is more than reasoning. finish: the chunk's candidate with its stop reason.
+    texts: its texts in pieces, by block, up to a limit. size: characters of its texts. media: the last piece
+    of the open audio. told: the citations among the leftovers, as JSON.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class _Answer:
         self.told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
-        """Close the open block."""
+        """The events that close the open block; empty = none is open."""
         if self.kind is None:
             return []
         events: _Events = []
@@ -124,7 +124,7 @@ class _Answer:
         return events
 
     def words(self, text: str, *, thought: bool) -> _Events:
-        """Add text or reasoning."""
+        """The events that add text, or reasoning if `thought`."""
         kind = ir.Thinking if thought else ir.Text
         if self.kind is kind:
             events: _Events = []
@@ -145,7 +145,7 @@ class _Answer:
         return events
 
     def note(self, text: str) -> None:
-        """Keep text to place the sources at the end. Beyond `_MOST_TEXT`, the sources have no places."""
+        """Keep text in which to place the sources at the end; beyond `_MOST_TEXT`, forget all text."""
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -154,7 +154,7 @@ class _Answer:
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """Add a block that comes whole."""
+        """The events that add a block that comes whole."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -173,7 +173,7 @@ class _Answer:
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """Add audio: consecutive pieces of one type are one block, while they can be joined."""
+        """The events that add a piece of audio, to the open block if they can be joined."""
         data = block.data or ""
         if self.joins(block):
             self.media = block
@@ -197,7 +197,7 @@ class _Answer:
         return None if self.finish is None else decode_stop(self.finish, called=self.called)
 
     def sources(self) -> _Events:
-        """The citations, after all texts and their metadata have come."""
+        """The events of the candidate's citations, after all texts and their metadata have come."""
         texts = [(index, "".join(pieces)) for index, pieces in self.texts]
         return [
             ir.Cite(index, citation, self.number) for index, citation in decode_citations(self.extra, texts)
@@ -205,7 +205,7 @@ class _Answer:
 
 
 class GeminiDecoder:
-    """Decodes one stream's frames to events. A frame is the JSON of one chunk in any framing."""
+    """Decodes one provider's stream to IR events. A frame is the JSON of one chunk in any framing."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._answers: dict[int, _Answer] = {}
@@ -216,7 +216,7 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The events of one frame's JSON."""
+        """The IR events for one frame. Raises WireError for an unknown format."""
         if self._answers:
             try:
                 chunk = _decode_words(frame)
@@ -239,7 +239,7 @@ class GeminiDecoder:
         return events
 
     def close(self) -> _Events:
-        """The remaining events after the last byte: the end, if every candidate has stated its own."""
+        """The last IR events, after the last byte: the end if every candidate has a stop, else an error."""
         if self._state == "over":
             return []
         answers = list(self._answers.values())
@@ -267,7 +267,7 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """The prompt feedback of chunks without a candidate, if no stop holds it."""
+        """The event with the prompt feedback of chunks without candidates, which then counts as no stop."""
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
@@ -286,7 +286,7 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: _Words) -> _Events | None:
-        """The event of a chunk that continues the open text; None for any other chunk."""
+        """The event for a chunk that continues the open text or reasoning; None for any other chunk."""
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
         if answer is None:
@@ -369,7 +369,7 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
 
 
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
-    """The events of one chunk's candidate."""
+    """The events for a candidate in one chunk, whose leftovers `answer` keeps."""
     events: _Events = []
     content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
@@ -403,7 +403,7 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """A piece of a call: the first one has the name, and the last one has no `willContinue`."""
+    """The events for a piece of a call. The first piece has the name, the last one no `willContinue`."""
     events: _Events = []
     if "name" in call:
         bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
@@ -422,7 +422,7 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
-    """The events with the chunk's log probabilities at its first text, if it has one."""
+    """The chunk's events, with the log probabilities moved from its leftovers to its first text delta."""
     if rest := rest_of(extra[RESULT]):
         del extra[RESULT]
         extra |= rest
@@ -441,7 +441,7 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
-    """Add one chunk's leftovers: later values replace, citations add up, empty values change nothing."""
+    """Keep `more`, one chunk's leftovers: values replace, citations add up, empty values change nothing."""
     extra = answer.extra
     for key, value in more.items():
         before = extra.get(key)
@@ -459,7 +459,7 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """The lists with their new elements, which the answer remembers."""
+    """The lists of citations in `before`, extended by the elements of `more` that are not yet in them."""
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():
         old = before.get(key)

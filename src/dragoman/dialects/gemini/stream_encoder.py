@@ -40,9 +40,9 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 class _Block:
     """An open block, or a text that may still get citations.
 
-    head, tail: the bytes around one piece of its text. said: True = some content was sent. words: its text in
-    pieces, kept only if another protocol's citations may need it. data: arguments or a medium's data, in
-    pieces. part: the last summary part of reasoning.
+    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. words: its
+    text in pieces, to place citations. data: arguments or a medium's data, in pieces. part: the last summary
+    part of reasoning.
     """
 
     __slots__ = ("block", "candidate", "closed", "data", "index", "part", "said", "sealed", "tail", "words")
@@ -64,7 +64,7 @@ class _Block:
 
 
 class GeminiEncoder(EventEncoder):
-    """Encodes one stream's events to bytes."""
+    """Encodes the IR events of one answer to a client's stream."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -84,7 +84,7 @@ class GeminiEncoder(EventEncoder):
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
+        """The bytes for one IR event; empty = nothing is sent for it now."""
         if self._over:
             return b""
         return self._table[type(event)](self, event)
@@ -105,7 +105,7 @@ class GeminiEncoder(EventEncoder):
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """The bytes after the text in a chunk."""
+        """The bytes after the text in a chunk that holds one piece of text."""
         tail = self._tails.get((candidate, thought))
         if tail is None:
             members = {"content": {"parts": [], "role": "model"}, "index": candidate}
@@ -134,7 +134,7 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """The answer's leftovers, in a chunk of their own."""
+        """A chunk with only the answer's leftovers; empty = it has none."""
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
         return self._chunk(members) if members else b""
@@ -190,7 +190,7 @@ class GeminiEncoder(EventEncoder):
         return out + b"]" if self._array else out
 
     def _ended(self, finish: ir.Finish) -> dict[str, Any]:
-        """A candidate in the last chunk."""
+        """The candidate in the last chunk: its stop, sources and leftovers."""
         number, report = finish.candidate, self._report
         where = f"candidates[{number}]"
         out: dict[str, Any] = {
@@ -207,7 +207,7 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """The citations as metadata. Spans count the bytes of all the answer's texts together."""
+        """A candidate's citations as `groundingMetadata`. Spans count the bytes of all its texts together."""
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -242,7 +242,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """The content in the start of a text or reasoning block, or in its final form at the end."""
+        """Send the content in the start of a text or reasoning block, or in its final form at the end."""
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)
@@ -334,7 +334,7 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """The content that only the final form of a text or reasoning block states."""
+        """Send the content that only the final form of a text or reasoning block states."""
         if not state.said:
             return self._opened(state, final)
         sealed = getattr(final, "sealed", None)
@@ -343,7 +343,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _grown(self, state: _Block) -> ir.Block:
-        """A call or a medium with all of its deltas."""
+        """The block, a call or a medium, with the content of all its deltas."""
         block = state.block
         changes: dict[str, Any] = {}
         if state.data:

@@ -1,4 +1,4 @@
-"""The dialect's name, its two forms of keys, and the leftovers of wire objects."""
+"""The dialect's name, its two forms of keys, and its functions for leftovers."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list. A single object becomes a list, as Google's own examples write it."""
+    """The list itself, or a list of the single object that Google's examples write in its place."""
     return value if isinstance(value, list) else [value]

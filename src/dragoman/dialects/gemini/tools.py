@@ -40,7 +40,7 @@ _PROVIDED: Final = {
     "web_fetch": "urlContext",
     "code_execution": "codeExecution",
 }
-"""This dialect's tool for another provider's tool."""
+"""Google's member of `tools[]` for a kind of provider's tool in the IR."""
 
 _DECLARES: Final = "functionDeclarations"
 _DECLARED: Final = f"tools[].{_DECLARES}[]"
@@ -53,7 +53,7 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """The `tools` of a request: one for each declaration and for each of the provider's own tools."""
+    """Decode `tools`: one for each declaration and for each of the provider's own tools."""
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
         if type(value) is not dict:
@@ -89,7 +89,7 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """`functionCallingConfig`. A mode that only this API has is kept beside the nearest IR mode."""
+    """Decode `functionCallingConfig`. A mode that the IR lacks becomes "auto", and is kept as a leftover."""
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
     names = tuple(config.get("allowedFunctionNames") or ())
@@ -110,7 +110,7 @@ def decode_choice(value: Any) -> ir.ToolChoice:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `toolConfig`."""
+    """Write `tools` and `toolConfig` into the body, and report losses."""
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
@@ -139,8 +139,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 def _written(
     tools: tuple[ir.Tool, ...], target: Target, *, own: bool
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The tools, and the indexes of the strict ones. All functions of another dialect share one object of
-    declarations.
+    """The wire tools, and the indexes of the strict functions in `tools`. All functions of another dialect
+    share one object of declarations.
     """
     written: list[dict[str, Any]] = []
     strict: list[int] = []
@@ -185,7 +185,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A parameters schema as the API accepts it: always an object."""
+    """A parameters schema as the API accepts it, always of `type: object`; changes are reported."""
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
@@ -260,7 +260,7 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Strict tools: a separate mode, or any forced call, makes the model follow the schemas."""
+    """`calling` (`functionCallingConfig`), with VALIDATED for AUTO, so that strict schemas are enforced."""
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":
         calling = {**(calling or {}), "mode": "VALIDATED"}

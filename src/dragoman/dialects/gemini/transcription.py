@@ -77,7 +77,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
-    """The download of a recording that is given by URL: Gemini needs its bytes."""
+    """What to download: the recording, if the request gives its URL, because Gemini needs the bytes."""
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)
 
@@ -99,7 +99,7 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole answer. Raises RequestFailed for an error with status 200 and for a refusal, WireError for an
+    """Decode an answer. Raises RequestFailed for an error with status 200 and for a refusal, WireError for an
     unknown object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)

@@ -1,4 +1,4 @@
-"""Token counts, both directions.
+"""Decodes and encodes token counts.
 
 `promptTokenCount` includes cached tokens, `candidatesTokenCount` excludes thinking, and tool results have a
 count of their own. `totalTokenCount` is the sum; if it shows that the candidates include the thinking,
@@ -81,7 +81,7 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts by modality, and the lists of another form, which are kept whole."""
+    """The counts by modality, as `Usage.detail`, and the lists of unknown form, kept whole as leftovers."""
     detail: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, prefix in _DETAILS.items():
@@ -96,7 +96,7 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """The counts of one list; None = it has another form."""
+    """The counts of one list, each under `prefix` and its modality; None = it has an unknown form."""
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
         return None
@@ -111,13 +111,13 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The service tier that handled the request."""
+    """The IR's word for the service tier that `usageMetadata` states; None = it states none."""
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """A `usageMetadata` object; empty = nothing was counted. own: True = the counts came in this dialect."""
+    """Encode `usageMetadata` with the service tier; empty = nothing was counted. own: Google counted."""
     if usage is None:
         if tier not in _PLAIN:
             report.lose("tier", "the service tier is part of the usage, and there is no usage", "hint")

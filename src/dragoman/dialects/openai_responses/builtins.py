@@ -21,9 +21,9 @@ _Wire = dict[str, Any]
 
 
 class _Builtin(msgspec.Struct, frozen=True):
-    """One tool. call, output: the types of its items. member: the member of a call with its arguments; fixed:
-    constant members of the arguments. offered: makes the function from the declared tool; None = the client
-    does not run the tool. told: makes the text of an output item.
+    """One tool. call, output: the types of its items. prefix: of a call's id. member: the call's member with
+    the arguments; fixed: constant members of this object; beside: of the call. offered: makes the function
+    from the declared tool, None = its client does not run it. told: makes the text of an output item.
     """
 
     call: str
@@ -40,7 +40,7 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function for a declared tool; None if there is none."""
+    """The function that stands for a declared tool; None = its client does not run the tool."""
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
 
@@ -108,7 +108,7 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """The call or result for an item of a client's tool, for other protocols; None for other items."""
+    """The call, result or text that other protocols get for an item of such a tool; None for other items."""
     kind = str(item.get("type"))
     if kind == "additional_tools":
         return ir.Text("More tools are available from here on.")
@@ -128,8 +128,8 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """The item of a call: its type, the prefix of its id and its members. None for arguments that do not fit
-    the item.
+    """The item for a call of such a tool: its type, its id's prefix and its members. None = another tool, or
+    arguments that are no JSON object.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:
@@ -155,7 +155,7 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The tools that an item of the history adds, without malformed tools."""
+    """The wire tools that an item of the history adds, without malformed ones; empty = none."""
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []
 
@@ -207,4 +207,4 @@ _BUILTINS: Final[Mapping[str, _Builtin]] = {
 _CALLS: Final = {builtin.call: name for name, builtin in _BUILTINS.items()}
 _OUTPUTS: Final = {builtin.output: name for name, builtin in _BUILTINS.items()}
 TELLING: Final = frozenset({"tool_search_output", "additional_tools"})
-"""Items of the history that add tools."""
+"""The types of the items of the history that add tools."""

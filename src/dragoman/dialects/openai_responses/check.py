@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes, with their paths, before the upstream is called.
+"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
 
 Unknown members, items and tools pass, because the protocol grows: the upstream decides.
 """
@@ -214,7 +214,7 @@ _DETAIL: Final = one_of("auto", "low", "high", "original")
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 _TELL_OF_CALLS: Final = frozenset({"item_reference", "compaction", "tool_search_call", "tool_search_output"})
-"""Items that may hold or replace the call of an output."""
+"""Types of items that may hold or replace the call of an output, so that it may be absent."""
 _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "function_call": {"call_id": a_string, "name": a_string, "arguments": a_string},
     "custom_tool_call": {"call_id": a_string, "name": a_string, "input": a_string},
@@ -224,7 +224,7 @@ _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "compaction": {"encrypted_content": a_string},
     "item_reference": {"id": a_string},
 }
-"""Required members, by the type of an item."""
+"""The required members of each item type, and the rule that checks each."""
 _PARTS: Final[dict[str, Callable[[_Wire, str], None]]] = {
     "input_text": _check_text,
     "output_text": _check_text,
@@ -314,7 +314,7 @@ _BUILTINS: Final[dict[str, Rule]] = {
     "image_generation": members(output_compression=integer(0, 100), partial_images=integer(0, 3)),
     "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
 }
-"""The numeric members of the tools that OpenAI runs."""
+"""The rules for the numeric members of tools that OpenAI runs, by type of tool."""
 
 
 def _told(place: str) -> str:
@@ -420,7 +420,7 @@ def _safety_identifier(value: Any, path: str) -> None:
 
 
 MIN_OUTPUT: Final = 16
-"""The smallest `max_output_tokens` that the API accepts."""
+"""The smallest `max_output_tokens` that the API accepts, in tokens."""
 SCALARS: Final[dict[str, Rule]] = {
     "temperature": number(0, 2),
     "top_p": number(0, 1),
@@ -428,7 +428,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
 }
-"""Members that are a field of the sampling under the same name. A new member needs only a line here."""
+"""The rule for each member that is a field of ir.Sampling under the same name, decoded and encoded by it."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

@@ -1,4 +1,4 @@
-"""Count tokens as OpenAI does: https://platform.openai.com/docs/api-reference/responses/input-tokens.
+"""Counting tokens with OpenAI's API: https://platform.openai.com/docs/api-reference/responses/input-tokens.
 
 Members that change only the answer are left out. A stored prompt (`prompt`) stays, although the endpoint
 refuses it: without the prompt the count would be wrong.
@@ -26,7 +26,7 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """The members of a request that the endpoint accepts."""
+    """A request's body without the members that change only the answer."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 

@@ -1,4 +1,4 @@
-"""The state of the encoder of one request or answer."""
+"""What the item and part encoders know about their request or answer, and the members that all items have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """mint: makes the id of an item without an id, from its prefix ("msg", "fc", "rs"); answers need ids.
-    summarised: thinking of other protocols is written as a summary.
+    """The Draft of the chat dialects and two fields. mint: makes the id of an item without one, from its
+    prefix ("msg", "fc", "rs"); None = no id is made. summarised: thinking is written as a summary.
     """
 
     __slots__ = ("mint", "summarised")
@@ -38,7 +38,7 @@ class Draft(FamilyDraft):
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
-        """The head of an item: type, id, status, phase and leftovers. status: whether it is required."""
+        """An item's type, id, status, phase and leftovers. status: whether an answer's item must have one."""
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
         if stated.id is not None:
@@ -58,7 +58,7 @@ class Draft(FamilyDraft):
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
     ) -> dict[str, Any]:
-        """Add the cache mark and the leftovers to a wire object. where: the path of the value in the IR."""
+        """Add a cache mark and leftovers to the wire object `out`. where: the block's path in the IR."""
         if mark is not None:
             self.mark(out, mark, where + ".cache")
         if extra is not None:
@@ -66,7 +66,7 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint, which only OpenAI's newest models accept."""
+        """Write a cache breakpoint into `out`, or report its loss: only OpenAI's newest models have it."""
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")
             return

@@ -1,4 +1,4 @@
-"""Errors of the Responses API and compatible servers, and errors of the gateway in their form.
+"""Decodes errors of the Responses API and compatible servers, and encodes the gateway's in their form.
 
 https://www.openresponses.org/specification#errors, https://platform.openai.com/docs/guides/error-codes
 """
@@ -22,7 +22,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault inside an answer or a stream, as a whole body or as an `error` event.
+    """The fault of an error inside an answer or a stream. value: a body or an `error` event, decoded or raw.
 
     The event is flat ({type: "error", code, message, param}) or holds an `error` object; the event's `type`
     is not the error's type. An event on a WebSocket also has the status.
@@ -56,24 +56,24 @@ _WORDS: Final[Words] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
     return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """The error object of an error answer."""
+    """The member `error` of an error's body for a client."""
     return encode_fault(fault, _WORDS)
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The members of an `error` event: nested for Open Responses, flat for OpenAI's own clients."""
+    """The members of an `error` event: both nested, for Open Responses, and flat, for OpenAI's clients."""
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
     return {**flat, "error": member}
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a failed response. Its code is never null, because agents decide by it."""
+    """The `error` of a failed response object. Its code is never null, because agents decide by it."""
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
@@ -81,4 +81,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The codes of a server's failures. Every other failure of a server is a `server_error`."""
+"""The codes that a response object may state for a fault of status 500 or more; others: `server_error`."""

@@ -40,7 +40,7 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """The member `input`: a text of the user, or items. Raises WireError for anything else."""
+    """Decode `input`: a string or None, recorded in `forms`, or items. Raises WireError for anything else."""
     if value is None:
         forms["input"] = "none"
         return ()
@@ -72,7 +72,7 @@ def _message(item: Any, where: str) -> ir.Message:
 
 
 def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
-    """Write `instructions` and `input`. Raises WireError for a medium that no part can hold."""
+    """Write `instructions` and `input` into the body. Raises WireError for a medium that no part can hold."""
     if request.system:
         body["instructions"] = _instructions(request.system, draft)
     forms = (request.forms or {}) if draft.own else {}
@@ -97,7 +97,7 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """The items, each with the path of its message, without reasoning and ids that OpenAI would refuse.
+    """`placed` (IR path of its message, item) without the reasoning and the ids that OpenAI would refuse.
 
     OpenAI knows by the id of a message or a call that a reasoning item came before it, and refuses the item
     without its reasoning (openai/openai-dotnet#1050). So if the reasoning is dropped, these ids are too.
@@ -158,8 +158,8 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """The text of an assistant message that holds only text. It is written as a string, because strict
-    servers require the id of an answer beside parts.
+    """The text of assistant parts that are only one text; else None. Such a content is written as a string,
+    because strict servers require an id beside parts.
     """
     if len(parts) != 1 or parts[0].keys() != {"type", "text", "annotations"} or parts[0]["annotations"]:
         return None
@@ -168,7 +168,7 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of an assistant can move to the user."""
+    """Whether a medium of an assistant message can move to a user message."""
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
@@ -194,9 +194,9 @@ _RULES: Final = Rules(
 
 
 class _Foreign:
-    """Writes the history of another dialect.
+    """Writes the history of another dialect as input items.
 
-    chunked: the text of one answer may be spread over several messages.
+    chunked: consecutive messages of the assistant may be pieces of one, and are joined.
     """
 
     def __init__(self, draft: Draft, *, chunked: bool) -> None:
@@ -260,7 +260,7 @@ class _Foreign:
         return bool(self.items) and self.items[-1].get("role") == "assistant"
 
     def _continue(self, part: _Wire) -> None:
-        """Add the next chunk to the last text of the assistant."""
+        """Add a part to the last item, an assistant message, joining text to text."""
         content = self.items[-1]["content"]
         before, more = _plain(content[-1:]), _plain([part])
         if before is not None and more is not None:

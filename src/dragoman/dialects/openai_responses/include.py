@@ -1,4 +1,4 @@
-"""`include`: further content of an answer. Pure.
+"""The request's `include`, which asks for further content of the answer. Pure.
 
 If the provider stores nothing, the request asks for encrypted reasoning, because the next request must send
 it back; a model without reasoning refuses this with 400 ("Encrypted content is not supported with this
@@ -23,7 +23,7 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The values of `include` to send. asked: the client's values. stored: whether the provider stores it."""
+    """The `include` to send. asked: the client's values. stored: whether the provider stores the answer."""
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
     sealed = facts.reasoning is not False and (not stored or len(others) < len(words))
@@ -53,7 +53,7 @@ def stateless(
 def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
-    """Report the edit of this member, if it changes the value."""
+    """Add a Change for the edit of one member to `changes`, if it changes the client's request."""
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place
     if path is not None or to:

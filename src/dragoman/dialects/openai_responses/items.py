@@ -51,9 +51,9 @@ _CLIENT_SIDE: Final = frozenset(
 
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    """The role and the blocks of an item; an item of an unknown form is kept whole as Native.
+    """Decode an item to its role and blocks; an item of an unknown form is kept whole as Native.
 
-    Raises WireError unless the item is an object.
+    Raises WireError, at the path `where`, unless the item is an object.
     """
     if type(value) is not dict:
         raise WireError("must be an object", where, "invalid_type")
@@ -81,7 +81,7 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
-    """The id, status and leftovers of an item; None if it has none of these."""
+    """The id, status, phase and leftovers (members not `known`) of an item; None if it has none of these."""
     extra = leftovers(value, known)
     get = value.get
     if any(type(get(member)) not in _WORD for member in ("id", "status", "phase")):
@@ -194,7 +194,7 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Blocks as items, in order. Adjacent parts with the same `ir.Item` become one message.
+    """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message.
 
     where: the path of the blocks in the IR. None among the blocks is skipped. parts: every block is a part of
     a message, whatever its kind. Raises WireError for a medium that no part can carry.
@@ -223,7 +223,7 @@ def encode_items(
 
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
-    """Whether a block is a part of a message, not an item of its own."""
+    """Whether a block is written as a part of a message by `role`, not as an item of its own."""
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
     if isinstance(block, ir.Native):
@@ -237,18 +237,18 @@ _PARTS: Final = frozenset({"input_text", "output_text", "refusal", "text", "inpu
 
 
 def item_of_block(block: ir.Block) -> ir.Item | None:
-    """The item of a block; None if its dialect has no items."""
+    """The block's `ir.Item`; None if it has none."""
     return None if isinstance(block, ir.Json) else block.item
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A message item without its parts."""
+    """A message item with an empty `content`, for its parts. item: its id, status and leftovers."""
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """The item of a block that is no part of a message; None, with a loss, if no item can hold it."""
+    """Encode a block that is no part of a message as an item; None, with a loss, if no item can hold it."""
     write = _WRITE.get(type(block))
     if write is None:
         draft.report.lose(where, "the Responses API has no item for this", "meaning")
@@ -281,7 +281,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """A call of another provider's own tool as an item of OpenAI; None, with a loss, without such an item."""
+    """Encode another provider's own call, if it is a web search in an answer; else None, with a loss."""
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
         return None
@@ -319,7 +319,7 @@ def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _failed(output: Any) -> Any:
-    """The output with a text that the tool failed."""
+    """An `output` with "Error" written in front of it."""
     if isinstance(output, str):
         return f"Error: {output}" if output else "Error"
     return [{"type": "input_text", "text": "Error:"}, *output]
@@ -381,7 +381,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block of an OpenAI answer as the item that it was, for a history of another dialect."""
+    """A block decoded from this dialect as Native with its item, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     (item,) = encode_items((block,), Draft(Report(NAME), own=True))

@@ -1,4 +1,4 @@
-"""Turn paths in the IR into JSON paths of a request, for reports that a client reads."""
+"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """`messages[2].blocks[0].name` becomes `$.input[2]`: only the request shows the form of a block."""
+    """The JSON path: `messages[2].blocks[0].name` → `$.input[2]`. Only a request shows a block's form."""
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
     if (message := _MESSAGE.fullmatch(where)) is not None:
@@ -61,7 +61,7 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """As `locate`, with the form of this request: an input that is a string, the part or member of a block,
+    """As `locate`, for the forms of this request: an input that is a string, the part or member of a block,
     the namespace of a tool.
     """
     if where.startswith("tools["):
@@ -88,7 +88,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """The path of a tool. The IR numbers the tools inside namespaces too, and input items may add tools."""
+    """The JSON path of a tool, which may be in a namespace; "$.tools" if an input item added the tool."""
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):

@@ -1,4 +1,4 @@
-"""`text`: the form of the answer, both directions.
+"""Decodes and encodes the request's `text`, the output format of the answer.
 
 `Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is kept
 whole in `extra`, "bare" for an empty `text`.
@@ -20,7 +20,7 @@ _TYPE: Final = frozenset({"type"})
 
 
 def decode_output(text: dict[str, Any]) -> ir.Output:
-    """The member `text`."""
+    """Decode the member `text`."""
     wanted, verbosity = text.get("format"), text.get("verbosity")
     extra = leftovers(text, _TEXT)
     if wanted is None:
@@ -46,7 +46,7 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write `text`. Raises WireError for audio, which no answer of this protocol can hold."""
+    """Write `text`, and a tool to make images. Raises WireError if the output must be audio or video."""
     text: dict[str, Any] = {}
     if output.kind == "schema":
         _encode_schema(text, output, draft)

@@ -1,4 +1,4 @@
-"""Content parts of messages and of tool results, both directions.
+"""Decodes and encodes content parts of messages and of tool results.
 
 `Text.form` is the part's type if it is not the usual type: `input_text` for a user, a developer or a tool,
 `output_text` for the model. `Media.form`: "base64" for file data that is no data URL.
@@ -38,7 +38,7 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """The parts of one item. said: the parts are the model's. Raises WireError unless each is an object."""
+    """Decode parts to blocks with this `item`. said: the model wrote them. WireError at a non-object."""
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -48,7 +48,7 @@ def decode_parts(
 
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
-    """One content part; a part of an unknown form is kept whole as Native."""
+    """Decode a part to a block with this `item`, Native if its form is unknown. said: the model wrote it."""
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:
@@ -120,7 +120,7 @@ def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
-    """The field of Media with the source. Raises KeyError unless there is exactly one source."""
+    """The arguments of ir.Media for the part's source, one of `members`: (member, field). Else KeyError."""
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
         raise KeyError(members[0][0])
@@ -152,7 +152,7 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """One annotation; an annotation without an address is kept unchanged."""
+    """Decode an annotation; the leftovers hold all of one that is no `url_citation`, or malformed."""
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
     citation = ir.Citation(
@@ -167,11 +167,11 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 _ODD: Final = "url_citation"
-"""The kind of a citation with members of wrong types; it is kept unchanged."""
+"""The kind of a malformed `url_citation`, whose leftovers hold all of it."""
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """Log probabilities, None for an empty list; those of an unknown form as leftovers."""
+    """Decode the `logprobs` of an object: None if empty; if of unknown form, None and the leftovers."""
     values = wire.get("logprobs")
     if not values:
         return None, None
@@ -180,7 +180,7 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
 
 
 def without_logprobs(extra: ir.Extra) -> ir.Extra:
-    """Leftovers of a text without log probabilities of an unknown form, which the text's own replace."""
+    """A text's leftovers without `logprobs` of an unknown form, for a text that has readable ones."""
     own = (extra or {}).get(NAME)
     if not own or "logprobs" not in own:
         return extra
@@ -221,7 +221,7 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """One content part; None, with a loss, if no part can hold the block. said: the part is the model's.
+    """Encode a block as a part; None, with a loss, if no part can hold it. said: the model wrote it.
 
     Raises WireError for a medium that no part can carry.
     """
@@ -247,7 +247,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """A text part. A part of the model always has `annotations`."""
+    """Encode a text part. said: the model wrote it, so it gets `annotations`."""
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
     if kind == "output_text":
@@ -270,7 +270,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """One annotation; None if this protocol has none for the kind of source."""
+    """Encode an annotation of `text`; None, with a loss, for a source without a URL."""
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}
@@ -296,7 +296,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
-    """Log probabilities with every required member."""
+    """Encode log probabilities, with every required member; None = an empty list."""
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
 

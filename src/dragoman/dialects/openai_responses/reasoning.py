@@ -1,4 +1,4 @@
-"""`reasoning`: the effort of thinking, both directions."""
+"""Decodes and encodes the request's `reasoning`: effort and summary."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _REASONING: Final = frozenset({"effort", "summary"})
 
 
 def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
-    """The member `reasoning`."""
+    """Decode the member `reasoning`."""
     return ir.Reasoning(
         effort=value.get("effort"), summary=value.get("summary"), extra=leftovers(value, _REASONING)
     )
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write `reasoning`, with the nearest effort that the model supports."""
+    """Write `reasoning` into the body, with the nearest effort that the model supports."""
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:
         if wish.mode != "off" and wish.effort != "none":

@@ -1,4 +1,4 @@
-"""The relay, for the same protocol on both sides. Edits named members; nested bytes stay the same."""
+"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """The members of a frame that decide how it passes."""
+    """The member of a frame that decides how it is relayed."""
 
     type: str
 
@@ -43,16 +43,16 @@ _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
 _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members that the gateway handles itself: the client gets its own values back."""
+"""Members of a response object that the gateway handles itself: the client gets its own values back."""
 _ADDED: Final = frozenset({"conversation"})
-"""Members that no provider states, because the gateway does not send them."""
+"""Those of them that no provider states, because the gateway does not send them; they are added."""
 
 
 class ResponsesRelay(BodyRelay):
-    """The edits of requests and answers."""
+    """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the gateway's members, and its usage. Raises RequestFailed for a failed answer,
+        """The body with the values of `_edits`, and its usage. Raises RequestFailed for a failed answer,
         WireError for a malformed answer.
         """
         head = decode_head(body)
@@ -77,7 +77,7 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The members of the response object that only the gateway knows."""
+    """The values that replace a provider's in a response object: the client's, and the gateway's id."""
     edits: dict[str, Any] = {key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
@@ -87,7 +87,7 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 
 def _usage(head: _Head) -> ir.Usage | None:
-    """The usage for the gateway's records. An unreadable usage must not fail the answer."""
+    """The usage that a response object states; None = none or unreadable, which must not fail the answer."""
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
         return decode_usage(stated) if stated else None
@@ -100,12 +100,12 @@ def _counts(usage: ir.Usage) -> dict[str, Any] | None:
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
-    """The edits of members that this response object states."""
+    """The edits of members that this response object states, and of those to add."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
 class ResponsesStreamRelay:
-    """One stream: edits events with the response object, and numbers events without a number."""
+    """Relays one stream: edits the response object in events; reasoning events get the client's names."""
 
     __slots__ = (
         *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
@@ -130,7 +130,7 @@ class ResponsesStreamRelay:
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one frame. Raises RequestFailed for an error, WireError for a malformed frame."""
+        """The bytes for an event's data. Raises RequestFailed for an error, WireError for malformed data."""
         if self.done:
             return b""
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
@@ -157,12 +157,12 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Hold back the terminal event until the answer is stored."""
+        """Hold back the terminal event until `end`, because the answer is stored first. Returns no bytes."""
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event. stored: False = the store failed to keep the answer."""
+        """The terminal event, if held back. stored: False = storing failed, so it says `store: false`."""
         assert self.ending is not None
         ending, self.ending = self.ending, None
         if self._failed is not None:
@@ -173,7 +173,7 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame as it is sent. Reads content, usage and end from it."""
+        """The frame with its edits. Sets `content`, `usage`, `done`. Raises RequestFailed for a failure."""
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
         if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":
@@ -201,13 +201,13 @@ class ResponsesStreamRelay:
         return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed for an unfinished answer."""
+        """No bytes, after the provider's last event. Raises RequestFailed for an unfinished answer."""
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events that end a broken stream, with the numbers after the last sent event."""
+        """The events `error` and `response.failed` for a broken stream; if `waits`, the second waits."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits
@@ -227,7 +227,7 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """The error of a frame without an event type, which some servers send."""
+    """A frame, decoded, if it has an `error` but no type, as some servers send it; None = another frame."""
     try:
         told = _decode(frame)
     except _UNREADABLE:
@@ -236,7 +236,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The number of an event; 0 for a frame without a readable number."""
+    """The `sequence_number` of an event's data; 0 if it has no readable one."""
     try:
         stated = _decode(frame).get("sequence_number")
     except _UNREADABLE:

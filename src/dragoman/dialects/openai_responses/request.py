@@ -1,4 +1,4 @@
-"""Requests, both directions. `history` holds the input, `tools`, `output` and `reasoning` the large members.
+"""Decodes and encodes requests; `history`, `tools`, `output` and `reasoning` do so for the large members.
 
 Request.forms: "input": "text" for an input that is a string, "none" without an input; "stream": "false" for a
 stated false; "top_logprobs": "0". A request with `store: false` always asks for encrypted reasoning, so this
@@ -46,7 +46,7 @@ _ALIKE: Final = {
     "background": "background",
     "truncation": "truncation",
 }
-"""Members that are a field of the request, with the name of the field."""
+"""The field of ir.Request for each member whose value it holds unchanged."""
 MAPS: Final = (
     frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
     | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
@@ -68,15 +68,15 @@ _ABSENT: Final[dict[str, str]] = {
     "presence_penalty": "the Responses API has no penalties",
     "repetition_penalty": "the Responses API has no penalties",
 }
-"""Sampling fields without a member, with reasons. Some vendors' servers have one (`Quirks.extensions`), and
-clients of this dialect may write those of `SCALARS`.
+"""Fields of ir.Sampling that OpenAI's API lacks, and the reason for the loss. Some vendors' servers have one
+(`Quirks.extensions`), and clients of this dialect may write those of `SCALARS`.
 """
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for an input of an unknown form."""
+    """Decode a checked request. Raises WireError for an input of an unknown form."""
     body = wire.body
     get = body.get
     forms = _event_names(wire)
@@ -121,7 +121,7 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The fields that the answer's form depends on, without the input. Every stream states its usage."""
+    """Decode only what the answer's form depends on: model, `stream` (which implies usage), event names."""
     stream = wire.body.get("stream") is True
     return ir.Request(
         NAME,
@@ -133,7 +133,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _event_names(wire: WireRequest) -> dict[str, str]:
-    """The form of event names: Open Responses and OpenAI use different names."""
+    """The entry of `Request.forms` for clients that expect the event names of Open Responses; else empty."""
     return {"events": "open"} if OPEN_RESPONSES in wire.headers else {}
 
 
@@ -151,8 +151,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request in this dialect's form. The gateway keeps the state, so the provider stores nothing unless
-    a client of this dialect asked for it.
+    """Encode a request. The gateway keeps the state, so the provider stores nothing unless a client of this
+    dialect asked for it.
 
     Raises WireError, with a path in the IR, for a medium that no part can carry, or several candidates.
     """
@@ -199,7 +199,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
-"""Default values: dropping them is no loss when a vendor refuses the member."""
+"""Values that the gateway writes itself: removing them for a vendor that refuses the member is no loss."""
 _PLACES: Final = {
     "include": "sampling.logprobs",
     "max_output_tokens": "max_output",
@@ -237,14 +237,14 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `include`: log probabilities, the client's other values, and encrypted reasoning."""
+    """Write `include`: log probabilities, the leftover values already in `body`, and encrypted reasoning."""
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Report fields that this dialect lacks as lost."""
+    """Remove from `body`, with a report, what another dialect's request cannot ask of this provider."""
     report = draft.report
     if request.tier is not None and request.tier not in _TIERS:
         report.lose("tier", f"the provider has no service tier {request.tier}")
@@ -276,4 +276,4 @@ FIELDS: Final = Fields(
         **{f"sampling.{field}": reason for field, reason in _ABSENT.items()},
     },
 )
-"""How each field of a request is handled."""
+"""For each field of ir.Request, the function that encodes it, or the reason why it is lost."""

@@ -1,7 +1,7 @@
-"""Whole answers: a response object to ir.Response and back, and the members that repeat the request.
+"""Whole answers: decodes a response object to ir.Response, and encodes it back.
 
-For an answer of this protocol, `echo` holds the members that the provider repeated. For other answers they
-are written from `Reply.echo`, with the specification's defaults for absent members: clients require every
+Some members repeat the request. An answer of this protocol keeps them in `echo`. For other answers they are
+written from `Reply.echo`, with the specification's defaults for absent members: clients require every
 member. https://platform.openai.com/docs/api-reference/responses/object
 """
 
@@ -72,7 +72,7 @@ _ECHO: Final = DEFAULTS.keys() | {
     "billing",
 }
 _GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members that the gateway handles before it asks a provider: only the client's values are true."""
+"""Repeated members that the gateway handles before it asks a provider: the client gets its own values."""
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ID: Final = "resp_"
 
@@ -96,7 +96,7 @@ _LOST: Final = {
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """A response object. An answer that failed after its first output holds its `error`.
+    """Decode a response object. An answer that failed after its first output holds its `error`.
 
     Raises RequestFailed for an error with status 200, WireError for a malformed answer.
     """
@@ -115,14 +115,14 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """The blocks of all items, in order."""
+    """Decode the blocks of all items of an `output`, in order."""
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
     )
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """A response object with the blocks of its output."""
+    """Decode a response object. blocks: its output, already decoded."""
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -142,11 +142,11 @@ def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Resp
 
 
 _SETTLED: Final = frozenset({"completed", "incomplete", None})
-"""Statuses that follow from the stop reason."""
+"""Statuses that the stop reason implies; only others are kept in `Response.status`."""
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The members without a field in the IR."""
+    """The leftovers of a response object: members that have no field in the IR, except the repeated ones."""
     kept = {
         key: value
         for key, value in body.items()
@@ -156,13 +156,13 @@ def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
 
 
 def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The members of an answer that repeat the request and the account."""
+    """The members of a response object that repeat the request; None = all are null or absent."""
     echo = {key: value for key, value in body.items() if key in _ECHO}
     return echo if any(value is not None for value in echo.values()) else None
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """The stop reason; None for an unfinished answer."""
+    """The stop of a response object with these blocks; None = it is not finished."""
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
@@ -182,7 +182,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """A response object for a client. Raises RequestFailed for a failure without output."""
+    """Encode a response object, and report losses. Raises RequestFailed for a failure without output."""
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
     report = reply.report
@@ -232,7 +232,7 @@ class Mint:
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block of another protocol's answer as a block that an item can hold."""
+    """A block of another protocol's answer for items: audio and documents become text, as does JSON."""
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
             where,
@@ -271,12 +271,12 @@ def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir
 
 
 def incomplete(stop: ir.Stop | None) -> bool:
-    """Whether an answer with this stop reason is incomplete."""
+    """Whether an answer with this stop has the status `incomplete`."""
     return stop is not None and stop.reason in _REASONS
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """Mark the last item of an incomplete answer as incomplete, if its type has this status."""
+    """Set the status of an incomplete answer's last item to `incomplete`, if its type has this status."""
     if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
 
@@ -284,7 +284,7 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """A response object with encoded items. running: the stream has not ended."""
+    """A response object. output: its encoded items. running: the stream has not ended."""
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     created = response.created
@@ -314,7 +314,7 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """The id that a client can send back: the gateway's own id, if the gateway made one."""
+    """The id that a client can send back: the gateway's, if it made one or the provider stated none."""
     if stated is None:
         return reply.id
     if reply.id.startswith(_ID) and reply.id != stated:
@@ -328,7 +328,7 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The tier that served the request. Answers of other protocols get one too, because it is required."""
+    """The `service_tier` to write: "default" if another protocol's answer has no tier known here."""
     if own or tier in _TIERS:
         return tier
     if tier is not None:
@@ -337,12 +337,12 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 
 def _calls(output: Sequence[dict[str, Any]]) -> bool:
-    """Whether an item is a call that the client must answer."""
+    """Whether one of the items is a call that the client must answer."""
     return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
-    """Report a stop reason that no status states. called: an item is a call for the client."""
+    """Report what the status does not tell of a stop. called: an item is a call for the client."""
     where = "candidates[0].stop"
     if stop.reason in _LOST:
         report.lose(where, _LOST[stop.reason], "quality")
@@ -364,7 +364,7 @@ def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
-    """Write status, incomplete_details and error."""
+    """Write `status`, `incomplete_details` and `error` of a finished answer into `out`."""
     if response.error is not None:
         out["status"], out["error"] = "failed", failure_member(response.error)
         return
@@ -386,7 +386,7 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members that repeat the request."""
+    """The members that repeat the request. stated: as the provider repeated them. own: use these."""
     asked = reply.echo
     mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
     if own:
@@ -416,4 +416,4 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""Objects whose members clients require too."""
+"""For a repeated member that holds objects, adds the inner members that clients require."""

@@ -1,4 +1,4 @@
-"""Events that repeat a long text, as lists of byte strings that share the text's bytes.
+"""Encodes events that repeat a long text as lists of byte strings, which share the text's bytes.
 
 Four events at the end of a text each hold the whole text: the end of the text, of the part, of the item and
 of the response. Without sharing, an answer of 100 MB would need 400 MB at its end, and more for copies.
@@ -14,7 +14,7 @@ import msgspec
 from dragoman.wire.json import encode
 
 LONG: Final = 65_536
-"""Characters. Texts of this length or longer are shared."""
+"""The number of characters from which a text counts as long."""
 _MARK: Final = b"\x01"
 """Stands for a long text. JSON escapes control characters, so this byte cannot come from a value."""
 
@@ -35,7 +35,7 @@ class Shared:
 
     @property
     def marked(self) -> bool:
-        """Whether a mark has been written and not cut yet."""
+        """Whether `json` has written a mark at which the bytes are not cut yet."""
         return bool(self._found)
 
     def size(self, value: Any) -> int:
@@ -43,7 +43,7 @@ class Shared:
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
-        """The written bytes cut at the marks: every second piece is a long text."""
+        """`written`, the JSON of all values since the last cut, in pieces; each second one is a long text."""
         if not self._found:
             return [written]
         found, self._found = self._found, []
@@ -53,7 +53,7 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """The written events, each as a list of pieces. end: the bytes at the end of each event."""
+        """`written` cut into events, each as pieces as of `cut`. end: the bytes at the end of each event."""
         events: list[list[bytes]] = []
         event: list[bytes] = []
         for place, piece in enumerate(self.cut(written)):

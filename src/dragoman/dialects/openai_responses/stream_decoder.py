@@ -1,4 +1,4 @@
-"""Streams, read: the events of POST /responses with `stream: true` to IR events.
+"""Decodes streams: the events of POST /responses with `stream: true` to IR events.
 
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed
@@ -55,15 +55,15 @@ _decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_TextDelta).decode
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
 _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
-"""Items that are one block with deltas. A message's parts are blocks; other items come whole."""
+"""The types of items that are one block with deltas. A message's parts are blocks; others come whole."""
 _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
-"""The member of a call that its deltas fill. Its value at the start of the call is ignored."""
+"""For each type of call, the member that deltas fill. Its value at the start of the call is ignored."""
 
 
 class _Open:
     """A block that has not ended.
 
-    said: whether a delta came. words: its text so far, one string for each delta. logprobs: its log
+    block: as opened. said: whether a delta came. words: its text so far, by delta. logprobs: its log
     probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
     """
 
@@ -79,7 +79,7 @@ class _Open:
 
 
 class ResponsesDecoder:
-    """One stream's frames to events."""
+    """Decodes one provider's stream to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._state = "new"
@@ -90,7 +90,7 @@ class ResponsesDecoder:
         self._said: list[ir.Block] = []
 
     def feed(self, frame: bytes) -> _Events:
-        """The events of one frame's JSON."""
+        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown format."""
         if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":
@@ -116,7 +116,7 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The event of a text delta, as most frames are; None for any other frame."""
+        """The IR event for a text delta, as most frames are; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -129,7 +129,7 @@ class ResponsesDecoder:
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
-        """The last events. A stream without its terminal event has broken off."""
+        """The last IR events, after the last byte: an error if no terminal event has come, else none."""
         if self._state == "over":
             return []
         said = "before the response was complete" if self._state != "new" else "without a response"
@@ -155,7 +155,7 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """`in_progress`, `queued` and similar events repeat the content of `created`."""
+        """For `queued` and `in_progress`, which repeat `created`: the start if none has come, else a ping."""
         return self._created(value) or [ir.Ping()]
 
     def _keepalive(self, value: _Value) -> _Events:
@@ -223,7 +223,7 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Close the blocks of one item with the final item; None = the stream did not state it."""
+        """Close the blocks of one item. item: its final form; None = the stream did not state it."""
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
         finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
@@ -239,7 +239,7 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The end of a block, after the content that was in no delta."""
+        """The events that end a block, after the content of its final form that was in no delta."""
         if final is None:
             self._said.append(state.block)
             return [ir.Close(state.index)]
@@ -276,7 +276,7 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """The block of a delta. It is opened if no event has opened it."""
+        """The block of a delta, and the events that open it (as `opened[kind]`) if it is not open yet."""
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
         if place not in self._open:
@@ -339,7 +339,7 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """An item without its own end event, as the final response holds it."""
+    """The item in the final `output` for an announced item without an end event; None = it is not there."""
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
         return None
@@ -348,8 +348,8 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """A final item with the id of its first event. Some gateways state a new id in every event, which clients
-    take for a new item. Encrypted content stays with the id that it came with.
+    """A final item, with the id under which it was announced: some gateways state a new id in every event,
+    which clients take for a new item. Encrypted content stays with the id that it came with.
     """
     first = None if announced is None else announced.get("id")
     if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
@@ -358,7 +358,7 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """The item of a message before its end, without the status, which only the end states."""
+    """The `ir.Item` of an announced message: id and phase, without the status, which only its end states."""
     if item.get("id") is None and item.get("phase") is None:
         return None
     return ir.Item(item.get("id"), None, item.get("phase"))

@@ -1,4 +1,4 @@
-"""Streams, written: IR events to the bytes that clients of the Responses API read.
+"""Encodes streams: IR events to the bytes for clients of the Responses API.
 
     created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
     → completed | incomplete | failed [→ data: [DONE]]
@@ -48,7 +48,7 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 
 class _Item:
-    """An item whose `output_item.added` was sent. number: its output_index; wire: the item in that event."""
+    """An item whose `output_item.added` was sent. number: its output_index. wire: the item sent there."""
 
     __slots__ = ("number", "of", "parts", "wire")
 
@@ -88,7 +88,7 @@ class _Block:
 
 
 class ResponsesEncoder(EventEncoder):
-    """One stream's events to bytes."""
+    """Encodes the IR events of one answer to a client's stream."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -114,14 +114,14 @@ class ResponsesEncoder(EventEncoder):
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
+        """The bytes for one IR event; empty = nothing is sent now, or it went into `pieces`."""
         if self._state == "over":
             return b""
         out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, if it waited. stored: False = the store failed to keep the answer."""
+        """The terminal event that `ending` holds back. stored: False = storing failed: `store` is false."""
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
@@ -129,19 +129,19 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Move events with a long text, and all later events, into `pieces`. Returns other bytes."""
+        """Move the events in `out` into `pieces`, from the first long text on. Returns what is not moved."""
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
         self.pieces += shared.events(out, b"\n" if self._ndjson else b"\n\n")
         return b""
 
     def _share(self, *told: Any) -> None:
-        """Share long texts among these values, because later events repeat them."""
+        """Begin to share long texts if one of these values, which later events repeat, is long."""
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
 
     def _event(self, kind: str, members: _Wire) -> bytes:
-        """One event with its number."""
+        """The bytes of one wire event, with the next `sequence_number`."""
         whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
         body = encode(whole) if self._shared is None else self._shared.json(whole)
@@ -183,7 +183,7 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event. It waits for `end` if it repeats a long text or if the answer is stored."""
+        """The terminal event; none yet (`ending`) if it repeats a long text or the answer is stored first."""
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
             self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
@@ -191,7 +191,7 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event, named after the answer's status."""
+        """The terminal event, named after the status in `told`, its response object."""
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
@@ -203,7 +203,7 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Progress events of this protocol, with the output_index and item id of this stream."""
+        """A progress event of this protocol, with the `output_index` and the number that it has here."""
         if event.dialect != NAME:
             return b""
         members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
@@ -245,7 +245,7 @@ class ResponsesEncoder(EventEncoder):
         return self._items - 1
 
     def _added(self, wire: _Wire, of: ir.Item | None) -> tuple[_Item, bytes]:
-        """Send `output_item.added`."""
+        """A new item, and the bytes of its `output_item.added`."""
         item = _Item(self._next(), wire, of)
         return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
 
@@ -286,21 +286,21 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Prepare the constant bytes of a block's deltas; the number stands between them."""
+        """Set `head` and `tail`, the constant bytes of a block's deltas. Number and text stand between."""
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
         state.head = head if self._ndjson else b"event: %b\ndata: %b" % (kind.encode(), head)
         state.tail = tail + (b"\n" if self._ndjson else b"\n\n")
 
     def _say(self, state: _Block, text: str) -> bytes:
-        """A text delta of a block."""
+        """Send one delta of a block's text or arguments."""
         state.said = True
         number = self._sequence
         self._sequence = number + 1
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """The whole text of a block as one delta; its end repeats the text."""
+        """Send the whole text of a block as one delta, unless a delta was sent; its end repeats the text."""
         if state.said or not text:
             return b""
         if self._shared is None:
@@ -350,7 +350,7 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """A delta of thinking: of its text, or of a part of its summary."""
+        """Send a delta of thinking: of its text (part: None) or of a part of its summary; begin a new one."""
         out = b""
         assert state.item is not None
         if part is not None:
@@ -378,7 +378,7 @@ class ResponsesEncoder(EventEncoder):
         return out + self._say(state, text)
 
     def _end_thought(self, state: _Block) -> bytes:
-        """The end of the open thinking text or summary part."""
+        """Send the end of the open thinking text or summary part, if one is open."""
         if not state.words:
             return b""
         text = "".join(state.words)
@@ -417,7 +417,7 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """A citation of a part whose end is already written. The end of the item repeats the citation."""
+        """Send a citation of a part whose end is already sent. The end of the item repeats the citation."""
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
@@ -436,7 +436,7 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """Write the ends of closed blocks, and the end of a message unless `following` is a part of it."""
+        """Send the ends of closed blocks, and of the message unless `following` (next block) is its part."""
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
         message = self._message
@@ -462,7 +462,7 @@ class ResponsesEncoder(EventEncoder):
         return _ENDS[type(state.block)](self, state, final, where)
 
     def _omit(self, final: Any, where: str) -> bytes:
-        """Leave out a text that stayed empty."""
+        """Send nothing for a text that stayed empty, and report its seal."""
         if final.sealed is not None:
             self._draft.leave_seal(where)
         return b""
@@ -506,13 +506,13 @@ class ResponsesEncoder(EventEncoder):
         return out + self._item_done(state.item.number, wire)
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
-        """The final item of a block."""
+        """The final wire item of a block that is an item of its own."""
         assert state.item is not None
         of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """The events of a block that is sent whole."""
+        """Send the item of a block that comes whole: its start, unless it was announced, and its end."""
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
             part = encode_part(block, self._draft, where, said=True)

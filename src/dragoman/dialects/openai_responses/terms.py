@@ -1,4 +1,4 @@
-"""The dialect's words, and its functions for members without a field in the IR.
+"""The dialect's name, path and words, and its functions for leftovers.
 
 Specification: https://platform.openai.com/docs/api-reference/responses
 """
@@ -25,6 +25,6 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """The name of reasoning events before `.delta` and `.done`: the two specifications differ."""
+    """The name of reasoning events, without `.delta` or `.done`, in the specification of the client."""
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

@@ -1,4 +1,4 @@
-"""Tools and the tool choice, both directions. Tools are flat: they have no inner `function` object."""
+"""Decodes and encodes tools and the tool choice. Tools are flat: they have no inner `function` object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ALLOWED: Final = frozenset({"type", "mode", "tools"})
 
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The member `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`."""
+    """Decode `tools`. The tools of a namespace become separate tools with the same `ir.Namespace`."""
     decoded: list[ir.Tool] = []
     for tool in tools:
         if tool.get("type") == "namespace" and is_group(tool):
@@ -48,7 +48,7 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace holds only tools of the client; any other namespace is kept whole."""
+    """Whether a namespace is sound and holds only tools of the client; any other is kept whole."""
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
         return False
@@ -85,7 +85,7 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
-    """The options of a web search, with the names of the IR."""
+    """The options of a web search tool under the IR's names; None = it states none."""
     options: dict[str, Any] = {}
     filters, location = tool.get("filters"), tool.get("user_location")
     if isinstance(filters, dict):
@@ -104,7 +104,7 @@ def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The member `tool_choice`; an unknown choice is kept whole."""
+    """Decode `tool_choice`; an unknown choice is kept whole as "native"."""
     if type(choice) is str:
         mode = _MODES.get(choice)
         return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
@@ -158,7 +158,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
-    """The tools; adjacent tools of one namespace are written inside it."""
+    """Encode the tools; adjacent tools of one namespace are written inside it."""
     out: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
     of: ir.Namespace | None = None

@@ -1,4 +1,4 @@
-"""Token counts: the Responses API's inclusive totals to disjoint counts, and back.
+"""Converts token counts between the Responses API's inclusive totals and the IR's disjoint counts.
 
 `input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Counts that
 contradict their total stay unchanged in `extra`.
@@ -21,7 +21,7 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """A `usage` object."""
+    """Decode a `usage` object."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
@@ -42,7 +42,7 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """The parts of a total in a details object, removed from `rest` if they fit into the total."""
+    """Take the counts `keys` of the details object `name` out of `rest`; empty if they exceed `whole`."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
@@ -56,7 +56,7 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """A `usage` object; None if the upstream stated none.
+    """Encode a `usage` object; None if the provider stated none.
 
     own: the counts come from this protocol, so counts that the provider left out are not added.
     """

@@ -1,4 +1,4 @@
-"""Remove values that OpenAI refuses and other servers accept, as `openai_chat.widened` does for chat."""
+"""Removes values that OpenAI refuses and other servers accept, so that the rest can be checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request without values beyond OpenAI's limits that these servers accept."""
+    """A copy for `check`, without the values beyond OpenAI's limits that `widens` names."""
     return put_right(wire, widens, _PUTS)
 
 
