@@ -18,9 +18,8 @@ def read_history(
     plain: frozenset[str],
     read: Callable[[dict[str, Any], Any, str], ir.Message],
 ) -> tuple[ir.Message, ...]:
-    """The decoded messages. plain: roles whose message may be only a text.
-
-    read: decodes any other message from the message, its role and its path.
+    """The decoded messages. plain: roles for which a message with only a text is decoded here. read: decodes
+    any other message, from the message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -35,7 +34,9 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a content: a text, a list that `read` decodes, or null. where: the message's path."""
+    """The blocks of a `content`: a text, a list that `read` decodes, or null (none). where: the path of the
+    message. Raises WireError for another type.
+    """
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:
@@ -46,7 +47,7 @@ def read_content(
 
 
 def short_id(call_id: str) -> str:
-    """A call id within OpenAI's limit; the same id always gives the same result."""
+    """The call id; one of more than 40 characters as a hash, always the same for the same id."""
     if len(call_id) <= _MAX_ID:
         return call_id
     return "call_" + sha256(call_id.encode()).hexdigest()[:32]

@@ -53,7 +53,7 @@ class Input:
                 raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path of a place in the IR."""
+        """The JSON path, in the client's request, for the IR path `where`."""
         located = (
             self._responses.locate
             if self._responses.locate_in is None

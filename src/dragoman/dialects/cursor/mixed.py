@@ -117,7 +117,7 @@ class Mixed:
         return replace(request, forms={**(request.forms or {}), **FORMS})
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path of a place in the IR."""
+        """The JSON path, in the client's request, for the IR path `where`."""
         body = request.body
         if where == "system" and body.get("system") is not None:
             return "$.system"
