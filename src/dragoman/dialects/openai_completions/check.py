@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are accepted."""
+"""Checks completions requests with OpenAI's error texts. Unknown members are accepted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "min_p": number(),
     "repetition_penalty": number(),
 }
-"""Members that are sampling fields of the same name; adding a scalar member here is enough."""
+"""The checks of members that are fields of ir.Sampling with the same name; a new one is added only here."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,
