@@ -1,6 +1,4 @@
-"""Checks of request members that several protocols of the chat family share. A check raises WireError with
-the text that OpenAI's API uses; `path` is the value's path in the request.
-"""
+"""Checks of request members that several chat protocols share; each raises WireError with OpenAI's text."""
 
 from __future__ import annotations
 
@@ -103,8 +101,8 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """Check a function tool. path: of the list of tools; member: the function's path in a list entry, such
-    as ".function"; "" if the entry itself is the function.
+    """Check a function tool. path: of the list of tools; index: of the tool; member: ".function", or "" if
+    the tool itself is the function.
     """
     if type(function) is not dict:
         if function is None:

@@ -18,8 +18,9 @@ def read_history(
     plain: frozenset[str],
     read: Callable[[dict[str, Any], Any, str], ir.Message],
 ) -> tuple[ir.Message, ...]:
-    """The decoded messages. plain: roles for which a message with only a text is decoded here. read: decodes
-    any other message, from the message, its role and its path.
+    """The decoded messages. plain: roles whose messages `read` need not decode if they have only a text.
+
+    read: decodes any other message, from the message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -34,9 +35,7 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a `content`: a text, a list that `read` decodes, or null (none). where: the path of the
-    message. Raises WireError for another type.
-    """
+    """The blocks of a message's `content`: a text, a list for `read`, or null (no block); else WireError."""
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:

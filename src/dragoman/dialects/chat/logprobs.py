@@ -13,9 +13,7 @@ def decode_tokens(
     known: frozenset[str],
     leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
 ) -> tuple[ir.Logprob, ...]:
-    """The decoded log probabilities. known: the members that a token has in this protocol; `leftovers`
-    collects its other members.
-    """
+    """The decoded tokens. known: a token's members in this protocol; `leftovers` collects all others."""
     return tuple([_token(token, known, leftovers) for token in tokens])
 
 

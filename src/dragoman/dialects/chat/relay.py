@@ -150,9 +150,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends of choices; returns whether the client receives this chunk. Raises
-        RequestFailed for an error in the chunk.
-        """
+        """Note usage, content and ends; returns whether the client gets it. May raise RequestFailed."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()

@@ -21,9 +21,7 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, with a blank line put before it unless a text is empty or white space already separates it from
-    `before`.
-    """
+    """`text`, after a blank line if it and `before` are not empty and no white space is between them."""
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text
     return "\n\n" + text

@@ -60,9 +60,7 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason; None without one. called: the candidate has tool calls, so `stop` means
-    "tool": many vendors say `stop` then. sequence: the stop sequence that ended the text.
-    """
+    """The stop for a finish reason (`word`); a normal end means "tool" if tools were called."""
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
@@ -78,9 +76,7 @@ def _in_lower_case(word: str) -> ir.Stop:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
-    """The finish reason for the client; reports what it cannot express. called: the client receives tool
-    calls; legacy: it receives a `function_call`. where: the candidate's path in the IR.
-    """
+    """The finish reason for a client that gets tool calls (`called`), a `function_call` (`legacy`) or none."""
     if stop is None:
         return None
     if draft.own and stop.raw is not None:
@@ -98,9 +94,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report what a finish reason cannot express. losses: the reported text for each IR reason that becomes
-    less precise. where: the stop's path in the IR.
-    """
+    """Report what a finish reason cannot express. losses: why, for IR reasons that become less precise."""
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:

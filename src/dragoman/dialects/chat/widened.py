@@ -1,6 +1,4 @@
-"""For requests to vendors that allow more than OpenAI: removes what the vendor allows from a copy of the
-request, so that OpenAI's checks can test the rest.
-"""
+"""Removes from a copy of a request what a vendor allows but OpenAI does not, to check the rest."""
 
 from __future__ import annotations
 

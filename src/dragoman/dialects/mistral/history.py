@@ -108,9 +108,7 @@ class _OwnHistory:
             restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message with these blocks. where: the IR path of `blocks`. parts: whether the content is a
-        list; None: only if a string cannot hold it.
-        """
+        """Append a message. parts: whether its content is a list; None: only if a string cannot hold it."""
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:

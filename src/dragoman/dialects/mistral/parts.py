@@ -168,9 +168,9 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]
 def encode_citations(
     citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
 ) -> list[dict[str, Any]]:
-    """Citations of a text, as the chunks that follow it; another dialect's are reported as lost.
+    """A text's citations as the chunks that follow it; another dialect's are reported as lost.
 
-    where: the text's path in the IR. first: the number of its earlier citations.
+    where: the text's path in the IR. first: the number of its citations written before.
     """
     out: list[dict[str, Any]] = []
     for index, citation in enumerate(citations, first):

@@ -32,9 +32,7 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum pending requests exceeded", "overloaded"),
     ("unexpectedly stopped", "upstream"),
 )
-"""The fault kind for a fragment of an error's text, in lower case; used for the statuses in `_VAGUE` and
-without a status.
-"""
+"""The fault kinds for parts of an error's text; used for the statuses in `_VAGUE` and without a status."""
 _VAGUE: Final = frozenset({400, 413, 422, 500, 503})
 _NO_MODEL: Final = ("model ", " not found")
 

@@ -157,9 +157,7 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """A function that gives a call's id, from its own id or None, and its position. For another dialect's
-    response, None becomes an id that is the same each time.
-    """
+    """A function from a call's own id, or None, and its position, to the id to write, the same each time."""
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:

@@ -54,8 +54,9 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error body (`said`), whose unknown members it keeps under `dialect`. message: the
-    fault's text. wait: seconds before a retry, if stated.
+    """The fault for an error body (`said`), whose unknown members it keeps under the name `dialect`.
+
+    message: the fault's text. wait: seconds before a retry, if known.
     """
     kind = kind_of(said, status)
     return Fault(

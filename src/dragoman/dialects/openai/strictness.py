@@ -11,8 +11,8 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a response schema; None, reported, for one that OpenAI's rules would reject.
-    own: the request came in this dialect and keeps its value.
+    """The value of `strict` for a response schema; None, with a reported change, for a strict schema that
+    breaks OpenAI's rules, unless it came in this dialect (`own`).
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict

@@ -366,7 +366,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The value of `prediction.content`: a list if this dialect's client wrote one, else a string if possible."""
+    """The value of `prediction.content`: a string, if possible, unless the client wrote a list of parts."""
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
