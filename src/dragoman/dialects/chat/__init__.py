@@ -1,1 +1,1 @@
-"""Shared by the protocols of the chat family: OpenAI's chat and completions, Mistral's, Ollama's."""
+"""Code that four protocols share, "the chat family": OpenAI's chat and completions, Mistral's, Ollama's."""

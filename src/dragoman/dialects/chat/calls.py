@@ -1,4 +1,4 @@
-"""Tool calls in a stream: finds the call that a fragment belongs to."""
+"""Finds the tool call that a streamed fragment of a tool call belongs to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 
 class Call:
-    """A call while it streams. block: -1 before it opens. pieces: arguments from before its name."""
+    """A tool call while it streams. first: its first fragment. block: the index of its block in the IR; -1
+    before the block opens. pieces: the arguments that came before the tool's name.
+    """
 
     __slots__ = ("block", "first", "id", "name", "pieces")
 
@@ -20,7 +22,7 @@ class Call:
         self.pieces: list[str] = []
 
     def begins_anew(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment with this id and name, at this call's position, starts another call."""
+        """Whether a fragment with this id and tool name, and with this call's index, starts another call."""
         if name is None:
             return False
         if call_id is not None and self.id is not None:
@@ -29,11 +31,11 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """The call that a fragment belongs to; a new call is added to `calls`.
+    """The call that a fragment (`wire`; `inner`: its function) belongs to; a new call is added to `calls`.
 
     The index identifies a call, but some vendors omit it or give every call index 0. So a fragment with a
-    name starts a new call if its id or name differs, or if neither call has an id. Later fragments with the
-    same index belong to the newest call.
+    tool name starts a new call if its id differs, or, where an id is missing, if the name differs or neither
+    has an id. Later fragments with the same index belong to the newest call. WireError: too many calls.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)

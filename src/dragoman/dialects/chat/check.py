@@ -1,4 +1,4 @@
-"""Exact errors for request members that several protocols of the chat family share."""
+"""Checks of request members that several chat protocols share; each raises WireError with OpenAI's text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DETAIL: Final = one_of("auto", "low", "high", "original")
 
 
 def check_stop(value: Any, path: str) -> None:
-    """Accept one stop sequence or a list."""
+    """Accept one stop sequence or a list of any length."""
     if type(value) is not str:
         if type(value) is not list:
             wrong_type(path, "a string or an array of strings", value)
@@ -43,7 +43,7 @@ def check_stop(value: Any, path: str) -> None:
 
 
 def check_few_stops(value: Any, path: str) -> None:
-    """Accept at most as many stop sequences as OpenAI."""
+    """Accept one stop sequence, or a list of at most four, as OpenAI does."""
     check_stop(value, path)
     if type(value) is list and len(value) > _MOST_STOPS:
         too_long(path, value, _MOST_STOPS)
@@ -63,7 +63,7 @@ def check_name(value: Any, path: str) -> None:
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check the response format; its schema may stand in `json_schema` or beside `type`."""
+    """Check `response_format`. A schema in `json_schema` is checked; beside `type` (vendors), it is not."""
     an_object(value, path)
     if "type" not in value:
         missing(f"{path}.type")
@@ -89,7 +89,7 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """Check the root schema of a function's parameters or of the response."""
+    """Check a JSON Schema. what: whose schema it is, for the message. code: the error's code."""
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
     found = mistake(schema)
@@ -101,7 +101,9 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """Check one function. path: the list; member: the path of the function inside a list entry."""
+    """Check a function tool. path: of the list of tools; index: of the tool; member: ".function", or "" if
+    the tool itself is the function.
+    """
     if type(function) is not dict:
         if function is None:
             missing(f"{path}[{index}]{member}")
@@ -122,7 +124,7 @@ def check_function(function: Any, path: str, index: int, member: str) -> None:
 
 
 def _is_plain(parameters: Any) -> bool:
-    """Whether the parameters have no mistake; this fast check accepts nearly all parameters."""
+    """Whether a function's parameters are a valid schema with `type: object`, as nearly all are."""
     return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
 
 
@@ -138,7 +140,7 @@ def _parameters(value: Any, path: str, name: str) -> None:
 
 
 def check_image(part: dict[str, Any], path: str) -> None:
-    """Check an image: a content part, or an entry of `images` that a client sends back."""
+    """Check the `image_url` of a content part, or of an entry of `images` that a client sends back."""
     an_object(part, path)
     require(part, "image_url", an_object, path)
     image = part["image_url"]
@@ -148,7 +150,7 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """Accept a text, or a list of texts, tokens or token lists. least: the smallest token number."""
+    """Accept a text, or a list of texts, tokens or token lists. least: the smallest token id; None: any."""
     if type(value) is str:
         return
     if type(value) is not list:

@@ -1,4 +1,4 @@
-"""Documents as text, for protocols without documents."""
+"""Writes a document as text, for protocols that have no documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """The document's text in tags, with its title. text: the document's text, if already known."""
+    """The document's text (`text` if known) in `<document>` tags, with its title; reports the change."""
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:
         text = _words(block, draft, where)

@@ -1,4 +1,4 @@
-"""The context of one request or response while it is being written."""
+"""What the encoders of the chat family must know about the request or response that they are writing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dragoman.dialects.reply import Reply
 
 
 def is_enveloped(reply: Reply) -> bool:
-    """Whether the client receives calls of free-text tools as function calls (`Request.forms`)."""
+    """Whether the client receives calls of free-text tools as function calls, as `Request.forms` says."""
     return (reply.request.forms or {}).get("custom") == "function"
 
 
@@ -43,10 +43,8 @@ class Draft:
         self.enveloped = enveloped
 
     def leave_seal(self, where: str) -> None:
-        """Report a seal that is not written. In a response this is a change, no loss: the gateway stores the
-        seal.
-
-        where: the sealed block's path in the IR.
+        """Report that a block's encrypted reasoning is not written: a loss in a request, but only a change in
+        a response, because the gateway stores it. where: the block's path in the IR.
         """
         if self.answer:
             self.report.change(

@@ -1,4 +1,4 @@
-"""Errors inside a response or a stream of the chat family."""
+"""Finds errors in responses with status 200, and in stream chunks, of the chat family."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ https://platform.minimax.io/docs/api-reference/errorcode
 
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The error body inside a response or a chunk, in any vendor's form; None if there is no error.
+    """The error in a response or a chunk, as a body with a member `error` or as the given body; None if there
+    is no error.
 
-    The forms: an `error` member, `object: "error"`, an error in a choice, MiniMax's `base_resp`, or an error
-    message in a body without choices and usage.
+    Vendors' forms: an `error` member, `object: "error"`, an error in the first choice, MiniMax's `base_resp`,
+    or a member `message` or `detail` in a body without choices and usage.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -42,7 +43,7 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """The error body for MiniMax's `base_resp`; None for its code 0, which means success."""
+    """MiniMax's `base_resp` as an error body; None for its code 0, which means success."""
     number = status.get("status_code") if type(status) is dict else None
     if not number:
         return None

@@ -18,9 +18,9 @@ def read_history(
     plain: frozenset[str],
     read: Callable[[dict[str, Any], Any, str], ir.Message],
 ) -> tuple[ir.Message, ...]:
-    """The decoded messages. plain: roles whose message may be only a text.
+    """The decoded messages. plain: roles whose messages `read` need not decode if they have only a text.
 
-    read: decodes any other message from the message, its role and its path.
+    read: decodes any other message, from the message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -35,7 +35,7 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a content: a text, a list that `read` decodes, or null. where: the message's path."""
+    """The blocks of a message's `content`: a text, a list for `read`, or null (no block); else WireError."""
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:
@@ -46,7 +46,7 @@ def read_content(
 
 
 def short_id(call_id: str) -> str:
-    """A call id within OpenAI's limit; the same id always gives the same result."""
+    """The call id; one of more than 40 characters as a hash, always the same for the same id."""
     if len(call_id) <= _MAX_ID:
         return call_id
     return "call_" + sha256(call_id.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, decoded from the wire format of the chat family."""
+"""Decodes the log probabilities of tokens from the wire format of the chat family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def decode_tokens(
     known: frozenset[str],
     leftovers: Callable[[dict[str, Any], frozenset[str]], ir.Extra],
 ) -> tuple[ir.Logprob, ...]:
-    """Tokens with their log probabilities. known: the members that a token has in this protocol."""
+    """The decoded tokens. known: a token's members in this protocol; `leftovers` collects all others."""
     return tuple([_token(token, known, leftovers) for token in tokens])
 
 

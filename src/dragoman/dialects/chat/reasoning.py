@@ -1,4 +1,4 @@
-"""Reasoning in requests with the member `reasoning_effort`."""
+"""Writes reasoning settings into requests that have the member `reasoning_effort`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dragoman.dialects.efforts import effort_of
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Write `reasoning_effort`. shown: the provider always returns the reasoning itself."""
+    """Write `reasoning_effort`, unless the model has no reasoning, and report what it cannot express. shown:
+    the provider always returns the reasoning itself.
+    """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not support reasoning", "hint")
@@ -21,7 +23,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Report the settings that hide or summarize reasoning. shown: the provider always returns reasoning."""
+    """Report settings to show or summarize reasoning as lost; as changed if it is always `shown`."""
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
     elif reasoning.summary is not None:

@@ -1,7 +1,6 @@
-"""Relay: edits on raw bytes, for a client and an upstream that speak the same protocol.
-
-Nested values keep their bytes. Before decoding a frame, a cheap search tests whether it may need an edit;
-then decoding decides. So an answer whose text only mentions usage is not changed.
+"""Passes responses on between a client and an upstream of the same chat protocol, with few edits: only
+top-level members are rewritten, nested values keep their bytes. Stream frames like the one before
+(`Template`) are not decoded.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Words(NamedTuple):
-    """What differs between the protocols of the chat family.
+    """What relaying must know of one protocol of the chat family.
 
     usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
     a stream reports usage only if the request asks for it. counts: encodes estimated token counts.
@@ -48,21 +47,21 @@ class Words(NamedTuple):
 
 
 class ChatRelay(BodyRelay):
-    """The relay of one protocol of the chat family. words: what is specific to this protocol."""
+    """Relays the requests and responses of one protocol of the chat family, which `words` describes."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits that make a streamed request ask for usage; empty if none are needed."""
+        """The top-level members to replace in a streamed request so that it asks for usage; empty if none."""
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body for the client, and its usage. Raises RequestFailed for an error inside a response with
-        status 200, WireError for a body without choices.
+        """The body with the client's model name, and its usage. Raises RequestFailed for an error inside a
+        response with status 200, WireError for a body without choices.
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
@@ -83,7 +82,7 @@ class ChatRelay(BodyRelay):
         return self._words.counts(usage)
 
     def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Token counts for our own records. Unreadable counts give None: the response is still delivered."""
+        """Token counts for the gateway's records; None if they are unreadable or missing."""
         usage = _decode(raw)
         try:
             return self._words.usage(usage) if usage else None
@@ -92,9 +91,8 @@ class ChatRelay(BodyRelay):
 
 
 class ChatStreamRelay:
-    """Relays the frames of one stream.
-
-    Removes usage that the client did not ask for. A chunk with nothing but usage is dropped.
+    """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
+    ask for, and drops a chunk that then has no choices. estimate: estimates usage that the upstream omits.
     """
 
     __slots__ = (
@@ -119,7 +117,9 @@ class ChatStreamRelay:
         self._template = Template(words.padding)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
+        """The bytes to send for one frame. Raises RequestFailed for an error in the stream, WireError for a
+        frame that is not a chunk.
+        """
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
         return self._edit(frame)
@@ -150,7 +150,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Record usage, content and ends of choices; returns whether the client receives this chunk."""
+        """Note usage, content and ends; returns whether the client gets it. May raise RequestFailed."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -173,7 +173,7 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage, if the client asked for usage and the upstream sent none."""
+        """A chunk of estimated usage if `estimate` is set and the upstream sent no usage; else b""."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()
@@ -187,8 +187,8 @@ class ChatStreamRelay:
         return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
-        """The last bytes of the stream, with a `[DONE]` if the vendor sent none. Raises RequestFailed if a
-        choice has not ended, or if there is no choice.
+        """The last bytes for the client when the upstream's stream has ended without `[DONE]`; b"" after a
+        `[DONE]`. Raises RequestFailed if a choice has not ended, or if there is no choice.
         """
         if self.done:
             return b""
@@ -206,10 +206,10 @@ def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _as_line(payload: bytes) -> bytes:
-    """The frame as one line. In JSON, line breaks between values are only white space."""
+    """The JSON as one line; line breaks in JSON are only white space."""
     return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 
 
 def says_something(delta: dict[str, Any]) -> bool:
-    """Whether a delta holds content: a member that is not empty, other than the role."""
+    """Whether a chunk's delta has a member with a true value, other than the role."""
     return any(value for key, value in delta.items() if key != "role")

@@ -1,4 +1,4 @@
-"""The first members of a response and of each chunk."""
+"""Reads the choices of a response, and writes the first members of a response or chunk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dragoman.errors import RequestFailed, WireError
 
 
 def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fault]) -> list[Any]:
-    """The choices of a whole response. Raises RequestFailed for an error inside a response with status 200,
-    WireError for a body without choices.
+    """The member `choices` of a whole response, not decoded. Raises RequestFailed for an error inside a
+    response with status 200, WireError if there is no such list. fault_of: decodes the error.
     """
     if (failed := failure(body)) is not None:
         raise RequestFailed(fault_of(failed))
@@ -25,7 +25,7 @@ def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fau
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """The first members of a response or of each chunk. kind: the value of `object`."""
+    """Id, `object` (kind), date and model, for a response or for every chunk. own: see `created_of`."""
     return {
         "id": answer.id if answer.id is not None else reply.id,
         "object": kind,
@@ -35,7 +35,7 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """The creation date in Unix seconds. own: keep the vendor's original value."""
+    """The answer's date in Unix seconds, else the gateway's. own: the vendor's value is not converted."""
     if created is None:
         return reply.created
     if own or isinstance(created, int):
@@ -50,5 +50,5 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
 
 
 def shown_model(model: str | None, reply: Reply) -> str | None:
-    """The model name that the client receives."""
+    """The model name that the client receives: `reply.model`, else the provider's, else the requested one."""
     return reply.model or model or reply.request.model

@@ -1,4 +1,4 @@
-"""Assistant messages of the chat family: separating texts, and reporting blocks that do not fit."""
+"""Helpers for writing assistant messages of the chat family."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dragoman.dialects.counterparts import no_form
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report a block that no message of this dialect can hold as a loss."""
+    """Report as lost a block that an assistant message of the client's dialect cannot hold."""
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):
@@ -21,7 +21,7 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, with a blank line before it if neither text has white space there."""
+    """`text`, after a blank line if it and `before` are not empty and no white space is between them."""
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text
     return "\n\n" + text

@@ -60,7 +60,7 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """Why a candidate ended. called: it holds tool calls; many vendors still say `stop`, so calls decide."""
+    """The stop for a finish reason (`word`); a normal end means "tool" if tools were called."""
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
@@ -70,13 +70,13 @@ def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) 
 
 
 def _in_lower_case(word: str) -> ir.Stop:
-    """The stop for an unknown word; some gateways write finish reasons in capitals."""
+    """The stop for a finish reason written in capitals, as some gateways do; "other" if it is unknown."""
     known = STOPS.get(word.lower())
     return ir.Stop("other" if known is None else known.reason, raw=word)
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
-    """The finish reason. called, legacy: the client receives tool calls, or a `function_call`."""
+    """The finish reason for a client that gets tool calls (`called`), a `function_call` (`legacy`) or none."""
     if stop is None:
         return None
     if draft.own and stop.raw is not None:
@@ -94,7 +94,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report what a finish reason cannot express. losses: IR reasons that become less precise."""
+    """Report what a finish reason cannot express. losses: why, for IR reasons that become less precise."""
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:

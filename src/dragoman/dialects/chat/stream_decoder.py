@@ -1,7 +1,7 @@
-"""Decoder for streams of chunks, shared by all protocols of the chat family.
+"""Decodes streams of chunks into IR events, for all protocols of the chat family.
 
-Each chunk is one JSON object, and `[DONE]` ends the stream. A chunk that only differs from the previous one
-in its text is not decoded again. Without `[DONE]`, a stream is complete if all candidates have finished.
+Each chunk is a JSON object, and `[DONE]` ends the stream. Of a chunk that differs from the previous one only
+in its text, only the text is decoded. Without `[DONE]`, a stream is complete if all candidates have finished.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
 _ODD_END: Final = "message.finish_reason"
-"""Where a finish reason that is no string is kept; a later chunk may bring a string."""
+"""The key in `Candidate.extra` of a finish reason that is no string; a later chunk may bring a string."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
 
@@ -37,18 +37,18 @@ class Candidate:
         self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Keep the latest value of each unknown member that is not null."""
+        """Keep the latest value of each member that is not in `known` and not null, under prefix and name."""
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Keep a value that is not null."""
+        """Put a value into `extra`, unless it is null. Raises WireError if `extra` becomes too large."""
         if value is not None:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason; a value that is not a string is kept as an unknown member."""
+        """Set the finish reason; a value that is neither a string nor null goes into `extra`."""
         if type(word) is str:
             self.word = word
         else:
@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def reason(self) -> str | None:
-        """The finish reason; "" if the stream ended without one, None if it was not a string."""
+        """The finish reason; "" if no chunk had one, None if it was not a string."""
         return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:
@@ -70,7 +70,7 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 
 
 class ChunkDecoder(ABC, Generic[CandidateT]):
-    """Decodes one stream of chunks. padding: the random member that hides the length of texts."""
+    """Decodes one stream. padding: the name of the random member that hides the length of a chunk's text."""
 
     __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
 
@@ -85,7 +85,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one chunk. Raises WireError for a frame that is not a chunk."""
+        """The events of one frame; an error frame gives ir.Error. Raises WireError for what is no chunk."""
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
         if self._over:
@@ -110,14 +110,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return events
 
     def close(self) -> list[ir.Event]:
-        """The events when the stream has ended: the end, or an error if the answer is incomplete."""
+        """The last events, unless `[DONE]` or an error came before; an ir.Error for an unfinished answer."""
         if self._over:
             return []
         complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
         return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
-        """The final events, which also close what is still open."""
+        """The last events of a stream: the ends of all candidates, then End; an error if nothing came."""
         if not self._started:
             return self._fail(STREAM_BROKEN)
         self._over, self._last = True, None
@@ -130,7 +130,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Keep unknown members; returns those that are new or have changed."""
+        """Keep a chunk's unknown members; returns those that are new or have changed."""
         news = {
             key: value
             for key, value in chunk.items()
@@ -142,7 +142,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate of a choice; a choice without an index belongs to candidate 0."""
+        """The candidate of a choice, made by `kind` if new; a choice without index belongs to number 0."""
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
         candidate = self._candidates.get(index)
@@ -156,12 +156,12 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return candidate
 
     def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
-        """Remember a chunk that only continued a block: the next chunks are probably alike."""
+        """Remember the chunk if it only continued a block: the next chunks are probably alike."""
         last = events[0] if len(events) == 1 else None
         self._last = last if isinstance(last, Delta) and self._template.learn(frame, chunk) else None
 
     def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
-        """The events of a chunk that repeats the previous one with another text."""
+        """The events of a chunk like the previous one, with another text. last: the previous one's delta."""
         return [type(last)(last.index, text, last.candidate)]
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -170,7 +170,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     @abstractmethod
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
-        """The events of one chunk. A wrong shape may raise AttributeError, KeyError or TypeError."""
+        """The events of one chunk. May raise AttributeError, KeyError or TypeError for an invalid chunk."""
 
     @abstractmethod
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
@@ -178,11 +178,11 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     @abstractmethod
     def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
-        """Add the events that end a candidate."""
+        """Append to `events` those that end a candidate at the end of the stream."""
 
 
 def error_body(frame: bytes) -> dict[str, Any]:
-    """The error body in a frame that the sender marked as an error; the frame need not be JSON."""
+    """The JSON object in a frame that the sender marked as an error; other content as its member `error`."""
     try:
         body = _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Encoder for streams of chunks, shared by all protocols of the chat family."""
+"""Encodes IR events as a stream of chunks, for all protocols of the chat family."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DONE: Final = b"data: [DONE]\n\n"
 
 
 class Out:
-    """One block while it is written: the constant bytes around its text, and how much has been sent."""
+    """A block of the IR while it is sent: the constant bytes around its text, and how much has been sent."""
 
     __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
 
@@ -75,7 +75,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     role: ClassVar[Mapping[str, Any]]
     """The delta of a candidate's first chunk."""
     prose: ClassVar[frozenset[type]]
-    """Block types that continue the text: a text after them is not separated."""
+    """Block types that are part of the text: after one of these, a text is not separated by a blank line."""
     _leftovers: ClassVar[Leftovers]
 
     def __init_subclass__(cls) -> None:
@@ -133,15 +133,13 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate, with its role. The first chunk of the stream also holds the
-        leftovers.
-        """
+        """The first chunk of a candidate, with its role, and the unknown members that wait in `_once`."""
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
-        """Put leftovers of this dialect back in their places; report those of other dialects as lost."""
+        """Put unknown members of this dialect back into `out`; report those of other dialects as lost."""
         self._leftovers.restore(out, extra, self._draft.report, where)
 
     # Blocks --------------------------------------------------------------------------------------
@@ -156,12 +154,12 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return role + self._opened(choice, out)
 
     def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
-        """Set the constant bytes around a block's text."""
+        """Set the constant bytes of a block's chunks; `head` and `tail` are those around the text's JSON."""
         out.head = choice.head + head
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report a block's seal and the leftovers that cannot be written."""
+        """Report a block's encrypted reasoning, and its unknown members, as not written."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         if out.block.extra is not None:
@@ -174,7 +172,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
-        """The next part of a text, separated from the previous text if another block stood between them."""
+        """The chunk with the next part of a text. A blank line separates it from the text before, if another
+        block stood between them.
+        """
         length = len(text)
         if not out.said:
             out.said = True
@@ -191,7 +191,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
-        """The part of a text that only the closing event contains."""
+        """A chunk with the end of a text that only the closing event contains; b"" if all was sent."""
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
     def _close(self, event: ir.Close) -> bytes:
@@ -248,11 +248,11 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """More members for every chunk; some come from the leftovers."""
+        """More members for every chunk, for this service tier; some are taken out of `_once`."""
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The first bytes of a block."""
+        """The bytes to send when a block opens; this method also sets the bytes around its text."""
 
     @abstractmethod
     def _refuse(self, event: ir.RefusalDelta) -> bytes: ...
@@ -281,24 +281,24 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
-        """The bytes that end a block, if the closing event has its final content: what was not sent yet."""
+        """The bytes to send when a block closes with its final content: what was not sent yet."""
 
     @abstractmethod
     def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes that end a block, if the closing event has no content."""
+        """The bytes to send when a block closes without its final content."""
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
-        """The last delta and the finish reason of a candidate."""
+        """The last `delta` and the `finish_reason` of a candidate. where: the candidate's path in the IR."""
 
     @abstractmethod
     def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
-        """The chunks that end a candidate. last: its last choice, as JSON."""
+        """The chunks that end a candidate. last: the choice of its last chunk, as JSON."""
 
     @abstractmethod
     def _last(self) -> bytes:
-        """The chunks before `[DONE]`: token counts and leftovers."""
+        """The chunks before `[DONE]`: token counts and the unknown members in `_once`."""
 
     @abstractmethod
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
-        """The chunk that reports an error."""
+        """The frame that reports an error to the client."""

@@ -1,4 +1,4 @@
-"""A chunk that a stream repeats with another text: found by comparing bytes, without decoding.
+"""Recognizes, by comparing bytes, a stream chunk that differs from an earlier one only in its text.
 
 Most chunks differ from the previous one in one string: the next piece of the answer. After such a chunk has
 been decoded, the bytes before and after that string are kept. A later frame is the same chunk if it starts
@@ -16,7 +16,7 @@ _OTHERS: Final = ("refusal", "reasoning_details", "function_call", "audio", "ima
 _MARK: Final = "\x00text"
 _PADDING: Final = "\x00padding"
 _MISSES: Final = 8
-"""After this many chunks in a row that could not be repeated, the stream is not tried any more."""
+"""After more decoded chunks in a row than this, none of which was followed by one like it, `learn` stops."""
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Around(NamedTuple):
-    """The bytes around the text: before it, between text and padding, and after both."""
+    """A chunk's bytes before its text, between text and padding (b"" without padding), and after both."""
 
     head: bytes
     tail: bytes
@@ -32,7 +32,7 @@ class _Around(NamedTuple):
 
 
 class Template:
-    """The repeated chunk of one stream. known: a chunk has been learnt. padding: its random member."""
+    """A chunk of a stream that later frames may repeat. known: one was learnt. padding: its random member."""
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 
@@ -47,7 +47,7 @@ class Template:
         self._misses = 0
 
     def text(self, frame: bytes) -> str | None:
-        """The text of a frame that repeats the chunk; None for any other frame."""
+        """The text of a frame that repeats the learnt chunk; None for another frame. Requires `known`."""
         if not (frame.startswith(self._head) and frame.endswith(self._end)):
             return None
         end = len(frame) - len(self._end)
@@ -66,7 +66,7 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The bytes to send, in the form that `learn` got; None if the frame does not repeat the chunk."""
+        """The frame's text inside the bytes that `learn` got as `sent`; None for a frame not alike."""
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]
@@ -76,9 +76,9 @@ class Template:
         return sent.head + text + sent.tail + padding + sent.end
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Learn a decoded frame as the chunk to repeat; returns whether it can repeat.
+        """Learn a frame as the chunk that later frames may repeat; returns whether `text` can recognize them.
 
-        chunk: the decoded frame; this method changes it. sent: the bytes that the client gets for this frame.
+        chunk: the decoded frame; this method changes it. sent: what the client gets for it; None: the frame.
         """
         self.known = False
         if self._misses > _MISSES:
@@ -107,7 +107,7 @@ class Template:
         return self.known
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-        """The bytes around the first `text` after `delta`, and around the padding after it."""
+        """The frame's bytes around `text`, found after `delta`, and around `padding`; None if not found."""
         start = frame.find(text, frame.find(b'"delta"'))
         if start < 0:
             return None
@@ -123,7 +123,7 @@ class Template:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """The object and the member with a chunk's only text; None if the chunk holds anything else."""
+    """The object, and the name of its member, that hold a chunk's only text; None if the chunk holds more."""
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):
         return None

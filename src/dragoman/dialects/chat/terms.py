@@ -1,4 +1,4 @@
-"""Values that all protocols of the chat family share."""
+"""Names and audio formats that all protocols of the chat family share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 SCHEMA_BESIDE: Final = ("schema", "value")
-"""Members beside the type of `response_format` that hold the schema: llama.cpp, Together and Fireworks; TGI
-(its client `huggingface_hub` converts OpenAI's form to `value`).
+"""Members of `response_format` itself that hold the schema: `schema` at llama.cpp, Together and Fireworks;
+`value` at TGI (its client `huggingface_hub` converts OpenAI's form to it).
 """
 AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {

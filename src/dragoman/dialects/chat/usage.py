@@ -1,4 +1,4 @@
-"""Token counts of the chat family: where vendors put them, their totals, and unknown members."""
+"""Helpers for token counts on the wire of the chat family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ABSENT: Final = object()
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """Usage in a vendor's own place, sent unasked: Groq's `x_groq`, Moonshot's last choice."""
+    """A chunk's usage in `x_groq` (Groq) or in its first choice (Moonshot), sent unasked; None without it."""
     holder = chunk.get("x_groq")
     if holder is None and (choices := chunk.get("choices")):
         holder = choices[0]
@@ -22,7 +22,7 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The wire members that the encoded counts do not contain, under dotted names."""
+    """The members of `wire` that are not the same in `written`; those of inner objects under dotted names."""
     rest: dict[str, Any] = {}
     for key, value in wire.items():
         mine = written.get(key, _ABSENT)
@@ -36,7 +36,7 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add missing counts, which clients expect as numbers, and the total."""
+    """Add the total to `out`, and 0 for a missing prompt or completion count: clients expect numbers."""
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
             report.add(f"usage.{member}", "clients require a number")
@@ -46,8 +46,8 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def lose_counts(
     usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
 ) -> None:
-    """Report the counts that an answer does not hold. included: fields that are part of a larger count.
-    known: the details that are written. api: the protocol's name for people.
+    """Report as lost the counts that the client's protocol lacks. included: fields that are part of a larger
+    count there. known: the details that are written. api: the protocol's name in the report.
     """
     for field in included:
         if getattr(usage, field):

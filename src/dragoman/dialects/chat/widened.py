@@ -1,4 +1,4 @@
-"""Requests beyond OpenAI's limits: what a vendor allows is removed, so that the rest can be checked."""
+"""Removes from a copy of a request what a vendor allows but OpenAI does not, to check the rest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]
-"""Corrects a body in place. It may change top-level members only."""
+"""Makes one widened member of a body valid for OpenAI, in place. It may change top-level members only."""
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request, corrected in those ways that `widens` names."""
+    """A copy of the request for checking, to which those `puts` were applied that `widens` names."""
     body = dict(wire.body)
     for name, put in puts.items():
         if name in widens:
@@ -25,14 +25,14 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove a valid list of stop sequences of any length."""
+    """Remove `stop` if it is a list of texts, of any length."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]
 
 
 def put_max_tokens(body: _Body) -> None:
-    """Remove a limit below 1, which means no limit."""
+    """Remove a token limit below 1, which means no limit."""
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
             del body[member]

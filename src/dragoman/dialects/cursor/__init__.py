@@ -32,8 +32,8 @@ __all__ = ["Blocks", "Cursor"]
 
 
 class Cursor:
-    """The two faces. input: requests like Responses, answers of chat. mixed: requests like chat with pieces
-    of other protocols, answers of chat.
+    """The two dialects of Cursor's requests; both answer like chat. input: requests like Responses. mixed:
+    requests like chat with pieces of other protocols.
 
     `input` has the name of Responses, so a provider that supports both gets the request in Responses.
     """
@@ -69,7 +69,7 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """The face that reads a body which chat has refused; None if the body is wrong for both."""
+        """Which of the two can read a body that chat has refused; None: neither. The body is not checked."""
         if not body.get("messages") and body.get("input") is not None:
             return self.input
         return self.mixed if is_mixed(body) else None

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from dragoman import ir
 
 FORMS: Final[Mapping[str, str]] = {"custom": "function"}
-"""The form in which the client receives calls of free-text tools (`Request.forms`)."""
+"""For `Request.forms`: the client receives calls of free-text tools as functions."""
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request with free-text calls and their results restored from functions."""
+    """The request, with function calls of free-text tools, and their results, as free-text calls again."""
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
     }
@@ -29,7 +29,7 @@ def freed(request: ir.Request) -> ir.Request:
 
 
 def _freed(message: ir.Message, free: set[str], called: set[str]) -> ir.Message:
-    """called: the ids of the free-text calls so far."""
+    """free: names of free-text tools. called: ids of the free-text calls so far; this function adds to it."""
     blocks = tuple(_block(block, free, called) for block in message.blocks)
     return replace(message, blocks=blocks)
 

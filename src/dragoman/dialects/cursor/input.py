@@ -28,7 +28,7 @@ _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean
 
 
 class Input:
-    """Reads requests with `input`. responses: the dialect Responses."""
+    """Checks and decodes requests with `input`. responses: the dialect Responses."""
 
     __slots__ = ("_responses",)
 
@@ -36,7 +36,7 @@ class Input:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError for the first mistake that Responses finds, with its path in the client's body."""
+        """Raise WireError for the first mistake, with its path in the client's body, and for stored state."""
         body = wire.body
         if (options := body.get("stream_options")) is not None:
             _options(options, "stream_options")
@@ -53,7 +53,7 @@ class Input:
                 raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path of a place in the IR."""
+        """The JSON path, in the client's request, for the IR path `where`."""
         located = (
             self._responses.locate
             if self._responses.locate_in is None
@@ -67,7 +67,7 @@ class Input:
         return freed(replace(request, stream_usage=_usage(wire)))
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """The fields that the answer depends on: streams of chat report usage only on request."""
+        """An IR request with only the fields that the form of the response depends on."""
         return replace(self._responses.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 
@@ -89,16 +89,14 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """A history item; beside calls, an empty list of content becomes an empty text."""
+    """An item of `input`; an assistant's empty list of content becomes an empty text."""
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
     return item
 
 
 def _flat(tool: Any) -> Any:
-    """A tool or tool choice of chat in the form of Responses: members of the nested object stand beside the
-    type.
-    """
+    """A tool or tool choice of chat in Responses' form: the nested object's members stand beside the type."""
     if (inner := _nested(tool)) is None:
         return tool
     kind = tool["type"]
@@ -112,7 +110,7 @@ def _flat(tool: Any) -> Any:
 
 
 def _nested(tool: Any) -> dict[str, Any] | None:
-    """The nested object of a chat tool or tool choice; None for another form."""
+    """The object under the type's name in a tool or tool choice of chat's form; None for another form."""
     if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
         return None
     inner = tool.get(kind)
@@ -125,7 +123,7 @@ _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _client_path(body: Mapping[str, Any], path: str) -> str:
-    """A path in the Responses form, as a path in the client's body."""
+    """A path in the body that `_responses` makes, as a path in the client's body."""
     if (found := _TOOL.fullmatch(path)) is None:
         return path
     tool = body["tool_choice"] if found[2] is None else body["tools"][int(found[2])]

@@ -32,7 +32,7 @@ _BLOCKS: Final = _ASSISTANTS | _USERS
 _HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
 """The types of these blocks that messages of each role may contain; other roles: none."""
 _BLANK: Final = {"type": "text", "text": ""}
-"""Replaces a block in the chat form of the request, so that all paths match the client's body."""
+"""Stands for a block of Anthropic's in the chat form of a request, so that paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
@@ -50,10 +50,10 @@ def is_mixed(body: Mapping[str, Any]) -> bool:
 
 
 class Blocks(NamedTuple):
-    """The functions for content blocks of Anthropic's dialect.
+    """The functions of Anthropic's dialect for content blocks.
 
-    check: raises WireError for a mistake of the block at a path. decode: one block. decode_all: a text or a
-    list of blocks, with the path for errors.
+    check: raises WireError for a mistake in the block at a path. decode: decodes a block. decode_all: decodes
+    a text or a list of blocks, with its path for errors.
     """
 
     check: Callable[[dict[str, Any], str], None]
@@ -62,7 +62,7 @@ class Blocks(NamedTuple):
 
 
 class Mixed:
-    """Reads mixed requests. chat: the dialect of everything except the foreign pieces."""
+    """Checks and decodes mixed requests. chat: the dialect of all but the foreign pieces."""
 
     __slots__ = ("_blocks", "_chat")
 
@@ -112,12 +112,12 @@ class Mixed:
         return freed(request)
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """The fields that the form of the answer depends on, without messages."""
+        """An IR request with only the fields that the form of the response depends on."""
         request = self._chat.brief(wire)
         return replace(request, forms={**(request.forms or {}), **FORMS})
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path of a place in the IR."""
+        """The JSON path, in the client's request, for the IR path `where`."""
         body = request.body
         if where == "system" and body.get("system") is not None:
             return "$.system"
@@ -134,7 +134,7 @@ class Mixed:
         return located(where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """The message with Anthropic's blocks in their positions; tool results come first."""
+        """The message with the Anthropic blocks of its wire form `written` put in; tool results first."""
         if not (foreign := _foreign(written)):
             return message
         if written["role"] not in {"user", "assistant"}:
@@ -154,7 +154,7 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The blocks of a content with Anthropic's. before: the number of blocks before the content."""
+        """The blocks, with Anthropic's put in by content index. before: number of blocks not from content."""
         filled = list(blocks)
         for number, block in foreign.items():
             filled[before + number] = self._blocks.decode(block)
@@ -162,7 +162,7 @@ class Mixed:
 
 
 def _is_thought(block: ir.Block) -> bool:
-    """Whether a block came from a member for reasoning, not from the content."""
+    """Whether a block of an assistant message came from a member for reasoning, not from the content."""
     return isinstance(block, ir.Thinking) or (
         isinstance(block, ir.Native) and block.kind.startswith("reasoning.")
     )
@@ -256,7 +256,7 @@ _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allow
 
 
 def _client_path(body: dict[str, Any], path: str) -> str:
-    """A path in the chat form of the request, as a path in the client's body."""
+    """A path in the body that `_chat` makes, as a path in the client's body."""
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):
         return path

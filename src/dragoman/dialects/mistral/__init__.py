@@ -1,4 +1,4 @@
-"""Mistral chat completions, both directions: POST /v1/chat/completions.
+"""Mistral chat completions, decoded and encoded: POST /v1/chat/completions.
 
 Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the client `mistralai` 3.7.0. The
 protocol comes from OpenAI's chat (docs/decisions/0024): the common code is in `dialects/chat`, the

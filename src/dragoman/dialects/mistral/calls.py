@@ -1,4 +1,4 @@
-"""Calls of tools, both directions.
+"""Tool calls, decoded and encoded.
 
 Arguments may be a string or an object, which becomes JSON text. A call without an id has the id "null".
 """
@@ -25,7 +25,7 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its index, which older models state as 0 for every call."""
+    """Decode an entry of `tool_calls`. position: in the list; an `index` equal to it, or 0, is dropped."""
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
     name, stated = function.get("name"), call.get("id")
@@ -46,15 +46,15 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Arguments as text; "null" means no arguments."""
+    """A call's `arguments` as text; the text "null" means none and becomes ""."""
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """One entry of `tool_calls`. stated: the id to write, None = the client's call had none.
+    """The call as an entry of `tool_calls`. stated: its id; None: written without one.
 
-    In an answer the text of a free-text call becomes an argument. In a history it raises WireError, because
-    `emulate` has already replaced such calls.
+    In a response, the text of a free-text call becomes an argument. In a history such a call, which `emulate`
+    has normally replaced, raises WireError.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
+"""Checks Mistral chat requests: types, ranges, required members, names, schemas. A mistake raises WireError.
 
 Runs on every request, also on relayed requests. Unknown members and chunks pass, because the protocol grows.
 The order of roles is not checked, because Mistral's models differ in it. Inline media must be valid base64 or
@@ -94,7 +94,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "logprobs": a_boolean,
     "top_logprobs": integer(0),
 }
-"""Members that are a field of the sampling, with their rules. A new member needs only a line here."""
+"""The checks of members that are fields of ir.Sampling; a new one is added only here."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,
@@ -208,12 +208,12 @@ _PARTS: Final[dict[str, dict[str, Rule]]] = {
     "reference": {"reference_ids": list_of(_reference_id)},
     "thinking": {"thinking": list_of(_thought)},
 }
-"""Required members of a chunk."""
+"""The checks of a chunk's required members, by chunk type."""
 _MAY: Final[dict[str, Rule]] = {
     "document_url": members(document_name=a_string),
     "thinking": members(signature=a_string, closed=a_boolean),
 }
-"""Optional members of a chunk."""
+"""The check of a chunk's optional members, by chunk type."""
 _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "system": {},
     "user": {},

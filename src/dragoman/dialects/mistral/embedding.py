@@ -1,4 +1,4 @@
-"""Mistral's embeddings, both directions: POST /embeddings, which comes from OpenAI's endpoint.
+"""Mistral's embeddings, decoded and encoded: POST /embeddings, like OpenAI's.
 
 Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences: `output_dimension`, types of numbers
 other than floats (`output_dtype`), ids of answers, and smaller requests.
@@ -20,9 +20,9 @@ from dragoman.dialects.rules import Rule, a_string, an_object, check_members, in
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
-"""More inputs are refused with code 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
+"""Inputs of a request; else error 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
 MOST_TOKENS: Final = 16_384
-"""Tokens of all inputs together: https://github.com/aurelio-labs/semantic-router/issues/297"""
+"""Tokens of all inputs of a request: https://github.com/aurelio-labs/semantic-router/issues/297"""
 MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"})
 
 
@@ -48,7 +48,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """A checked request. Raises WireError for types of numbers that only Mistral has."""
+    """Decode a checked request. Raises WireError for types of numbers that only Mistral has."""
     body = wire.body
     if body.get("output_dtype") not in {None, "float"}:
         raise WireError("Only Mistral itself supports this output type.", "output_dtype", "unsupported_value")
@@ -65,7 +65,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's form."""
+    """The request in this dialect; reports what it cannot express."""
     report = target.report
     texts = texts_of(request, report)
     body: dict[str, Any] = {
@@ -85,7 +85,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Turn a path in the IR into a JSON path of a request."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 

@@ -1,4 +1,4 @@
-"""Errors of Mistral, and errors of the gateway in Mistral's form.
+"""Errors in Mistral's form, decoded and encoded.
 
 The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
 Mistral's own types and codes decide first, then the tables of chat.
@@ -29,7 +29,7 @@ _WORDS: Final[dict[str, Kind]] = {
     "invalid_function_call": "invalid_request",
     "internal_server_error": "upstream",
 }
-"""Types and codes. They decide for the statuses of `_VAGUE`, and without a status."""
+"""Fault kinds by Mistral's error types and codes; used for the statuses in `_VAGUE` and without a status."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("too large for model", "context_length"),
     ("maximum context length", "context_length"),
@@ -44,13 +44,13 @@ _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: without a readable body the status decides."""
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside an answer or a stream. Its status may stand in `raw_status_code`."""
+    """The fault of an error inside a response or a stream; its status may stand in `raw_status_code`."""
     said = read_body(frame)
     status = said.rest.get("raw_status_code")
     return _fault(said, status if isinstance(status, int) and 400 <= status <= 599 else None, None)
@@ -88,7 +88,7 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def _place(detail: Any) -> str | None:
-    """The member that a validation error is about: `messages[0].content`."""
+    """The path of the first wrong member in a validation error's `detail`, such as `messages[0].content`."""
     first = detail[0] if isinstance(detail, list) and detail else None
     steps = first.get("loc") if isinstance(first, dict) else None
     path = ""
@@ -104,11 +104,11 @@ _FACE: Final[dict[Kind, tuple[str, str]]] = {
     "overloaded": ("service_tier_capacity_exceeded", "3505"),
     "model_not_found": ("invalid_model", "1500"),
 }
-"""Mistral's own type and code for a kind. Other kinds have those of chat."""
+"""Mistral's own error type and code by fault kind; other kinds have those of OpenAI's chat."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """Status, headers and body of an error response."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -116,7 +116,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault) -> dict[str, Any]:
-    """The members of an error, as a whole body or a stream's frame."""
+    """The error as a JSON object: a whole response body or a stream's frame."""
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))
     own = (fault.extra or {}).get(NAME)

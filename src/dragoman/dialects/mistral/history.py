@@ -1,4 +1,4 @@
-"""The history of a request, both directions.
+"""The messages of a request, decoded and encoded.
 
 A `tool` message is a user's Message with one ToolResult. Message.form is "parts" for content that is a list,
 None for a string or absent content; "prefix" and "parts+prefix" mark an assistant message that the model
@@ -38,7 +38,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each message."""
+    """The decoded messages of a request, one ir.Message for each wire message."""
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -63,7 +63,7 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The whole history in this dialect's order."""
+    """The request's messages in this dialect; those of another dialect get Mistral's order of roles."""
     if draft.own:
         own = _OwnHistory(draft)
         if request.system:
@@ -78,7 +78,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Writes the messages of a client of this dialect as the client wrote them."""
+    """Encodes the messages of a client of this dialect, as it wrote them, and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -87,7 +87,7 @@ class _OwnHistory:
         self.out: list[dict[str, Any]] = []
 
     def write(self, messages: Sequence[ir.Message]) -> None:
-        """The whole history."""
+        """Encode all messages and append them to `out`."""
         for index, message in enumerate(messages):
             self._message(message, f"messages[{index}]")
 
@@ -108,7 +108,7 @@ class _OwnHistory:
             restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Write a message. parts: whether the content is a list, None = only if it must be."""
+        """Append a message. parts: whether its content is a list; None: only if a string cannot hold it."""
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -131,7 +131,7 @@ class _OwnHistory:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether this protocol writes anything for a block of the system or the assistant."""
+    """Whether this dialect writes anything for a block of a system or assistant message."""
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
     if isinstance(block, ir.Media):
@@ -164,16 +164,16 @@ _RULES: Final = Rules(
     ),
 )
 _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _: True)
-"""For models that accept no media in results of tools."""
+"""The rules for models that accept no media in tool results: the media move to a user message."""
 
 
 class _History(_OwnHistory):
-    """Writes the messages of a client of another dialect."""
+    """Encodes the messages of a client of another dialect, after `repaired`, and appends them to `out`."""
 
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """One message."""
+        """Encode one message and append it to `out`; tell the report how it was repaired."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -192,7 +192,7 @@ class _History(_OwnHistory):
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report the members beside the content as lost."""
+        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Mistral API has no author names", "hint")
@@ -201,7 +201,7 @@ class _History(_OwnHistory):
             restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
-        """Make the model continue an assistant message at the end."""
+        """Mark an assistant message at the end as a `prefix`, which the model continues."""
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
@@ -211,7 +211,7 @@ class _History(_OwnHistory):
     # One role each -------------------------------------------------------------------------------
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Write system text, which the repair may have given to the user."""
+        """Append a message of system text. role: "user" if the repair has given the text to the user."""
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)
@@ -241,7 +241,7 @@ class _History(_OwnHistory):
             self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
-        """Write a message of the user. blocks: each with its path in the IR."""
+        """Append a user message. blocks: each with its path in the IR."""
         chunks = [chunk for block, place in blocks for chunk in encode_part(block, self.draft, place)]
         lone = chunks[0] if len(chunks) == 1 and len(blocks) == 1 else None
         text = "" if not chunks else lone["text"] if lone is not None and lone["type"] == "text" else None
@@ -260,7 +260,7 @@ class _History(_OwnHistory):
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
-        """The content of a result: text, with chunks for its media."""
+        """The content of a tool result's message: a text, or a list of chunks if it has media."""
         draft = self.draft
         texts: list[str] = []
         media: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Turn paths in the IR into JSON paths of a request."""
+"""Finds the JSON path in a client's request for a path in the IR."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "cache.key": ("prompt_cache_key",),
     "tier": ("service_tier",),
 }
-"""The members for a path in the IR; the first is used when a request has none of them."""
+"""The request members for an IR path; the first is used if a request has none of them."""
 _BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
 _INNER: Final = ("sampling", "output")
 
 
 def locate(where: str) -> str:
-    """A JSON path: `sampling.seed` becomes `$.random_seed`.
+    """The JSON path for an IR path: `$.random_seed` for `sampling.seed`.
 
-    A block becomes its message, because the path does not tell how the content is written.
+    A block gives the path of its message, because the form of the content is unknown here.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -47,13 +47,13 @@ def locate(where: str) -> str:
 
 
 def _plain(where: str) -> str:
-    """The member of a path whose last part is the member's name, as in `sampling.top_p`."""
+    """The IR path without `sampling` or `output` before it: the rest, as `top_p`, is the member's name."""
     head, dot, rest = where.partition(".")
     return rest if dot and head in _INNER else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path of the nearest member that this request has."""
+    """The JSON path for an IR path, in the form that this request uses, or the nearest path that it has."""
     body: dict[str, Any] = request.body
     for member in _MEMBERS.get(where, ()):
         if has(body, member):

@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, both directions: the form of chat with the token's number added."""
+"""Log probabilities of tokens, decoded and encoded: the form of OpenAI's chat, with the token's id added."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "token_id", "top_logprob
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Tokens with their log probabilities."""
+    """Decoded tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities. where: the path of their text in the IR."""
+    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
     return [_encode(token, report, where) for token in tokens]
 
 

@@ -1,4 +1,4 @@
-"""Mistral's moderation, both directions: POST /moderations, which comes from OpenAI's endpoint.
+"""Mistral's moderation, decoded and encoded: POST /moderations, like OpenAI's.
 
 Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only. Answers have no `flagged`: an input
 is flagged when any category applies.
@@ -33,7 +33,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.ModerationRequest:
-    """A checked request."""
+    """Decode a checked request."""
     value = wire.body["input"]
     texts = (value,) if isinstance(value, str) else value
     return ir.ModerationRequest(
@@ -46,7 +46,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect's form. Raises WireError for pictures."""
+    """The request in this dialect. Raises WireError for images."""
     texts = family.only_texts(request, target.report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,

@@ -1,9 +1,9 @@
-"""Content chunks and media, both directions.
+"""Content chunks and media, decoded and encoded.
 
 A `reference` chunk cites documents by number for the text before it: a Citation of that text, of the kind
 "reference". Without a text before it, it is a Native.
 
-Forms: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
+Media.form: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
 "file" is a document that is named by its id.
 """
 
@@ -35,14 +35,14 @@ _FILE: Final = frozenset({"type", "file_id"})
 _REFERENCE: Final = frozenset({"type", "reference_ids"})
 _THINKING: Final = frozenset({"type", "thinking", "signature", "closed"})
 _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "application/pdf"}
-"""The assumed types of media without a stated type."""
+"""The media types assumed for media without a stated one, by kind."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
-    """The chunks of one message. where: the path of the list, for errors."""
+    """The blocks of a message's chunks. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -57,7 +57,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
-    """One chunk; an unknown chunk becomes a Native."""
+    """The block of a chunk; an unknown or invalid chunk becomes an ir.Native."""
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
@@ -66,7 +66,7 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """Thinking with its texts joined. A list with other parts is also kept unchanged in `extra`."""
+    """A thinking chunk with its texts joined; a list with other parts is also kept whole in `extra`."""
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
@@ -85,7 +85,7 @@ def _is_text(thought: dict[str, Any]) -> bool:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """The documents that a text cites, by their numbers in the request."""
+    """A `reference` chunk, with the numbers of the cited documents in the request, as a citation."""
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
 
@@ -150,7 +150,7 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
     """The chunks of one block; empty, with a reported loss, for a block that this dialect lacks.
 
-    Raises WireError (`unsupported_modality`) for media that no chunk can carry: without its picture the
+    Raises WireError (`unsupported_modality`) for media that no chunk can hold: without its picture the
     question would be another question.
     """
     write = _WRITERS.get(type(block))
@@ -168,7 +168,10 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]
 def encode_citations(
     citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
 ) -> list[dict[str, Any]]:
-    """Citations of one text, as the chunks that follow it. first: the number of earlier citations."""
+    """A text's citations as the chunks that follow it; another dialect's are reported as lost.
+
+    where: the text's path in the IR. first: the number of its citations written before.
+    """
     out: list[dict[str, Any]] = []
     for index, citation in enumerate(citations, first):
         place = f"{where}.citations[{index}]"
@@ -208,7 +211,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunk for a medium. Raises WireError (`unsupported_modality`) if no chunk can carry it."""
+    """A medium's chunk, in a list. Raises WireError (`unsupported_modality`) if no chunk can hold it."""
     write = _MEDIA.get(block.kind)
     if write is None:
         raise _impossible(where, f"the Mistral API does not accept {block.kind}")
@@ -255,7 +258,7 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _data_or_url(block: ir.Media, where: str) -> str:
-    """The URL of a medium; a data URL for inline data."""
+    """The URL of a medium; for embedded data, a data URL. Raises WireError if there is only a file id."""
     if block.url is not None:
         return block.url
     if block.data is None:
@@ -268,7 +271,7 @@ def _impossible(where: str, why: str) -> WireError:
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """The chunk with its leftovers. Reports a cache mark and a foreign seal as lost."""
+    """Add a block's leftovers to its chunk `out` and return it; report its cache mark and foreign seal."""
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)
@@ -279,7 +282,7 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a cache mark as lost."""
+    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
     if mark is not None:
         draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
 

@@ -1,4 +1,4 @@
-"""Requests, both directions. `history` and `tools` hold the two large members.
+"""Mistral chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
 
 Request.forms: "stop": "string" for a bare string; "stream": "false" for a stated false. `reasoning_effort` is
 Reasoning.effort; `prompt_mode` is Reasoning.mode, where "reasoning" is "on".
@@ -33,7 +33,7 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
-"""Members that are a field of the sampling, with the name of the field."""
+"""Members that are fields of ir.Sampling, each with the field's name."""
 MAPS: Final = frozenset(
     {
         *_SAMPLING,
@@ -49,7 +49,7 @@ MAPS: Final = frozenset(
         ),
     }
 )
-"""The members that have a field in the IR; `extra` never holds them."""
+"""Members with an IR field; all others of a request are leftovers in `extra`."""
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
@@ -62,7 +62,7 @@ _THINKING: Final = "reasoning"
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for messages of an unknown form."""
+    """Decode a checked request. Raises WireError for an unknown message format."""
     body = wire.body
     get = body.get
     keys = body.keys()
@@ -94,7 +94,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The fields that the answer's form depends on, without the messages."""
+    """An IR request with only the fields that the form of the response depends on."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -141,10 +141,10 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request in this dialect's form.
+    """The request for an upstream of this dialect; reports what was changed or lost.
 
-    Raises WireError, with a path in the IR, for a request without a replacement: a medium that no chunk can
-    carry, a tool with free text, an answer other than text.
+    Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no chunk can hold, a
+    free-text tool, a response other than text.
     """
     draft = Draft(
         target.report,
@@ -200,7 +200,7 @@ def _encode_sampling(
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Limit values of another dialect to this dialect's ranges."""
+    """Change another dialect's sampling values in `body` to accepted ones, or remove them; report it."""
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
         body["temperature"] = MAX_TEMPERATURE
@@ -314,4 +314,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is handled."""
+"""The encoder of each field of an IR request, and the fields that are reported as lost."""

@@ -1,4 +1,4 @@
-"""Whole answers, both directions."""
+"""Whole (not streamed) Mistral chat responses, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OBJECT: Final = "chat.completion"
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -69,7 +69,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """The tier that served an answer, in the IR's words. Mistral states it in the usage."""
+    """The IR's name of the service tier of a response, which Mistral states in the usage; None without it."""
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -94,14 +94,14 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def _prefixed(extra: ir.Extra) -> ir.Extra:
-    """A message's leftovers as leftovers of its candidate."""
+    """A message's leftovers as leftovers of its candidate: their names get the prefix `message.`."""
     if extra is None:
         return None
     return {NAME: {f"message.{key}": value for key, value in extra[NAME].items()}}
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add log probabilities to the answer's text; False without a text."""
+    """Add the log probabilities to the first text in `blocks`; False if they could not be added."""
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
@@ -118,7 +118,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer in this dialect's form."""
+    """The response body for a client of this dialect; reports what it cannot express."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -140,7 +140,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The usage with the tier in it."""
+    """The response's `usage`, with the service tier (an IR name) in it."""
     out = encode_usage(usage, report, own=own)
     if tier is None:
         return out
@@ -151,7 +151,7 @@ def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool)
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """An id for a call without an id; the same answer always gets the same ids."""
+    """The id for a tool call without one, the same each time. position: the call's, in its candidate."""
     return call_id(f"{reply.id} {candidate} {position}")
 
 
@@ -176,7 +176,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """The finish reason. called: whether the answer has calls."""
+    """The finish reason for the client; reports what it cannot express. called: it gets tool calls."""
     if stop is None:
         return None
     if draft.own:

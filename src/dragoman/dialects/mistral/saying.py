@@ -1,6 +1,6 @@
-"""The assistant's message, in answers and in the history of requests, both directions.
+"""The assistant's message, in responses and in the history of requests, decoded and encoded.
 
-Content is a string for text alone, otherwise a list of chunks. In answers adjacent texts are joined.
+Content is a string for text alone, otherwise a list of chunks. In responses adjacent texts are joined.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks with adjacent texts joined and empty texts removed. A text with citations ends its block."""
+    """The blocks with adjacent texts joined, but not to one with citations, and empty texts removed."""
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
@@ -56,9 +56,9 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 
 
 class Saying:
-    """Builds one assistant message from blocks.
+    """Collects blocks and writes one assistant message.
 
-    parts: the content was a list. mint: makes the id of a call from its stated id and its index.
+    parts: the content is always a list. mint: gives a call's id, from its own id or None, and its position.
     """
 
     __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
@@ -78,26 +78,26 @@ class Saying:
         self.spaced = False  # another block came after the last text
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The message with these blocks. where: the path of their message in the IR."""
+        """The finished message with these blocks. where: the IR path of the object that holds them."""
         self.add(blocks, where)
         return self.done()
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks. where: the path of their message in the IR."""
+        """Add blocks to the message. where: the IR path of the object that holds them."""
         if not self.draft.chunked:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add a piece of a repaired history."""
+        """Add the blocks of a piece of the repaired history to the message."""
         if piece.apart or not self.draft.chunked:
             self.spaced = bool(self.chunks)
         for index, block in enumerate(piece.blocks):
             _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
-        """The message with everything that was added."""
+        """The message as a wire object, with everything that was added."""
         wire: dict[str, Any] = {"role": "assistant"}
         content = self.chunks if self.parts else bare(self.chunks)
         if content or self.parts or self.draft.answer or (self.draft.own and self.chunks):
@@ -151,7 +151,7 @@ class Saying:
             self.chunks.extend(shown_media(block, self.draft, where))
 
     def _spoken(self, block: ir.Media, where: str) -> None:
-        """Audio: its transcript is written, and the audio itself is lost."""
+        """Add another dialect's audio as its transcript; audio without one is reported as lost."""
         if block.transcript is None:
             self.draft.report.lose(where, "audio of another provider cannot be used with the Mistral API")
             return
@@ -167,7 +167,7 @@ class Saying:
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of a medium that the assistant made: the picture, or the transcript of audio."""
+    """The chunks for an assistant's medium: an image, else, reported as a loss, its transcript, if any."""
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)
     lose_unsaid(block, draft, where)
@@ -175,7 +175,7 @@ def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any
 
 
 def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """Content as a string if it is only text."""
+    """The content for these chunks: a string if they are at most one text, else the chunks."""
     if not chunks:
         return ""
     return chunks[0]["text"] if len(chunks) == 1 and _plain(chunks[0]) else chunks

@@ -1,4 +1,4 @@
-"""Speech of Mistral as a provider: POST /audio/speech, the path of OpenAI with other members.
+"""Speech by Mistral as a provider: POST /audio/speech, OpenAI's path with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
 The audio comes inside JSON. Mistral's "pcm" has 32-bit floats, OpenAI's 16-bit integers: for these the
@@ -20,7 +20,7 @@ from dragoman.errors import WireError
 from dragoman.wire.wav import unpacked
 
 _FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
-"""Formats to request, by the format that the client wants."""
+"""The format to request from Mistral, by the format that the client requested."""
 _LOST: Final = {
     "speed": "the Mistral API has no speed parameter",
     "instructions": "the Mistral API has no speech instructions",
@@ -29,7 +29,7 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Raises WireError for a format that Mistral lacks."""
+    """The request in Mistral's form. Raises WireError for an audio format that Mistral lacks."""
     report = target.report
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
@@ -50,7 +50,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
+    """Decode the audio. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = heard.object_of(answered.data)
     written = body.get("audio_data") if isinstance(body, dict) else None
     if not isinstance(written, str) or not written:

@@ -1,4 +1,4 @@
-"""Streams from the wire: the chunks of one answer as events.
+"""Decodes a stream of Mistral's chunks into IR events.
 
 Content is a string or a list of chunks; thinking comes in small chunks, calls mostly come whole, and the
 usage comes with the finish reason. A chunk of content other than text and thinking is a block of its own.
@@ -47,7 +47,7 @@ class _Candidate(Candidate):
 
 
 class MistralDecoder(ChunkDecoder[_Candidate]):
-    """Events of one stream."""
+    """Decodes the frames of one stream into events."""
 
     __slots__ = ("_tier",)
 
@@ -141,7 +141,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Open a block of text or thinking, unless it is open; another open block ends."""
+        """Open a block of thinking (`thinks`) or text, unless one of that kind is open; another one ends."""
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)

@@ -1,4 +1,4 @@
-"""Streams to the wire: events as the chunks that this dialect's clients read.
+"""Encodes IR events as a stream of chunks for Mistral's clients.
 
 A call is sent when it is complete, as Mistral does, and so is a chunk of content other than plain text. The
 last candidate's finish reason waits for the usage, because both stand in one chunk.
@@ -30,7 +30,7 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block. A block without a head is sent whole at its end."""
+    """One block while it is sent; a block whose `head` is empty is sent whole at its end."""
 
     __slots__ = ("cites", "parts", "pieces", "words")
 
@@ -47,7 +47,7 @@ class _Choice(Choice[_Out]):
 
 
 class MistralEncoder(ChunkEncoder[_Choice, _Out]):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as the bytes of chunks."""
 
     __slots__ = ("_finish_chunk", "_tier")
     dialect = NAME
@@ -133,7 +133,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """Mistral's own seals are sent when they come."""
+        """The chunk with a seal of Mistral's own thinking; other seals are reported as not written."""
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
         if self._own and isinstance(out.block, ir.Thinking) and event.sealed.origin == NAME:
@@ -243,7 +243,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """The medium with the data and the transcript that came in deltas."""
+    """The medium of a block, with the data and the transcript that came in deltas (collected in `out`)."""
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

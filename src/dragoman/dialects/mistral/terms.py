@@ -1,4 +1,4 @@
-"""Tables between the dialect's words and the IR, and its functions for leftovers."""
+"""Mistral's names and values for those of the IR, its functions for leftovers, and its call ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5
 LEAST_TOP_P: Final = 0.01
-"""The lowest accepted value that was tried. The specification allows 0, the API refuses it with 422.
+"""The lowest `top_p` that was tried and accepted. The specification allows 0, the API refuses it with 422.
 https://github.com/mnfst/modelparams.dev/pull/234
 """
 
@@ -28,7 +28,7 @@ STOP_WORDS: Final = {
     "broken": "error",
     "error": "error",
 }
-"""Finish reasons for the client. For the reasons in `STOPS_LOST` the word loses detail."""
+"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
     "filter": "a filtered response is reported as `error`",
@@ -45,7 +45,7 @@ TIER_WORDS: Final[dict[str, str]] = {
     "priority": "auto",
     "fast": "auto",
 }
-"""There is no word that requires priority: `auto` uses it if the account has it."""
+"""The request's `service_tier` by IR tier. None requires priority: `auto` uses it if the account has it."""
 ANSWER_TIERS: Final[dict[str, str]] = {"standard": "default"}
 ANSWER_TIER_WORDS: Final[dict[str, str]] = {"default": "standard"}
 
@@ -54,7 +54,7 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 
 def call_id(stated: str) -> str:
-    """An id of nine letters and digits, derived from the stated id; Mistral's own ids stay.
+    """A call id of nine letters and digits, derived from the stated id; one of this form is not changed.
 
     The same id always gives the same result, so a call and its result match in every turn. The API refuses
     other ids with 400 (code 3280): https://docs.mistral.ai/api

@@ -1,4 +1,4 @@
-"""Tools and the choice among them, both directions.
+"""Tools and tool choice, decoded and encoded.
 
 ToolChoice.form "required": the client wrote "required" instead of "any". A tool without a type is a function.
 """
@@ -22,14 +22,14 @@ _WORDS: Final[dict[str, Literal["auto", "none", "any"]]] = {
     "required": "any",
 }
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
-"""The IR's names of the provider's tools; `image_generation` has the same name."""
+"""The IR's names of Mistral's own tools, where they differ from Mistral's."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The tools that the model may call."""
+    """The decoded tools of a request."""
     return tuple([_tool(tool) for tool in tools])
 
 
@@ -44,7 +44,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """`tool_choice`: a word, or the function that must be called."""
+    """The decoded `tool_choice`: a word, or the function that must be called."""
     if isinstance(choice, str):
         if (mode := _WORDS.get(choice)) is None:
             return ir.ToolChoice("native", native=choice)
@@ -58,7 +58,7 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, choice and parallel calls into a request's body."""
+    """Write tools, tool choice and parallel calls into the body; report those that this dialect lacks."""
     choice = request.tool_choice
     allowed = _subset(choice, draft)
     tools: list[dict[str, Any]] = []
@@ -82,7 +82,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """Report the tool choice of a request without tools as lost; the API refuses such a choice."""
+    """Report tool choice and forbidden parallel calls as lost: without tools, the API refuses them."""
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "the request has no tools", "hint")
@@ -91,7 +91,7 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The tools that may be called, if the choice names some. Only these are offered, as a replacement."""
+    """The names of the tools to offer, if the choice allows only some (a reported change); None: all."""
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
     draft.report.change("tool_choice", "tools", "only the allowed tools are sent")

@@ -1,4 +1,4 @@
-"""Transcription of Mistral as a provider: POST /audio/transcriptions, a form like OpenAI's.
+"""Transcription by Mistral as a provider: encodes POST /audio/transcriptions, a form, and decodes responses.
 
 Specification: https://docs.mistral.ai/capabilities/audio_transcription, read in the form of the client
 mistralai 3.7.0. The answer is always JSON. A request may ask for the times of segments or of words, but not
@@ -54,7 +54,7 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Raises WireError for a translation, and for both kinds of times."""
+    """The request in Mistral's form. Raises WireError for a translation, or times of segments and words."""
     report = target.report
     if request.translate:
         raise WireError(
@@ -84,7 +84,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """The kind of times to request: of segments or of words; None = no times."""
+    """The timestamps to request: "segment" or "word"; None if the client's format has none."""
     if request.output not in TIMED:
         return None
     alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
@@ -95,7 +95,7 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:
@@ -116,7 +116,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments; None if a segment lacks its times."""
+    """The segments in the IR; None if one lacks its times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -126,7 +126,7 @@ def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def _usage(told: _Usage) -> ir.Usage:
-    """The counts. Mistral's prompt count leaves out the audio tokens; the total includes them."""
+    """The decoded counts. If, by the total, the prompt count lacks the audio tokens, they are added."""
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
     apart = told.total_tokens == written + heard_ + said

@@ -1,4 +1,4 @@
-"""Token counts, both directions.
+"""Token counts (`usage`), decoded and encoded.
 
 Usage.form, words joined by "+": "num" if `num_cached_tokens` states the cached count, "details" if
 `prompt_tokens_details` states it too, "audio_outside" if the prompt's count leaves out audio tokens. Members
@@ -19,11 +19,11 @@ from dragoman.dialects.typed import counted
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
 _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning")
-"""Counts that are part of another count."""
+"""Counts of the IR that are part of another count here."""
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Disjoint counts. The total shows whether the prompt's count includes audio tokens."""
+    """Decode counts so that none includes another; the total shows if the prompt count has audio tokens."""
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -60,7 +60,7 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: the counts came in this dialect."""
+    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)
@@ -73,7 +73,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
 
 
 def estimated(usage: ir.Usage) -> dict[str, Any]:
-    """An estimated usage in this dialect's form. An estimate reports no losses."""
+    """The value of `usage` for counts that the gateway estimated; without a loss report."""
     return encode_usage(usage, Report(NAME), own=False)
 
 

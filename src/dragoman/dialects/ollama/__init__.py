@@ -1,4 +1,4 @@
-"""Ollama's own protocol, both directions: POST /api/chat.
+"""Ollama's own protocol, decoded and encoded: POST /api/chat.
 
 Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
 server/routes.go). A stream is one JSON value per line; a request without `stream` gets a stream.
@@ -96,4 +96,4 @@ GENERATE: Final = replace(
     response=replace(DIALECT.response, encode=generate.encode_response),
     stream=replace(DIALECT.stream, encoder=generate.GenerateEncoder),
 )
-"""The older endpoint. Only clients speak it, so every request is translated."""
+"""The dialect of clients of /api/generate, the older endpoint. Every such request is translated."""

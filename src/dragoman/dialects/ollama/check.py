@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members, some in the server's own words.
+"""Checks Ollama chat requests: types, ranges, required members. Some error texts are the server's own.
 
 Runs on every request, also on relayed requests. Unknown members pass. "" counts as absent, because Ollama's
 command line sends it. Roles may have any case.

@@ -1,4 +1,4 @@
-"""Embeddings of Ollama, both directions: POST /api/embed, and the older POST /api/embeddings.
+"""Ollama's embeddings, decoded and encoded: POST /api/embed, and the older POST /api/embeddings.
 
 Specification: https://docs.ollama.com/api/embed. The first accepts one or several texts and normalises the
 vectors to length 1; the second accepts one prompt and returns the model's vector. Requests of other protocols
@@ -41,12 +41,12 @@ PATH: Final = "/api/embed"
 OLD_PATH: Final = "/api/embeddings"
 _OLD: Final = "old"
 _MOST_INPUTS: Final = 2048
-"""The server states no limit. This is OpenAI's limit, because its clients send the longest lists."""
+"""Inputs sent in one request: OpenAI's limit, as its clients send the longest lists; Ollama states none."""
 _MAPS: Final = frozenset({"model", "input", "prompt", "dimensions", "truncate"})
 _UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
-"""Times in nanoseconds. The gateway does not know them, but some clients require the members."""
+"""Times in nanoseconds that the gateway does not know, but some clients require in a response."""
 _SLACK: Final = 1e-3
-"""The tolerance of a vector's length around 1, for rounding."""
+"""A vector whose length differs from 1 by at most this much, a rounding error, is not normalised."""
 
 
 class _Answer(msgspec.Struct):
@@ -68,7 +68,7 @@ _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request. "" is absent."""
+    """Raise WireError, with a path and a code, for the first mistake of a request. "" counts as absent."""
     body = request.body
     member, rule = ("prompt", a_string) if request.path == OLD_PATH else ("input", _input)
     if body.get(member) is None:
@@ -97,7 +97,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """A checked request."""
+    """Decode a checked request to either path."""
     body = wire.body
     old = wire.path == OLD_PATH
     stated = body["prompt" if old else "input"]
@@ -114,12 +114,12 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model's name in the request."""
+    """The model that a request names; None if missing or ""."""
     return wire.body.get("model") or None
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's form. Raises WireError for token ids of an unknown vocabulary."""
+    """The request in this dialect, token ids as texts. Raises WireError if their vocabulary is unknown."""
     texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
     old = request.form == _OLD and request.dialect == NAME
@@ -140,7 +140,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """Turn a path in the IR into a JSON path of a request."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if not where.startswith("inputs"):
         return f"$.{where}"
     if request.form is not None:
@@ -152,7 +152,7 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
     response = ir.EmbedResponse(
@@ -181,7 +181,7 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The answer in the form of the endpoint that the client called."""
+    """The response body in the form of the path that the client called."""
     lose_length(response, reply)
     if reply.request.form == _OLD:
         return Payload(encode({"embedding": to_floats(response.vectors[0])}))
@@ -204,16 +204,15 @@ def _of_length_one(numbers: list[float]) -> list[float]:
 
 
 class OllamaEmbeddingRelay(WholeAnswerRelay):
-    """Passes requests and answers; the bytes of vectors stay the same."""
+    """Relays embedding requests and responses of this dialect; vectors stay unchanged."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request to send upstream."""
         return Outgoing(OLD_PATH if wire.path == OLD_PATH else PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer for the client, with the model's name that it knows."""
+        """The upstream's response, with the client's model name, and its usage, if readable."""
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
             _answer(answer.data)

@@ -1,4 +1,4 @@
-"""Errors of Ollama, and errors of the gateway in Ollama's form: `{"error": "text"}`.
+"""Errors in Ollama's form, `{"error": "text"}`, decoded and encoded.
 
 A client gets only the text and the status. If these do not show the kind of the failure, as in a line of a
 stream, which has no status, the gateway adds it as `code`, which Ollama's clients ignore.
@@ -32,19 +32,19 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum pending requests exceeded", "overloaded"),
     ("unexpectedly stopped", "upstream"),
 )
-"""Fragments of messages, in lower case, for ambiguous statuses and for errors without a status."""
+"""The fault kinds for parts of an error's text; used for the statuses in `_VAGUE` and without a status."""
 _VAGUE: Final = frozenset({400, 413, 422, 500, 503})
 _NO_MODEL: Final = ("model ", " not found")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: without a readable body the status decides."""
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream."""
+    """The fault of an error inside a response or a stream."""
     said = read_body(frame)
     return _fault(said, stated_status(said), None)
 
@@ -79,7 +79,7 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error answer."""
+    """Status, headers and body of an error response."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -88,14 +88,14 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def _placed(fault: Fault) -> str:
-    """The message, with the path of a wrong value if the text lacks it: an error has no member for it."""
+    """The fault's message, after the path of an invalid value, for which Ollama's errors have no member."""
     if fault.code != "invalid_value" or not fault.param or fault.param.rpartition(".")[2] in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """The members of an error. status: of the answer, None = inside a stream."""
+    """The error as a JSON object. status: of the response; None: the error is inside a stream."""
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind

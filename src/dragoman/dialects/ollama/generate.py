@@ -1,4 +1,4 @@
-"""The older endpoint, POST /api/generate, translated to /api/chat: one prompt, one answer.
+"""Ollama's older endpoint, POST /api/generate (one prompt, one answer), over the codecs of /api/chat.
 
 The prompt becomes a message of the user after the `system` message; an answer's text stands at the top of the
 body. `context`, the tokens of an earlier answer, is never in an answer, and is lost from a request: only the
@@ -31,7 +31,7 @@ _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix
 MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _OPERATION: Final = "ollama_generate"
-"""The origin of the leftover `context`. No protocol has it, because /api/chat does not accept it."""
+"""The dialect name for the leftover `context`; no dialect has it, so `context` is always reported as lost."""
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
 _decode = msgspec.json.Decoder().decode
@@ -39,9 +39,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the same request to /api/chat.
+    """The body of the same request to /api/chat, without `context`.
 
-    Raises WireError for members of another type, and for members without a form in a conversation: a prompt
+    Raises WireError for members of a wrong type, and for those that a conversation cannot have: a prompt
     without a template (`raw`), a text after the insertion point (`suffix`), an own template.
     """
     for member in _TEXTS:
@@ -79,7 +79,7 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer of /api/chat, or a line of its stream, in this endpoint's form. Errors do not change."""
+    """A response of /api/chat, or a line of its stream, as one of /api/generate; errors stay as they are."""
     message = answer.get("message")
     if type(message) is not dict:
         return dict(answer)
@@ -95,14 +95,14 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Whole lines of a stream of /api/chat in this endpoint's form."""
+    """Whole lines of a stream of /api/chat as lines of /api/generate."""
     if _MESSAGE not in lines:
         return lines
     return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
 
 
 def place(body: Mapping[str, Any], where: str) -> str:
-    """A JSON path of the body of /api/chat as a path of this endpoint's body."""
+    """A JSON path (`where`) in the body of /api/chat, as the path in the client's `body`."""
     found = _IN_MESSAGE.match(where)
     if found is None:
         return where
@@ -126,7 +126,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request."""
+    """Decode a checked request."""
     request = decode_chat(_as_chat(wire))
     context = wire.body.get("context")
     if not context:
@@ -136,7 +136,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def located(request: WireRequest, where: str) -> str:
-    """Turn a path in the IR into a JSON path of this request."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     return place(request.body, place_in_chat(_as_chat(request), where))
 
 
@@ -145,12 +145,12 @@ def _as_chat(wire: WireRequest) -> WireRequest:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer in this endpoint's form. Raises RequestFailed for a failed answer."""
+    """The response body in this endpoint's form. Raises RequestFailed if the response holds an error."""
     return generated(encode_chat(response, reply))
 
 
 class GenerateEncoder:
-    """The bytes of one stream."""
+    """Encodes the events of one stream as lines of /api/generate."""
 
     __slots__ = ("_chat",)
 
@@ -158,5 +158,4 @@ class GenerateEncoder:
         self._chat = OllamaEncoder(reply)
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
         return generated_lines(self._chat.feed(event))

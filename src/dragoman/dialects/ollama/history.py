@@ -1,4 +1,4 @@
-"""The history of a request, both directions.
+"""The messages of a request, decoded and encoded.
 
 A `tool` message is a user's Message with one ToolResult. Content is one text; pictures are a separate member.
 Any order of roles is accepted. Message.form keeps a role that the client did not write in lower case.
@@ -41,7 +41,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one Message for each message."""
+    """The decoded messages of a request, one ir.Message for each wire message."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -72,7 +72,7 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The whole history."""
+    """The request's messages in this dialect."""
     writer = _History(draft)
     if draft.own:
         if request.system:
@@ -102,7 +102,7 @@ _RULES: Final = Rules(
 
 
 class _History:
-    """Builds the messages of a request."""
+    """Encodes the messages of a request and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -111,7 +111,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write_own(self, messages: Sequence[ir.Message]) -> None:
-        """Write the messages of a client of this dialect as the client wrote them."""
+        """Encode all messages of a client of this dialect, as the client wrote them."""
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             first = message.blocks[0] if message.blocks else None
@@ -133,7 +133,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Write one message of a client of another dialect."""
+        """Encode one message of another dialect's repaired history; tell the report how it was repaired."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -156,7 +156,7 @@ class _History:
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report the members beside the content as lost."""
+        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
@@ -175,7 +175,7 @@ class _History:
         self.out.append(out)
 
     def _result(self, block: ir.ToolResult, where: str) -> str:
-        """A result as text."""
+        """A tool result's content as one text; content that is no text is reported as lost."""
         draft = self.draft
         texts: list[str] = []
         for index, content in enumerate(block.content):
@@ -195,7 +195,7 @@ class _History:
         return text
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Write a message of one text and pictures. blocks: each with its path in the IR."""
+        """Append a message with the blocks' text and media. blocks: each with its path in the IR."""
         draft = self.draft
         texts: list[str] = []
         images: list[str] = []
@@ -227,7 +227,7 @@ def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:
-    """The base64 of a picture or of audio. Raises WireError for a medium without data."""
+    """The base64 of an image or audio for `images`. Raises WireError for a medium without data."""
     if block.data is None:
         what = "an address" if block.url is not None else "a file id"
         raise WireError(
@@ -242,7 +242,7 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for other documents: without it the question would change."""
+    """A document as text. Raises WireError for one that has no text: without it the question would change."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
     text = document_text(block, draft, where)
@@ -251,12 +251,12 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """False: the server downloads no media."""
+    """Whether the provider can read a medium by its URL: never, Ollama downloads nothing."""
     return False
 
 
 def _lose_title(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report a medium's title and similar fields as lost."""
+    """Report as lost what `images` or a text cannot hold of a medium: name, transcript, seal and others."""
     for field in ("context", "citable", "transcript") if block.kind == "document" else ("name", "transcript"):
         if getattr(block, field):
             draft.report.lose(f"{where}.{field}", f"media in the Ollama API have no `{field}`", "hint")

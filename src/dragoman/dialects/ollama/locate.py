@@ -1,4 +1,4 @@
-"""Turn paths in the IR into JSON paths of a request, for reports that a client reads."""
+"""Finds the JSON path in a client's request for a path in the IR."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SCHEMA: Final = "output.schema"
 
 
 def locate(where: str) -> str:
-    """A JSON path: `sampling.seed` becomes `$.options.seed`.
+    """The JSON path for an IR path: `$.options.seed` for `sampling.seed`.
 
-    A block becomes its message, because the path does not tell which member held the block.
+    A block gives the path of its message, because the member that held it is unknown here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
@@ -41,7 +41,7 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path of the nearest member that this request has."""
+    """The JSON path for an IR path, or the nearest path that this request has."""
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")
     if not has(body, path) and has(body, where):

@@ -1,4 +1,4 @@
-"""The map `options`: sampling, the length of the answer, and settings of the server's engine.
+"""The object `options` of a request, checked, decoded and encoded: sampling, output limit, engine settings.
 
 Types and their error texts are the server's. The server ignores unknown options, with a warning in its log.
 It checks no range: the ranges here are for other protocols.
@@ -28,12 +28,12 @@ _FIELDS: Final[dict[str, str]] = {
     "repeat_penalty": "repetition_penalty",
     "stop": "stop",
 }
-"""Options that are a field of the sampling."""
+"""Options that are fields of ir.Sampling, each with the field's name."""
 PLACES: Final[dict[str, str]] = {
     **{f"sampling.{field}": f"options.{option}" for option, field in _FIELDS.items()},
     "max_output": "options.num_predict",
 }
-"""The member of the body for a path in the IR."""
+"""The path in a request body for the IR paths that are options."""
 _LIMIT: Final = "num_predict"
 _FLOATS: Final = frozenset(
     {
@@ -58,13 +58,13 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "frequency_penalty": (-2, 2),
     "num_predict": (-2, inf),
 }
-"""The ranges with a meaning. num_predict: -1 = no limit, -2 = until the context window is full."""
+"""Lowest and highest values that have a meaning. num_predict: -1: no limit; -2: up to the context window."""
 _BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
 _WHOLE: Final = frozenset({"top_k", "seed"})
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError for an option of another type."""
+    """Raise WireError for an option of a wrong type or outside its range. path: of `options`."""
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
     for option, value in options.items():
@@ -100,7 +100,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Read the options into a request's fields. Returns the other options, under dotted names."""
+    """Put the options into `fields`, the fields of an ir.Request; returns the unknown ones as leftovers."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -123,14 +123,14 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
 
 
 def _as_integer(value: Any) -> Any:
-    """An integer that is written as a decimal number (3.0), as an integer."""
+    """A float without fraction (3.0) as an integer; any other value unchanged."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """The options of a request. bound: the maximum of output tokens of the model, None = not known.
+    """The value of `options`; may be empty. bound: the model's maximum of output tokens; None: unknown.
 
-    Raises WireError for a request for several answers, because one answer would not be what was asked for.
+    Raises WireError for a request for several candidates: one would not be what was asked for.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:

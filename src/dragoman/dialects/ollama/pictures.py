@@ -1,4 +1,4 @@
-"""Pictures that a model made, as Markdown in the text of an assistant message.
+"""Images that a model made, written as Markdown in an assistant's text, and read from it.
 
 Clients of this protocol accept no pictures in an answer: the official client for Python fails at `images`. So
 a picture becomes Markdown with a data URL, which clients can display. When a client sends the Markdown back,
@@ -6,7 +6,7 @@ it becomes the assistant's picture again.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
-`Media.form` is the Markdown around the address, with its white space: `lead![alt](|)trail`.
+`Media.form` is the Markdown around the URL, with its white space: `lead![alt](|)trail`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PIECE: Final = 256 * 1024
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
-    """A picture as Markdown; None without data and address. own: the picture came in this dialect."""
+    """An image as Markdown; None without data and URL. own: it came in this dialect and keeps its `form`."""
     if block.data is None and block.url is None:
         return None
     address = block.url if block.data is None else f"data:{block.mime or 'image/png'};base64,{block.data}"
@@ -37,13 +37,13 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """A long text, cut for several lines of a stream."""
+    """Cut a text into pieces that are short enough for a line of a stream."""
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
-    """The texts and pictures in an assistant's text, in order. Costs one pass."""
+    """The texts, and the images written as Markdown, in an assistant's text, as blocks in order."""
     if _LINK not in text:
         return [ir.Text(text)]
     blocks: list[ir.Block] = []

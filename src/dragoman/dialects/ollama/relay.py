@@ -1,4 +1,4 @@
-"""The relay, for the same protocol on both sides. Edits named members; nested bytes stay the same.
+"""Relays responses between a client and an upstream of Ollama's protocol; only top-level members are edited.
 
 After the first content, a line with `"done":false` at its end passes without being decoded. These bytes
 cannot stand inside a JSON string, because quotes are escaped there.
@@ -24,7 +24,7 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""The end of every line but the last. The bracket closes the line's object, not an inner object."""
+"""The end of every stream line but the last. The bracket closes the line's object, not an inner object."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
@@ -32,10 +32,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class OllamaRelay(BodyRelay):
-    """The edits of requests and answers."""
+    """Relays Ollama chat requests and responses."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's name of the model, and the usage."""
+        """The body with the client's model name, and its usage. Raises RequestFailed for an error in it."""
         try:
             answer = _decode(body)
             if "message" not in answer:
@@ -48,11 +48,10 @@ class OllamaRelay(BodyRelay):
         return _renamed(body, reply.model), usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, unless it states a usage already."""
+        """The body with these token counts, which replace its own."""
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
-        """A relay for one stream."""
         return OllamaStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _renamed(body: bytes, model: str | None) -> bytes:
 
 
 class OllamaStreamRelay:
-    """One stream: lines pass with the model's name replaced."""
+    """Relays the lines of one stream: puts in the client's model name and, if missing, estimated usage."""
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
@@ -83,7 +82,7 @@ class OllamaStreamRelay:
         self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for one line. Raises RequestFailed for an error, WireError for a malformed line."""
+        """The bytes to send for a line. Raises RequestFailed for an error, WireError for an invalid line."""
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
             if self.done and self.usage is None and self.estimate is not None:
@@ -96,7 +95,7 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Read content, usage and end from a line."""
+        """Note content, usage and end from a line. Raises RequestFailed for an error in it."""
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -114,7 +113,7 @@ class OllamaStreamRelay:
             raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
-        """The line with the client's name of the model. Servers write the name first in every line."""
+        """The line with the client's model name; notes the bytes before and with it for later lines."""
         try:
             head = decode_head(frame)
         except WireError as error:
@@ -129,7 +128,7 @@ class OllamaStreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed for an unfinished answer."""
+        """No bytes: the upstream's last line was sent. Raises RequestFailed if no line with `done` came."""
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)
         return b""

@@ -1,4 +1,4 @@
-"""Requests, both directions. A request without `stream` gets a stream."""
+"""Ollama chat requests, decoded and encoded. A request without `stream` gets a stream."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MAPS: Final = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-"""The members that have a field in the IR. `extra` never holds them, except unknown options."""
+"""Members with an IR field; all others of a request, and unknown options, are leftovers in `extra`."""
 LEVELS: Final = ("low", "medium", "high", "max")
-"""The values of `think`."""
+"""The values of `think` that are texts."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
 _ABSENT: Final = (None, "")
@@ -41,7 +41,7 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """A checked request. Raises WireError for messages of an unknown form. "" counts as absent."""
+    """Decode a checked request. Raises WireError for an unknown message format. "" counts as absent."""
     body = wire.body
     get = body.get
     fields: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The fields that the answer's form depends on, without the messages."""
+    """An IR request with only the fields that the form of the response depends on."""
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -84,10 +84,10 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request in this dialect's form.
+    """The request for an upstream of this dialect; reports what was changed or lost.
 
-    Raises WireError, with a path in the IR, for a request without a replacement: a medium without data or of
-    a kind that no model reads, a tool with free text, an answer other than text.
+    Raises WireError, with a path in the IR, for what cannot be replaced: a medium without data or of a kind
+    that no model reads, a free-text tool, a response other than text.
     """
     draft = Draft(
         target.report,
@@ -144,7 +144,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """The schema, with the name of the output as its title."""
+    """A copy of the response schema with the output's name as its title; reports the change."""
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
     if schema != output.schema:
@@ -185,7 +185,7 @@ def _level(effort: str, draft: Draft) -> str:
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report fields that this dialect lacks as lost."""
+    """Report the request fields that this dialect lacks as lost."""
     report = draft.report
     FIELDS.lose(request, report)
     for key in request.metadata or ():
@@ -224,4 +224,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is handled."""
+"""The encoder of each field of an IR request, and the fields that are reported as lost."""

@@ -1,4 +1,4 @@
-"""Whole answers, both directions. The last line of a stream has the same form."""
+"""Whole (not streamed) Ollama responses, decoded and encoded. A stream's last line has the same form."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _INCLUDED: Final = (
     "tool_input",
     "reasoning",
 )
-"""Counts that are part of another count."""
+"""Counts of the IR that are part of another count here."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for a malformed answer."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
@@ -83,7 +83,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop reason, None before the end. called: the answer has calls; no reason of Ollama states this."""
+    """The stop of a response or line; None before the end. called: with tool calls, `stop` means "tool"."""
     if not body.get("done"):
         return None
     word = body.get("done_reason") or ""  # older servers do not state it
@@ -92,7 +92,7 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The counts of an answer. The server may leave out a cached prompt."""
+    """The token counts of a response or line; None without any. A cached prompt's count may be missing."""
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
 
@@ -103,7 +103,7 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
 
 
 def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:
-    """Add log probabilities to the answer's text; False without a text."""
+    """Add the log probabilities to the first text in `blocks`; False if they could not be added."""
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if place is None:
         return False
@@ -114,7 +114,7 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Tokens with their log probabilities."""
+    """Decoded tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
@@ -122,7 +122,7 @@ def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer in this dialect's form. Raises RequestFailed for a failed answer."""
+    """The response body for a client of this dialect. Raises RequestFailed if the response holds an error."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -150,14 +150,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report fields of an answer that this dialect lacks as lost."""
+    """Report the id, status and service tier of a response as lost: this dialect has none."""
     for field in ("id", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Ollama API has no {field}", "hint")
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Makes the id of a call: the stated id, or a constant new id if the answer is of another protocol."""
+    """A function from a call's own id, or None, and its position, to the id to write, the same each time."""
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:
@@ -176,9 +176,9 @@ def ending(
     *,
     called: bool,
 ) -> dict[str, Any]:
-    """The last members of an answer: the reason, the time and the usage.
+    """The last members of a response or stream: `done`, the finish reason, the duration, the token counts.
 
-    where: the path of the candidate. called: the answer has calls; there is no reason for calls.
+    where: the candidate's IR path. called: the response has tool calls, which no finish reason shows.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -204,7 +204,7 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """The counts."""
+    """The members for the token counts, empty without usage; reports the counts that this dialect lacks."""
     if usage is None:
         return {}
     out: dict[str, Any] = {}
@@ -230,7 +230,7 @@ def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
-    """Tokens with their log probabilities. where: the path of their text in the IR."""
+    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
     return [_encode_token(token, report, where) for token in tokens]
 
 

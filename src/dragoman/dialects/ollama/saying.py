@@ -1,4 +1,4 @@
-"""One message of the assistant, in answers and in the history of requests, both directions.
+"""The assistant's message, in responses and in the history of requests, decoded and encoded.
 
 A message has one text, one thinking, pictures and calls; it does not state their order. The arguments of a
 call are an object, not text.
@@ -29,9 +29,9 @@ _CALLED: Final = frozenset({"name", "arguments"})
 _INDEXED: Final = _CALLED | {"index"}
 _TYPED: Final = Typed(NAME, id=str)
 _SNIFFED: Final = 64
-"""Characters of base64 that show the type of a file; a multiple of four."""
+"""Characters of base64 that are decoded to find the type of a file; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
-"""Media types that models read. Audio is sent in `images` too: the server reads the type from the bytes."""
+"""Kinds of media sent in `images`, also audio: the server finds the type from the bytes."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """The media of a message. Their bytes show their kind."""
+    """The media in a message's `images`: audio or images, as their bytes show."""
     images = message.get("images") or ()
     for data in images:
         if type(data) is not str:
@@ -70,7 +70,7 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its index, which `index` repeats."""
+    """Decode an entry of `tool_calls`. position: in the list; an equal `index` is dropped."""
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
     function = an_object(call.get("function"), where)
@@ -88,10 +88,10 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
 
 
 class Saying:
-    """Builds one message from blocks.
+    """Collects blocks and writes one assistant message.
 
-    mint: makes the id of a call from its stated id and its index; None = no id. first: the number of calls
-    of the answer that were written earlier.
+    mint: gives a call's id (None: none is written) from its own id or None, and its position. first: the
+    number of the response's calls that were written in earlier messages.
     """
 
     __slots__ = ("calls", "draft", "first", "images", "mint", "spaced", "text", "thinking")
@@ -107,25 +107,25 @@ class Saying:
         self.spaced = False  # another block came after the last text
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks. where: the path of their message in the IR."""
+        """Add blocks to the message. where: the IR path of the object that holds them."""
         if not self.draft.chunked:
             self.spaced = bool(self.text)
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add a piece of a repaired history."""
+        """Add the blocks of a piece of the repaired history to the message."""
         if piece.apart or not self.draft.chunked:
             self.spaced = bool(self.text)
         for index, block in enumerate(piece.blocks):
             self.say(block, piece.place(index))
 
     def say(self, block: ir.Block, where: str) -> None:
-        """Add one block. where: its path in the IR."""
+        """Add one block to the message. where: the block's path in the IR."""
         _SAY[type(block)](self, block, where)
 
     def done(self) -> dict[str, Any]:
-        """The message with everything that was added."""
+        """The message as a wire object, with everything that was added."""
         wire: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.thinking:
             wire["thinking"] = self.thinking
@@ -166,7 +166,7 @@ class Saying:
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """Add a medium that the assistant made: a picture as Markdown, audio as its transcript."""
+        """Add an assistant's medium: a response's image as Markdown; else, with a loss, its transcript."""
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
@@ -183,7 +183,7 @@ class Saying:
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """A block as text. Reports the parts that are no text as lost."""
+    """The text of a block; reports the rest (seal, cache mark, citations, leftovers) as lost."""
     if isinstance(block, ir.Json):
         text = text_of(block.value)
     else:
@@ -201,7 +201,7 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """Thinking as text."""
+    """The text, else the summary, of a thinking block; reports a missing text and the rest as lost."""
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
     if not text and not draft.own:
@@ -210,12 +210,12 @@ def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
 
 
 def lose_source(draft: Draft, where: str) -> None:
-    """Report a citation as lost."""
+    """Report a citation as lost. where: the citation's path in the IR."""
     draft.report.lose(where, "the Ollama API has no sources of a text", "quality")
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report seals, cache marks and leftovers of other dialects as lost."""
+    """Report a block's seal, cache mark and leftovers as not written. where: the block's path in the IR."""
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
@@ -224,7 +224,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
-    """Report a cache mark as lost."""
+    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
     if mark is not None:
         draft.report.lose(where + ".cache", "the Ollama API has no cache breakpoints", "hint")
 
@@ -232,10 +232,10 @@ def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
 def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
-    """One entry of `tool_calls`. stated: the id to write.
+    """The call as an entry of `tool_calls`. stated: its id; None: written without one.
 
-    In an answer the text of a free-text call becomes an argument. In a history it raises WireError, because
-    `emulate` has already replaced such calls.
+    In a response, the text of a free-text call becomes an argument. In a history such a call, which `emulate`
+    has normally replaced, raises WireError.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}
@@ -249,7 +249,7 @@ def encode_call(
 
 
 def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
-    """Arguments as an object; any other value becomes a member of an object."""
+    """A call's arguments as an object; any other value becomes its only member."""
     if block.kind == "custom":
         if not draft.answer:
             raise WireError("the Ollama API has no calls of free-text tools", where, "unsupported_value")

@@ -1,4 +1,4 @@
-"""Streams, read: the lines of one answer as events.
+"""Decodes a stream of Ollama's lines into IR events.
 
 Thinking comes in deltas, then text; a call comes whole in one line. The last line has `done`, the reason and
 the usage. A line with `error` ends the stream.
@@ -34,7 +34,7 @@ from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
 _LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=Count, eval_count=Count)
-"""Checks the later lines; the model and the date are read from the first line only."""
+"""The typed members of all lines but the first; model and date are read from the first only."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")
 
@@ -58,7 +58,7 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 
 class OllamaDecoder:
-    """Events of one stream."""
+    """Decodes the lines of one stream into events."""
 
     __slots__ = ("_called", "_extra", "_index", "_kept", "_kind", "_over", "_seen", "_started")
 
@@ -71,7 +71,7 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one line. Raises WireError for a malformed line."""
+        """The events of one line; an error gives ir.Error. Raises WireError for an invalid line."""
         if self._over:
             return []
         if type(frame) is ErrorFrame:
@@ -92,7 +92,7 @@ class OllamaDecoder:
             raise WireError(f"a line of the stream has an unknown format: {error}") from error
 
     def close(self) -> list[ir.Event]:
-        """The last events. A stream without a line with `done` has broken off."""
+        """The last events when the upstream has ended the stream: an ir.Error if no line had `done`."""
         return [] if self._over else self._fail(STREAM_BROKEN)
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -124,7 +124,7 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """The leftovers of a line that differ from those of earlier lines."""
+        """The leftovers of a line that are new or differ from those of earlier lines; None without any."""
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._kept.update(self._seen, news)
@@ -159,7 +159,7 @@ class OllamaDecoder:
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
-        """Open a block of text or thinking, unless it is open; another open block ends."""
+        """Open a block of this kind, text or thinking, unless one is open; an open one of the other ends."""
         if self._kind is kind:
             return
         self._close(events)
@@ -182,7 +182,7 @@ _PROSE: Final = frozenset({"role", "content", "thinking"})
 
 
 def _more_words(frame: bytes) -> str:
-    """The text of a line with only a text delta, "" for any other line."""
+    """The text of a line that has nothing but a text delta; "" for any other line."""
     try:
         line = _decode_words(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Streams, written: events as the lines that this dialect's clients read.
+"""Encodes IR events as a stream of lines for Ollama's clients.
 
 A line with text is a constant head, the text as JSON, and a constant tail. A call is sent when it is
 complete. Only the first candidate is sent. An error ends the stream.
@@ -32,7 +32,7 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block: text is sent in deltas, any other block whole at its end.
+    """One block while it is sent: text and thinking in deltas, any other block whole at its end.
 
     fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
     begun summary parts of thinking. cites: the number of citations reported as lost.
@@ -51,7 +51,7 @@ class _Out:
 
 
 class OllamaEncoder(EventEncoder):
-    """The bytes of one stream."""
+    """Encodes the events of one stream as lines."""
 
     __slots__ = (
         *("_calls", "_draft", "_head", "_once", "_outs", "_prose"),
@@ -73,7 +73,7 @@ class OllamaEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
+        """The lines for one event; b"" if it is of another candidate than the first, which is a loss."""
         number = getattr(event, "candidate", 0)
         if number:
             reason = "a response of the Ollama API has only one candidate"
@@ -131,7 +131,7 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """Send the text that stands in the block itself, not in deltas."""
+        """The line with the text that stands in the block itself, not in deltas; b"" without text."""
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
             text = block.text or "\n\n".join(block.summary)
@@ -139,7 +139,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
 
     def _cited(self, out: _Out, block: ir.Block) -> None:
-        """Report the citations of a text as lost, each once."""
+        """Report those citations of a block as lost that were not reported before."""
         for index in range(out.cites, len(getattr(block, "citations", ()))):
             lose_source(self._draft, f"{out.where}.citations[{index}]")
             out.cites += 1
@@ -189,7 +189,7 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The line of a block that is sent whole, in a message of its own."""
+        """The lines for a block that is sent whole: its own message, or pieces of its Markdown."""
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)

@@ -1,4 +1,4 @@
-"""Tables between the dialect's words and the IR."""
+"""Ollama's names and values for those of the IR, and its functions for leftovers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
 STOP_WORDS: Final = {**stops.STOP_WORDS, "tool": "stop", "filter": "stop"}
-"""Finish reasons for the client. There is no reason for calls."""
+"""The finish reason for the client, by the IR's; Ollama has none for tool calls."""
 STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is reported as `stop`"}
-"""Stop reasons whose word loses detail."""
+"""The reported text for each IR stop reason that Ollama's finish reason expresses less precisely."""
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """A date as RFC 3339. otherwise: Unix seconds, used when `created` is no valid date."""
+    """The date `created` as RFC 3339. otherwise: Unix seconds, used if `created` is no valid date."""
     if isinstance(created, str):
         try:
             datetime.fromisoformat(created)

@@ -1,4 +1,4 @@
-"""Tools, both directions. There is no tool choice: a choice changes only which tools are offered."""
+"""Tools, decoded and encoded. Ollama has no tool choice: a choice changes only which tools are offered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters"})
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The tools that the model may call."""
+    """The decoded tools of a request."""
     return tuple([_tool(tool) for tool in tools])
 
 
@@ -26,7 +26,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools that may be called into a request's body."""
+    """Write the tools that may be called into the body; report choices that this dialect lacks."""
     choice = request.tool_choice
     allowed = _offered(choice, draft)
     tools: list[dict[str, Any]] = []
@@ -45,7 +45,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer for this choice, None = all."""
+    """The names of the tools to offer for this choice, None: all; reports what the choice loses."""
     report = draft.report
     if choice is None:
         return None

@@ -1,4 +1,4 @@
-"""Ollama's own server ignores the ranges of options, so a request beyond them may pass."""
+"""Removes, before the check of a request, numbers in `options` whose range Ollama's own server ignores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NUMBERS = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request without the numbers of options that have a range, for servers that check no range."""
+    """A copy of the request for the check, without options that have a range, if `widens` has "options"."""
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
         return wire

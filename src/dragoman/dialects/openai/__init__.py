@@ -1,1 +1,1 @@
-"""Shared by OpenAI's APIs: errors, counts, log probabilities, strict schemas, the operations beside chat."""
+"""Code that OpenAI's chat and Responses share, and all OpenAI operations beside chat, such as embeddings."""

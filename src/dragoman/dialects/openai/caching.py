@@ -14,7 +14,7 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """The settings; None if all of them are null."""
+    """A body's prompt cache settings, with unknown ones (`leftovers`); None if all are missing or null."""
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
         body.get("prompt_cache_key"),
@@ -27,7 +27,7 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write the settings into a request body."""
+    """Write prompt cache settings into a request body; report those that OpenAI's API cannot express."""
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}

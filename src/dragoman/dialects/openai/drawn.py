@@ -1,4 +1,4 @@
-"""Image responses in OpenAI's form, whole and as events, with their usage.
+"""Image responses in OpenAI's form: decoded, and encoded as a whole body or as stream events.
 
 Specification: https://platform.openai.com/docs/api-reference/images, and
 https://platform.openai.com/docs/api-reference/images-streaming. Vendors have other members for images and
@@ -29,7 +29,7 @@ _DESCRIBED: Final[Mapping[str, frozenset[str]]] = {
     "background": frozenset({"transparent", "opaque"}),
     "output_format": frozenset({"png", "webp", "jpeg"}),
 }
-"""Members that describe the images, with their allowed values; clients decode no other values."""
+"""Response members that describe the images, each with the only values that OpenAI's clients can decode."""
 _KNOWN: Final = frozenset({"created", "data", "usage", "model", *_DESCRIBED})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
@@ -54,7 +54,7 @@ class _Picture(msgspec.Struct):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:
@@ -85,7 +85,7 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The usage, from the members of the image API or of chat; None without usage."""
+    """The token counts in `usage`, which has the members of the image API or of chat; None without usage."""
     if not isinstance(wire, dict):
         return None
     words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in wire else _TOKENS
@@ -115,7 +115,7 @@ def _count(value: Any) -> int | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The response body for the client."""
+    """The response body for the client; reports how it differs from the client's request."""
     body: dict[str, Any] = {
         "created": response.created or reply.created,
         "data": [_encode_picture(picture, index, reply) for index, picture in enumerate(response.pictures)],
@@ -129,7 +129,7 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """The description of the images, as far as the specification allows its values."""
+    """The members of `_DESCRIBED` that the provider stated; values not allowed there are reported as lost."""
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
         if isinstance(value, str) and value in _DESCRIBED.get(member, ()):
@@ -140,12 +140,12 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _requested(member: str, wish: str | None) -> str:
-    """The requested value if events allow it, else "auto"."""
+    """The value of `member` for an event: the requested one if `_DESCRIBED` allows it, else "auto"."""
     return wish if wish is not None and wish in _DESCRIBED[member] else "auto"
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image in the form that the client requested."""
+    """An image as the client requested it (URL or base64); without data, its URL, and a reported loss."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -216,7 +216,7 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """A whole response as events: one completed image in each event, and all usage in the last event."""
+    """A whole response as SSE events: one completed image in each, and all token counts in the last one."""
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE

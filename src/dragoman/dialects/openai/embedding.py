@@ -39,12 +39,12 @@ from dragoman.wire.vectors import from_base64, from_floats, to_base64, to_floats
 
 PATH: Final = "/embeddings"
 MOST_INPUTS: Final = 2048
-"""https://platform.openai.com/docs/api-reference/embeddings/create#embeddings-create-input"""
+"""Inputs that OpenAI accepts in one request: https://platform.openai.com/docs/api-reference/embeddings"""
 MOST_TOKENS: Final = 300_000
 MAPS: Final = frozenset({"model", "input", "dimensions", "encoding_format", "user"})
 _IN_LISTS: Final = re.compile(rb'"embedding"\s*:\s*\[')
 _HEAD: Final = 1024
-"""The first vector begins within this number of bytes of `data`."""
+"""How many bytes of `data` are searched for the beginning of the first vector."""
 
 
 class _Vector(msgspec.Struct):
@@ -77,7 +77,7 @@ def check(request: WireRequest) -> None:
 
 
 def check_input(value: Any, path: str) -> None:
-    """Accept texts or tokens, one or a list of one type. The provider decides about empty texts."""
+    """Accept a text, a list of texts, a list of token ids, or a list of such lists. A text may be empty."""
     check_texts(value, path, 0)
 
 
@@ -91,7 +91,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """The inputs, and "one" if the value was not a list of inputs."""
+    """The inputs, and "one" if the value was a single input, None if it was a list of inputs."""
     if isinstance(value, str):
         return (value,), "one"
     if isinstance(value[0], int):
@@ -100,8 +100,8 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The inputs on the wire. Raises WireError for mixed texts and tokens, and like `texts_of`. model: the
-    upstream's model, whose token ids may differ from those of the requested model.
+    """The value of `input`: token ids only if the upstream's `model` has those of the requested model, else
+    texts. Raises WireError for texts mixed with token ids, and like `texts_of`.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -170,7 +170,7 @@ def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs["):
         return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
     return "$." + _PLACES.get(where, where)
@@ -183,7 +183,7 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -234,16 +234,15 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 class EmbeddingRelay(WholeAnswerRelay):
-    """Relays a request and its response; vectors keep their encoding."""
+    """Relays embedding requests and responses of this dialect; vectors keep their encoding."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream."""
         return Outgoing(PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response for the client; None if the vectors have another encoding than requested."""
+        """The client's response and its usage; None if the vectors have another encoding than requested."""
         head = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")

@@ -24,7 +24,7 @@ from dragoman.dialects.openai.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
 Words = Mapping[Kind, tuple[str, str | None]]
-"""Error type and code for each kind of fault; the HTTP status comes from `ir.STATUS`."""
+"""The `type` and `code` of an error object for each kind of fault; the status comes from `ir.STATUS`."""
 
 WORDS: Final[Words] = {
     "invalid_request": ("invalid_request_error", None),
@@ -54,7 +54,10 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault of an error body. message: the body's or a better one. wait: seconds before a retry."""
+    """The fault for an error body (`said`), whose unknown members it keeps under the name `dialect`.
+
+    message: the fault's text. wait: seconds before a retry, if known.
+    """
     kind = kind_of(said, status)
     return Fault(
         kind,
@@ -70,7 +73,7 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of OpenAI's error object."""
+    """The four members of OpenAI's error object. words: the protocol's types and codes."""
     kind, code = words[fault.kind]
     return {
         "message": redact(fault.message),
@@ -91,7 +94,7 @@ def encode_answer(
 
 
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
-"""More members that clients read: Azure's filter results, Groq's failed output."""
+"""More members of an error object that clients read: Azure's filter results, Groq's failed output."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -112,7 +115,7 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
 
 
 def _message(said: Body) -> str:
-    """The message; a router's general message is extended with its provider's own message."""
+    """The error's message; a router's general one is extended with the message of the router's provider."""
     metadata = said.rest.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if not isinstance(raw, str) or not raw:

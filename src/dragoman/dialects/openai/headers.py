@@ -1,4 +1,4 @@
-"""Headers that are passed on between a client and a server of OpenAI's APIs."""
+"""The HTTP headers that the gateway passes on between clients and servers of OpenAI's APIs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_object, encode
 
 SECONDS: Final = "audio_seconds"
-"""The key in `Usage.detail` for the seconds of audio, if the provider bills by them."""
+"""The key in `ir.Usage.detail` for the seconds of audio, if the provider bills by them."""
 DONE: Final = b"data: [DONE]\n\n"
 _DETAILS: Final = {"text_tokens": "input_text", "audio_tokens": "input_audio"}
 _KNOWN: Final = frozenset(
@@ -28,7 +28,7 @@ _KNOWN: Final = frozenset(
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The usage of a response; None without usage."""
+    """The tokens or seconds in a response's `usage`; None if it is no object."""
     if not isinstance(wire, dict):
         return None
     details = wire.get("input_token_details")
@@ -79,7 +79,7 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
 
 
 def refuse_failure(body: Mapping[str, Any]) -> None:
-    """Raise RequestFailed if a response or an event contains an error."""
+    """Raise RequestFailed if the JSON of a response or event contains an error."""
     if (failed := failure(dict(body))) is not None:
         raise RequestFailed(fault_of(failed))
 
@@ -101,7 +101,7 @@ def event(kind: str, **members: Any) -> bytes:
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """A JSON response: an object without an error, or a text. Raises WireError and RequestFailed."""
+    """A JSON response: an object or a text. Raises RequestFailed for an error, WireError for any other."""
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)
@@ -113,6 +113,6 @@ def object_of(data: bytes) -> dict[str, Any] | str:
 
 
 def is_json(kind: str) -> bool:
-    """Whether a media type is JSON or missing."""
+    """Whether a media type means JSON or is empty."""
     named = kind.partition(";")[0].strip().lower()
     return not named or named == "application/json" or named.endswith("+json")

@@ -102,7 +102,7 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The body; valid numbers and booleans of a form become JSON types."""
+    """The request's body; texts in a form that are valid numbers or booleans become JSON values."""
     body = request.body
     if not request.fields:
         return body
@@ -235,17 +235,17 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the vendor's form."""
+    """The request in the form of the vendor (`Quirks.pictures`): OpenAI's, xAI's or OpenRouter's."""
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
 def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
-    """Whether a vendor accepts the request unchanged."""
+    """Whether the vendor's image requests have OpenAI's form, so that the client's can be sent unchanged."""
     return quirks.pictures == "openai"
 
 
 def locate(request: ir.ImageRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("images["):
         named = any(image.data == b"" for image in request.images)
         return f"$.{where}" if named and request.listed else "$.image"
@@ -268,10 +268,10 @@ _PLACES: Final = {
 
 
 class ImageRelay:
-    """Relays a request and its images."""
+    """Relays image requests and responses in OpenAI's form."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream, without `response_format` for models that reject it."""
+        """The client's request with `edits`, and without `response_format` for models that reject it."""
         path = wire.path or pictures.PATH
         rejects_format = _ALWAYS_BYTES.match(str(edits.get("model"))) is not None
         if wire.fields:
@@ -287,7 +287,7 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response for the client; None if it must be converted to the requested form."""
+        """The client's response and its usage; None if no image is in the requested form (URL or base64)."""
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")
@@ -301,7 +301,6 @@ class ImageRelay:
         return answer, _usage(head)
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage in one event. Raises RequestFailed if the event contains an error."""
         if b'"usage"' not in frame and b'"error"' not in frame:
             return None  # a partial image
         event: dict[str, Any] = decode_head(frame)
@@ -312,7 +311,7 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    """The usage of a body or an event; only this member is decoded."""
+    """The usage in an undecoded body or event (`head`); only its member `usage` is decoded."""
     usage = head.get("usage")
     return None if usage is None else decode_usage(msgspec.json.decode(usage))
 

@@ -1,4 +1,4 @@
-"""Log probabilities in the form of OpenAI's chat, decoded and encoded."""
+"""Decodes and encodes log probabilities of tokens in the form of OpenAI's chat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 
 def in_objects(logprobs: Any) -> Any:
-    """Log probabilities in chat's form; Fireworks and Together send the lists of the completions API."""
+    """The value of `logprobs`; the parallel lists of Fireworks and Together are put into OpenAI's form."""
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
         return logprobs

@@ -127,7 +127,7 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
 
 
 def plain(blocks: tuple[ir.Text | ir.Media, ...]) -> bool:
-    """Whether an input is one text."""
+    """Whether an input (its blocks) is one text."""
     return len(blocks) == 1 and isinstance(blocks[0], ir.Text)
 
 
@@ -152,7 +152,7 @@ def _written(block: ir.Text | ir.Media, report: Report, where: str) -> dict[str,
 
 
 def locate(request: ir.ModerationRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs["):
         if request.form == "one":
             return "$.input"
@@ -165,7 +165,7 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body.
 
     Without `flagged` (Mistral), a result is flagged if any category applies.
     """
@@ -204,7 +204,7 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """The inputs as texts, for providers that moderate only text. Raises WireError for an image."""
+    """One text for each input, for providers that moderate only text. Raises WireError for an image."""
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):
         lines: list[str] = []

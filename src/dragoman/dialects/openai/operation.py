@@ -1,4 +1,4 @@
-"""Shared by OpenAI's operations beside chat."""
+"""Code that OpenAI's operations beside chat (embeddings, moderation, rerank and others) share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dragoman.wire.json import decode_head, decode_object, encode_head
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The requested model."""
+    """The model that a request names; None if it names none."""
     model: str | None = wire.body.get("model")
     return model
 
@@ -37,26 +37,25 @@ def input_of(usage: Any) -> int | None:
 
 
 def usage_of(usage: Any) -> ir.Usage | None:
-    """The input tokens of `input_of` as a Usage."""
+    """The input tokens in `usage` as an ir.Usage; None without them."""
     tokens = input_of(usage)
     return None if tokens is None else ir.Usage(input=tokens)
 
 
 class ListRelay(WholeAnswerRelay):
-    """Relays a request and its response. member: the list in every response. path: the request's path."""
+    """Relays requests to `path`, and responses; `member` is the list that every valid response has."""
 
     def __init__(self, path: str, member: str) -> None:
         self._path = path
         self._member = member
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream."""
         return Outgoing(self._path, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response for the client."""
+        """The client's response and its usage. Raises RequestFailed for an error, WireError without list."""
         head = decode_head(answer.data)
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)

@@ -1,4 +1,4 @@
-"""Image requests in the forms of OpenAI, xAI and OpenRouter.
+"""Encodes image requests in the forms of OpenAI, xAI and OpenRouter.
 
 Specifications: https://platform.openai.com/docs/api-reference/images,
 https://docs.x.ai/docs/guides/image-generation (aspect ratios instead of sizes, no forms; the list of ratios

@@ -47,8 +47,8 @@ _SEVERITY: Final[dict[str, Severity]] = {
 
 
 class _Words(msgspec.Struct, frozen=True):
-    """A vendor's form of a request. top: the member for the number of results. texts: documents are only
-    texts. unknown: members that the vendor does not have.
+    """A vendor's form of a request. top: the member for the number of results. texts: the vendor accepts only
+    documents that are texts. unknown: members that the vendor does not have.
     """
 
     top: str = "top_n"
@@ -170,7 +170,7 @@ def _text(document: str | dict[str, Any], index: int) -> str:
 
 
 def locate(request: ir.RerankRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if where == "top" and request.form == "voyage":
         return "$.top_k"
     return "$." + _PLACES.get(where, where)
@@ -183,7 +183,7 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     try:
         answer = msgspec.convert(body, _Answer)
@@ -207,7 +207,7 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Tokens, or the search units that Cohere bills. Unreadable counts are ignored."""
+    """The input tokens, and the search units that Cohere bills; None without both or if unreadable."""
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
     tokens = input_of(usage)

@@ -1,4 +1,4 @@
-"""Sampling parameters, for models that accept none."""
+"""Removes sampling parameters from requests for models that accept none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def leave_out_sampling(body: dict[str, Any], members: Iterable[str], draft: Draft) -> None:
-    """Remove sampling members and report them as lost. In a client's own dialect, the value 1 may stay."""
+    """Remove these members from a body and report them as lost; a client of this dialect may keep a 1."""
     for member in members:
         if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
             draft.report.lose(

@@ -120,7 +120,7 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect, always for plain audio: the gateway creates a client's events."""
+    """The request in this dialect. It never asks for events: the gateway makes them from the whole audio."""
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
         ("model", target.model if target.model is not None else request.model),
@@ -145,7 +145,7 @@ def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> N
 
 
 def locate(_: ir.SpeechRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     return "$." + _PLACES.get(where, where)
 
 
@@ -156,7 +156,7 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio. Raises RequestFailed for an error inside a 200, WireError for a body that is not audio."""
+    """The audio as a response. Raises RequestFailed for an error in a 200, WireError if it is no audio."""
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
 
@@ -172,13 +172,13 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The audio, unchanged."""
+    """The body for the client: the provider's audio; reports a format that differs from the requested one."""
     lose_format(response, reply)
     return Payload(response.data, response.kind)
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report a format that differs from the requested one."""
+    """Report as lost an audio format that differs from the requested one."""
     wished = reply.request.output
     if wished is not None and response.output != wished:
         reply.report.lose(
@@ -190,7 +190,7 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The audio as events."""
+    """The whole audio as SSE events, for a client that requested a stream."""
     lose_format(response, reply)
     data, usage = response.data, response.usage or ir.Usage()
     events = [
@@ -206,7 +206,7 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The only response; if it has no usage, the tokens of the text are estimated."""
+    """The only one of `answers`; if it has no usage, the tokens of the request's text are estimated."""
     (response,) = answers
     if response.usage is not None:
         return response
@@ -215,21 +215,19 @@ def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, mod
 
 
 class SpeechRelay:
-    """Relays a request and its audio."""
+    """Relays speech requests and their audio, between client and server of this dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream."""
         return Outgoing(PATH, encode_head({**head, **edits}))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The whole audio of a response whose media type is not an audio type."""
+        """The response, unchanged; raises like `refuse_words` if it is not audio."""
         refuse_words(answer)
         return answer, None
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage in one event. Raises RequestFailed if the event contains an error."""
         return heard.seen(frame)
 
 

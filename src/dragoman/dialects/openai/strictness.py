@@ -11,7 +11,9 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a response schema; OpenAI rejects a strict schema that breaks its rules."""
+    """The value of `strict` for a response schema; None, with a reported change, for a strict schema that
+    breaks OpenAI's rules, unless it came in this dialect (`own`).
+    """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
     report.change(
@@ -21,7 +23,7 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a tool; the gateway does not validate arguments. where: the tool's place."""
+    """Like `strictness`, for a tool at `where`, but False and a loss: arguments are not validated."""
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict
     report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")

@@ -1,4 +1,4 @@
-"""The dialect name under which chat, and the operations beside it, keep unknown members."""
+"""The name under which OpenAI's chat and operations keep unknown members, and functions that do it."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def _cues(response: ir.TranscriptionResponse, reply: Reply) -> list[Cue]:
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
-    """The segments; if there are only words, each word is one. Silence has none."""
+    """The segments; without them, the words as segments. Raises RequestFailed for a text with neither."""
     if response.segments is not None:
         return response.segments
     if response.words is not None:
@@ -207,7 +207,7 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _full(one: ir.Segment, index: int) -> dict[str, Any]:
-    """A segment with all members, in OpenAI's order."""
+    """A segment of `verbose_json` with all members, in OpenAI's order; `_UNTOLD` gives the missing ones."""
     stated = _UNTOLD | (one.detail or {})
     first = {
         "id": stated.pop("id", index),
@@ -251,7 +251,7 @@ def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
-    """A segment with its speaker."""
+    """A segment of `diarized_json`. Raises RequestFailed if the provider stated no speaker."""
     if one.speaker is None:
         _refuse("This model's provider does not distinguish speakers", reply)
     return {
@@ -283,7 +283,7 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as events. Only events with speakers have timestamps."""
+    """A whole response as SSE events. Only events with speakers have timestamps."""
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(

@@ -140,7 +140,7 @@ def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in this dialect."""
+    """The request in this dialect, as a form."""
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     stated = (
         ("url", request.audio.url),
@@ -158,13 +158,13 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """The request as a form. The audio is last, so that its reader already knows the parameters."""
+    """The form fields of a body and of its audio, which is last: its reader then knows the parameters."""
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
 
 
 def locate(request: ir.TranscriptionRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if where == "audio":
         return "$.file" if request.audio.url is None else "$.url"
     return "$." + _PLACES.get(where, where)
@@ -178,16 +178,15 @@ _PLACES: Final = {
 
 
 class TranscriptionRelay:
-    """Relays a form and its response in any format."""
+    """Relays transcription forms, and responses in any format."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the upstream."""
         return Outgoing(wire.path or PATH, edited(wire.fields, edits))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response for the client; None if it has another format than requested."""
+        """The client's response and its usage; None if it has another format than requested."""
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):
             return None
@@ -203,7 +202,6 @@ class TranscriptionRelay:
         return answer, heard.decode_usage(body.get("usage"))
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage in one event. Raises RequestFailed if the event contains an error."""
         return heard.seen(frame)
 
 

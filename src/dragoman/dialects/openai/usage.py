@@ -1,4 +1,4 @@
-"""Token counts, decoded and encoded.
+"""Token counts of OpenAI's chat (`usage`), decoded and encoded.
 
 Usage.form has words joined by "+": the members with the cached count ("details", "cached_tokens", "hit_miss";
 no word means only the first), "cache_outside" if the prompt count excludes cached tokens, "reasoning_outside"
@@ -40,7 +40,7 @@ _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Counts that do not overlap. The sums show what a total includes; if they do not, the quirk decides."""
+    """Decode counts so that none includes another; the total, else the quirk, shows what is included."""
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -127,11 +127,11 @@ _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
-"""Members for cached tokens at some vendors; OpenAI has them only among the details."""
+"""Members for cached tokens at Together and DeepSeek; OpenAI has them only in `prompt_tokens_details`."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """Tokens read from the cache. DeepSeek also states hits and misses, Together a separate member."""
+    """The tokens read from the cache; adds to `words` which members state them, as in `Usage.form`."""
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (
@@ -150,7 +150,7 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
 
 
 def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion count excludes reasoning although the total does not show it."""
+    """Whether, by the vendor's quirk, the completion count excludes reasoning, and no total denies it."""
     agreed = prompt is not None and total == prompt + completion
     return not agreed and quirks.reasoning_tokens == "outside"
 
@@ -160,7 +160,7 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: the counts came in this dialect."""
+    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:

@@ -72,7 +72,7 @@ _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 def decode_answer(
     message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
-    """The blocks of an assistant message in order: thinking, text, refusal, media, calls.
+    """The blocks of an assistant message (in order: thinking, text, refusal, media, calls) and its leftovers.
 
     where: the message's path, for errors. history: the message is part of a request, where an empty content
     differs from no content. Empty members (`refusal: ""`, a call without a name) become leftovers.
@@ -104,7 +104,7 @@ def decode_answer(
 def _decode_rest(
     message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str], where: str
 ) -> frozenset[str]:
-    """Add media and calls to `blocks`; returns the members that are not leftovers."""
+    """Add a message's media and calls to `blocks`; returns `known` without members that are leftovers."""
     get = message.get
     if images := get("images"):
         blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
@@ -155,7 +155,7 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """The member that each thinking block of a message comes from, in order."""
+    """The names of the members that an assistant message's thinking blocks come from, in block order."""
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
     ]
@@ -166,7 +166,7 @@ def thinking_members(message: Mapping[str, Any]) -> list[str]:
 
 
 def decode_detail(detail: Any, form: str) -> ir.Thinking | ir.Native:
-    """One entry of `reasoning_details`; an unknown entry is kept whole."""
+    """Decode an entry of `reasoning_details` as a block with this form; an unknown one is an ir.Native."""
     block = _read_detail(detail, form) if type(detail) is dict else None
     if block is not None and is_sound(block):
         return block
@@ -188,7 +188,7 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """The visible text of a thinking block."""
+    """The text, else the summary, of a thinking block; "" for another block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
@@ -196,7 +196,7 @@ def spoken_text(block: ir.Block) -> str:
 
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its position in the list; where: its path, for errors.
+    """Decode an entry of `tool_calls`. position: its position in the list; where: its path, for errors.
 
     Arguments that are not text become JSON text. A missing name becomes an empty one.
     """
@@ -224,14 +224,14 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
 
 
 def _seal(content: Any) -> ir.Sealed | None:
-    """Google's signature in `extra_content`."""
+    """Google's signature in a call's `extra_content`; None without one."""
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return ir.Sealed(SEALS, signature) if signature and type(signature) is str else None
 
 
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
-    """The value of `extra_content` for a call's signature."""
+    """The value of `extra_content` that holds a call's signature, as Google's servers read it."""
     return {"google": {"thought_signature": sealed.data}}
 
 
@@ -251,7 +251,7 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """One entry of `images`. position: its position in the list."""
+    """Decode an entry of a message's `images`; an unknown one is an ir.Native. position: in the list."""
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
         return ir.Native(NAME, "images", image)
@@ -264,7 +264,7 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
-    """Citations of the whole text; annotations of unknown types are kept."""
+    """A message's annotations as citations; one of an unknown type has only its type and `extra`."""
     return tuple([_decode_annotation(note) for note in notes])
 
 

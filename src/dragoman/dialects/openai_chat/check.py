@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
+"""Checks chat requests: types, ranges, required members, names, schemas. WireErrors have OpenAI's own texts.
 
 Runs on every request, also on relayed ones, so it loops over tables and builds paths only for errors. Unknown
 members and parts are accepted, because vendors have their own. `widened` handles values that OpenAI rejects
@@ -47,7 +47,7 @@ from dragoman.dialects.schema import strict_mistake
 from dragoman.errors import WireError
 
 _BOUND: Final = frozenset({"tool", "function"})
-"""Messages of these roles must name the call that they answer."""
+"""Roles of tool results: such a message must name its call, so a role and a text are not enough."""
 
 
 def check(request: WireRequest) -> None:
@@ -127,7 +127,7 @@ def _audio_out(value: Any, path: str) -> None:
 
 
 def _voice(value: Any, path: str) -> None:
-    """A voice's name, or an object with the id of a custom voice."""
+    """Accept a voice's name, or an object with the id of a custom voice."""
     if type(value) is dict:
         require(value, "id", a_string, path)
     elif type(value) is not str:
@@ -198,7 +198,7 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """Reject two tools with the same name: a call could mean either. For paths see `check_function`."""
+    """Add a tool's name to `names`; reject one that is there already. For the paths see `check_function`."""
     if name in names:
         path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
@@ -206,7 +206,7 @@ def _unique(name: str, names: set[str], path: str, index: int, member: str) -> N
 
 
 def check_strict(function: dict[str, Any], path: str) -> None:
-    """Check the schema of a function with `strict: true`. path: the path of the schema."""
+    """Check that the parameters of a function with `strict: true` obey OpenAI's rules. path: the schema's."""
     if (schema := function.get("parameters")) is None:
         return
     if (found := strict_mistake(schema)) is not None:
@@ -238,7 +238,7 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Check that the chosen tool is in the list of tools."""
+    """Check `tool_choice`, or the older `function_call`: its form, and that the chosen tools are offered."""
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
             _choice_word(choice, "tool_choice", ("none", "auto", "required"))

@@ -1,4 +1,4 @@
-"""Exact errors for a message's content: the parts, embedded media, and the members beside the content.
+"""Checks of a message's content (parts, embedded media) and of `images`, annotations and reasoning details.
 
 Embedded media are checked, so a broken data URL is refused before any upstream is called. Unknown parts are
 accepted if they have a type.
@@ -29,7 +29,7 @@ from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    """Check the content of the message at `path`: a text or a list of parts."""
+    """Check the `content` of the message at `path`: a text, a list of parts or, if not `required`, null."""
     content = message.get("content")
     if type(content) is str:
         return
@@ -78,7 +78,7 @@ def _file(part: dict[str, Any], path: str) -> None:
 
 
 def _by_url(name: str) -> Rule:
-    """A rule for a vendor's part with a URL in the member `name`; another shape is accepted."""
+    """The check of a vendor's part that has a URL in the object `name`; another shape is accepted."""
 
     def rule(part: dict[str, Any], path: str) -> None:
         if type(holder := part.get(name)) is dict and type(url := holder.get("url")) is str:
@@ -98,7 +98,7 @@ def _block(part: dict[str, Any], path: str) -> None:
 
 
 def _block_with(member: str, kind: type) -> Rule:
-    """A rule for a part type that vendors share with Anthropic: Anthropic's form has this member."""
+    """The check of a part type that vendors and Anthropic share: rejects parts whose `member` is a `kind`."""
 
     def rule(part: Any, path: str) -> None:
         if type(part.get(member)) is kind:

@@ -45,7 +45,7 @@ class _History:
         self.changed = False
 
     def converted(self, message: ir.Message, index: int) -> ir.Message:
-        """The message with tool calls and results."""
+        """The message with its function calls and results as tool calls and results. index: its position."""
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message
         self.changed = True

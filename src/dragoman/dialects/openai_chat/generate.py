@@ -40,7 +40,7 @@ _RULES: Final[dict[str, Rule]] = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\]")
 _MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperature"}
-"""IR fields whose member has another name."""
+"""The request members for IR paths with another name."""
 
 
 def check(request: WireRequest) -> None:
@@ -62,7 +62,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request; system prompt and prompt become one message each."""
+    """Decode a checked request: system prompt and prompt become one message each."""
     get = wire.body.get
     messages = [{"role": "user", "content": get("prompt")}]
     if get("systemPrompt"):
@@ -75,12 +75,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The request without its messages."""
+    """An IR request that has only the request's model."""
     return ir.Request(NAME, wire.body.get("model"))
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path of a place in the IR."""
+    """The JSON path, in the client's request, for the IR path `where`."""
     if (found := _MESSAGE.match(where)) is not None:
         system = found[1] == "0" and request.body.get("systemPrompt")
         return "$.systemPrompt" if system else "$.prompt"
@@ -88,7 +88,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body. Raises RequestFailed for a response that failed."""
+    """The response body for the client. Raises RequestFailed if the response holds an error."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -146,4 +146,4 @@ FACE: Final = msgspec.structs.replace(
     response=msgspec.structs.replace(CHAT.response, encode=encode_response, id_prefix="gen-"),
     headers=msgspec.structs.replace(CHAT.headers, request=frozenset()),
 )
-"""The dialect of this endpoint's clients."""
+"""The dialect of the clients of `/generate`: chat's, with other requests and responses."""

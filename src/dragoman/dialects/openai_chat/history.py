@@ -1,4 +1,4 @@
-"""The history of a request, decoded and encoded.
+"""The messages of a request, decoded and encoded.
 
 A `tool` or `function` message becomes a user Message with one ToolResult (kind "legacy" for `function`).
 Message.form is "parts" if the content was a list, None if it was a string or absent.
@@ -27,7 +27,7 @@ from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
 _ALIKE: Final = frozenset({"user", "system"})
-"""Roles with the same name at every vendor."""
+"""Roles that every vendor accepts under this name."""
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
@@ -36,7 +36,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The whole history, one IR message for each wire message."""
+    """The decoded messages of a request, one IR message for each wire message."""
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
@@ -74,17 +74,17 @@ def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """For another dialect's history: media move to a user message, except audio with an id."""
+    """Whether a medium of another dialect's history moves to a user message: all but audio with an id."""
     return block.kind != "audio" or block.id is None
 
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
-    """For this dialect's history: media move to a user message if the vendor takes no `images`."""
+    """Whether a medium of this dialect's history moves to a user message, if the vendor takes no `images`."""
     return _is_shown(block) or _moves_unshown(block, message)
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium moves to a user message, because neither content parts nor `images` hold it."""
+    """The same if the vendor takes `images`: whether neither content parts nor `images` hold the medium."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -120,7 +120,7 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The whole history as messages of this dialect."""
+    """The request's messages in this dialect, repaired for the vendor."""
     writer = _History(draft)
     if draft.own:
         rules = _OWN_SHOWING_RULES if draft.quirks.answer_images else _OWN_RULES
@@ -141,7 +141,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether no block could be written; some vendors reject such an empty message."""
+    """Whether a written message (`out`) holds none of its blocks; some vendors reject such a message."""
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
     return not any(isinstance(block, ir.Text) for block in blocks)
@@ -160,7 +160,7 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """Writes the messages. A client of this dialect gets its own messages unchanged."""
+    """Encodes messages and appends them to `out`. Messages that came in this dialect stay unchanged."""
 
     __slots__ = ("draft", "out")
 
@@ -169,7 +169,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Write one message."""
+        """Encode one message and append it to `out`; tell the report how it was repaired."""
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
         if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
@@ -222,7 +222,7 @@ class _History:
         return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Write a message's name, cache mark and leftovers."""
+        """Add a message's name, cache mark and leftovers to its wire form `out`."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
@@ -248,7 +248,7 @@ class _History:
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
-        """Adapt reasoning to the vendor; some reject calls without it, but accept an empty text."""
+        """Remove a message's reasoning, or add an empty one, where the vendor would reject the message."""
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
             return
@@ -298,7 +298,7 @@ class _History:
         return out
 
     def _result_text(self, block: ir.ToolResult, where: str) -> str:
-        """The text of a tool result."""
+        """A tool result's content as one text; content that is no text is reported as lost."""
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"

@@ -1,7 +1,7 @@
-"""The JSON paths of places in the IR.
+"""Finds the JSON path in a client's request for a path in the IR, such as `sampling.logit_bias`.
 
-`locate` uses only the place. `place` also uses the request, because this dialect has several members for one
-field, and content is a string or a list.
+`locate` uses only the IR path. `place` also uses the request, because this dialect has several members for
+one field, and content is a string or a list.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "tier": ("service_tier",),
     "stream_usage": ("stream_options.include_usage",),
 }
-"""The members for a place in the IR, the recommended one first."""
+"""The request members for an IR path, the recommended one first."""
 _SEARCH: Final = {
     "context_size": "search_context_size",
     "location": "user_location",
@@ -76,7 +76,7 @@ _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
 
 
 def locate(where: str) -> str:
-    """The JSON path of a place: `sampling.logit_bias` is `$.logit_bias`.
+    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
 
     A block gives the path of its message, because the form of the content is unknown here.
     """
@@ -95,13 +95,13 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """The member's path for places that end with the member's name: sampling, and leftovers."""
+    """The IR path without `sampling` or an object with leftovers before it: the rest is the member's path."""
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The nearest JSON path of a place that this request has."""
+    """The JSON path for an IR path, in the form that this request uses, or the nearest path that it has."""
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + next((member for member in members if has(body, member)), members[0])
@@ -124,7 +124,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """The path of a block, or of one of its fields."""
+    """The JSON path of a block (message `index`, block `position`), or of its field `rest`."""
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
     message = messages[index] if index < len(messages) else {}
@@ -135,7 +135,7 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The member that a block of an assistant message comes from, in the order of `decode_answer`."""
+    """The path, in an assistant message, that its block at `position` was decoded from by `decode_answer`."""
     thoughts = thinking_members(message)
     if position < len(thoughts):
         return thoughts[position]
@@ -163,7 +163,7 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """The path of a field inside `base`, with the member that the request uses."""
+    """The JSON path of the field `rest` of the object at `base`, or the nearest path; `fallback` if none."""
     inner, _, field = rest.rpartition(".")
     for member in _IN_BLOCK.get(field, ()):
         if has(body, path := f"{base}{inner}.{member}"):
@@ -172,7 +172,7 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The path of a tool, an older function, or the web search, which comes after them."""
+    """The path of the tool at `index` or of its field `rest`; the web search comes after all other tools."""
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")

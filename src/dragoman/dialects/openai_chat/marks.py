@@ -1,4 +1,4 @@
-"""Writes cache breakpoints and leftovers of one wire object."""
+"""Adds cache breakpoints and leftovers to wire objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add the cache mark and the leftovers to a wire object. where: its place in the IR."""
+    """Add a cache mark and leftovers, if any, to the wire object `out`; returns it. where: its IR path."""
     if mark is not None:
         _write_mark(draft, out, mark, where + ".cache")
     if extra is not None:

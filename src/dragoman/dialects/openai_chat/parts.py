@@ -84,7 +84,7 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
-    """The cache mark of a part, and its leftovers."""
+    """The cache mark of a part, and its leftovers: the members that are neither mark nor `known`."""
     mark = decode_mark(part)
     if mark is not None and mark.form is not None:
         known |= {mark.form}
@@ -92,7 +92,7 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
-    """The cache mark of an object; None if there is none, or in a vendor's own form."""
+    """The cache mark of a wire object; None without one, or if it has an unknown form."""
     for member, (word, said) in _MARKS.items():
         mark = wire.get(member)
         if isinstance(mark, dict) and isinstance(ttl := mark.get("ttl"), str | None):
@@ -169,7 +169,7 @@ def _type_of(name: str | None) -> str | None:
 
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
-    """A decoder for a vendor's part with a URL in the member `name`."""
+    """A decoder for a vendor's part with a URL in the object `name`. kind: of the medium."""
     known, inner = frozenset({"type", name}), frozenset({"url"})
 
     def decode(part: dict[str, Any]) -> ir.Block:
@@ -204,7 +204,7 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """One content part; None, with a reported loss, for a block that this message cannot hold.
+    """The block as a content part; None, with a reported loss, for a block that no part can hold.
 
     Raises WireError for media that no part can hold (`unsupported_modality`) or not in this form
     (`unsupported_value`): without its image, a question would get a wrong answer.
@@ -329,7 +329,7 @@ def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
-    """The URL of an image or file; a data URL for embedded data."""
+    """The URL of an image or file; for embedded data, a data URL. Raises WireError if there is only an id."""
     if block.url is not None:
         return block.url
     if block.data is None:

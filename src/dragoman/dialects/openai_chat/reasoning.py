@@ -29,7 +29,7 @@ _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """The reasoning settings from all members; None if all are null.
+    """The reasoning settings from all members, whose names are put into `forms`; None if all are null.
 
     A member that contradicts an earlier one becomes a leftover under its dotted name.
     """
@@ -95,7 +95,7 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write the reasoning settings in the client's own members, or in the vendor's if they differ."""
+    """Write the settings in the client's own members (`form`, joined by "+"), or in those of the vendor."""
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
     if used and (way == "reasoning_effort" or way in used):

@@ -1,4 +1,4 @@
-"""Requests, decoded and encoded; `history` and `tools` hold the two largest members.
+"""Chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
 
 Request.forms: "max_output": the member for the limit; "tools": "functions"; "stop": "string"; "stream":
 "false" if stated; "prediction": "string"; "reasoning": the members used, joined by "+"; "custom": "function"
@@ -64,7 +64,7 @@ _ALIKE: Final = {
     "store": "store",
     "moderation": "moderation",
 }
-"""Members with an IR field of the same or another name."""
+"""Members whose value is sent and received unchanged, each with its IR field."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The IR fields for tools, by name."""
+    """The fields of ir.Request for tools, by name; adds to `forms` if the client used `functions`."""
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
     return {
@@ -108,7 +108,7 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The IR fields that most requests leave out, by name."""
+    """The fields of ir.Request that most requests leave out, by name; adds their forms to `forms`."""
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
     guided = None if keys.isdisjoint(GUIDED) else _guided(body)
@@ -130,7 +130,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The fields that the form of the answer depends on, without messages."""
+    """An IR request with only the fields that the form of the response depends on."""
     get = wire.body.get
     options = get("stream_options") or {}
     forms = {"tools": "functions"} if get("functions") is not None and get("tools") is None else None
@@ -154,7 +154,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The member of vLLM with a schema, and the schema; None if `response_format` is present."""
+    """The member of vLLM with a schema, and the schema; None without one or beside `response_format`."""
     if body.get("response_format") is not None:
         return None
     if isinstance(schema := body.get("guided_json"), dict):
@@ -284,8 +284,8 @@ def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The member for the output limit: the only one that the vendor or model knows, else the client's own,
-    else OpenAI's newer one.
+    """The name of the member for the output limit: the only one that the vendor or model knows, else the
+    client's own, else OpenAI's newer one.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -363,7 +363,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The predicted content; a string if the client wrote one, or for another dialect's single text."""
+    """The value of `prediction.content`: a string, if possible, unless the client wrote a list of parts."""
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
@@ -373,7 +373,7 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream`. Other dialects always report usage to the client, so usage is asked for."""
+    """Write `stream`, and ask for usage as the client did, or always if it speaks another dialect."""
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -388,7 +388,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove what other dialects' requests state and this one cannot. `store: false` is the default here."""
+    """Remove from another dialect's request `store: false`, the default here, and an unknown service tier."""
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
@@ -397,7 +397,7 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove members that the vendor would reject."""
+    """Remove and report members that the vendor rejects. Raises WireError for `n` above 1, if rejected."""
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)
         if member == "n":
@@ -429,4 +429,4 @@ FIELDS: Final = Fields(
         **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS},
     },
 )
-"""How each field of a request is handled."""
+"""The encoder of each field of an IR request, and the fields that are reported as lost."""

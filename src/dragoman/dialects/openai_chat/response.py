@@ -1,4 +1,4 @@
-"""Whole responses, decoded and encoded."""
+"""Whole (not streamed) chat responses, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SCORED: Final = (ir.Text, ir.Refusal)
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -89,7 +89,7 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """Citations of the whole text, from the lists that search vendors put beside the message."""
+    """Citations of the whole text, from the list `citations` that search vendors put into the body."""
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
         return ()
@@ -108,7 +108,7 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Attach log probabilities to the blocks of their text; False if this is not possible."""
+    """Add the log probabilities to the text and refusal in `blocks`; False if not all could be added."""
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
@@ -127,7 +127,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect."""
+    """The response body for a client of this dialect; reports what it cannot express."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
@@ -153,7 +153,7 @@ def legacy(reply: Reply) -> bool:
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """The id for a call without one; the same each time the response is written."""
+    """The id for a tool call without one, the same each time. position: the call's, in its candidate."""
     return f"call_{reply.id.rpartition('-')[2]}_{candidate}_{position}"
 
 

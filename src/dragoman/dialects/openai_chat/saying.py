@@ -23,9 +23,9 @@ from dragoman.dialects.repair.turn import Piece
 class Saying:
     """Collects blocks and writes one assistant message.
 
-    history: the message is part of a request, otherwise of a response. own: the message came in this dialect.
-    legacy: the client supports only `function_call`. mint: creates an id for a call without one. voice: gives
-    id and format for another dialect's audio; only responses have it.
+    history: the message is part of a request, otherwise of a response. legacy: the client supports only
+    `function_call`. parts: the content is written as a list. mint: creates an id for the call at a position.
+    voice: gives id and format for another dialect's audio; only responses have it.
     """
 
     __slots__ = (
@@ -61,14 +61,14 @@ class Saying:
         self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
-        """The message with these blocks. where: the IR place of their owner."""
+        """The finished message with these blocks. where: the IR path of the object that holds them."""
         if self.own and any(map(is_part, blocks)):
             self.parts = []
         self.add(blocks, where)
         return self.done()
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR place of their owner."""
+        """Add blocks to the message. where: the IR path of the object that holds them."""
         if not self.draft.chunked:
             self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
@@ -82,7 +82,7 @@ class Saying:
             _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
-        """The finished message."""
+        """The message as a wire object. To be called once, after all blocks were added."""
         wire = self.wire
         if self.sounds and self.voice is not None:
             wire["audio"] = sound.whole(self.sounds, self.voice(), self.draft)
@@ -175,7 +175,7 @@ class Saying:
         return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
 
     def _think(self) -> None:
-        """Write thinking blocks into their original members, or into the one that the reader expects."""
+        """Write the collected thinking into its original members, or into the one that the reader expects."""
         wire = self.wire
         details: list[dict[str, Any]] = []
         mirrored: list[str] = []
@@ -295,7 +295,7 @@ _SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """One entry of `tool_calls`."""
+    """The call as an entry of `tool_calls`; without `id` if `call_id` is None."""
     out: dict[str, Any] = {}
     if call_id is not None:
         out["id"] = call_id
@@ -332,19 +332,19 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
 
 
 def is_part(block: ir.Block) -> bool:
-    """Whether a block is a vendor's own content part, which needs content in a list."""
+    """Whether a block is a content part of a vendor's own type, which can stand only in a list of parts."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
     return block.kind != "images" and not block.kind.startswith("reasoning.")
 
 
 def lose_second_call(draft: Draft, where: str) -> None:
-    """Report a second call: `function_call` can hold only one."""
+    """Report a second call as lost: `function_call` can hold only one. where: the call's IR path."""
     draft.report.lose(where, "`function_call` can contain only one call")
 
 
 def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
-    """A citation as an annotation; None without a URL. start, end: of its text, in characters."""
+    """A citation as an annotation; None for another dialect's without URL. start, end: of its whole text."""
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update((citation.extra or {}).get(NAME, {}))
@@ -370,7 +370,7 @@ def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool)
 
 
 def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """One entry of `images`; None for an image that only its provider can read."""
+    """The image as an entry of `images`; None, with a reported loss, if it has neither data nor URL."""
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
         return None
@@ -380,7 +380,7 @@ def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | 
 def source_notes(
     block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """Results of the provider's own tool as annotations at offset `at` of the content.
+    """The URLs in a result of the provider's own tool, as annotations at offset `at` of the content.
 
     known: URLs that are already shown; this function adds to it. Results without a URL are reported as lost.
     """
@@ -401,7 +401,7 @@ def source_notes(
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
-    """One entry of `reasoning_details`."""
+    """A thinking block as an entry of `reasoning_details`."""
     out: dict[str, Any]
     if block.redacted and block.sealed is not None:
         out = {"type": "reasoning.encrypted", "data": block.sealed.data}

@@ -30,9 +30,8 @@ _UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
-    """Defaults for a candidate's audio, if the upstream does not state them.
-
-    format: the format in the request, None if there is none. expires: Unix seconds.
+    """For a candidate's audio: id and expiry date (Unix seconds) if the upstream states none, and the format
+    that the client requested, if any.
     """
 
     id: str
@@ -41,7 +40,7 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The voice of one candidate; the same each time the response is written."""
+    """The `Voice` of one candidate; its id is the same each time the response is written."""
     output = reply.request.output
     audio = output.audio if output is not None else None
     return Voice(
@@ -52,7 +51,7 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether audio can be sent: audio by URL or id cannot, and is reported as lost."""
+    """Whether a response can hold an audio block; one by URL or file id cannot, and is reported as lost."""
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
         return False
@@ -69,7 +68,7 @@ VOICES: Final = frozenset(
 )
 """https://platform.openai.com/docs/guides/text-to-speech"""
 VOICE: Final = "alloy"
-"""Used if a request names an unknown voice."""
+"""The voice if a request of another dialect names none, or an unknown one."""
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
@@ -123,7 +122,7 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report a block's seal and leftovers."""
+    """Report an audio block's seal and leftovers as not written."""
     if block.sealed is not None:
         draft.leave_seal(where)
     if block.extra is not None:
@@ -131,7 +130,7 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """The audio data in the requested format, or in the nearest one."""
+    """Base64 audio (`data`, of type `mime`) in the requested format, else, reported, as WAV or unchanged."""
     asked = voice.format
     pcm = pcm_of(mime)
     if pcm is None or asked == _SAMPLES:
@@ -147,7 +146,7 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report a difference between the format of unchanged audio and the requested format."""
+    """Report as lost a difference between the type of unchanged audio and the requested format (`asked`)."""
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
         if pcm != _SPEAKING:
@@ -165,7 +164,7 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """The audio of one candidate in a stream: `audio` members for deltas; an empty one is not sent.
+    """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
 
     Samples from other dialects' blocks are joined into one audio; audio of this dialect is not changed.
     Blocks are identified by their place in the IR.
@@ -182,7 +181,7 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """Start a block: the first one, or more samples of the same type."""
+        """The `audio` member when a block opens: the first one, or one with more samples of its type."""
         if self._draft.own:
             audio = _stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
@@ -201,7 +200,7 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """Add a delta to a block."""
+        """The `audio` member for a delta of the block at `where`."""
         if self._draft.own:
             return _stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
@@ -210,21 +209,21 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The part of a block that only its end contains; samples are not sent twice."""
+        """The `audio` member with what only a block's closing event contains; samples are not sent twice."""
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """End the candidate: the remaining samples and the expiry date."""
+        """The candidate's last `audio` member: the remaining samples and the expiry date."""
         if not self._sent:
             return {}
         rest = self._joined.close()
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first delta: the id, which is sent once, and the known members."""
+        """The first `audio` member: the id, which is sent only once, and what the block states."""
         self._mime = block.mime
         asked = self._voice.format
         if asked not in {None, _SAMPLES}:
@@ -247,7 +246,7 @@ class Spoken:
 def _stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """The members that are not None."""
+    """An `audio` member of the values that are not None. name: the audio's id."""
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
     return {key: value for key, value in members.items() if value is not None}
 
@@ -266,7 +265,7 @@ class Joined:
         self._bytes = b""
 
     def feed(self, text: str) -> str:
-        """The base64 that can be sent now; may be empty."""
+        """Take the next piece; returns the base64 that can be sent now, which may be empty."""
         text = self._text + text
         plain = not (self._bytes or text.endswith("="))
         whole = len(text) - len(text) % (_UNIT_OF_TEXT if plain else 4)
@@ -282,7 +281,7 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """The remaining base64; afterwards a new sequence can start."""
+        """The base64 that is still held back; afterwards another audio can start."""
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

@@ -1,4 +1,4 @@
-"""Decodes the chunks of one response into events.
+"""Decodes a stream of OpenAI's chat chunks into IR events.
 
 Chunks do not mark the end of a block. A text, thinking or refusal block ends when another kind starts; calls
 and candidates end with the stream, because some vendors send more calls or a second finish reason after the
@@ -82,7 +82,7 @@ class _Candidate(Candidate):
         self.sequence: str | None = None
 
     def keep(self, key: str, value: Any) -> None:
-        """Keep a value, unless it is empty and another value exists."""
+        """Put a value that is not null into `extra`; an empty one does not replace another."""
         if value is not None and (key not in self.extra or value not in _EMPTY):
             self._put(key, value)
 
@@ -210,7 +210,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
     # Prose ---------------------------------------------------------------------------------------
 
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
-        """Start a block of text, thinking or refusal, and close the previous one."""
+        """Open a block of text, thinking or refusal; the open one ends. kind: the new `prose_kind`."""
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))
         candidate.prose = candidate.blocks
@@ -224,7 +224,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             candidate.prose, candidate.prose_kind = -1, None
 
     def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
-        """Open and close a block that comes in one piece."""
+        """Append the events for a block that comes in one piece."""
         events.append(ir.Open(candidate.blocks, block, candidate.index))
         events.append(ir.Close(candidate.blocks, None, candidate.index))
         candidate.blocks += 1
@@ -282,7 +282,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
 
     def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
-        """Decode one entry of `reasoning_details`; returns its visible text."""
+        """Append the events for an entry of `reasoning_details`; returns its text or summary."""
         block = decode_detail(detail, "details")
         if isinstance(block, ir.Native):
             self._whole(candidate, block, events)
@@ -302,7 +302,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return text
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
-        """Citations with offsets in the content, converted to offsets in the block where they start."""
+        """Append the waiting citations; their offsets become those in the text block where they start."""
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
             at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
@@ -405,7 +405,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """Decoded log probabilities; of an unknown shape they become leftovers."""
+    """The decoded log probabilities; None without any, or for an unknown shape, which becomes a leftover."""
     if tokens is None:
         return None
     if (decoded := read_logprobs(tokens)) is None:
@@ -414,7 +414,7 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
 
 
 def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
-    """The token lists of a chunk; other values become leftovers."""
+    """A choice's `logprobs` in OpenAI's form; a value that is no object becomes a leftover."""
     if logprobs is None:
         return {}
     logprobs = in_objects(logprobs)
@@ -426,7 +426,7 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """The first fragment of a call, without its index and arguments."""
+    """A fragment of a call without index and with empty arguments, as `decode_call` needs it."""
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
     bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}

@@ -1,4 +1,4 @@
-"""Encodes events as chunks for clients of this dialect.
+"""Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
 A call starts with its id and name, then its arguments follow in pieces. Citations and images are sent when
 their block ends. Usage has its own last chunk, if the client asked for it.
@@ -37,11 +37,11 @@ from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
-"""Leftovers that every chunk repeats; others are sent once."""
+"""Members that every chunk repeats; all other leftovers are sent once."""
 
 
 class _Out(Out):
-    """One open block: its constant bytes, and what must be sent at its end."""
+    """One block while it is sent: also what must be sent at its end."""
 
     __slots__ = ("cites", "part", "pieces", "position")
 
@@ -54,7 +54,7 @@ class _Out(Out):
 
 
 class _Choice(Choice[_Out]):
-    """One candidate while it is written."""
+    """One candidate while it is sent."""
 
     __slots__ = ("function_call", "images", "notes", "sources", "spoken", "thought")
 
@@ -69,7 +69,7 @@ class _Choice(Choice[_Out]):
 
 
 class ChatEncoder(ChunkEncoder[_Choice, _Out]):
-    """Encodes the events of one stream as bytes."""
+    """Encodes the events of one stream as the bytes of chunks."""
 
     __slots__ = ("_legacy",)
     dialect = NAME
@@ -225,7 +225,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._detail(choice, out, bare)
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """One entry of `reasoning_details`, or a part of it; `reasoning` repeats its text, as at vendors."""
+        """The chunk with `block`, or else the whole open block, as an entry of `reasoning_details`."""
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
         delta: dict[str, Any] = {"reasoning_details": [entry]}
@@ -267,7 +267,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """Send a citation once the end of its text is known; a citation of this dialect states it."""
+        """The chunk with a citation; another dialect's is sent, at the earliest, when its text has ended."""
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
         return self._cited(out, event.candidate) if out.closed or self._own else b""
@@ -287,7 +287,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """Send citations with their index in the whole list: clients merge lists by `index`."""
+        """The chunk with annotations, which get their index in the whole list: clients merge lists by it."""
         if not notes:
             return b""
         if not self._own:
@@ -326,7 +326,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """Send a whole image. Clients merge lists by `index`, so every entry needs its own."""
+        """The chunk with a whole image. Clients merge lists by `index`, so every entry needs its own."""
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
         image = encode_image(block, self._draft, out.where)
@@ -353,7 +353,7 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        """Keep late leftovers for the next regular chunk: many clients read `choices[0]` of every chunk."""
+        """Keep late members for the next chunk with a choice: many clients always read `choices[0]`."""
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
         return b""

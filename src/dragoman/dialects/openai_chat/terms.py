@@ -1,4 +1,4 @@
-"""Values of this dialect, as tables."""
+"""Names and values of OpenAI's chat that several modules need."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ REFUSED: Final[dict[str, str]] = {
     "prompt_cache_options": "cache",
     "prompt_cache_retention": "cache.retention",
 }
-"""IR places for members that a vendor may reject, if the IR has another name for them."""
+"""The IR path for members that a vendor may reject, where it is not the member's name."""

@@ -33,7 +33,7 @@ _WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """All tools: `tools` or the older `functions`, and web search; None without these members."""
+    """The request's tools: `tools` or the older `functions`, and web search; None without these members."""
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
         tools.extend([_tool(tool) for tool in wire])
@@ -86,14 +86,14 @@ def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | No
 
 
 def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The grammar of a free-text tool, flat: {type, syntax, definition}."""
+    """The `format` of a free-text tool, a grammar made flat as in the IR: {type, syntax, definition}."""
     if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
         return {"type": "grammar", **format["grammar"]}
     return format
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """The options of a web search under their IR names."""
+    """The known options of a web search, under their IR names; None without any."""
     if type(search) is not dict:
         return None
     options = {
@@ -117,7 +117,7 @@ def _search_options(search: Any) -> dict[str, Any] | None:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
-    """The choice from `tool_choice` or the older `function_call`."""
+    """The tool choice in `tool_choice`, else in the older `function_call`; None without both."""
     form = None
     choice = body.get("tool_choice")
     if choice is None:
@@ -142,7 +142,7 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The names of allowed tools; None if there are other kinds than function and custom."""
+    """The tool names in `allowed_tools`; None without any, or if one is no function or free-text tool."""
     names: list[str] = []
     for tool in allowed["tools"]:
         inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
@@ -156,7 +156,7 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls into the body."""
+    """Write tools, tool choice and parallel calls into the body; report those that this dialect lacks."""
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
             _encode_choice(body, request, draft)
@@ -184,7 +184,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """Report settings about calls as lost, because there is no tool to call."""
+    """Report as lost a forced tool choice and forbidden parallel calls: there is no tool to call."""
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
@@ -281,7 +281,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """The kinds of the client's own tools, by name."""
+    """The kinds ("function", "custom") of the tools that the client runs, by tool name."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

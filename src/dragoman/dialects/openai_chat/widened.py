@@ -1,7 +1,7 @@
-"""Corrects values that OpenAI rejects but other servers accept, so that the rest of a request can be checked.
+"""Removes or corrects, in a copy of a request, values that OpenAI rejects but other servers accept, so that
+the rest can be checked. Runs only for requests that OpenAI would reject.
 
-All other members keep their places, because errors name them. Runs only for requests that OpenAI would
-reject.
+All other members keep their places, because errors name them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, corrected only where a server accepts more."""
+    """A copy of the request for OpenAI's checks, without the excesses that `widens` names."""
     return put_right(wire, widens, _PUTS)
 
 
@@ -38,7 +38,7 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """A number of log probabilities, as at Together and in the older completions."""
+    """Remove a number in `logprobs`, as Together and the older completions have it."""
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 
@@ -83,7 +83,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """`holder` without `strict: true` in the object at `member`."""
+    """A copy of `holder` with `strict: false` where the object at `member` has `strict: true`."""
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder

@@ -1,4 +1,4 @@
-"""Exact errors for a client's mistakes: types, ranges, required members. Unknown members are accepted."""
+"""Checks completions requests with OpenAI's error texts. Unknown members are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON paths of places in the IR."""
+"""Finds the JSON path in a client's request for a path in the IR."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path of a place: `sampling.logit_bias` is `$.logit_bias`. All messages are the prompt."""
+    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`. All messages are the prompt."""
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
     if where.startswith("messages"):

@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, decoded and encoded: four parallel lists, the third one of objects.
+"""Log probabilities of the completions API, decoded and encoded: four parallel lists, the third of objects.
 
 A token's offset in prompt and answer together (`text_offset`) is a leftover of the token.
 """
@@ -17,9 +17,8 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The tokens; None if the lists do not match, or if a prompt's first token has no value.
-
-    llama.cpp sends them in chat's form.
+    """The decoded log probabilities; None if the lists do not match, or a value is null, as the first of an
+    echoed prompt. llama.cpp's, in chat's form, are decoded too.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])
@@ -44,7 +43,7 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """The four lists. start: the offset of the first token, if the tokens do not state theirs."""
+    """The value of `logprobs`: four lists. start: the first token's offset, for tokens that state none."""
     offsets: list[int] = []
     for token in tokens:
         offsets.append((token.extra or {}).get(NAME, {}).get(_OFFSET, start))

@@ -1,4 +1,4 @@
-"""Chat's relay, which also reads the text of a choice."""
+"""The chat family's relay for the completions API, whose choices have `text` instead of a message."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ _WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True, counts=_
 
 
 class CompletionsRelay(ChatRelay):
-    """The relay of this dialect."""
+    """Relays completions requests and responses."""
 
     def __init__(self) -> None:
         super().__init__(_WORDS)
 
     def stream(self, reply: Reply) -> CompletionsStreamRelay:
-        """The relay for one stream."""
         return CompletionsStreamRelay(reply, _WORDS)
 
 
 class CompletionsStreamRelay(ChatStreamRelay):
-    """Relays the frames of one stream."""
+    """Relays the frames of one completions stream."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Requests, decoded and encoded.
+"""Completions requests, decoded and encoded.
 
 A prompt is one user message with a Text; features of this protocol only (several prompts, token ids, the
 suffix) are a Native. `logprobs: n` means logprobs with n alternatives.
@@ -40,15 +40,15 @@ MAPS: Final = _SCALARS | frozenset(
         *("stream_options", "user"),
     }
 )
-"""Members with an IR field; `extra` never holds them."""
+"""Members with an IR field; all others of a request are leftovers in `extra`."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
-"""OpenAI's default."""
+"""OpenAI's default for `max_tokens`."""
 _ENOUGH: Final = 4096
-"""The limit if another protocol's client set none: the default of 16 tokens would cut its answer off."""
+"""`max_tokens` for another protocol's request without a limit: the default 16 would cut its answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
-"""The maximum number of answers, because each one is a separate request and they run one after another."""
+"""The most answers (prompts times `n`) of one request that are asked for one after another; see `parts`."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -82,14 +82,14 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """The fields that the form of the answer depends on, without the prompt."""
+    """An IR request with only the fields that the form of the response depends on."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for prompts that only this protocol has: several prompts, or token ids."""
+    """Raise WireError for a prompt that only this protocol has: several prompts, or token ids."""
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
@@ -98,8 +98,8 @@ def portable(wire: WireRequest) -> None:
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
-    """A request for each prompt and each of its `n` answers, in the order of the choices; empty for a single
-    prompt. Raises WireError for too many answers.
+    """The requests, each for one answer, that replace a request with several prompts at a provider of another
+    protocol, in the order of the choices; empty for a single prompt. Raises WireError for too many answers.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -157,7 +157,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that a choice continues; empty for token ids."""
+    """The text of the prompt that the choice with index `candidate` continues; empty for token ids."""
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
         return prompts[place] if place < len(prompts) else ""
@@ -166,7 +166,7 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The prompt that a choice must repeat, if its upstream does not repeat it; else empty."""
+    """The prompt if the client wants a choice to repeat it (`echo`), for upstreams that cannot; else ""."""
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
 
@@ -203,7 +203,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """The limit for an answer of any length: prompt and answer together must fit the context window.
+    """`max_tokens` for a request without a limit: prompt and answer together must fit the context window.
 
     A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left to answer.
     """
@@ -253,7 +253,7 @@ def _take_blocks(
 
 
 def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None:
-    """Report the parts of a message that are not text."""
+    """Report a message's name, cache mark and leftovers as lost, and a role other than user as changed."""
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
@@ -264,7 +264,7 @@ def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None
 
 
 def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
-    """Report the parts of a text block that are not text."""
+    """Report everything of a text block but its text as lost."""
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:
@@ -319,7 +319,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report what other dialects' requests state and this one cannot."""
+    """Report what another dialect's request states and this dialect lacks. Raises WireError for tools."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)
@@ -369,4 +369,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is handled."""
+"""The encoder of each field of an IR request, and the fields that are reported as lost."""

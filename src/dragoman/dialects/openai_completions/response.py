@@ -1,4 +1,4 @@
-"""Whole responses, decoded and encoded. A choice is a text; usage, finish reasons and errors are chat's."""
+"""Whole completions responses, decoded and encoded. Usage, finish reasons and errors are those of chat."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """A whole response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -76,7 +76,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect."""
+    """The response body for a client of this dialect; reports what it cannot express."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -122,7 +122,7 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The response id. Clients recognize completions by the prefix of the id."""
+    """The response's id: `stated`, or, for another dialect, the gateway's with the prefix `cmpl-`."""
     if stated is None:
         return reply.id
     if not own and reply.id.startswith(ID_PREFIX):
@@ -139,7 +139,7 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report the parts of a block that are not text."""
+    """Report a block that is not text as lost, and of a text or refusal everything but its text."""
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):
@@ -157,7 +157,7 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason."""
+    """The finish reason for the client; reports what it cannot express. where: the candidate's IR path."""
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":
         return word

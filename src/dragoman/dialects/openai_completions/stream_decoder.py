@@ -1,4 +1,4 @@
-"""Decodes the chunks of one response into events. Chunks of several candidates may alternate."""
+"""Decodes a stream of completions chunks into IR events. Chunks of several candidates may alternate."""
 
 from __future__ import annotations
 

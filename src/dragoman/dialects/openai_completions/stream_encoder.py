@@ -1,4 +1,4 @@
-"""Encodes events as chunks for clients of this dialect.
+"""Encodes IR events as a stream of completions chunks.
 
 A chunk of text is a constant head, the text as JSON, and a constant tail. A candidate's first chunk is the
 repeated prompt, or empty. An error is the last chunk.
@@ -25,12 +25,12 @@ from dragoman.dialects.reply import Reply
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
 _EVERY: Final = "system_fingerprint"
-"""The leftover that every chunk repeats; others are sent once."""
+"""The member that every chunk repeats; all other leftovers are sent once."""
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class CompletionsEncoder(EventEncoder):
-    """Encodes the events of one stream as bytes."""
+    """Encodes the events of one stream as the bytes of chunks."""
 
     __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
 
@@ -45,7 +45,6 @@ class CompletionsEncoder(EventEncoder):
         self._usage: ir.Usage | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
         return self._table[type(event)](self, event)
 
     # The frame -----------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ class CompletionsEncoder(EventEncoder):
         return before + self._head + _json(choice) + b"]}\n\n"
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate, with the prompt if it must be repeated."""
+        """The first chunk of a candidate, with the prompt if it must be repeated; b"" if already sent."""
         if index in self._begun:
             return b""
         self._begun.add(index)

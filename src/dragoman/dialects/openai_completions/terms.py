@@ -1,4 +1,4 @@
-"""Values of this dialect; finish reasons, errors and usage are shared with chat."""
+"""Names of the completions dialect that several of its modules need."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OBJECT: Final = "text_completion"
 ID_PREFIX: Final = "cmpl-"
 
 PROMPTS: Final = "prompts"
-"""The kind of a Native with several prompts."""
+"""The kind of an ir.Native with several prompts."""
 TOKENS: Final = "tokens"
-"""The kind of a Native with one or more prompts of token ids."""
+"""The kind of an ir.Native with one or more prompts of token ids."""
 SUFFIX: Final = "suffix"
-"""The kind of a Native with the text after the answer."""
+"""The kind of an ir.Native with the text after the answer."""

@@ -1,4 +1,4 @@
-"""Token counts, decoded and encoded by chat's code, with leftovers under this dialect's name."""
+"""Token counts of completions: decoded and encoded as in chat, with leftovers under this dialect's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Counts that do not overlap."""
+    """Decode counts so that none includes another, as `openai.usage` does."""
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:
         return usage
@@ -23,7 +23,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The counts with their totals. own: the counts came in this dialect."""
+    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
     out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
     restore(out, usage.extra, report, "usage")
     return out

@@ -1,4 +1,4 @@
-"""Corrects values that OpenAI rejects but other servers accept, as `openai_chat.widened` does for chat."""
+"""Removes values that OpenAI rejects but other servers accept, as `openai_chat.widened` does for chat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """The request within OpenAI's limits, corrected only where a server accepts more."""
+    """A copy of the request for OpenAI's checks, without the excesses that `widens` names."""
     return put_right(wire, widens, _PUTS)
 
 
