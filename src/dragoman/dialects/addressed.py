@@ -63,7 +63,8 @@ def added(
     maps, client: the top-level members with a field in the IR, of the target's protocol and of the client's.
     configured: the members that the configuration has added to the body.
 
-    Raises WireError for a member that the body has already, that is in both `maps` and `client`, or `_NEVER`.
+    Raises WireError for a member that the body has already, that is in both `maps` and `client`, or in
+    `_NEVER`.
     """
     for name, members in told.items():
         for key, value in members.items():

@@ -18,7 +18,6 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
 }
 """Effort word -> the thinking budget, in tokens, that we take it for. No vendor publishes any."""
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""All effort words, from the least to the most reasoning."""
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:

@@ -75,7 +75,6 @@ _GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "mo
 _UPSTREAMS = frozenset(
     {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
 )
-"""Kinds of upstream failures for which the provider is to blame. For all other kinds it is the client."""
 
 
 def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:

@@ -146,10 +146,7 @@ def _names_models(value: Any) -> bool:
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether a value of `guardrails` is Mistral's: a list with an object of several members.
-
-    LiteLLM's entries are names, or objects with one member.
-    """
+    """Whether a value of `guardrails` is Mistral's: LiteLLM's objects in such a list have one member."""
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 

@@ -80,10 +80,7 @@ SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "conte
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write one leftover into `out`, unless it would replace a written member by a value of another type.
-
-    Then it is reported as lost, at `place`.
-    """
+    """Write a leftover into `out`; if it would replace a value of another type, report it as lost."""
     written = out.get(key)
     kinds = {type(written), type(value)}
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:

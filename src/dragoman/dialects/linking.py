@@ -18,10 +18,7 @@ _Place = tuple[int, int]
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The history in which calls have the ids of their results.
-
-    A result with an unknown id belongs to the first call of the same turn that has its name and no id.
-    """
+    """The history, with ids for calls without one: a new id in a result of the same name and turn."""
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):
         return tuple(messages)

@@ -17,10 +17,7 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """One value of the sender's body that is not in the written one.
-
-    path: its JSON path; inside a `Report` its IR path. dialect: the written body's.
-    """
+    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's."""
 
     path: str
     reason: str
@@ -75,11 +72,11 @@ class Report:
             self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
-        """Record that the value at `where` (IR path) is written at `to` (JSON path there) in another form."""
+        """Record that the value at `where` (IR path) got another form. to: its JSON path in the written body."""
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
-        """Record that the written body has a value at `to` (JSON path) that the sender did not write."""
+        """Record that the encoder added a value. to: its JSON path in the written body."""
         self._keep(Change(None, to, reason))
 
     def _keep(self, change: Change) -> None:

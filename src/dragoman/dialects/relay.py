@@ -51,10 +51,7 @@ class StreamRelay(Protocol):
     """Estimates the usage, for a stream that states none. The engine sets it if the client wants a usage."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for the client for one frame of the provider; empty when the client did not ask for it.
-
-        Raises RequestFailed, with the decoded fault, if the frame is an error.
-        """
+        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error."""
         ...
 
     def close(self) -> bytes:

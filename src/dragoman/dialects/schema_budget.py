@@ -28,10 +28,7 @@ _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """The remaining steps for one schema, or for all schemas of a request.
-
-    path: the path of the schema that is being processed, for the error; callers may change it.
-    """
+    """The remaining steps for one or all schemas of a request. path: the current schema's, for the error."""
 
     __slots__ = ("_left", "path")
 

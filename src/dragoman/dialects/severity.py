@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""What a loss does to the answer. meaning: it may say something else. quality: it may be worse or cost more.
-hint: nothing relevant.
-"""
+"""What a loss does to the answer. meaning: other content. quality: worse or dearer. hint: nothing."""
 
 FIELDS: Final[Mapping[str, Severity]] = {
     "sampling.temperature": "quality",

@@ -87,10 +87,7 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
 
 
 class Moved:
-    """The function that converts IR paths in a shortened request to those in the original request.
-
-    length: the number of messages in the original; dropped: the positions of those that were left out.
-    """
+    """Converts IR paths in a request without the `dropped` of its `length` messages to the original's."""
 
     __slots__ = ("_kept",)
 

@@ -68,10 +68,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """The value of a required member of `wire`. Raises WireError if it is missing or of another type.
-
-    where: the JSON path of `wire`, "" = the whole response.
-    """
+    """A required member of `wire`. where: the JSON path of `wire`. Raises WireError without a valid one."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -139,7 +136,6 @@ def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
 
 
 _DETAILS: Final = "_details"
-"""How the names of members end that hold inner objects of counts."""
 
 
 def sound(response: Response) -> Response:

@@ -54,10 +54,7 @@ def _is_native(message: ir.Message) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether a `Native` in these blocks stands for a text. Raises WireError for a block of an unknown kind.
-
-    where: the IR path of the blocks.
-    """
+    """Whether a `Native` in these blocks stands for a text. Raises WireError for one of an unknown kind."""
     worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:

@@ -114,10 +114,7 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Take a result of the user's turn: into `results`, or as text into `blocks` if its call is missing.
-
-        where: the IR path of the result. places: gets the IR paths of the new `blocks`.
-        """
+        """Put a result into `results`; without its call, as text into `blocks`, and IR paths into `places`."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []

@@ -19,10 +19,7 @@ _BRIDGE: Final = "OK"
 
 
 class Messages(Repair):
-    """Keeps each message one message, except that adjacent messages of the assistant may be joined.
-
-    last: the role of the last turn that the encoder will write.
-    """
+    """Keeps each message, but may join the assistant's. last: the role of the last turn that is written."""
 
     def write(self) -> None:
         """Append the repaired history to `turns`."""

@@ -55,10 +55,7 @@ class Piece(msgspec.Struct):
 
 
 class Turn(msgspec.Struct):
-    """One message of the target's body, or several items; with the notes of its repairs.
-
-    role: "tool" = a tool result as a message of its own.
-    """
+    """One message of the target, or several items. role: "tool" = a tool result as a message of its own."""
 
     role: Role
     pieces: list[Piece] = []
