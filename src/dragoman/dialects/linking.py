@@ -18,7 +18,7 @@ _Place = tuple[int, int]
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The history, with ids for calls without one: a new id in a result of the same name and turn."""
+    """The messages. A call without an id gets that of a result of its name and turn, if no call has it."""
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):
         return tuple(messages)

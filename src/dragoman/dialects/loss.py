@@ -72,7 +72,7 @@ class Report:
             self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
-        """Record that the value at `where` (IR path) got another form. to: its JSON path in the written body."""
+        """Record that the value at `where` (IR path) changes its form. to: JSON path in the written body."""
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:

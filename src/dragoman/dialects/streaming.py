@@ -18,7 +18,7 @@ class StreamDecoder(Protocol):
         ...
 
     def close(self) -> list[ir.Event]:
-        """The events at the end of the stream: an `Error` if its terminal event is missing."""
+        """The last events, when the frames have ended: an `Error` if there was no terminal event."""
         ...
 
 

@@ -68,7 +68,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A required member of `wire`. where: the JSON path of `wire`. Raises WireError without a valid one."""
+    """A required member of `wire`. where: the JSON path of `wire`. Raises WireError if it is no `kind`."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -160,7 +160,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates ordered by their index; numbered anew if indexes repeat or miss, as some vendors' do."""
+    """The candidates, ordered by index; numbered anew as they are, if an index is missing or repeats."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

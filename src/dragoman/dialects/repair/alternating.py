@@ -51,7 +51,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """End the user's turn: results move to its front, also one for each call that still waits."""
+        """End the user's turn: put its results first, and a new result for each call that still waits."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -114,7 +114,7 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Put a result into `results`; without its call, as text into `blocks`, and IR paths into `places`."""
+        """Put a result into `results`; without its call, as text into `blocks`. places: of the blocks."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []

@@ -42,20 +42,21 @@ class Rules(Value, frozen=True, kw_only=True):
 
     patient: a result may come later than in the message after its call. named: a result states the name of
     its call; "missing" = only if the client stated no name. in_order: results have the order of the calls.
-    absent: the text of the result for a call without a result, None = the call needs none. needs: the calls
-    that must have a result. orphans: how a result without its call is written: "words" = as text of the user;
-    "any" = as a result, and no call is looked up. words: the text before the content of such a result, with
+    absent: the text of the result for a call without a result, None = the call needs none (reported as
+    `added`). needs: the calls that must have a result. orphans: how a result without its call is written
+    (reported as `orphaned`): "words" = as text of the user; "error" = the request is refused; "kept" = as a
+    result; "any" = so, and no call is looked up. words: the text before the content of such a result, with
     the tool's {name}; {text} stands for the texts in the content.
 
     moves: whether this medium of this assistant's message moves to the user (reported as `moved`). takes_out:
     whether this medium of a result does. transcribed: audio of the assistant is sent as its transcript.
 
-    bridge: the assistant says "OK" between a tool's result and the user. tagged: system text after the first
-    message becomes tagged text of the user. between: some models accept system text between the user and the
-    assistant (`Facts.mid_system`). opened: the user begins. opens: the position that needs a message of the
-    user before it: any message of the assistant, a message with calls, or the end of an empty history. asked:
-    the last system message becomes the user's when there are only system messages. continued: the user asks
-    the model to continue at the end.
+    bridge: a message "OK" of the assistant is added between a tool's result and the user. tagged: system text
+    after the first message becomes tagged text of the user. between: some models accept system text between
+    the user and the assistant (`Facts.mid_system`). opened: a message of the user is put first. opens: what
+    needs this: "assistant" = a first message of the assistant; "calls" = only one with calls; an empty
+    history always needs it. asked: the last system message becomes the user's when there are only system
+    messages. continued: a last message of the user asks the model to continue.
     """
 
     dialect: str
