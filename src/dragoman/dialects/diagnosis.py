@@ -137,7 +137,7 @@ _SPENT: Final = (
     *("used all available credits", "monthly spending limit", "exceeded your current quota"),
     *("insufficient balance", "余额不足"),
 )
-"""Lower-case fragments of messages that show a used-up quota, which no waiting restores, behind a 429."""
+"""Lower-case fragments of messages of 429s that mean a used-up quota, which no waiting restores."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 """Kinds whose codes vendors use for anything: without a status, the message decides before such a code."""

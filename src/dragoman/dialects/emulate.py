@@ -148,7 +148,7 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """The request with the forced tool `name`, and its argument that holds the answer; None = all do."""
+    """The request with the forced tool `name`; its argument with the answer, None = all arguments are it."""
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
     description = f"{output.description}\n{guide}" if output.description else guide
@@ -168,7 +168,7 @@ def _with_answer_tool(
 
 
 def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """A schema for a tool's arguments, and the argument that has the given schema; None = all together."""
+    """(schema of a tool's arguments, argument that holds the answer); None = the arguments are the answer."""
     schema = dict(schema or _ANY)
     if schema.get("type") == "object":
         return schema, None
