@@ -1,4 +1,4 @@
-"""Where a protocol is spoken over HTTP: paths, headers and keys, at a provider and at the gateway."""
+"""The HTTP side of a protocol as records: paths, headers and API keys, at a provider and at the gateway."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
-"""The header that carries a key: `Authorization: Bearer KEY`, or the header of this name with the bare key. A
-key is never sent in the query, because addresses end up in logs."""
+"""The header that carries an API key. bearer: `Authorization: Bearer KEY`; else the header of this name with
+the bare key. The gateway sends no key in the query, because URLs end up in logs."""
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths at a provider, below its base URL. A path with `{model}` holds the model's name, the body not."""
+    """Paths at a provider, below its base URL. If a path has `{model}`, the body does not name the model."""
 
     chat: str = ""
     """The path of chat requests; "" = no provider speaks this protocol."""
     stream: str = ""
-    """The path of chat requests for a stream, with its query; "" = the path of `chat`."""
+    """The path and query of chat requests that ask for a stream; "" = the same as `chat`."""
     base: str = "/v1"
-    """The path that is added to a base URL without a path, for a server that is not in the catalogue."""
+    """The path that is appended to a base URL without a path, if the provider is not in the catalogue."""
     appends: bool = False
-    """True: the protocol's own clients add `base` to every base URL."""
+    """True: `base` is appended even to a base URL with a path, as the protocol's official clients do."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """The path and the form of a server's list of models."""
+    """The path of a server's list of models, and the members of the JSON that it answers."""
 
     path: str = "/models"
-    """Below the base URL."""
+    """The path below the base URL."""
     member: str = "data"
     """The member of the answer that holds the list."""
     name: str = "id"
@@ -38,31 +38,31 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """The headers that carry a key."""
+    """How a provider gets its API key, and where the gateway looks for a client's API key."""
 
     scheme: Scheme = "bearer"
-    """How a provider gets its key, unless the catalogue or the configuration says otherwise."""
+    """The header for a provider's key, unless the catalogue or the configuration states another."""
     headers: tuple[str, ...] = ()
-    """Headers beside `authorization` in which clients send their key. Lower-case names."""
+    """The headers, beside `authorization`, in which clients send their gateway key. Lower-case names."""
     in_query: bool = False
-    """True: clients may send their key as the query parameter `key`."""
+    """True: clients may send their gateway key as the query parameter `key`."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """Headers that belong to the protocol, by lower-case name."""
 
     required: Mapping[str, str] = {}
-    """Headers that a provider requires, with the value that is sent when neither the client nor the
-    configuration states one."""
+    """Headers that a provider requires: name -> the value if neither the client nor the configuration states
+    one."""
     request: frozenset[str] = frozenset()
-    """Headers of a client that are passed to an upstream of the same protocol."""
+    """The request headers that are passed from a client to an upstream of the same protocol."""
     response: frozenset[str] = frozenset()
-    """Headers of an upstream that are passed to a client of the same protocol."""
+    """The response headers that are passed from an upstream to a client of the same protocol."""
     id: bytes = b""
-    """The header with the id of a request; empty = `x-request-id`."""
+    """The response header that tells the client the request's id; empty = `x-request-id`."""
 
     def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """The upstream's headers that are passed to a client of the same protocol."""
+        """Of an upstream's response headers, those in `response`, as (name, value) for the client."""
         return [
             (written, value.encode("latin-1", "replace"))
             for name, written in _written(self.response)
@@ -71,38 +71,38 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Face(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the gateway serves the protocol to clients."""
+    """Where the gateway serves the protocol to clients, and how it recognises them."""
 
     roots: tuple[str, ...] = ("/v1", "")
-    """Prefixes of the protocol's paths."""
+    """Prefixes of the protocol's paths at the gateway; "" = the path without a prefix."""
     also: tuple[str, ...] = ()
-    """Further paths of chat requests, without a prefix."""
+    """Further whole paths of chat requests; `roots` is not put before them."""
     alone: tuple[str, ...] = ()
-    """Prefixes of paths that only this protocol has. Errors at unknown paths below them have its form."""
+    """Path prefixes that only this protocol has. Errors for unknown paths below them have its form."""
     client_headers: tuple[str, ...] = ()
-    """Every client of the protocol sends at least one of these headers, other clients send none. They decide
-    at a path that several protocols share."""
+    """Request headers that only clients of this protocol send, at least one each (lower case). At a path that
+    several protocols share, they show which one the client speaks; empty = nothing shows it."""
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request's headers show a client of this protocol."""
+        """Whether a request has one of the `client_headers`."""
         return any(name in headers for name in self.client_headers)
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """How `dragoman test` finds a server of the protocol without cost, and tests it."""
+    """How `dragoman test` finds out at no cost whether a server speaks the protocol, and tests it."""
 
     called: str
     """The protocol's name inside a sentence: "OpenAI's Responses"."""
     path: str = ""
-    """The path of a GET request that finds the server; "" = an empty chat request, which it refuses."""
+    """The path of the GET request that finds out; "" = POST of an empty chat request, which is refused."""
     member: str = ""
-    """A member that the answer to `path` has."""
+    """A member of the JSON that answers the GET request."""
     question: str = ""
-    """The member without which a chat request is refused; "" = no member is required."""
+    """The member without which the server must refuse a chat request; "" = this is not tested."""
 
 
 def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
-    """The name and value of the header that carries a provider's key."""
+    """The name and value of the header that carries this API key."""
     return ("authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
 
 

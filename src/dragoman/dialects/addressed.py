@@ -1,4 +1,4 @@
-"""Provider-specific members of a request, under the provider's name: `{"mistral": {"safe_prompt": true}}`.
+"""Members for one provider in a client's request, under its name: `{"mistral": {"safe_prompt": true}}`.
 
 With them, a client of one protocol can set parameters that only its target's protocol has. OpenAI's clients
 send them as `extra_body`. The name is that of a configured provider or of a protocol. The members are added
@@ -18,7 +18,7 @@ from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
 _NEVER: Final = frozenset({"model", "stream", "stream_options", "store", "background"})
-"""Members that the gateway decides, in every protocol."""
+"""Top-level members that no client may send under a provider's name, because the gateway sets them."""
 _SAID: Final = "must be set by the parameters of the request's own protocol"
 _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
@@ -26,10 +26,10 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 def addressed(
     request: ir.Request, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-    """The request without provider-specific members, and those members for `names`, by name.
+    """The request without members under a provider's name, and those under one of `names`: name -> members.
 
-    names: the names of the chosen provider and its protocol. others: the names of all other providers and
-    protocols; members for these are lost.
+    names: the names of the chosen provider and its protocol; each member is a change in
+    the report. others: the names of all other providers and protocols; members under them are losses.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -58,12 +58,13 @@ def added(
     client: Collection[str],
     configured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The body with these members added.
+    """The encoded body with the members that `addressed` returned (told: name -> members).
 
-    maps: the target protocol's top-level members that other protocols can express; client: the same of the
-    client's protocol. configured: the members that the configuration added to this body.
+    maps, client: the top-level members with a field in the IR, of the target's protocol and of the client's.
+    configured: the members that the configuration has added to the body.
 
-    Raises WireError for a member that the body has already, or for which the client's protocol has its own.
+    Raises WireError for a member that the body has already, that is in both `maps` and `client`, or in
+    `_NEVER`.
     """
     for name, members in told.items():
         for key, value in members.items():

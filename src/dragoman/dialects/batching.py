@@ -15,14 +15,13 @@ from dragoman.tokens.vocabulary import size
 from dragoman.wire.vectors import WIDTH
 
 _FILLED: Final = 0.75
-"""The share of a token limit that is used if tokens are estimated: too long a request would be refused."""
-
+"""The share of a provider's token limit that a batch may fill if its tokens are only estimated."""
 
 _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """The function that splits a request by these limits of one request: see `ProviderSide.split`."""
+    """Make a `ProviderSide.split` that keeps each batch within these limits; most_tokens None = no limit."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs
@@ -40,7 +39,7 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
 
 
 def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """The answer, unchanged. Raises WireError unless it has one vector for each input."""
+    """The response, unchanged. Raises WireError unless it has as many vectors as the request has inputs."""
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
         raise WireError(f"expected {inputs} embeddings, got {vectors}")
@@ -48,7 +47,7 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
-    """Report a loss if the vectors do not have the requested length."""
+    """Report a loss in `reply.report` if the vectors do not have the length that the client requested."""
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
@@ -56,7 +55,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """The token limit of a batch, and the tokens of each input; all 0 if the limit cannot be reached."""
+    """The token limit of a batch, and each input's tokens; all 0 if `most` is None or holds all for sure."""
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
     counter = Counter(model)
@@ -77,13 +76,13 @@ def _texts(item: str | ir.Parts) -> tuple[str, ...]:
 
 
 def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
-    """The estimated usage of a request whose provider states none."""
+    """The usage of an embedding request, with the tokens of its inputs counted by the gateway."""
     counter = Counter(model)
     return ir.Usage(input=sum(_tokens(item, counter) for item in request.inputs), estimated=True)
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """The answers to all batches as one. Its usage is estimated if one of the answers states none."""
+    """The responses to all batches as one. The usage is estimated if one of them states none."""
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]
     if len(told) < len(usages):

@@ -1,4 +1,4 @@
-"""Limits on the data that a decoder keeps of one stream, whose length nobody knows in advance.
+"""Limits on the data that a decoder of a streamed answer keeps in memory until the stream ends.
 
 An event of forty bytes can create an object of a thousand bytes: another candidate, another call, an unknown
 member. These limits are far above what models send and far below what harms, so they are not configurable.
@@ -14,26 +14,26 @@ import msgspec
 from dragoman.errors import WireError
 
 MOST_CANDIDATES: Final = 1000
-"""Candidates of one answer. OpenAI allows 128, the other providers fewer."""
+"""The most candidates of one answer. OpenAI allows 128, the other providers fewer."""
 MOST_CALLS: Final = 1000
-"""Calls of one candidate that are decoded separately. OpenAI allows 128 tools."""
+"""The most tool calls of one candidate. OpenAI allows 128 tools."""
 MOST_LEFTOVERS: Final = 1000
-"""Unknown members of one answer or one candidate. Each new one is compared with the others, or copied."""
+"""The most unknown members of one answer or candidate. A new one is compared with the others, or copied."""
 MOST_CITATIONS: Final = 10_000
-"""Citations of one candidate that are kept until the candidate ends."""
+"""The most citations of one candidate, which are kept until it ends."""
 MOST_OPEN: Final = 1000
-"""Blocks that are open at the same time."""
+"""The most blocks that are open at the same time."""
 MOST_KEPT: Final = 200_000
-"""Values inside all members that are kept of one stream: as many as a whole answer may hold. An empty object
-takes three bytes in a stream and 72 in memory.
+"""The most JSON values inside the members that are kept of one stream: as many as a whole answer may hold. An
+empty object takes three bytes in a stream and 72 in memory.
 """
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Kept:
-    """Counts the values, inside arrays and objects, that a decoder keeps of one stream.
+    """Counts the JSON values inside arrays and objects that a decoder keeps of one stream.
 
-    most: the limit, see `MOST_KEPT`.
+    most: their limit. values: their number now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -44,7 +44,7 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Count a decoded value, or a part of an answer. Raises WireError for too many values."""
+        """Count the values inside a JSON value or an IR struct. Raises WireError for too many now."""
         if type(value) not in _FLAT:
             self.values += inner_values(value)
         if self.values > self._most:
@@ -54,12 +54,12 @@ class Kept:
             )
 
     def drop(self, value: Any) -> None:
-        """Subtract a value that is no longer kept."""
+        """Subtract the values inside a value that is no longer kept."""
         if type(value) not in _FLAT:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count a member that replaces the earlier one of this name. Raises WireError for too many values."""
+        """Count an unknown member instead of an earlier one of this name. Raises WireError for too many."""
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
         self.values -= self._late.get(name, 0)
@@ -68,12 +68,12 @@ class Kept:
         self.add(None)
 
     def replace(self, before: Any, value: Any) -> None:
-        """Count a value that replaces another. Raises WireError for too many values."""
+        """Subtract the values inside `before`; count those inside `value`. Raises WireError for too many."""
         self.drop(before)
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count members that replace those of the same name. Raises WireError for too many values.
+        """Count `news`, which replace members of the same name in `before`. Raises WireError for too many.
 
         Each value is walked at most twice: when it is added, and when another one replaces it.
         """
@@ -82,7 +82,7 @@ class Kept:
 
 
 def inner_values(value: Any) -> int:
-    """The number of values inside the arrays and objects of a decoded value, or of a part of an answer."""
+    """The number of entries and members, at any depth, inside a decoded JSON value or an IR struct."""
     count = 0
     waiting = [value]
     while waiting:
@@ -103,12 +103,12 @@ def inner_values(value: Any) -> int:
 
 
 def refuse_more(kept: int, most: int, what: str) -> None:
-    """Raise WireError if another one would exceed the limit. kept: how many there are already."""
+    """Raise WireError if `kept` things are already as many as `most`. what: names them in the error."""
     if kept >= most:
         raise WireError(f"more than {most} {what}", code="answer_too_many_blocks")
 
 
 def refuse_index(index: Any, what: str) -> None:
-    """Raise WireError unless the index is an integer that is not negative."""
+    """Raise WireError unless the index is an integer >= 0. what: names the indexed thing in the error."""
     if type(index) is not int or index < 0:
         raise WireError(f"the index of a {what} must be a number that is not negative")

@@ -1,8 +1,7 @@
 """Refuses requests that the model is known to be unable to answer, before anything is sent.
 
 Only a fact that is stated as False refuses a request; if a fact is unknown, the provider decides. A form of
-answer that can be emulated does not count as impossible. Pure; places are IR terms, and `Dialect.locate`
-converts them to the client's own.
+answer that can be emulated does not count as impossible. Pure.
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ from dragoman import ir
 from dragoman.dialects.facts import Facts
 
 DEMANDED: Final = "demanded"
-"""`Request.forms["reasoning"]` if the client's protocol refuses thinking for a model that cannot think. The
-other protocols then ignore the request for thinking.
+"""`Request.forms["reasoning"]` if the client's protocol refuses a wish to think if the model cannot.
+In requests of the other protocols, this wish is ignored for such a model.
 """
 
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
-    """The fault for the first thing in a request that the model cannot do; None = no fact is against the
-    request.
+    """The fault for the first thing in a request that the model cannot do; None = no fact is against it.
 
-    param: in IR terms (`messages[2].blocks[1]`, `tools`, `output`). Codes: `unsupported_modality` for media
-    in or out, `unsupported_value` for anything else.
+    Its `param` is an IR path (`messages[2].blocks[1]`, `tools`, `output`). Its `code` is
+    `unsupported_modality` for media in or out, `unsupported_value` for anything else.
     """
     if facts.reasoning is False and (request.forms or {}).get("reasoning") == DEMANDED:
         return _fault("unsupported_value", f'"{request.model}" does not support thinking', "reasoning")
@@ -48,7 +46,7 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool asks for pictures from a model that draws them without a tool."""
+    """Whether a tool is the provider's image generation and the model draws without it."""
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
@@ -64,7 +62,7 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """Every medium of the request that is not text, with its place."""
+    """Every medium of the request that is not text, after its IR path."""
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):
         yield from _inside(message.blocks, f"messages[{index}].blocks")

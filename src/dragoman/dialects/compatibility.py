@@ -1,4 +1,4 @@
-"""The features that a face's client can use with a model, found by trying them with the codecs one by one.
+"""Which request features a client of one protocol can use with a model, found by encoding each of them.
 
 Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request,
 which goes through the steps of a real request: the capability check, emulation, encoding. A feature for which
@@ -67,15 +67,15 @@ WISHES: Final[Mapping[str, Mapping[str, Any]]] = {
     "prediction": {"prediction": (ir.Text("this"),)},
     "moderation": {"moderation": {"model": "m"}},
 }
-"""The request fields that use each feature."""
+"""Each feature: the fields of `ir.Request` that use it."""
 _HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """Features by their outcome.
+    """Features by what happens to a request that uses them.
 
-    features: supported ones. losses: (feature, its first loss); it may be supported in part. refused:
-    features that cause an error.
+    features: nothing is lost. losses: (feature, its first loss); it may be supported in part. refused: the
+    request is refused.
     """
 
     features: tuple[str, ...]
@@ -85,13 +85,13 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=2048)
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for an upstream of the client's own protocol, where most features are relayed."""
+    """The features for an upstream of the client's protocol `face`, where most requests are relayed."""
     return _sorted(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for an upstream of another protocol, or for a vendor whose quirks require its codec."""
+    """The features for a client of `face` whose requests are translated for an upstream of `dialect`."""
     return _sorted(face, dialect, quirks, facts)
 
 
@@ -117,14 +117,14 @@ def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibil
 
 
 def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether the client's body can be relayed unchanged."""
+    """Whether this request, in the words of `face`, can be relayed unchanged."""
     body = face.request.encode(request, Target(Report(face.name), "m")).body
     formed = request.output is not None and facts.structured is False
     return not formed and quirks.relays(body) and facts.takes(body)
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a relayed feature causes an error, from the model's facts or from the protocol's author.
+    """Whether a relayed request with a feature is refused, by the gateway or by the protocol's author.
 
     The author's servers refuse a feature if the encoder would not write it for clients of other protocols.
     """
@@ -139,7 +139,7 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
 
 @lru_cache(maxsize=64)
 def wishes(face: str) -> tuple[str, ...]:
-    """The features that a face's clients can request: those that its own codec encodes and decodes again."""
+    """The features that clients of `face` can request: those that its codec encodes and decodes again."""
     return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
 
 
@@ -157,7 +157,7 @@ def _stated(value: Any) -> bool:
 
 
 def _held(wanted: Any, found: Any) -> bool:
-    """Whether `found` contains everything that `wanted` states."""
+    """Whether `found`, a part of a decoded request, has every value that `wanted` states."""
     if isinstance(wanted, tuple):
         same = isinstance(found, tuple) and len(wanted) == len(found)
         return same and all(_held(one, other) for one, other in zip(wanted, found, strict=True))
@@ -173,7 +173,7 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """The losses of a request on its way; None = it is refused."""
+    """The losses when a request is emulated and encoded for `dialect`; None = it is refused."""
     if refuse(request, facts) is not None:
         return None
     report = Report(dialect.name)

@@ -1,4 +1,4 @@
-"""The reasons why a member is not translated to another protocol, with advice on how to set it there.
+"""The loss reasons for members of a request that are not translated, with advice on how to set them.
 
 A member without an IR field is never translated by guessing. The target may have a member of the same name or
 a similar one, and a client of any protocol can set that under the target's name (`addressed`); or the target
@@ -31,13 +31,13 @@ _NEAR: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
 _ELSEWHERE: Final = {
     "ollama": frozenset({"template", "context", "raw", "suffix", "system", "prompt", "images"}),
 }
-"""Members of a protocol's other operations, which its chat operation does not accept."""
+"""By protocol, the entries of `severity.MEMBERS` that its chat endpoint does not accept."""
 _WIDENED: Final = frozenset({"openai_chat"})
-"""Protocols of which some members are known only to single servers."""
+"""Protocols some of whose members only single vendors support, so the advice says `some servers`."""
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """The reason why a member of a `dialect` request is not sent to `target`. top: it is at the top level."""
+    """The loss reason for a `dialect` member that is not sent to a `target` server. top: it is top-level."""
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
     if top and same:
@@ -54,5 +54,5 @@ def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
 
 
 def no_form(dialect: str, kind: str) -> str:
-    """The reason why a block that only `dialect` has is not sent to another protocol."""
+    """The loss reason for a block of this kind, which only `dialect` has."""
     return f"a {kind} of {dialect} cannot be expressed in this protocol"

@@ -1,7 +1,7 @@
-"""Token counting, for all protocols that have an endpoint for it.
+"""The codec and the relay of endpoints that count the tokens of a prompt.
 
 The request is a chat request: the chat codec checks, decodes and encodes it, and `reduce` selects the members
-that the endpoint accepts. The answer is one number. Further numbers of a provider (for each kind of medium)
+that the endpoint accepts. The response is one number. Further numbers of a provider (for each kind of medium)
 are relayed to clients of its own protocol only.
 """
 
@@ -28,7 +28,7 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """Selects the members of a chat body that the endpoint accepts. model: the upstream's name for it."""
+    """Selects the members of a chat body that the endpoint accepts. model: the model's upstream name."""
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
 
@@ -46,10 +46,10 @@ def counting(
     locate: Callable[[str], str],
     maps: frozenset[str],
 ) -> OperationCodec[ir.Request, ir.TokenCount]:
-    """The counting codec of one dialect.
+    """Make the token counting codec of one dialect.
 
-    path: the endpoint. member: the answer's member with the number. told: makes an answer from a number. The
-    other functions are the dialect's own for chat.
+    path: the endpoint. member: the response's member with the number. told: makes a response from the number.
+    maps: the request's members with a field in the IR. The others: the dialect's functions for chat.
     """
 
     def sent(wire: WireRequest) -> WireRequest:
@@ -79,7 +79,7 @@ def counting(
 
 
 def counted(answer: Payload, member: str) -> int:
-    """The number in an answer. Raises WireError if there is none."""
+    """The number in this member of a response. Raises WireError if there is none."""
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:
         raise WireError("expected a number of tokens", member)
@@ -87,7 +87,7 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class CountRelay(WholeAnswerRelay):
-    """Relays the countable part of a request, and the answer unchanged."""
+    """Relays the part of a request that `reduce` selects, and the response unchanged."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
         self._path = path
@@ -95,12 +95,12 @@ class CountRelay(WholeAnswerRelay):
         self._reduce = reduce
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request to send upstream."""
+        """As `OperationRelay.request`."""
         return Outgoing(self._path, encode_head(self._reduce({**head, **edits}, edits.get("model"))))
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer to send to the client. No answer names a model, so none is replaced."""
+        """The upstream's response, without usage. `model` is not used: the response names no model."""
         counted(answer, self._member)
         return answer, None

@@ -1,4 +1,4 @@
-"""Default request fields of models and aliases, in the words of the chat dialect."""
+"""Fills the fields that a client leaves out with the defaults that the configuration states for a model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
     """The request with defaults for the fields that it leaves out; the client's own values always win.
 
-    system_prompt: put first, unless the client's messages begin with a system or developer message or the
-    request has a top-level system field.
+    defaults: members of an OpenAI chat body. system_prompt: becomes the request's system text, unless the
+    client sent one of its own (`opens_with_system`); None = no default.
     """
     changes: dict[str, Any] = {}
     if defaults:
@@ -36,7 +36,7 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
 
 
 def opens_with_system(request: ir.Request) -> bool:
-    """Whether the client's request begins with its own system text."""
+    """Whether the request has system text, or its first message is a system or developer message."""
     return bool(request.system) or (
         bool(request.messages) and request.messages[0].role in ("system", "developer")
     )

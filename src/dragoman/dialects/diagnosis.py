@@ -1,8 +1,7 @@
-"""The kind of a failure, from the status, codes and texts that OpenAI's protocols and the vendors compatible
-with them have in common.
+"""Finds the kind of a failure in an error response of OpenAI's protocols or of vendors compatible with them.
 
 The status decides first, then the body's own codes; text fragments decide only where a status has many
-meanings. The module must never fail: every body gets a kind.
+meanings. The module must never fail: every response gets a kind.
 https://platform.openai.com/docs/guides/error-codes
 """
 
@@ -95,8 +94,8 @@ CODES: Final[dict[str, Kind]] = {
     "failed_to_download_image": "invalid_request",
     "image_file_not_found": "invalid_request",
 }
-"""Codes and types, lower case. They refine a status of the same family (`_REFINES`), and decide alone if
-there is no status.
+"""Codes and types of error bodies, in lower case, with their kinds. They refine the kind of a status
+(`_REFINES`), and decide alone if there is no status.
 """
 
 _REFINES: Final[dict[Kind, frozenset[Kind]]] = {
@@ -113,7 +112,7 @@ _REFINES: Final[dict[Kind, frozenset[Kind]]] = {
     "overloaded": frozenset({"unavailable"}),
     "upstream": frozenset({"internal", "overloaded", "timeout", "unavailable"}),
 }
-
+"""For the kind of a status, the more exact kinds that a code in the body may replace it by."""
 _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("maximum context length", "context_length"),
     ("exceeds the context window", "context_length"),
@@ -133,19 +132,19 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("credit balance is too low", "quota"),
     ("exceeded your current quota", "quota"),
 )
-"""Text fragments of messages, lower case, for the statuses in `_VAGUE`."""
+"""(lower-case fragment of an error message, its kind), for the statuses in `_VAGUE` or without a status."""
 _SPENT: Final = (
     *("used all available credits", "monthly spending limit", "exceeded your current quota"),
     *("insufficient balance", "余额不足"),
 )
-"""Text fragments that distinguish a used-up quota, which no waiting restores, from a rate limit."""
+"""Lower-case fragments of messages of 429s that mean a used-up quota, which no waiting restores."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})
-"""Kinds of codes that vendors use for anything: without a status, the message decides before such a code."""
+"""Kinds whose codes vendors use for anything: without a status, the message decides before such a code."""
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of a failure by its status, codes and message. status: None if the error came without one."""
+    """The kind of the failure in an error body. status: the HTTP status, None = the error has none."""
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
     named = [kind for word in words if isinstance(word, str) and (kind := CODES.get(word.lower()))]
@@ -170,6 +169,6 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a fault's own code is general or agrees with its kind, so that it may be sent to the client."""
+    """Whether the code in a fault may be sent to the client: it does not contradict the fault's kind."""
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

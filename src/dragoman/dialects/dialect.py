@@ -1,13 +1,13 @@
 """Everything that a protocol states about itself, as one record: `Dialect`.
 
-A dialect is a wire protocol in both directions. Codecs are pure: they have no clock, no random numbers and
-no IO. They raise `WireError`, which does not say whether the client or the upstream is wrong.
+A dialect is a wire protocol for clients and for providers. Codecs are pure: they have no clock, no random
+numbers and no IO. They raise `WireError`, which does not say whether the client or the upstream is wrong.
 
     client bytes → request.check → request.decode → ir.Request → request.encode → upstream
     upstream     → response.decode / stream.decoder → ir → response.encode / stream.encoder → client bytes
 
-When client and upstream speak the same dialect and only named members change, `relay` passes the bytes
-through with these edits instead.
+When client and upstream speak the same dialect and only top-level members change, `relay` edits these members
+and leaves all other bytes as they are.
 """
 
 from __future__ import annotations
@@ -33,119 +33,119 @@ from dragoman.dialects.resources import Resource
 from dragoman.dialects.streaming import StreamDecoder, StreamEncoder
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
-"""A feature that a protocol has; a missing feature is emulated. schema: an answer by JSON Schema. json: an
-answer of any JSON. custom_tools: tools with free text. forced_thinking: forcing a tool while the model
-thinks. namespaces: tools in groups. builtins: tools that the protocol defines and its client runs, and tools
-that a message of the history adds."""
+"""A feature that a protocol may have; a missing one is emulated. schema: answers that follow a JSON Schema.
+json: answers of any JSON. custom_tools: tools with free text as input. forced_thinking: forcing a tool call
+while the model thinks. namespaces: tools in groups. builtins: tools that the protocol defines and its client
+runs, and tools that a message of the history adds."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}
-"""The default of a dialect. Only one protocol has the other two features."""
+"""The features of a protocol that states none. Only one protocol has the other two."""
 
 Edits: TypeAlias = dict[str, Any]
-"""Top-level members of a relayed body to their new values."""
+"""For the relay: top-level member of a body -> its new value, or `msgspec.UNSET` to remove it."""
 
 
 class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat request, in both directions."""
+    """Decodes and checks chat requests of clients, and encodes chat requests for providers."""
 
     check: Callable[[WireRequest], None]
-    """Raises WireError, worded as the protocol does, for a client's mistake (type, range, missing field)."""
+    """Raises WireError for a client's mistake (type, range, missing member), in the protocol's own words."""
     decode: Callable[[WireRequest], ir.Request]
-    """The request in the IR. The argument has passed `check`."""
+    """Turns a request that has passed `check` into the IR."""
     encode: Callable[[ir.Request, Target], WireRequest]
-    """The request for an upstream. Raises WireError when the protocol cannot express it."""
+    """Writes a request for an upstream. Raises WireError when the protocol cannot express it."""
     brief: Callable[[WireRequest], ir.Request]
-    """The fields that the answer's form depends on (model, stream, usage), without the messages."""
+    """Decodes only the fields that the form of the response depends on (model, stream, usage)."""
     fields: Fields
-    """How the dialect handles each field of the IR."""
+    """Which request fields the encoder handles, and which it loses and why."""
     members: frozenset[str]
-    """The top-level members that have a field in the IR, so that they never land in `extra`."""
+    """The top-level members that have a field in `ir.Request`; all others are decoded into its `extra`."""
     locate: Callable[[str], str]
-    """Turns a path in the IR into a JSON path of this protocol's request."""
+    """Turns an IR path (`sampling.seed`) into a JSON path of this protocol's request."""
     locate_in: Callable[[WireRequest, str], str] | None = None
-    """As `locate`, for a protocol with several members for one IR field: it also reads the request."""
+    """Instead of `locate`, if the JSON path depends on the request, which is the first argument."""
     widen: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
-    """The request without the values that `check` refuses but servers with these quirks accept
-    (`Quirks.widens`); None = no server accepts more than the protocol's author."""
+    """A copy for `check` of a request, without values that `check` refuses but servers with these
+    `Quirks.widens` accept; None = no server accepts more than the protocol's author."""
     check_portable: Callable[[WireRequest], None] | None = None
     """Raises WireError for a request that only a server of the same protocol can answer; None = every
     request can be translated."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
     """Splits a request with several prompts into requests with one prompt each, for servers of other
-    protocols; empty for one prompt. None = a request has one prompt. Raises WireError for too many."""
+    protocols; returns none for one prompt. Raises WireError for too many. None = never several prompts."""
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
-    """The edits that tell the provider of a relayed body to store nothing, and the changes to report; None =
-    providers never store anything."""
+    """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
+    the changes to report; None = the protocol's providers store nothing."""
 
 
 class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer, in both directions."""
+    """Decodes whole chat responses of providers, and encodes them for clients."""
 
     decode: Callable[[dict[str, Any], Quirks], ir.Response]
-    """The answer in the IR."""
+    """Turns a provider's body into the IR."""
     encode: Callable[[ir.Response, Reply], dict[str, Any]]
-    """The body to send to the client."""
+    """Writes the body for the client."""
     id_prefix: str = ""
-    """The prefix of an answer's id when the gateway makes the id."""
+    """The prefix of response ids that the gateway makes."""
 
 
 class StreamCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """A streamed answer, in both directions."""
+    """Decodes chat streams of providers, and encodes chat streams for clients."""
 
     decoder: Callable[[Quirks], StreamDecoder]
-    """A decoder for one stream of an upstream."""
+    """Makes a decoder for one stream of a provider with these quirks."""
     encoder: Callable[[Reply], StreamEncoder]
-    """An encoder for one stream to a client."""
+    """Makes an encoder for one stream to a client."""
     content_type: str
-    """The content type of a stream to a client."""
+    """The `content-type` header of a stream to a client."""
     framing: Framing = "sse"
-    """How a stream is cut into frames."""
+    """How streams are cut into frames, unless `json_framing` or the client says otherwise."""
     json_framing: Framing | None = None
-    """The framing of a stream in `application/json`; None = such an answer is never a stream."""
+    """The framing of a provider's stream of type `application/json`; None = that is a whole response."""
     ping: bytes = b": ping\n\n"
-    """A heartbeat before the first event of a stream; empty when the protocol has none."""
+    """The bytes of a heartbeat to a client before a stream's first event; empty = the protocol has none."""
 
 
 class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
-    """An error, in both directions."""
+    """Decodes error responses of providers, and encodes errors for clients."""
 
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
-    """The fault in an error's status, headers and body."""
+    """Turns an error response (status, headers, body) into a fault."""
     encode: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
-    """Status, extra headers and body. The text is the request's id, for envelopes that carry it."""
+    """Writes a fault as status, extra headers and body. The text: the request's id, for the body."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the protocol's servers accept. The gateway emulates, renames or fetches everything else."""
+    """What the protocol's servers can do. The gateway emulates, renames or downloads what they cannot."""
 
     features: frozenset[Feature] = USUAL_FEATURES
     """The features that need no emulation."""
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
-    """The pattern that a tool's whole name must match."""
+    """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download a medium from its address; None = always. Otherwise the gateway fetches
-    it."""
+    """Whether the servers download this medium from its URL; if not, the gateway does. None = they always
+    do."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
-    """Parts of an answer that only the protocol's own servers understand, and that later requests repeat."""
+    """Parts of a response that only its provider understands, and that the client's later requests repeat."""
 
     seals: bool = False
-    """True: answers hold seals that the next request must bring back."""
+    """True: responses hold seals (`ir.Sealed`) that the client's next request must send back."""
     foreign: tuple[bytes, ...] = ()
-    """Bytes that show reasoning of another provider in a client's body. The protocol's own servers refuse
-    such reasoning."""
+    """Byte strings that occur in a client's body only if it repeats another provider's reasoning, which the
+    protocol's own servers refuse."""
     native: Callable[[ir.Block], ir.Native] | None = None
-    """Turns a call or result of the provider's own tools, as an answer holds it, into the block of a later
-    request; None = requests hold no such blocks."""
+    """Turns a block of a response with a call or a result of the provider's own tools into the block that a
+    later request repeats; None = requests repeat no such blocks."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """One protocol, both directions."""
+    """Everything that one protocol states about itself."""
 
     name: str
-    """The name in the configuration."""
+    """The name in the configuration: `openai_chat`."""
     title: str
     """The name in documentation and on screens."""
     spec: str
@@ -162,30 +162,29 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers = Headers()
     keys: Keys = Keys()
     face: Face | None = None
-    """Where the gateway serves the protocol; None = only providers speak it."""
+    """Where the gateway serves the protocol to clients; None = only providers speak it."""
     abilities: Abilities = Abilities()
     opaque: Opaque = Opaque()
     operations: Mapping[Operation, AnyOperationCodec] = {}
-    """Operations beside chat that both clients and providers have."""
+    """The codecs of operations beside chat for which the protocol has a client's and a provider's side."""
     provides: Mapping[Operation, AnyProviderSide] = {}
-    """Operations beside chat that only providers have: at the path of chat, or at a path without clients."""
-
+    """Operations beside chat of which the protocol has only the provider's side."""
     probe: Probe | None = None
-    """How `dragoman test` tests a server; None = it cannot."""
+    """How `dragoman test` recognises and tests a server; None = it cannot."""
     resources: frozenset[Resource] = frozenset()
-    """Resources of a provider's account (files, batches) whose requests the gateway passes on."""
+    """The kinds of stored objects at a provider (files, batches) whose requests the gateway passes on."""
     quirks: Quirks = STANDARD
-    """The quirks of a server of an unknown vendor."""
+    """The quirks of a server whose vendor is not in the catalogue."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
-        """How a provider is asked for each operation beside chat."""
+        """The provider's side of every operation beside chat: of `operations` and of `provides`."""
         return {
             **self.provides,
             **{operation: codec.provider for operation, codec in self.operations.items()},
         }
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
-        """A function from a path in the IR to a JSON path of this request, as its client wrote it."""
+        """The function that turns an IR path into a JSON path of this request as its client wrote it."""
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         codec = self.request
@@ -195,7 +194,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Check a request for servers that accept these further values. Raises WireError."""
+        """As `request.check`, but also accept the values that `widens` names. Raises WireError."""
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))
 
@@ -204,7 +203,7 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _own_place(where: str, continued: tuple[int, int]) -> str:
-    """The path in the client's own messages; `previous` for a message that the request continues."""
+    """The IR path in the client's own messages; "previous" for a message that the gateway put in before."""
     found = _MESSAGE.match(where)
     start, count = continued
     if found is None or (number := int(found[1])) < start:

@@ -1,4 +1,4 @@
-"""The reasoning effort in the words of OpenAI's protocols: the nearest one that the model supports. Pure."""
+"""Chooses the reasoning effort word for OpenAI's protocols: the nearest one that the model supports. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""Thinking budgets, in tokens, for OpenAI's effort words. They are our estimate; no vendor publishes any."""
+"""Effort word -> the thinking budget, in tokens, that we take it for. No vendor publishes any."""
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The supported effort that is nearest to the request's; None = the model decides.
+    """The supported effort word that is nearest to the request's wish; None = send none, the model decides.
 
-    wish: the request's reasoning settings. member: the member that will hold the effort, for the report.
+    report: gets each deviation from the wish. member: the body's member that will hold the effort.
     """
     effort = wish.effort or _implied(wish, report, member)
     if wish.effort is not None and wish.budget is not None:
@@ -40,7 +40,7 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """The effort for a request that states only a budget or a mode."""
+    """The effort word for a wish that states only a budget or a mode; None = send none."""
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")
         return "none"

@@ -1,4 +1,4 @@
-"""Replace the features that a target lacks by features that it has, and undo this in the answer.
+"""Replaces the features of a request that its target lacks by features that the target has.
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
                              be forced: an instruction (the model may ignore it: a loss of quality), and a
@@ -10,7 +10,7 @@
     tool names               legal names, always the same for the same name (`naming`)
 
 Calls in the history change like the tools of the request, because the model must find the names that it is
-offered. `restore` undoes all this in the answer. Pure; nothing here depends on a dialect's name.
+offered. `restore` undoes all this in the response. Pure; nothing here depends on a dialect's name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ replace = msgspec.structs.replace
 
 
 class Able(Protocol):
-    """A target: a dialect, or an upstream without a dialect."""
+    """What a target can do: `Abilities` of a dialect, or those of an upstream without a dialect."""
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -52,26 +52,26 @@ class Able(Protocol):
 
     @property
     def tool_name(self) -> str:
-        """The pattern that a tool's whole name must match."""
+        """The regular expression that a tool's whole name must match."""
         ...
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """A request for the target, and the changes to undo in the answer (None = no changes)."""
+    """A request that the target can serve, and what to undo in its response (None = nothing)."""
 
     request: ir.Request
     undo: Undo | None = None
 
     def restorer(self) -> Restorer | None:
-        """A restorer for one stream; None when nothing has to be undone."""
+        """A new restorer for one response; None when nothing has to be undone."""
         return None if self.undo is None else Restorer(self.undo)
 
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
-    """The request with every feature replaced that this target lacks.
+    """The request with every feature replaced that the target's protocol, its model or its vendor lacks.
 
-    target: the features of its protocol; facts, quirks: features that its model and its vendor lack. report:
-    gets a change for each replacement, and a loss when the replacement guarantees less.
+    target: what the protocol can do; facts: the model; quirks: the vendor. report: gets a change for each
+    replacement, and a loss when the replacement guarantees less.
     """
     plain: list[Named] = []
     if "builtins" not in target.features:
@@ -108,7 +108,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether the target accepts this form of output."""
+    """Whether the target accepts the wish for this kind of output (text, JSON, JSON by schema)."""
     if output.kind == "schema":
         return "schema" in target.features and facts.structured is not False and quirks.json_schema
     return output.kind == "text" or "json" in target.features
@@ -132,7 +132,7 @@ def _thinks(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _text(output: ir.Output) -> ir.Output | None:
-    """The output settings without the form; None when no settings remain."""
+    """The output settings with the kind "text" and without a schema; None when no setting remains."""
     plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
     return None if plain == ir.Output() else plain
 
@@ -148,7 +148,7 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """The request with the tool whose arguments are the answer, and the argument that holds the answer."""
+    """The request with the forced tool `name`; its argument with the answer, None = all arguments are it."""
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
     description = f"{output.description}\n{guide}" if output.description else guide
@@ -168,7 +168,7 @@ def _with_answer_tool(
 
 
 def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """The schema for a tool, whose root must be an object; with the member that holds another root."""
+    """(schema of a tool's arguments, argument that holds the answer); None = the arguments are the answer."""
     schema = dict(schema or _ANY)
     if schema.get("type") == "object":
         return schema, None
@@ -179,7 +179,7 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """The schema below a new root, with its local references adjusted."""
+    """A copy of a schema whose references (`#/...`) begin with `root`, the schema's new place."""
     if isinstance(node, dict):
         return {
             key: root + value[1:]
@@ -194,7 +194,7 @@ _ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words
 
 
 def _with_instruction(request: ir.Request, output: ir.Output, target: Able, report: Report) -> ir.Request:
-    """The request with the form of its answer described in the system text."""
+    """The request with an instruction in its system text to answer in JSON, by the schema if there is one."""
     words = _ONLY_JSON
     if output.schema is not None:
         words += (
@@ -212,7 +212,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """The request with functions for the protocol's own tools that the client runs, and these functions."""
+    """The request with functions instead of the protocol's own tools that the client runs; their names."""
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
     own = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
@@ -232,7 +232,7 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Add the tools that messages of the history add, each once."""
+    """Append to `offered` the tools that messages of the history add, each once."""
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
         for tool in message.tools:
@@ -255,7 +255,7 @@ def _plainly(block: ir.Block) -> ir.Block:
 
 
 def _with_functions(request: ir.Request, report: Report) -> ir.Request:
-    """The request with functions instead of free-text tools, also in its history."""
+    """The request with functions instead of free-text tools, in its tools, tool choice and history."""
     tools, choice = request.tools, request.tool_choice
     if tools is not None:
         tools = tuple(_function(tool, index, report) for index, tool in enumerate(tools))
@@ -305,7 +305,7 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 def _with_names(
     request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
 ) -> ir.Request:
-    """The request with the target's names for its tools, in the tools, the choice and the history."""
+    """The request with the target's names for its tools. grouped: whether the target has namespaces."""
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:
         # Not a message of its own, as in `_with_instruction`.
@@ -321,7 +321,7 @@ def _with_names(
 
 
 def _mapped(messages: Sequence[ir.Message], change: Callable[[ir.Block], ir.Block]) -> tuple[ir.Message, ...]:
-    """The messages with their blocks changed; an unchanged message stays the same object."""
+    """The messages with `change` applied to every block; an unchanged message stays the same object."""
     changed = []
     for message in messages:
         blocks = tuple(change(block) for block in message.blocks)

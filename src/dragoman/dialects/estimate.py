@@ -1,4 +1,4 @@
-"""The estimated usage of an answer whose upstream states none. It is marked as an estimate.
+"""Estimates the usage of a response whose upstream states none, by counting tokens; marks it as an estimate.
 
 Self-hosted servers and small custom upstreams often state no usage, but most protocols require it. The
 module must never change usage that an upstream stated.
@@ -16,15 +16,16 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member of a usage object that marks an estimate of the gateway. No protocol has a member of this name.
+"""The member of a usage object that encoders set to mark an estimate. No protocol has a member of this name.
 """
 _Part = TypeVar("_Part", bound=Sized)
 
 
 class Overheard(Generic[_Part]):
-    """The beginning of a stream, to estimate its usage if its provider states none.
+    """The beginning of a provider's stream, kept to estimate the stream's usage if the provider states none.
 
-    The parts are bytes of a relayed stream, or events of a translated one. most: how many are kept.
+    parts: the kept ones, chunks of bytes or lists of events. most: no more are kept after so many bytes or
+    events.
     """
 
     __slots__ = ("_held", "_most", "_size", "parts")
@@ -36,7 +37,7 @@ class Overheard(Generic[_Part]):
         self._size = 0
 
     def hear(self, part: _Part) -> None:
-        """Add a part of the stream. After the first `most`, parts are only counted."""
+        """Take the next part of the stream: keep it, or count only its length once `most` is reached."""
         self._size += len(part)
         if self._held < self._most:
             self.parts.append(part)
@@ -44,15 +45,15 @@ class Overheard(Generic[_Part]):
 
     @property
     def share(self) -> float:
-        """The size of the whole stream divided by the size of its kept beginning."""
+        """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = no stream."""
         return self._size / max(1, self._held)
 
 
 def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
     """The estimated usage of a complete stream that stated none.
 
-    request: the request, or its bytes if it is too large to be counted. events: the stream's beginning.
-    share: the size of the whole stream divided by the size of its beginning.
+    request: the request, or its size in bytes if it is too large to be counted. events: the stream's
+    beginning. share: the size of the whole stream divided by the size of this beginning.
     """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
@@ -65,10 +66,10 @@ def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event]
 def cost_so_far(
     request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
 ) -> ir.Usage:
-    """The estimated usage of a stream that broke, as far as its provider has not stated it.
+    """The usage of a stream that broke off: what its provider stated, with estimates for the rest.
 
-    stated: the usage that the provider has sent. Answer counts in the first event, as Anthropic sends, do not
-    count as stated. The other arguments: as for `whole_cost`.
+    stated: the latest usage in the stream, None = there was none. Output counts in the first event, as
+    Anthropic sends them, do not count as stated. The other arguments: as for `whole_cost`.
     """
     begun = _answered(None)
     counter = EstimateUsage(ir.Request("", model), model)
@@ -94,7 +95,7 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """Adds an estimated usage to an answer that has none.
+    """A step that adds an estimated usage to one response that has none: a whole one, or event by event.
 
     request: as the upstream received it. model: the upstream's name for the model.
     """
@@ -109,7 +110,7 @@ class EstimateUsage:
         self._stated = False
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event; before the End of a stream without usage, a Tally with the estimate."""
+        """The event; before the End of a stream that stated no usage, a Tally with the estimate."""
         if self._stated:
             return (event,)
         if isinstance(event, _SAYS):
@@ -126,24 +127,24 @@ class EstimateUsage:
         return (event,)
 
     def so_far(self) -> ir.Usage:
-        """The estimated usage up to now."""
+        """The estimated usage of the request and of the events fed up to now."""
         return self._usage(*self.tokens())
 
     def tokens(self, share: float = 1.0) -> tuple[int, int]:
-        """The tokens of text and of thinking so far. share: the factor from the fed part to the whole."""
+        """The (text, thinking) tokens of the events fed up to now, both multiplied by `share`."""
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
         return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer with usage; unchanged if it has some."""
+        """The response with an estimated usage; unchanged if it states a usage."""
         if response.usage is not None and response.usage.stated:
             return response
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
     def _weighed(self, blocks: Sequence[ir.Block]) -> tuple[int, int]:
-        """The tokens of text and of thinking in these blocks."""
+        """The tokens in these blocks: (of everything but thinking, of thinking)."""
         counter = Counter(self._model)
         thoughts = [block for block in blocks if isinstance(block, ir.Thinking)]
         thought = counter.blocks(thoughts)

@@ -1,4 +1,4 @@
-"""Encoders of streams: one method for each kind of event."""
+"""The base class of the encoders of streams, which have one method for each kind of event."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _METHODS: Final[dict[type, str]] = {
     ir.Error: "_error",
     ir.Ping: "_ping",
 }
-"""The method that writes each kind of event. A class without one of them fails at import."""
+"""Kind of event -> the method that writes it. A subclass without one of the methods fails at import."""
 
 
 class EventEncoder:
-    """The base of the encoders. `_table`: the class's method for each kind of event."""
+    """The base of the encoders of streams. `_table`: kind of event -> the class's method that writes it."""
 
     __slots__ = ()
     _table: ClassVar[dict[type, Callable[..., bytes]]]

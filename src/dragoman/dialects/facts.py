@@ -1,7 +1,7 @@
-"""Known facts of one model that change how a request must be written.
+"""What is known about one model that decides how a request for it must be written.
 
-None always means "unknown": encoders then write what the dialect's newest models accept, or the provider
-decides. The table of facts is `providers/models.py`; operators override it per model.
+None means "unknown", except in `apis`: encoders then write what the dialect's newest models accept, or the
+provider decides. The table of facts is `providers/models.py`; the configuration overrides it per model.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from dragoman.ir.blocks import Value
 
 
 class Facts(Value, frozen=True):
-    """Facts about one model.
+    """Facts about one model; "it" is the model.
 
-    context, max_output: tokens. tools, images, audio, documents, structured, reasoning: whether it supports
-    them. structured False means that a JSON schema must be emulated. forced_tool: whether tool_choice may
-    force a call. sampling: whether temperature, top_p and top_k are accepted. prefill: whether the last
-    message may be the assistant's. mid_system: whether system messages may be inside the history. thinking:
-    the modes that the API accepts ("enabled" with a budget, "adaptive", "disabled", "level"). efforts: the
-    effort words that it accepts. signed_calls: whether a call in the current turn is refused without its
-    signature. mixed_tools: whether the provider's own tools may be combined with functions. media_results:
-    whether a tool's result may contain media. thinking_budget: the smallest and the largest budget, in
-    tokens. thinks: whether it thinks by default. bound_thinking: whether earlier thinking is refused if
-    anything before it has changed. apis: the only protocols through which it is available, None = all of its
-    provider's; tool_apis: those in which it may think while it has functions to call. draws: whether it
-    answers with pictures without a tool. max_tokens: whether the chat API accepts `max_tokens`, the older
-    name of `max_completion_tokens`.
+    context: its context window, max_output: its longest output, both in tokens. tools, images, audio,
+    documents, structured (output by a JSON schema), reasoning: whether it supports them; images, audio and
+    documents as input. structured False means that a JSON schema must be emulated. forced_tool: whether
+    tool_choice may force a call. sampling: whether it accepts temperature, top_p and top_k. prefill: whether
+    the last message may be the assistant's. mid_system: whether system messages may be inside the history.
+    thinking: the modes that its API accepts ("enabled" with a budget, "adaptive", "disabled", "level").
+    efforts: the effort words that it accepts. signed_calls: whether a call in the current turn is refused
+    without its signature. mixed_tools: whether the provider's own tools may be combined with functions.
+    media_results: whether a tool's result may contain media. thinking_budget: the smallest and the largest
+    budget, in tokens. thinks: whether it thinks by default. bound_thinking: whether earlier thinking is
+    refused if anything before it has changed. apis: the only protocols through which it is available, None =
+    all of its provider's; tool_apis: those in which it may think while it has functions to call. draws:
+    whether it answers with pictures without a tool. max_tokens: whether the chat API accepts `max_tokens`,
+    the older name of `max_completion_tokens`.
     """
 
     context: int | None = None
@@ -57,11 +58,11 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether these facts can make a request fail."""
+        """Whether tools, images, audio, documents or structured is False: requests may be refused."""
         return False in (self.tools, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
-        """Whether the model accepts every member of a body in its API's own words.
+        """Whether the model accepts the sampling members and the `max_tokens` of its API in this body.
 
         Sampling members with the value 1 are accepted by every model, because 1 is the default.
         """
@@ -71,7 +72,7 @@ class Facts(Value, frozen=True):
 
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")
-"""The members that `Facts.sampling` is about; most protocols use these names."""
+"""The members of a body that `Facts.sampling` is about, by the names that most protocols have for them."""
 _USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

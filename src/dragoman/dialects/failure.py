@@ -1,7 +1,7 @@
-"""The common parts of error answers: body shapes, delays, statuses, and the removal of secrets.
+"""What all dialects share to decode a provider's error response: its body, status, delay, and secrets in it.
 
 A dialect adds its own codes and message patterns. Bodies are parsed as loosely as vendors write them. Every
-text is shortened and cleaned, because clients may read it.
+text is shortened and cleaned of secrets, because clients may read it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from dragoman.wire.json import reworded
 ENDED = "The provider's stream ended before the response was complete."
 SILENT = "The provider's stream ended without a response."
 STREAM_BROKEN = Fault("upstream", ENDED, code="stream_broken", blame="upstream")
-"""What becomes of a stream that ends before its answer does."""
+"""The fault when a provider's stream ends before its terminal event."""
 KIND_WORDS: Final[frozenset[str]] = frozenset(get_args(Kind))
+"""The names of all kinds of faults."""
 CODES_OF_KINDS: Final[dict[Kind, str]] = {
     "context_length": "context_length_exceeded",
     "authentication": "invalid_api_key",
@@ -28,15 +29,16 @@ CODES_OF_KINDS: Final[dict[Kind, str]] = {
     "overloaded": "server_is_overloaded",
     "model_not_found": "model_not_found",
 }
-"""Our codes for errors of protocols that have a kind and no code."""
+"""Kind -> the code (one of OpenAI's) for a fault that was decoded from a protocol without codes."""
 _MAX_TEXT = 500
+"""Characters that are kept of an error body that is no JSON."""
 _MAX_MESSAGE = 4000
-"""Characters that are kept of a body without structure (_MAX_TEXT) and of a message (_MAX_MESSAGE)."""
+"""Characters that are kept of the message in a JSON error body."""
 _LONGEST_WAIT = 7 * 86_400
-"""The longest wait that clients are told, in seconds. A provider may state a number of 300 digits."""
+"""The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""Characters of one body that are cleaned and may be kept. Cleaning takes a fifth of a second at most,
-whatever the text is; a real error takes a hundredth of that.
+"""Characters of one error body that are cleaned of secrets; the rest is dropped. Cleaning takes a fifth of a
+second at most; a real error takes a hundredth of that.
 """
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
@@ -64,27 +66,27 @@ _BY_STATUS: dict[int, Kind] = {
 
 
 def kind_of_status(status: int) -> Kind:
-    """The kind that an HTTP status means by itself, without the body."""
+    """The kind of a failure by its HTTP status alone; any number is accepted."""
     return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
 
 
 _GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that the gateway's operator has to fix: the provider account, or the configured model name."""
+"""Kinds of upstream failures for which the gateway's operator is to blame: a wrong account or model name."""
 _UPSTREAMS = frozenset(
     {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
 )
 
 
 def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
-    """Who has to change something after a failure upstream."""
+    """Who is to blame for an upstream failure: the client, the provider, or the gateway's operator."""
     return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The content of an error body. No text in it holds a credential.
+    """The content of a provider's error body, with credentials removed from all texts.
 
-    message: shortened, never empty. type, code: as stated, integers as text. param: the field at fault. rest:
-    the error object's other members. outer: the members beside the error object.
+    message: shortened, never empty. type, code: as stated, integers as text. param: the request's member at
+    fault. rest: the error object's other members. outer: the members beside the error object.
     """
 
     message: str
@@ -96,7 +98,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """The content of any vendor's error body: JSON in a dozen shapes, HTML, plain text or nothing."""
+    """Read any vendor's error body: JSON, HTML, text or nothing. fallback: the message if it has none."""
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
@@ -130,7 +132,7 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """The status that an error inside an answer states for itself, in any vendor's member."""
+    """The HTTP status (400 to 599) that an error states in one of its members; None = it states none."""
     rest, outer = said.rest.get, said.outer.get
     stated = (
         *(said.code, rest("status_code"), rest("status"), rest("http_status_code")),
@@ -144,14 +146,14 @@ def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str | None:
-    """A code or type as text: some vendors write a number."""
+    """A code or type as text, also if it is an integer; None for an empty text or any other value."""
     if value is None or isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _message(value: dict[str, Any]) -> str:
-    """The message of an error object; a list of validation errors is joined."""
+    """The message of an error object, or its validation errors joined to one text; "" = it has none."""
     for key in ("message", "detail", "Message", "errors"):
         said = value.get(key)
         if isinstance(said, str) and said:
@@ -177,7 +179,7 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """HTML without its tags, scripts and styles. Each character is read once, even if no tag is closed."""
+    """The text of HTML, without tags, scripts and styles. Takes linear time, even if no tag is closed."""
     pieces: list[str] = []
     at = 0
     unended: set[str] = set()
@@ -195,7 +197,7 @@ def _untagged(text: str) -> str:
 
 
 def _cleaner() -> Callable[[str], str]:
-    """A function that cleans all texts of one body, up to `_MAX_READ` characters together."""
+    """A function that cleans the texts of one body, and drops all after `_MAX_READ` characters together."""
     left = _MAX_READ
 
     def clean(text: str) -> str:
@@ -240,9 +242,10 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """The text; if it contains a stack trace or a path on the provider's machine, only its first sentence.
+    """The text; if it contains a stack trace or a path on the provider's machine, only one sentence of it.
 
-    A path in that sentence is replaced. Clients need to know what failed, but not how a server is built.
+    This is the first, or the trace's own message, with "[path]" for a path. Clients need to know what failed,
+    but not how a server is built.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):
@@ -256,7 +259,7 @@ def untraced(text: str) -> str:
 
 
 def _last_words(trace: str) -> str:
-    """The message of a trace that begins a text: Python writes it last, on a line without indentation."""
+    """The error message inside a stack trace: its last line without indentation; "" = there is none."""
     lines = [line for line in trace.splitlines()[1:] if line[:1].strip() and not _TRACE.search(line)]
     return lines[-1] if lines else ""
 
@@ -275,7 +278,7 @@ _CREDENTIAL = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text without anything that looks like a credential or an account's id."""
+    """The text with "[redacted]" for all that looks like a credential or an account's id."""
     text = _WORDS.sub(_without_key, text)
     return _CREDENTIAL.sub(_REDACTED, _TOKENS.sub(_without_token, text))
 
@@ -291,7 +294,7 @@ _TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
 def _without_key(word: re.Match[str]) -> str:
-    """A word without the key in it: a known prefix, followed by characters with a digit or a mask."""
+    """A word without the API key in it: a known prefix, followed by characters with a digit or "*"."""
     text = word[0]
     found = _PREFIX.search(text)
     if found is None or len(text) - found.end() < _SHORTEST or not _DIGIT.search(text, found.end()):
@@ -303,13 +306,13 @@ _DIGIT = re.compile(r"[\d*]")
 
 
 def _without_token(word: re.Match[str]) -> str:
-    """A word without the signed token in it: three base64 texts, of which the first is a JSON object."""
+    """A word without the signed token (JWT) in it, which ends the word."""
     found = _TOKEN.search(word[0])
     return word[0] if found is None else word[0][: found.start()] + _REDACTED
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds to wait that the headers state.
+    """The seconds to wait that a response's `retry-after-ms` or `retry-after` states; None = no number.
 
     A date is ignored: to convert it, one needs a clock, which a codec does not have.
     """
@@ -327,11 +330,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_found"})
-"""The gateway's codes for failures that only its operator can fix."""
+"""The gateway's own fault codes for failures that only its operator can fix, so a retry does not help."""
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """The headers of an error answer that say whether and when to retry."""
+    """The headers of an error response to a client that say whether and when to retry."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))

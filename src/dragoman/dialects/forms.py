@@ -1,4 +1,4 @@
-"""Form requests, as codecs read and write them. Pure; `wire.multipart` parses the bytes."""
+"""Reading, writing and editing the fields of a multipart form. Pure; `wire.multipart` parses the bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIST = "[]"
 
 
 def texts(form: Form) -> dict[str, Any]:
-    """The fields that are not files: a string for each name, or a list.
+    """The values of the fields that are not files, by name: a string, or a list of strings.
 
     A field becomes a list if its name ends in `[]`, which is removed, or if the name repeats. Raises
     WireError for text that is not UTF-8.
@@ -40,14 +40,14 @@ def texts(form: Form) -> dict[str, Any]:
 
 
 def files(form: Form, name: str) -> Iterator[ir.File]:
-    """The files in fields of this name, with or without `[]`."""
+    """The files in the fields `name` and `name[]`, in order."""
     for field in form:
         if field.filename is not None and field.name.removesuffix(_LIST) == name:
             yield ir.File(field.value, field.filename, field.kind)
 
 
 def refuse_files(form: Form, texts: Collection[str]) -> None:
-    """Raise WireError if one of these text fields is a file."""
+    """Raise WireError if a field with one of these names (`texts`) is a file."""
     for field in form:
         if field.filename is not None and (name := field.name.removesuffix(_LIST)) in texts:
             message = f"Invalid type for '{name}': expected a string, but got a file instead."
@@ -55,18 +55,18 @@ def refuse_files(form: Form, texts: Collection[str]) -> None:
 
 
 def unknown_files(form: Form, known: Collection[str]) -> list[str]:
-    """The names of file fields that are not among the known ones."""
+    """The names, without `[]`, of the fields that are files and are not `known`; each name once."""
     names = (field.name.removesuffix(_LIST) for field in form if field.filename is not None)
     return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def file_field(name: str, file: ir.File, fallback: str) -> Field:
-    """A file as a form field. fallback: the file name if the client gave none."""
+    """The form field `name` with this file. fallback: the file name for a file without a name."""
     return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as form fields. A list becomes several fields named `NAME[]`; other values become JSON."""
+    """Members as form fields: a list as several fields `NAME[]`, None as no field, other values as JSON."""
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)
@@ -79,10 +79,10 @@ def _text(value: Any) -> bytes:
 
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
-    """The form with some of its text fields replaced, or added at its beginning.
+    """The form with the fields that `edits` names replaced, or added at its beginning if it has none.
 
-    edits: the new values by name; `msgspec.UNSET` removes the field. Every other field of these names is
-    removed, even a file.
+    edits: new values by name, as for `text_fields`; `msgspec.UNSET` removes the field. Of several fields
+    of one name, even files, the first is replaced and the others are removed.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -1,9 +1,8 @@
-"""Members of a body that are meant for the gateway and not for the provider: mostly LiteLLM's.
+"""Removes the members of a client's body that are for the gateway, not for the provider: mostly LiteLLM's.
 
 Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
 their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
-removed before the body is checked: tags and metadata are kept in the gateway, the others are reported as
-losses.
+removed before the body is checked: tags and metadata stay in the gateway, the others are reported as losses.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a server may use itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out here. Pure.
@@ -22,10 +21,11 @@ from dragoman.dialects.severity import Severity
 from dragoman.wire.json import encode
 
 MOST_TAGS: Final = 16
+"""The most tags of one request. Clients choose the tags, and every log line of the request repeats them."""
 LONGEST_TAG: Final = 100
-"""Characters of a tag. Clients choose the tags, and every log line of the request repeats them."""
+"""The most characters of one tag."""
 HEADERS: Final = ("x-dragoman-tags", "x-litellm-tags")
-"""Headers with tags, separated by commas."""
+"""The request headers in which clients send tags, separated by commas."""
 
 _Why: TypeAlias = tuple[Severity, str]
 
@@ -133,7 +133,7 @@ LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
         ),
     }
 )
-"""The members that LiteLLM's proxy reads from a body: the severity and the reason of each loss."""
+"""The members that LiteLLM's proxy reads from a body, each with the severity and reason of its loss."""
 
 _METADATA: Final = ("metadata", "litellm_metadata")
 _TAGS: Final = "tags"
@@ -141,14 +141,12 @@ _TAKEN: Final = frozenset({*LITELLM, *_METADATA, _TAGS})
 
 
 def _names_models(value: Any) -> bool:
-    """Whether `fallbacks` is Anthropic's: its entries are objects that name a model."""
+    """Whether a value of `fallbacks` is Anthropic's: a list of objects with `model`."""
     return isinstance(value, list) and all(isinstance(one, dict) and "model" in one for one in value)
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether `guardrails` is Mistral's: its entries are objects with settings. LiteLLM's are names, or
-    objects with one member.
-    """
+    """Whether a value of `guardrails` is Mistral's: LiteLLM's objects in such a list have one member."""
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -158,13 +156,13 @@ _OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyTy
         ("openai_chat", "guardrails"): _are_moderations,
     }
 )
-"""Members that a provider also has: (client's protocol, name) -> whether a value is the provider's."""
+"""(client's protocol, member of `LITELLM`) -> whether a value of it is the protocol's own."""
 
 _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The members that were removed from a body. tags: for the log. metadata: for hooks."""
+    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report."""
 
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
@@ -173,14 +171,15 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
-    """Whether a body may contain any of these members. Most bodies contain none."""
+    """Whether `take` might remove something from a body. It is False for most bodies."""
     return not _TAKEN.isdisjoint(body)
 
 
 def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Taken:
-    """Remove the gateway's members from both forms of one body.
+    """Remove the gateway's members from one body, in place, and return what they held.
 
-    dialect: the client's protocol. maps: the protocol's own members, which are never removed completely.
+    body: decoded; head: the same with raw values, for the relay. dialect: the client's protocol; maps: its
+    own members, which stay, except metadata or a part of it (`_own_part`).
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -212,12 +211,12 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
 
 def stated(value: str) -> list[str]:
-    """The tags in a header."""
+    """The tags in a header's value."""
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """The tags that are logged, each once, and the loss of the others."""
+    """The tags that are logged, each once; and one loss if there are too many tags or too long ones."""
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
         why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"
@@ -228,7 +227,7 @@ def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
 def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
-    """The part of a metadata object that stays in the gateway.
+    """The members of a metadata object `value` that are removed from the body and stay in the gateway.
 
     OpenAI's metadata is a map of strings and is sent on unchanged. An object with other values is meant for
     the gateway; its strings are sent on only where the provider accepts them: Anthropic accepts only
@@ -266,7 +265,7 @@ def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Ite
 
 
 def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
-    """Settings that LiteLLM also reads inside the metadata."""
+    """The members of a metadata object that LiteLLM reads as settings, each with why it is lost."""
     for name in ("guardrails", "disable_global_guardrails"):
         if metadata.get(name):
             yield name, _GUARDS

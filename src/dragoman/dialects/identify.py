@@ -1,9 +1,9 @@
-"""Unique ids for the tool calls of an answer that has none, or that has the same id twice.
+"""Makes unique ids for the tool calls of a response that have no id, or an id that another call has.
 
 Some upstreams identify a call only by its position (Gemini on Vertex AI, small servers), and some give two
 calls of one answer the same id. Clients link results to calls by id, and the gateway finds its notes about a
-call by id, so every call of a client's tool needs its own. The id is made from the exchange's token, so it
-cannot be guessed, and it is the same for a whole answer and for a stream.
+call by id, so every call of a client's tool needs its own. The id is made from a random token of the
+exchange, so it cannot be guessed; it is the same for a whole response and for a stream.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DIGITS = 24
 
 
 class Identify:
-    """Gives ids to the calls of one answer. token: a random text of letters and digits."""
+    """A step that gives ids to the calls of one response. token: a random text of letters and digits."""
 
     __slots__ = ("_given", "_prefix", "_taken")
 
@@ -30,7 +30,7 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event; Open and Close of a call get the call's new id."""
+        """The event, with the new id if it opens or closes a call that gets one."""
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)
             return (event if named is event.block else msgspec.structs.replace(event, block=named),)
@@ -41,7 +41,7 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer with an id for every call; unchanged if no id was missing."""
+        """The response with a unique id for every call; unchanged if all calls have one."""
         changed = False
         candidates: list[ir.Candidate] = []
         for candidate in response.candidates:

@@ -1,4 +1,4 @@
-"""The inputs of an embedding request as texts, for providers that accept only texts. Pure.
+"""Turns the inputs of an embedding request into texts, for providers that accept only texts. Pure.
 
 Some frameworks send token ids of the requested model's public vocabulary (LangChain's `OpenAIEmbeddings` by
 default). These can be converted to text. Token ids of an unknown vocabulary have a meaning only for their
@@ -14,7 +14,7 @@ from dragoman.tokens import detokenized
 
 
 def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
-    """Each input as one text. Raises WireError as `text_of` does."""
+    """Each input as one text. report: gets the changes. Raises WireError as `text_of` does."""
     return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
 
 
@@ -28,10 +28,10 @@ def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
 
 
 def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: str) -> str:
-    """The text of these tokens.
+    """The text of these token ids.
 
-    index: the input's position. model: as the client named it. to: where the text is written. Raises
-    WireError if the model's vocabulary is unknown, and for a number that is not in it.
+    index: the input's position. model: as the client named it. to: the path of the text in the encoded body,
+    for the report. Raises WireError if the model's vocabulary is unknown or lacks one of the ids.
     """
     where = f"inputs[{index}]"
     try:

@@ -1,5 +1,5 @@
-"""Members without an IR field: kept under their dialect's name and written back by that dialect, or by a
-related one that has the same members. Other dialects report them as lost.
+"""Leftovers: wire members without an IR field. A decoder puts them into `extra`, under its dialect's name. An
+encoder of that dialect, or of a related one, writes them back; other encoders report them as lost.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dragoman.ir import Extra
 
 
 class Leftovers:
-    """The leftover members of one dialect.
+    """Collects and writes back the leftover members of one dialect.
 
-    dialect: its name. nulls: whether a null member counts. whole: True = an empty parent object is created
-    again when only one of its leftover members has to be written back.
+    dialect: its name. nulls: True = members with null are collected, too. whole: True = a leftover inside an
+    object that the encoder did not write creates this object again.
     """
 
     __slots__ = ("_dialect", "_nulls", "_whole")
@@ -29,10 +29,10 @@ class Leftovers:
         self._whole = whole
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-        """The members of one wire object for which no field exists, as `extra`.
+        """The members of a wire object that are not `known`, as the `extra` of an IR struct; None = none.
 
-        within: the name of the member that holds the object, if the object has no struct of its own
-        (`function`).
+        within: the object is inside this member (`function`) of the struct's own object; the leftovers are
+        then named `function.NAME`.
         """
         if wire.keys() <= known:
             return None
@@ -46,9 +46,9 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write this dialect's leftovers back into `out`; report those of other dialects as lost.
+        """Write this dialect's leftovers in `extra` into the encoded object `out`; report the others as lost.
 
-        where: the place of `out` in IR terms.
+        where: the IR path of the struct that has this `extra`; "" = the request or the response itself.
         """
         for dialect, members in (extra or {}).items():
             if dialect != self._dialect:
@@ -67,20 +67,20 @@ class Leftovers:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The other dialect's members that this dialect has, too."""
+        """The leftovers of another dialect that this dialect has, too."""
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
 
 
 KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}
-"""Dialects whose answers have members in common."""
+"""Dialect -> the related dialect whose responses have the `SHARED` members, too."""
 SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "content_filter_results"})
-"""The common members: OpenAI's, and Azure's."""
+"""The members of responses that related dialects have in common: OpenAI's, and Azure's."""
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write one member back. A leftover of a wrong type never replaces a member of the right type."""
+    """Write a leftover into `out`; if it would replace a value of another type, report it as lost."""
     written = out.get(key)
     kinds = {type(written), type(value)}
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:
@@ -93,13 +93,13 @@ _NUMBERS: Final = {int, float}
 _FILLED: Final = frozenset(
     {"id", "model", "created", "created_at", "responseId", "modelVersion", "createTime"}
 )
-"""Members of an answer that the encoder fills in if the upstream stated none of the right type."""
+"""Members that an encoder of responses fills in itself. A leftover of any type replaces the value."""
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report another dialect's leftovers as lost. Null members are not reported.
+    """Report leftovers of another dialect (`dialect`) as lost, except null. where: as for `restore`.
 
-    Losses of an answer's members are hints, because no client asked for these members.
+    Losses in a response are hints, because no client asked for these members.
     """
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more

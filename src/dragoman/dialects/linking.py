@@ -1,4 +1,4 @@
-"""A call without an id gets the id that its result states.
+"""Gives a tool call without an id the id that its result states.
 
 In protocols that link results to calls by name and order, some clients send an id only with the result:
 LiteLLM drops the ids of the calls that it sends to Ollama, and keeps `tool_call_id` in their results.
@@ -14,13 +14,11 @@ from dragoman import ir
 from dragoman.dialects.waiting import Waiting
 
 _Place = tuple[int, int]
-"""A call: the index of its message, and its index in the message."""
+"""Where a call is: the index of its message, and the index of its block."""
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The history with the ids. A result with an unknown id answers the first open call of its name, within
-    one turn.
-    """
+    """The messages. A call without an id gets that of a result of its name and turn, if no call has it."""
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):
         return tuple(messages)

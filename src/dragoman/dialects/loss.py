@@ -1,8 +1,7 @@
 """Losses and changes: what a translation could not carry or had to change, reported instead of hidden.
 
-An encoder that cannot write a value reports it here, with its place in IR terms (`sampling.logit_bias`,
-`messages[3].blocks[1].cache`). The dialect of the request converts the place to a path in the client's JSON
-(`Dialect.locate`).
+An encoder that cannot write a value reports its IR path (`sampling.seed`, `messages[3].blocks[1].cache`).
+The dialect of the request converts this to a path in the client's JSON (`RequestCodec.locate`).
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from dragoman.dialects.severity import Severity, of_field
 from dragoman.ir.blocks import Value
 
 MOST: Final = 200
-"""Losses of one severity, and changes, that a report lists. One more entry says that there are others."""
+"""The most losses of one severity, and the most changes, in a report. One more entry says that more exist."""
 
 
 class Loss(Value, frozen=True):
-    """One value that was not carried. path: JSON path in the sender's body. dialect: the one without it."""
+    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's."""
 
     path: str
     reason: str
@@ -30,8 +29,8 @@ class Loss(Value, frozen=True):
 class Change(Value, frozen=True):
     """One value that is written in another form, or that was added.
 
-    path: JSON path in the sender's body, None for an addition. to: JSON path in the written body, empty for a
-    value that the gateway keeps instead of writing it.
+    path: JSON path in the sender's body (inside a `Report`: IR path), None for an addition. to: JSON path in
+    the written body, "" for a value that the gateway keeps instead of writing it.
     """
 
     path: str | None
@@ -54,11 +53,11 @@ class Report:
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
         self.moved: Callable[[str], str] | None = None
-        """Converts a place in the shortened request to the original's; None = no message was left out."""
+        """Converts an IR path in a shortened or split request to that in the client's; None = the same."""
         self._told: dict[Severity, set[tuple[str, str]]] = {}  # the (place, reason) pairs in `losses`
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """The value at `where` (IR terms) is not carried. The same place and reason count once.
+        """Record that the value at `where` (IR path) is lost. The same path and reason count once.
 
         severity: None = the field's own, which is the same for every dialect (`severity.FIELDS`).
         """
@@ -73,11 +72,11 @@ class Report:
             self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
-        """The value at `where` (IR terms) is written at `to` (JSON path of the target) in another form."""
+        """Record that the value at `where` (IR path) changes its form. to: JSON path in the written body."""
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
-        """The written body has a value at `to` that the sender did not write."""
+        """Record that the encoder added a value. to: its JSON path in the written body."""
         self._keep(Change(None, to, reason))
 
     def _keep(self, change: Change) -> None:
@@ -87,11 +86,11 @@ class Report:
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """The place in the original request for a place in the possibly shortened one."""
+        """The IR path in the client's request for an IR path in the one that is encoded: see `moved`."""
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The losses and changes with JSON paths as places, in the sender's body or in the written one."""
+        """The losses and changes with JSON paths. locate: turns an IR path into one of the sender's body."""
         if not self.losses and not self.changes:
             return (), ()
         losses = tuple(

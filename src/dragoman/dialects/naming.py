@@ -1,4 +1,4 @@
-"""The names of a client's tools at a target with other rules for names.
+"""Gives a client's tools names that are valid in the target's protocol.
 
 A namespace and a name identify a tool. If the target has no namespaces, both become one name; if the target's
 pattern does not match a name, a valid one is made. New names depend only on the request's own tools, so that
@@ -26,16 +26,16 @@ from dragoman.dialects.restore import Named
 replace = msgspec.structs.replace
 
 Names: TypeAlias = Mapping[Named, Named]
-"""For each tool of the client, in the client's terms, its namespace and name at the target."""
+"""The client's (namespace, name) of a tool -> the (namespace, name) for it at the target."""
 
 
 def named(tool: ir.Function) -> Named:
-    """The namespace and name of a tool, as the client uses them."""
+    """The (namespace, name) by which the client knows a tool; namespace None = it has none."""
     return (None if tool.namespace is None else tool.namespace.name, tool.name)
 
 
 class Tools:
-    """The client's tools that occur in one request.
+    """The (namespace, name) of every client's tool in one request. False if it has none.
 
     declared: those that the request offers, in order. called: those that its history calls, in order. free:
     the tools among both that take free text.
@@ -75,7 +75,7 @@ class Tools:
         return bool(self.declared or self.called)
 
     def meant(self, said: Named) -> Named:
-        """The declared tool for the namespace and name in a call or a choice; unchanged if there is none.
+        """The declared tool that a call or a tool choice means by `said`; `said` itself if there is none.
 
         A tool that was found by search is called with its own name as the namespace, and a client may leave
         the namespace out if only one namespace has a tool of that name.
@@ -89,9 +89,9 @@ class Tools:
         return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
-        """Each tool with its name at the target; valid names stay the same.
+        """For every tool, declared or called, its (namespace, name) at the target; valid names stay the same.
 
-        pattern: a regular expression that a whole name must match there. grouped: whether the target has
+        pattern: the regular expression that a whole name must match there. grouped: whether the target has
         namespaces.
         """
         legal = compiled(pattern)
@@ -118,14 +118,14 @@ class Tools:
 
 
 def flat(space: str | None, name: str) -> str:
-    """A namespace and a name as one name. Agents write both `mcp__docs` and `mcp__docs__` as namespaces."""
+    """A namespace and a name as one name. Clients call a namespace both `mcp__docs` and `mcp__docs__`."""
     if space is None:
         return name
     return f"{space}{name}" if space.endswith("__") else f"{space}__{name}"
 
 
 def ways_back(names: Names) -> dict[Named, Named]:
-    """The client's tool for each name that differs at the target."""
+    """The reverse of `names`: the target's (namespace, name) -> the client's, only where the two differ."""
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
         back.setdefault(theirs, ours)  # declared tools come first and win over other names for them
@@ -152,12 +152,12 @@ def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
 
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST: Final = 256
-"""No protocol accepts longer names. The limit also bounds the search for a shorter name."""
+"""Characters of the longest name in any protocol. The limit also bounds the search for a shorter name."""
 
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """A compiled pattern of names."""
+    """A regular expression of names, compiled once."""
     return re.compile(text)
 
 
@@ -165,7 +165,7 @@ def compiled(text: str) -> re.Pattern[str]:
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """A call or a result of a client's tool, with the tool's name at the target."""
+    """The block; with the tool's name at the target if it is a call or a result of a client's tool."""
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)
         theirs = names.get(said, said)
@@ -177,7 +177,7 @@ def renamed(block: ir.Block, names: Names) -> ir.Block:
 
 
 def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
-    """The tools with their names at the target."""
+    """The tools with their names at the target. report: gets a change for each new name."""
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):
@@ -211,7 +211,7 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """The client's descriptions of its namespaces, as a system text, as no tool of the target has room."""
+    """A system text with the descriptions of the tools' namespaces, for a target that has none; or None."""
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):
         space = tool.namespace if isinstance(tool, ir.Function) else None

@@ -1,4 +1,4 @@
-"""The codec of an operation beside chat (embeddings, an image, speech, …): one request, one answer."""
+"""What a codec of an operation beside chat (embeddings, image, speech, …) consists of."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from dragoman.wire.multipart import Form
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """The body of an answer. kind: the media type, with parameters."""
+    """The body of a response, from a provider or for a client. kind: the media type with its parameters."""
 
     data: bytes
     kind: str = "application/json"
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A request as it is sent. path: one of the codec's paths. body: JSON, or a form."""
+    """A relayed request to a provider. path: one of `ProviderSide.paths`. body: JSON bytes, or a form."""
 
     path: str
     body: bytes | Form
 
 
 class Outcome(Protocol):
-    """The attributes that the answers of all operations have."""
+    """The attributes that the IR's responses of all operations have."""
 
     @property
     def model(self) -> str | None:
-        """The upstream's name of the model, None = not stated."""
+        """The upstream's name of the model; None = it stated none."""
         ...
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage, None = not stated."""
+        """The usage; None = the upstream stated none."""
         ...
 
 
@@ -47,9 +47,11 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
-    """The facts that an encoder of answers needs. request: the client's. report: gets what the client's
-    protocol cannot carry and what the answer lacks. model: the name to show. id, created (Unix seconds):
-    used when the upstream states none.
+    """What an encoder of a response must know beside the response.
+
+    request: the client's. report: gets what the client's protocol cannot carry and what the response lacks.
+    model: the model's name for the client, None = the response's own. id, created (Unix seconds): for a
+    response that states none.
     """
 
     request: AskedT
@@ -60,23 +62,25 @@ class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
 
 
 class OperationRelay(Protocol):
-    """Passes requests and answers between two sides of the same dialect, with edits of named members."""
+    """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request to send upstream. head, edits: as for `Relay.request`; head is empty for a form."""
+        """The request for the provider. head, edits: as for `Relay.request`; head is empty for a form."""
         ...
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer for the client, and its usage; None = the answer has another form than the client asked
-        for, so it must be translated. model: the name to show, None = the upstream's own. Raises
-        RequestFailed for an error inside a 200, WireError for a malformed answer.
+        """The response for the client, and its usage (None = not stated).
+
+        None = the response has another form than the client asked for, so it must be translated. model: the
+        model's name for the client, None = the upstream's own. Raises RequestFailed for an error inside a
+        200, WireError for a malformed response.
         """
         ...
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that one event of a stream states. Raises RequestFailed for an event with an error."""
+        """The usage that a stream's event states; None = none. Raises RequestFailed for an error event."""
         ...
 
 
@@ -84,8 +88,10 @@ ValueT = TypeVar("ValueT")
 
 
 class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
-    """A value with media at addresses that the gateway must download. media: each with its path in the IR.
-    fill: makes the value with the downloaded media (base64), given in the same order.
+    """A request or a response with media that the gateway has to download from their URLs.
+
+    media: these media, each with its IR path. fill: gets them in the same order with their content (base64),
+    and returns the request or response with the content instead of the URLs.
     """
 
     media: Sequence[tuple[ir.Media, str]]
@@ -113,47 +119,47 @@ def _only(answers: Sequence[OutcomeT], _: Any, __: str) -> OutcomeT:
 
 
 class ProviderSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How a provider is asked for one operation."""
+    """How requests of one operation are written for a provider, and its responses read."""
 
     paths: tuple[str, ...]
-    """All paths of requests, below the base URL; `{model}` stands for the model's name."""
+    """All request paths below the base URL; `{model}` stands for the model's name."""
     encode: Callable[[AskedT, Target], WireRequest]
-    """The request in the provider's form. Raises WireError when the protocol cannot express it."""
+    """Writes a request for a provider. Raises WireError when the protocol cannot express it."""
     decode: Callable[[Payload, AskedT], OutcomeT]
-    """The answer to a request. Raises WireError for a malformed answer."""
+    """Turns the response to this request into the IR. Raises WireError for a malformed response."""
     split: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
-    """Splits a request that is too large for the provider into requests that are sent one after another. Each
-    comes with the index of its first input. The text is the upstream's name of the model."""
+    """Splits a request that is too large into requests that are sent one after another, each with the index
+    of its first input. The text: the upstream's name of the model."""
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
-    """Joins the answers to these requests."""
+    """Joins the responses to the split requests. Other arguments: the whole request, the model's name."""
     unread: Callable[[AskedT], Reading[AskedT]] | None = None
-    """The media that the provider does not download from their address; None = it downloads everything."""
+    """Finds the media in a request that the provider cannot download; None = it downloads all."""
     finish: Callable[[WireRequest], WireRequest] = _as_it_is
-    """The last change of a request, after the configuration's own members were added."""
+    """Changes the encoded request once more, after the configuration's own members were added."""
 
 
 class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How a client asks for one operation."""
+    """How requests of one operation are read from a client, and responses written for it."""
 
     check: Callable[[WireRequest], None]
-    """Raises WireError with the protocol's own words for a client's mistake."""
+    """Raises WireError for a client's mistake, in the protocol's own words."""
     model: Callable[[WireRequest], str | None]
-    """The model's name in the request; None = the request states none."""
+    """Reads the model's name from a request; returns None if it states none."""
     decode: Callable[[WireRequest], AskedT]
-    """The request in the IR. The argument has passed `check`."""
+    """Turns a request that has passed `check` into the IR."""
     encode: Callable[[OutcomeT, OperationReply[AskedT]], Payload]
-    """The whole answer in the client's form."""
+    """Writes a whole response for the client."""
     locate: Callable[[AskedT, str], str]
-    """Turns a path in the IR into a JSON path of the request."""
+    """Turns an IR path into a JSON path of the request."""
     members: frozenset[str]
-    """The top-level members that have a field in the IR."""
+    """The request's top-level members that have a field in the IR."""
     streams: Callable[[WireRequest], bool] = _never
     """Whether a request asks for a stream."""
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
-    """A whole answer as the events of a stream; None = clients never ask for one."""
+    """Writes a whole response as the events of a stream; None = clients never ask for a stream."""
     unread: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
-    """The media for which the provider stated only an address although the client asked for the bytes. If a
-    download fails, the address stays. None = there are no such media."""
+    """Finds the media of a response for which the provider stated a URL although the client asked for their
+    bytes. If a download fails, the URL stays. None = there are no such media."""
 
 
 class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
@@ -162,14 +168,14 @@ class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_
     client: ClientSide[AskedT, OutcomeT]
     provider: ProviderSide[AskedT, OutcomeT]
     relay: OperationRelay | None = None
-    """None = a request is translated even for a provider of the same protocol."""
+    """Relays requests to providers of the same protocol; None = they are translated."""
     relays: Callable[[WireRequest, Quirks, str], bool] = _always
-    """Whether a vendor with these quirks accepts the request unchanged for its model of this name."""
+    """Whether `relay` may be used for this request, the vendor's quirks and the model's upstream name."""
     ends: tuple[str, ...] = ()
-    """The types of terminal events. A stream without a terminal event has broken off."""
+    """The `type`s of the events that end a stream. A stream without such an event has broken off."""
     sound: bool = False
-    """True: a whole answer is audio, and its bytes are passed on unread. So are events, because vendors use
-    different media types for streams."""
+    """True: responses are audio, whose bytes are passed on unread. So are the events of a stream, because
+    vendors use different media types for them."""
 
 
 AnyProviderSide = ProviderSide[Any, Any]

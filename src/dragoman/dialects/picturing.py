@@ -1,4 +1,4 @@
-"""Adapting picture requests to providers: aspect ratios for sizes, URLs for files, several requests. Pure."""
+"""Adapts image requests to providers: an aspect ratio for a size, URLs for files, several requests. Pure."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ USUAL: Final = "image/png"
 """The media type of a picture whose type nothing states."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})[xX×*]([1-9][0-9]{0,4})")
 _BEGINNING: Final = 16
-"""Base64 digits that hold the first bytes of a picture, by which its type is recognised."""
+"""How many base64 digits of a picture are decoded to recognise its media type."""
 _USUAL: Final = frozenset(
     {
         *(("background", AUTO), ("background", "opaque"), ("moderation", AUTO), ("quality", AUTO)),
         *(("quality", "standard"), ("partials", 0), ("fidelity", "low")),
     }
 )
-"""Values that are the default, so that leaving them out loses nothing."""
+"""(field, value) pairs of `ir.ImageRequest` that are the default, so that leaving them out loses nothing."""
 _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
     "size": ("size parameter", "quality"),
     "quality": ("quality parameter", "quality"),
@@ -48,7 +48,7 @@ _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
 
 
 def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
-    """Report these fields of the request as lost. who: the provider or protocol that lacks them."""
+    """Report these fields of a request as lost, unless None or default. who: the provider, for the reason."""
     for field in fields:
         value = getattr(request, field)
         if value is not None and (field, value) not in _USUAL:
@@ -60,7 +60,7 @@ def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> No
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """Width and height of a size. Raises WireError for an invalid size."""
+    """(width, height) of a size like "1024x768". Raises WireError for any other text."""
     found = _SIZE.fullmatch(size.strip())
     if found is None:
         message = f"Invalid 'size': expected WIDTHxHEIGHT or '{AUTO}', but got '{size[:64]}' instead."
@@ -69,10 +69,10 @@ def pixels(size: str) -> tuple[int, int]:
 
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
-    """The aspect ratio ("16:9") that is nearest to the requested one, None = the provider chooses.
+    """The requested aspect ratio ("16:9"), or that of `shapes` nearest to the requested size; None = neither.
 
-    to: where it is written. Raises WireError for an invalid size, or a ratio that the provider does not
-    support.
+    to: the JSON path where it is written, for the report. Raises WireError for an invalid size, or a ratio
+    that is not in `shapes`.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -99,7 +99,7 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
 
 
 def address_of(file: ir.File) -> str:
-    """The picture as a URL: its own, or a data URL. Raises WireError for another provider's file id."""
+    """The URL of a picture in a request, or a data URL with its bytes. Raises WireError for a file id."""
     if file.url is not None:
         return file.url
     kind, data = inline(file)
@@ -107,7 +107,7 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """(media type, base64) of a picture. Raises WireError if it is given by a URL or an id."""
+    """(media type, base64) of a picture given by bytes or a data URL. Raises WireError for a URL or an id."""
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
     if file.id is not None or file.url is not None:
@@ -117,7 +117,7 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """The media type of a picture in base64, by its first bytes."""
+    """The media type of a picture in base64, by its first bytes; PNG if they show none."""
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:
@@ -125,7 +125,7 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """The pictures of a request that are given by URL and have to be fetched."""
+    """The pictures of a request that are given by URL, to be downloaded by the gateway."""
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
 
@@ -143,7 +143,7 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """The pictures of an answer that are given by URL although the client wants their bytes."""
+    """The pictures of a response that are given by URL although the client wants their bytes."""
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
         return Reading((), lambda _: response)
@@ -166,7 +166,7 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> _Split:
-    """The function that splits a request by the number of pictures per request: see `ProviderSide.split`."""
+    """Make a `ProviderSide.split`. most: the most pictures per request of a model, by its upstream name."""
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
         left = request.count or 1
@@ -184,7 +184,7 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """The answers to all parts as one, in order."""
+    """The responses to all split requests as one, with all pictures in order."""
     if len(answers) == 1:
         return answers[0]
     pictures = tuple(picture for answer in answers for picture in answer.pictures)
@@ -193,7 +193,7 @@ def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> 
 
 
 def _summed(told: Sequence[ir.Usage | None]) -> ir.Usage | None:
-    """The sum of these usages; None if one answer states none."""
+    """The sum of these usages; None if one of them is None."""
     usages = [usage for usage in told if usage is not None]
     if len(usages) < len(told):
         return None

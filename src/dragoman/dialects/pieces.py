@@ -1,4 +1,4 @@
-"""Join the messages of a client that sends each chunk of a streamed answer back as one message.
+"""Joins the messages of a client that sends each chunk of a streamed answer back as a message of its own.
 
 Such a client sends one thought as many blocks, with its seal on an empty block at the end. Unjoined, a
 provider would get the seal of a thought without the thought's text, and the seal vault would not find the
@@ -18,21 +18,21 @@ from dragoman.dialects.repair.messages import CHUNKED
 
 _IN_MESSAGE = re.compile(r"messages\[(\d+)\](\.blocks\[\d+\].*)?")
 _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None, "extra": None}
-"""The fields, with defaults, that a chunk of text or thinking does not use."""
+"""Fields of `ir.Text` and `ir.Thinking` that a mere chunk does not set, with their defaults."""
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request with joined answers.
+    """A request whose answers were joined.
 
-    starts: for each message, the index of its first message in the client's request; at the end the number
-    of the client's messages; empty = no message was joined.
+    starts: for each message, the index of the first client's message in it; at the end the number of the
+    client's messages; empty = no message was joined.
     """
 
     request: ir.Request
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """`locate` for paths in this request. A path in a joined message becomes its first message."""
+        """A `locate` for IR paths in this request. A path in a joined message becomes its first one's."""
         if not self.starts:
             return locate
 
@@ -48,7 +48,7 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 def joined(request: ir.Request) -> Joined:
-    """The request with every answer as one message, and every thought as one block."""
+    """The request with each answer in one message, each thought in one block, if the client sends chunks."""
     if request.dialect not in CHUNKED:
         return Joined(request)
     messages: list[ir.Message] = []
@@ -68,12 +68,12 @@ def joined(request: ir.Request) -> Joined:
 
 
 def _is_plain(message: ir.Message) -> bool:
-    """Whether a message is an answer without members beside its blocks."""
+    """Whether a message is the assistant's and has no members beside its blocks."""
     return message.role == "assistant" and message == ir.Message("assistant", message.blocks)
 
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
-    """One message with the blocks of all."""
+    """One message with the blocks of all these; chunks of one text or thought become one block."""
     first = pieces[0]
     if first.role != "assistant":
         return first
@@ -110,14 +110,14 @@ def _is_open(block: Any) -> bool:
 
 
 def _is_bare(block: Any) -> bool:
-    """Whether a block is a text or a thought with only a text and a seal."""
+    """Whether a text or a thought has no other fields than its text and its seal."""
     if type(block) is ir.Thinking and (block.redacted or block.summary):
         return False
     return all(getattr(block, field, empty) == empty for field, empty in _NOTHING_MORE.items())
 
 
 def _end(run: Sequence[Any], blocks: list[ir.Block]) -> None:
-    """Add the chunks of a run as one block."""
+    """Append to `blocks` the one block that these chunks make; nothing if there are none."""
     if len(run) == 1:
         blocks.extend(run)
     elif run:

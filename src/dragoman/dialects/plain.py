@@ -1,4 +1,4 @@
-"""Answers of protocols that hold only one text."""
+"""Writes blocks for protocols whose responses hold only one text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dragoman.dialects.loss import Report
 
 
 def plain_text(block: ir.Block, report: Report, where: str) -> str:
-    """The text of a block. Citations, and blocks without text, are reported as lost."""
+    """The text of a block; its citations are reported as lost. "" for a block without text, which is lost."""
     if isinstance(block, ir.Text | ir.Refusal):
         if isinstance(block, ir.Text) and block.citations:
             lose_citations(report, where)
@@ -21,5 +21,5 @@ def plain_text(block: ir.Block, report: Report, where: str) -> str:
 
 
 def lose_citations(report: Report, where: str) -> None:
-    """Report the citations of a block as lost. where: the block in IR terms."""
+    """Report the citations of a block as lost. where: the block's IR path."""
     report.lose(f"{where}.citations", "the response has no citations", "quality")

@@ -1,9 +1,8 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of every field is "as the specification says". A field exists because some vendor needs
-it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. Each
-codec applies its quirks at one point. If a quirk needs behaviour, the behaviour is a named function
-in the dialect, chosen by the quirk's value.
+The default of every field is "as the specification says". A field exists because some vendor needs it; the
+vendor's row in `providers/catalog.py` sets it with the page and the date it was read. The dialect's codec and
+`Quirks.relays` read the fields.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ Wider: TypeAlias = Literal[
     "max_tokens",
     "call_ids",
 ]
-"""Values that a server may accept although the author of its protocol refuses them.
+"""Names of values in requests that some servers accept although the author of their protocol refuses them.
 
 stop: any number of stop sequences. tools: an empty list of tools. response_format: response formats with
 other names. reasoning_effort: other values. logprobs: a number. image_url: a URL that is a string.
-tool_choice: a choice without its `type`. strict: strict schemas that do not keep OpenAI's rules for them.
+tool_choice: an object without `type`. strict: strict schemas that do not keep OpenAI's rules for them.
 max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol. budget_tokens: any thinking
 budget in Anthropic's protocol. options: Ollama's options in any range. max_tokens: a number below 1, which
 means as many tokens as fit. call_ids: tool calls and tool results without ids.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
-"""What servers of another author's protocol usually accept; they check the values themselves."""
+"""The values that a server is assumed to accept unless it is the protocol author's own."""
 
 
 class Quirks(Value, frozen=True):
-    """How one vendor deviates. The group comments say which dialect reads the field."""
+    """How one vendor deviates from its dialect. Comments between the fields say which dialect reads them."""
 
     widens: frozenset[Wider] = USUALLY_WIDER
     """What the provider accepts although the protocol's author refuses it; the author's own servers accept
@@ -121,10 +120,9 @@ class Quirks(Value, frozen=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect can be relayed, because no quirk would rewrite it.
+        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec.
 
-        A field in `_BY_KEY` matters only to bodies that have its key; any other changed field requires the
-        codec.
+        A changed field in `_BY_KEY` requires the codec only for bodies that have its key.
         """
         if self._rewrites_history(body):
             return False
@@ -145,9 +143,9 @@ class Quirks(Value, frozen=True):
         )
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether a message contains something that this vendor does not accept.
+        """Whether a message of the history contains something that this vendor does not accept.
 
-        These are pictures of an earlier answer (in chat or Anthropic's protocol), calls in the form before
+        These are pictures of the assistant (in chat or Anthropic's protocol), calls in the form before
         tools, and signatures on calls. Every relayed attempt runs this, so it looks once at each message and
         each part.
         """
@@ -174,6 +172,7 @@ class Quirks(Value, frozen=True):
 
 
 STANDARD = Quirks()
+"""No deviations; also for a server whose vendor is not in the catalogue."""
 AUTHOR = Quirks(widens=frozenset())
 """The quirks of the servers of a protocol's own author."""
 
@@ -183,6 +182,7 @@ _BY_KEY = {
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }
+"""Field of `Quirks` -> the only member of a body that it is about."""
 # These concern only requests of other dialects, or other operations than chat.
 _FOREIGN = ("cache_marks", "counts", "extensions", "pictures", "ranking", "widens")
 # These concern only bodies that contain what they are about; `relays` looks for it.

@@ -1,4 +1,4 @@
-"""The relay of a protocol: it passes requests and answers between two sides that both speak the protocol."""
+"""What a protocol's chat relay provides, for a client and a provider that both speak the protocol."""
 
 from __future__ import annotations
 
@@ -10,60 +10,58 @@ from dragoman.dialects.reply import Reply
 
 
 class Relay(Protocol):
-    """Edits top-level members of requests and answers. The bytes of all other members stay the same."""
+    """Edits top-level members of chat requests and responses; the bytes of all others stay the same."""
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send upstream. head: top-level keys to raw values (`wire.json.decode_head`);
-        edits: keys to set or replace (model, extra body); a value of `msgspec.UNSET` removes the key.
+        """The body for the provider. head: the client's body, member -> raw value (`wire.json.decode_head`).
+        edits: member -> its new value (model, extra body); `msgspec.UNSET` removes the member.
         """
         ...
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits that make a streamed request ask for its usage; empty when the usage comes anyway."""
+        """The edits by which this streaming request asks for its usage; empty when the usage comes anyway."""
         ...
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body to send to the client, and the usage that it states."""
+        """The body for the client, from a provider's whole response body; and the usage in it, or None."""
         ...
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, unless it states a usage already."""
+        """The response body with this usage; unchanged if it states one."""
         ...
 
     def stream(self, reply: Reply) -> StreamRelay:
-        """A relay for one stream."""
+        """A new relay for one stream."""
         ...
 
 
 class StreamRelay(Protocol):
-    """Passes one stream's frames through with named edits, and reads its usage, content and end."""
+    """Passes the frames of one stream to the client, and finds its usage, its content and its end."""
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage in the stream."""
+        """The latest usage in the stream; None = it has stated none."""
         ...
 
     content: bool
-    """Whether content has been sent: no other attempt can answer then."""
+    """Whether a frame with content has passed: after that, no other provider can be tried."""
     done: bool
-    """Whether the protocol's terminal event has been sent."""
+    """Whether the stream's terminal event has passed."""
     estimate: Callable[[], ir.Usage] | None
-    """Estimates the usage, for a client that asked for it when the upstream states none."""
+    """Estimates the usage, for a stream that states none. The engine sets it if the client wants a usage."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame; empty when the client did not ask for the frame. Raises
-        RequestFailed for an in-stream error, with the decoded fault.
-        """
+        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error."""
         ...
 
     def close(self) -> bytes:
-        """The last bytes to send, when the upstream's bytes have ended."""
+        """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""
         ...
 
 
 class TellsFailure(Protocol):
-    """A relay that writes an error in another form once its stream has begun."""
+    """A `StreamRelay` whose protocol writes errors after a stream's first event in a form of its own."""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The stream's last bytes."""
+        """The last bytes for the client, which tell this fault."""
         ...

@@ -1,4 +1,4 @@
-"""Base classes of the relays."""
+"""Base classes of the dialects' relays."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ UNREADABLE: Final = (
     *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
     *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
 )
+"""The exceptions when a relay reads a provider's body or frame that is malformed."""
 _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base of the relays of chat. It holds no state. member: the name of the member with the usage."""
+    """The base of the chat relays, without state. member: the member of a response that holds the usage."""
 
     member: ClassVar[str] = "usage"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with its top-level keys set, replaced or, for UNSET, removed."""
+        """As `Relay.request`."""
         body = {**head, **edits}
         for key, value in edits.items():
             if value is msgspec.UNSET:
@@ -32,11 +33,11 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """No edits: every stream states its usage."""
+        """No edits, because every stream states its usage; other protocols override this."""
         return {}
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with this usage, unless it states a usage already."""
+        """As `Relay.fill`."""
         head = decode_head(body)
         if self.member in head and _decode(head[self.member]):
             return body
@@ -44,12 +45,12 @@ class BodyRelay(ABC):
 
     @abstractmethod
     def _counts(self, usage: ir.Usage) -> Any:
-        """The usage in the protocol's form."""
+        """The value of `member` for this usage."""
 
 
 class WholeAnswerRelay:
-    """The base of the relays of operations without streamed answers."""
+    """The base of the `OperationRelay`s of operations without streams."""
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """None: there are no events."""
+        """Always None, because there are no events."""
         return None

@@ -1,4 +1,4 @@
-"""Items of a Responses history that OpenAI refuses because another server made them.
+"""Recognises items of a Responses request that OpenAI refuses because another server made them.
 
 A reasoning item needs its encrypted content: OpenAI does not find an unstored item by its id (404) and
 accepts no reasoning as plain text (400): vercel/ai#13234, musistudio/claude-code-router#1783. An id needs
@@ -21,16 +21,16 @@ _BEGINS: Final[Mapping[Any, str]] = {
     "custom_tool_call": "",
     "custom_tool_call_output": "",
 }
-"""Item types whose id is optional, with the prefix of the id. Items of other types need their id."""
+"""Item types whose id may be left out -> the prefix of OpenAI's ids. Items of other types need their id."""
 
 
 def is_strange(item: Any) -> bool:
-    """Whether OpenAI would refuse an item."""
+    """Whether OpenAI would refuse an item: for its id, or as reasoning that is not encrypted."""
     return type(item) is dict and (is_open_thought(item) or has_strange_id(item))
 
 
 def is_open_thought(item: Mapping[str, Any]) -> bool:
-    """Whether a reasoning item lacks its encrypted content."""
+    """Whether an item is reasoning without `encrypted_content`."""
     return item.get("type") == "reasoning" and not item.get("encrypted_content")
 
 

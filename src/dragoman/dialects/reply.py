@@ -1,4 +1,4 @@
-"""The client's request and wishes that an answer is encoded for."""
+"""What an encoder of a chat response for a client must know beside the response."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Framing = Literal["sse", "json_array", "ndjson"]
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The facts that an encoder of answers needs.
+    """What an encoder or a relay of a chat response must know beside the response.
 
-    request: the client's request (usage in the stream, legacy forms, n). id, created (Unix seconds): used
-    when the upstream states none, the same in every event. model: the name to show, None = the upstream's.
-    framing: the client's choice, for dialects with several framings. echo: the request's body as its client
-    wrote it, for dialects whose answers repeat it. now: the clock in Unix seconds, for dialects that state
-    when an answer was complete; None = they do not. began: when the request came, with fractions of a
-    second; None = `created`.
+    request: the client's (usage in the stream, legacy forms, n). report: gets what the client's protocol
+    cannot carry. id, created (Unix seconds): for an upstream that states none, the same in every event.
+    model: the model's name for the client, None = the upstream's. framing: the client's choice, for dialects
+    with several. echo: the request's body as its client wrote it, for dialects whose responses repeat it.
+    now: the clock in Unix seconds, for dialects that state when a response was complete; None = no clock.
+    began: when the request came, in Unix seconds with fractions; None = `created`.
     """
 
     request: ir.Request

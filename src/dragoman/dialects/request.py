@@ -1,4 +1,4 @@
-"""A request in its protocol's form, the operation that it asks for, and the target that it is encoded for."""
+"""A request as its protocol writes it, the operation that it asks for, and the target of an encoder."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from dragoman.wire.multipart import Form
 Operation = Literal[
     "chat", "count", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"
 ]
-"""What an endpoint does. "chat" has codecs of its own. "count" counts the tokens of a chat request's prompt,
-"models" lists models. The others have one request and one answer each, see `OperationCodec`."""
+"""What a request asks for. "count" counts the tokens of a chat request's prompt; "models" lists models. All
+but "chat" and "models" have an `OperationCodec`."""
 
 PROMPTED: Final[frozenset[Operation]] = frozenset({"chat", "count"})
-"""The operations whose request is a chat request, and passes the stages of chat."""
+"""The operations whose request is a chat request, which is checked, decoded and changed like one."""
 
 
 class WireRequest(msgspec.Struct):
-    """A request in its dialect's form, without origin and credentials.
+    """A request as its dialect writes it, of a client or for a provider, without server and API key.
 
     path: one of the dialect's paths, with the names of `params` in braces
     ("/models/{model}:generateContent"). params: the values for these names. headers: lower-case names, only
-    headers of the protocol (betas, versions). body: the decoded JSON object; for a form its texts: a string
-    for each name, or a list when the name ends in `[]` or repeats. fields: the form itself, if there is one.
-    continued: the index and the number of the messages that the gateway put in, because the request
-    continues a stored answer; written: the body as the client wrote it, before that. preceded: a session may
-    hold earlier messages, with the calls that the results of this request answer.
+    headers of the protocol (betas, versions). body: the decoded JSON object; for a form `forms.texts` of it.
+    fields: the form itself, empty for JSON. continued: (index, number) of the messages that the gateway put
+    in before the client's own; written: the body as the client wrote it, None = `body` is unchanged.
+    preceded: a session may hold earlier messages, with the calls that the results in this request answer.
     """
 
     operation: Operation
@@ -47,7 +46,7 @@ class WireRequest(msgspec.Struct):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The target of a request: the upstream's model name, its facts, the vendor's quirks, and the report."""
+    """What a request is encoded for. report: gets the losses. model: its upstream name, None = unknown."""
 
     report: Report
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Resources of a provider's account (files, batches, …). The gateway relays their requests unread. Pure.
+"""The paths of objects that a provider stores (files, batches, …); the gateway relays their requests unread.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches
@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 Resource: TypeAlias = Literal[
     "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
 ]
-"""A group of paths. message_batches: Anthropic's batches."""
+"""A kind of objects at a provider. message_batches: Anthropic's batches."""
 
 _LIST: Final = ("GET", "POST")
 _GET: Final = ("GET",)
@@ -59,7 +59,7 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
         },
     }
 )
-"""The relayed paths below the API's version, with their methods; a name in braces is one segment."""
+"""Kind -> relayed path below the API's version -> methods; a name in braces is any one segment."""
 
 OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
-"""The resources of OpenAI's API. Vendors of other chat protocols may have them too."""
+"""The kinds of objects in OpenAI's API, also for a vendor that has this API for some of them."""

@@ -1,4 +1,4 @@
-"""The reverse of an emulation: turns the upstream's answer into the answer that the client asked for.
+"""Undoes an emulation in a response: turns the upstream's response into what the client asked for.
 
 `emulate` decides what is requested in another form; a `Restorer` reverses that event by event. It holds text
 back only while its meaning is open (the first characters of an object, half an escape), obeys `ir.GRAMMAR`,
@@ -21,17 +21,18 @@ from dragoman import ir
 replace = msgspec.structs.replace
 
 Named: TypeAlias = tuple[str | None, str]
-"""A client's tool: (namespace, name). Namespace None = it has none."""
+"""A tool: (namespace, name). Namespace None = it has none."""
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The emulations of one request.
+    """The emulations of one request, to be undone in its response.
 
     answer: the tool whose arguments are the client's answer, None = there is none. member: the member of
     those arguments that holds the answer, None = the arguments are the answer. custom: functions (by the
-    target's names) that the client declared as free-text tools. names: renamed tools, from the target's names
-    to the client's. builtin: functions (by the target's names) that replace tools which the client's protocol
-    defines. told: JSON was requested only by an instruction, so the answer may be inside a code fence.
+    target's names) that the client declared as free-text tools. names: the target's name of each
+    renamed tool -> the client's. builtin: functions (by the target's names) that replace tools which the
+    client's protocol defines. told: JSON was requested only by an instruction, so the answer may be inside a
+    code fence.
     """
 
     answer: str | None = None
@@ -43,7 +44,7 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Restorer:
-    """Reverses the emulations of one answer."""
+    """A step that undoes the emulations in one response: a whole one, or event by event."""
 
     __slots__ = ("_answered", "_called", "_open", "_undo")
 
@@ -54,12 +55,12 @@ class Restorer:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
-        """The client's events for one event of the upstream."""
+        """The events for the client that replace this event of the upstream; none while text is held back."""
         take = _TAKE.get(type(event))
         return [event] if take is None else take(self, event)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The client's whole answer for one of the upstream."""
+        """The response for the client that replaces this whole response of the upstream."""
         return ir.fold(event for one in ir.unfold(response) for event in self.feed(one))
 
     def _begin(self, event: ir.Open) -> list[ir.Event]:
@@ -93,7 +94,7 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """Change the stop reason "tool" to "end" if the only call was the emulated answer."""
+        """The event, with the stop reason "end" for "tool" if the only call was the emulated answer."""
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
             return [replace(event, stop=ir.Stop("end"))]
@@ -120,19 +121,19 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 
 
 class ArgumentsReader(Protocol):
-    """Converts the arguments of a call, piece by piece, to the text for the client."""
+    """Turns the arguments of an emulated call, piece by piece, into the text that the client gets."""
 
     def feed(self, text: str) -> str:
-        """The text that the next piece adds."""
+        """The text for the client that the next piece of the arguments adds; "" while it is held back."""
         ...
 
     def close(self) -> str:
-        """The text that was still held back when the arguments end."""
+        """The rest of the text for the client, after the last piece."""
         ...
 
 
 class _EmulatedCall:
-    """An open call that the client gets as another block."""
+    """An open call that the client gets as another block: `make` makes it from the call and its text."""
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
 
@@ -166,7 +167,7 @@ class _EmulatedCall:
 
 
 class _Unfenced:
-    """An open text that the client gets without the code fence around it."""
+    """An open text block that the client gets without the code fence around it."""
 
     __slots__ = ("_fence",)
 
@@ -198,7 +199,7 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 
 class Fence:
-    """The text inside a Markdown code fence that encloses all of it. Any other text passes unchanged.
+    """Removes, piece by piece, a Markdown code fence around a whole text. Any other text passes unchanged.
 
     Models fence JSON although they are told not to (https://github.com/openai/codex-plugin-cc/pull/583). A
     fence is no content, so removing it repairs nothing. After words, a fence is not removed. If words follow
@@ -212,7 +213,7 @@ class Fence:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The text that is certainly not part of the fence."""
+        """The next text that is certainly no part of a fence."""
         if self._state == "plain":
             return text
         text, self._held = self._held + text, ""
@@ -233,7 +234,7 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """The text that was held back, unless it is the end of the fence."""
+        """The text that was still held back, unless it is the end of the fence."""
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 
@@ -243,7 +244,7 @@ _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,
 
 
 class WholeObject:
-    """The arguments unchanged; `{}` if the model wrote nothing at all."""
+    """An `ArgumentsReader` that passes all arguments unchanged; `{}` if the model wrote nothing at all."""
 
     __slots__ = ("_empty",)
 
@@ -261,7 +262,7 @@ class WholeObject:
 
 
 class ValueMember:
-    """The JSON text of an object's only member. Text of another form passes unchanged."""
+    """An `ArgumentsReader` of the JSON text of an object's only member. Any other text passes unchanged."""
 
     __slots__ = ("_begun", "_head", "_held")
 
@@ -271,7 +272,7 @@ class ValueMember:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The text that certainly belongs to the value: the last brace so far may be the object's own."""
+        """The next text that certainly belongs to the value: a last brace may be the object's own."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return text
@@ -287,12 +288,12 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """Only what the head still holds: any other held text is the end of the object."""
+        """The text before the value if no value came; otherwise "", as the held text is the object's end."""
         return self._head.close()
 
 
 class StringMember:
-    """The text of an object's only member, a string. Text of another form passes unchanged.
+    """An `ArgumentsReader` of an object's only member, a string. Any other text passes unchanged.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives; a lone surrogate, which is
     no character, becomes U+FFFD.
@@ -306,7 +307,7 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """The characters that are complete."""
+        """The next characters of the string that are complete."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return "" if _NO_MEMBER.fullmatch(text) else text
@@ -328,7 +329,7 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """U+FFFD for half of a surrogate pair, or what the head still holds."""
+        """U+FFFD for half of a surrogate pair; the text before the string if no string came; else ""."""
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
 
@@ -346,7 +347,7 @@ _HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _HALF: Final = re.compile(
     r"(?:\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?)?)?)?"
 )
-"""The beginning of an escape, which more text may complete."""
+"""Matches the beginning of an escape, which more text may complete."""
 
 
 def _unescaped(text: str) -> str:
@@ -365,7 +366,7 @@ def _reader(member: str | None) -> Callable[[], ArgumentsReader]:
 
 
 INPUT: Final = "input"
-"""The only member of the arguments that replace a free-text tool's input."""
+"""The only parameter of a function that replaces a free-text tool. It holds the tool's input."""
 _INPUT: Final = partial(StringMember, INPUT)
 
 
@@ -384,7 +385,7 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """The text after the beginning; all text so far if it does not match."""
+        """The text after the beginning, "" within it; all text so far once it does not match."""
         if self.state != "in":
             return text
         between = (0, 1, self._expected.index(":"), len(self._expected) - 1)
@@ -401,5 +402,5 @@ class _Head:
         return ""
 
     def close(self) -> str:
-        """The text that was held back, unless it is only white space or an opening brace."""
+        """The text that was still held back, unless it is only white space or an opening brace."""
         return "" if self.state != "in" or self._seen.strip() in {"", "{"} else self._seen

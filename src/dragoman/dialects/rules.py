@@ -1,7 +1,7 @@
-"""Rules for the values of a request, and the errors for values that violate them, in OpenAI's words.
+"""Rules that check the values in a client's body, with errors in OpenAI's words.
 
-A rule takes a value and its path, and raises WireError for an invalid value. Rules for entries and members
-extend the path only if there is one, because rules run on every request.
+A rule takes a value and its JSON path, and raises WireError for an invalid value. Paths of entries and
+members are made only where there are some, because rules run on every request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS: Final = {
 
 
 def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
-    """Raise WireError for a value of the wrong type. expected: in words ("a string")."""
+    """Raise WireError for a value of the wrong type. expected: the right type in words ("a string")."""
     got = _KINDS.get(type(value), "something else")
     raise WireError(
         f"Invalid type for '{path}': expected {expected}, but got {got} instead.", path, "invalid_type"
@@ -53,7 +53,7 @@ def empty_array(path: str) -> NoReturn:
 
 
 def too_long(path: str, value: list[Any], most: int) -> NoReturn:
-    """Raise WireError for a list with too many entries."""
+    """Raise WireError for a list with more than `most` entries."""
     raise WireError(
         f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
         f"but got an array with length {len(value)} instead.",
@@ -63,7 +63,7 @@ def too_long(path: str, value: list[Any], most: int) -> NoReturn:
 
 
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
-    """Raise WireError for a word that is not among the allowed ones."""
+    """Raise WireError for a value that is none of the allowed words."""
     words = ", ".join(f"'{word}'" for word in allowed)
     raise WireError(f"Invalid value: '{value}'. Supported values are: {words}.", path, "invalid_value")
 
@@ -85,7 +85,7 @@ an_object = _typed(dict, "an object")
 
 
 def number(low: float | None = None, high: float | None = None) -> Rule:
-    """A rule: a number between two limits, inclusive; None = no limit."""
+    """Make the rule: a number between two limits, inclusive; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not float and type(value) is not int:
@@ -96,18 +96,18 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """What msgspec says is wrong with a value, and the value's path. text: of its ValidationError."""
+    """The text of a msgspec.ValidationError as (what is wrong, path of the value); path "" = none stated."""
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
     return (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
 
 
 OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
-"""How msgspec says that a number is too small or too large."""
+"""Matches msgspec's words for a number that is too small or too large: its sign and the limit."""
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
-    """A rule: an integer between two limits, inclusive; None = no limit."""
+    """Make the rule: an integer between two limits, inclusive; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not int:
@@ -133,7 +133,7 @@ def _bounded(value: float, path: str, kind: str, low: float | None, high: float 
 
 
 def one_of(*allowed: str) -> Rule:
-    """A rule: one of these words."""
+    """Make the rule: one of these words."""
 
     def rule(value: Any, path: str) -> None:
         a_string(value, path)
@@ -144,7 +144,7 @@ def one_of(*allowed: str) -> Rule:
 
 
 def list_of(rule: Rule, *, empty: bool = True) -> Rule:
-    """A rule: a list whose entries obey a rule. empty: whether the list may be empty."""
+    """Make the rule: a list whose entries obey `rule`. empty: whether the list may be empty."""
 
     def check_list(value: Any, path: str) -> None:
         if type(value) is not list:
@@ -162,7 +162,7 @@ objects = list_of(an_object)
 
 
 def members(**rules: Rule) -> Rule:
-    """A rule: an object; each stated member obeys its rule."""
+    """Make the rule: an object, each of whose stated members obeys the rule of its name, if there is one."""
 
     def check_members(value: Any, path: str) -> None:
         an_object(value, path)
@@ -174,7 +174,7 @@ def members(**rules: Rule) -> Rule:
 
 
 def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
-    """Check a required member of the object at `path`."""
+    """Check a member of the object `holder` at `path` by a rule. Raises WireError also if it is missing."""
     value = holder.get(member)
     if value is None:
         missing(f"{path}.{member}")
@@ -203,7 +203,7 @@ def an_address(value: Any, path: str) -> None:
 
 
 def in_base64(value: Any, path: str) -> None:
-    """A rule: bytes in base64."""
+    """A rule: a text that is base64."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -211,7 +211,7 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """A rule: a URL, a data URL, or bare base64."""
+    """A rule: an HTTP URL, a data URL, or bare base64."""
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)
@@ -235,9 +235,9 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 
 def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
-    """Check the messages of a request, each by the rule of its role.
+    """Check the value of `messages`, each message by the rule of its role. Raises WireError.
 
-    bound: roles whose messages always need their rule, because a role and a text are not enough for them.
+    A message with only a role and a text needs no rule, unless its role is in `bound`.
     """
     if type(messages) is not list:
         raise WireError(
@@ -267,7 +267,7 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
 
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
-    """The members of a request by their rules. needed: those that must be there."""
+    """Check the top-level members of a body by the rules of their names. needed: those that must be there."""
     for member in needed:
         if body.get(member) is None:
             missing(member)

@@ -1,4 +1,4 @@
-"""Checks of a JSON Schema: its structure, and the rules of strict output. The first mistake is returned.
+"""Checks a client's JSON Schema: its structure, and OpenAI's rules for strict output.
 
 The structure check compares the types of keywords with https://json-schema.org/draft/2020-12 and its
 predecessors. It follows no references and allows unknown keywords, as the specification demands.
@@ -15,7 +15,7 @@ from dragoman.ir import Output
 
 
 class Mistake(NamedTuple):
-    """A mistake in a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
+    """A mistake in a schema. path: JSON path inside the schema (`properties.city.type`), "" = the whole."""
 
     path: str
     message: str
@@ -27,7 +27,7 @@ TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boo
 
 
 def mistake(schema: Any) -> Mistake | None:
-    """The first structural mistake of a schema; None if there is none."""
+    """The first mistake in the structure of a schema (any JSON value); None if there is none."""
     if type(schema) is bool:
         return None
     if type(schema) is not dict:
@@ -151,7 +151,7 @@ _REFUSED: Final = (
 
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
-    """The first violation of the rules for strict tools and answers; `mistake` must have found nothing.
+    """The first violation of the rules for strict tools and output, None = none; call `mistake` before.
 
     The root must be an object and no `anyOf`; every object must list all of its properties as required and
     allow no others; keywords that combine schemas are refused, except `anyOf`.
@@ -194,8 +194,9 @@ def _strict_below(schema: dict[str, Any]) -> _Found:
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
-    """Write the name and the description of an output into its schema, for protocols that have them nowhere
-    else. place: the schema's, in the body.
+    """Write the name and the description of an output into `schema`, for protocols without members for them.
+
+    What the schema has is never replaced. place: the schema's JSON path in the encoded body.
     """
     for field, key, value in (
         ("name", "title", output.name),

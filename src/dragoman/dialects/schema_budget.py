@@ -1,4 +1,4 @@
-"""A cost limit for processing a client's JSON Schema, and paths in it that stay short.
+"""Limits the work on a client's JSON Schema, and the length of the paths in it.
 
 A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that
 follows references, or merges or copies schemas, pays for each step here. Steps give the same verdict on every
@@ -16,22 +16,19 @@ from dragoman.errors import WireError
 TOO_COMPLEX: Final = "schema_too_complex"
 """The error code for a schema that costs too much."""
 STEPS: Final = 60_000
-"""Steps for one schema. A step is a microsecond or two of work, in which nothing else runs. The largest
-schemas that OpenAI's API accepts (5,000 properties) need about half of them.
+"""The most steps for one schema. A step is a microsecond or two of work, in which nothing else runs. The
+largest schemas that OpenAI's API accepts (5,000 properties) need about half of them.
 """
 LONGEST_PLACE: Final = 500
-"""Characters after which a place in a schema is cut. A name may be as long as a body, and occurs in the place
-of everything below it.
+"""Characters after which a path in a schema is cut. A property's name may be as long as a body, and occurs in
+the paths of everything below it.
 """
 
 _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """The remaining steps for one schema, or for all schemas of a request.
-
-    path: the place of the schema that is being processed, for the error.
-    """
+    """The remaining steps for one or all schemas of a request. path: the current schema's, for the error."""
 
     __slots__ = ("_left", "path")
 
@@ -40,14 +37,14 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps. Raises WireError, with the schema's place, when too few are left."""
+        """Subtract steps. Raises WireError, with `path`, when too few are left."""
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
 
 
 def too_complex(path: str) -> WireError:
-    """The error for the schema at `path`."""
+    """The error (not raised) for a schema at `path` that costs too much."""
     return WireError(
         "this schema is too complex: its references, combinations or repetitions multiply", path, TOO_COMPLEX
     )
@@ -65,7 +62,7 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 
 def place_in(place: str, step: str) -> str:
-    """The path of a member, no longer than about twice `LONGEST_PLACE`."""
+    """The path `place.step`, cut so that it is no longer than about twice `LONGEST_PLACE`."""
     if len(place) + len(step) > LONGEST_PLACE:
         if len(place) > LONGEST_PLACE:
             return place
@@ -74,10 +71,10 @@ def place_in(place: str, step: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name for places and errors, cut after `LONGEST_PLACE` characters."""
+    """A name for paths and errors, cut after `LONGEST_PLACE` characters."""
     return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 
 def size(value: Any) -> int:
-    """The cost of copying or comparing a keyword's value: the number of its members."""
+    """The steps for copying or comparing a keyword's value: the number of its members or entries; else 1."""
     return len(value) if isinstance(value, dict | list) else 1

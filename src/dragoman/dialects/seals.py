@@ -1,9 +1,9 @@
-"""Seals in other protocols than their own: tagged with their origin, so that the client's copy returns to it.
+"""Writes and reads seals (`ir.Sealed`) in other protocols than their own, tagged with their origin.
 
-Clients send opaque values back unchanged. So a seal is put where the client's protocol has seals, as
-`dgm1.<origin>.<payload>`. A returned seal with the tag belongs to that origin, one without it to the client's
-own protocol. If a provider withheld the words of its thinking, the seal is the whole block; it is tagged as
-`dgm1.<origin>!.<payload>`, because its origin has another kind of block for it. Pure.
+Clients send opaque values back unchanged, so the origin gets its seal again. A seal is put where the client's
+protocol has seals, as `dgm1.<origin>.<payload>`. A returned seal with the tag belongs to that origin, one
+without it to the client's own protocol. If a provider withheld the words of its thinking, the seal is the
+whole block; it is tagged as `dgm1.<origin>!.<payload>`, as its origin has another kind of block for it. Pure.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from dragoman.ir import Sealed
 TAG: Final = "dgm1."
 """The beginning of every tagged seal; no provider's own seal begins like this."""
 
-
 _WITHHELD: Final = "!"
 _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """A seal of another origin as a tagged text. withheld: whether the seal is all of the thinking."""
+    """A seal of another origin as a tagged text. withheld: the provider sent no words of the thinking."""
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """The seal in a text that a client sent back. dialect: the origin of a text without a tag."""
+    """The seal in a text that a client sent back. dialect: the client's, the origin of an untagged text."""
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")
         if dot:
@@ -36,5 +35,5 @@ def read_seal(text: str, dialect: str) -> Sealed:
 
 
 def is_withheld(text: str) -> bool:
-    """Whether a seal that a client sent back is tagged as all that was sent of its thinking."""
+    """Whether a text that a client sent back is a seal that `tag_seal` tagged as withheld."""
     return text.startswith(TAG) and text[len(TAG) :].partition(".")[0].endswith(_WITHHELD)

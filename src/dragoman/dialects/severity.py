@@ -1,4 +1,4 @@
-"""The severity of losing a member of a request. It is the same for every dialect that lacks the member.
+"""How severe it is to lose a field or a member of a request: the same for every dialect that lacks it.
 
 A severity depends on what the member does, not on which dialect lacks it, so that strictness means the same
 for every upstream. A member that is part of the question, or that limits what the model may see, say or do,
@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""meaning: the answer may differ in content. quality: it may be worse or cost more. hint: nothing relevant.
-"""
+"""What a loss does to the answer. meaning: other content. quality: worse or dearer. hint: nothing."""
 
 FIELDS: Final[Mapping[str, Severity]] = {
     "sampling.temperature": "quality",
@@ -57,7 +56,7 @@ FIELDS: Final[Mapping[str, Severity]] = {
     "conversation": "meaning",
     "background": "quality",
 }
-"""The severities of the fields of `ir.Request`, by their place. A field that is not listed is "meaning"."""
+"""IR path of a field of `ir.Request` -> severity of its loss. A field that is not listed is "meaning"."""
 
 MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     "anthropic": {
@@ -151,22 +150,22 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     },
     "ollama_generate": {"context": "meaning"},  # the conversation so far
 }
-"""By protocol, the severities of request members for which the IR has no field, by their place. The table
-also serves as the list of known members of each protocol.
+"""Protocol -> JSON path of a request member without a field in the IR -> severity of its loss. The table is
+also the list of the known members of each protocol.
 """
 
 
 def of_field(place: str) -> Severity:
-    """The severity of a field of `ir.Request`, by its place: `sampling.seed`."""
+    """The severity of losing the field of `ir.Request` with this IR path (`sampling.seed`)."""
     return FIELDS.get(place, "meaning")
 
 
 def of_refused(dialect: str, place: str) -> Severity:
-    """The severity of a place that a vendor refuses: a field, or a member that only its dialect has."""
+    """The severity of losing what a vendor refuses: the IR path of a field, or a member of its dialect."""
     return FIELDS.get(place) or of_member(dialect, place)
 
 
 def of_member(dialect: str, member: str) -> Severity:
-    """The severity of a member that only one dialect has; "hint" if the member is unknown."""
+    """The severity of losing a member (JSON path) that only this dialect has; "hint" if it is unknown."""
     own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

@@ -4,7 +4,7 @@ Parts that belong together are left out together: a user's question with its ans
 question each step of the running answer. Calls and their results stay together. These are kept however long
 they are: instructions (system and developer messages), the last question, and the last step.
 
-The module never changes a message or the order, and knows no vocabulary. Pure; places are IR terms.
+The module never changes a message or the order, and knows no vocabulary. Pure.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class Counts(Protocol):
     """Counts tokens: a `tokens.Counter`, or an object like it."""
 
     def frame(self, request: ir.Request) -> int:
-        """The tokens of everything except the messages."""
+        """The tokens of everything in a request except the messages."""
         ...
 
     def message(self, message: ir.Message) -> int:
-        """The tokens of one message with its envelope."""
+        """The tokens of one message, including what a chat template puts around it."""
         ...
 
 
 class Shortened(msgspec.Struct, frozen=True):
     """The result of shortening a request.
 
-    request: with the remaining messages. dropped: the positions of the others in the original request.
-    tokens: of the remaining request; more than the window if nothing else may be left out.
+    request: it has the remaining messages. dropped: the positions of the others in the original request.
+    tokens: those of `request`; more than the window if nothing else may be left out.
     """
 
     request: ir.Request
@@ -46,7 +46,7 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """The request without its oldest messages, as many as have to be left out to fit into `window` tokens."""
+    """Leave out as many of the oldest messages as necessary to fit the request into `window` tokens."""
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
     dropped: set[int] = set()
@@ -63,10 +63,10 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """The request, shortened to this window if its client asks for truncation. Dropped messages are reported.
+    """The request, shortened to `window` tokens if its client asks for truncation. The losses are reported.
 
-    window: None = unknown; the setting is then lost unless the upstream has the same one. model: decides the
-    vocabulary for counting. Later reports use places in the returned request; `Report.moved` converts them.
+    window: None = unknown; the wish is then lost, unless the upstream has the client's protocol. model:
+    decides the vocabulary for counting. report: its `moved` is set, for IR paths in the result.
     """
     if request.truncation != "auto":
         return request
@@ -87,7 +87,7 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
 
 
 class Moved:
-    """Converts positions of the remaining messages to their original positions."""
+    """Converts IR paths in a request without the `dropped` of its `length` messages to the original's."""
 
     __slots__ = ("_kept",)
 
@@ -96,7 +96,7 @@ class Moved:
         self._kept = [place for place in range(length) if place not in gone]
 
     def __call__(self, where: str) -> str:
-        """The place in the original request for a place in the shortened one."""
+        """The IR path in the original request for one in the shortened request."""
         message = _MESSAGE.match(where)
         if message is None or (place := int(message[1])) >= len(self._kept):
             return where
@@ -107,7 +107,7 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
-    """The groups of messages that can be left out, the oldest first."""
+    """The groups of messages (their positions) that can be left out together, the oldest group first."""
     starts = _starts(messages)
     owner = _joined(messages, starts)
     parts: dict[int, list[int]] = {}
@@ -121,7 +121,7 @@ def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
 
 
 def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
-    """For each message the start of its part, None = the message is an instruction.
+    """For each message the position of the first message of its part; None = it is an instruction.
 
     A part is a question with its answers; after the last question it is one step: the model's message and its
     tools' results.
@@ -153,7 +153,7 @@ def _asks(message: ir.Message) -> bool:
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """For each part the first of the parts to which calls and results connect it."""
+    """For each part the first of the parts to which calls and results connect it; parts by their starts."""
     owner = {start: start for start in starts if start is not None}
 
     def root(start: int) -> int:

@@ -1,4 +1,4 @@
-"""The decoder (frames to events) and the encoder (events to bytes) of one streamed answer."""
+"""What the decoder (frames to events) and the encoder (events to bytes) of a chat stream must provide."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from dragoman import ir
 
 
 class StreamDecoder(Protocol):
-    """Turns upstream frames into events. The split of the bytes into frames changes no event."""
+    """Turns the frames of one upstream stream into events. How the bytes arrive changes none."""
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
         ...
 
     def close(self) -> list[ir.Event]:
-        """The last events, when the bytes have ended. A stream without its terminal event yields `Error`."""
+        """The last events, when the frames have ended: an `Error` if there was no terminal event."""
         ...
 
 
 class StreamEncoder(Protocol):
-    """Events to the client's bytes, framed and ready to send."""
+    """Turns the events of one stream into frames for the client."""
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event; empty when the dialect has no such event."""
+        """The frames for one event, as bytes; empty when the dialect writes nothing for it."""
         ...
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """The answer as the client will read it: from the last event of a stream, or from the whole body.
+    """A response as its client will read it in the last event of a stream or in the whole body; it is stored.
 
-    response: the answer's members, decoded or as JSON (`msgspec.Raw`). size: bytes of a long output as JSON;
-    0 = the output is short.
+    response: the response object's members, decoded or as JSON (`msgspec.Raw`). size: the bytes of a long
+    output as JSON; 0 = the output is short.
     """
 
     response: Mapping[str, Any]
@@ -42,24 +42,24 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class TellsEnding(Protocol):
-    """An encoder or a relay whose last event repeats the whole answer."""
+    """A `StreamEncoder` or `StreamRelay` whose last event repeats the whole response."""
 
     waits: bool
-    """Whether the last event waits for `end`, because the answer is stored first."""
+    """Set by the engine: True = the last event waits for `end`, because the response is stored first."""
     ending: Ending | None
-    """The content of the last event while it waits for `end`; None = it is not due, or `feed` has sent it."""
+    """What the last event will repeat, once it waits for `end`; None = not yet, or `feed` has returned it."""
 
     def end(self, *, stored: bool) -> bytes:
-        """The bytes of the last event. stored: False = the store failed to keep the answer."""
+        """The bytes of the last event that waits. stored: False = the response could not be stored."""
         ...
 
 
 class TellsInPieces(TellsEnding, Protocol):
-    """An encoder whose last events each repeat the whole text. A long text is not copied for each event: such
-    an answer waits for `end` in any case.
+    """An encoder whose last events each repeat the whole text. A long text is not copied for each event: then
+    the last event waits for `end`, whatever `waits` says.
     """
 
     pieces: list[list[bytes]] | None
-    """The events that repeat a long text, each as a list of byte strings; `feed` does not return them.
-    None = `feed` returns all events.
+    """Set to a list by the engine: `feed` and `end` append events that repeat a long text to it, each as a
+    list of byte strings, instead of returning them. None = they return all events.
     """

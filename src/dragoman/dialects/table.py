@@ -1,4 +1,4 @@
-"""The dialects that Dragoman speaks. A new one is one module and one line here."""
+"""The table of all dialects. A new one is one package and one line here."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
-"""The dialects by name, in the order of the documentation."""
+"""Name -> dialect, in the order of the documentation."""
 
 CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode_block, decode_content))
 
 
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
-    """Add one more protocol until the block ends. A gateway that was made before does not get it.
+    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway made before does not get it.
 
-    Raises ValueError when the name is taken.
+    Raises ValueError when its name is taken.
     """
     if dialect.name in DIALECTS:
         raise ValueError(f"the protocol {dialect.name} is spoken already")
@@ -44,18 +44,19 @@ def registered(dialect: Dialect) -> Iterator[None]:
 
 
 DEFAULT: Final = openai_chat
-"""The protocol of a server, a path or a client that states no other protocol."""
+"""The dialect of a server, a path or a client for which nothing states another."""
 
 
 def faces() -> list[tuple[Dialect, Face]]:
-    """The protocols that the gateway serves, and where."""
+    """The dialects that the gateway serves to clients, each with its face."""
     return [(dialect, dialect.face) for dialect in DIALECTS.values() if dialect.face is not None]
 
 
 def key_headers() -> tuple[str, ...]:
-    """The headers beside `authorization` in which the protocols' clients send their key."""
+    """The headers beside `authorization` in which clients of any dialect send their gateway key."""
     return tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.keys.headers))
 
 
 READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: CURSOR.reading}
-"""By the name of a face: the protocol in which a body that it refuses is valid; None = the body is wrong."""
+"""Dialect of a face -> the function that gets a body which its `check` refuses, and returns the dialect that
+may read this body; None = the body is wrong."""

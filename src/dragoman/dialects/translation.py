@@ -1,4 +1,4 @@
-"""The translation of one request from one dialect to another, with all its steps. Pure."""
+"""Translates a chat request from one dialect to another, by all steps of the gateway. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dragoman.errors import WireError
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """The target's body, and the losses and changes as JSON paths of the source.
+    """A translated request: its path below the target's base URL, and its body.
 
-    path: the target's path below its base URL.
+    losses, changes: what the target's body lacks or writes otherwise, with JSON paths in the source's body.
     """
 
     path: str
@@ -40,10 +40,11 @@ def translated(
     quirks: Quirks | None = None,
     stream: bool = False,
 ) -> Translation:
-    """Check a body of the source dialect and write it in the target dialect. Raises WireError.
+    """Check a body of the source dialect and write it in the target dialect.
 
     If the source dialect refuses the body, it is read as another dialect, as the gateway does (`READINGS`),
-    or checked by the wider rules of a server of the same protocol.
+    or checked by the wider rules of a server of the same protocol. Raises WireError for an invalid body, or
+    one that the target cannot express.
 
     model: the upstream's name for the model, None = the body's own. quirks: None = as specified. stream:
     whether the request asks for a stream, for sources that state it in the path.

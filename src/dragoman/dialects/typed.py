@@ -1,4 +1,4 @@
-"""Checks that members of a wire object have the types that their protocol defines.
+"""Checks the types of the members in a provider's response.
 
 Some vendors and proxies write other types: a list instead of a number, a number for an id. No IR field can
 hold such a member, but the client has paid for the answer, so it is not refused: the member becomes a
@@ -23,13 +23,14 @@ NUMBER: Final = (int, float)
 
 
 class Count:
-    """Stands for the type of a count: an integer that is not negative."""
+    """Stands in `Typed` for the type of a count: an integer that is not negative."""
 
 
 class Typed:
     """The types of some members of one kind of wire object. null fits every type; a boolean is no number.
 
-    within: the name of the member that holds the object, if its leftovers have dotted names.
+    dialect: whose leftovers wrong members become. within: the member that holds the object, if its leftovers
+    have dotted names. types: the members' types.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_types")
@@ -44,7 +45,7 @@ class Typed:
         ]
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """The object without members of wrong types, and these as leftovers. Most objects stay unchanged."""
+        """The object without members of wrong types, and these as leftovers (None = there are none)."""
         get = wire.get
         for member, kinds in self._types:
             value = get(member)
@@ -67,7 +68,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A member without which an answer cannot be read. where: the object's place. Raises WireError."""
+    """A required member of `wire`. where: the JSON path of `wire`. Raises WireError if it is no `kind`."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -75,7 +76,7 @@ def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
-    """The value, which must be an object. Raises WireError."""
+    """The value. Raises WireError if it is no JSON object. where: its JSON path."""
     if type(value) is not dict:
         raise WireError("expected an object", where, "invalid_type")
     return value
@@ -97,7 +98,7 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """The block in a wire object. If the object has an unexpected shape, `native` keeps it whole."""
+    """The block that `read` makes of a wire object, or `native` if the object has an unexpected shape."""
     try:
         block = read(value)
     except OF_ANOTHER_SHAPE:
@@ -106,9 +107,9 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """Token counts without the members that are no counts; whole floats become integers.
+    """A usage object without the members that are no counts; whole floats become integers.
 
-    details: whether to keep objects of counts, which have names ending in `_details`.
+    details: whether to keep inner objects of counts, which have names ending in `_details`.
     """
     if _are_counts(wire, details=details):
         return wire
@@ -135,11 +136,10 @@ def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
 
 
 _DETAILS: Final = "_details"
-"""The end of the names of members that hold objects of counts."""
 
 
 def sound(response: Response) -> Response:
-    """The answer, unchanged. Raises WireError if a value does not have the IR's type."""
+    """The response, unchanged. Raises WireError if a value in it does not have the type of its field."""
     if not is_sound(response):
         try:
             msgspec.convert(msgspec.to_builtins(response), Response)
@@ -151,7 +151,7 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """The decoded log probabilities; None if they have an unexpected shape."""
+    """What `decode` makes of a response's log probabilities; None if they have an unexpected shape."""
     try:
         decoded = decode(tokens)
     except OF_ANOTHER_SHAPE:
@@ -160,7 +160,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates of an answer in order, with distinct indexes; some vendors repeat one index."""
+    """The candidates, ordered by index; numbered anew as they are, if an index is missing or repeats."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

@@ -1,4 +1,4 @@
-"""Content of an unknown kind: only servers of its own protocol can interpret it.
+"""Refuses to translate content of an unknown kind, which only servers of its own protocol can interpret.
 
 Without it, a model would answer half of a question, so a translated request with such content is refused
 before anything is sent. In an earlier answer such content is only a loss, because otherwise no conversation
@@ -17,16 +17,15 @@ from dragoman.errors import WireError
 
 _ASKED = frozenset({"user", "system", "developer"})
 _PROMPTS = "openai_completions"
-"""Its prompts are no messages; its own rules refuse whatever they cannot contain."""
+"""A protocol whose prompts are no messages; its `check_portable` refuses what cannot be translated."""
 _ITEMS = "openai_responses"
-"""It has items beside messages. Each is a message of its own in the IR, so it is not checked as a part."""
+"""A protocol with items beside messages. Such an item is a message of its own in the IR, and not checked."""
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request for another protocol. A block that only its own protocol has becomes its equivalent text,
-    if any.
+    """The request, for another protocol: `Native` blocks of the question that stand for a text become it.
 
-    Raises WireError, with a place in IR terms, for the first part of the question of an unknown kind.
+    Raises WireError, with an IR path, for the first block of an unknown kind that is not in an answer.
     """
     if request.dialect == _PROMPTS:
         return request
@@ -55,7 +54,7 @@ def _is_native(message: ir.Message) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether one of the blocks has an equivalent text. Raises WireError for a block of an unknown kind."""
+    """Whether a `Native` in these blocks stands for a text. Raises WireError for one of an unknown kind."""
     worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:

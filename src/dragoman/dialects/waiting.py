@@ -1,4 +1,4 @@
-"""The calls of a turn that wait for their results. A result without an id finds its call by name and order.
+"""Finds the tool call that a result belongs to: by id, or without an id by name and order.
 
 A client may send thousands of calls and their results in any order, so no search looks at all calls. Callers
 decide what happens to a result without a call, or to a call without a result.
@@ -14,7 +14,7 @@ Call = TypeVar("Call")
 
 
 class Waiting(Generic[Call]):
-    """Calls in order, each until its result takes it. Several calls may share an id or a name."""
+    """Tool calls in order, each until its result takes it. Several may share an id or a name."""
 
     __slots__ = ("_ids", "_left", "_names", "_next", "_order")
 
@@ -30,14 +30,14 @@ class Waiting(Generic[Call]):
         self._names: dict[str, deque[int]] = {}
 
     def __iter__(self) -> Iterator[Call]:
-        """The calls without a result, in order."""
+        """The calls that still wait, in order."""
         return iter(self._left.values())
 
     def __len__(self) -> int:
         return len(self._left)
 
     def add(self, call: Call, call_id: str | None, name: str) -> None:
-        """Add a call that waits for its result."""
+        """Add a call that waits for its result. call: any value that stands for it; `take` returns it."""
         place, self._next = self._next, self._next + 1
         self._left[place] = call
         self._order.append(place)

@@ -1,4 +1,4 @@
-"""Repair the history of another protocol, so that it follows the rules of the target's protocol.
+"""Repairs the history (the messages) of a request, so that it follows the rules of the target's protocol.
 
 A client's history follows the rules of its own protocol; a history that was cut or cancelled may break even
 these. The target states its own `Rules`:
@@ -33,7 +33,7 @@ _ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Mes
 
 
 def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
-    """The history as turns of the target.
+    """The history of a request as the turns that the encoder of the target writes.
 
     Raises WireError for a result without its call when the target refuses such results.
     """

@@ -1,4 +1,4 @@
-"""Histories in which the user and the assistant alternate."""
+"""The repair for protocols in which the user and the assistant alternate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NOT_CONTINUED: Final = (
 
 
 class Alternating(Repair):
-    """The user and the assistant alternate; the results of a turn's calls come first in the user's turn.
+    """Joins messages so that user and assistant alternate; results come first in the turn after their calls.
 
-    results: the results of the current turn, each with the number of its call and its path in the IR.
+    turn: the current one. results: its tool results so far: (number of the call, block, IR path).
     """
 
     def write(self) -> None:
-        """Write the turns."""
+        """Append the repaired history to `turns`."""
         self.results: list[tuple[int, ir.Block, str]] = []
         self.turn = Turn("tool", [])  # stands for no turn
         if self.request.system:
@@ -51,7 +51,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """End a turn of the user: results move to its front, and calls without a result get one."""
+        """End the user's turn: put its results first, and a new result for each call that still waits."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -90,7 +90,7 @@ class Alternating(Repair):
                 self.turn.notes.append(Note(f"messages[{index}]", *self.rules.tagged))
 
     def _ends_turn(self, index: int) -> bool:
-        """Whether a system message stands between the user and the assistant, or ends the history."""
+        """Whether a system message at `index` comes between the user and the assistant, or at the end."""
         pieces = self.turn.pieces
         if self.turn.role != "user" or (pieces and pieces[-1].tagged):
             return False
@@ -114,7 +114,7 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Put a result first in the turn; a result without its call stays in its place as text."""
+        """Put a result into `results`; without its call, as text into `blocks`. places: of the blocks."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []
@@ -131,7 +131,7 @@ class Alternating(Repair):
         notes.append(Note(where, *rules.orphaned))
 
     def _end(self) -> None:
-        """Answer the open calls, and add the first and the last message that the target requires."""
+        """Add results for calls that wait, and the first and last user message that the target requires."""
         rules = self.rules
         if self.moved or (self.waiting and self.turn.role == "assistant"):
             self._begin("user")
@@ -147,7 +147,7 @@ class Alternating(Repair):
         self._open()
 
     def _open(self) -> None:
-        """Add a first message of the user when the assistant may not begin."""
+        """Put a message of the user before the first turn, if `Rules.opens` requires it."""
         rules = self.rules
         begin = 0
         for at, turn in enumerate(self.turns):

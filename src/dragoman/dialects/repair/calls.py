@@ -1,4 +1,4 @@
-"""Repairs that every order of a history needs: calls, their results, and media that must move."""
+"""The repairs that all target protocols need: of calls, their results, and media that must move."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ replace = msgspec.structs.replace
 
 SYSTEM: Final = frozenset({"system", "developer"})
 _MOST_OF_ID: Final = 40
-"""Characters of an id that an error repeats."""
+"""Characters of a call's id that an error message repeats."""
 _BY_ORDER: Final = (
     "no tool call has the name of this result; it is sent as the result of the first open tool call"
 )
@@ -35,10 +35,11 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repair(ABC):
-    """A history during its repair.
+    """The repair of one history. A subclass writes `turns`, which is the result.
 
-    first: the index of the first message of the current turn of the assistant. position: the index of the
-    next call in this turn. moved: media that wait for the next turn of the user.
+    waiting: the calls without a result so far. ids: the ids of the calls so far. names: id -> name of the
+    calls so far. first: the index of the first message of the assistant's current turn; position: that of the
+    next call in it. moved: media, with their IR paths, that wait for the user's next turn.
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -60,12 +61,12 @@ class Repair(ABC):
 
     @abstractmethod
     def write(self) -> None:
-        """Write the turns."""
+        """Append the repaired history to `turns`."""
 
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Add a message of the assistant to a turn."""
+        """Append a message of the assistant, repaired, to the pieces of a turn. index: the message's."""
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
             return
@@ -97,7 +98,7 @@ class Repair(ABC):
             turn.pieces.append(Piece(message, index, blocks, places, apart=apart))
 
     def _called(self, block: ir.ToolCall, index: int, at: int, turn: Turn) -> ir.ToolCall:
-        """The call with its repaired id. The call now waits for its result."""
+        """Give a call an id that the target accepts, let it wait for its result, and return it."""
         rules, stated = self.rules, block.id
         chosen = stated
         if stated:
@@ -124,7 +125,7 @@ class Repair(ABC):
         return block if chosen == stated else replace(block, id=chosen)
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
-        """A medium of the assistant, or its transcript; None when it moves to the user."""
+        """The block for a medium of the assistant: itself or its transcript; None = it moves to the user."""
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
             turn.notes.append(Note(where, *rules.transcribed))
@@ -135,7 +136,7 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """Add the media that wait to a turn of the user."""
+        """Append the media in `moved` to a turn of the user, and return the turn."""
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -149,9 +150,10 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """The result with the id and the name of its call, and the call; None without a call.
+        """The result with the id and name that the target requires, and its call (None = it has none).
 
-        Raises WireError for a result without its call when the target refuses such results.
+        The call waits no longer. notes: gets the repairs. Raises WireError for a result without its call when
+        the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -195,7 +197,7 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """The result without the media that it cannot hold, and these media. noted: a text replaces each."""
+        """The result without media that it cannot hold; these, with IR paths. noted: a text replaces each."""
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
             return block, []
@@ -211,7 +213,7 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """A result that says that the call has no result."""
+        """A new result for a call without one, which says so (`Rules.absent`)."""
         rules = self.rules
         return ir.ToolResult(
             call.id,
@@ -222,7 +224,7 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """The content of a result without its call as blocks of the user, and the path of each block."""
+        """A result without its call, turned into blocks of the user; and the IR path of each block."""
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words
@@ -240,7 +242,7 @@ class Repair(ABC):
 
 
 def has_results(message: ir.Message) -> bool:
-    """Whether a message holds results of tools."""
+    """Whether a message holds tool results."""
     for block in message.blocks:  # noqa: SIM110 - called for every message of the user, and any() is slower
         if type(block) is ir.ToolResult:
             return True
@@ -253,5 +255,5 @@ def _is_bare(block: ir.Block) -> TypeGuard[ir.Text]:
 
 
 def is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
-    """Whether a block is a call that the client answers."""
+    """Whether a block is a call of a tool that the client runs."""
     return type(block) is ir.ToolCall and block.by == "client"

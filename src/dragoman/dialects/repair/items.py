@@ -1,4 +1,4 @@
-"""Histories of items: a result may stand anywhere after its call."""
+"""The repair for protocols whose history is a list of items."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 
 class Items(Repair):
-    """A result may stand anywhere after its call."""
+    """Keeps the order of the messages: a result may stand anywhere after its call."""
 
     def write(self) -> None:
-        """Write the turns."""
+        """Append the repaired history to `turns`."""
         for index, message in enumerate(self.request.messages):
             if message.role == "assistant":
                 turn = Turn("assistant", [])
@@ -49,7 +49,7 @@ class Items(Repair):
             places.append(where)
 
     def _answer_all(self) -> None:
-        """Add a result directly after each call without a result."""
+        """Add a result directly after each call that needs one (`Rules.needs`) and has none."""
         left = {call.id: call for call in self.waiting}
         for turn in self.turns:
             for piece in turn.pieces if turn.role == "assistant" else ():

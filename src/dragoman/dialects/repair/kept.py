@@ -1,4 +1,4 @@
-"""The fast path: most histories follow every rule and need no repair."""
+"""The fast path for histories that need no repair, as most do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """The turns of a history that needs no repair; None = it may need one.
+    """The turns of a request's history if it needs no repair; None = it may need one.
 
     In such a history user and assistant alternate, the user begins and ends, and the results of a turn are
     one message, in the order of the calls.
@@ -43,7 +43,7 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:
-    """The ids of the calls or results in a message; None = a block in it may need a repair."""
+    """The ids of the calls or of the results in a message; None = it may need a repair."""
     ids: list[str] = []
     role = message.role
     for block in message.blocks:

@@ -1,4 +1,4 @@
-"""Histories that keep their number of messages, with each result in a message of its own."""
+"""The repair for protocols in which each tool result is a message of its own, directly after its call."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CHUNKED: Final = frozenset({"gemini"})
 """Protocols whose clients keep each chunk of a streamed answer as a message of its own, as the chats of
 https://github.com/googleapis/python-genai do: a word may be cut between two messages."""
 _BRIDGE: Final = "OK"
-"""Clients write the same text when a message of the assistant is required; some models refuse empty text."""
+"""The text of the assistant's message between a result and the user. Some models refuse an empty text."""
 
 
 class Messages(Repair):
-    """Every message stays one message, but the messages of one turn of the assistant are joined."""
+    """Keeps each message, but may join the assistant's. last: the role of the last turn that is written."""
 
     def write(self) -> None:
-        """Write the turns."""
+        """Append the repaired history to `turns`."""
         self.last: Role = "system"
         if self.request.system:
             self._add(Turn("system", [Piece(None, -1, self.request.system)]))
@@ -54,16 +54,16 @@ class Messages(Repair):
             self.last = turn.role
 
     def _is_written(self, turn: Turn) -> bool:
-        """Whether the encoder writes a turn: it leaves out empty turns of the assistant and the system."""
+        """Whether the encoder will write a turn: not if it is empty and the assistant's or the system's."""
         if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
             return True
         says = self.rules.says
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Write missing results and moved media before a message that is no result.
+        """Add what must come before the next turn, which is no result: missing results, "OK", moved media.
 
-        bridge: whether this message is the user's or the system's, not the assistant's.
+        bridge: whether the next turn is the user's or the system's, not the assistant's.
         """
         rules = self.rules
         if self.waiting and not rules.patient:
@@ -93,7 +93,7 @@ class Messages(Repair):
         self._add(turn)
 
     def _tag(self, turn: Turn) -> None:
-        """Make system text a tagged message of the user."""
+        """Turn a turn of system text into a tagged message of the user."""
         assert self.rules.tagged is not None
         piece = turn.pieces[0]
         turn.role, piece.tagged = "user", True
@@ -123,7 +123,7 @@ class Messages(Repair):
             self._add(Turn("user", [Piece(message, index, blocks, places)]))
 
     def _end(self) -> None:
-        """Make the history end as the target requires: with a message of the user, not with system text."""
+        """If the history has only system text or ends with it, make a message of the user its end."""
         rules = self.rules
         if self.turns and self.last not in SYSTEM:
             return
@@ -148,7 +148,9 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """Group the messages of one turn. Each group comes with the index of its first message.
+    """Group adjacent messages that are one answer. Each group comes with the index of its first message.
+
+    chunked: whether the client sends each chunk of an answer as a message of its own.
 
     Clients of the Responses protocol send one message for a thought, one for each call and one for the text
     between them. Two adjacent messages with only text are two answers, so they are not grouped, unless they

@@ -1,4 +1,4 @@
-"""The rules of a protocol for a history."""
+"""The rules of a protocol for the history (the messages) of a request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 
 class Why(NamedTuple):
-    """How a repair is reported. to: the path of the result in the encoded body, where `{at}` is the index of
-    the encoded message and `{part}` the index in it.
+    """How a repair is reported. to: JSON path of the repaired value in the encoded body, where `{at}` stands
+    for the index of the encoded message and `{part}` for the index in it. reason: the change's or loss's.
     """
 
     to: str
@@ -24,38 +24,39 @@ _SILENT: Final = Why("", "")
 
 
 def anything(_: ir.Block) -> bool:
-    """Every block."""
+    """Always True: the default of a rule that selects blocks."""
     return True
 
 
 class Rules(Value, frozen=True, kw_only=True):
-    """The rules of a protocol for a history. A `Why` is the reason of a repair; None = no such repair.
+    """The rules of a protocol for a history. A `Why` is how a repair is reported; None = no such repair.
 
     dialect: the protocol's name. order: "turns" = roles alternate, and the results of a turn come first;
     "messages" = each result is a message directly after its call; "items" = any order, results after calls.
     says: whether the protocol writes anything for a block.
 
-    fit: turns an id of a call into the form that the protocol accepts. mint: the pattern of the id for a call
+    fit: turns a call's id into one that the protocol accepts. mint: the pattern of the id for a call
     without an id, None = the call needs no id. The pattern may use the {index} of the message, the {position}
     among the turn's calls, the number of {known} calls so far and of {minted} ids. ids: "unique" = no two
-    calls share an id; "shared" = one result answers all calls with an id. renamed: an id was not unique.
+    calls share an id; "shared" = one result answers all calls with an id. renamed: an id was changed.
 
-    patient: the result may come later than the next message. named: a result states the name of its call;
-    "missing" = only if the client stated no name. in_order: results have the order of the calls. absent: the
-    text of the result for a call without a result, None = the call needs none. needs: the calls that must
-    have a result. orphans: how a result without its call is written: "words" = as text of the user; "any" =
-    as a result, and no call is looked up. words: the text before the content of such a result, with the
-    tool's {name}; {text} stands for the texts in the content.
+    patient: a result may come later than in the message after its call. named: a result states the name of
+    its call; "missing" = only if the client stated no name. in_order: results have the order of the calls.
+    absent: the text of the result for a call without a result, None = the call needs none (reported as
+    `added`). needs: the calls that must have a result. orphans: how a result without its call is written
+    (reported as `orphaned`): "words" = as text of the user; "error" = the request is refused; "kept" = as a
+    result; "any" = so, and no call is looked up. words: the text before the content of such a result, with
+    the tool's {name}; {text} stands for the texts in the content.
 
-    moves: the media of an assistant's message that move to the user. takes_out: the media of a result that
-    move there. transcribed: audio of the assistant is sent as its transcript.
+    moves: whether this medium of this assistant's message moves to the user (reported as `moved`). takes_out:
+    whether this medium of a result does. transcribed: audio of the assistant is sent as its transcript.
 
-    bridge: the assistant says "OK" between a tool's result and the user. tagged: system text after the first
-    message becomes tagged text of the user. between: some models accept system text between the user and the
-    assistant (`Facts.mid_system`). opened: the user begins. opens: the position that needs a message of the
-    user before it: any message of the assistant, a message with calls, or the end of an empty history. asked:
-    the last system message becomes the user's when there are only system messages. continued: the user asks
-    the model to continue at the end.
+    bridge: a message "OK" of the assistant is added between a tool's result and the user. tagged: system text
+    after the first message becomes tagged text of the user. between: some models accept system text between
+    the user and the assistant (`Facts.mid_system`). opened: a message of the user is put first. opens: what
+    needs this: "assistant" = a first message of the assistant; "calls" = only one with calls; an empty
+    history always needs it. asked: the last system message becomes the user's when there are only system
+    messages. continued: a last message of the user asks the model to continue.
     """
 
     dialect: str

@@ -1,4 +1,4 @@
-"""The parts of a repaired history, which the encoder of the target writes."""
+"""The parts of a repaired history: turns of pieces. The encoder of the target writes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 class Note(NamedTuple):
-    """One change or loss, for the report.
+    """One repair, for the report.
 
-    where: the path in the IR, None = the repair adds something. to: as `Why.to`. severity: of a loss.
+    where: the IR path, None = the repair adds something. to: as `Why.to`. severity: that of a loss, None = it
+    is a change.
     """
 
     where: str | None
@@ -30,8 +31,8 @@ class Piece(msgspec.Struct):
     """Blocks of one of the client's messages, which go into one turn.
 
     message: the client's message, whose other members are written with this piece; None = they are not.
-    index: of that message, -1 = the request's own system text. places: the paths of the blocks in the IR,
-    None = the blocks are the message's own. tagged: system text that must be marked in the user's turn.
+    index: that message's, -1 = the request's own system text. places: the IR paths of the blocks, None = they
+    are all blocks of the message. tagged: it is system text in the user's turn, to be marked by `tagged`.
     apart: another block stood between this piece and the previous piece.
     """
 
@@ -43,25 +44,25 @@ class Piece(msgspec.Struct):
     apart: bool = False
 
     def place(self, at: int) -> str:
-        """A block's path in the IR."""
+        """The IR path of the block with index `at` in `blocks`."""
         if self.places is not None:
             return self.places[at]
         return f"messages[{self.index}].blocks[{at}]" if self.index >= 0 else f"system[{at}]"
 
     def placed(self) -> list[tuple[ir.Block, str]]:
-        """The blocks, each with its path in the IR."""
+        """The blocks, each with its IR path."""
         return [(block, self.place(at)) for at, block in enumerate(self.blocks)]
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or several items. role: "tool" = a result as a message of its own."""
+    """One message of the target, or several items. role: "tool" = a tool result as a message of its own."""
 
     role: Role
     pieces: list[Piece] = []
     notes: list[Note] = []
 
     def tell(self, report: Report, at: int = 0) -> None:
-        """Report the repairs. at: the index of the message in the encoded body."""
+        """Report the notes. at: the index of the message in the encoded body."""
         for note in self.notes:
             to = note.to.replace("{at}", str(at))
             if note.where is None:
@@ -73,7 +74,7 @@ class Turn(msgspec.Struct):
 
 
 def tagged(text: str) -> str:
-    """System text inside a user's message, marked by a tag."""
+    """System text, marked by a tag, for a message of the user."""
     return f"<system>\n{text}\n</system>"
 
 
