@@ -78,8 +78,7 @@ class Hooks:
         """True: a hook reads or changes answers, so they cannot be relayed."""
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """The request after all `before` hooks, one after another. All four raise EndedByHook and HookFailed.
-        """
+        """The request after all `before` hooks, in turn. All methods raise EndedByHook and HookFailed."""
         for name, hook in self._before:
             request = await _run(name, "before", ir.Request, hook, exchange, request) or request
         return request
@@ -108,9 +107,7 @@ class Hooks:
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a hook, and return its result: None, or an `expected` (a Sequence of events). name, point: for
-    errors.
-    """
+    """Call a hook. Returns None or an `expected` (a Sequence of events). name, point: for the errors."""
     try:
         result = hook(*arguments)
         if isawaitable(result):

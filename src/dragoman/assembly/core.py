@@ -305,8 +305,7 @@ class Core:
 
     @property
     def engine(self) -> Engine:
-        """The running engine. Before `start`: RuntimeError, after `close`: RequestFailed; as all parts below.
-        """
+        """The running engine. RuntimeError before `start`, RequestFailed after `close`; so do those below."""
         if self._engine is None:
             raise self._resting()
         return self._engine

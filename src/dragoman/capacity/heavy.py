@@ -160,8 +160,7 @@ class _Turns:
             loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """Give the turn to the client that has waited longest, for its oldest request; free it if none waits.
-        """
+        """Give the turn to the client that has waited longest, or to nobody if none waits."""
         while self._waiting:
             client = next(iter(self._waiting))
             turns = self._waiting.pop(client)

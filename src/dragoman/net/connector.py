@@ -126,7 +126,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's pool, of such connections. surprised: as in `Connection`. options: aiohttp's own."""
+    """aiohttp's pool, made of `Connection`s. surprised: as there. options: of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)

@@ -274,9 +274,7 @@ class Fetcher:
         return self._session
 
     def _permit(self, url: URL) -> None:
-        """Raise RequestFailed for a forbidden URL; the resolver checks hosts that are names, aiohttp no IP
-        address.
-        """
+        """Raise RequestFailed for a forbidden URL. A host name is checked later, by the resolver."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -319,9 +317,7 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The media type of a file that begins with `data`; None = unknown. RequestFailed: not of the medium's
-    kind.
-    """
+    """The media type of a file that begins with `data`; None = unknown. RequestFailed: not a fitting one."""
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
         stated = None

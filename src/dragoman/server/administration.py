@@ -52,7 +52,9 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """Rows that give the hint `sentence` for all paths which begin with one of `words`, or with `/v1` and it."""
+    """Rows with the hint `sentence` for all paths that begin with one of `words`, also behind a version
+    (/v1).
+    """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 

@@ -400,9 +400,7 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """The joined `parts` (emptied here), and the extra memory of the JSON values in bytes. RequestFailed
-    (413).
-    """
+    """The joined `parts` (emptied), and the extra memory of their JSON values in bytes. RequestFailed."""
     body = b"".join(parts)
     parts.clear()
     return body, extra_memory(body, max_values)

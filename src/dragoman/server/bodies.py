@@ -133,7 +133,7 @@ _LARGE_PIECE: Final = 512 * 1024
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """The content codings that headers state, in the order of their application. Raises RequestFailed (415)."""
+    """The content codings that headers state, in the order applied; () = none. Raises RequestFailed (415)."""
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:
         return codings(stated.decode("latin-1"))

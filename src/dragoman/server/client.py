@@ -67,9 +67,7 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": b""})
 
     def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
-        """Set a stream's content type, and pings. heartbeat: seconds of silence before one; 0 or None = no
-        pings.
-        """
+        """Set a stream's content type and pings. heartbeat: seconds of silence before one, 0 = no pings."""
         self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:

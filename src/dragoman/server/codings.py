@@ -32,9 +32,7 @@ BROKEN: Final = "invalid_content_encoding"
 MAX_RATIO: Final = 100
 """The largest ratio of decompressed to compressed bytes. Chats reach 3 to 30, because they repeat much."""
 FREE: Final = 4 * 1024 * 1024
-"""Bytes. A body that is smaller after decompression may have any ratio: a short body of blanks has a high
-one.
-"""
+"""Bytes. A body that is smaller when unpacked may have any ratio: a short body of blanks has a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
 """The most members of a gzip body, or frames of a zstd body. Each takes time beyond that for its bytes."""
@@ -181,8 +179,10 @@ TAKEN: Final = tuple(_CODINGS)
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """The codings that a header content-encoding states, in the order applied, without `identity`. WireError:
-    an unknown coding, or more than three.
+    """The content codings that a header content-encoding (`stated`) lists, in the order applied, without
+    `identity`.
+
+    Raises WireError for an unknown one, and for more than three.
     """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))

@@ -90,7 +90,7 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """True: the client has left its answer unread for too long. Each call counts the time since the last."""
+        """True: the client has left its answer unread for too long. Call it regularly: it counts the time."""
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False
@@ -141,7 +141,7 @@ class Connections:
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Add a new connection, ending idle ones to make room. False = no room: the caller has to refuse it."""
+        """Add a new connection, ending idle ones to make room. False = no room: the caller refuses it."""
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
             if not self._make_room(address):
@@ -276,7 +276,7 @@ def address_limit(settings: Server, limit: int) -> int:
 
 
 def descriptor_limit() -> int | None:
-    """How many files and sockets this process may open; None if there is no limit or the system tells none."""
+    """How many files and sockets this process may open; None if there is no limit or none is told."""
     if sys.platform == "win32":
         return None
     import resource

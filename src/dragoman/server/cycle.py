@@ -25,7 +25,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head of the answer, or more of its body (ASGI's `send`). RuntimeError: an invalid message."""
+        """Send the head of the answer, or more of its body (ASGI's `send`). RuntimeError: invalid message."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -94,7 +94,7 @@ class Cycle(RequestResponseCycle):
 
 
 def _line(name: bytes) -> bytes:
-    """The start of a header's line (`name: `), cached; the full cache is cleared, as providers invent names."""
+    """The start of a header's line (`name: `), cached. Providers invent names, so a full cache is cleared."""
     if _NO_NAME.search(name):
         raise RuntimeError("a header's name holds what no name may hold")
     if len(_names) >= _MOST_NAMES:

@@ -52,7 +52,7 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield every endpoint. If two have one path, the later wins; if both names may hold slashes, the first."""
+    """Yield all endpoints. Of two for one path the later wins; of two with slashed names the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
@@ -116,8 +116,7 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path, or None, and its placeholders' values. root: the application's mount point.
-        """
+        """The endpoint of a path, or None, and its placeholders' values. root: where the app is mounted."""
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
         path = path.removeprefix(root)  # some parent applications have removed it already

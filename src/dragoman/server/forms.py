@@ -88,7 +88,7 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form, after the last `feed`. Its values are valid until `__exit__`. Raises RequestFailed."""
+        """The whole form, after the last `feed`. Its values live until `__exit__`. Raises RequestFailed."""
         with _blamed():
             self._parser.close()
             if self._file is not None:

@@ -50,7 +50,7 @@ class GenerateContentApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the protocol; the list of models only where no other protocol shares the path."""
+        """Yield every path of the protocol; the model list only where no other protocol has its path."""
         for root in self.face.roots:
             for path, methods in self._methods():
                 yield Endpoint(root + path, DIALECT, methods, slashes=True)

@@ -43,8 +43,7 @@ _UNREAD = 4096
 _REQUEST = 2048
 """About how many bytes of memory a request needs beside the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds. A connection whose request body stands still for longer may be closed to make room for a new one.
-"""
+"""Seconds. A connection whose request body stands still for longer may be closed to make room for others."""
 _LINGER = 2.0
 """Seconds in which the client of a refused request may finish sending it. If the connection were closed at
 once, the system would reset it, and the client might never see the answer.
@@ -173,9 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops. A client that leaves its answers unread, so that its next request waits, is cut
-        off.
-        """
+        """The server stops. A client that leaves answers unread while a request waits is cut off."""
         if self._held_since is None:
             super().shutdown()
         else:
@@ -437,7 +434,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer the request that is being read with an error, after earlier answers, and end the connection."""
+        """Answer the request that is being read with an error, after earlier ones; end the connection."""
         if self._ignores_input or self.transport.is_closing():
             return
         self._ignores_input = True

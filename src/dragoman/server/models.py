@@ -1,4 +1,4 @@
-"""The model list at `/v1/models`, in OpenAI's form, or in that of another protocol which the client speaks."""
+"""The model list at `/v1/models`: in OpenAI's form, or in that of another protocol that the client speaks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ class OwnList(Protocol):
 
 
 class ModelsApi:
-    """The model list of one gateway. own: protocols with a list form of their own. passing: deletes models.
-    """
+    """The model list of one gateway. own: protocols with a form of their own. passing: deletes models."""
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
         self._gateway = gateway
@@ -64,9 +63,7 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry, with the features that each protocol's clients can use. RequestFailed
-        (404).
-        """
+        """Send one model's entry, with the features for each protocol's clients. RequestFailed (404)."""
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return

@@ -55,7 +55,7 @@ class NativeApi:
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of this process's running requests, oldest first, without their prompts and answers."""
+        """Send the list of this process's running requests, oldest first, without prompts and answers."""
         gateway = self._gateway
         now = gateway.seams.monotonic()
         running = sorted(gateway.exchanges - {exchange}, key=attrgetter("began"))

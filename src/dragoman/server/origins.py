@@ -58,9 +58,7 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """The headers for a browser's preflight request. headers: the header names that the page wants to
-        send.
-        """
+        """The headers for a browser's preflight request. headers: the names that the page wants to send."""
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)
         return (

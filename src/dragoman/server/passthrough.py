@@ -156,9 +156,7 @@ class PassThroughApi:
         exchange.phase = "done"
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
-        """The provider to ask. form: from `_form`. RequestFailed: 403 limited key, 501 no provider, 400
-        several.
-        """
+        """The provider to ask. form: from `_form`. RequestFailed: 403 limited key, 501 none, 400 several."""
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
@@ -183,13 +181,12 @@ def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
 
 
 def _form(dialect: Dialect) -> str:
-    """The protocol whose form a dialect's resources have: its own if headers tell its clients, else OpenAI's."""
+    """The protocol whose form a dialect's resources have: its own if headers tell its clients, or OpenAI."""
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:
-    """A client's body while it is passed on. flow: None = no body. failure: the client's error that ended it.
-    """
+    """A client's body while it is passed on. flow: None = no body. failure: an error on the client's side."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
@@ -253,9 +250,7 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _target(path: str, request: HttpRequest) -> str:
-    """The path and query for the provider, without the query field `key`, the client key. RequestFailed
-    (404).
-    """
+    """The path and query for the provider, without the client key (field `key`). RequestFailed (404)."""
     for name, value in request.params.items():
         if not _ID.fullmatch(value):
             raise RequestFailed(

@@ -195,7 +195,7 @@ class ResponsesApi:
         await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, request: HttpRequest, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
-        """The engine's form of a request whose answer is neither stored nor streamed. body: its decoded JSON."""
+        """The engine's form of a request, to be neither stored nor streamed. body: the decoded JSON."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._inbound(request), body=encode(own), turn=turn)
@@ -310,8 +310,7 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items in a body, ready to be stored; () = none. References are replaced. Raises RequestFailed.
-        """
+        """The items in a body, with references replaced, ready to be stored; () = none. RequestFailed."""
         given = body.get("items")
         if given is None:
             return ()

@@ -127,7 +127,7 @@ class _Server(uvicorn.Server):
         self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds, so that uvicorn ends once the running requests have finished."""
+        """Close the port after `delay` seconds; uvicorn ends when the running requests have finished."""
         if self.force_exit:
             self._gateway.hurry()
             self._close()

@@ -120,7 +120,7 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that a query demands of listed completions. Raises RequestFailed for more than 16 pairs."""
+    """The metadata that a query demands of listed completions. RequestFailed: more than 16 pairs."""
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))

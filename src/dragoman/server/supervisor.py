@@ -187,8 +187,7 @@ class _Parent:
     # --- Starting workers ----------------------------------------------------------------------------------
 
     def _startable(self) -> Sequence[_Place]:
-        """Places that may start a worker. The first one starts alone, to report an error that stops all once.
-        """
+        """Places that may start a worker. The first starts alone, so that a common error is shown once."""
         first = self._places[0]
         return self._places if self._announced or first.ready else (first,)
 

@@ -83,7 +83,7 @@ def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | N
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The client key among the subprotocols. Web pages send it there: they can set no headers. None = none."""
+    """The client key among the subprotocols, or None. Web pages send it there: they can set no headers."""
     return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
@@ -373,8 +373,7 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""The prefix of a subprotocol that holds a client key: `OpenAIRealtimeWebSocket` of the npm package openai.
-"""
+"""The prefix of a subprotocol that holds a client key: `OpenAIRealtimeWebSocket` of npm's `openai`."""
 _BINARY: Final = ir.Fault(
     "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
 )

@@ -125,7 +125,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _answered(self) -> None:
-        """Free the memory of the oldest unanswered message. The handler calls this when it has answered it."""
+        """Free the memory of the oldest unanswered message. The handler calls this when it is answered."""
         if self._unanswered:
             self._all_connections.bodies.free(self._unanswered.popleft())
 
@@ -167,14 +167,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When it began to wait for the client's message; None = a request runs, or the wait is still short."""
+        """When it began to wait for a message of the client; None = a request runs, or it waits briefly."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """End the WebSocket if a message stays incomplete too long. `server.websocket` ends any after an
-        hour.
-        """
+        """End the WebSocket if a message stays incomplete too long. `server.websocket` limits its life."""
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
         if not (self._taken and patience) or self.read_paused:
@@ -210,7 +208,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free the memory, and cancel the handler: one that takes no messages would not see the disconnect."""
+        """Free the memory, and cancel the handler: if it takes no messages, it would not notice."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))

@@ -161,9 +161,7 @@ class Conversation:
         return calls
 
     def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
-        """Add blocks; add the digests of client calls to `calls`. Adjacent texts count as one: clients join
-        them.
-        """
+        """Add blocks, and the digests of client calls to `calls`. Adjacent texts count as one text."""
         text = ""
         for block in blocks:
             if isinstance(block, ir.Text | ir.Refusal):

@@ -148,9 +148,7 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index of the piece before which a message ends: the next call after `placed` that it does not
-        hold.
-        """
+        """The index of the piece where a message ends: the next call that `placed` does not hold."""
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):
             if self.kept.pieces[place].kind == "call" and place not in self.used:

@@ -36,7 +36,7 @@ _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers that ask a model, at one gateway. inbound: turns an HTTP request into the engine's form."""
+    """The handlers that ask a model. inbound: turns an HTTP request into the engine's form."""
 
     def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
@@ -131,7 +131,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), with Ollama's text, if thinking is requested of a model that cannot think."""
+    """Raise RequestFailed (400), with Ollama's text, if a model that cannot think is asked to."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

@@ -92,7 +92,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Send the steps of some work, one a line; if the request `body` turns streaming off, only the last one."""
+    """Send the steps of some work, one a line; only the last one if the request `body` has no stream."""
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return

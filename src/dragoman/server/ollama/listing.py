@@ -57,7 +57,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """The file of a model, by its name and its path. Reads the file's header, which takes some milliseconds."""
+    """The file of a model, by name and path. Reads the file's header, which takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size

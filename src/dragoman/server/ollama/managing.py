@@ -183,8 +183,7 @@ class Managing:
             raise RequestFailed(_foreign(name))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route, replacing one that differs in case only. size: bytes of the request.
-        """
+        """Create the name for the route, replacing one that differs in case only. size: of the request."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
@@ -203,9 +202,7 @@ class Managing:
 
 
 def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """The route with these parameters as defaults. Adds a line to `lines` for each unsupported one.
-    WireError.
-    """
+    """The route with these defaults. Adds a line to `lines` for each unsupported parameter. WireError."""
     check_options(parameters, "parameters")
     defaults = dict(route.defaults)
     for name, value in parameters.items():

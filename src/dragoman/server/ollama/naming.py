@@ -64,8 +64,7 @@ def _in_any_case(gateway: Core, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """As `find`, but for a name that the caller may not use it raises the same error as for an unknown one.
-    """
+    """As `find`, but a name that the caller may not use is treated as an unknown name."""
     route = find(gateway, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))

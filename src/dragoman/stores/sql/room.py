@@ -60,8 +60,7 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed. Rows are removed in the order of these tuples. place: the index of its Kind.
-    """
+    """A row that may be removed. Rows are removed in the order of these tuples. place: of its Kind."""
 
     used: float
     place: int

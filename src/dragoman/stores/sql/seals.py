@@ -20,8 +20,7 @@ from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _KEY = 200
-"""The approximate bytes of an entry's key beside its content, which is stored twice: in the row and an index.
-"""
+"""The approximate bytes of an entry's key beside its content, which the row and an index both store."""
 _PRECISION = 1 / 16
 """Finding an entry extends its life only if more than 1/16 of its time has passed. Otherwise every find would
 be a write. An entry may therefore expire up to 1/16 of its time too early.

@@ -188,8 +188,7 @@ class SqliteDatabase:
         return step(self._connection())
 
     def _begin(self) -> None:
-        """Start a transaction with some of the waiting steps; those whose callers were cancelled are dropped.
-        """
+        """Start a transaction with some of the waiting steps. Steps of cancelled callers are dropped."""
         wanted = [write for write in self._waiting if not write.answer.done()]
         count, size = 0, 0
         for write in wanted[:_BATCH_STEPS]:
