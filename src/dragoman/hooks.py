@@ -53,7 +53,9 @@ class EndedByHook(RequestFailed):
 
 
 class Hooks:
-    """All hooks of one gateway, in one list for each method. TypeError: an object has no such method."""
+    """All hooks of one gateway, in one list for each method. Raises TypeError for an object without any such
+    method.
+    """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
         self._before: list[tuple[str, Before]] = []

@@ -317,7 +317,9 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The media type of a file that begins with `data`; None = unknown. RequestFailed: not a fitting one."""
+    """The media type of a file, by its first bytes (`data`) and its content-type (`header`); None = unknown.
+    Raises RequestFailed if it is not of the medium's kind.
+    """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
         stated = None

@@ -48,7 +48,7 @@ CROWDED = ir.Fault(
     retry_after=5.0,
     blame="gateway",
 )
-"""The error if all answers that are being read whole need too much memory together."""
+"""The error if the answers that are being read whole need too much memory together."""
 _TURN = 1024 * 1024
 """The most bytes of an answer that are read before other tasks run. Bytes that have arrived are read without
 any wait, and a compressed answer is complete after its first kilobytes: 128 MB would block for a third of a

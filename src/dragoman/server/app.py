@@ -400,7 +400,9 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """The joined `parts` (emptied), and the extra memory of their JSON values in bytes. RequestFailed."""
+    """The joined `parts`, which are freed, and the bytes of memory that its JSON values take beyond the body
+    itself. Raises RequestFailed (413) for more than `max_values` values.
+    """
     body = b"".join(parts)
     parts.clear()
     return body, extra_memory(body, max_values)

@@ -180,9 +180,7 @@ TAKEN: Final = tuple(_CODINGS)
 
 def codings(stated: str) -> tuple[str, ...]:
     """The content codings that a header content-encoding (`stated`) lists, in the order applied, without
-    `identity`.
-
-    Raises WireError for an unknown one, and for more than three.
+    `identity`. Raises WireError for an unknown one, and for more than three.
     """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))

@@ -25,7 +25,9 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head of the answer, or more of its body (ASGI's `send`). RuntimeError: invalid message."""
+        """Send the head of the answer, or more of its body (ASGI's `send`). Raises RuntimeError for a message
+        that does not fit.
+        """
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

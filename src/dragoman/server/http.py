@@ -84,7 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_size = 0
         """How many bytes of the latest request's body have come in."""
         self._upgrades = False
-        """True: the latest request asks for an upgrade that is not supported; it is parsed again."""
+        """True: the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
         """True: the bytes that the client still sends are ignored."""
         self._answered = False

@@ -63,7 +63,9 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry, with the features for each protocol's clients. RequestFailed (404)."""
+        """Send one model's entry, with the features that each protocol's clients can use. Raises
+        RequestFailed (404).
+        """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return

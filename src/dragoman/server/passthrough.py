@@ -156,7 +156,9 @@ class PassThroughApi:
         exchange.phase = "done"
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
-        """The provider to ask. form: from `_form`. RequestFailed: 403 limited key, 501 none, 400 several."""
+        """The provider to which the request goes. form: from `_form`. Raises RequestFailed: 403 for a key
+        limited to some models, 501 if no provider has the resource, 400 if the client must choose one.
+        """
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
@@ -250,7 +252,9 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _target(path: str, request: HttpRequest) -> str:
-    """The path and query for the provider, without the client key (field `key`). RequestFailed (404)."""
+    """The path and query for the provider, without the client key (query field `key`). Raises RequestFailed
+    (404) for an invalid id.
+    """
     for name, value in request.params.items():
         if not _ID.fullmatch(value):
             raise RequestFailed(

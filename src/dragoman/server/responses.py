@@ -55,7 +55,7 @@ class ResponsesApi:
         self._face = DIALECT
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the API."""
+        """Yield every path of responses and conversations."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
@@ -310,7 +310,9 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items in a body, with references replaced, ready to be stored; () = none. RequestFailed."""
+        """The items in a body, ready to be stored; () = none. Stored items replace references to them. Raises
+        RequestFailed for an invalid item or an unknown reference.
+        """
         given = body.get("items")
         if given is None:
             return ()

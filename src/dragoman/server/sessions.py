@@ -46,7 +46,9 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that path and `?client=` name. RequestFailed: 404, or 400 if several have this id."""
+        """The session that the path and `?client=` name. Raises RequestFailed: 404, or 400 if several clients
+        have this id.
+        """
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:

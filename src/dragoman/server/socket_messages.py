@@ -86,4 +86,4 @@ SOCKET_FORMATS: Final[Mapping[str, SocketFormat]] = {
     "/responses": SocketFormat(read_response, b'"type":"error",'),
     "/chat/completions": SocketFormat(read_chat),
 }
-"""The format of each path; the path may also begin with /v1."""
+"""For each path with WebSockets, the format of their messages. The path may also begin with /v1."""

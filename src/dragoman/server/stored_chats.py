@@ -46,7 +46,7 @@ class StoredChatsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path."""
+        """Yield the paths of stored completions: the list, one of them, its messages."""
         return below(DEFAULT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
@@ -120,7 +120,9 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that a query demands of listed completions. RequestFailed: more than 16 pairs."""
+    """The metadata that a query demands of listed completions. Raises RequestFailed (400) for more than 16
+    pairs.
+    """
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))

@@ -122,7 +122,7 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """Put the thinking and seals back into a request that its client could not send, if `scope` issued them.
+    """Put back into a request the thinking and seals that its client could not send, if `scope` issued them.
 
     questions: from `ask`. found: the vault's entries by their keys. scope: the model that will be asked.
     """

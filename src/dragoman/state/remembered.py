@@ -148,7 +148,9 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index of the piece where a message ends: the next call that `placed` does not hold."""
+        """The index of the first piece after a message: the next call that `placed` (its blocks by piece)
+        does not hold, or the number of pieces.
+        """
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):
             if self.kept.pieces[place].kind == "call" and place not in self.used:

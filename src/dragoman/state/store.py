@@ -141,7 +141,9 @@ class Responses(Protocol):
         ...
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """Store further events of a background response: JSON objects, numbered from `first`. StoreFull."""
+        """Store further events of a background response. events: JSON objects, numbered from `first`. Raises
+        StoreFull.
+        """
         ...
 
     async def events(
@@ -266,7 +268,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """The store's part for sessions. A session is a list of turns (JSON bytes), in order of their end."""
+    """The store's part for sessions. A session is a list of turns (JSON bytes), in order of their finish."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """The stored turns of a session, the oldest first; empty if there is no such session."""
@@ -342,7 +344,7 @@ class ChatPage(msgspec.Struct, frozen=True):
 
 
 class Chats(Protocol):
-    """The store's part for chat completions that clients store (`store: true`), in order of their end."""
+    """The store's part for stored chat completions (`store: true`), in the order in which they finished."""
 
     async def save(self, chat: StoredChat) -> None:
         """Store a completion; it replaces a completion with the same id. Raises StoreFull as
@@ -355,7 +357,7 @@ class Chats(Protocol):
         ...
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """A page of completions without their messages. Raises KeyError if there is no `query.after`."""
+        """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:

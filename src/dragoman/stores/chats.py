@@ -48,7 +48,7 @@ class MemoryChats:
         return kept.chat
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """One page of completions, without their messages. Raises KeyError if there is no `query.after`."""
+        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         now = self._now()
         all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
         ordered, after = reversed(all_) if query.newest else iter(all_), query.after

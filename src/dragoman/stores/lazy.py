@@ -76,7 +76,9 @@ class LazyStore:
             self._opening = None
 
     async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Call `what` with the opened store, note if it succeeded, and return its result. StoreFailed."""
+        """Call `what` with the opened store, note whether that succeeded, and return its result. Raises
+        StoreFailed.
+        """
         try:
             result = await what(await self.opened())
         except (StoreFull, HistoryTooLarge):

@@ -52,7 +52,7 @@ def _present(body: bytes) -> None:
 
 
 def odd(error: WireError) -> ir.Fault:
-    """The error to send for an invalid body."""
+    """The fault for a WireError in a client's body."""
     return ir.Fault("invalid_request", error.message, error.code, error.path or None)
 
 
@@ -72,7 +72,9 @@ def value(raw: msgspec.Raw | None) -> Any:
 
 
 def text(body: Mapping[str, Any], *names: str) -> str:
-    """The first non-empty string under one of `names`; "" = none. RequestFailed (400): it is no string."""
+    """The first non-empty value under one of `names`; "" = there is none. Raises RequestFailed (400) if it is
+    not a string.
+    """
     for name in names:
         stated = body.get(name)
         if stated is None or stated == "":
@@ -84,7 +86,9 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """The first non-empty string under one of `names`. RequestFailed (400): there is none, or no string."""
+    """The first non-empty value under one of `names`. Raises RequestFailed (400) if there is none, or it is
+    not a string.
+    """
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")

@@ -202,7 +202,9 @@ class Managing:
 
 
 def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """The route with these defaults. Adds a line to `lines` for each unsupported parameter. WireError."""
+    """A copy of the route with these parameters as its defaults. Adds a line to `lines` for each one that is
+    not supported. Raises WireError for an invalid value.
+    """
     check_options(parameters, "parameters")
     defaults = dict(route.defaults)
     for name, value in parameters.items():

@@ -89,7 +89,7 @@ class SqlChats:
         return found
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """One page of completions, without their messages. Raises KeyError if there is no `query.after`."""
+        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         values = {"tenant_": tenant, "now_": self._now(), "most_": query.limit + 1}
         newest, after = query.newest, query.after
         wanted = _LISTED.order_by(_C.number.desc() if newest else _C.number)

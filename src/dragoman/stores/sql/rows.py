@@ -23,9 +23,9 @@ _ENTRY = 400
 entries in indexes, whose pages are two thirds full.
 """
 LEAST_ITEM = _ITEM = 250
-"""The approximate bytes of an item beside its content and its id."""
+"""The approximate bytes of an item's row beside its content and its id."""
 _EVENT = 150
-"""The approximate bytes of an event beside its content."""
+"""The approximate bytes of an event's row beside the event itself."""
 SESSION_TURN = 400
 """The approximate bytes of a session's turn beside its content. The session itself needs as many.
 `v0002_shares` contains the same number.

@@ -68,7 +68,7 @@ class SqlStore:
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a SQLite file; a missing file is created, for its owner only. StoreFailed."""
+        """The store in a SQLite file, which is created for its owner only if missing. Raises StoreFailed."""
         try:
             await asyncio.to_thread(_make, file)
         except OSError as error:
