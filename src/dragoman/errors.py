@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DragomanError(Exception):
-    """Any error that Dragoman raises on purpose."""
+    """The base class of all errors that Dragoman raises on purpose."""
 
 
 class WireError(DragomanError):
@@ -45,7 +45,7 @@ class WireError(DragomanError):
 
 
 class RequestFailed(DragomanError):
-    """A request has ended with a known fault, which can be written for the client."""
+    """A request has failed for a known reason: `fault`, from which the error for the client is written."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -53,10 +53,10 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request of this program itself was answered with an error.
+    """A request that this program sent to its own gateway was answered with an error.
 
-    status: the HTTP status; 200 if the error came inside a stream. error: the body, in the protocol of the
-    request.
+    status: the HTTP status; 200 if the error came inside a stream. error: the error's body, in the protocol
+    of the request; None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -66,7 +66,7 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """The message of an error body, in any protocol."""
+    """The text in an error body of any protocol; None = not found."""
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
     return found if isinstance(found, str) else None
@@ -94,7 +94,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used. `problems` lists all mistakes, in file order.
+    """A configuration that cannot be used. problems: all mistakes, in file order.
 
     warnings: unusual but usable settings, in the same order.
     """

@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The engine writes the record. Observers (log, metrics, traces) read it when it is closed. It holds no socket
-and no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
+The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed. It
+holds no socket and no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 class AttemptRecord:
-    """One call to one deployment with one key: its times and its result.
-
-    reasons: why the request was translated; () = it was relayed. status: None = no HTTP answer.
+    """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
+    key's last characters, None = no key. reasons: why the request was translated; () = it was relayed. first:
+    when the answer's first byte came. status: None = no HTTP answer. fault: None = it succeeded.
     """
 
     __slots__ = (
@@ -165,16 +165,16 @@ class Exchange:
         self.end: str | None = None
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Record the losses and changes of the running attempt, after those of the body's reading."""
+        """Set the losses and changes: those of reading the body (`taken`), then the running attempt's."""
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self) -> None:
-        """The connection to the upstream is open, and the request is sent on it."""
+        """Note that the connection to the provider is open and the request is being sent."""
         self.phase = "first_byte"
 
     def overhead(self, now: float) -> float:
-        """Seconds of the gateway's own time so far: all time except waiting for upstreams."""
+        """Seconds of the gateway's own time so far: without waiting for providers and the client's body."""
         return max(0.0, now - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:
@@ -182,9 +182,9 @@ class Exchange:
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange. gone: the client disconnected before its answer was complete.
-
-        Impossible token counts are a provider's mistake. They are removed, so that no sum contains them.
+        """End the exchange: set `ended` and `end`. gone: the client disconnected before its answer was
+        complete. Impossible token counts are a provider's mistake. They are removed, so that no sum contains
+        them.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible:

@@ -27,7 +27,7 @@ class Gateway(Core):
     _app: App | None = None
 
     def asgi(self) -> App:
-        """This gateway as an ASGI application."""
+        """A new ASGI application that serves this gateway."""
         from dragoman.server.app import App
 
         return App(self)
@@ -39,10 +39,9 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a request from this program itself, without a connection, and return the decoded JSON answer.
-
-        body, path, headers: as a client of any protocol sends them. If the gateway has client keys,
-        `Authorization` must hold one. Raises CallFailed if the answer is an error.
+        """Send a request from this program itself, without a connection. Returns the answer: decoded if it is
+        JSON, else its bytes. body, path, headers: as a client of any protocol sends them. If the gateway has
+        client keys, `Authorization` must hold one. Raises CallFailed if the answer is an error.
         """
         from dragoman.server import inprocess
 
@@ -55,10 +54,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
-        """The decoded events of a streamed answer, as they arrive. Parameters and errors: see `ask`.
+        """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
 
         The method adds `stream: true`, except for Gemini, whose path states it. After an early end of the
-        loop, the request ends when the generator is closed.
+        loop, the request ends when the generator is closed. Raises CallFailed, as `ask`.
         """
         from dragoman.server import inprocess
 

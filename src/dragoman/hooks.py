@@ -41,7 +41,7 @@ class HookFailed(DragomanError):
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed. This is final: no other deployment is called.
+    """A hook raised RequestFailed with this fault. This is final: no other deployment is called.
 
     hook: the hook's name. point: the method that raised.
     """
@@ -53,7 +53,9 @@ class EndedByHook(RequestFailed):
 
 
 class Hooks:
-    """The hooks of one gateway, in one list for each method."""
+    """All hooks of one gateway, in one list for each method. Raises TypeError for an object without any such
+    method.
+    """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
         self._before: list[tuple[str, Before]] = []
@@ -75,22 +77,22 @@ class Hooks:
         self.change_requests = bool(self._before)
         """True: a hook may change requests."""
         self.need_events = bool(self._on_event or self._after)
-        """True: a hook must see the answer, so it cannot be relayed."""
+        """True: a hook reads or changes answers, so they cannot be relayed."""
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """The request after all `before` hooks. All four methods raise EndedByHook and HookFailed."""
+        """The request after all `before` hooks, in turn. All methods raise EndedByHook and HookFailed."""
         for name, hook in self._before:
             request = await _run(name, "before", ir.Request, hook, exchange, request) or request
         return request
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """The whole answer after all `after` hooks."""
+        """The whole answer after all `after` hooks, each of which got the result of the one before it."""
         for name, hook in self._after:
             response = await _run(name, "after", ir.Response, hook, exchange, response) or response
         return response
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """A batch of events after all `on_event` hooks. Each hook gets the events of the hook before it."""
+        """The events that replace `batch` after all `on_event` hooks; each gets those of the one before."""
         for name, hook in self._on_event:
             passed: list[ir.Event] = []
             for event in batch:
@@ -100,14 +102,14 @@ class Hooks:
         return batch
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """The fault that the client gets, after all `on_error` hooks."""
+        """The fault after all `on_error` hooks, from which the client's error is written."""
         for name, hook in self._on_error:
             fault = await _run(name, "on_error", ir.Fault, hook, exchange, fault) or fault
         return fault
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """A hook's result: None, or an `expected`. If that is a sequence, it must contain events."""
+    """Call a hook. Returns None or an `expected` (a Sequence of events). name, point: for the errors."""
     try:
         result = hook(*arguments)
         if isawaitable(result):

@@ -1,7 +1,6 @@
-"""Builds the running parts of a configuration: model table, upstreams, client keys, retry policy.
-
-This module reads no file and no environment. The parts that it builds belong to one gateway and are closed
-with it.
+"""Builds the running parts of a gateway from its configuration: model table, upstreams, client keys, retry
+policy. This module reads no file and no environment. The parts that it builds belong to one gateway and are
+closed with it.
 """
 
 from __future__ import annotations
@@ -40,7 +39,9 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one gateway generation."""
+    """The running parts of one gateway; replaced as a whole when its secrets or model names change.
+    upstreams: all, by name. providers, passages: of configured providers only. opened: closes all parts.
+    """
 
     names: Names
     upstreams: Mapping[str, Upstream]
@@ -54,7 +55,7 @@ class Assembly(msgspec.Struct, frozen=True):
     opened: AsyncExitStack
 
     async def close(self) -> None:
-        """Close every connection and process of this generation, even if closing one of them fails."""
+        """Close all connections, the store and the model process, even if closing one of them fails."""
         await self.opened.aclose()
 
 
@@ -65,10 +66,10 @@ async def assemble(
     seams: Seams = SYSTEM,
     reached: Reached = untold,
 ) -> Assembly:
-    """Build everything that serving needs, without connecting. If a part fails, the built parts are closed.
+    """Build all running parts, without connecting to providers. If a part fails, the built parts are closed.
 
     own: upstreams made in code, in addition to those of the configuration. models: registered in code.
-    reached: called when a limit is reached that does not end an exchange.
+    reached: called when a limit is reached that fails no exchange. Raises ConfigError.
     """
     config = loaded.config
     names = naming(loaded, own, models)
@@ -123,10 +124,9 @@ async def assemble(
 
 
 def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
-    """The same running parts with the secrets of a configuration that differs in nothing else. Running
-    requests keep the old secrets.
+    """The assembly with the changed secrets of `after`, which differs from `before` in nothing else.
 
-    names: the model names of the configuration as it is now.
+    Running requests keep the old secrets. names: the model names of the configuration as it is now.
     """
     for name, provider in after.providers.items():
         if provider == before.providers[name]:

@@ -56,16 +56,16 @@ log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
-"""Seconds in which running requests can end when the gateway is closed."""
+"""Seconds for which `close` waits until the requests that it has cancelled end."""
 DRAIN_DELAY: Final = 5.0
-"""Seconds for which the port stays open, so that readiness checks (every few seconds) see the stop."""
+"""Seconds for which the port stays open after a stop, so that readiness checks (every few seconds) see it."""
 _PROBED_LATELY = 60.0
 _TOLD_EVERY = 0.5
-"""Seconds between two reports of a worker to the others."""
+"""Seconds between two reports of a worker's counts to the other workers."""
 _PROVES_NOTHING = frozenset({"simulate"})
-"""Providers whose state says nothing about the gateway's state."""
+"""Providers that do not count for the gateway's health."""
 _STORE_WAIT = 0.5
-"""Seconds within which a store must return its number of sessions."""
+"""Seconds for which a health request waits until the store has counted its sessions."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
@@ -74,7 +74,7 @@ def _load(config: str | Path | Mapping[str, Any] | None, own: Iterable[str]) -> 
 
 
 class Core:
-    """One gateway: a configuration, its providers and its engine.
+    """One gateway: its configuration, its providers and its engine.
 
     config: a configuration file, or settings in the form of such a file, or the result of `dragoman.load`.
     None = the file that `dragoman serve` would read: `dragoman.yaml` in the working directory or in
@@ -98,19 +98,19 @@ class Core:
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
         self._stopping: float | None = None
-        """The time at which the port closes, or has closed; None = no stop was requested."""
+        """When the port closes, or was closed (monotonic seconds); None = no stop was requested."""
         self._probed: float | None = None
         self.worker = self.workers = 1
-        """The number of this process, and how many processes share the work."""
+        """The number of this worker process (1 …), and how many there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
-        """The present and the permitted number of client connections; None = our own server does not run."""
+        """Returns the number of open client connections and its limit; None = another server runs."""
         self.closed = False
         self.heavy = HeavySteps()
-        """Runs the steps of large requests."""
+        """Runs the steps of large requests one at a time."""
         self.requests: set[asyncio.Task[Any]] = set()
-        """The tasks that serve requests now."""
+        """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
-        """The running exchanges: of requests, of WebSocket messages, of background answers."""
+        """The running exchanges: of HTTP requests, of WebSocket messages, of background answers."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self._made: dict[str, Route] = {}
@@ -121,11 +121,11 @@ class Core:
         self._engine: Engine | None = None
         self._figures = Figures()
         self.board: Board | None = None
-        """Where several workers share their counts; None = there is only one process."""
+        """The shared memory with the counts of all workers; None = there is only one process."""
         self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
-        """How often unauthenticated clients have reached their limits."""
+        """Counts how often limits were reached, and logs it."""
         self._sessions: int | None = None
         self._keeping: Keeping | None = None
         self._remembering: Remembering | None = None
@@ -134,8 +134,7 @@ class Core:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway that only environment variables configure. No file is searched for; the file that
-        DRAGOMAN_CONFIG names is read.
+        """A gateway that only environment variables configure, and the file that DRAGOMAN_CONFIG may name.
 
         environ: None = the process's own. options: as for the constructor. Raises ConfigError.
         """
@@ -152,11 +151,10 @@ class Core:
         facts: Facts = UNKNOWN,
         preferred_api: str | None = None,
     ) -> None:
-        """Offer a model under a name of your choice, before the gateway has started.
-
-        provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name of the
-        model; None = the same. facts: the model's capabilities. preferred_api: the protocol for a provider
-        with several; None = the client's own, if the model and the request allow it.
+        """Add a model under a name of your choice, before the gateway has started. provider: the name of a
+        configured provider, or your own Upstream. rewrite: the provider's name of the model; None = the same.
+        facts: the model's capabilities. preferred_api: the protocol for a provider with several; None = the
+        client's own, if the model and the request allow it. Raises RuntimeError after the start.
         """
         if self._engine is not None:
             raise RuntimeError("register models before the gateway has started")
@@ -166,9 +164,9 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
-        """Open what serving needs. Without a call, the first request does this. A second call does nothing.
-
-        Raises RequestFailed after `close`, because a closed gateway cannot start again.
+        """Build the running parts and the store. The first request does this if nobody has. A second call
+        does nothing. Raises RequestFailed after `close`, because a closed gateway cannot start again, and
+        ConfigError.
         """
         if self.closed:
             raise RequestFailed(_CLOSED)
@@ -219,9 +217,9 @@ class Core:
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
         """Read the files of secrets again, and use the new values from now on: client keys, and the keys and
-        headers of providers and models. Running requests keep the old values.
 
-        Returns one result for each secret in a file. If the new value cannot be used, the old one stays.
+        headers of providers and models. Running requests keep the old values. Returns one result for each
+        secret in a file. If a new value cannot be used, the old one stays.
         """
         async with self._rereading:
             before = self._loaded
@@ -250,13 +248,12 @@ class Core:
 
     @property
     def draining(self) -> bool:
-        """True: the server is stopping. It finishes running requests, and the readiness check fails."""
+        """True: the server is stopping. Running requests are finished, and the readiness check fails."""
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:
-        """Begin to drain. The time limit for running requests begins when the port closes.
-
-        delay: seconds until the port closes. Only the first call counts.
+        """Begin to drain. delay: seconds until the port closes; then the time limit of running requests
+        begins. Only the first call counts.
         """
         if self._stopping is None:
             self._stopping = self.seams.monotonic() + delay
@@ -267,8 +264,8 @@ class Core:
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open after a stop is requested: the configured value, or else long
-        enough for readiness checks to see the stop.
+        """Seconds for which the port stays open after a SIGTERM: the configured value, or else long enough
+        for readiness checks to see the stop, 0 if there was none lately.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -276,7 +273,7 @@ class Core:
         return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
-        """Wait for background answers, for the rest of the configured time."""
+        """Begin to drain, and wait for background answers until the configured drain time has passed."""
         self.stopping()
         assert self._stopping is not None
         if self._background is not None:
@@ -289,7 +286,7 @@ class Core:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close connections and the model process for good. Running requests get a 503, or are cut off."""
+        """Close all running parts for good. Running requests get a 503, or are cut off."""
         self.closed = True
         self.stopping()
         if self._telling is not None:
@@ -308,59 +305,59 @@ class Core:
 
     @property
     def engine(self) -> Engine:
-        """The running engine. Raises RuntimeError before `start`, RequestFailed after `close`."""
+        """The running engine. RuntimeError before `start`, RequestFailed after `close`; so do those below."""
         if self._engine is None:
             raise self._resting()
         return self._engine
 
     @property
     def keeping(self) -> Keeping:
-        """The stored answers of the Responses API."""
+        """Stores and reads responses and conversations of the Responses API, and chat completions."""
         if self._keeping is None:
             raise self._resting()
         return self._keeping
 
     @property
     def remembering(self) -> Remembering:
-        """The sessions."""
+        """Stores and reads sessions."""
         if self._remembering is None:
             raise self._resting()
         return self._remembering
 
     @property
     def background(self) -> Background:
-        """The background answers: no client waits for them."""
+        """Runs background answers, for which no client waits."""
         if self._background is None:
             raise self._resting()
         return self._background
 
     @property
     def deadlines(self) -> Deadlines:
-        """The time limits of this event loop."""
+        """The table of time limits in this event loop."""
         return self._running.deadlines
 
     @property
     def client_keys(self) -> ClientKeys:
-        """The keys of the permitted clients."""
+        """The keys with which clients may call this gateway."""
         return self._running.client_keys
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """The providers whose resources are passed through, by provider name."""
+        """For each provider whose resources are passed through, the upstream that does so."""
         return self._running.passages
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The model list. granted: only these names are listed; None = all."""
+        """The entries of the model list. granted: only models with these names; None = all."""
         return self._running.names.entries(granted)
 
     @property
     def made(self) -> Mapping[str, Route]:
-        """The model names that were made while the gateway runs."""
+        """The model names that were created while the gateway runs, with their routes."""
         return self._made
 
     def make(self, name: str, route: Route | None) -> None:
-        """Map a name to a route from now on, for every client; None = remove the name. Only this process
-        knows the name, until it ends. Running requests do not change.
+        """Create a model name for a route, from now on and for every client; route None = remove the name.
+        Only this process knows the name, until it ends. Running requests do not change.
         """
         if route is None:
             del self._made[name]
@@ -372,8 +369,8 @@ class Core:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """A model to try: the default model, else the first in the configuration, else the first of a real
-        provider.
+        """The name of a model to try: the default model, else the first in the configuration, else the first
+        of a real provider; None = there is none.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -384,25 +381,25 @@ class Core:
 
     @property
     def local(self) -> LocalUpstream | None:
-        """The models that run on this machine; None = there are none."""
+        """The upstream for models that run on this machine; None = it is disabled."""
         upstream = self._running.upstreams.get("local")
         return upstream if isinstance(upstream, LocalUpstream) else None
 
     @property
     def origin(self) -> str:
-        """Where the configuration came from, as text."""
+        """The path of the configuration file, or that there is none, as text."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """How a face serves a plain request for a model: its first deployment gets it relayed (unchanged) or
-        translated.
+        """How a plain request in the protocol `face` reaches a model's first deployment: relayed (unchanged)
+        or translated.
         """
         _, backend = self._first(model, face)
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What a face's clients can use of a model's first deployment, and what they lose. None = an upstream
-        without a protocol, which knows this only for a real request.
+        """Which features of a model's first deployment the clients of the protocol `face` can use, and what
+        they lose. None = an upstream without a protocol, which knows this only for a real request.
         """
         first, backend = self._first(model, face)
         if backend.dialect is None:
@@ -413,7 +410,7 @@ class Core:
         return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """A model's first deployment, and its upstream in the protocol for a face's plain request."""
+        """A model's first deployment, and its upstream in the protocol for a plain request of `face`."""
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
         plain = ir.Request(face.name, first.model)
@@ -421,7 +418,7 @@ class Core:
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     def describe(self) -> list[str]:
-        """One short line for each provider, without secrets."""
+        """One short text for each provider: its name and the number of its keys."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
             keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
@@ -442,7 +439,7 @@ class Core:
         return RequestFailed(_CLOSED) if self.closed else RuntimeError("the gateway has not been started")
 
     def observe(self, exchange: Exchange) -> None:
-        """Count a finished exchange and pass it to the observers."""
+        """Count a finished exchange, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance(exchange)
@@ -455,10 +452,10 @@ class Core:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The state of this gateway and all its workers. details: add providers and the store with their last
-        error; never keys. asking: the exchange of this request itself, which does not count as running.
-
-        `sessions` is null until a client has used a store that can hold sessions.
+        """The health of this gateway, all its workers included, as JSON members. details: add each provider
+        and the store with their last error; never keys. asking: the exchange of the health request itself,
+        which does not count as running. `sessions` is null until a client has used a store that can hold
+        sessions.
         """
         own = self._counted(asking)
         told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
@@ -492,7 +489,7 @@ class Core:
         return state
 
     def _counted(self, asking: Exchange | None = None) -> Figures:
-        """The present counts of this process. asking: an exchange that is not counted as running."""
+        """The present counts of this process. asking: an exchange that does not count as running."""
         figures = self._figures
         figures.running = len(self.exchanges - {asking})
         figures.bounds = self.bounds.counts
@@ -500,12 +497,12 @@ class Core:
         return figures
 
     def _tell(self, board: Board) -> None:
-        """Send the counts of this process to the other workers, now and at regular intervals."""
+        """Write this process's counts to the board for the other workers, now and at intervals."""
         publish(self._counted(), board, self.worker, self.seams.monotonic())
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
-        """The store's state and its number of sessions. Waits at most `_STORE_WAIT` seconds."""
+        """The store's part of the health answer. Counts its sessions, for at most `_STORE_WAIT` seconds."""
         store = assembly.store
         health: dict[str, Any] = {"kind": store.kind}
         if store.healthy is not None:

@@ -1,4 +1,4 @@
-"""Builds the client keys from the settings."""
+"""Builds the table of client keys from the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.seams.clock import Seams
 
 
 def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
-    """The client keys of a configuration."""
+    """The table of client keys, with the callers that need none."""
     keys = [Key(key.key.reveal(), _caller(key), key.expires) for key in config.auth.keys]
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
@@ -35,7 +35,7 @@ def _caller(key: ClientKey) -> Caller:
 
 
 def needs_key(config: Config) -> bool:
-    """True: clients must present a key. The operator decides; by default, if other machines can connect."""
+    """True: clients must send a key. If unset: yes if there are keys, or if other machines can connect."""
     auth = config.auth
     required = auth.required
     if required is None:

@@ -1,4 +1,4 @@
-"""The model names that clients can use, and what each name stands for."""
+"""Builds the table of the model names that clients can use, and of what each name stands for."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from dragoman.upstreams.simulate import MODELS as SIMULATED
 
 
 class Names(msgspec.Struct, frozen=True):
-    """The model names that clients can use. known: known models of providers without a list of their own."""
+    """The model names that clients can use. known: well-known models of providers without a model list."""
 
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The model list. granted: only these names are listed; None = all."""
+        """The entries of the model list. granted: only models with these names; None = all."""
         return self.table.entries(self.known, granted)
 
 
@@ -43,8 +43,8 @@ def naming(
 ) -> Names:
     """The model names of a configuration. Needs no event loop and has no side effect.
 
-    own: names of upstreams made in code. models: registered in code. local: the models of this machine; None
-    = those installed now.
+    own: names of upstreams made in code. models: registered in code. local: the names of this machine's
+    models; None = those installed now.
     """
     config = loaded.config
     named = [
@@ -99,14 +99,14 @@ def naming(
 
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
-    """Raise ConfigError if a client key permits a name that stands for nothing."""
+    """Raise ConfigError if a client key permits a model name that stands for nothing."""
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
         raise ConfigError(*unknown)
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """True: a permitted name or pattern stands for a model. Local models that are not yet installed count."""
+    """True: a name or pattern in a client key stands for a model, also for a local one not yet installed."""
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])
@@ -114,7 +114,7 @@ def _is_offered(name: str, names: Names) -> bool:
 
 
 def local_models(config: Config) -> dict[str, LocalModel]:
-    """The models of this machine by name: installed embedded models and the operator's own files."""
+    """This machine's models by name: the installed embedded models and the operator's own files."""
     settings = config.providers.local
     keep_alive = _seconds_or_ever(settings.keep_alive)
     models = embedded(keep_alive=keep_alive, threads=settings.threads or 0)
@@ -181,5 +181,5 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
 
 
 def timers_of(timeouts: Timeouts) -> Timers:
-    """The time limits of calls, from settings in seconds where 0 means none."""
+    """The time limits of calls to a provider. timeouts: seconds, 0 = no limit."""
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))

@@ -1,4 +1,4 @@
-"""Builds the upstreams of the configured providers."""
+"""Builds the upstreams of configured providers, with their connections and credentials."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from dragoman.upstreams.wire import Account, WireUpstream
 
 
 def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits) -> WireUpstream:
-    """The upstream of a configured provider, in all protocols that it speaks."""
+    """The upstream of a configured provider, with all protocols that the provider speaks."""
     first, *rest = provider.apis
     further = [_spoken(provider, api, transport, limits) for api in rest]
     return _spoken(provider, first, transport, limits, further)
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
-    """The limits on a provider's answers."""
+    """The limits on a provider's answers, from its settings."""
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
     return AnswerLimits(
@@ -65,7 +65,7 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api) -> list[Account]:
-    """The provider's credentials in the form of one of its protocols."""
+    """The provider's credentials as the signed headers and URL of one of its protocols (`api`)."""
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     return [
         Account(
@@ -84,7 +84,7 @@ def passage_of(
     timers: Timers,
     resources: Sequence[Resource],
 ) -> Passage:
-    """The upstream that passes a provider's resources through unchanged."""
+    """The upstream that passes requests for a provider's resources through unchanged."""
     api = provider.apis[0]
     base_url = _base_url(api)
     assert base_url is not None, "the configuration was not checked"
@@ -101,7 +101,7 @@ def passage_of(
 
 
 def _base_url(api: Api) -> str | None:
-    """The base URL for other operations. A chat address with an unusual path does not give one."""
+    """The base URL for operations other than chat; None if the chat URL has an unusual path."""
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
@@ -109,7 +109,7 @@ def _base_url(api: Api) -> str | None:
 def transport_of(
     name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
 ) -> Transport:
-    """The connections to one provider. reached: called when a limit is reached. space: shared by answers."""
+    """The connection pool of one provider. reached: called at a limit. space: memory of all answers."""
     pool = settings.pool
     return Transport(
         Pool(pool.size, pool.keep_alive, pool.wait or None),

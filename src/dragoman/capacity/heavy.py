@@ -24,15 +24,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 MEDIUM: Final = 4_000
-"""Bytes of a body from which on its steps take turns. A smaller one takes as little time as no body."""
+"""Bytes. Steps of a body of at least this size take turns. A smaller one takes as little time as none."""
 LARGE: Final = 100_000
-"""Bytes of a body from which on its steps run in the thread. A smaller one takes 0.1 s at most, whatever it
-holds. The switch to another thread and back takes a hundredth of the time for a body of this size.
+"""Bytes. Steps of a body of at least this size run in the thread. A smaller one takes 0.1 s at most, whatever
+it holds. The switch to another thread and back takes a hundredth of the time for a body of this size.
 """
 LONG: Final = 0.01
-"""Seconds. After a longer step, other requests get time."""
+"""Seconds. After a step that took longer, the loop is left free for other requests."""
 SHARE: Final = 0.25
-"""The part of a long step's time that is left free after it. Large requests take so much longer."""
+"""The free time after a long step, as a part of the step's time. Large requests take so much longer."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -40,15 +40,15 @@ _Owner: TypeAlias = "asyncio.Task[object] | None"
 
 
 class Run(Protocol):
-    """Runs a step of one request when its turn comes."""
+    """A function that runs a step of one request when the request's turn comes."""
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Return what the step returns, or raise what it raises."""
+        """Wait for a turn, and call `step`. Returns what it returns; raises what it raises."""
         ...
 
 
 class HeavySteps:
-    """The turns of one gateway, in one event loop at a time."""
+    """Runs the steps of all requests of one gateway, in one event loop at a time."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,9 +59,9 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step when its turn comes. Return what it returns, or raise what it raises.
+        """Run a step when its turn comes. Returns what it returns; raises what it raises.
 
-        size: bytes that the step works on. client: the name of the client whose request it is.
+        size: bytes that the step works on. client: the name of the request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -91,7 +91,7 @@ class HeavySteps:
 
 
 class Steps:
-    """The steps of one request. client: the name of its client; None = unknown."""
+    """Runs the steps of one request. client: the name of its client; None = unknown."""
 
     __slots__ = ("_client", "_heavy")
 
@@ -100,22 +100,22 @@ class Steps:
         self._client = client
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a step when its turn comes, and return its result. size: bytes that the step works on."""
+        """As `HeavySteps.run`, for this request's client. size: bytes that the step works on."""
         return self._heavy.run(size, self._client, step, *args, **named)
 
 
 class _Turns:
-    """One sequence of turns: the running step, and the requests that wait."""
+    """The order in which requests run steps in one place: the running step, and the requests that wait."""
 
     def __init__(self) -> None:
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}
         self._busy = False
         self._began = 0.0
         self._owner: _Owner = None
-        """The task whose step runs now; None = the event loop has run since."""
+        """The task that has the turn on the loop; None = its turn is over."""
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop. The turn ends at the next `await` that really waits."""
+        """Wait for a turn on the loop. The turn ends when the task next waits for something."""
         task = asyncio.current_task(loop)
         if not self._busy:
             self._busy = True
@@ -126,7 +126,7 @@ class _Turns:
         # else: the same task still has its turn, which has not lasted long yet.
 
     async def take(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn in the thread. It lasts until `give`."""
+        """Wait for a turn in the thread. The caller must end it with `give`."""
         if self._busy:
             await self._queue(loop, client)
         self._busy = True
@@ -146,7 +146,7 @@ class _Turns:
             raise
 
     def _start(self, loop: asyncio.AbstractEventLoop, owner: _Owner) -> None:
-        """Begin a turn. The callback runs after the step, because the step does not wait."""
+        """Begin a turn on the loop. `_end` runs after the step, because the step itself never waits."""
         self._began = loop.time()
         self._owner = owner
         loop.call_soon(self._end, loop)
@@ -160,7 +160,7 @@ class _Turns:
             loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """Give the turn to the client that has waited longest."""
+        """Give the turn to the client that has waited longest, or to nobody if none waits."""
         while self._waiting:
             client = next(iter(self._waiting))
             turns = self._waiting.pop(client)

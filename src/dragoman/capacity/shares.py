@@ -14,7 +14,7 @@ _Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
 
 
 class Shares:
-    """The places of one event loop. most: in all. share: for one client."""
+    """The free and taken places in one event loop. most: places in all. share: places of one client."""
 
     def __init__(self, most: int, share: int) -> None:
         self.most = most
@@ -24,7 +24,7 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Wait for a place. The caller must give it back."""
+        """Wait for a free place. The caller must call `give_back` later."""
         if self._may(client):
             self._note(client)
             return
@@ -40,7 +40,7 @@ class Shares:
             raise
 
     def give_back(self, client: str) -> None:
-        """Free a place, and give it to the first waiting client that may have it."""
+        """Free one place of this client, and give it to the first waiting client that may have it."""
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

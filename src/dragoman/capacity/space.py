@@ -1,4 +1,4 @@
-"""Limits what all requests of a process take together: files on disk, bodies and answers in memory."""
+"""Limits the bytes that all requests take together: files on disk, bodies and answers in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dragoman.errors import RequestFailed
 
 
 class Space:
-    """Bytes on disk or in memory that all requests of a process share.
+    """Counts bytes on disk or in memory that all requests of a process share.
 
-    limit: bytes; a single request may take more. full: the fault if there is not enough left.
+    limit: bytes; a single request may take more. full: the error if not enough are left.
     """
 
     def __init__(self, limit: int, full: ir.Fault) -> None:
@@ -20,22 +20,22 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Take bytes. own: bytes that this request has taken before. Raises RequestFailed (503)."""
+        """Count `size` more bytes. own: bytes that this request has taken before. Raises RequestFailed."""
         self.require(size, own)
         self._taken += size
 
     def require(self, size: int, own: int = 0) -> None:
-        """Raise RequestFailed (503) if so many bytes are not left."""
+        """Raise RequestFailed (`full`) if `size` more bytes are not left. own: as for `take`."""
         if self._taken > own and self._taken + size > self._limit:
             raise RequestFailed(self._full)
 
     def free(self, size: int) -> None:
-        """Give bytes back."""
+        """Count `size` bytes less."""
         self._taken -= size
 
 
 class Share:
-    """The bytes that one request has taken of a space. They are freed when all holders have called `free`."""
+    """The bytes that one request has taken of a space; freed when every holder has called `free`."""
 
     __slots__ = ("_holders", "_space", "_taken")
 
@@ -45,21 +45,21 @@ class Share:
         self._holders = 1
 
     def take(self, size: int) -> None:
-        """Take more bytes. Raises RequestFailed (503)."""
+        """Take more bytes. Raises RequestFailed if they are not left."""
         self._space.take(size, self._taken)
         self._taken += size
 
     def give(self, size: int) -> None:
-        """Give some of the bytes back."""
+        """Give `size` of the bytes back."""
         self._space.free(size)
         self._taken -= size
 
     def hold(self) -> None:
-        """Add a holder that needs the bytes for longer than the request. It must also call `free`."""
+        """Add a holder that needs the bytes for longer than the request. It must call `free` too."""
         self._holders += 1
 
     def free(self) -> None:
-        """A holder needs the bytes no more: the request has ended, or another holder is done."""
+        """Note that a holder (the request is one) needs the bytes no more. The last one gives them back."""
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)
@@ -69,5 +69,5 @@ _ENDLESS = Space(sys.maxsize, ir.Fault("unavailable", "There is no memory left."
 
 
 def unbounded() -> Share:
-    """A share of a space without a limit, for requests that nobody counts."""
+    """A new share of a space without a limit, for requests whose memory is not counted."""
     return Share(_ENDLESS)

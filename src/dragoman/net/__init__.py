@@ -1,4 +1,4 @@
-"""Connections and calls to providers, the download of media by URL, and the check of allowed addresses.
+"""Outgoing HTTP: pooled connections and calls to providers, downloads of media by URL, the allowed addresses.
 
 Nothing here knows a protocol of models, an exchange or a setting.
 """

@@ -1,14 +1,13 @@
-"""Reusable connections, over aiohttp: reused only after a complete exchange without extra bytes.
+"""aiohttp's connections with a stricter reuse: only after a complete exchange without extra bytes.
 
 An HTTP/1.1 answer belongs to the request before it on the same connection. If a provider, or a proxy on the
 way, sends a second answer without a request, it would be read as the answer to the next request, which is
 another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: bytes that come while
-the connection is idle, and bytes directly after a body, which it parses after the connection has gone back
-to the pool. This handler closes the connection in both cases.
-
-The specification: https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a
-connection that doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid
-response"), and https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for requests that are sent again.
+the connection is idle, and bytes directly after a body, which it parses after the connection has gone back to
+the pool. This handler closes the connection in both cases. The specification:
+https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a connection that doesn't
+have any outstanding requests, the client MUST NOT consider that data to be a valid response"), and
+https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for requests that are sent again.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ _MOST_INTERIM = 32
 """The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
 
 CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
-"""Called when the request of the running task gets a connection, a new or a kept one."""
+"""Holds a function that is called when a request of the running task gets a connection, new or reused."""
 
 Surprised = Callable[[], None]
-"""Called for each connection that has brought bytes without a request."""
+"""Called for each connection that was closed because it brought bytes without a request."""
 
 
 def _nothing() -> None:
-    """Ignore it."""
+    """Do nothing."""
 
 
 class Connection(ResponseHandler):
-    """One connection. It is closed when bytes come that no request asked for.
+    """One connection to a server. It is closed when bytes come that no request asked for.
 
     surprised: called when that happens.
     """
@@ -59,13 +58,13 @@ class Connection(ResponseHandler):
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """The connection gets its next request."""
+        """Prepare for the next request, and tell its task (`CONNECTED`) that it has got this connection."""
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of an answer. A second final answer to a request ends the connection."""
+        """Take an answer's head from the parser. A second final answer to a request ends the connection."""
         if self._answered is self._parser:
             self._break_off()
             return
@@ -80,7 +79,7 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. Bytes between an answer and the next request end the connection.
+        """Parse bytes of the server. Bytes between an answer and the next request end the connection.
 
         aiohttp also calls this with no bytes, to continue decompressing.
         """
@@ -90,8 +89,8 @@ class Connection(ResponseHandler):
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
-        """Continue a paused reading. aiohttp calls this after each piece that was read, even if reading is
-        not paused; then the parser and the transport would be asked for nothing.
+        """Continue reading if it is paused. aiohttp calls this after each piece that was read, even if
+        reading is not paused; then the parser and the transport would be asked for nothing.
         """
         if self._reading_paused:
             super().resume_reading(resume_parser)
@@ -118,7 +117,7 @@ class Connection(ResponseHandler):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """A function that tells at once whether a socket has something to read, its end or an error included."""
+    """A function that tells, without waiting, if a socket has something to read, its end included."""
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
@@ -127,7 +126,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes and keeps such connections. surprised: as in `Connection`. options: of `aiohttp.TCPConnector`."""
+    """aiohttp's pool, made of `Connection`s. surprised: as there. options: of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -135,7 +134,7 @@ class Connector(aiohttp.TCPConnector):
         self._factory = factory  # type: ignore[assignment]  # a partial of aiohttp's own, by its annotation
 
     def drop_idle(self) -> None:
-        """Close all idle connections. They are as old as the one that was found to be dead."""
+        """Close all idle connections: one of them was found dead, and the others may be as old."""
         idle = [connection for kept in self._conns.values() for connection, _ in kept]
         self._conns.clear()
         for connection in idle:
@@ -143,7 +142,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """True: a call failed by the size of its answer's head: a line above 8,190 bytes or over 128 fields."""
+    """True: the head of the answer was too large: a line above 8,190 bytes, or more than 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

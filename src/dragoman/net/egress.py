@@ -1,4 +1,4 @@
-"""The addresses to which the gateway may connect.
+"""Decides to which addresses the gateway may connect.
 
 Addresses that the operator configured are trusted, loopback included. An address that a request names (an
 image by URL) must be global unicast. This is checked for the address that the connection really uses, on
@@ -22,12 +22,12 @@ _GLOBAL = ipaddress.ip_network("2000::/3")
 """All IPv6 unicast that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
 _DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, unknown to most Python versions
 _PLATFORMS = frozenset({ipaddress.ip_address("168.63.129.16")})
-"""Global unicast addresses at which a cloud provides internal services to its machines. Azure:
+"""Global unicast addresses at which a cloud provider offers internal services to its machines. Azure:
 https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 Other clouds use networks
 that are not global (169.254/16, 100.64/10, 192.0.0/24, fd00::/8).
 """
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
-"""The first half of an interface identifier whose second half is an IPv4 address (RFC 5214, section 6.1)."""
+"""First halves of interface identifiers whose second half is an IPv4 address (RFC 5214, section 6.1)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Older Python versions call parts of this block global; RFC 6890 reserves all of it for protocols.
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
@@ -35,11 +35,11 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
-    """Requests may not connect to this address. The message names the host, never the address behind it."""
+    """A URL in a request may not be called. The message names its host, never the IP address behind it."""
 
 
 def is_public(address: str) -> bool:
-    """True: the IP address is global unicast. An IPv4 address embedded in it must be so, too."""
+    """True: the IP address is global unicast, and so is an IPv4 address that is embedded in it."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -69,10 +69,10 @@ def ends_in_a_number(host: str) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names, and refuses a name if any of its addresses is not global unicast.
+    """Resolves host names, and refuses a name if any of its addresses is not global unicast.
 
     allow: host names or networks that the operator allows in requests. inner: the resolver that does the
-    look-up.
+    look-up; None = a new `Resolver`.
     """
 
     def __init__(self, allow: Iterable[str] = (), inner: AbstractResolver | None = None) -> None:
@@ -86,7 +86,7 @@ class GuardedResolver(AbstractResolver):
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """True: a request that names `host` may connect to `address`."""
+        """True: a request that names `host` may connect to the IP address (else ValueError) `address`."""
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -95,7 +95,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses to connect to. Raises EgressRefused if one of them is not allowed."""
+        """The IP addresses of `host`. Raises EgressRefused if one is not allowed, or as the resolver."""
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
             raise EgressRefused(f"URLs in requests may not lead to {host}")

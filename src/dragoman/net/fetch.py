@@ -1,12 +1,10 @@
-"""Downloads the files that a request names by URL, for upstreams that take bytes only.
+"""Downloads the files that a request names by URL, for providers that take only bytes.
 
 Every address is checked on every redirect against the egress policy (`egress`). The number of files, their
 bytes, the time and the redirects are limited. Nothing is cached, and no credential is ever sent. The file
-must have the kind that the request states: a web page is no image.
-
-A few bytes of a request can name gigabytes on slow servers. So the downloads at a time, and the bytes that
-are held until their exchanges end, are also limited for the whole gateway, and one client can never use up
-the limit.
+must have the kind that the request states: a web page is no image. A few bytes of a request can name
+gigabytes on slow servers. So the downloads at a time, and the bytes that are held until their exchanges end,
+are also limited for the whole gateway, and one client can never use up the limit.
 """
 
 from __future__ import annotations
@@ -33,28 +31,27 @@ from dragoman.wire.sniff import media_type
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
 _BEGINNING = 64
-"""Bytes at the beginning of a file that tell its type."""
+"""How many first bytes of a file are looked at to find its type."""
 _RETRY = 5.0
-"""Seconds for the header retry-after when the limits of the whole gateway are used up."""
+"""Seconds for the header retry-after when a limit of the whole gateway is reached."""
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _FITTING = {
     "image": ("image/",),
     "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
     "video": ("video/", "application/mp4"),
 }
-"""The beginnings of the allowed media types, by kind. Video containers often hold only audio."""
+"""How the allowed media types of each kind of file begin. Video containers often hold only audio."""
 
 Keep: TypeAlias = Callable[[ir.Media], bool]
-"""True: the upstream itself can read the medium at this URL (its own files, a cloud's buckets)."""
+"""Returns True if the provider itself can read a medium's URL (its own files, a cloud's buckets)."""
 
 
 class Bounds(NamedTuple):
-    """The limits for downloads.
-
-    Of one request: addresses: URLs, repeated ones counted each time; at_once: downloads at a time; each,
-    together: bytes of one file and of all, decompressed; seconds: for all files, None = no limit.
-    Of the whole gateway: reads: downloads at a time, a quarter of them for one client; wait: seconds that a
-    download waits for its start; space: bytes held until their exchanges end, half of them for one client.
+    """The limits for downloads. Of one request: addresses: URLs, repeated ones counted each time; at_once:
+    downloads at a time; each, together: bytes of one file and of all, decompressed; seconds: for all files,
+    None = no limit. Of the whole gateway: reads: downloads at a time, a quarter of them for one client; wait:
+    seconds that a download waits for its start, None = no limit; space: bytes held until their exchanges end,
+    half of them for one client.
     """
 
     addresses: int = 20
@@ -71,7 +68,7 @@ DEFAULT_BOUNDS = Bounds()
 
 
 class Room:
-    """The downloaded bytes that all exchanges hold."""
+    """Counts the downloaded bytes that all exchanges hold. size: the limit."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -80,7 +77,7 @@ class Room:
 
 
 class Claim:
-    """The downloaded bytes that one exchange holds. It is closed when the exchange has ended."""
+    """Counts the downloaded bytes that one exchange holds. Closed when the exchange has ended."""
 
     __slots__ = ("_room", "client", "held")
 
@@ -90,7 +87,7 @@ class Claim:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Hold more bytes. Raises RequestFailed (`fetch_busy`), unless this exchange is the only holder."""
+        """Hold more bytes. Raises RequestFailed (`fetch_busy`) if no room is left beside other exchanges."""
         room = self._room
         theirs = room.by_client.get(self.client, 0)
         crowded = room.held + size > room.size and room.held > self.held
@@ -101,7 +98,7 @@ class Claim:
         room.by_client[self.client] = theirs + size
 
     def close(self) -> None:
-        """Release all bytes. The claim may be used again."""
+        """Give all bytes back to the room. The claim may be used again."""
         room, held = self._room, self.held
         if not held:
             return
@@ -113,7 +110,7 @@ class Claim:
 
 
 class Fetcher:
-    """The downloads of one gateway, in one guarded HTTP session.
+    """Downloads files for the requests of one gateway, in one guarded HTTP session.
 
     allow: hosts and networks that the operator allows in requests. resolver: looks up host names.
     """
@@ -131,19 +128,19 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     def claim(self, client: str) -> Claim:
-        """A claim for the downloads of this client's exchange; it holds nothing yet."""
+        """A new Claim for the downloads of one exchange of this client."""
         return Claim(self._room, client)
 
     async def inline(
         self, request: ir.Request, keep: Keep | None = None, claim: Claim | None = None
     ) -> ir.Request:
-        """The request with all media that are named by URL replaced by their bytes.
+        """A copy of the request in which the bytes of each medium replace its URL.
 
-        keep: media for which it returns True stay as they are; None = none stays. claim: holds the bytes;
+        keep: a medium for which it returns True stays as it is; None = none stays. claim: holds the bytes;
         None = they are not counted after the download. Raises RequestFailed with a fault of the client. Its
         param is the medium's place in the IR for: no http(s) URL, user information in it, no public address,
-        a status other than 200, too large, too many redirects, a wrong kind of file. It has no param for:
-        too many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
+        a status other than 200, too large, too many redirects, a wrong kind of file. It has no param for: too
+        many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
         gateway are used up.
         """
         named = [
@@ -163,7 +160,7 @@ class Fetcher:
         )
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
-        """The media, each given with its place, replaced by their bytes, in order. Raises as `inline`."""
+        """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
         if claim is not None:
             return await self._all(named, claim)
         claim = self.claim("")
@@ -175,7 +172,7 @@ class Fetcher:
     async def try_read(
         self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
     ) -> list[ir.Media]:
-        """As `read`, but media that cannot be read within the limits stay as they are."""
+        """Like `read`, but media that cannot be read within the limits are returned as they are."""
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -277,7 +274,7 @@ class Fetcher:
         return self._session
 
     def _permit(self, url: URL) -> None:
-        """Check the URL, and its host if that is an IP address: aiohttp resolves only names."""
+        """Raise RequestFailed for a forbidden URL. A host name is checked later, by the resolver."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -292,7 +289,7 @@ class Fetcher:
 
 
 class _Budget:
-    """The bytes that one request may still download. claim: holds the bytes that have come."""
+    """Counts the bytes that one request may still download. claim: holds the bytes that have come."""
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:
         self._bounds = bounds
@@ -320,7 +317,9 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The media type of a file that begins with `data`; None = unknown. An image's bytes decide first."""
+    """The media type of a file, by its first bytes (`data`) and its content-type (`header`); None = unknown.
+    Raises RequestFailed if it is not of the medium's kind.
+    """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
         stated = None
@@ -344,7 +343,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """The media with a URL, each with its place, in order; also those within documents and tool results."""
+    """Yield each medium to download, with its place, in order; also those in documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block
@@ -358,7 +357,7 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
 def _replaced(
     blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
 ) -> tuple[ir.Block, ...]:
-    """The blocks, with the next item of `found` in place of each block that `_named` gives."""
+    """A copy of the blocks, in which the next item of `found` replaces each medium that `_named` yields."""
     return tuple([_replaced_one(block, found, keep) for block in blocks])
 
 
@@ -370,7 +369,7 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """The blocks within a block, and the name of the field that holds them.
+    """The name of the field with the blocks within a block, and these blocks; () = none.
 
     Results of a provider's own tool are skipped: their URLs are those of web pages, no media of the client.
     """

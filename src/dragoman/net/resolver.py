@@ -1,4 +1,4 @@
-"""Looks up the hosts that requests name, in threads of its own.
+"""Looks up the host names that requests contain, in threads of its own.
 
 The system's look-up blocks a thread while a name server is silent, and the owner of a name decides how long
 that is. uvloop has four threads for all look-ups of the process; asyncio shares its threads with everything
@@ -22,17 +22,17 @@ from dragoman.capacity.shares import Shares
 from dragoman.errors import DragomanError
 
 CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
-"""The name of the client for which the running task looks up names."""
+"""Holds the name of the client for which the running task looks up host names."""
 
 _Info: TypeAlias = tuple[Any, ...]
 _Lookup: TypeAlias = Callable[..., list[_Info]]
 _LONGEST = 253
-"""Characters of a host name (RFC 1035, section 2.3.4, without the length bytes)."""
+"""The most characters of a host name (RFC 1035, section 2.3.4, without the length bytes)."""
 _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A name was not looked up in time. busy: True = no thread was free for it."""
+    """A host name was not looked up in time. busy: True = no thread became free for it."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -40,10 +40,10 @@ class Unresolved(DragomanError):
 
 
 class Resolver(AbstractResolver):
-    """Looks up names for requests.
+    """Looks up the host names of requests.
 
-    threads: look-ups at a time, timed-out ones included until they really end. seconds: for one look-up,
-    None = no limit. lookup: a function like `socket.getaddrinfo`.
+    threads: the most look-ups at a time, timed-out ones included until they really end. seconds: for one
+    look-up, None = no limit. lookup: a function like `socket.getaddrinfo`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a host. Raises Unresolved, or OSError if there is no address."""
+        """The IP addresses of a host name. Raises Unresolved if it takes too long, OSError if it has none."""
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()
@@ -71,12 +71,12 @@ class Resolver(AbstractResolver):
         return [_result(host, info) for info in found]
 
     async def close(self) -> None:
-        """Not needed: running look-ups end by themselves, and no exit waits for them."""
+        """Do nothing: running look-ups end by themselves, and no exit waits for them."""
 
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """Start a look-up in a thread. Its place is freed when it really ends."""
+        """Start a look-up in a new thread, which counts until it really ends. Raises Unresolved."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()
 

@@ -1,11 +1,9 @@
 """HTTP to configured providers, over aiohttp: pooled connections, no redirects, no cookies.
 
 Every failure is a `RequestFailed`. Its fault names the timer or the step that failed; no aiohttp type leaves
-this module. URLs in requests are never called here, but in `fetch`.
-
-If a connection ends before any byte of an answer, the request is sent again, but only for an idempotent
-method (RFC 9110, 9.2.2). Providers charge for the other methods, so `routing.attempts` decides about model
-calls.
+this module. URLs in requests are never called here, but in `fetch`. If a connection ends before any byte of
+an answer, the request is sent again, but only for an idempotent method (RFC 9110, 9.2.2). Providers charge
+for the other methods, so `routing.attempts` decides about model calls.
 """
 
 from __future__ import annotations
@@ -36,9 +34,9 @@ from dragoman.seams.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
 
 LARGEST_ANSWER = 128_000_000
-"""Bytes of one answer that is read whole. OpenAI's JSON of 2,048 vectors with 1,536 numbers has 97 MB."""
+"""The most bytes of an answer read whole. OpenAI's JSON of 2,048 vectors with 1,536 numbers has 97 MB."""
 TOO_LARGE = "answer_too_large"
-"""The error code of an answer above its size limit."""
+"""The error code for an answer above its size limit."""
 _AT_ONCE = 1_000_000
 """Bytes of a body that are written at once. A larger body is written in pieces, each when the connection has
 room for it, because copying it at once would block the event loop.
@@ -50,26 +48,26 @@ CROWDED = ir.Fault(
     retry_after=5.0,
     blame="gateway",
 )
-"""The fault if the answers that are being read whole need too much memory together."""
+"""The error if the answers that are being read whole need too much memory together."""
 _TURN = 1024 * 1024
-"""Bytes of an answer that are read before other tasks may run. Bytes that have arrived are read without any
-wait, and a compressed answer is complete after its first kilobytes: 128 MB would block for a third of a
+"""The most bytes of an answer that are read before other tasks run. Bytes that have arrived are read without
+any wait, and a compressed answer is complete after its first kilobytes: 128 MB would block for a third of a
 second.
 """
 _PIECE = 128 * 1024
-"""Bytes of a large body that are written together. The next ones wait until the provider has taken them."""
+"""Bytes of a large body that are written at once. The next ones wait until the provider has taken them."""
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _POOL_RETRY = 5.0
-"""Seconds for the header retry-after when all connections are in use."""
+"""Seconds for the header retry-after when all connections to a provider are in use."""
 
 Reached = Callable[[str, str], None]
-"""Called when a limit was reached and no exchange failed by it. Arguments: its name, a detail for the log."""
+"""Called when a limit that fails no exchange is reached. Arguments: the limit's name, a detail to log."""
 
 
 def untold(bound: str, detail: str) -> None:
-    """Ignore the limit that was reached."""
+    """Do nothing: a `Reached` that tells nobody."""
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -85,7 +83,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 class Slots:
-    """Hands out the right to a connection, to as many requests as the pool's size. Others wait in order."""
+    """Lets as many calls run at a time as the pool has connections (`pool.size`). Others wait in order."""
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
         self._free = asyncio.Semaphore(pool.size)
@@ -94,7 +92,7 @@ class Slots:
         self._name = name
 
     async def take(self) -> None:
-        """Wait for a connection. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`."""
+        """Wait until a call may start. Raises RequestFailed (`pool_exhausted`) after the pool's `wait`."""
         if not self._free.locked():
             await self._free.acquire()  # does not wait
             return
@@ -116,14 +114,14 @@ class Slots:
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
-    """An error on the way to the upstream."""
+    """A RequestFailed (returned, not raised) that blames the provider."""
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
 class _Upload(aiohttp.Payload):
-    """A body in pieces that is being sent. The pieces are never joined. It can be sent a second time.
+    """A request body in pieces, being sent. The pieces are never joined. It can be sent a second time.
 
-    deadline: extended by `patience` seconds for each piece that was sent; None = no longer extended.
+    deadline: extended by `patience` seconds after each piece; None, or no patience = not extended.
     """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
@@ -150,14 +148,14 @@ class _Upload(aiohttp.Payload):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A body that is passed on while it comes in. size: bytes, None = unknown until its end."""
+    """A request body that is passed on to the provider while it comes in. size: bytes, None = unknown."""
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
 
 
 class _Stream(aiohttp.Payload):
-    """A `Flow` that is being sent. It can be sent only once.
+    """A `Flow`, being sent. It can be sent only once.
 
     deadline: as for `_Upload`. It rests while this waits for the next piece: then the provider is not to
     blame.
@@ -195,11 +193,11 @@ class _Stream(aiohttp.Payload):
 
 
 class Answer:
-    """A provider's response, with our timers and limits.
-
-    largest: the most bytes for `read`. watch: the deadline of the response's head; it becomes the idle
-    deadline, because the same task also reads the body. upload: the request's body, if it was sent in
-    pieces. space: the memory for all answers that are read whole, until they are closed; None = no limit.
+    """A provider's response whose head has come, with our timers and limits for its body. name: the
+    provider's, for errors. largest: the most bytes for `read`. watch: the deadline of the response's head; it
+    becomes the idle deadline, because the same task also reads the body. upload: the request's body, if it
+    was sent in pieces. space: the memory for all answers that are read whole, until they are closed; None =
+    no limit.
     """
 
     __slots__ = (
@@ -235,10 +233,9 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body. Raises RequestFailed as soon as the body is above its limit (`answer_too_large`),
-        or does not fit into memory beside the answers to other requests (`answers_too_large_together`).
-
-        The size after decompression counts. aiohttp decompresses in pieces of 256 KiB.
+        """The whole body. Raises RequestFailed if it is above its limit (`answer_too_large`), or if there is
+        no memory left for it beside other answers (`answers_too_large_together`), and as `chunk`. The size
+        after decompression counts. aiohttp decompresses in pieces of 256 KiB.
         """
         content = self._response.content
         data = await self.chunk()
@@ -261,7 +258,7 @@ class Answer:
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read the few bytes after the last one that matters, so that the connection can be used again.
+        """Read the few bytes behind the stream's last event, so that the connection can be used again.
 
         Errors are ignored, because the answer is complete for its reader.
         """
@@ -270,10 +267,10 @@ class Answer:
                 pass
 
     async def chunk(self) -> bytes:
-        """The bytes that have arrived since the last read; b"" at the end.
+        """The bytes of the body that have arrived since the last read; waits for some. b"" = the end.
 
         The idle time runs only while a caller waits here: a client that reads slowly is no silence of the
-        upstream.
+        provider. Raises RequestFailed if the provider is silent or the connection breaks.
         """
         watch = self._watch
         if watch is None:
@@ -299,7 +296,7 @@ class Answer:
             watch.rest()
 
     def holds(self, slots: Slots) -> None:
-        """Return the right to a connection to `slots` when this call ends."""
+        """Note that this call takes a slot; `close` gives it back."""
         self._slots = slots
 
     def close(self) -> None:
@@ -324,8 +321,8 @@ class Transport:
 
     ca_file: PEM certificates that replace the system's. verify_tls: False = certificates are not checked.
     proxy: the URL of an HTTP proxy. name: the provider's name in errors; clients must not learn addresses of
-    our network. max_answer: bytes of an answer that is read whole, decompressed. reached: called for limits
-    that end no exchange. space: as for `Answer`, shared by all providers.
+    our network. max_answer: the most bytes of an answer that is read whole, decompressed. reached: called for
+    limits that fail no exchange. space: as for `Answer`, shared by all providers.
     """
 
     def __init__(
@@ -373,10 +370,10 @@ class Transport:
         body: bytes | Pieces | Flow | None,
         timers: Timers,
     ) -> Coroutine[Any, Any, Answer]:
-        """Call a configured provider. The caller closes the answer. Raises RequestFailed.
-
-        headers: all of them; aiohttp adds only missing accept, accept-encoding and user-agent. body: pieces
-        are not joined, and each piece that the provider takes restarts the time for the first byte.
+        """Send a request to the provider, and return its answer when the head has come. Raises RequestFailed.
+        The caller closes the answer. headers: all of them; aiohttp adds only missing accept, accept-encoding
+        and user-agent. body: pieces are not joined, and each piece that the provider takes restarts the time
+        for the first byte.
         """
         if self._slots is None:
             return self._send(method, url, headers, body, timers)
@@ -503,7 +500,7 @@ def _broken(name: str, error: Exception) -> RequestFailed:
 
 
 def reason(error: Any) -> str:
-    """Why a connection failed, in words, without addresses of our own network."""
+    """Why a connection failed, as a short text without addresses of our own network."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
@@ -513,11 +510,11 @@ def reason(error: Any) -> str:
 
 
 _PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
-"""The parts of a TLS error's text that Python adds to the library's words."""
+"""Matches the parts that Python adds to the text of a TLS error."""
 
 
 def _in_words(*errors: Any) -> str:
-    """The meaning of aiohttp's errors, in words that do not use its class names."""
+    """The text of the first row in _MEANINGS that fits one of these errors; it names no aiohttp class."""
     for kind, words in _MEANINGS:
         if any(isinstance(error, kind) for error in errors):
             return words
@@ -538,4 +535,4 @@ _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "it took too long"),
     (OSError, "none of its IP addresses can be reached"),
 )
-"""Types of errors, with their meaning in words. The first matching row counts."""
+"""Classes of errors, each with its meaning as text. The first row that fits counts."""

@@ -1,8 +1,8 @@
-"""Clock and random, the two inputs that the pure core may not reach for itself.
+"""Clock and random numbers, the two inputs that the pure core may not take from the system itself.
 
 Everything that needs the time or a random value takes it from here or as an argument; the linter bans
-`time.time`, `time.monotonic`, `random` and `secrets` elsewhere. Tests replace a `Seams` value, never
-these modules.
+`time.time`, `time.monotonic`, `random` and `secrets` elsewhere. Tests replace a `Seams` value, never these
+modules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def _random_id() -> str:
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """now: Unix seconds. monotonic: seconds that never jump. random_id: unguessable. uniform: in [0, 1)."""
+    """Clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds that
+    never jump. random_id: 32 unguessable hexadecimal digits. uniform: a number in [0, 1).
+    """
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.perf_counter

@@ -1,9 +1,9 @@
-"""Many deadlines with a single timer.
+"""Time limits for tasks: many deadlines with a single timer.
 
 Every request waits under several time limits, and nearly none of them expires. A timer for each limit would
-cost more than the work that it guards. Here a deadline is an entry in a table, which one timer checks
-several times a second. So setting, moving and removing a deadline is a dictionary access. The price is
-precision: a deadline expires up to `TICK` seconds late, never early.
+cost more than the work that it guards. Here a deadline is an entry in a table, which one timer checks several
+times a second. So setting, moving and removing a deadline is a dictionary access. The price is precision: a
+deadline expires up to `TICK` seconds late, never early.
 
     with deadlines.within(30.0):          # raises TimeoutError in the task that waits
         await something()
@@ -21,7 +21,7 @@ TICK = 0.05
 
 
 class Deadline:
-    """One time limit for one task, as a context manager. Leaving it removes the limit."""
+    """A time limit for one task, as a context manager, which raises TimeoutError if the time is over."""
 
     __slots__ = ("_table", "_task", "expired")
 
@@ -44,25 +44,25 @@ class Deadline:
             raise TimeoutError from error
 
     def lift(self) -> None:
-        """Remove the limit."""
+        """Remove the limit before the context ends."""
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Expire this many seconds from now instead."""
+        """Let the limit expire this many seconds from now instead."""
         self._table.entries[self] = self._table.time() + seconds
 
     def rest(self) -> None:
-        """Do not expire until the next `push`."""
+        """Let the limit not expire until the next `push`."""
         self._table.entries[self] = inf
 
     def run_out(self) -> None:
-        """The time is over: cancel the task."""
+        """Cancel the task, because the time is over. `Deadlines` calls this."""
         self.expired = True
         self._task.cancel()
 
 
 class Unlimited:
-    """A deadline without a limit."""
+    """Stands for a Deadline where there is no time limit."""
 
     __slots__ = ()
     expired = False
@@ -87,7 +87,7 @@ UNLIMITED = Unlimited()
 
 
 class Deadlines:
-    """The deadlines of one event loop."""
+    """The table of all deadlines in one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.time = loop.time
@@ -96,7 +96,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A context manager that limits the running task to this time; None = no limit."""
+        """A context manager that gives the running task `seconds` (else TimeoutError); None = no limit."""
         if seconds is None:
             return UNLIMITED
         task = asyncio.current_task(self._loop)
@@ -109,7 +109,7 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Expire the deadlines that are due. Without deadlines the timer is not set again."""
+        """Expire the deadlines that are due. If none are left, the timer is not set again."""
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]

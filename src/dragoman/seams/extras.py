@@ -1,4 +1,4 @@
-"""The command that adds an extra to this installation, from the source of this installation.
+"""Finds the command that installs an extra of Dragoman, from the same source as this installation.
 
 It never assumes a package index: a stranger could have published a package with this name.
 """
@@ -18,11 +18,11 @@ from dragoman.version import __version__
 
 _NAME: Final = "dragoman"
 _BY_MODELS: Final = frozenset({"embeddings", "speech"})
-"""The extras that need `make models`; all others come with `make run`."""
+"""The extras that `make models` installs; `make run` installs all others."""
 
 
 def command(*extras: str) -> str:
-    """The shell command that adds these extras. It may hold a path of this machine."""
+    """The shell command that installs these extras. It may hold a path of this machine."""
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
         return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
@@ -31,14 +31,14 @@ def command(*extras: str) -> str:
 
 
 def make_target(*extras: str) -> str | None:
-    """The make target that adds these extras; None unless a checkout's own `.venv` runs this."""
+    """The make command that installs these extras; None unless this runs in a checkout's own `.venv`."""
     if _checkout() is None:
         return None
     return "make models" if _BY_MODELS.intersection(extras) else "make run"
 
 
 def _requirement(wanted: str) -> str:
-    """The package for pip to install, from the source in this installation's record (PEP 610)."""
+    """What pip installs for the extras `wanted`, from the source that the installation records (PEP 610)."""
     origin = _origin()
     if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[3]}[{wanted}]"
@@ -52,7 +52,7 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The checkout whose own `.venv` runs this, or None."""
+    """The folder of the checkout whose own `.venv` runs this; None = there is none."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None
@@ -61,7 +61,7 @@ def _checkout() -> Path | None:
 
 @cache
 def _origin() -> dict[str, Any] | None:
-    """The record of the installation's source; empty = a package index, None = not installed."""
+    """The installation's record of its source; {} = a package index, None = not installed."""
     from importlib import metadata  # imported late: it loads slower than the rest of a command
 
     try:

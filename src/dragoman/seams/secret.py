@@ -1,4 +1,4 @@
-"""A value that must not become visible: a provider's or a client's API key.
+"""A text that must not become visible: a provider's API key, a client's, or another secret setting.
 
 A `Secret` hides its text when it is printed, logged, formatted, pickled, encoded as JSON or part of an error
 message. Code that needs the text calls `reveal()`, which is easy to search for.
@@ -15,7 +15,7 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A masked text. It equals only secrets with the same text, compared in constant time.
+    """A hidden text. It equals only secrets with the same text, compared in constant time.
 
     value: the text, with any Unicode characters; whether a header can carry it is checked where it is read.
     file: the file that it was read from, None = no file.
@@ -33,7 +33,7 @@ class Secret:
 
     @property
     def tail(self) -> str:
-        """The last four characters, so that its owner can recognise it; "" for a text below 12 characters."""
+        """The last four characters, by which its owner recognises it; "" for a text below 12 characters."""
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:

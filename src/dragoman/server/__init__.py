@@ -1,1 +1,1 @@
-"""Inbound IO: raw ASGI from a path table, client keys, streams to slow readers, the uvicorn runner."""
+"""The server for clients: an ASGI application with endpoints, client keys, answers, streams; and uvicorn."""

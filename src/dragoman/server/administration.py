@@ -1,4 +1,4 @@
-"""Hints for the administration paths of other gateways (a table).
+"""A table of hints for the administration paths of other gateways.
 
 Dashboards, Terraform providers and scripts of other gateways call these paths. They get a 404 whose text
 names the way to do the same here. Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own
@@ -20,11 +20,11 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""All words that follow `/key/` in LiteLLM's own paths. A longer path begins with a client's key instead."""
+"""All words that follow `/key/` in LiteLLM's own paths. Anything else there is a client's gateway key."""
 
 
 def manages_keys(path: str) -> bool:
-    """True: the path is one of LiteLLM's own paths below `/key/`, and holds no client's key."""
+    """True: the path is one of LiteLLM's own paths below `/key/`, and holds no client's gateway key."""
     found = _KEY.fullmatch(path)
     return found is not None and found[1] in KEY_WORDS
 
@@ -52,7 +52,9 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """The rows for all paths that begin with one of `words`, with or without a version before it."""
+    """Rows with the hint `sentence` for all paths that begin with one of `words`, also behind a version
+    (/v1).
+    """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 

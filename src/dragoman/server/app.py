@@ -68,7 +68,7 @@ class App:
         self.gateway = self._gateway = gateway
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
-        """The connections of our own HTTP server (`server.http`). Another ASGI server leaves them empty."""
+        """The connections of our own HTTP server (`server.http`); empty under another ASGI server."""
         self._settings = gateway.config.server
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
@@ -77,7 +77,7 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """The web pages that may call without a key: those of this machine."""
+        """Admits pages of this machine: only they (and requests without Origin) may call without a key."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -192,8 +192,8 @@ class App:
         *,
         share: Share,
     ) -> None:
-        """Read the form and run the handler. Browsers send forms to other origins without a preflight
-        request, so the origin is checked first (decision 5).
+        """Read a form and run its handler. Browsers send forms to other origins without a preflight request,
+        so the origin is checked first (decision 5). Raises RequestFailed.
         """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
@@ -222,7 +222,7 @@ class App:
             await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Watch for the client's disconnect. Called when the whole body has been read."""
+        """Cancel the handler on a disconnect (`server.http` does so itself). Called after the body's end."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 
@@ -233,9 +233,9 @@ class App:
         self._watch(arrival)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
-        """The whole body. share: is charged with the body's memory, its decoded values included.
+        """The whole body of a request, decompressed. Raises RequestFailed and ClientGone.
 
-        Raises RequestFailed.
+        share: is charged with the memory of the body and of the JSON values that will be decoded from it.
         """
         if packed := self._packed(arrival):
             parts, limit = [], self._settings.max_body
@@ -269,7 +269,7 @@ class App:
         return parts
 
     def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
-        """The codings of the body in the order of their application. Raises RequestFailed (415)."""
+        """The body's content codings in the order applied; () = none. Raises RequestFailed (415)."""
         if "content-encoding" not in arrival.headers:
             return ()
         return stated_codings(arrival.scope["headers"])
@@ -277,9 +277,9 @@ class App:
     def _unpacked(
         self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """The body, decompressed piece by piece. `limit` bounds its size before and after.
-
-        Raises RequestFailed and ClientGone.
+        """The compressed body of a request, decompressed piece by piece. packed: its content codings. limit:
+        bytes, for the compressed and for the decompressed body. share: is charged with the decoders' memory.
+        Raises RequestFailed and ClientGone (the client disconnected).
         """
         run = self._gateway.heavy.run
 
@@ -294,14 +294,14 @@ class App:
         return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
-        """The least speed at which a body has to come in, by the settings."""
+        """The least speed at which a body has to come in, from the settings."""
         patience = float(self._settings.body_timeout) or None
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
     ) -> None:
-        """Answer with an error from outside the engine. If the answer has begun, cut it off."""
+        """Send an error that the engine has not answered itself. An answer that has begun ends incomplete."""
         exchange.fault = fault
         if client.begun:
             return
@@ -339,15 +339,14 @@ class App:
         return status, named, body
 
     def full(self) -> ErrorAnswer:
-        """The answer to a new connection beyond the connection limit."""
+        """The error answer (503) to a new connection above the connection limit."""
         status, extra, body = DEFAULT.errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller. Raises RequestFailed, also for a key that may not use this endpoint.
-
-        The key is checked before anything else, on every path but the public ones, so that an outsider
-        learns nothing.
+        """The caller whose client key the request holds; ANYONE at a public endpoint. The key is checked
+        before the path, the method and the body, so that an outsider learns nothing of them. Raises
+        RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
@@ -367,9 +366,9 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """The caller for a request without a key from this machine; None = a key is needed.
-
-        HTTP/1.0 never counts as local: proxies speak it that add no header of their own (nginx by default).
+        """The caller for a request without a key that comes from this machine; None: it needs a key. An
+        HTTP/1.0 request always needs one: proxies that add no header of their own speak it (nginx by
+        default).
         """
         scope, headers = arrival.scope, arrival.headers
         peer = scope.get("client")  # None on a Unix socket
@@ -397,18 +396,20 @@ class App:
 
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
-"""An error as an answer: status, headers, body."""
+"""The status, headers and body of an error answer."""
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """The whole body, and the bytes of memory that its decoded values take beyond the body itself."""
+    """The joined `parts`, which are freed, and the bytes of memory that its JSON values take beyond the body
+    itself. Raises RequestFailed (413) for more than `max_values` values.
+    """
     body = b"".join(parts)
     parts.clear()
     return body, extra_memory(body, max_values)
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """An error as an answer in the form of the exchange's protocol."""
+    """The error answer to a request, in the protocol of `exchange`."""
     status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
@@ -417,7 +418,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""HTTP's own statuses. They are sent as they are, because no protocol has an error for them."""
+"""HTTP statuses of faults that are sent unchanged, because no protocol has an error for them."""
 
 
 async def _nothing() -> Message:
@@ -425,7 +426,7 @@ async def _nothing() -> Message:
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path, key: the URL's path, and the key that was taken from its beginning."""
+    """One request as it came in. path: without the client key at its beginning; key: that key or None."""
 
     scope: AsgiScope
     receive: Receive
@@ -478,7 +479,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(scope: AsgiScope) -> dict[str, str]:
-    """The fields of a URL's query string. Raises RequestFailed (400)."""
+    """The fields of a URL's query string, of a repeated one the last value. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:
         return {}
@@ -488,7 +489,7 @@ def _query(scope: AsgiScope) -> dict[str, str]:
 
 
 _QUERY_FIELDS: Final = 256
-"""Fields of a query string. Each costs some microseconds, and they are parsed before the key is checked."""
+"""The most fields of a query. Each costs microseconds, and they are parsed before the key is checked."""
 _MANY_QUERY_FIELDS: Final = ir.Fault(
     "invalid_request",
     f"The query has more than {_QUERY_FIELDS} fields.",

@@ -28,8 +28,8 @@ from dragoman.server.link import Message, Receive
 class Pace(msgspec.Struct, frozen=True):
     """The least speed at which a body has to come in.
 
-    deadlines: those of the running loop. patience: seconds, None = no limit. rate: bytes a second, 0 = each
-    piece gives the whole budget back.
+    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: bytes a second that give
+    one second of the budget back; 0 = each piece gives the whole budget back.
     """
 
     deadlines: Deadlines
@@ -45,9 +45,9 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def arrived_body(receive: Receive, limit: int) -> bytes:
-    """A body of at most `limit` bytes that has come in completely. Does not wait.
+    """The body, if all of its pieces are already in `receive` (so this does not wait).
 
-    Raises RequestFailed (413) and ClientGone.
+    Raises RequestFailed (413) above `limit` bytes, and ClientGone after a disconnect.
     """
     body, more = _part(await receive())
     while more and len(body) <= limit:
@@ -61,17 +61,16 @@ async def arrived_body(receive: Receive, limit: int) -> bytes:
 async def take_body(
     receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
 ) -> None:
-    """Give each piece of a request's body to `take`, at most `limit` bytes in all. Raises as `body_parts`."""
+    """Call `take` with each piece of a request's body. Parameters and errors: as for `body_parts`."""
     async for part in body_parts(receive, length, limit, pace):
         take(part)
 
 
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
-    """A request's body of at most `limit` bytes, piece by piece, read as fast as the caller takes the
-    pieces.
+    """Yield a request's body piece by piece. The next piece is read when the caller asks for it.
 
-    length: the header content-length. The time that the caller needs for a piece is not taken from the
-    client's budget. Raises RequestFailed (413, 408) and ClientGone.
+    length: the header content-length. limit: bytes. pace: the time that the caller needs for a piece does not
+    count. Raises RequestFailed (413 above `limit`, 408 for a slow client) and ClientGone (disconnected).
     """
     _refuse_stated(length, limit)
     deadlines, left = pace.deadlines, pace.patience
@@ -99,11 +98,11 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
 async def unpacked(
     parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[[int], Run]
 ) -> AsyncGenerator[bytes]:
-    """A compressed body, decompressed piece by piece, at most `limit` bytes in all.
-
-    applied: the content codings, as `stated_codings` gives them. share: is charged with the memory of the
-    decoders; the caller charges it with the pieces. run: for the number of bytes so far, the function that
-    runs the next step. Close this generator before `share` is freed. Raises RequestFailed (413, 400).
+    """Yield a compressed body, decompressed piece by piece, at most `limit` bytes in all. parts: the
+    compressed pieces. applied: the content codings, from `stated_codings`. share: is charged with the memory
+    of the decoders; the caller charges it with the pieces. run: gets the bytes decompressed so far, and
+    returns the function that runs the next step (on the loop or in the thread). Close this generator before
+    `share` is freed. Raises RequestFailed (413, 400).
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
@@ -134,7 +133,7 @@ _LARGE_PIECE: Final = 512 * 1024
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """The content codings of a request's body, in the order of its headers. Raises RequestFailed (415)."""
+    """The content codings that headers state, in the order applied; () = none. Raises RequestFailed (415)."""
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:
         return codings(stated.decode("latin-1"))
@@ -158,7 +157,7 @@ def _part(message: Message) -> tuple[bytes, bool]:
 
 
 def stated_size(length: str | None) -> int | None:
-    """The header content-length as a number of bytes; None if it is missing or no number."""
+    """The header content-length as a number of bytes; None if it is missing or not a number."""
     if length is None or not (length.isascii() and length.isdigit()):
         return None
     return int(length[:20])  # 64 bits have no more digits; Python refuses to read thousands of them

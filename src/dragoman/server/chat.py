@@ -1,4 +1,4 @@
-"""Asking a model in the protocols whose chat path needs no handler of its own."""
+"""The handlers of all paths whose POST asks a model and needs nothing but the engine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class ChatApi:
-    """The handlers of one gateway."""
+    """The chat endpoints of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """The chat paths of every face, but those with a model's name; OpenAI's old paths with one."""
+        """The chat paths of all protocols but Gemini's (it names a model), and OpenAI's old engines paths."""
         for dialect, face in faces():
             if "{model}" in dialect.paths.chat:
                 continue
@@ -40,7 +40,7 @@ class ChatApi:
     def ask(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> Awaitable[None]:
-        """Answer one request."""
+        """Handle a chat request in the protocol `face`: the engine answers it."""
         heartbeat = self._gateway.config.server.heartbeat
         client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
         return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
@@ -51,7 +51,7 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """An HTTP request as the engine takes it."""
+        """The engine's form (`Inbound`) of an HTTP request in the protocol `face`."""
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(

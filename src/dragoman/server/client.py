@@ -1,8 +1,8 @@
-"""The client's side of one exchange over ASGI: whole answers, streams, and pings while a stream is silent.
+"""Sends answers to the client over ASGI: whole answers, streams, and pings while a stream is silent.
 
 A write waits while the client reads slowly, so this module queues nothing. A stream that has been silent for
-the heartbeat's time gets a ping in the form of its protocol; if the stream has not begun by then, its
-headers are sent first. A client that does not read gets no more pings.
+the heartbeat's time gets a ping in the form of its protocol; if the stream has not begun by then, its headers
+are sent first. A client that does not read gets no more pings.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ClientGone(DragomanError):
-    """The client disconnected before its request was complete."""
+    """The client disconnected while its request was waiting or coming in."""
 
 
 class AsgiClient:
-    """Sends the answer of one exchange to its client."""
+    """Sends the answer of one exchange to its client. base: headers that every answer gets (CORS)."""
 
     __slots__ = (
         *("_base", "_beat", "_exchange", "_heartbeat", "_last", "_loop", "_now", "_ping", "_pinging"),
@@ -53,10 +53,10 @@ class AsgiClient:
         self._writing = False
         self.begun = False
         self.id_header = b""
-        """The name of a second header for the request's id, beside `x-request-id`; b"" = none."""
+        """The protocol's header for the request's id, sent beside `x-request-id`; b"" = it has none."""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer. It is JSON, unless the first header is its content type."""
+        """Send a whole answer. It is JSON, unless the first of `headers` is another content type."""
         self.close()
         kind = () if headers and headers[0][0] == b"content-type" else (_JSON,)
         await self._start(status, [*kind, (b"content-length", b"%d" % len(body)), *headers])
@@ -67,18 +67,18 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": b""})
 
     def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
-        """Set how a stream is sent. heartbeat: seconds of silence before `ping`; 0 or None = no pings."""
+        """Set a stream's content type and pings. heartbeat: seconds of silence before one, 0 = no pings."""
         self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:
-        """The answer will be a stream: from now on, pings are sent while nothing else is."""
+        """Send pings from now on whenever the stream is silent. Called before its first event is known."""
         if self._heartbeat is not None:
             self._loop = asyncio.get_running_loop()
             self._last = self._loop.time()
             self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's headers, unless a ping has sent them already. The first may be the content type."""
+        """Send a stream's status and headers, unless a ping has. The first may be another content type."""
         if self.begun:
             return
         if self._pinging is not None:
@@ -100,7 +100,7 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": data})
 
     def close(self) -> None:
-        """Send no more pings; cancel one that waits for the client to read."""
+        """Send no more pings; cancel a ping that waits for the client to read."""
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
@@ -108,7 +108,7 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send the status and headers. timed: add the gateway's own time to them."""
+        """Send status and headers, with the request's ids. timed: with the gateway's own time, too."""
         exchange = self._exchange
         if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
@@ -124,7 +124,7 @@ class AsgiClient:
         self.begun = True
 
     def _check(self) -> None:
-        """Send a ping if it is due, and set the timer again.
+        """Send a ping if the stream has been silent for long enough, and set the timer again.
 
         A stream has one timer, set again only when it fires: a sent event costs a clock call, no new timer.
         """

@@ -1,11 +1,10 @@
-"""Content codings of bodies: gzip, zstd, br and deflate, one or several, decompressed piece by piece.
+"""Decompresses bodies piece by piece: gzip, zstd, br and deflate, one of these content codings or several.
 
 Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip, of
 one or more members), RFC 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is
-zlib's format; some senders omit its header and checksum, and all readers accept that too).
-
-No call may decompress more than one piece, and no body may grow beyond its limits. Both hold for each coding
-of a body, because the inner one of two codings may be the decompression bomb.
+zlib's format; some senders omit its header and checksum, and all readers accept that too). No call may
+decompress more than one piece, and no body may grow beyond its limits. Both hold for each coding of a body,
+because the inner one of two codings may be the decompression bomb.
 """
 
 from __future__ import annotations
@@ -24,30 +23,29 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdDecompressor
 
 TOO_LARGE: Final = "request_too_large"
-"""The error code for a body that is too large, or that grows too much."""
+"""The error code for a body that is larger than its limit, or whose ratio is above MAX_RATIO."""
 UNKNOWN: Final = "unsupported_content_encoding"
-"""The error code for codings that are unknown, or too many."""
+"""The error code for an unknown content coding, and for more than three."""
 BROKEN: Final = "invalid_content_encoding"
-"""The error code for bytes that are not valid in their coding."""
+"""The error code for bytes that are not valid in the stated content coding."""
 
 MAX_RATIO: Final = 100
 """The largest ratio of decompressed to compressed bytes. Chats reach 3 to 30, because they repeat much."""
 FREE: Final = 4 * 1024 * 1024
-"""Decompressed bytes that are allowed at any ratio: a short body of blanks has a high one."""
+"""Bytes. A body that is smaller when unpacked may have any ratio: a short body of blanks has a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
-"""Members of a gzip body, or frames of a zstd body. Each takes time beyond that for its bytes."""
+"""The most members of a gzip body, or frames of a zstd body. Each takes time beyond that for its bytes."""
 _WINDOW_LOG: Final = 23
-"""The binary logarithm of the window: 8 MB, which every receiver of zstd has to support (RFC 9659)."""
+"""The largest window of zstd, as a power of two: 8 MB, which every receiver has to support (RFC 9659)."""
 _SLICE: Final = 64 * 1024
-"""Bytes that a decoder gets at once, so that keeping its unread rest costs little."""
+"""The most compressed bytes that a decoder gets at once, so that keeping its unread rest costs little."""
 
 
 class _Coding(Protocol):
-    """The decoder of one coding.
-
-    needs_input: all of its input is decompressed. may_end: the input may end here. window: the most bytes of
-    its output that the decoder keeps to refer back to. error: its library's exception for invalid bytes.
+    """A decoder for one content coding. needs_input: True: no input is left to decompress. may_end: True: the
+    body may end after the input so far. window: the most bytes of its output that the decoder keeps to refer
+    back to. error: the exception class of its library for invalid bytes.
     """
 
     needs_input: bool
@@ -56,16 +54,15 @@ class _Coding(Protocol):
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """Decompress `data` and the rest of earlier data. Returns about `most` bytes; later calls give the
-        rest.
-
-        Raises `error` and WireError.
+        """Add `data` to the input, and return the next decompressed bytes, about `most`; call with b"" for
+        the rest. Raises `self.error` for invalid bytes, WireError for data after the end, or for too many
+        members or frames.
         """
         ...
 
 
 class _Zlib(ABC):
-    """A coding that zlib decodes, one stream at a time. `_open` makes the decoder of a stream."""
+    """The base of decoders that use zlib: `_open` makes the decoder of each stream of the body."""
 
     window = 32 * 1024
     error: type[Exception] = zlib.error
@@ -91,11 +88,11 @@ class _Zlib(ABC):
 
     @abstractmethod
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        """The decoder of a stream that begins with `data`; None = more bytes are needed to choose it."""
+        """The decoder for a stream that begins with `data`; None = more bytes are needed to choose it."""
 
 
 class _Gzip(_Zlib):
-    """gzip: one or more members."""
+    """The decoder for gzip: one or more members."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +104,7 @@ class _Gzip(_Zlib):
 
 
 class _Deflate(_Zlib):
-    """deflate: one stream, with or without zlib's header."""
+    """The decoder for deflate: one stream, with or without zlib's header."""
 
     def _open(self, data: bytes) -> zlib._Decompress | None:
         if self.may_end:
@@ -119,7 +116,7 @@ class _Deflate(_Zlib):
 
 
 class _Zstd:
-    """zstd: one or more frames, skippable ones included."""
+    """The decoder for zstd: one or more frames, skippable ones included."""
 
     window = 1 << _WINDOW_LOG
 
@@ -143,7 +140,7 @@ class _Zstd:
 
 
 def _zstd() -> ModuleType:
-    """The library, imported when a client first sends zstd."""
+    """The zstd library, imported when a client first sends zstd."""
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
@@ -154,7 +151,7 @@ def _zstd_frame() -> ZstdDecompressor:
 
 
 class _Brotli:
-    """br: one stream."""
+    """The decoder for br: one stream."""
 
     window = 1 << 24
 
@@ -178,11 +175,13 @@ _New: TypeAlias = Callable[[], _Coding]
 _CODINGS: Final[Mapping[str, _New]] = {"gzip": _Gzip, "zstd": _Zstd, "br": _Brotli, "deflate": _Deflate}
 _ALSO: Final = {"x-gzip": "gzip"}
 TAKEN: Final = tuple(_CODINGS)
-"""The names of the supported codings, as the header accept-encoding lists them."""
+"""The names of the supported content codings, as the header accept-encoding lists them."""
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """The codings in a header content-encoding, in the order in which they were applied. Raises WireError."""
+    """The content codings that a header content-encoding (`stated`) lists, in the order applied, without
+    `identity`. Raises WireError for an unknown one, and for more than three.
+    """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
     for name in applied:
@@ -194,9 +193,8 @@ def codings(stated: str) -> tuple[str, ...]:
 
 
 class Unpacker:
-    """Decompresses one body: call `feed`, then `next` until it returns None, and `close` at the body's end.
-
-    applied: the codings, as `codings` gives them. limit: the most bytes that the decompressed body may have.
+    """Decompresses one body: call `feed`, then `next` until it returns None, and so on; `close` at the body's
+    end. applied: the content codings, from `codings`. limit: the most bytes of the decompressed body.
     """
 
     def __init__(self, applied: Sequence[str], limit: int) -> None:
@@ -210,29 +208,28 @@ class Unpacker:
 
     @property
     def held(self) -> int:
-        """About how many bytes of memory the decoders' windows take."""
+        """About how many bytes of memory the decoders' windows take now."""
         return sum(min(stage.window, made) for stage, made in zip(self._stages, self._made, strict=True))
 
     def feed(self, data: bytes) -> None:
-        """Add compressed bytes. Allowed only when `next` has returned None."""
+        """Add compressed bytes. Allowed at the start, and when `next` has returned None."""
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next decompressed bytes: about `most`, fewer, or none. None = more compressed bytes are
-        needed.
+        """The next decompressed bytes: about `most`, fewer, or none (b""). None = call `feed` first.
 
-        Raises WireError: BROKEN, TOO_LARGE.
+        Raises WireError (BROKEN, TOO_LARGE).
         """
         return self._pull(len(self._stages) - 1, most)
 
     def close(self) -> None:
-        """Raises WireError if the body ends in the middle of a coding."""
+        """Raise WireError (BROKEN) if the body has ended in the middle of a coding."""
         for name, stage in zip(self._names, self._stages, strict=True):
             if not stage.may_end:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next output of decoder `place`. The decoder before it gives at most one piece for this."""
+        """The next output of decoder `place` (0 reads compressed bytes); None = it needs more of them."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

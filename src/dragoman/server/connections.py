@@ -1,11 +1,10 @@
-"""The connections of clients: how many there may be, and how long each may keep the server waiting.
+"""Counts the connections of clients and ends those that are too many, or that keep the server waiting.
 
 One timer checks all connections once a second (decision 6), so that a connection needs no timer of its own.
-The protocol of a connection tells what it waits for (`Served`). This module counts the connections, ends
-idle ones when there is no place for a new one, and ends those whose client does not read its answer.
-
-The limits are settings (`config.serving`). Each time one is reached, it is counted and logged
-(`observe.bounds`).
+Each connection's protocol (`Served`) knows what it waits for, and ends itself when its client is too slow to
+send. This module ends idle connections when there is no room for a new one, and those whose client does not
+read its answer. The limits are settings (`config.serving`). Each time one is reached, it is counted and
+logged (`observe.bounds`).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _RESERVED = 64
 _MOST_DESCRIPTORS = 65_536
 """The highest descriptor limit that is requested. Some systems allow billions and then size tables by it."""
 _FEWEST = 16
-"""Connections that are served even if there are very few descriptors."""
+"""The least connection limit, even if the process may open very few descriptors."""
 _WITHOUT_LIMIT = 10_000
 """The connection limit where the system does not tell its descriptor limit."""
 _LOCAL: Final = "a local socket"
@@ -40,13 +39,13 @@ Reached = Callable[[str, str], None]
 
 
 class Served(Protocol):
-    """The protocol of one connection, as `Connections` uses it."""
+    """The protocol object of one client connection, HTTP or WebSocket, as `Connections` uses it."""
 
     transport: asyncio.Transport
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """Since when (`SYSTEM.monotonic`) it has waited for the client only; None = a request runs."""
+        """When (`SYSTEM.monotonic`) the connection began to wait for its client; None = a request runs."""
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept it waiting for too long. Called at each check."""
@@ -56,7 +55,7 @@ class Served(Protocol):
 
 
 class Upgraded(Served, Protocol):
-    """The HTTP protocol of a connection that asks to become a WebSocket."""
+    """The HTTP protocol object of a connection whose client asks for a WebSocket."""
 
     all_connections: Connections
 
@@ -65,10 +64,10 @@ class Upgraded(Served, Protocol):
 
 
 class Peer:
-    """The client of one connection: its address, and whether it reads what is written to it.
+    """The client of one connection: its address, and how long its answers stay unread.
 
-    The time that a client has to read is a budget of seconds. It falls while written bytes wait, and rises
-    by one second for each `min_rate` bytes that the client reads, up to `write_timeout`.
+    The time that a client has to read is a budget of seconds. It falls while written bytes wait, and rises by
+    one second for each `min_rate` bytes that the client reads, up to `write_timeout`.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -76,9 +75,9 @@ class Peer:
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """True: the client reads more slowly than we write, so nothing more is written for now."""
+        """True: the client reads more slowly than we write, so writing waits."""
         self.kept = 0
-        """Bytes of requests that have not begun (`Connections.keep`)."""
+        """Bytes of requests whose handlers have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
         self._rate = settings.min_rate
         self._left = self._patience
@@ -91,7 +90,7 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """True: the client has left its answer unread for too long. Called once at each check."""
+        """True: the client has left its answer unread for too long. Call it regularly: it counts the time."""
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False
@@ -107,10 +106,9 @@ class Peer:
 
 
 class Connections:
-    """All client connections of one server process. `limit`: how many there may be.
-
-    bodies: the memory that request bodies and WebSocket messages share. descriptors: how many files and
-    sockets the process may open, None = ask the system.
+    """All client connections of one server process. The attribute `limit` is how many there may be. reached:
+    is called when a limit is reached. bodies: the memory that request bodies and WebSocket messages share,
+    None = a new Space. descriptors: how many files and sockets the process may open, None = ask the system.
     """
 
     def __init__(
@@ -139,11 +137,11 @@ class Connections:
         return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
-        """The client of a new connection. host: its IP address; None for a Unix socket."""
+        """A new Peer for a new connection. host: the client's IP address; None for a Unix socket."""
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
-        """Add a new connection; False = it has to be refused."""
+        """Add a new connection, ending idle ones to make room. False = no room: the caller refuses it."""
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
             if not self._make_room(address):
@@ -160,7 +158,7 @@ class Connections:
         return True
 
     def hand_over(self, served: Served, successor: Served) -> None:
-        """Replace the protocol of a connection by its successor."""
+        """Replace the protocol object of a connection, as HTTP becomes a WebSocket."""
         self._open.remove(served)
         self._open.add(successor)
 
@@ -176,11 +174,10 @@ class Connections:
                 del self._by_address[address]
 
     def keep(self, served: Served, size: int) -> None:
-        """Note how many bytes a connection holds for requests that have not begun: incomplete heads, and
-        requests that wait for the answers before theirs. No key has been checked for these requests yet.
-
-        Above `head_space` in all, connections that wait for their clients are ended, the longest wait first,
-        until a quarter of the space is free. A connection that alone holds bytes is not ended.
+        """Set how many bytes a connection holds for requests whose handler has not begun: incomplete heads,
+        and requests that wait for earlier answers. No key has been checked for these requests yet. Above
+        `head_space` in all connections together, those that wait for their clients are ended, the longest
+        wait first, until a quarter of the space is free. A connection that alone holds bytes is not ended.
         """
         if served not in self._open:
             return
@@ -235,7 +232,7 @@ class Connections:
         return any(network.version == one.version and network.subnet_of(one) for one in self._shared)  # type: ignore[arg-type]
 
     def _look(self) -> None:
-        """Check every connection. Without connections the timer is not set again."""
+        """Check every connection, and set the timer for the next check if there are connections."""
         assert self._loop is not None
         now = SYSTEM.monotonic()
         for served in list(self._open):
@@ -248,8 +245,8 @@ class Connections:
 
 
 def _address(host: str | None) -> str:
-    """The address under which a connection is counted. For IPv6 it is the /64 network, in which a client may
-    choose addresses freely.
+    """What a connection is counted under: an IPv4 address, an IPv6 /64 network (in which a client may choose
+    addresses freely), or _LOCAL for a Unix socket.
     """
     try:
         ip = ipaddress.ip_address((host or "").partition("%")[0])
@@ -279,7 +276,7 @@ def address_limit(settings: Server, limit: int) -> int:
 
 
 def descriptor_limit() -> int | None:
-    """How many files and sockets this process may open; None if the system does not tell."""
+    """How many files and sockets this process may open; None if there is no limit or none is told."""
     if sys.platform == "win32":
         return None
     import resource

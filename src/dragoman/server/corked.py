@@ -7,9 +7,8 @@ from typing import Any
 
 
 class Corked(asyncio.Transport):
-    """Delays the head of an answer until the next write, or until the end of this turn of the event loop.
-
-    uvloop writes to the socket at once, so head and body would otherwise need two system calls.
+    """A transport that holds back the head of an answer until the next write, or the end of the event loop's
+    turn. uvloop writes to the socket at once, so head and body would otherwise need two system calls.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

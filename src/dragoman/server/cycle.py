@@ -1,4 +1,4 @@
-"""Writes the answer to one request: uvicorn's request-response cycle at half its cost.
+"""uvicorn's request-response cycle, which writes the answer to one request, at half its cost.
 
 uvicorn validates each header name and value of each answer. Nearly all names are the same in all answers, so
 valid names are remembered, and all values are validated in one search. An HTTP/1.0 client knows no chunked
@@ -18,14 +18,16 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 _MOST_NAMES: Final = 512
 
 _names: dict[bytes, bytes] = {}
-"""Valid header names, each with the beginning of its line (`name: `)."""
+"""Cache: valid header names as the application gives them, each with the start of its line (`name: `)."""
 
 
 class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head of the answer, or more of its body (ASGI's `send`)."""
+        """Send the head of the answer, or more of its body (ASGI's `send`). Raises RuntimeError for a message
+        that does not fit.
+        """
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -94,7 +96,7 @@ class Cycle(RequestResponseCycle):
 
 
 def _line(name: bytes) -> bytes:
-    """The beginning of a header's line. The cache is cleared when full: providers invent names."""
+    """The start of a header's line (`name: `), cached. Providers invent names, so a full cache is cleared."""
     if _NO_NAME.search(name):
         raise RuntimeError("a header's name holds what no name may hold")
     if len(_names) >= _MOST_NAMES:

@@ -1,4 +1,4 @@
-"""An endpoint: its path, the protocol of its errors, and the handler for each method."""
+"""Endpoints of the HTTP API: a path, the protocol of its errors, and the handler for each method."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from dragoman.wire.multipart import Form
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """A client's HTTP request as a handler gets it: the key is checked, the body is read.
+    """A client's HTTP request as a handler gets it, after the check of its key.
 
-    params: the values of the path's placeholders. query: the last value of each field of the query string;
-    search:
-    the query string itself. body: empty if the body is a form or is not read yet. form: the fields of a
-    form; their values are freed when the exchange ends. parts: the body piece by piece, for a handler that
-    takes "parts".
-    room: is charged with the memory for stored turns that are read for this request.
+    body: b"" if it is a form, is read by the handler, or is not wanted. params: the values of the path's
+    placeholders. query: the last value of each field of the query string; search: the query string itself.
+    form: the fields of a form; their values are freed when the exchange ends. parts: the body piece by piece,
+    for a handler that takes "parts". room: is charged with the memory of stored turns that are read for this
+    request.
     """
 
     body: bytes
@@ -40,7 +39,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """The request with the model of its path in its body. An invalid body stays; the engine refuses it."""
+    """Write the model of the request's path into its body. An invalid body stays; the engine refuses it."""
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:
@@ -49,24 +48,24 @@ def with_model(request: HttpRequest) -> HttpRequest:
 
 
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
-"""The body that a method takes: "" = none is read, "any" = JSON, whatever its content type says, "parts" =
-any bytes, piece by piece.
+"""How a handler's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type, "form",
+"either" = JSON or form, "parts" = any bytes, by the handler, piece by piece.
 """
 Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """One method of an endpoint."""
+    """The handler of one method of an endpoint."""
 
     run: Handle
     takes_body: Bodies = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One path. template: its name in logs and metrics. face: the protocol of its errors. methods: empty =
-    there is nothing at this path. public: no key is needed. scope: what the key has to allow. slashes: the
-    name in braces may hold slashes. shared: several protocols have the path; the request's headers tell the
-    client's.
+    """One path of the HTTP API. template: the path with names in braces, also its name in logs and metrics.
+    face: the protocol of its errors. methods: empty = there is nothing at this path. public: no key is
+    needed. scope: what the client key has to allow. slashes: the name in braces may hold slashes. shared:
+    several protocols have the path; the request's headers tell the client's.
     """
 
     template: str
@@ -79,7 +78,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
-    """Endpoints of paths with their methods, below each root of a dialect that is served."""
+    """Yield an endpoint for each of `paths` (a path and its methods) below each root path of a protocol."""
     assert dialect.face is not None
     for path, methods in paths:
         for root in dialect.face.roots:

@@ -1,8 +1,8 @@
-"""Which path means what: the table of endpoints.
+"""The table of all endpoints: finds the endpoint and the handler for a path and a method.
 
-An OpenAI path is served under /v1 and without it. Ids of models may hold "/" and ":", percent-encoded or
-not. Each endpoint belongs to a face, whose envelope its errors wear; on paths that several protocols have, or
-none, the request's headers tell which one its client speaks.
+An OpenAI path is served under /v1 and without it. Model names may hold "/" and ":", percent-encoded or not.
+Each endpoint belongs to a protocol (face), which gives its errors their form; on paths that several protocols
+have, or none, the request's headers tell which one its client speaks.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""A path with two API roots at its start: the base URL's and the client's own. The last one counts."""
+"""Matches a path that begins with two API roots: the base URL's and the client's own. The last one counts."""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
 _VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
-"""The vendors' own prefixes instead of `/v1`, from the catalogue. The vendors' clients (Groq's, Fireworks')
-add them to any base URL.
+"""Matches a path that begins with a vendor's own prefix (from the catalogue), which stands for `/v1`. The
+vendors' clients (Groq's, Fireworks') add it to any base URL.
 """
 _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Every endpoint. Of two handlers for one path the later counts; of two slashed names the first."""
+    """Yield all endpoints. Of two for one path the later wins; of two with slashed names the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
@@ -73,13 +73,13 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
 
 
 class PathTable:
-    """All paths of one gateway, each with its endpoint."""
+    """The table of one gateway: all paths, each with its endpoint."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._exact: dict[str, Endpoint] = {}
         self._slashed: list[tuple[str, str, str, Endpoint]] = []
-        """For paths with a name that may hold slashes: prefix, suffix, key in `params`, endpoint."""
+        """Paths whose name may hold slashes: prefix, suffix, the placeholder's name, endpoint."""
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._faces = faces()
@@ -100,7 +100,7 @@ class PathTable:
             self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
 
     def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
-        """The request's path without the key at its beginning (`/key/KEY/v1/models`), and that key or None.
+        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key or None.
 
         A client that can be configured with a base URL only sends its key this way.
         """
@@ -116,7 +116,7 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path, and its placeholders' values. root: where the application is mounted."""
+        """The endpoint of a path, or None, and its placeholders' values. root: where the app is mounted."""
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
         path = path.removeprefix(root)  # some parent applications have removed it already
@@ -147,8 +147,8 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """The path's name in logs and errors: the endpoint's template, or the path itself if there is no
-        endpoint. A key in the wrong part of the path is removed.
+        """The path's name in logs and errors: the endpoint's template, or the path itself if nothing is
+        there, without a client key in the wrong part of it.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -157,15 +157,15 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """The protocol whose error form this endpoint uses. The request's headers decide if several
-        protocols share the path, or if there is nothing at it.
+        """The protocol in which errors of this request are sent: the endpoint's. If several protocols share
+        its path, or there is no endpoint, the request's headers decide.
         """
         if endpoint is not None and not endpoint.shared:
             return endpoint.face
         return next((dialect for dialect, face in self._faces if face.serves(headers)), DEFAULT)
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """The handler for a method of an endpoint. Raises RequestFailed (404, 405)."""
+        """The handler for a method of an endpoint (GET's also for HEAD). Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
@@ -190,7 +190,7 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """The key at the beginning of `rest`, the decoded path after `/key/`. raw: the whole path, still
+    """The client key that begins `rest`, the decoded path after `/key/`. raw: the whole path, still
     percent-encoded: there, a slash within the key differs from the slash after it.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])

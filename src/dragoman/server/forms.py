@@ -1,9 +1,8 @@
-"""Forms that clients send: read as they come in, large files on disk, all freed when the exchange ends.
+"""Reads clients' forms as they come in: large files go to disk, and all is freed when the exchange ends.
 
 A file above 1 MiB is written to a temporary file without a name, one for each form, in the system's folder
 for such files (TMPDIR). The handler gets it as a view of mapped memory, which the system may drop and read
-again.
-Writes have at most 64 KiB and go to the system's cache: this takes less time than a thread would.
+again. Writes have at most 64 KiB and go to the system's cache: this takes less time than a thread would.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from dragoman.wire.multipart import Field, Form, Head, MultipartParser, boundary
 log = logging.getLogger("dragoman.server")
 
 _ALONE = 1024 * 1024
-"""Bytes. A file up to this size stays in memory."""
+"""Bytes. A file up to this size stays in memory; a larger one goes to disk."""
 _TOGETHER = 8 * 1024 * 1024
-"""Bytes that all fields of one form together keep in memory."""
+"""Bytes that all fields of one form keep in memory; above it, further files go to disk."""
 
 
 class _Received(msgspec.Struct):
-    """The received part of a field. start: its offset in the temporary file, None = it is in memory."""
+    """The received part of a form's field. start: its offset in the temporary file, None = in memory."""
 
     head: Head
     parts: list[bytes] = []
@@ -42,10 +41,10 @@ class _Received(msgspec.Struct):
 
 
 class Upload:
-    """One form that is coming in, as a context manager. Its end frees the values of all fields.
-
+    """Reads one form as it comes in; a context manager, whose end frees the values of all fields.
     content_type: the request's, with the boundary. space: the disk space that all forms share. length: the
-    stated bytes, if any. Raises RequestFailed: 400 if there is no boundary, 503 if there is no space.
+    content-length, None = unknown. Raises RequestFailed: 400 if there is no boundary, 503 if no space is
+    left.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
@@ -65,7 +64,7 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Free the files. A view that is still being sent is freed when the connection releases it."""
+        """Free memory and file; a value that is still being sent, when the connection releases it."""
         self._fields.clear()
         for view in self._views:
             with suppress(BufferError):
@@ -78,7 +77,9 @@ class Upload:
         self._share.free()
 
     def feed(self, chunk: bytes) -> None:
-        """Add a piece of the body. Raises RequestFailed: 400 and 413 with the field's name, 503."""
+        """Read a piece of the body. Raises RequestFailed: 400 or 413 with the field's name, 503 if the disk
+        is full.
+        """
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):
@@ -87,7 +88,7 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form. Its values live as long as this context manager. Raises RequestFailed."""
+        """The whole form, after the last `feed`. Its values live until `__exit__`. Raises RequestFailed."""
         with _blamed():
             self._parser.close()
             if self._file is not None:
@@ -99,7 +100,7 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """The same error with the name of the field that was being read."""
+        """A copy of an error, with the name of the field that is being read."""
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 
     def _take(self, field: _Received, piece: bytes) -> None:
@@ -131,7 +132,7 @@ class Upload:
 
 @contextmanager
 def _blamed() -> Generator[None]:
-    """Turn a WireError into a fault of the client, and an OSError of the disk into one of the gateway."""
+    """Turn a WireError into RequestFailed (400, 413), and an OSError of the disk into RequestFailed (503)."""
     try:
         yield
     except WireError as error:
@@ -150,4 +151,4 @@ _NO_ROOM: Final = ir.Fault(
     blame="gateway",
 )
 NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
-"""The same error with a time to retry: the space is only taken by requests that will end."""
+"""Like _NO_ROOM, with a time to retry: other forms take the space, and their requests will end."""

@@ -1,10 +1,10 @@
-"""Gemini's protocol over HTTP: generating, counting tokens, embedding, and its own form of the model list.
+"""Gemini's protocol over HTTP: generating, counting tokens, embedding, and Google's form of the model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
-https://ai.google.dev/api/models.
-The path holds the model and says whether to stream. A stream is a JSON array, or server-sent events with
-`alt=sse`. A stream of events gets no heartbeat, because some of Google's clients read every line as data. In
-the array, white space between two elements is a heartbeat without meaning.
+https://ai.google.dev/api/models. The path holds the model and says whether to stream. A stream is a JSON
+array, or server-sent events with `alt=sse`. A stream of events gets no heartbeat, because some of Google's
+clients read every line as data. In the array, white space between two elements is a heartbeat without
+meaning.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000
-"""Models on one page by default and at most, as in Google's API."""
+"""Models on one page of the list: the default and the maximum, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
 _ASKED: Final = ("generateContentRequest", "generate_content_request")
 _SPACE: Final = b"\r\n"
-"""A heartbeat between the elements of a JSON array."""
+"""A heartbeat in a streamed JSON array: white space between two elements."""
 
 
 class GenerateContentApi:
-    """The handlers of one gateway. chat: what reads a request for the engine."""
+    """The handlers of Gemini's protocol at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -50,7 +50,7 @@ class GenerateContentApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path. The list of models is Google's where no other protocol is spoken."""
+        """Yield every path of the protocol; the model list only where no other protocol has its path."""
         for root in self.face.roots:
             for path, methods in self._methods():
                 yield Endpoint(root + path, DIALECT, methods, slashes=True)
@@ -59,7 +59,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """The paths below a root that ask a model, with their methods."""
+        """Yield the paths that ask a model (without their root), each with its method."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -104,7 +104,7 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one page of the models that the caller may use."""
+        """Send one page of the models that the caller may use. Raises RequestFailed (400)."""
         entries = self._gateway.entries(request.caller.models)
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
         token = request.query.get("pageToken", request.query.get("page_token"))
@@ -116,7 +116,7 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one model. Raises RequestFailed (404)."""
+        """Send one model's entry. Raises RequestFailed (404)."""
         name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
         if not request.caller.may_use(name):
@@ -126,7 +126,7 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-    """Run a handler with the model's name as the configuration has it: without `models/`."""
+    """Call the handler `run` with the model's name as the configuration has it: without `models/`."""
     name = request.params["model"].removeprefix(_PREFIX)
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
@@ -148,8 +148,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """The request whose tokens are counted: the one inside the body, or the body itself. An invalid body
-    stays; the engine refuses it.
+    """The request whose tokens are counted: the one inside the body, or else the body itself. An invalid body
+    is returned as it is; the engine refuses it.
     """
     try:
         head = decode_head(body)
@@ -159,7 +159,7 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """Models on a page. As in Google's API, 0 means the default; larger numbers are cut to the maximum."""
+    """How many models a page has. As in Google's API, 0 means the default; more than the maximum is cut."""
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):
@@ -168,7 +168,7 @@ def _size(stated: str | None) -> int:
 
 
 def _start(names: Sequence[str], token: str) -> int:
-    """The index after the model that ended the earlier page."""
+    """Where the page begins in `names`: after the model that `token`, from the earlier page, names."""
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:

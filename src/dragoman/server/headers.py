@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Headers(Mapping[str, str]):
-    """Headers by lower-case name. If a header comes twice, the last one counts."""
+    """A request's headers by lower-case name. If a header comes twice, the last one counts."""
 
     __slots__ = ("_raw",)
 

@@ -1,4 +1,4 @@
-"""Whether the gateway runs, for probes and for clients that look at `/` first."""
+"""The health paths for probes, and `/`, which some clients call first to see whether a server runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class HealthApi:
-    """The handlers of one gateway."""
+    """The health endpoints of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path. No key is needed."""
+        """Yield every health path, and `/`. No client key is needed."""
         for path, answer in (
             ("/", self._root),  # agents call it to see whether there is a server at all
             ("/health", self._health),

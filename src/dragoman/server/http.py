@@ -1,8 +1,7 @@
-"""uvicorn's HTTP protocol with what a server on the open internet needs.
+"""uvicorn's HTTP protocol, extended with what a server on the open internet needs.
 
 - Limits for heads, trailers and URLs, checked while they come in; errors have the form of the client's
-  protocol.
-  Limits for silence and for the number of connections (`server.connections`).
+  protocol. Limits for silence and for the number of connections (`server.connections`).
 - Trailers are dropped. A requested upgrade that is not supported is ignored.
 - A stream to an HTTP/1.0 client is not chunked: it ends with its connection.
 - The reported overhead begins at the request's first byte, not when its handler is scheduled: waiting in the
@@ -11,7 +10,6 @@
   it.
 - The head of an answer and the first part of its body are one write; uvicorn makes two.
 - WebSockets that can be drained (`server.websocket_protocol`), imported when a client first asks for one.
-
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
 
@@ -39,27 +37,27 @@ if TYPE_CHECKING:
     from dragoman.server.app import App
 
 _AHEAD = 8
-"""Requests of one connection that are read before the first of them is answered."""
+"""The most requests of one connection that are read before the first of them is answered."""
 _UNREAD = 4096
-"""Bytes of earlier answers that may be unread by the client when its next request is begun."""
+"""Bytes. The next pipelined request begins when the client has left fewer bytes of earlier answers unread."""
 _REQUEST = 2048
 """About how many bytes of memory a request needs beside the bytes in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds. A connection whose body stands still for longer may be closed to make room for a new one."""
+"""Seconds. A connection whose request body stands still for longer may be closed to make room for others."""
 _LINGER = 2.0
 """Seconds in which the client of a refused request may finish sending it. If the connection were closed at
 once, the system would reset it, and the client might never see the answer.
 """
 _LATE = 10.0
-"""The same in seconds, for a body whose request was answered before its end, as after a wrong key."""
+"""Seconds. Like _LINGER, for a body whose request was answered before its end, as after a wrong key."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """The protocol class for uvicorn (`http=`), with the application and its connections bound to it."""
+    """One client connection over HTTP/1.1 (uvicorn's option `http`). app, connections: of this server."""
 
     peer: Peer
     _link: Link
-    """The link of the request that is being read."""
+    """The Link of the request that is being read."""
     _cycles: deque[Cycle]
     """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
 
@@ -73,19 +71,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._max_url = int(settings.max_url)
         self._cycles = deque()
         self._ahead = 0
-        """Bytes that have come in since there is more than one unanswered request."""
+        """Bytes that have come in since a second request began to wait."""
         self._held_since: float | None = None
-        """Since when the next request waits until the client has read earlier answers, or None."""
+        """When the next request began to wait until the client reads earlier answers; None = no such wait."""
         self._pending = 0
         """Bytes that have come in since the last complete head, piece of a body, or message."""
         self._in_head = False
         self._complete = True
         """True: the latest request has come in completely."""
         self._chunks = 0
+        """How many chunks of the latest request's body have come in."""
         self._body_size = 0
-        """The number of chunks and bytes of the latest request's body so far."""
+        """How many bytes of the latest request's body have come in."""
         self._upgrades = False
-        """True: the latest request asks for an upgrade that is not supported."""
+        """True: the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
         """True: the bytes that the client still sends are ignored."""
         self._answered = False
@@ -126,10 +125,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report how many bytes this connection holds for requests that have not begun.
+        """Report how many bytes this connection holds for requests whose handler has not begun. came: bytes
+        just read.
 
-        A request that has begun is not counted: its handler limits its body. came: bytes that have just come
-        in.
+        A request that has begun is not counted: its handler limits its body.
         """
         kept = self._pending
         waiting = len(self._cycles) - 1
@@ -163,7 +162,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()
 
     def pause_writing(self) -> None:
-        """The client reads slowly: its write buffer is full."""
+        """The client reads slowly: our write buffer is full."""
         self.peer.paused = True
         super().pause_writing()
 
@@ -173,14 +172,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops. It does not wait for a client that leaves its answers unread."""
+        """The server stops. A client that leaves answers unread while a request waits is cut off."""
         if self._held_since is None:
             super().shutdown()
         else:
             self.transport.abort()
 
     def idle_since(self) -> float | None:
-        """Since when the connection has waited for the client only; None = a request runs."""
+        """When it began to wait for its client; None = a request runs, or its body has just grown."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -200,14 +199,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_head()
 
     def _forget_head(self) -> None:
-        """Free the bytes of a request that is not read any further."""
+        """Free the parser and the head of a request that is not read any further."""
         self.parser = None  # type: ignore[assignment]  # it may hold a long part of a header
         if self._in_head:
             self.headers.clear()
             self.url = b""
 
     def look(self, now: float) -> None:
-        """End the connection if the client has kept it waiting for too long. Called at each check."""
+        """End the connection if the client has been silent for too long, except during a request."""
         self._begin_held()
         if self._cycles or self.transport.is_closing():
             return  # the reader of a body limits its time (`server.bodies`); `Peer` limits the time of writes
@@ -245,8 +244,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunks = self._body_size = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header or a trailer. A trailer is dropped: it must not replace a header that was already used
-        (RFC 9110, section 6.5.1).
+        """Keep a header. A trailer is dropped: it must not replace a header that was already used (RFC 9110,
+        6.5.1).
         """
         if self._in_head:
             name = name.lower()
@@ -255,7 +254,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """A request's head is complete: start its handler, or let it wait for the requests before it."""
+        """A request's head is complete: begin the request, unless a limit is passed. Raises Refused."""
         if not self._fits():
             raise refusals.Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
@@ -274,7 +273,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Begin a request whose head is complete, as uvicorn does, but with our own cycle."""
+        """Make the request's scope and Cycle; start its handler, or queue it behind earlier requests."""
         parser, scope = self.parser, self.scope
         scope["method"] = parser.get_method().decode("ascii")
         version = parser.get_http_version()
@@ -308,7 +307,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
-        """The size line of a body's next chunk."""
+        """Count a chunk of the body. Raises Refused if there are many and they are too small."""
         self._chunks += 1
         if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
             raise refusals.Refused(refusals.SMALL_CHUNKS)
@@ -331,7 +330,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        """The oldest request is answered. `Connections` times the idle connection, not uvicorn."""
+        """The oldest request is answered: begin the next. `Connections`, not uvicorn, times the idle time."""
         self._cycles.popleft()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -348,8 +347,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _leave_body(self) -> None:
         """Read nothing more of a chunked body whose request is answered already, as after a wrong key.
 
-        Searching its end would cost as much as reading it. The write side is closed, so that the client sees
-        the end.
+        Looking for its end would cost as much as reading it. The write side is closed, so that the client
+        sees the end.
         """
         if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -365,7 +364,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _begin_held(self) -> None:
-        """Begin the next request, if it waits only until the client has read earlier answers, and it has."""
+        """Begin the next request if it waited only for the client to read, and the client has read enough."""
         if self._held_since is None or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size() > _UNREAD:
@@ -435,7 +434,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer with an error from outside the handlers, after earlier requests; read nothing more."""
+        """Answer the request that is being read with an error, after earlier ones; end the connection."""
         if self._ignores_input or self.transport.is_closing():
             return
         self._ignores_input = True
@@ -464,7 +463,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._write_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """Write a whole answer that ends the connection."""
+        """Write an error answer, with the header that ends the connection."""
         own = (
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -484,18 +483,17 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 def _nothing() -> None:
-    """The `on_response` of a request whose connection is lost."""
+    """Do nothing: the `on_response` of a request whose connection is lost."""
 
 
 def uvicorn_options(app: App) -> dict[str, Any]:
-    """The options of `uvicorn.Config` for every server that runs a gateway. No WebSocket protocol is set
-    here; ours is imported when a client first needs it.
+    """The options of `uvicorn.Config` with which every server of this gateway runs.
 
-    Proxy headers are not trusted: the client's address is that of the connection's peer.
-
-    WebSocket pings are sent as often as a stream's heartbeat. A missing pong ends nothing, because a client
-    that reads slowly has not read the ping yet. Messages are not compressed: compression would need about 40
-    kB for each socket, and more time for each event than everything else.
+    No WebSocket protocol is set here; ours is imported when a client first needs it. Proxy headers are not
+    trusted: the client's address is that of the connection's peer. WebSocket pings are sent as often as a
+    stream's heartbeat. A missing pong ends nothing, because a client that reads slowly has not read the ping
+    yet. Messages are not compressed: compression would need about 40 kB for each socket, and more time for
+    each event than everything else.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server

@@ -1,4 +1,4 @@
-"""Notes in the access log's record who sent a request."""
+"""Notes the client's address and program in the record of its exchange, for the access log."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""The longest value of a header that is noted, in characters."""
+"""The most characters of a noted header."""
 
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Note the address of the connection's peer, the client's address by a proxy's header, and the user
-    agent.
+    """Note in `exchange` the peer's address, and the headers x-forwarded-for and user-agent.
 
     peer: address and port, None for a Unix socket. Both headers are claims of the client, not proven.
     """

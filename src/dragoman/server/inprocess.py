@@ -1,7 +1,7 @@
-"""Requests from the program in which the gateway runs, without a socket.
+"""Sends requests from the program in which the gateway runs to the gateway, without a socket.
 
-They are handled as any client's request: keys, checks, routing, hooks, stored answers and the access log.
-The answer is read piece by piece. The gateway waits while the reader is busy, as it does for a slow client.
+They are handled as any client's request: keys, checks, routing, hooks, stored answers and the access log. The
+answer is read piece by piece. The gateway waits while the reader is busy, as it does for a slow client.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
     "application/x-ndjson": NDJSONSplitter,
 }
 _DONE: Final = b"[DONE]"
-"""The last frame of a stream in OpenAI's chat protocol. It is no JSON."""
+"""The last frame of a stream in OpenAI's chat protocol. It is no JSON, so it is left out."""
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """The whole answer: decoded if it is JSON, else its bytes. Raises CallFailed for an error."""
+    """POST JSON to `path`. Returns the whole answer: decoded if it is JSON, else bytes. Raises CallFailed."""
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
         answer = b"".join([piece async for piece in pieces])
@@ -39,9 +39,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """The decoded events of a streamed answer as they come. An answer that is no stream is one event.
-
-    Raises CallFailed for an error, also for one within the stream.
+    """POST `body` as JSON to `path`. Yields the decoded events of the answer; an answer that is no stream is
+    one event. Raises CallFailed for an error answer, and for an error event within the stream.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -67,7 +66,7 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One request: the `receive` and `send` of its ASGI call, and the messages that were sent."""
+    """One request: its ASGI call with `receive` and `send`, and a queue of the messages that were sent."""
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -81,8 +80,8 @@ class _Request:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The answer's content type, then its bytes. Raises CallFailed. Closing the generator cancels the
-        request.
+        """Send the request; yield its answer's content type, then the pieces of its body. Raises CallFailed.
+        Closing this generator cancels the request.
         """
         task = spawn(self._run(), "request in process")
         try:

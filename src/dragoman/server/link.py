@@ -1,4 +1,4 @@
-"""What a handler has to know of the connection on which its request came in.
+"""The Link between a request's handler and the connection on which the request came in.
 
 Our own HTTP protocol (`server.http`) puts a Link into the scope of each request. It holds the time of the
 first byte, and it cancels the request when the client disconnects. Another ASGI server gives no Link; then a
@@ -19,7 +19,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 Say: TypeAlias = Callable[[Sequence[bytes]], Awaitable[None]]
-"""Writes JSON messages to a WebSocket. Waits while the client reads slowly; OSError = disconnected."""
+"""Writes JSON messages to a WebSocket. Waits while the client reads slowly; raises OSError if it has gone."""
 
 EXTENSION = "dragoman.link"
 
@@ -50,24 +50,24 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """The client has disconnected: cancel the handler, once."""
+        """Note that the client has disconnected, and cancel the handler (only once)."""
         if not self.lost and self.task is not None:
             self.task.cancel()
         self.lost = True
 
     def watch(self, receive: Receive) -> None:
-        """Wait for the disconnect in a task, for an ASGI server that gives no Link."""
+        """Start a task that drops this link at the disconnect, for an ASGI server that gives no Link."""
         self.watcher = spawn(watch_for_disconnect(receive, self), "disconnect")
 
     def end(self) -> None:
-        """The request is over: stop watching its connection."""
+        """Note that the request is over: drop the reference to its task, and stop watching the connection."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
 
 
 async def watch_for_disconnect(receive: Receive, link: Link) -> None:
-    """Wait until the client disconnects, then drop the link."""
+    """Wait until the client disconnects, then drop `link`. The request's body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
     link.drop()

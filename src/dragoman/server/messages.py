@@ -1,6 +1,5 @@
-"""Anthropic's protocol besides the messages themselves: counting tokens, and its own form of the model list.
-
-https://platform.claude.com/docs/en/api/messages-count-tokens,
+"""Anthropic's protocol besides chat: old completions, counting tokens, and Anthropic's form of the model
+list. https://platform.claude.com/docs/en/api/messages-count-tokens,
 https://platform.claude.com/docs/en/api/models-list.
 """
 
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
-"""A limit above every answer's length, and above every thinking budget, which must be less than the limit."""
+"""A `max_tokens` above every answer's length, and above every thinking budget, which must be less than it."""
 _USUAL, _MOST = 20, 1000
-"""Models on one page by default and at most, as in Anthropic's API."""
+"""Models on one page of the list: the default and the maximum, as in Anthropic's API."""
 
 
 class MessagesApi:
-    """The handlers of one gateway. chat: what asks a model."""
+    """The handlers of Anthropic's protocol at one gateway, without chat."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
@@ -43,7 +42,7 @@ class MessagesApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path but those of chat."""
+        """Yield every path of the protocol, except those for messages (`ChatApi`)."""
         yield from below(DIALECT, self._paths())
         for root in self.face.roots[1:]:  # below the first stands OpenAI's list
             yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
@@ -54,14 +53,14 @@ class MessagesApi:
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's prompt is."""
+        """Send the number of tokens of a request's prompt."""
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one page of the models that the caller may use."""
+        """Send one page of the models that the caller may use. Raises RequestFailed (400)."""
         entries = self._gateway.entries(request.caller.models)
         query = request.query
         limit = _limit(query.get("limit"))
@@ -83,7 +82,7 @@ class MessagesApi:
         await client.answer(200, (), encode(listed))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one model. Raises RequestFailed (404)."""
+        """Send one model's entry. Raises RequestFailed (404)."""
         name = request.params["model"]
         exchange.asked = name
         if not request.caller.may_use(name):
@@ -105,8 +104,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """A token-counting body as a valid messages body: with a `max_tokens`, which it need not have, and
-    without streaming. An invalid body stays; the engine refuses it.
+    """Make a token-counting body a valid messages body: add `max_tokens` if it has none, and turn streaming
+    off. An invalid body is returned as it is; the engine refuses it.
     """
     try:
         head = decode_head(body)

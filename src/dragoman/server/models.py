@@ -1,4 +1,4 @@
-"""The models that a caller may use, as OpenAI's API lists them, at paths that several protocols share."""
+"""The model list at `/v1/models`: in OpenAI's form, or in that of another protocol that the client speaks."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class OwnList(Protocol):
-    """The handlers of a protocol that lists models in a form of its own. face: where it is served."""
+    """The handlers of a protocol with its own form of the model list. face: tells that protocol's clients."""
 
     face: Face
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """List the models."""
+        """Send the list of models."""
         ...
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Tell one model."""
+        """Send one model's entry."""
         ...
 
 
 class ModelsApi:
-    """The handlers of one gateway. own: the protocols with a list of their own. passing: deletes models."""
+    """The model list of one gateway. own: protocols with a form of their own. passing: deletes models."""
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
         self._gateway = gateway
@@ -44,7 +44,7 @@ class ModelsApi:
         self._faces = {dialect.name: dialect for dialect, _ in faces()}
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """The list, and the path of each model."""
+        """Yield the paths of the list and of each model."""
         for path in ("/v1/models", "/models"):
             yield Endpoint(path, DEFAULT, {"GET": Handler(self.models)}, shared=True)
             one = {"GET": Handler(self.model), "DELETE": Handler(self.delete)}
@@ -54,7 +54,7 @@ class ModelsApi:
         return next((api for api in self._own if api.face.serves(headers)), None)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """List the models, in the form of the client's protocol."""
+        """Send the list of models that the caller may use, in the form of the client's protocol."""
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
             return
@@ -63,7 +63,9 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Tell one model, with what the clients of each face can use of it."""
+        """Send one model's entry, with the features that each protocol's clients can use. Raises
+        RequestFailed (404).
+        """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return
@@ -75,7 +77,7 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (404: unknown or forbidden)."""
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
@@ -84,7 +86,7 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """Which features of a model the clients of each face can use. Too long for the list of all models."""
+        """For each protocol, the model's features for its clients. Too long for the list of all models."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
@@ -111,10 +113,10 @@ def _no_model(name: str) -> ir.Fault:
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One model as OpenAI's API lists it, with fields of our own; SDKs ignore fields they do not know.
+    """One model's entry in OpenAI's list, with fields of our own; SDKs ignore fields they do not know.
 
-    modes: for each face, whether its requests are relayed or translated. measured: how fast the model has
-    been.
+    modes: for each protocol, whether its requests are relayed or translated. measured: the model's speed so
+    far, None = not known.
     """
     listed: dict[str, Any] = {
         "id": entry.id,

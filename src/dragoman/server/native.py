@@ -1,5 +1,5 @@
-"""Paths of our own and of LiteLLM: /generate for one prompt, /anonymous-id, the running requests, and
-LiteLLM's form of the model list.
+"""The gateway's own paths (/generate for one prompt, /anonymous-id, running requests), and LiteLLM's model
+list.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _DIGITS: Final = 24
 
 
 class NativeApi:
-    """The handlers of one gateway. chat: what reads a request for the engine."""
+    """The handlers of these paths at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
         self._inbound = chat.inbound
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path. An id is given to everybody: whoever needs one is not to be known."""
+        """Yield every path. /anonymous-id needs no client key: who asks for such an id is not to be known."""
         yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
         for path in ("/model/info", "/v1/model/info"):
@@ -41,21 +41,21 @@ class NativeApi:
         yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one prompt with a text."""
+        """Answer one prompt with a text, from a model."""
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with a new random id. It is not stored, and derived from nothing."""
+        """Send a new random id. It is not stored, and derived from nothing."""
         id_ = self._gateway.seams.random_id()[:_DIGITS]
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the models in LiteLLM's form, which editors and chat pages read; null = not known."""
+        """Send the models in LiteLLM's form, which editors and chat pages read; null = not known."""
         entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with this process's running requests, oldest first, without their prompts and answers."""
+        """Send the list of this process's running requests, oldest first, without prompts and answers."""
         gateway = self._gateway
         now = gateway.seams.monotonic()
         running = sorted(gateway.exchanges - {exchange}, key=attrgetter("began"))
@@ -69,7 +69,7 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """One model in LiteLLM's form, without addresses or keys.
+    """One model's entry in LiteLLM's form, without addresses or provider keys.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """
@@ -90,7 +90,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """One running request, with the field names of the access log."""
+    """One running request as JSON fields, named as in the access log."""
     return {
         "id": exchange.id,
         "object": "request",

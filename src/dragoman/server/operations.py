@@ -1,4 +1,4 @@
-"""Operations beside chat, on OpenAI's paths: embeddings, images, audio, moderations, reranking.
+"""Operations other than chat, on OpenAI's paths: embeddings, images, audio, moderations, reranking.
 
 https://platform.openai.com/docs/api-reference/embeddings, and the pages images, audio and moderations there.
 `/v1/engines/{model}/embeddings` is OpenAI's old path, which some clients still use. The paths for reranking
@@ -34,20 +34,20 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""The operation of each path, and the kind of its body. Each path is served with and without /v1."""
+"""For each path, the operation and how the body is read. Each path is served with and without /v1."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
-"""Further roots: Cohere's clients ask at /v2."""
+"""Further root paths of a path: Cohere's clients rerank at /v2."""
 
 
 class OperationsApi:
-    """The handlers of one gateway. chat: what reads a request for the engine."""
+    """The endpoints of these operations at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
         self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path."""
+        """Yield every path of these operations."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):

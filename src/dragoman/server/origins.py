@@ -33,7 +33,7 @@ _LOCAL = re.compile(
 
 
 class Origins:
-    """The allowed origins of one configuration.
+    """Decides which web pages may call the gateway, by their origin.
 
     allowed: a list of origins, "*" = all. None = all if client keys are needed (keyed), else those of this
     machine.
@@ -44,11 +44,11 @@ class Origins:
         self._allowed = None if allowed is None else frozenset(allowed)
 
     def admits(self, origin: str | None) -> bool:
-        """True: a page of this origin may open a WebSocket (browsers send no preflight); None = no page."""
+        """True: a page of this origin may send requests; None = no page has sent the request (True)."""
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """The headers with which a browser lets a page's script read an answer. origin: None = no browser."""
+        """The CORS headers of an answer, which let the page's script read it. origin: None = no browser."""
         if origin is None:
             return ()
         if self._any:
@@ -58,7 +58,7 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """The answer's headers for a browser's preflight. headers: the names that the page wants to send."""
+        """The headers for a browser's preflight request. headers: the names that the page wants to send."""
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)
         return (

@@ -1,10 +1,10 @@
-"""Files, batches, fine-tuning jobs and similar resources: passed through to a provider.
+"""Files, batches, fine-tuning jobs and similar resources of a provider: requests are passed through to it.
 
-Bodies pass byte for byte in both directions and are not stored. One thing is edited: the address of a
-batch's results (`_RESULTS`). The paths and methods that pass are listed in `dialects.resources`, the
-headers here. Ids are the provider's own. A client key that is limited to some models may not use these
-paths, because a batch can name any model. The provider is the only one that has the resource and speaks the
-client's protocol, or, among several, the one that the header `X-Dragoman-Provider` names.
+Bodies pass byte for byte in both directions and are not stored. One thing is edited: the address of a batch's
+results (`_RESULTS`). The paths and methods that pass are listed in `dialects.resources`, the headers here.
+Ids are the provider's own. A client key that is limited to some models may not use these paths, because a
+batch can name any model. The provider is the only one that has the resource and speaks the client's protocol,
+or, among several, the one that the header `X-Dragoman-Provider` names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
-"""The form of ids. No id of this form leads to another path."""
+"""The form of a resource's id. No such id can lead to another path."""
 _SENT: Final = frozenset(
     {
         *("accept", "content-encoding", "content-type", "idempotency-key", "range", "x-client-request-id"),
@@ -48,31 +48,31 @@ _SENT: Final = frozenset(
 )
 """The client's headers that are sent to the provider."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
-"""The provider's headers that are sent to every client. Those of the client's protocol come on top, and the
-body's length and disposition after a check.
+"""The provider's headers that are passed on to every client. Those of the client's protocol are added, and
+the body's length and disposition after a check.
 """
 _ANY: Final = "application/octet-stream"
 _BODILESS: Final = frozenset({204, 205})
 _MOST_EDITED: Final = 16_000_000
-"""Bytes of an answer about batches, which is read completely to be edited; a thousand batches are 1 MB."""
+"""The most bytes of an answer about batches, read whole to be edited; a thousand batches are 1 MB."""
 
 
 _RESULTS: Final = re.compile(
     rb'("results_url"\s*:\s*")https?://[^"]*?(/v1/messages/batches/[A-Za-z0-9_-]+/results")'
 )
-"""The address of a batch's results. Official clients call it with their own key, which is a key of this
+"""Finds the address of a batch's results. Official clients call it with their own key, which is a key of this
 gateway. Without the origin, the address is relative to the client's base URL, and so leads here.
 """
 
 
 class PassThroughApi:
-    """The handlers of one gateway."""
+    """The endpoints of passed-through resources at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path. Headers tell which protocol a client of `/v1/files` speaks."""
+        """Yield every path of a resource. Headers tell which protocol a client of `/v1/files` speaks."""
         known: set[str] = set()
         for dialect, face in faces():
             for resource in sorted(dialect.resources):
@@ -156,7 +156,9 @@ class PassThroughApi:
         exchange.phase = "done"
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
-        """Who is asked. form: as `_form` gives it. Raises RequestFailed: 403, 501, 400."""
+        """The provider to which the request goes. form: from `_form`. Raises RequestFailed: 403 for a key
+        limited to some models, 501 if no provider has the resource, 400 if the client must choose one.
+        """
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
         able = {
@@ -175,18 +177,18 @@ class PassThroughApi:
 
 
 def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
-    """Whether headers tell the clients of a protocol that has this resource."""
+    """True: this protocol has the resource, and its clients can be told by their headers."""
     dialect, face = served
     return resource in dialect.resources and bool(face.client_headers)
 
 
 def _form(dialect: Dialect) -> str:
-    """Whose form the resources of a protocol have: its own if headers tell its clients, else OpenAI's."""
+    """The protocol whose form a dialect's resources have: its own if headers tell its clients, or OpenAI."""
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:
-    """A client's body while it is passed on. failure: the error that ended it on the client's side."""
+    """A client's body while it is passed on. flow: None = no body. failure: an error on the client's side."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
@@ -222,10 +224,10 @@ async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
 
 
 def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
-    """The provider's headers that are passed on, and those that keep browsers from running the answer as a
-    page.
+    """The headers for the client: the passed-on ones, and those that keep browsers from running the answer as
+    a page.
 
-    whole: the body's length is not that which the provider stated.
+    whole: True = leave out the provider's content-length, which does not fit the body that is sent.
     """
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
@@ -250,7 +252,9 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _target(path: str, request: HttpRequest) -> str:
-    """The path and query for the provider. A query field `key`, the gateway's own key, is removed."""
+    """The path and query for the provider, without the client key (query field `key`). Raises RequestFailed
+    (404) for an invalid id.
+    """
     for name, value in request.params.items():
         if not _ID.fullmatch(value):
             raise RequestFailed(
@@ -262,7 +266,7 @@ def _target(path: str, request: HttpRequest) -> str:
 
 
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
-"""The names of fine-tuned models, with OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
+"""Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
 
 
 def _undeletable(name: str) -> ir.Fault:

@@ -1,6 +1,5 @@
-"""Errors for requests that no handler sees: HTTP that is invalid, too large, too slow or too fragmented.
-
-Limits that are no settings are here as well, because the errors name them.
+"""Errors for HTTP requests that no handler sees, being invalid, too large, too slow or too fragmented, and
+those limits that are no settings.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from typing import Final
 from dragoman import ir
 
 MOST_AHEAD = 64
-"""Requests of one connection that may be unanswered. A single read may bring thousands of them."""
+"""The most unanswered requests of one connection. A single read may bring thousands of them."""
 CHUNKS = 4096
-"""Chunks of one body that may have any size."""
+"""The most chunks of one body that may have any size."""
 LEAST_CHUNK = 16
-"""Bytes that the chunks of a larger body must have on average: each chunk costs more than its bytes."""
+"""Bytes that the chunks of a body with more of them must have on average: each costs more than its bytes."""
 
 
 class Refused(Exception):
-    """Raised by a parser callback to refuse the request."""
+    """Raised by a callback of the HTTP parser to refuse the request."""
 
     def __init__(self, fault: ir.Fault) -> None:
         super().__init__(fault.message)
@@ -26,22 +25,22 @@ class Refused(Exception):
 
 
 def trailers_too_large(limit: int) -> ir.Fault:
-    """The trailers of a body have more than `limit` bytes."""
+    """The error: the trailers of a body have more than `limit` bytes."""
     return _too_large(431, f"The trailers are larger than {limit} bytes.", "headers_too_large")
 
 
 def headers_too_large(limit: int) -> ir.Fault:
-    """The head of a request has more than `limit` bytes."""
+    """The error: the head of a request has more than `limit` bytes."""
     return _too_large(431, f"The request headers are larger than {limit} bytes.", "headers_too_large")
 
 
 def too_many_headers(limit: int) -> ir.Fault:
-    """A request has more than `limit` headers."""
+    """The error: a request has more than `limit` headers."""
     return _too_large(431, f"The request has more than {limit} headers.", "headers_too_large")
 
 
 def url_too_long(limit: int) -> ir.Fault:
-    """A URL has more than `limit` bytes."""
+    """The error: a URL has more than `limit` bytes."""
     return _too_large(414, f"The URL is longer than {limit} bytes.", "url_too_long")
 
 

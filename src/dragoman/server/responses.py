@@ -1,6 +1,6 @@
-"""The Responses API and conversations over HTTP.
+"""The Responses API and its conversations over HTTP.
 
-https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was made
+https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was stored
 with its own key; another caller's id is answered as an unknown id.
 """
 
@@ -44,22 +44,22 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 _MOST_ITEMS: Final = 20
-"""Items that one request may add to a conversation, as in OpenAI's API."""
+"""The most items that one request may add to a conversation, as in OpenAI's API."""
 
 
 class ResponsesApi:
-    """The handlers of one gateway."""
+    """The endpoints of the Responses API at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._face = DIALECT
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path."""
+        """Yield every path of responses and conversations."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below a root, with its methods."""
+        """Yield every path without its root, with its methods."""
 
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")
@@ -91,7 +91,7 @@ class ResponsesApi:
     # --- Answers -----------------------------------------------------------------------------------
 
     async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one request, now or in the background."""
+        """Answer a request for a response, at once or in the background."""
         gateway = self._gateway
         self._prepare_stream(client)
         inbound = self._inbound(request)
@@ -132,7 +132,7 @@ class ResponsesApi:
         )
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with a stored response as it is now, or with its events from a given number on."""
+        """Send a stored response as it is now, or (`stream=true`) its events after a given number."""
         id_ = request.params["id"]
         record = await self._gateway.background.look(request.caller.name, id_)
         if request.query.get("stream") not in {"true", "1"}:
@@ -168,18 +168,18 @@ class ResponsesApi:
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a response. If it still runs, it is stopped."""
+        """Delete a stored response. If it still runs, it is stopped."""
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
     async def cancel(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Stop a response that runs in the background."""
+        """Stop a response that runs in the background, and send it."""
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with all input of a response: the turns that it continued, then its own input."""
+        """Send one page of a response's whole input: the turns that it continued, then its own input."""
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
         earlier: list[Item] = []
@@ -195,13 +195,13 @@ class ResponsesApi:
         await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, request: HttpRequest, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
-        """The engine's request for `body`, whose answer is neither stored nor streamed."""
+        """The engine's form of a request, to be neither stored nor streamed. body: the decoded JSON."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._inbound(request), body=encode(own), turn=turn)
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Shorten a conversation: keep the user's latest messages, let the model summarise the rest."""
+        """Send a shortened conversation: the user's latest messages, and the model's summary of the rest."""
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
@@ -229,7 +229,7 @@ class ResponsesApi:
     # --- Conversations -----------------------------------------------------------------------------
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Create a conversation, with items if the body has some."""
+        """Store a new conversation, with the items in the body, and send it."""
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
@@ -255,7 +255,7 @@ class ResponsesApi:
         return found
 
     async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace the metadata of a conversation."""
+        """Replace the metadata of a conversation, and send it."""
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -302,7 +302,7 @@ class ResponsesApi:
         await answer_stored(request, client, encode(displayed(found)))
 
     async def remove_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Remove one item of a conversation. The answer is the conversation."""
+        """Remove one item of a conversation, and send the conversation."""
         found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove
         if not await reachable(remove(found.tenant, found.id, item)):
@@ -310,7 +310,9 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items in a body, checked as request input, with references resolved. Raises RequestFailed."""
+        """The items in a body, ready to be stored; () = none. Stored items replace references to them. Raises
+        RequestFailed for an invalid item or an unknown reference.
+        """
         given = body.get("items")
         if given is None:
             return ()
@@ -335,7 +337,7 @@ class ResponsesApi:
 
 
 class _Answered:
-    """A client inside the gateway: it holds the answer. Implements `work.Client`."""
+    """A client inside the gateway, which keeps a whole answer. Implements `work.Client`."""
 
     begun = False
 
@@ -369,7 +371,7 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a body that asks for a background response; None for every other body."""
+    """The members (values undecoded) of a body that asks for a background response; None = another body."""
     if b'"background"' not in body:
         return None
     try:
@@ -380,7 +382,7 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """One page of a list. Raises RequestFailed for invalid parameters."""
+    """One page of `items`, as JSON; `query` says which. Raises RequestFailed for invalid parameters."""
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
     if after is not None and not any(item.id == after for item in ordered):  # stops behind the item

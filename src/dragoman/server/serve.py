@@ -1,10 +1,9 @@
-"""Runs the application under uvicorn: one process, one event loop, and a drain at the end.
+"""Runs the application under uvicorn in one process, with one event loop and a drain at the end.
 
-The first stop signal lets running requests finish, up to the configured time, while readiness is false.
-After SIGTERM the port stays open for a while, so that load balancers notice. The second signal ends
-everything at once.
-A worker of several gets these orders from its parent instead, and also drains when its parent has gone.
-SIGHUP ends nothing: it reads the secret files again.
+The first stop signal lets running requests finish, up to the configured time, while readiness is false. After
+SIGTERM the port stays open for a while, so that load balancers notice. The second signal ends everything at
+once. If there are several workers, each gets these orders from its parent instead, and also drains when its
+parent has gone. SIGHUP ends nothing: it reads the secret files again.
 """
 
 from __future__ import annotations
@@ -33,24 +32,24 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-"""None on Windows."""
+"""SIGHUP; None on Windows, which has none."""
 
 DRAIN: Final = b"d"
-"""The parent's order: keep the port open until load balancers have noticed, finish running requests, end."""
+"""The parent's order: stop after running requests; keep the port open until load balancers have noticed."""
 CLOSE: Final = b"c"
-"""The parent's order: close the port, finish running requests, end."""
+"""The parent's order: close the port, and stop after running requests."""
 END: Final = b"e"
-"""The parent's order: end at once."""
+"""The parent's order: stop at once."""
 REREAD: Final = b"r"
 """The parent's order: read the secret files again."""
 
 
 class CannotListen(DragomanError):
-    """The address is in use, or is not one of this machine."""
+    """The address cannot be used: it is in use, or is not one of this machine."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. port 0 = any free port. Raises CannotListen."""
+    """A new listening socket. port: 0 = any free port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -65,7 +64,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also drains the gateway at a stop and reports when it is ready."""
+    """uvicorn's server, which also obeys signals and orders: to drain, to end, or to read secrets again."""
 
     def __init__(
         self,
@@ -115,7 +114,7 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """Handle SIGHUP: read the secret files again. A closed terminal sends it as well, so it ends
+        """Read the secret files again at SIGHUP. A closed terminal sends this signal as well, so it ends
         nothing.
         """
         if self._loop is not None and not self._loop.is_closed():
@@ -128,7 +127,7 @@ class _Server(uvicorn.Server):
         self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds, and end when the running requests have finished."""
+        """Close the port after `delay` seconds; uvicorn ends when the running requests have finished."""
         if self.force_exit:
             self._gateway.hurry()
             self._close()
@@ -145,14 +144,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def _obey_first(self, orders: socket.socket) -> None:
-        """Read the secrets again before the first request, if the parent has already ordered it."""
+        """Read the secret files again before the first request, if the parent's first order is REREAD."""
         with suppress(BlockingIOError):
             if orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == REREAD:
                 orders.recv(1)
                 await self._reread_secrets()
 
     def _obey(self, orders: socket.socket) -> None:
-        """Carry out the parent's order. If the parent has gone, drain."""
+        """Carry out the parent's orders. If the parent has gone, do as for CLOSE."""
         said = orders.recv(16)
         if REREAD in said:
             self._reread_soon()

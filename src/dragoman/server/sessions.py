@@ -1,5 +1,5 @@
-"""Sessions over HTTP: /admin/sessions, for keys with the scope `admin`. They see the sessions of all
-clients.
+"""The paths /admin/sessions, which show and delete the sessions of all clients; for keys with the scope
+`admin`.
 
 Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
 """
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 class SessionsApi:
-    """The handlers of one gateway."""
+    """The session endpoints of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path. Clients choose the ids."""
+        """Yield both paths. The id may hold slashes, because clients choose it."""
         yield Endpoint("/admin/sessions", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
         one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with all sessions, or those of one client, latest use first."""
+        """Send the list of all sessions, or of one client's (`?client=`), latest use first."""
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
@@ -46,7 +46,9 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session of the path's id. Raises RequestFailed (400, 404)."""
+        """The session that the path and `?client=` name. Raises RequestFailed: 404, or 400 if several clients
+        have this id.
+        """
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
@@ -56,7 +58,7 @@ class SessionsApi:
         return found[0]
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one session and the messages of its turns, in the gateway's own form."""
+        """Send one session with the messages of its turns, in the gateway's own form."""
         session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))

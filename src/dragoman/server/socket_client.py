@@ -1,4 +1,4 @@
-"""The client's side of one exchange over a WebSocket: each event of a stream is one text message.
+"""Sends answers to the client over a WebSocket: each event of a stream is one text message.
 
 Streams arrive here as one JSON value a line (framing "ndjson"), so nothing is decoded. A write waits while
 the client reads slowly, so nothing is queued. A WebSocket has no headers: those of an error are put into its
@@ -20,8 +20,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 class SocketClient:
     """Sends the answer of one exchange to its client.
 
-    kind: the JSON members that mark an error in this face, `"type":"error",`. prefix: the JSON members with
-    which every message begins, `"stream_id":"a",`.
+    kind: the JSON members that mark an error in the client's protocol, as `"type":"error",`. prefix: the JSON
+    members with which every message begins, as `"stream_id":"a",`; b"" = none.
     """
 
     __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
@@ -35,7 +35,7 @@ class SocketClient:
         self.begun = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer as JSON. An error's message also gets its status and its headers."""
+        """Send a whole answer (JSON). An error's message also gets its status and its headers."""
         self._exchange.status = status
         if status >= 400:
             named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
@@ -44,10 +44,10 @@ class SocketClient:
         await self._tell([body])
 
     def expect_stream(self) -> None:
-        """Not needed: pings keep a WebSocket alive."""
+        """Do nothing: the server's protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The stream begins. Nothing is sent for this."""
+        """Note that a stream begins. Nothing is sent for this."""
         self._exchange.status = status
         self.begun = True
 
@@ -69,7 +69,7 @@ class SocketClient:
 
 
 def say_by(send: Send) -> Say:
-    """A function that writes messages by ASGI, for a server that offers nothing faster."""
+    """A function that sends messages by ASGI's `send`, for a server that offers nothing faster."""
 
     async def say(messages: Sequence[bytes]) -> None:
         for message in messages:

@@ -1,10 +1,10 @@
-"""Reads the text messages of WebSocket clients into request bodies, for each face that WebSockets serve.
+"""Reads text messages of WebSocket clients as request bodies, for each protocol that WebSockets serve.
 
-Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket):
-`{"type": "response.create", ...request body}`, with a `stream_id` if an OpenAI client runs several
-conversations on one socket. https://www.openresponses.org/specification#websocket,
-https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol: a message is a request
-body, and the answer's chunks are the messages that come back.
+Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket): `{"type": "response.create",
+...request body}`, with a `stream_id` if an OpenAI client runs several conversations on one socket.
+https://www.openresponses.org/specification#websocket, https://platform.openai.com/docs/guides/websocket-mode.
+Chat has no such protocol: a message is a request body, and the answer's chunks are the messages that come
+back.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
 _LONGEST_STREAM_ID = 256
-"""Bytes of a `stream_id` as JSON. Its length is limited because every event repeats it."""
+"""The most bytes of a `stream_id` as JSON. It is limited because every event repeats it."""
 _NOTICES: Final = frozenset({b'"response.processed"'})
-"""Types of messages that ask for nothing: Codex reports with them that it has handled an answer."""
+"""Types of messages that need no answer: Codex reports with them that it has handled an answer."""
 _YES: Final = msgspec.Raw(b"true")
 _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
 class SocketRequest(msgspec.Struct, frozen=True):
-    """One message that asks for an answer. body: the request's body. prefix: the JSON members with which each
-    message of the answer begins. fault: the error, if the message is no valid request.
+    """A message that needs an answer. body: the request's body. prefix: the JSON members with which each
+    message of the answer begins, b"" = none. fault: the error to send, None = the message is a request.
     """
 
     body: bytes = b""
@@ -37,11 +37,10 @@ class SocketRequest(msgspec.Struct, frozen=True):
 
 
 class SocketFormat(msgspec.Struct, frozen=True):
-    """How the messages of one face are read and written on a WebSocket.
+    """How the messages of one protocol are read and written on a WebSocket.
 
-    read: takes a message and the allowed depth of its JSON; gives the request, None = the message asks for
-    nothing.
-    error: the JSON members that mark an error message, beside `status` and `error`.
+    read: reads a message, with the allowed depth of its JSON, as a request; None = it needs no answer. error:
+    the JSON members that mark an error message, beside `status` and `error`.
     """
 
     read: Callable[[str, int], SocketRequest | None]
@@ -49,12 +48,12 @@ class SocketFormat(msgspec.Struct, frozen=True):
 
 
 def read_chat(message: str, _max_depth: int) -> SocketRequest:
-    """A message that is a request body. The body is checked by the engine."""
+    """Read a message of the chat protocol, which is a request body. The engine checks the body."""
     return SocketRequest(message.encode())
 
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
-    """A `response.create` message. Its answer is always streamed."""
+    """Read a `response.create` message as a streamed request; None = a notice, which needs no answer."""
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:
@@ -87,4 +86,4 @@ SOCKET_FORMATS: Final[Mapping[str, SocketFormat]] = {
     "/responses": SocketFormat(read_response, b'"type":"error",'),
     "/chat/completions": SocketFormat(read_chat),
 }
-"""By path; the path may also begin with /v1."""
+"""For each path with WebSockets, the format of their messages. The path may also begin with /v1."""

@@ -1,4 +1,4 @@
-"""Stored chat completions over HTTP: `GET /v1/chat/completions` and the paths below it.
+"""The paths of stored chat completions: `GET /v1/chat/completions`, and the paths below it.
 
 https://platform.openai.com/docs/api-reference/chat/list. A caller sees only completions of its own key.
 """
@@ -40,17 +40,17 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class StoredChatsApi:
-    """The handlers of one gateway."""
+    """The endpoints of stored chat completions at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path."""
+        """Yield the paths of stored completions: the list, one of them, its messages."""
         return below(DEFAULT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Every path below a root, with its methods."""
+        """Yield every path without its root, with its methods."""
         yield "/chat/completions", {"GET": Handler(self.listed)}
         yield (
             "/chat/completions/{id}",
@@ -63,7 +63,7 @@ class StoredChatsApi:
         yield "/chat/completions/{id}/messages", {"GET": Handler(self.messages)}
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one page of stored completions, oldest first by default."""
+        """Send one page of stored completions, oldest first by default. Raises RequestFailed."""
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
             limit=limit,
@@ -85,7 +85,7 @@ class StoredChatsApi:
         await answer_stored(request, client, written(await self._chat(request)))
 
     async def update(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Replace the metadata of one completion."""
+        """Replace the metadata of a stored completion, and send it. Raises RequestFailed."""
         body = await object_of(self._gateway, request)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
@@ -103,7 +103,7 @@ class StoredChatsApi:
         await client.answer(200, (), encode(told))
 
     async def messages(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with one page of the messages of a completion's request."""
+        """Send one page of the messages in a stored completion's request. Raises RequestFailed."""
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)
         keeping, size = self._gateway.keeping, len(chat.messages)
@@ -120,7 +120,9 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that a listed completion must have. Raises RequestFailed for too many pairs."""
+    """The metadata that a query demands of listed completions. Raises RequestFailed (400) for more than 16
+    pairs.
+    """
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -149,7 +151,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with its content as one text, and with its parts in `content_parts`."""
+    """A message with its content as one text, and that content's parts in `content_parts` (None: a text)."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}

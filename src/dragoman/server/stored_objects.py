@@ -1,4 +1,4 @@
-"""What the paths for stored objects share: pages, numbers and metadata in requests, and the answer."""
+"""Shared by the paths for stored objects: the page, numbers and metadata in a request, and the answer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _MOST_METADATA: Final = 16
 
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
-    """The page of a list that a query asks for: how many items, latest first or not, after which item.
-
-    order: the default if the query states none. Raises RequestFailed for invalid parameters.
+    """The page that a query asks for: how many items, whether newest first, after which item's id (None =
+    from the start). order: "asc" or "desc", the default. Raises RequestFailed for invalid parameters.
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -31,7 +30,9 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A whole number in a query. Raises RequestFailed for no number, or one out of bounds."""
+    """A whole number in a query, or `default` if it is missing. Raises RequestFailed (400) if it is not a
+    number, or out of bounds.
+    """
     stated = query.get(name)
     if stated is None:
         return default
@@ -46,8 +47,8 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The decoded body of a request that asks no model; {} if there is none. It has the same limits as the
-    body of a request to a model. Raises RequestFailed (400, 413).
+    """The JSON object in the body of a request that asks no model; {} if there is no body. The limits are
+    those of a body that asks a model. Raises RequestFailed (400, 413).
     """
     settings = gateway.config.server
 
@@ -63,13 +64,13 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
-    """Answer with stored JSON. The request is charged with its memory until the client has read it."""
+    """Send stored JSON. Its memory is charged to the request, so its share is freed when the request ends."""
     request.room.take(len(body))
     await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata in a body. Raises RequestFailed for metadata of another form."""
+    """The metadata in a body; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
     stated = body.get("metadata")
     if stated is None:
         return {}

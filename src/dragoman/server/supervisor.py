@@ -1,15 +1,12 @@
-"""The parent process of several workers: owns the listening socket, and starts, watches, replaces and stops
-workers.
+"""The parent process of several workers: holds the listening socket, and starts, watches, replaces and stops
 
-A worker is a fork of the parent, made after everything is loaded. So the configuration and its secrets stay
-in memory, modules are shared, and a replacement starts within milliseconds. For the same reason the parent
-must never run an event loop or a thread, nor open anything that a fork must not share. See
-docs/decisions/0010-workers.md.
-
-Parent and worker communicate over a socket pair. The worker reports once that it answers requests. The
-parent sends its orders: drain, end at once. If the parent dies in any way, its end of the pair closes.
-Signals are handled by the parent: Ctrl-C in a terminal reaches every process, and only the parent decides
-what it means.
+workers. A worker is a fork of the parent, made after everything is loaded. So the configuration and its
+secrets stay in memory, modules are shared, and a replacement starts within milliseconds. For the same reason
+the parent must never run an event loop or a thread, nor open anything that a fork must not share. See
+docs/decisions/0010-workers.md. Parent and worker communicate over a socket pair. The worker reports once that
+it answers requests. The parent sends its orders: drain, close, end at once, read secrets again. If the parent
+dies in any way, its end of the pair closes. Signals are handled by the parent: Ctrl-C in a terminal reaches
+every process, and only the parent decides what it means.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ log = logging.getLogger("dragoman.server.supervisor")
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
-"""Seconds. If a worker dies younger than this, its replacement waits before it starts."""
+"""Seconds. If a worker ends sooner after its start, its replacement waits before it starts."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _GRACE = 10.0
@@ -45,14 +42,14 @@ _GRACE = 10.0
 
 
 class NotStarted(DragomanError):
-    """The first worker ended before it answered requests, so others would end as well. It has printed why."""
+    """A worker failed before all answered requests, so others would fail too. It has printed why."""
 
 
 class Worker:
-    """The parent, as a worker sees it. number: 1 … count; a replacement gets the number of its predecessor.
-
-    orders: a socket that brings DRAIN, CLOSE, END or REREAD (`server.serve`); it ends when the parent has
-    gone. board: the shared memory with the counters of all workers.
+    """What a worker knows of its parent and of the other workers. number: 1 … count; a replacement gets the
+    number of its predecessor. count: of all workers. orders: a socket that brings DRAIN, CLOSE, END or REREAD
+    (`server.serve`); it ends when the parent has gone. board: the shared memory with the counters of all
+    workers.
     """
 
     def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
@@ -62,16 +59,16 @@ class Worker:
         self.board = board
 
     def ready(self, message: bytes) -> None:
-        """Report that requests are answered. message: without a line end; goes to `announce`."""
+        """Report to the parent that requests are answered. message: one line, for the parent's `announce`."""
         with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
             self.orders.sendall(message + b"\n")
 
 
 class _Place:
-    """The place of one worker: its running process, or the time when the next one starts.
+    """One of the `count` places for workers: its running process, or when the next one starts (`due`).
 
-    pid: 0 = no process. line: the parent's end of the socket pair. said: the bytes of the worker's message
-    so far. pause: seconds before the latest start.
+    pid: 0 = no process. line: the parent's end of the socket pair. said: the bytes of the worker's message so
+    far. pause: seconds before the latest start.
     """
 
     def __init__(self, number: int) -> None:
@@ -90,7 +87,7 @@ class _Place:
                 self.line.send(what, socket.MSG_DONTWAIT)
 
     def hear(self, line: socket.socket) -> None:
-        """Read the message of a worker that is starting."""
+        """Read more of the message in which a starting worker reports that it is ready."""
         try:
             heard = line.recv(65_536)
         except ConnectionResetError:  # it died before it read its orders
@@ -190,7 +187,7 @@ class _Parent:
     # --- Starting workers ----------------------------------------------------------------------------------
 
     def _startable(self) -> Sequence[_Place]:
-        """The first worker starts alone: an error that would stop all workers is then reported once."""
+        """Places that may start a worker. The first starts alone, so that a common error is shown once."""
         first = self._places[0]
         return self._places if self._announced or first.ready else (first,)
 
@@ -223,7 +220,7 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
-        """Run the child process to its end. Nothing of the parent's call stack runs in the child."""
+        """Run the worker in the child process to its end. Nothing of the parent's call stack runs there."""
         code = 1
         try:
             for place in self._places:
@@ -258,7 +255,7 @@ class _Parent:
                     self._ended(place, os.waitstatus_to_exitcode(status))
 
     def _ended(self, place: _Place, code: int) -> None:
-        """Handle the end of a worker. code: the exit code; negative = the signal that ended it."""
+        """Handle the end of a worker. code: its exit code; negative = the signal that ended it."""
         pid, place.pid = place.pid, 0
         self._board.clear(place.number)
         answered, place.ready = place.ready, False
@@ -272,7 +269,7 @@ class _Parent:
         self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Set when the next worker starts: at once, or after a pause that doubles while workers die young."""
+        """Set when the next worker starts: now, or after a pause that doubles while workers end young."""
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
@@ -280,13 +277,13 @@ class _Parent:
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
 
     def _renew(self) -> None:
-        """Let all workers read the secret files again, later ones included."""
+        """Order all workers to read the secret files again; workers that start later will also do so."""
         self._reread = True
         for place in self._places:
             place.order(REREAD)
 
     def _stop(self, order: bytes) -> None:
-        """Stop all workers: the first time by this order, the second time at once."""
+        """Order all workers to stop: the first time with `order`, the second time with END."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places:
             place.order(END if self._stopping else order)
@@ -315,7 +312,7 @@ def _how(code: int) -> str:
 
 
 def _say(level: int, message: str) -> None:
-    """Log an event, unless stderr is a full pipe: writing to it would block the parent."""
+    """Log an event; drop it if stderr is a full pipe, because writing to it would block the parent."""
     _, writable, _ = select.select([], [sys.stderr], [], 0)
     if writable:
         log.log(level, message)
@@ -323,7 +320,7 @@ def _say(level: int, message: str) -> None:
 
 @contextlib.contextmanager
 def _noted_signals() -> Generator[socket.socket]:
-    """A socket from which the numbers of received signals can be read, one byte each."""
+    """Provides a socket from which the numbers of received signals can be read, one byte each."""
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}
@@ -339,4 +336,4 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Do nothing: only a signal with a Python handler is written to the socket."""
+    """Do nothing: Python writes only signals that have a Python handler to the socket."""

@@ -1,5 +1,5 @@
-"""Chooses what a request continues and where its answer is stored: a response of the Responses API, a
-session, or a stored chat completion.
+"""Chooses the Turn of a request, which adds earlier messages and stores the answer: a response of the
+Responses API, a session, or a stored chat completion.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 STATEFUL = "openai_responses"
-"""The face whose protocol itself stores answers."""
+"""The name of the protocol whose answers are stored by default (Responses)."""
 _AFFINITY: Final = "x-session-affinity"
 """A client that sends this header beside the session's id only wants its requests to reach the same instance
 (opencode does). It keeps its own history, so a stored session would send the history twice.
@@ -37,8 +37,8 @@ def turn_of(
 ) -> Turn | None:
     """The object that adds earlier turns to this request and stores its answer; None = neither is done.
 
-    connection: the memory of the WebSocket on which the request came. body: the request's body. Raises
-    RequestFailed for an invalid header.
+    connection: the answers that the request's WebSocket remembers, None = over HTTP. body: the request's
+    body, needed only for chat. Raises RequestFailed for an invalid header.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

@@ -2,12 +2,10 @@
 
     connect → authenticate, origin, path → accept → (message → engine → messages)* → close
 
-A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of
-its protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to
-stop. When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when
-the server stops; a running request is finished first. The form of messages is the matter of
-`server.socket_messages`.
-
+A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of its
+protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to stop.
+When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when the
+server stops; a running request is finished first. `server.socket_messages` knows the form of messages.
 https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
@@ -46,32 +44,32 @@ if TYPE_CHECKING:
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last. OpenAI's have the same limit: clients expect it and open a new one."""
+"""Seconds that a WebSocket may last. OpenAI's have this limit too: clients expect it and open a new one."""
 _AHEAD = 8
-"""Messages that are read before the first of them is answered."""
+"""The most messages of one WebSocket that wait to be answered; then reading stops."""
 _METHOD = "WS"
-"""The value that logs and metrics show in place of an HTTP method."""
+"""What logs and metrics show of a WebSocket's request in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
 """Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
 
 
 class _Admitted(NamedTuple):
-    """The client that may open a WebSocket, and the endpoint of its path."""
+    """An accepted handshake: the client, its headers, and the endpoint of the path."""
 
     endpoint: Endpoint
     socket_format: SocketFormat
     headers: Headers
     caller: Caller
     peer: Sequence[Any] | None
-    """Address and port, None on a Unix socket."""
+    """The client's address and port; None on a Unix socket."""
     key: str | None
-    """The key that the handshake gave as a subprotocol."""
+    """The client key that the handshake gave as a subprotocol; None = none."""
     first: str | None
-    """The key at the beginning of the handshake's path."""
+    """The client key before the handshake's path (`/key/KEY/v1/…`); None = none."""
 
 
 def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
-    """How messages are read and written on a WebSocket at this path; None = the path has no WebSocket."""
+    """How messages are read and written on a WebSocket at this endpoint; None = it has no WebSocket."""
     return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
@@ -85,7 +83,7 @@ def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | N
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The key among the subprotocols. Web pages send it there: they can set no headers."""
+    """The client key among the subprotocols, or None. Web pages send it there: they can set no headers."""
     return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
@@ -122,7 +120,7 @@ class Sockets:
             link.end()
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """The client, if it may open a WebSocket here; else None, and it was sent an error."""
+        """Check a handshake. Returns None if it was refused; the client has then got an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
@@ -162,8 +160,8 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Answer with an error over HTTP, if the server supports it (ASGI's extension
-        "websocket.http.response").
+        """Send an HTTP error instead of accepting the WebSocket; close it if the server cannot (ASGI's
+        extension "websocket.http.response").
         """
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
@@ -196,7 +194,7 @@ class _Socket:
         self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
-        """Answer messages until the WebSocket ends."""
+        """Accept the WebSocket, answer its messages until it ends, and close it."""
         # A client that offers subprotocols fails if none is chosen; any of them will do. A key is chosen
         # last.
         chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
@@ -231,7 +229,7 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Read the client's messages all the time, so that a disconnect is seen while a request runs."""
+        """Put the client's messages into the inbox all the time, so that a disconnect is noticed at once."""
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
@@ -292,8 +290,8 @@ class _Socket:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _outlived(self) -> ir.Fault | None:
-        """The error if the handshake's key is no longer valid; None = it is. Since the handshake it may have
-        expired, been replaced, or been given to another client.
+        """The error if the handshake's client key has expired, was replaced, or was given to another client;
+        else None.
         """
         admitted = self._admitted
         caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
@@ -302,7 +300,7 @@ class _Socket:
         return None if caller == admitted.caller else _KEY_REPLACED
 
     async def _tell(self, fault: ir.Fault) -> None:
-        """Send an error of the WebSocket itself, which belongs to no request."""
+        """Send an error that belongs to no request."""
         exchange = self._exchange()
         await self._fail(fault, exchange, self._client(exchange))
 
@@ -323,7 +321,7 @@ class _Socket:
 
 
 class _Inbox:
-    """Messages that wait to be answered. limit: bytes; above it, nothing more is read."""
+    """The messages of one WebSocket that wait to be answered. limit: bytes; above it, `put` waits."""
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 
@@ -344,7 +342,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """The oldest message; None when no more messages are to be answered."""
+        """The oldest waiting message, once there is one; None after `end`."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -356,7 +354,7 @@ class _Inbox:
         return message
 
     def end(self) -> None:
-        """Let no more messages be answered, waiting ones included."""
+        """Let `get` return None from now on; waiting messages are not answered."""
         self._ended = True
         self._filled.set()
 
@@ -375,7 +373,7 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""The prefix of a subprotocol that is a key: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
+"""The prefix of a subprotocol that holds a client key: `OpenAIRealtimeWebSocket` of npm's `openai`."""
 _BINARY: Final = ir.Fault(
     "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
 )

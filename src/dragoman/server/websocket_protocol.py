@@ -4,16 +4,14 @@
   off.
 - A Link in the scope, as for HTTP. A lost connection cancels the handler.
 - Several messages are one write, without the work of ASGI and the library for each message, which is most of
-  the
-  cost of an event.
+  the cost of an event.
 - A handshake whose head is too large for the parser, or which has a body, gets a JSON error; uvicorn sends
   none.
 - Nothing is logged for a WebSocket that the application refuses.
 - Reading stops while the client does not read, or while the application takes no messages.
 - The number of frames in one message is limited.
 - Messages use the memory that all request bodies share, until they are answered. A message that stands still
-  ends
-  its connection.
+  ends its connection.
 """
 
 from __future__ import annotations
@@ -39,15 +37,15 @@ from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
 from dragoman.wire.json import extra_memory
 
 _PIECE = 16 * 1024
-"""Bytes that are parsed at once. They hold a few thousand messages at most; later bytes wait unparsed."""
+"""The most bytes parsed at once. They hold a few thousand messages at most; later bytes wait unparsed."""
 _BRIEFLY = 60.0
-"""Seconds. A WebSocket without a message for longer may be closed to make room for a new connection."""
+"""Seconds. A WebSocket that waits longer for a message may be closed to make room for a new connection."""
 _FRAGMENTS = 16_384
-"""Frames of one message. Each costs more than its bytes; clients cut messages into kilobytes."""
+"""The most frames of one message. Each costs more than its bytes; clients cut messages into kilobytes."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """The protocol of a connection after its upgrade. before: the HTTP protocol that it had."""
+    """The protocol of a connection that becomes a WebSocket. before: the HTTP protocol it had before."""
 
     _link: Link | None = None
 
@@ -57,22 +55,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._before = before
         self._all_connections = before.all_connections
         self._unread = bytearray()
-        """Bytes that wait until the application takes messages, or until the client reads."""
+        """Bytes that are not parsed until the application takes messages and the client reads."""
         self._reading = False
         self._taken = 0
-        """Bytes of the message that is being read."""
+        """Bytes of memory that are taken for messages which the application has not received."""
         self._began = 0.0
-        """When the first byte of this message came, on the monotonic clock."""
+        """When the first of these bytes came, on the monotonic clock."""
         self._unanswered: deque[int] = deque()
-        """The size in bytes of each message that the application has taken and not answered."""
+        """The memory in bytes of each message that the application has received and not answered."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """The HTTP protocol hands over the connection."""
+        """Take over the connection from the HTTP protocol."""
         super().connection_made(transport)
         self._all_connections.hand_over(self._before, self)
 
     def data_received(self, data: bytes) -> None:
-        """The client has sent bytes. The first ones are the whole head of the handshake."""
+        """Parse bytes of the client. The first ones are the whole head of the handshake."""
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
@@ -112,7 +110,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _take(self, size: int) -> bool:
-        """Reserve memory for more bytes of a message. False = there is none, and the WebSocket ends."""
+        """Take memory for more bytes of messages. False = there is none left, and the WebSocket ends."""
         if not self._taken:
             self._began = SYSTEM.monotonic()
         try:
@@ -127,12 +125,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _answered(self) -> None:
-        """The oldest message that the application took is answered: free its memory."""
+        """Free the memory of the oldest unanswered message. The handler calls this when it is answered."""
         if self._unanswered:
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next message for the application. Taking it makes room for another."""
+        """The next event for the application. A received message makes room for parsing another."""
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
@@ -146,7 +144,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return event
 
     def handle_cont(self, event: Frame) -> None:
-        """A further frame of a message."""
+        """Take a further frame of a message. Too many frames end the WebSocket."""
         if self.close_sent:
             return
         if len(self.frames) >= _FRAGMENTS:
@@ -157,7 +155,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def pause_writing(self) -> None:
-        """The client reads slowly: stop reading what it sends."""
+        """Stop reading what the client sends, because it reads slowly itself."""
         super().pause_writing()
         self.peer.paused = True
         if not self.transport.is_closing():
@@ -169,12 +167,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """Since when it has waited for the client's message; None = a request runs, or the wait is short."""
+        """When it began to wait for a message of the client; None = a request runs, or it waits briefly."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """End a WebSocket whose message stands still. `server.websocket` ends the others after an hour."""
+        """End the WebSocket if a message stays incomplete too long. `server.websocket` limits its life."""
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
         if not (self._taken and patience) or self.read_paused:
@@ -189,7 +187,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """The client asks for a WebSocket: its handler starts in the next turn of the loop."""
+        """The client asks for a WebSocket: put a Link into its scope. The handler starts a little later."""
         super().handle_connect(event)
         if not self.close_sent:
             self._link = Link(SYSTEM.monotonic())
@@ -210,7 +208,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has disconnected. A handler that takes no messages does not see it by itself."""
+        """Free the memory, and cancel the handler: if it takes no messages, it would not notice."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
@@ -224,7 +222,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._link = None  # breaks the reference cycle between link and protocol
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """The server stops: let the handler drain, or else close the WebSocket."""
         if self._link is None or self._link.drain is None or self.close_sent:
             super().shutdown()
         else:
@@ -232,7 +230,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 def framed(message: bytes) -> bytes:
-    """A whole text message as one frame, unmasked, as a server sends it (RFC 6455, section 5.2)."""
+    """A text message as one WebSocket frame, unmasked, as a server sends it (RFC 6455, section 5.2)."""
     if not message.isascii():
         message = message.decode("utf-8", "replace").encode()  # clients disconnect if text is not UTF-8
     size = len(message)

@@ -1,1 +1,1 @@
-"""Data that is kept between requests: the interface of the store, and the vault of seals."""
+"""What is kept between requests: the interface of the store, and the seals of earlier answers."""

@@ -1,4 +1,4 @@
-"""One entry of the vault: the parts of an answer that its client cannot send back, and the keys to find them.
+"""Makes an entry of the seal vault: the parts of an answer that its client cannot send back, and their keys.
 
 Thinking and the calls of the provider's own tools are kept whole. Of a text, a call and a medium only the
 digest and the seal are kept, to find the block again in what the client sends.
@@ -18,8 +18,8 @@ from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_c
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One block of an answer. `thinking` and `native` are kept whole; other kinds have a digest and a seal.
 
-    size: characters of a text. native: a block in the words of the answer's own protocol. bare: the digest
-    of a call without its id, for clients that drop ids.
+    size: characters of a text. native: a block as JSON of the answer's own protocol. bare: the digest of a
+    call without its id, for clients that drop ids; b"" = no call.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -32,17 +32,17 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def whole(self) -> ir.Block | None:
-        """The block itself; None when only its digest is kept."""
+        """The block itself; None = only its digest is kept."""
         return self.native if self.thinking is None else self.thinking
 
     @property
     def matters(self) -> bool:
-        """Whether the provider needs this piece back."""
+        """True: the provider needs this piece back."""
         return self.sealed is not None or self.whole is not None
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """An entry: the model that answered, and the answer's blocks in order.
+    """An entry's content: the model that answered (`scope`), and the answer's blocks in order.
 
     before: the digest of the conversation before the answer. It makes two entries with equal pieces differ.
     """
@@ -62,7 +62,7 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """Whether an answer holds anything that its client cannot send back; most answers hold nothing.
+    """True: an answer holds anything that its client cannot send back; most answers do not.
 
     The parameters are those of `entry`, which is slower.
     """
@@ -84,11 +84,11 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """The keys and the content of the entry for an answer; None when its client can send everything back.
-
-    blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
-    unsealed: whether reasoning without a seal must return too. native: writes a call or result of the
-    provider's own tools in the answer's protocol; None: these are not kept.
+    """The keys and the packed content of the vault's entry for an answer; None = its client can send
+    everything back. blocks: the answer, as the client sees it. before: the digest of the conversation before
+    the answer. scope: the model that answered. marks: the tenant's. unsealed: True = reasoning without a seal
+    must return too. native: writes a call or result of the provider's own tools in the answer's protocol;
+    None: these are not kept.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)
@@ -126,12 +126,12 @@ def _piece(
 
 
 def _bare(call: ir.ToolCall) -> ir.ToolCall:
-    """The call without its id. Clients of Ollama, and some of Gemini, drop ids."""
+    """A copy of the call without its id. Clients of Ollama, and some of Gemini, drop ids."""
     return msgspec.structs.replace(call, id=None)
 
 
 def is_provided(block: ir.Block) -> bool:
-    """Whether a block is of a tool that the provider runs, or of a kind that only its protocol has."""
+    """True: a call or result of a tool that the provider runs, or a block that only its protocol has."""
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"
     return isinstance(block, ir.Native)

@@ -1,4 +1,4 @@
-"""The keys and digests of one tenant: of tool calls, of an answer's text, and of a conversation.
+"""Makes the keys and digests of one tenant: of tool calls, of an answer's text, and of a conversation.
 
 They are made with the vault's secret and the tenant's name, so that no tenant finds an entry of another. A
 digest leaves out what clients change or drop: white space around a text, the spelling of arguments, thinking
@@ -19,19 +19,19 @@ from dragoman import ir
 _DIGEST = 20
 """Bytes of a key or digest."""
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
-"""Found in an id that no other call has. Small servers count from 0, some add the function's name."""
+"""Matches in a call's id that no other call has. Small servers count from 0, some add the function's name."""
 _SPACE = b" \t\n\r\v\f"
 _LONG_ARGUMENTS = 200_000
-"""Characters. Longer arguments are compared as text; parsing them costs more than a lost seal."""
+"""Characters. Longer arguments of a call are compared as text; parsing them costs more than a lost seal."""
 _PIECE = 1 << 14
-"""Characters at either end that stand for the data of a medium in the digest of a conversation."""
+"""How many characters at either end stand for a medium's data in the digest of a conversation."""
 
 _to_json = msgspec.json.Encoder(order="sorted").encode
 _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """Who can read a seal: one model of one provider."""
+    """The model that can read a seal: one model of one provider."""
 
     provider: str
     model: str
@@ -50,7 +50,7 @@ class Marks:
         self._seed.update(_framed(tenant))
 
     def digest(self, *facts: str | bytes) -> bytes:
-        """The digest of some facts; two different lists of facts have two digests."""
+        """The digest of a list of facts; different lists have different digests."""
         digest = self._seed.copy()
         digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
@@ -71,14 +71,14 @@ class Marks:
         return self.digest("media", block.data or block.url or block.file or "")
 
     def call_key(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
-        """The key of a call. before: the digest of the conversation that the call answers; it is part of the
-        key when other calls may have the same id. digest: the call's.
+        """The vault key of a call. before: the digest of the conversation that the call answers; it is part
+        of the key when other calls may have the same id. digest: the call's, from `call_digest`.
         """
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """The keys of an answer's calls. Of the calls without an id only the first has a key: the order of
-        such calls tells which result belongs to which call, so an answer in another order must not be found.
+        """The vault keys of an answer's calls. Only the first call without an id has a key: the order of such
+        calls tells which result belongs to which call, so an answer in another order must not be found.
         """
         return [
             self.call_key(before, call, digest)
@@ -87,31 +87,31 @@ class Marks:
         ]
 
     def id_keys(self, calls: Iterable[ir.ToolCall]) -> list[bytes]:
-        """The keys of calls by their id alone, to find a call whose content the client has changed."""
+        """The vault keys of calls by their random ids alone, to find a call that the client has changed."""
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """The key for one model alone. Two models may answer one conversation in the same words."""
+        """The vault key of one model's entry: two models may answer a conversation with the same text."""
         return self.digest("scope", scope.provider, scope.model, key)
 
     def text_key(self, before: bytes, text: str) -> bytes:
-        """The key of an answer without calls, made of its text and the conversation before it."""
+        """The vault key of an answer without calls: its text and the digest of the conversation before."""
         return self.answer_text(before).key(text)
 
     def answer_text(self, before: bytes) -> AnswerText:
-        """The key of an answer without calls whose text arrives in several messages."""
+        """Makes the keys of an answer without calls, in several messages. before: as in `text_key`."""
         digest = self._seed.copy()
         digest.update(b"said " + before)
         return AnswerText(digest)
 
     def conversation(self) -> Conversation:
-        """The digest of a conversation, to which messages are added."""
+        """The digest of a conversation, still empty, to which messages are added."""
         return Conversation(self, self._seed.copy())
 
 
 class AnswerText:
-    """Makes the keys of an answer without calls. White space does not count: clients trim texts and join
-    them with blank lines.
+    """Makes the vault keys of an answer without calls. White space does not count: clients trim texts and
+    join them with blank lines.
     """
 
     __slots__ = ("_begun", "_digest")
@@ -121,7 +121,7 @@ class AnswerText:
         self._begun = False
 
     def key(self, text: str) -> bytes:
-        """The key of all texts so far, with this text as the last of them."""
+        """Add `text`, and return the key of an answer that consists of all texts so far."""
         if not self._begun:
             text = text.lstrip()
         ended = self._digest.copy()
@@ -143,7 +143,7 @@ class Conversation:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """Add the next message. Returns the digests of the client's calls in it.
+        """Add the next message. Returns the digests of its calls of the client's tools.
 
         A message that holds only thinking is not added. The Responses protocol has a message for each
         thought, other protocols have no such message.
@@ -161,7 +161,7 @@ class Conversation:
         return calls
 
     def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
-        """Add blocks. Adjacent texts count as one text: clients join and cut them."""
+        """Add blocks, and the digests of client calls to `calls`. Adjacent texts count as one text."""
         text = ""
         for block in blocks:
             if isinstance(block, ir.Text | ir.Refusal):
@@ -202,27 +202,27 @@ class Conversation:
 
 
 def is_client_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
-    """Whether a block calls a tool that the client runs."""
+    """True: the block calls a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def client_calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
-    """The calls of tools that the client runs."""
+    """Those blocks that call a tool which the client runs."""
     return [block for block in blocks if is_client_call(block)]
 
 
 def joined_text(blocks: Iterable[ir.Block]) -> str:
-    """The characters of all text blocks."""
+    """The text of all text blocks, joined."""
     return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """Whether no other call, in whatever conversation, has the id of this call."""
+    """True: no other call, in whatever conversation, has the id of this call."""
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> str:
-    """The arguments with sorted members and no white space, because clients may write them anew."""
+    """A call's arguments with sorted members and no white space, because clients may write them anew."""
     text = call.arguments.strip()
     if call.kind == "custom":
         return text

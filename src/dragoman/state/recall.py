@@ -47,7 +47,7 @@ replace = msgspec.structs.replace
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The keys to look up for one assistant message.
+    """The vault keys to look up for one assistant message.
 
     index: of the message in the request. keys: the first key with an entry decides. hints: keys of entries
     whose message the client may have changed.
@@ -59,15 +59,15 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether one of the keys may lead to the same answer of another model."""
+        """True: one of the keys may lead to the same answer of another model."""
         return len(self.hints) < len(self.keys)
 
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
-    """The keys to look up for a request's history, and the digest of the whole conversation.
+    """The vault keys to look up for the history in a request, and the digest of the whole conversation.
 
-    search: False when the vault is empty. A message with calls of the provider's own tools lacks nothing,
-    because its client speaks the provider's protocol.
+    search: False = the vault is empty, so there are no keys. A message with calls of the provider's own tools
+    lacks nothing, because its client speaks the provider's protocol.
     """
     questions: list[Question] = []
     conversation = marks.conversation()
@@ -99,7 +99,7 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """A request with the blocks that were put back.
+    """The result of `recall`: a request with the blocks that were put back.
 
     messages: the indices of the messages that changed. losses: the path and the reason for each message that
     stays incomplete. wanted: keys to look up next, because an entry of another scope was found and this scope
@@ -122,9 +122,9 @@ def recall(
     scope: Scope,
     marks: Marks,
 ) -> Recalled:
-    """The request with the thinking and seals that this scope issued and its client did not send back.
+    """Put back into a request the thinking and seals that its client could not send, if `scope` issued them.
 
-    found: the entries of the vault by their keys.
+    questions: from `ask`. found: the vault's entries by their keys. scope: the model that will be asked.
     """
     messages = list(request.messages)
     entries: dict[bytes, Remembered] = {}
@@ -164,7 +164,7 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """The indices of the messages directly before this message that belong to the same answer. The Responses
+    """The indices of the messages directly before `index` that belong to the same answer. The Responses
     protocol has a message for each text and each thought.
     """
     first = index
@@ -174,7 +174,7 @@ def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) 
 
 
 def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
-    """The seals of the thinking in some messages."""
+    """The seals of all thinking in these messages."""
     return frozenset(
         block.sealed
         for message in messages
@@ -184,8 +184,8 @@ def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
 
 
 def _with_calls(blocks: tuple[ir.Block, ...]) -> tuple[ir.Block, ...]:
-    """The blocks, with a native block as the tool call that it stands for. The Responses protocol has item
-    types of its own for some tools that the client runs.
+    """The blocks, with each native block replaced by the tool call that it stands for, if any. The Responses
+    protocol has item types of its own for some tools that the client runs.
     """
     if not any(type(block) is ir.Native for block in blocks):
         return blocks

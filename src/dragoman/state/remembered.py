@@ -1,4 +1,4 @@
-"""One answer while its thinking and seals are put back into the messages that the client sends."""
+"""Puts the thinking and seals of one answer back into the messages that the client sends."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ replace = msgspec.structs.replace
 
 
 class Remembered:
-    """One entry while its blocks are put back. where: the path of the first message of the answer; a client
-    may have cut the answer into several messages.
+    """One entry of the vault while its blocks are put back. where: the path of the answer's first message, as
+    a client may cut the answer into several. used: the indices of the pieces that have a place.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -34,11 +34,11 @@ class Remembered:
 
     @property
     def lacks(self) -> bool:
-        """Whether a piece that must return has found no place."""
+        """True: a piece that the provider needs back has found no place."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Whether the blocks are texts or thinking of this answer, and nothing else."""
+        """True: the blocks are texts or thinking of this answer, and nothing else."""
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
         if self._matched(blocks)[0]:
@@ -48,11 +48,11 @@ class Remembered:
         return kept and bool(blocks) and len(unsigned) == len(blocks)
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
-        """A message's blocks in the order of the answer, with its thinking and seals.
+        """A message's blocks in the order of the answer, with the answer's thinking and seals.
 
         The blocks stay as they are when calls without ids would change places, because the order of such
-        calls tells which result belongs to which call. later: the seals of the thinking that the client
-        sends in later messages of the answer.
+        calls tells which result belongs to which call. later: the seals of the thinking that the client sends
+        in later messages of the answer.
         """
         used, sent = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -83,7 +83,7 @@ class Remembered:
         return sent
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """The blocks without thinking that would stand there twice. The client's thinking with a seal comes
+        """The blocks without thinking that would be there twice. The client's thinking with a seal comes
         first, then the kept thinking with a seal, then the client's thinking without a seal.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
@@ -97,7 +97,7 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """The blocks that the client has not changed, by the index of their piece; and the other blocks."""
+        """The unchanged blocks, with their seals, by the index of their piece; and the other blocks."""
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
         texts = [block for block in blocks if isinstance(block, ir.Text)]
@@ -114,10 +114,9 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """One text cut into the answer's texts, by the index of their piece; empty when it is another text.
-
-        Protocols with one string for the whole answer join texts that have signatures of their own, some
-        with white space between them.
+        """The client's one text cut into the answer's texts, by the index of their piece; {} = it is another
+        text. Protocols with one string for the whole answer join texts that have signatures of their own,
+        some with white space between them.
         """
         cut: dict[int, ir.Block] = {}
         left = text.text
@@ -133,7 +132,7 @@ class Remembered:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
-        """The index of the first unused piece that this block is a copy of; None without such a piece."""
+        """The index of the first unused piece that has this block's digest or seal; None = there is none."""
         identity: object = None
         if isinstance(block, ir.Thinking):
             identity = block.sealed
@@ -149,7 +148,9 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index of the piece at which a message ends: the next call that the message does not hold."""
+        """The index of the first piece after a message: the next call that `placed` (its blocks by piece)
+        does not hold, or the number of pieces.
+        """
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):
             if self.kept.pieces[place].kind == "call" and place not in self.used:
@@ -172,5 +173,5 @@ def _resealed(block: Any, piece: Piece) -> ir.Block:
 
 
 def _without_ids(blocks: Iterable[ir.Block]) -> list[tuple[str, str]]:
-    """The names and arguments of the client's calls without ids, in order."""
+    """The names and arguments of the calls without ids of client tools, in order."""
     return [(block.name, block.arguments) for block in blocks if is_client_call(block) and block.id is None]

@@ -1,8 +1,8 @@
-"""The seal vault: keeps parts of an answer that the client cannot send back with its next request.
-
-Such parts are, for example, signatures and encrypted reasoning. An entry is bytes that the vault does not
-read; its keys are hashes. `entry` makes both. A vault decides how much it keeps and for how long. A failure
-of the vault must never make a request fail: the entry is then only missing from the next turn.
+"""The interface of the seal vault, and the vault in memory: keeps parts of an answer that its client cannot
+send back with its next request. Such parts are, for example, signatures and encrypted reasoning. An entry is
+bytes that the vault does not read; its keys are hashes. `entry` makes both. A vault decides how much it keeps
+and for how long. A failure of the vault must never make a request fail: the entry is then only missing from
+the next turn.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import msgspec
 
 
 class Vault(Protocol):
-    """A place for entries: in memory or in a database."""
+    """The seal vault, in memory or in a database."""
 
     async def open(self) -> None:
-        """Load the secret. Only the first call may wait; further calls do nothing."""
+        """Load the secret. Only the first call may wait; further calls do nothing. Raises StoreFailed."""
         ...
 
     @property
     def secret(self) -> bytes:
-        """The secret with which keys are made, 32 bytes. It is kept as long as the entries. Call `open`
+        """The secret (32 bytes) with which keys are made. It is kept as long as the entries. Call `open`
         first.
         """
         ...
 
     @property
     def holds(self) -> bool:
-        """False = there is certainly no entry. Read for every request, so it never waits."""
+        """False: there is certainly no entry. Read for every request, so it never waits."""
         ...
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. A key that has an older entry gets the new one.
 
         owner: bytes that identify the tenant. When the vault is full, the owner with the most data loses
-        entries first.
+        entries first. Raises StoreFailed.
         """
         ...
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys; keys without an entry are missing. Each find starts an entry's life
-        anew.
+        """The entries that are stored under these keys; keys without an entry are missing. Each find starts
+        an entry's life anew. Raises StoreFailed.
         """
         ...
 
@@ -57,8 +57,8 @@ class _Held(msgspec.Struct):
 
 
 class _Share(msgspec.Struct):
-    """The entries of one owner. size: bytes of memory. places: their numbers, the least
-    recently used first.
+    """The entries of one owner. size: bytes of memory. places: the entries' numbers, least recently used
+    first.
     """
 
     size: int = 0
@@ -66,14 +66,14 @@ class _Share(msgspec.Struct):
 
 
 _OBJECT = 450
-"""The approximate memory of an entry in addition to its content, in bytes."""
+"""The approximate memory of an entry beside its content, in bytes."""
 _KEY = 200
-"""The memory of each key of an entry in addition to the key's own bytes."""
+"""The approximate memory of each key of an entry beside the key's content, in bytes."""
 
 
 class MemoryVault:
     """Keeps entries in memory. When it is full, the owner with the most data loses its least recently used
-    entries.
+    ones.
 
     secret: 32 random bytes. ttl: seconds that an entry is kept after its last use. max_size: approximate
     bytes of memory for all entries together. now: a monotonic clock in seconds.
@@ -95,7 +95,7 @@ class MemoryVault:
 
     @property
     def holds(self) -> bool:
-        """True if there are entries."""
+        """True: there are entries."""
         return bool(self._held)
 
     @property
@@ -125,7 +125,7 @@ class MemoryVault:
             self._drop(next(iter(most.places)))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys; keys without an entry are missing."""
+        """The entries that are stored under these keys; keys without an entry are missing."""
         now = self._now()
         self._drop_old(now)
         found: dict[bytes, bytes] = {}
@@ -140,7 +140,7 @@ class MemoryVault:
         return found
 
     def _drop_old(self, now: float) -> None:
-        """Delete the entries that have expired."""
+        """Delete entries that have expired."""
         while self._held:
             place, held = next(iter(self._held.items()))
             if held.until > now:
@@ -148,7 +148,7 @@ class MemoryVault:
             self._drop(place)
 
     def _forget(self, key: bytes) -> None:
-        """Remove a key that will get a new entry. If its old entry then has no key, delete that entry."""
+        """Remove a key that will get a new entry. Delete its old entry if that has no other key."""
         place = self._places.pop(key, None)
         if place is None:
             return

@@ -23,22 +23,23 @@ Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "
 """The status of a response. `queued` and `in_progress` may still change; the others are final."""
 
 UNSETTLED: frozenset[Status] = frozenset({"queued", "in_progress"})
+"""The statuses of an unfinished response."""
 
 
 class StoreFailed(DragomanError):
-    """The store cannot be reached, or the operation failed; see `__cause__`."""
+    """The store cannot be reached, or an operation failed; see `__cause__`."""
 
 
 class StoreFull(StoreFailed):
-    """There is no space for an entry: it alone is too large, or all other responses still run."""
+    """There is no space for an entry: it is too large, or all others belong to running responses."""
 
 
 class HistoryTooLarge(StoreFailed):
-    """The requested data is larger than one call may read. Nothing was read."""
+    """The requested data is larger than one call may read. Nothing is returned."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One item of an input or an output. id: unique for its tenant. body: the item as a JSON object."""
+    """One item of an input, an output or a conversation. id: unique for its tenant. body: a JSON object."""
 
     id: str
     body: bytes
@@ -86,7 +87,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Responses(Protocol):
-    """The stored responses of the Responses API."""
+    """The store's part for responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
         """Store a new response with its items, or nothing. Other processes see it when this method returns.
@@ -116,7 +117,7 @@ class Responses(Protocol):
         ...
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        """One response with its items, or None."""
+        """One response with its items; None = there is none with this id."""
         ...
 
     async def history(
@@ -136,23 +137,25 @@ class Responses(Protocol):
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a response, its items and its events. False = there was no such response."""
+        """Delete a response, its items and its events. False = there is no such response."""
         ...
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """Add events to a background response. events: JSON objects, numbered from `first`."""
+        """Store further events of a background response. events: JSON objects, numbered from `first`. Raises
+        StoreFull.
+        """
         ...
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """The events with numbers above `after`, in order. At most `limit` events, and at most `PAGE_SIZE`
-        bytes unless the first event alone is larger.
+        """The stored events of a response with numbers above `after`, in order, each with its number. At most
+        `limit` events, and at most `PAGE_SIZE` bytes unless the first event alone is larger.
         """
         ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Write a new lease to running responses. Returns the ids of those that are still unfinished."""
+        """Write a new lease to responses that are unfinished. Returns their ids."""
         ...
 
     async def leases(self) -> Sequence[Lease]:
@@ -161,7 +164,7 @@ class Responses(Protocol):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation, to which clients add items. metadata: a JSON object."""
+    """A stored conversation, without its items. metadata: a JSON object. expires: None = never."""
 
     id: str
     tenant: str
@@ -171,23 +174,23 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGE_SIZE: Final = 4_000_000
-"""The largest size of one page in bytes, unless its first entry alone is larger. A page is held in memory."""
+"""The most bytes of one page, unless its first entry alone is larger. A page is held in memory."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some items of a list, in the requested order. more: True = there are further items."""
+    """Some items of a list, in the requested order. more: True = further items follow."""
 
     items: Sequence[Item]
     more: bool = False
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """The first items as a page. items: at most one item more than the page holds is read from it."""
+    """A page with at most `limit` of the first items. At most one more item than it holds is read."""
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """The first entries up to the limits of a page, and True if there are more. Reads one entry too many."""
+    """As many of the first entries as a page may hold; True = there are more. Reads one entry too many."""
     held: list[_Entry] = []
     size = 0
     for entry in entries:
@@ -199,14 +202,14 @@ def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]
 
 
 class Conversations(Protocol):
-    """The stored conversations with their items in order."""
+    """The store's part for conversations with their items in order."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         """Store a new conversation with its first items. Raises StoreFull."""
         ...
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        """One conversation, or None."""
+        """A conversation without its items; None = there is none with this id."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
@@ -214,7 +217,7 @@ class Conversations(Protocol):
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a conversation and its items. False = there was no such conversation."""
+        """Delete a conversation and its items. False = there is no such conversation."""
         ...
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
@@ -243,7 +246,7 @@ class Conversations(Protocol):
         ...
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        """The first item of a conversation with the id `item`, or None."""
+        """The first item of a conversation with the id `item`; None = there is none."""
         ...
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
@@ -252,8 +255,8 @@ class Conversations(Protocol):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry in the list of sessions. turns: the number of kept turns. size: their bytes. used: the time of
-    the last use. used, expires: Unix seconds.
+    """An entry in the list of sessions. turns: the number of stored turns. size: their bytes. used: the time
+    of the last use. used, expires: Unix seconds.
     """
 
     id: str
@@ -265,10 +268,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """The stored sessions. A session is a list of turns (JSON bytes) in the order in which they finished."""
+    """The store's part for sessions. A session is a list of turns (JSON bytes), in order of their finish."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The kept turns of a session, the oldest first; empty if there is no such session."""
+        """The stored turns of a session, the oldest first; empty if there is no such session."""
         ...
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
@@ -288,7 +291,7 @@ class Sessions(Protocol):
         ...
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
-        """The sessions of one tenant (None = of all tenants), the most recently used first."""
+        """The sessions of one tenant (None = all tenants), at most `limit`, most recently used first."""
         ...
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
@@ -301,11 +304,11 @@ class Sessions(Protocol):
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat completion with the messages of its request.
+    """A stored chat completion with the messages of its request.
 
     id: unique for its tenant. model: the model's name in the completion. body: the completion as JSON,
-    without `metadata`. messages: the messages of the request as a JSON array. expires: Unix seconds, None =
-    never.
+    without `metadata`. messages: the messages of the request as a JSON array; b"[]" in a listed page.
+    expires: Unix seconds, None = never.
     """
 
     id: str
@@ -319,11 +322,11 @@ class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A query for a page of chat completions.
+    """Which page of chat completions is wanted.
 
-    limit: the largest number of completions. model: only completions of this model, None = of all models.
-    metadata: only completions that have all these pairs. after: the page begins after the completion with
-    this id. newest: the latest completions come first.
+    limit: the most completions. model: only completions of this model, None = of all models. metadata: only
+    completions that have all these pairs. after: the page begins after the completion with this id; None =
+    with the first. newest: the latest completions come first.
     """
 
     limit: int
@@ -334,14 +337,14 @@ class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatPage(msgspec.Struct, frozen=True):
-    """Some chat completions, in the requested order. more: True = there are further completions."""
+    """Some chat completions, in the requested order. more: True = further completions follow."""
 
     chats: Sequence[StoredChat]
     more: bool = False
 
 
 class Chats(Protocol):
-    """The chat completions that clients store (`store: true`), in the order in which they finished."""
+    """The store's part for stored chat completions (`store: true`), in the order in which they finished."""
 
     async def save(self, chat: StoredChat) -> None:
         """Store a completion; it replaces a completion with the same id. Raises StoreFull as
@@ -350,11 +353,11 @@ class Chats(Protocol):
         ...
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One completion, or None."""
+        """A completion with its messages; None = there is none with this id."""
         ...
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """A page of completions without their messages. Raises KeyError if there is no `query.after`."""
+        """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
@@ -362,16 +365,16 @@ class Chats(Protocol):
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there was no such completion."""
+        """Delete a completion. False = there is no such completion."""
         ...
 
 
 class Store(Protocol):
-    """A store for all kinds of data.
+    """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. shared: True = other processes see the data, and it stays when
-    this process ends. kind: `memory` or `sqlite`. healthy: True = the latest use succeeded, None = not used
-    yet. last_error: the error of the latest use, without secrets.
+    this process ends. kind: `memory` or `sqlite`. healthy: True = the latest use succeeded, None = it was not
+    used yet. last_error: the error of the latest use, without secrets; None = it succeeded.
     """
 
     responses: Responses
@@ -391,7 +394,7 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. If a limit is exceeded, also delete the least recently used entries."""
+        """Delete expired entries, and, if a limit is exceeded, the least recently used entries too."""
         ...
 
     async def close(self) -> None:

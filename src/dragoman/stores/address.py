@@ -9,7 +9,7 @@ HINT: Final = "for example sqlite:////var/lib/state.db"
 
 
 def database(stated: str) -> str | None:
-    """The path in `sqlite:///path`, "" for `sqlite` (our own file), None for memory. Raises ValueError."""
+    """The file that the setting names: "" = our own (`sqlite`), None = none (`memory`). Raises ValueError."""
     if stated == "memory":
         return None
     if stated == "sqlite":

@@ -1,4 +1,4 @@
-"""Stored chat completions in memory; see `state.store.Chats`."""
+"""Stored chat completions in memory; implements `state.store.Chats`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
-"""The approximate memory of a completion in addition to its content, in bytes."""
+"""The approximate memory of a completion beside its content, in bytes."""
 
 
 class _KeptChat(msgspec.Struct, eq=False):
@@ -19,13 +19,13 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Chat completions in memory. room: shared with the other parts of the store. now: Unix seconds."""
+    """Keeps chat completions in memory. room: limits the memory of the whole store. now: Unix seconds."""
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:
         self._room = room
         self._now = now
         self._kept: dict[str, dict[str, _KeptChat]] = {}
-        """The completions by tenant and id, the oldest first."""
+        """The stored completions by tenant and by id, in the order in which they were stored."""
 
     async def save(self, chat: StoredChat) -> None:
         """Store a completion; it replaces a completion with the same id."""
@@ -48,7 +48,7 @@ class MemoryChats:
         return kept.chat
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """The completions of one page, without their messages."""
+        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         now = self._now()
         all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
         ordered, after = reversed(all_) if query.newest else iter(all_), query.after
@@ -60,7 +60,7 @@ class MemoryChats:
         return ChatPage([msgspec.structs.replace(chat, messages=b"[]") for chat in held], more)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of a completion. False = there is no such completion."""
+        """Replace a completion's metadata. False = there is no such completion."""
         kept = self._live(tenant, id_)
         if kept is None:
             return False
@@ -72,14 +72,14 @@ class MemoryChats:
         return True
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there was no such completion."""
+        """Delete a completion. False = there is no such completion."""
         if self._live(tenant, id_) is None:
             return False
         self._drop(tenant, id_)
         return True
 
     def sweep(self, now: float) -> None:
-        """Delete the completions that have expired."""
+        """Delete completions that have expired."""
         over = [
             (tenant, id_)
             for tenant, kept in self._kept.items()

@@ -1,4 +1,4 @@
-"""A store that is opened at its first use, and that records whether its latest use succeeded.
+"""A store that is opened at its first use, and that notes whether its latest use succeeded.
 
 If opening fails, the first use raises StoreFailed, and the next use tries again. A caller that is cancelled
 while it waits does not cancel the opening, because other callers may wait for it too.
@@ -25,10 +25,10 @@ from dragoman.state.store import (
 
 
 class LazyStore:
-    """Opens another store at the first use.
+    """A store that opens another store at its first use, and passes all calls on to it.
 
-    kind: its name in `/health`. open_: opens the store; it may raise only StoreFailed. seals: True = the
-    store keeps seals.
+    kind: its name in `/health`. open_: opens the other store; it may raise only StoreFailed. seals: True =
+    that store keeps seals.
     """
 
     shared = True
@@ -49,11 +49,11 @@ class LazyStore:
 
     @property
     def store(self) -> Store | None:
-        """The opened store, None = it is not open."""
+        """The opened store; None = it is not open."""
         return self._store
 
     async def opened(self) -> Store:
-        """The opened store; opens it first if necessary. Raises StoreFailed."""
+        """The opened store; it is opened first if necessary. Raises StoreFailed."""
         if self._closed:
             raise StoreFailed("the store is closed")
         if self._store is not None:
@@ -76,7 +76,9 @@ class LazyStore:
             self._opening = None
 
     async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Call a function with the opened store, record whether it succeeded, and return its result."""
+        """Call `what` with the opened store, note whether that succeeded, and return its result. Raises
+        StoreFailed.
+        """
         try:
             result = await what(await self.opened())
         except (StoreFull, HistoryTooLarge):
@@ -88,7 +90,7 @@ class LazyStore:
         return result
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. A store that was not used yet is not opened for this."""
+        """Delete expired entries, if the store is open."""
         if self._store is not None:
             await self.use(lambda store: store.sweep(now))
 
@@ -103,7 +105,7 @@ class LazyStore:
 
 
 class _Part:
-    """One part of the store (`responses`, …). Each method opens the store and calls the same method there."""
+    """One part of a lazy store (`responses`, …). Each method opens the store and calls its method there."""
 
     def __init__(self, store: LazyStore, name: str) -> None:
         self._store = store
@@ -120,7 +122,7 @@ class _Part:
 
 
 class LazyVault:
-    """The seals of a lazy store. `holds` is always true, because a closed store may contain seals."""
+    """The vault of a lazy store. `holds` is always true: a store that is not open yet may have seals."""
 
     holds = True
 
@@ -129,20 +131,20 @@ class LazyVault:
 
     @property
     def secret(self) -> bytes:
-        """The secret for making keys. Raises StoreFailed before `open`."""
+        """The secret from which the keys of entries are made. Raises StoreFailed before `open`."""
         return _vault(self._store.store).secret
 
     async def open(self) -> None:
-        """Open the store, so that the secret is known. Raises StoreFailed."""
+        """Open the store, so that `secret` can be read. Raises StoreFailed."""
         if self._store.store is None:
             await self._store.use(_nothing)
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store an entry under its keys. Raises StoreFailed."""
+        """Store `entry` under each of `keys`, which are hashes. owner: whose it is. Raises StoreFailed."""
         await self._store.use(lambda store: _vault(store).keep(keys, entry, owner=owner))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys. Raises StoreFailed."""
+        """The entries that are stored under these keys. Raises StoreFailed."""
         found: Mapping[bytes, bytes] = await self._store.use(lambda store: _vault(store).find(keys))
         return found
 

@@ -1,4 +1,4 @@
-"""The limits of a store: how much it keeps, and for how long."""
+"""The limits of a store: how much it keeps, and how much one call reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seals(self) -> bool:
-        """True if seals are kept at all."""
+        """True: seals are kept at all."""
         return self.seals_size > 0 and self.seals_ttl > 0
 
 
@@ -37,11 +37,11 @@ DEFAULT_LIMITS = Limits()
 
 
 def later(end: float | None, other: float | None) -> float | None:
-    """The later of two expiry times. None = never."""
+    """The later of two expiry times. None = never expires."""
     return None if end is None or other is None else max(end, other)
 
 
 def check_read(count: int, most: int, what: str = "bytes") -> None:
-    """Raise HistoryTooLarge if one call would read more than `most` bytes or items."""
+    """Raise HistoryTooLarge if `count` is above `most`. what: what was counted, for the error."""
     if count > most:
         raise HistoryTooLarge(f"{count} {what} are more than the {most} {what} that can be read at once")

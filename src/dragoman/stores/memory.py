@@ -36,15 +36,15 @@ from dragoman.stores.room import Place, Room
 
 replace = msgspec.structs.replace
 _OBJECT = 800
-"""The approximate memory of a response, a conversation or a session in addition to its content, in bytes."""
+"""The approximate memory of a response, a conversation or a session beside its content, in bytes."""
 _ITEM = 500
-"""The approximate memory of an item in addition to its content, in bytes."""
+"""The approximate memory of an item beside its content, in bytes."""
 _PIECE = 120
-"""The approximate memory of an event or a turn in addition to its content, in bytes."""
+"""The approximate memory of an event or a turn beside its content, in bytes."""
 
 
 class MemoryStore:
-    """Keeps everything in memory. seams: the clock, and the random numbers for the vault's secret."""
+    """Keeps everything in memory. seams: gives the clock, and the random secret of the vault."""
 
     kind = "memory"
     shared = False
@@ -65,7 +65,7 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries. The size limit needs no sweep: each write enforces it."""
+        """Delete entries that have expired. The size limit needs no sweep: each write enforces it."""
         for part in self._parts:
             part.sweep(now)
 
@@ -89,8 +89,8 @@ def _weight(body: bytes, items: Collection[Item]) -> int:
 
 
 class _KeptResponse(msgspec.Struct, eq=False):
-    """A stored response. bodies: the bodies of its items by their ids. events: number and JSON of each event,
-    in order. events_size: their memory in bytes.
+    """A stored response. bodies: the JSON of its items by their ids. events: the number and JSON of each
+    event, in order. events_size: their memory in bytes.
     """
 
     response: StoredResponse
@@ -101,17 +101,17 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """True if a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
+        """True: a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """True if it has expired."""
+        """True: it has expired, and no worker runs it."""
         return _is_over(self.response.expires, now) and not self.runs
 
 
 class _KeptConversation(msgspec.Struct, eq=False):
-    """A stored conversation. items: by their numbers, which count up in the order in which items were added.
-    next: the number of the next item. bodies: the bodies of the items by their ids.
+    """A stored conversation. items: by numbers that count up as items are added. next: the number of the next
+    item. bodies: the JSON of the items by their ids.
     """
 
     conversation: Conversation
@@ -121,13 +121,13 @@ class _KeptConversation(msgspec.Struct, eq=False):
     bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
-        """True if it has expired."""
+        """True: it has expired."""
         return _is_over(self.conversation.expires, now)
 
 
 class _Items:
-    """An index of the items in responses and conversations by their ids. most: the limit of bytes of one
-    find.
+    """Finds the items of responses and conversations (their holders) by their ids. most: bytes that one find
+    may give.
 
     A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
     are added with a few set operations. Only an id that several holders have needs more work.
@@ -136,9 +136,9 @@ class _Items:
     def __init__(self, most: int) -> None:
         self._most = most
         self._latest: dict[str, dict[str, _KeptResponse | _KeptConversation]] = {}
-        """By tenant and item id: the response or conversation that got an item with this id last."""
+        """By tenant and item id: the holder that got an item with this id last."""
         self._earlier: dict[str, dict[str, list[_KeptResponse | _KeptConversation]]] = {}
-        """By tenant and item id: the holders that got an item with this id before the latest one."""
+        """By tenant and item id: the other holders that have an item with this id, the oldest first."""
 
     def add(self, tenant: str, holder: _KeptResponse | _KeptConversation, items: Collection[Item]) -> None:
         bodies = {item.id: item.body for item in items}
@@ -163,7 +163,7 @@ class _Items:
             self._latest.pop(tenant, None)
 
     def _leave(self, tenant: str, holder: _KeptResponse | _KeptConversation, id_: str) -> None:
-        """Remove one of several holders that have an item with this id."""
+        """Remove `holder`, one of several that have an item with this id."""
         latest, earlier = self._latest[tenant], self._earlier[tenant]
         left = [one for one in (*earlier.pop(id_), latest.pop(id_)) if one is not holder]
         if left:
@@ -185,7 +185,7 @@ class _Items:
 
 
 class MemoryResponses:
-    """Responses in memory; see `state.store.Responses`."""
+    """Keeps responses in memory; implements `state.store.Responses`."""
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -315,7 +315,7 @@ class MemoryResponses:
         return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
 
     def sweep(self, now: float) -> None:
-        """Delete expired entries."""
+        """Delete responses that have expired."""
         for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
@@ -341,7 +341,7 @@ def _number(event: tuple[int, bytes]) -> int:
 
 
 class MemoryConversations:
-    """Conversations in memory; see `state.store.Conversations`."""
+    """Keeps conversations in memory; implements `state.store.Conversations`."""
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -432,12 +432,12 @@ class MemoryConversations:
         return bool(gone)
 
     def sweep(self, now: float) -> None:
-        """Delete expired entries."""
+        """Delete conversations that have expired."""
         for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
             self._drop(id_)
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for `more` bytes of a conversation. size: the conversation's size after the change."""
+        """Make room for `more` bytes. size: the conversation's bytes after the change. Raises StoreFull."""
         if size > self._max_size:
             raise StoreFull(
                 f"{size} bytes are more than the {self._max_size} bytes that one conversation may hold"
@@ -465,7 +465,7 @@ class _KeptSession(msgspec.Struct, eq=False):
 
 
 class MemorySessions:
-    """Sessions in memory; see `state.store.Sessions`."""
+    """Keeps sessions in memory; implements `state.store.Sessions`."""
 
     def __init__(self, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
@@ -473,7 +473,7 @@ class MemorySessions:
         self._now = now
         self._sessions: dict[tuple[str, str], _KeptSession] = {}
         self._owners: dict[str, OrderedDict[str, None]] = {}
-        """The ids of each tenant's sessions, the least recently used first."""
+        """By tenant: the ids of its sessions, the least recently used first."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         session = self._live(tenant, id_)
@@ -506,8 +506,8 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """Delete one session, because there is one too many: the least recently used session of the tenant
-        that has the most sessions, but never the newest session.
+        """Delete one session: the least recently used one of the tenant that has the most sessions, never
+        `newest`.
         """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))
@@ -561,7 +561,7 @@ class MemorySessions:
         return sum(session.expires > now for session in self._sessions.values())
 
     def sweep(self, now: float) -> None:
-        """Delete expired entries."""
+        """Delete sessions that have expired."""
         for key in [key for key, session in self._sessions.items() if session.expires <= now]:
             self._drop(key)
 

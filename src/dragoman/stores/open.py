@@ -25,12 +25,12 @@ FILE_NAME = "state.db"
 
 
 def installed() -> bool:
-    """True if the extra `sql` is installed."""
+    """True: the libraries of the extra `sql` are installed."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:
-    """True if a file can be created in a folder. The folder itself may not exist yet."""
+    """True: a file can be created in this folder; for a missing folder, in its nearest existing parent."""
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
@@ -38,10 +38,10 @@ def writable(folder: Path) -> bool:
 def open_store(
     where: str | None, home: Path, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM
 ) -> Store:
-    """The store for a value of `stores.sql`.
+    """The store that the setting `stores.sql` names, not opened yet.
 
-    where: `memory` or None = in memory; `sqlite` = a file in `home`; or a URL `sqlite:///path`. Raises
-    ConfigError if the value is wrong or the extra is not installed.
+    where: the setting: `memory` or None = in memory; `sqlite` = a file in `home`; or a URL `sqlite:///path`.
+    Raises ConfigError if it is wrong or the extra is not installed.
     """
     file = located(where, home)
     if file is None:
@@ -57,7 +57,7 @@ def open_store(
 
 
 def located(where: str | None, home: Path) -> Path | None:
-    """The database file for a value of `stores.sql`; None = in memory. Raises ConfigError as `open_store`."""
+    """The database file that `stores.sql` names; None = in memory. Raises ConfigError as `open_store`."""
     try:
         path = database(where or "memory")
     except ValueError as error:

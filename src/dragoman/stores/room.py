@@ -1,4 +1,4 @@
-"""Accounts for the memory of stored entries and keeps it below a limit.
+"""Counts the memory of stored entries, and removes entries to keep it below a limit.
 
 When the memory is full, the tenant that uses the most memory loses its least recently used entries.
 """
@@ -20,7 +20,7 @@ entry in a full store would have to remove others.
 
 
 class Place(msgspec.Struct, eq=False):
-    """The memory of one entry.
+    """The memory that one entry takes.
 
     size: approximate bytes. leave: deletes the entry and frees its place. stays: True = the entry is not
     removed to make room for others, because its request still runs.
@@ -33,14 +33,14 @@ class Place(msgspec.Struct, eq=False):
 
 
 class _Share(msgspec.Struct):
-    """The memory of one tenant. size: bytes. places: the least recently used first."""
+    """The memory that one tenant's entries take. size: bytes. places: the least recently used first."""
 
     size: int = 0
     places: OrderedDict[Place, None] = msgspec.field(default_factory=OrderedDict)
 
 
 class Room:
-    """The memory of all entries. max_size: the limit in approximate bytes."""
+    """Counts the memory of all entries. max_size: the limit in approximate bytes."""
 
     def __init__(self, max_size: int) -> None:
         self.size = 0
@@ -48,14 +48,14 @@ class Room:
         self._shares: dict[str, _Share] = {}
 
     def check(self, size: int) -> None:
-        """Raise StoreFull if an entry of this size is larger than the whole store."""
+        """Raise StoreFull if an entry of this size is above the limit of the whole store."""
         if size > self._max_size:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` bytes of a tenant fit. spared: an entry that is not removed.
-
-        Raises StoreFull if not enough entries may be removed; then no entry was removed.
+        """Remove entries until `more` bytes fit beside the rest; the new bytes count as this tenant's.
+        spared: an entry that is not removed. Raises StoreFull if too few entries may be removed; then none
+        is.
         """
         over = self.size + more - self._max_size
         if over <= 0:
@@ -85,25 +85,25 @@ class Room:
             place.leave()
 
     def take(self, place: Place) -> None:
-        """Add an entry. Call `make` before."""
+        """Count a new entry. Call `make` before."""
         share = self._shares.setdefault(place.tenant, _Share())
         share.places[place] = None
         share.size += place.size
         self.size += place.size
 
     def resize(self, place: Place, size: int) -> None:
-        """Change the size of an entry, and mark it as used. If it grows, call `make` before."""
+        """Count an entry's new size, and mark it as used. If it grows, call `make` before."""
         more, place.size = size - place.size, size
         self._shares[place.tenant].size += more
         self.size += more
         self.touch(place)
 
     def touch(self, place: Place) -> None:
-        """Mark an entry as used, so that others are removed before it."""
+        """Mark an entry as used just now, so that others are removed before it."""
         self._shares[place.tenant].places.move_to_end(place)
 
     def free(self, place: Place) -> None:
-        """Remove an entry that was deleted."""
+        """Count an entry no more, because it was deleted."""
         share = self._shares[place.tenant]
         del share.places[place]
         share.size -= place.size

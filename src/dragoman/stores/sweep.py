@@ -11,11 +11,11 @@ from dragoman.state.store import Store, StoreFailed
 log = logging.getLogger("dragoman.stores")
 
 _PAUSE = 60.0
-"""The average number of seconds between two sweeps."""
+"""The average time between two sweeps, in seconds."""
 
 
 async def keep_swept(store: Store, seams: Seams) -> None:
-    """Delete expired entries about once a minute, until cancelled.
+    """Sweep the store about once a minute, until cancelled. A failure is logged.
 
     The interval is random, so that processes which started together do not sweep at the same time.
     """

@@ -1,10 +1,9 @@
-"""Ollama's protocol over HTTP: asking a model, listing models, and managing names.
+"""Ollama's protocol over HTTP: asking a model, listing models, and managing model names.
 
 https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not always
 state the content type of their bodies, and write the same name in several ways. Paths for accounts in
-Ollama's cloud are not served.
-
-Files: asking · listing · managing · naming (names) · bodies (members and lines).
+Ollama's cloud are not served. Modules: asking · listing · managing · naming (names) · bodies (JSON and
+lines).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class OllamaApi:
-    """The protocol's paths at one gateway. chat: what reads a request for the engine."""
+    """The endpoints of Ollama's protocol at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._asking = Asking(gateway, chat.inbound)
@@ -34,7 +33,7 @@ class OllamaApi:
         self._listing = Listing(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Every path."""
+        """Yield every path of the protocol."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:

@@ -1,8 +1,7 @@
 """Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
 
-https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed.
-An answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the
-model.
+https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
+answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the model.
 Here it is answered without asking the provider: an embedded model is loaded by its first prompt.
 """
 
@@ -37,7 +36,7 @@ _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers of one gateway. inbound: turns an HTTP request into one for the engine."""
+    """The handlers that ask a model. inbound: turns an HTTP request into the engine's form."""
 
     def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
@@ -59,7 +58,7 @@ class Asking:
             await self._ask(GENERATE, stated, request, exchange, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with embedding vectors. path: one of the protocol's two paths for them."""
+        """Send embedding vectors. path: one of the protocol's two paths for them (old and new)."""
         old = path == OLD_PATH
         stated = head(self._gateway, request)
         name = _name(stated)
@@ -86,7 +85,7 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
-        """The request for the engine, with the gateway's name of the model; answers show the client's."""
+        """The engine's request, with the gateway's name of the model; the answer shows the client's name."""
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
@@ -115,7 +114,7 @@ class Asking:
 
 
 def _name(stated: Head) -> str:
-    """The model's name, "" = none. Raises RequestFailed (400) if it is not a string."""
+    """The model's name in a body, "" = none. Raises RequestFailed (400) if it is not a string."""
     name = value(stated.get("model"))
     if name is not None and not isinstance(name, str):
         raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))
@@ -132,7 +131,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), in Ollama's words, if thinking is requested of a model without it."""
+    """Raise RequestFailed (400), with Ollama's text, if a model that cannot think is asked to."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

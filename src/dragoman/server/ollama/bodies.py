@@ -27,7 +27,7 @@ _SPACE: Final = b" \t\r\n"
 
 
 def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The decoded members of a body that asks no model. Raises RequestFailed (400, 413)."""
+    """The decoded JSON object of a body that asks no model. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
     try:
         _present(request.body)
@@ -38,7 +38,7 @@ def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 def head(gateway: Core, request: HttpRequest) -> dict[str, msgspec.Raw]:
-    """The members of a body that asks a model, with undecoded values. Raises RequestFailed (400)."""
+    """The JSON object of a body that asks a model, its values still undecoded. Raises RequestFailed (400)."""
     try:
         _present(request.body)
         return decode_head(request.body, gateway.config.server.max_depth)
@@ -52,19 +52,19 @@ def _present(body: bytes) -> None:
 
 
 def odd(error: WireError) -> ir.Fault:
-    """The error for an invalid body."""
+    """The fault for a WireError in a client's body."""
     return ir.Fault("invalid_request", error.message, error.code, error.path or None)
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """True: the member is missing or empty."""
+    """True: a JSON value is missing (None), null, "" or []. White space around it does not count."""
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY
 
 
 def value(raw: msgspec.Raw | None) -> Any:
-    """The decoded value of a member; None if it is missing or invalid. The engine refuses invalid ones."""
+    """A JSON value, decoded; None if it is missing or invalid (the engine refuses invalid ones)."""
     try:
         return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -72,7 +72,9 @@ def value(raw: msgspec.Raw | None) -> Any:
 
 
 def text(body: Mapping[str, Any], *names: str) -> str:
-    """The text under the first of these names that has one; "" if none has. Raises RequestFailed (400)."""
+    """The first non-empty value under one of `names`; "" = there is none. Raises RequestFailed (400) if it is
+    not a string.
+    """
     for name in names:
         stated = body.get(name)
         if stated is None or stated == "":
@@ -84,7 +86,9 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """The text under the first of these names that has one. Raises RequestFailed (400), also if none has."""
+    """The first non-empty value under one of `names`. Raises RequestFailed (400) if there is none, or it is
+    not a string.
+    """
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")
@@ -92,7 +96,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Answer with the steps of some work, one a line; without a stream, with the last step only."""
+    """Send the steps of some work, one a line; only the last one if the request `body` has no stream."""
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return

@@ -1,9 +1,8 @@
-"""Lists for Ollama's clients: the models, one model, the models in memory, the version.
+"""What Ollama's clients list: the models, one model, the models in memory, the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
 https://docs.ollama.com/api/ps. For models on this machine, sizes, digests and details are those of their
-files.
-For all others the size is 0, the digest is that of the name, and the details are empty.
+files. For all others the size is 0, the digest is that of the name, and the details are empty.
 """
 
 from __future__ import annotations
@@ -39,16 +38,16 @@ if TYPE_CHECKING:
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama whose protocol is spoken. Clients ask for it and skip features of newer servers."""
+"""The version of Ollama that is reported to clients. They skip features of newer servers."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
-"""Seconds. The expiry of a model that is never unloaded is shown as this far away."""
+"""Seconds. A model that is never unloaded is shown with an expiry this far away."""
 _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """A model file on this machine. size: bytes. digest: its sha256, None = unknown. header: the metadata in
-    the file, None = the file is no GGUF file.
+    """A model file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None = unknown. header:
+    the metadata in the file, None = the file is no GGUF file, or cannot be read.
     """
 
     size: int = 0
@@ -58,7 +57,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """The file of a model. Reads the file's header, which takes some milliseconds."""
+    """The file of a model, by name and path. Reads the file's header, which takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -69,13 +68,13 @@ def _file(name: str, path: str) -> _File:
 
 
 class Listing:
-    """The handlers of one gateway."""
+    """The handlers that list models, at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
     async def tags(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the models that the caller may use."""
+        """Send the list of models that the caller may use."""
         found = self._gateway.engine.table.find
         names = [entry.id for entry in self._gateway.entries(request.caller.models)]
         routes = [(name, route) for name in names if (route := found(name)) is not None]
@@ -95,7 +94,7 @@ class Listing:
         return listed
 
     async def show(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the details of one model."""
+        """Send the details of one model."""
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
         exchange.asked = route.asked
@@ -116,7 +115,7 @@ class Listing:
         await client.answer(200, (), encode(shown))
 
     async def loaded(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer with the embedded models in memory, the latest expiry first."""
+        """Send the list of embedded models in memory that the caller may use, the latest expiry first."""
         local = self._gateway.local
         running: list[tuple[float, dict[str, Any]]] = []
         if local is not None:
@@ -145,7 +144,7 @@ class Listing:
         await client.answer(200, (), encode({"version": VERSION}))
 
     async def status(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer that Ollama's cloud is disabled."""
+        """Send that Ollama's cloud is disabled."""
         await client.answer(200, (), encode(_NO_CLOUD))
 
     async def _file_of(self, route: Route) -> _File | None:
@@ -155,13 +154,13 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """The embedded model that answers first for this route; None = a provider's model answers first."""
+        """The embedded model that is the route's first deployment; None = a provider's model is the first."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route as its caller may see it. Only administrators see the system prompt and the opening
+    """The route with what this caller may see. Only administrators see the system prompt and the opening
     messages: they may be the operator's own, also in a name that is a copy.
     """
     if "admin" in caller.scopes:
@@ -170,13 +169,13 @@ def _told(route: Route, caller: Caller) -> Route:
 
 
 async def running(client: AsgiClient) -> None:
-    """Answer the check of Ollama's clients whether a server runs."""
+    """Send Ollama's text "Ollama is running": its clients call `/` to check whether a server runs."""
     await client.answer(200, (_TEXT,), RUNNING)
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """True: answer `/` with Ollama's text, for Ollama's own clients and for clients that accept any type. A
-    client that asks for JSON or HTML gets the gateway's own answer.
+    """True: the client of `/` expects Ollama's text, as Ollama's own clients and those that accept any type
+    do. False: it asks for JSON or HTML, and gets the gateway's own answer.
     """
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
@@ -220,8 +219,8 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do. "tools" is listed unless the model is known to have none, so that programs try
-    them; vision and thinking only if they are known. model: the embedded model, if it is one.
+    """What a model can do, by name. "tools" is listed unless the model is known to have none, so that
+    programs try them; vision and thinking only if known. model: the embedded model, None = a provider's.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -237,7 +236,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """The defaults of a route under Ollama's parameter names, one pair for each value."""
+    """Yield the route's defaults: Ollama's name, and one value as JSON (a list gives several pairs)."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):
@@ -263,7 +262,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts about a model, under the keys of GGUF metadata. untold: the basename, which editors show."""
+    """Facts about a model, under the keys of GGUF metadata. untold: the client's name, shown by editors."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
@@ -279,5 +278,5 @@ def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, A
 
 
 def _name_of(models: Mapping[str, LocalModel], path: str) -> str | None:
-    """The first listed name of the embedded model with this file."""
+    """The name (`local/NAME`) of the embedded model with this file path; None = there is none."""
     return next((f"local/{name}" for name, model in models.items() if model.options.path == path), None)

@@ -1,9 +1,9 @@
-"""Managing models in Ollama's protocol. Only names are managed here, never model files.
+"""Managing model names in Ollama's protocol. Model files are never managed here.
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
 its source has now. A created name adds a system message, messages and parameters to a route. These names are
-valid for all clients and protocols while this process runs, as on an Ollama server that several people
-share. But the user of a name must be able to rely on it: only the client key that made the name, or an
+valid for all clients and protocols while this process runs, as on an Ollama server that several people share.
+But the user of a name must be able to rely on it: only the client key that made the name, or an
 administrator's, may replace or delete it. Names of the configuration cannot be replaced or deleted. Nothing
 is downloaded, uploaded or published.
 """
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from dragoman.assembly.core import Core
 
 MOST: Final = 1000
-"""Names that can exist at once."""
+"""The most created names that can exist at once."""
 EACH: Final = 250
-"""Names that one key can make, so that no single key can use up all names."""
+"""The most names of one client key, so that no single key can use up all names."""
 LARGEST: Final = 262_144
-"""Bytes of a request that makes a name. All of it stays in memory, decoded to several times its size."""
+"""The most bytes of a request that creates a name. It stays in memory, decoded to several times its size."""
 TOGETHER: Final = 4_000_000
-"""Bytes of the requests that made all existing names."""
+"""The most bytes of the requests that created all existing names."""
 EACH_TOGETHER: Final = 1_000_000
-"""Bytes of the requests that made all names of one key."""
+"""The most bytes of the requests that created the names of one client key."""
 PARAMETERS: Final = {
     **{
         name: name
@@ -51,7 +51,7 @@ PARAMETERS: Final = {
     "repeat_penalty": "repetition_penalty",
     "num_predict": "max_tokens",
 }
-"""Ollama's parameters, and their names in a route's defaults."""
+"""The gateway's name for each supported parameter of Ollama, as in a route's defaults."""
 _WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
 """Parameters that are whole numbers, each with its minimum. A smaller value means that none is set."""
 _WINDOW: Final = "num_ctx"
@@ -60,17 +60,17 @@ _SUCCESS: Final = {"status": "success"}
 
 
 class Managing:
-    """The handlers of one gateway."""
+    """The handlers that manage names, at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
-        """The client that made each name."""
+        """For each created name, the client that created it."""
         self._sizes: dict[str, int] = {}
-        """For each name, the bytes of the request that made it."""
+        """For each created name, the bytes of the request that created it."""
 
     async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Give a model another name."""
+        """Create another name for a model. Raises RequestFailed."""
         body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
@@ -80,7 +80,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Make a name for a model with its own system message, messages and parameters."""
+        """Create a name for a model with a system message, messages and parameters. Raises RequestFailed."""
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
         gateway, body = self._gateway, members(self._gateway, request)
@@ -107,7 +107,7 @@ class Managing:
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a name that was made here."""
+        """Delete a name that was created while the gateway runs. Raises RequestFailed."""
         stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
         self._refuse_restricted(request.caller)
@@ -119,7 +119,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer whether a model exists. Nothing is downloaded."""
+        """Send whether a model exists. Nothing is downloaded."""
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
@@ -141,7 +141,7 @@ class Managing:
         raise RequestFailed(_NOTHING_OUT)
 
     async def blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer that a model file is not here."""
+        """Raise RequestFailed (404): no model file is kept here."""
         message = f"blob {request.params['digest'][:80]!r} not found"
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
@@ -150,7 +150,7 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed if this caller may not make this name. size: the bytes that the name takes."""
+        """Raise RequestFailed if this caller may not create this name. size: bytes of the request."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -178,12 +178,12 @@ class Managing:
             raise RequestFailed(_taken(name))
 
     def _refuse_foreign(self, caller: Caller, name: str) -> None:
-        """Raise RequestFailed if another client key, or the gateway's own program, made the name."""
+        """Raise RequestFailed if another client key, or the gateway's own program, created the name."""
         if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
             raise RequestFailed(_foreign(name))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Let the name stand for the route. It replaces a name that differs in case only. size: bytes."""
+        """Create the name for the route, replacing one that differs in case only. size: of the request."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
@@ -202,7 +202,9 @@ class Managing:
 
 
 def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """The route with these parameters as defaults. A line is added for each one that is not supported."""
+    """A copy of the route with these parameters as its defaults. Adds a line to `lines` for each one that is
+    not supported. Raises WireError for an invalid value.
+    """
     check_options(parameters, "parameters")
     defaults = dict(route.defaults)
     for name, value in parameters.items():

@@ -1,5 +1,4 @@
-"""Model names as Ollama's clients write them: `model:tag` in any case, where the tag `latest` may be
-omitted.
+"""Reads model names as Ollama's clients write them: `model:tag` in any case; the tag `latest` may be omitted.
 
 https://docs.ollama.com/api#model-names. Names in this gateway may hold slashes, and most have no tag.
 """
@@ -23,17 +22,17 @@ _LONGEST: Final = 128
 
 
 def tagged(name: str) -> str:
-    """A name as lists show it: with the tag `latest` if it has no tag."""
+    """A model's name as Ollama's lists show it: with the tag `latest` if it has no tag."""
     return name if ":" in name.rpartition("/")[2] else name + _LATEST
 
 
 def untagged(name: str) -> str:
-    """A name without the tag `latest`."""
+    """A model's name without the tag `latest`."""
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
 def find(gateway: Core, stated: str) -> Route:
-    """The route that a client's name stands for; "" is the default model. Raises RequestFailed (400, 404)."""
+    """The route that a client's model name stands for; "" = the default. Raises RequestFailed (400, 404)."""
     table = gateway.engine.table
     if not stated:
         if gateway.config.default_model is None:
@@ -65,7 +64,7 @@ def _in_any_case(gateway: Core, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """The route of a name that the caller may use. Any other name is answered as a missing one."""
+    """As `find`, but a name that the caller may not use is treated as an unknown name."""
     route = find(gateway, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
@@ -73,20 +72,20 @@ def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def made(gateway: Core, stated: str) -> str | None:
-    """The name, made while the gateway runs, that a client's name stands for; None = there is none."""
+    """The created name (`Managing`) that a client's model name stands for; None = there is none."""
     wanted = untagged(stated).lower()
     return next((name for name in gateway.made if name.lower() == wanted), None)
 
 
 def new(stated: str) -> str:
-    """The name as it is stored. Raises RequestFailed (400) for an invalid one."""
+    """A new name as it is stored: without the tag `latest`. Raises RequestFailed (400) if it is invalid."""
     if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
         raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
     return untagged(stated)
 
 
 def missing(stated: str) -> ir.Fault:
-    """The error for an unknown model, in the words that Ollama's clients know."""
+    """The error for an unknown model, with the text that Ollama's clients know."""
     text = f"model '{stated[:_LONGEST]}' not found"
     return ir.Fault("model_not_found", text, "model_not_found", "model")
 

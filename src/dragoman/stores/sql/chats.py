@@ -1,4 +1,4 @@
-"""Stored chat completions in a database; see `state.store.Chats`."""
+"""Stored chat completions in a database; implements `state.store.Chats`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entr
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
-"""The bytes of one metadata pair in addition to its content."""
+"""The approximate bytes of one metadata pair beside its content."""
 _C, _M = CHATS.c, CHAT_METADATA.c
 _OWN = and_(_C.tenant == TENANT, _C.id == ID)
 _IS = and_(_OWN, alive(CHATS))
@@ -40,7 +40,7 @@ _LISTED = select(*_SHOWN).where(_C.tenant == TENANT, alive(CHATS)).limit(bindpar
 
 
 class SqlChats:
-    """Chat completions in a database. room: shared with the other parts of the store. now: Unix seconds."""
+    """Keeps chat completions in a database. room: limits the bytes of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -89,7 +89,7 @@ class SqlChats:
         return found
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """The completions of one page, without their messages."""
+        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         values = {"tenant_": tenant, "now_": self._now(), "most_": query.limit + 1}
         newest, after = query.newest, query.after
         wanted = _LISTED.order_by(_C.number.desc() if newest else _C.number)
@@ -124,7 +124,7 @@ class SqlChats:
         return await self._database.read(read)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of a completion. False = there is no such completion."""
+        """Replace a completion's metadata. False = there is no such completion."""
         values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
         def change(connection: Connection) -> bool:
@@ -142,7 +142,7 @@ class SqlChats:
         return await self._database.write(change)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there was no such completion."""
+        """Delete a completion. False = there is no such completion."""
         values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 

@@ -1,4 +1,4 @@
-"""Conversations in a database; see `state.store.Conversations`."""
+"""Conversations in a database; implements `state.store.Conversations`."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ _SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 
 
 _END = 2**31 - 1
-"""A place after the place of every item."""
+"""A place behind the place of every item."""
 
 
 class SqlConversations:
-    """Conversations in a database. room: shared with the other parts of the store. now: Unix seconds."""
+    """Keeps conversations in a database. room: limits the bytes of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The interface between the store and a database.
+"""The interface between the SQL store and its database.
 
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
 database decides in which thread it runs, so the same steps work with every database. Each error of a driver
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """Runs steps.
+    """Runs the store's steps in a database.
 
     If the caller is cancelled, its step is still run completely, or not at all.
     """
@@ -34,7 +34,7 @@ class Database(Protocol):
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a fast SELECT that finds rows by an index.
+        """Run a fast SELECT (`wanted`) that finds rows by an index, and return these rows.
 
         keys: the value of its parameter `keys_`. values: its other parameters. Raises StoreFailed.
         """
@@ -60,11 +60,11 @@ class Database(Protocol):
 
 
 def failed(error: Exception) -> StoreFailed:
-    """The StoreFailed for an error of a driver. Its text has no SQL statement, no values and no addresses."""
+    """A StoreFailed (returned, not raised) for a driver's error, without SQL, values and addresses."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]
     return StoreFailed(f"the database: {text or type(cause).__name__}")
 
 
 upsert = sqlite.insert
-"""An INSERT with `ON CONFLICT`. PostgreSQL's `insert` has the same methods."""
+"""Makes an INSERT that may have `ON CONFLICT`. PostgreSQL's `insert` has the same methods."""

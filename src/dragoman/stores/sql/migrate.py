@@ -1,4 +1,4 @@
-"""Runs the missing migrations of a database. The first process that opens the database does it.
+"""Brings the tables of a database up to date: runs the migrations that are missing, when a process opens it.
 
 Versions N and N-1 of Dragoman may use one database at the same time. So a migration only adds something: a
 table, an index, or a column that may be NULL or has a default in the database. An unused column is dropped
@@ -17,12 +17,12 @@ from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, select
 from dragoman.stores.sql.database import Database
 
 HEAD = "0003"
-"""The newest migration. If a database has this version, it is opened without loading Alembic."""
+"""The newest migration. A database that has it is opened without loading Alembic."""
 FOLDER = Path(__file__).parent / "migrations"
 
 
 async def migrate(database: Database) -> None:
-    """Run the migrations that are missing. Several processes may do so at once. Raises StoreFailed."""
+    """Run the missing migrations. Several processes may call this at once. Raises StoreFailed."""
     if await database.read(_version) == HEAD:
         return
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
@@ -30,7 +30,7 @@ async def migrate(database: Database) -> None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that are missing, in the transaction of this connection."""
+    """Run the missing migrations in this connection's transaction; none on a newer version's database."""
     from alembic import command
     from alembic.script import ScriptDirectory
 
@@ -42,7 +42,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def configuration(connection: Connection) -> Any:
-    """The configuration for Alembic's commands."""
+    """The configuration for Alembic's commands, with this connection."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})

@@ -1,4 +1,4 @@
-"""Responses in a database; see `state.store.Responses`."""
+"""Responses in a database; implements `state.store.Responses`."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL: a worker runs the response. This does not depend on a clock: see `StoredResponse.lease`."""
+    """SQL condition: a worker runs the response. It needs no clock: see `StoredResponse.lease`."""
     return and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 
 def _there(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL: the response has not expired. A running response does not expire."""
+    """SQL condition: the response has not expired. A running response does not expire."""
     return or_(alive(table), running(table))
 
 
@@ -99,12 +99,12 @@ _IS = and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
 def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
-    """SELECT: responses with their items, a row for each item."""
+    """A SELECT of the responses in `source` with their items, one row for each item."""
     return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
 
 def _chain() -> Any:
-    """SQL: a response and all responses before it. depth: the number of steps back."""
+    """A recursive SQL query: a response and all responses before it. `depth`: the number of steps back."""
     start = select(_R.id, _R.previous, literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
     return start.union_all(
@@ -156,8 +156,8 @@ _ITEMS = union_all(
 _HISTORY_SIZE = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""The number of responses in a history and their bytes with all events. Reading the history needs at most
-these bytes.
+"""SELECT: how many responses a history has, and their bytes with all events. Reading it needs at most these
+bytes.
 """
 _HISTORY_LENGTH = select(func.count(), func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
     _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
@@ -175,11 +175,11 @@ _EVENTS = (
 )
 _RENEW = update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
 _LEASES = select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
-"""The leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
+"""SELECT: the leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
 
 
 class SqlResponses:
-    """Responses in a database. room: shared with the other parts of the store. now: Unix seconds."""
+    """Keeps responses in a database. room: limits the bytes of the store. now: Unix seconds."""
 
     def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
@@ -368,7 +368,7 @@ def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[d
 
 
 def _folded(result: Result[Any]) -> list[StoredResponse]:
-    """The responses of some rows. All rows of a response follow each other, in the order of its items."""
+    """The responses in some rows. A response's rows follow each other, in the order of its items."""
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()
     for row in result.all():

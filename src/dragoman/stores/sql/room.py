@@ -1,4 +1,4 @@
-"""Keeps the size of the database below a limit by removing rows.
+"""Keeps the size of the database's rows below a limit by removing rows.
 
 Rows are removed in the transaction of the write that needs the space, so the limit holds for all processes
 together. The owner with the most data loses its least recently used rows. The table `shares` has the size of
@@ -31,13 +31,13 @@ from dragoman.stores.sql.rows import excess
 from dragoman.stores.sql.schema import SHARES
 
 _BATCH = 200
-"""The number of rows that are removed with one statement."""
+"""The most rows that are removed with one statement."""
 _SPARE = 64
 """When rows must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every write
 to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
-"""The bytes that one write removes in addition to its own size. If more must go, because the limit was
+"""The most bytes that one write removes in addition to its own size. If more must go, because the limit was
 lowered, the sweep removes the rest: a long transaction would block all other writers.
 """
 _OWNER: BindParameter[Any] = bindparam("owner_")
@@ -47,8 +47,8 @@ _H = SHARES.c
 
 class Kind(NamedTuple):
     """A table whose rows may be removed. key, owner, used, size: its columns; `used` is the time of the last
-    use. leaves: a condition for the rows that may be removed, None = all rows. named: makes the value of the
-    column `owner` from the owner's name in `shares`.
+    use. leaves: an SQL condition for the rows that may be removed, None = all rows. named: makes the value of
+    the column `owner` from the owner's name in `shares`.
     """
 
     key: Column[Any]
@@ -60,9 +60,7 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed. Rows are removed in the order of these tuples. place: the
-    index of its kind.
-    """
+    """A row that may be removed. Rows are removed in the order of these tuples. place: of its Kind."""
 
     used: float
     place: int
@@ -71,10 +69,7 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """The rows of some tables, with a common limit.
-
-    limit: the largest number of bytes, or of rows if `counts` is set.
-    """
+    """Limits the rows of some tables together. limit: bytes, or rows if `counts` is set."""
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
         self._limit = limit
@@ -98,9 +93,9 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` bytes (or rows) of an owner fit. Runs in the caller's transaction.
+        """Remove rows until `more` bytes (or rows) of this owner fit. Runs in the caller's transaction.
 
-        spared: the key of a row that is not removed. Raises StoreFull if not enough rows may be removed; then
+        spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
         """
         over = self._taken(connection) + more - self._limit
@@ -111,7 +106,7 @@ class Room:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: Connection) -> bool:
-        """Remove some rows if the limit is exceeded. True = it is still exceeded."""
+        """Remove some rows if the limit is exceeded. True = call this again, because more can be removed."""
         over = self._taken(connection) - self._limit
         if over <= 0:
             return False
@@ -135,10 +130,10 @@ class Room:
     def _shrink(
         self, connection: Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
     ) -> int:
-        """Remove rows and return how much was removed: at least `needed` if possible.
+        """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
 
-        spare: how much to remove in addition, from the owners with the most data. coming: the size of new
-        rows by their owners.
+        spare: what to remove in addition, from the owners with the most data. coming: the size of new rows by
+        their owners. spared: the key of a row that is not removed.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
@@ -160,7 +155,7 @@ class Room:
         return gone
 
     def _remove(self, connection: Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows until their size is `much`. Returns the removed size."""
+        """Remove an owner's least recently used rows until `much` is removed. Returns the removed size."""
         gone = 0
         while gone < much:
             rows = [

@@ -17,17 +17,17 @@ from dragoman.state.store import Item, StoreFull
 
 T = TypeVar("T")
 _IN_LIST = 500
-"""The number of values in one IN list. SQLite limits the parameters of a statement."""
+"""The most values in one IN list. SQLite limits the parameters of a statement."""
 _ENTRY = 400
-"""The bytes of a response, a conversation or a seal in addition to its content: its row and its entries in
-indexes, whose pages are two thirds full.
+"""The approximate bytes of a response, conversation, completion or seal beside its content: its row and its
+entries in indexes, whose pages are two thirds full.
 """
 LEAST_ITEM = _ITEM = 250
-"""The bytes of an item in addition to its content and its id."""
+"""The approximate bytes of an item's row beside its content and its id."""
 _EVENT = 150
-"""The bytes of an event in addition to its content."""
+"""The approximate bytes of an event's row beside the event itself."""
 SESSION_TURN = 400
-"""The bytes of a session's turn in addition to its content. The session itself needs the same number.
+"""The approximate bytes of a session's turn beside its content. The session itself needs as many.
 `v0002_shares` contains the same number.
 """
 
@@ -37,53 +37,52 @@ IDS = bindparam("ids_", type_=String, expanding=True)
 TENANT = bindparam("tenant_", type_=String)
 NOW = bindparam("now_", type_=Double)
 UNTIL = bindparam("until_", type_=Double)
-"""The new expiry time, None = never."""
+"""SQL parameter: the time until which a row is to be kept; NULL = for ever."""
 BODY = bindparam("body_", type_=LargeBinary)
 
 
 def alive(table: FromClause) -> ColumnElement[bool]:
-    """SQL: the row has not expired at NOW."""
+    """SQL condition: the row has not expired at the parameter NOW."""
     return or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
 def lasting(table: FromClause) -> ColumnElement[Any]:
-    """SQL: the later one of the row's expiry time and UNTIL."""
+    """SQL: the later of the row's expiry time and the parameter UNTIL; NULL (never) if one of them is."""
     return case((UNTIL.is_(None), null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    """Split values into lists that are short enough for one statement."""
+    """Yield the values in lists that are short enough for one statement."""
     left = iter(values)
     while chunk := list(islice(left, _IN_LIST)):
         yield chunk
 
 
 def entry_size(*contents: bytes) -> int:
-    """The approximate bytes of a response, a conversation or a seal without its items."""
+    """The approximate bytes of a response, conversation, completion or seal, without its items."""
     return _ENTRY + sum(map(len, contents))
 
 
 def items_size(items: Iterable[Item]) -> int:
-    """The approximate bytes of items. An id counts twice: it is in the row and in an index."""
+    """The approximate bytes of items in the database. An id counts twice: in the row and in an index."""
     return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
 
 
 def events_size(events: Sequence[bytes]) -> int:
-    """The approximate bytes of events."""
+    """The approximate bytes of events in the database."""
     return _EVENT * len(events) + sum(map(len, events))
 
 
 def check(size: int, most: int) -> None:
-    """Raise StoreFull if an entry is larger than the limit `most`."""
+    """Raise StoreFull if an entry of `size` bytes is larger than the limit `most`."""
     if size > most:
         raise StoreFull(f"{size} bytes are more than the {most} bytes that may be stored")
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
-    """How much each owner must give up so that the sum of all totals is within the limit.
-
-    Owners with the most data give up first. Afterwards all owners that gave up something have the same size,
-    and every other owner has at most this size.
+    """How much each owner must give up so that the sum of all `totals` is within the limit; {} = it already
+    is. Owners with the most data give up first. Afterwards all owners that gave up something have the same
+    size, and every other owner has at most this size.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

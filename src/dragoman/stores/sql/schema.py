@@ -1,4 +1,4 @@
-"""The tables, with types that mean the same in SQLite and PostgreSQL.
+"""The database tables, with types that mean the same in SQLite and PostgreSQL.
 
 Bodies are bytes, times are Unix seconds. Dependent rows are deleted with their parent (`ON DELETE CASCADE`).
 This module has only the columns that this version reads and writes; `migrations` creates the tables.
@@ -24,7 +24,7 @@ from sqlalchemy import (
 METADATA = MetaData()
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
-"""The type of an automatically numbered key. SQLite numbers only columns of the type INTEGER."""
+"""The type of a key that the database numbers. SQLite numbers only columns of the type INTEGER."""
 
 RESPONSES = Table(
     "responses",
@@ -163,8 +163,8 @@ SHARES = Table(
     Column("size", BigInteger, nullable=False),
     Column("entries", BigInteger, nullable=False),
 )
-"""The bytes and rows of each owner. Triggers update it, so it is right whichever process or
-version writes.
+"""How many bytes and rows each owner has. Triggers update it, so it is right whichever process or version
+writes.
 """
 SECRETS = Table(
     "secrets",

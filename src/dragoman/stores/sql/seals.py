@@ -1,5 +1,5 @@
-"""The seal vault in a database; see `state.seals.Vault`. All processes share one secret, hence their keys
-match.
+"""The vault of seals in a database; implements `state.seals.Vault`. All processes share one secret, so each
+finds what the others have stored.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _KEY = 200
-"""The bytes of a key in addition to its content. The content itself is stored twice: in the row
-and an index.
-"""
+"""The approximate bytes of an entry's key beside its content, which the row and an index both store."""
 _PRECISION = 1 / 16
 """Finding an entry extends its life only if more than 1/16 of its time has passed. Otherwise every find would
 be a write. An entry may therefore expire up to 1/16 of its time too early.
@@ -45,7 +43,7 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault:
-    """The vault in a database. room: the space for all seals. now: Unix seconds.
+    """Keeps seals in a database. room: limits the bytes of all seals. now: Unix seconds.
 
     `holds` is always true, because another process may store a seal at any time.
     """
@@ -65,7 +63,7 @@ class SqlVault:
         """Do nothing: the store is already open."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store an entry under each of these keys. An entry that is larger than the vault is not stored."""
+        """Store an entry under each of these keys, unless it is larger than the limit. owner: whose it is."""
         named = sorted(set(keys))
         if not named:
             return
@@ -87,7 +85,7 @@ class SqlVault:
         await self._database.write(keep, size)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries of these keys. Keys without an entry are missing."""
+        """The entries that are stored under these keys. Keys without an entry are missing."""
         now, ttl = self._now(), self._limits.seals_ttl
         rows = [
             row for some in chunks(keys) for row in await self._database.look_up(_FIND, some, {"now_": now})
@@ -105,7 +103,7 @@ class SqlVault:
 
 
 def _forget(connection: Connection, keys: list[bytes]) -> None:
-    """Delete keys that will get a new entry, and delete old entries that then have no key."""
+    """Delete keys that will get a new entry, and delete their old entries if no other key leads to them."""
     for some in chunks(keys):
         left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())
         if left:
@@ -113,7 +111,7 @@ def _forget(connection: Connection, keys: list[bytes]) -> None:
 
 
 async def secret(database: Database, made: bytes) -> bytes:
-    """The secret in the database, which all processes share. `made` is stored if there is none yet."""
+    """The vault's secret in the database, which all processes share. made: is stored if there is none yet."""
     new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)
 

@@ -1,4 +1,4 @@
-"""Sessions in a database; see `state.store.Sessions`."""
+"""Sessions in a database; implements `state.store.Sessions`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _ALIVE = select(func.count()).select_from(SESSIONS).where(_S.expires > NOW)
 
 
 class SqlSessions:
-    """Sessions in a database. room: shared with the other parts of the store. count: limits the number of
+    """Keeps sessions in a database. room: limits the bytes of the store. count: limits the number of
     sessions. now: Unix seconds.
     """
 
@@ -151,7 +151,7 @@ class SqlSessions:
 
 
 def _trim(connection: Connection, named: dict[str, Any], size: int, most: int) -> None:
-    """Drop the oldest turns of a session until it is small enough."""
+    """Delete a session's oldest turns until it has at most `most` bytes. named: its id and tenant."""
     cut = gone = 0
     for turn in connection.execute(_SIZES, named).all():
         if size <= most:

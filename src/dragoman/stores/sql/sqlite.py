@@ -35,35 +35,31 @@ from dragoman.stores.sql.database import failed
 
 T = TypeVar("T")
 _PATIENCE = 5.0
-"""Seconds to wait for another process that writes."""
+"""Seconds for which a step waits for another process that writes."""
 _READERS = 4
-"""The number of threads that read."""
+"""The number of reading threads."""
 _LOOKUP_KEYS = 250
-"""The largest number of keys that are looked up in the event loop. More keys would block the
-loop too long.
-"""
+"""The most keys that are looked up on the event loop. More keys would block the loop too long."""
 _BATCH_STEPS = 64
-"""The largest number of steps in one transaction. The first step waits for the last one."""
+"""The most steps in one transaction. The first step waits for the last one."""
 _BATCH_BYTES = 4_000_000
-"""The bytes that the steps of one transaction may write, unless one step alone writes more. The log must hold
-the whole transaction.
+"""The most bytes that the steps of one transaction write, unless one step alone writes more. The log must
+hold the whole transaction.
 """
 _LOG_KEPT_BYTES = 8_000_000
-"""The size to which SQLite truncates the log file after a checkpoint, in bytes."""
+"""The size in bytes to which SQLite truncates the log file after a checkpoint."""
 _LOG_MOST_BYTES = 16_000_000
-"""If the log is larger than this after a commit, in bytes, the writer empties it."""
+"""If the log has more bytes than this after a commit, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""How many seconds the emptying of the log waits for readers. Nothing can be written meanwhile."""
+"""Seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
 _FREE_PAGES = 512
-"""The number of unused pages (2 MB) that stay in the file for later writes; also the number that one step
-gives back.
-"""
+"""The number of unused pages (2 MB) that stay in the file for later writes, and that one step gives back."""
 _REWRITE_MOST_BYTES = 256_000_000
-"""The largest old database that is rewritten, in bytes. Nothing can be written meanwhile."""
+"""The most used bytes of an old file that is rewritten. Nothing can be written meanwhile."""
 
 
 class _Write(NamedTuple):
-    """A step that writes. answer: the future for its result. size: the bytes that it writes."""
+    """A step that waits to write. answer: the future for its result. size: the bytes that it writes."""
 
     step: Callable[[Connection], Any]
     answer: asyncio.Future[Any]
@@ -71,14 +67,14 @@ class _Write(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """The result of a step, or its error."""
+    """What a step returned (`done`), or its error; None = it succeeded."""
 
     done: Any
     error: Exception | None
 
 
 class SqliteDatabase:
-    """See `stores.sql.database.Database`. file: an existing file."""
+    """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file."""
 
     def __init__(self, file: Path) -> None:
         self._log = file.with_name(f"{file.name}-wal")
@@ -101,15 +97,15 @@ class SqliteDatabase:
         self._closed = False
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        """Run a step that only reads in one of the reading threads."""
+        """Run a step that only reads, in one of the reading threads."""
         return await self._run(self._read, step)
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a fast SELECT that finds rows by an index.
+        """Run a fast SELECT that finds rows by an index, and return these rows.
 
-        It runs in the event loop and without SQLAlchemy: a thread, or SQLAlchemy, costs ten times as much as
+        It runs on the event loop and without SQLAlchemy: a thread, or SQLAlchemy, costs ten times as much as
         the lookup itself. It does not wait for a lock. If the database is locked, or there are many keys, a
         thread runs it.
         """
@@ -150,7 +146,7 @@ class SqliteDatabase:
             return await answer
 
     async def shrink(self) -> None:
-        """Give unused pages back to the system in steps, then empty the log."""
+        """Give unused pages back to the system in steps (rewrite an old file), then empty the log."""
         pages = await self.read(_pages)
         if not pages.vacuums:
             if pages.wasted:
@@ -165,7 +161,7 @@ class SqliteDatabase:
         await self._alone(_empty_log)
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function in the writing thread, outside of a transaction, and return its result."""
+        """Call `job` in the writing thread, outside of a transaction, and return its result."""
         self._check_open()
         with _as_store_failed():
             return await asyncio.get_running_loop().run_in_executor(
@@ -173,7 +169,7 @@ class SqliteDatabase:
             )
 
     async def close(self) -> None:
-        """Wait for all pending steps, then close the file."""
+        """Wait for all pending steps, then close the connections."""
         self._closed = True
         while self._writing is not None:
             await asyncio.wait([self._writing])
@@ -192,9 +188,7 @@ class SqliteDatabase:
         return step(self._connection())
 
     def _begin(self) -> None:
-        """Start a transaction with some of the waiting steps. Steps whose callers were
-        cancelled are dropped.
-        """
+        """Start a transaction with some of the waiting steps. Steps of cancelled callers are dropped."""
         wanted = [write for write in self._waiting if not write.answer.done()]
         count, size = 0, 0
         for write in wanted[:_BATCH_STEPS]:
@@ -258,7 +252,7 @@ class SqliteDatabase:
             return 0
 
     def _connection(self) -> Connection:
-        """The connection of the current thread."""
+        """The connection of the running thread, opened at the first call."""
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._threads.connection = self._open(_PATIENCE)
@@ -279,7 +273,7 @@ class SqliteDatabase:
 
 @contextmanager
 def _as_store_failed() -> Generator[None]:
-    """Turns the errors of the driver into StoreFailed."""
+    """Turn the errors of the driver into StoreFailed."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -287,7 +281,7 @@ def _as_store_failed() -> Generator[None]:
 
 
 def _is_busy(error: Exception | None) -> TypeGuard[sqlite3.Error]:
-    """True if the error says that another process held the write lock for too long."""
+    """True: the error says that another process held the write lock for too long."""
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -297,8 +291,8 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 class _Pages(NamedTuple):
-    """The pages of a file. vacuums: True = unused pages can be given back. size: bytes of one page. total:
-    the number of pages. free: the number of unused pages.
+    """The pages of a SQLite file. vacuums: True = unused pages can be given back. size: bytes of one page.
+    total: the number of pages. free: the number of unused pages.
     """
 
     vacuums: bool
@@ -308,7 +302,7 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """True if a rewrite of the file would make it at most half as large, and take at most two seconds."""
+        """True: a rewrite would make the file at most half as large, and take at most two seconds."""
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
@@ -327,7 +321,7 @@ def _give_back(connection: Connection) -> None:
 
 
 def _rewrite(driver: sqlite3.Connection) -> None:
-    """Rewrite the file, unless another process has done so. https://www.sqlite.org/lang_vacuum.html"""
+    """Rewrite an old file, unless another process has. https://www.sqlite.org/lang_vacuum.html"""
     driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value
     if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
         driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
@@ -335,7 +329,7 @@ def _rewrite(driver: sqlite3.Connection) -> None:
 
 
 def _empty_log(driver: sqlite3.Connection) -> None:
-    """Move the log into the file and truncate it, as far as readers permit it within the time limit."""
+    """Move the log into the file and truncate the log, as far as readers permit it within the time limit."""
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
     try:
@@ -349,11 +343,11 @@ _INCREMENTAL = 2
 
 
 def prepare(connection: Any, _record: Any) -> None:
-    """Set the options of a new connection. With `synchronous=NORMAL`, commits in WAL mode survive a crash of
-    the process, though not always a crash of the system.
+    """Set the options of a new SQLite connection.
 
-    `auto_vacuum` comes first: it works only before the first page of a new file is written, and
-    `journal_mode` writes that page.
+    With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, though not always a crash
+    of the system. `auto_vacuum` comes first: it works only before the first page of a new file is written,
+    and `journal_mode` writes that page.
     """
     cursor = connection.cursor()
     for pragma in (

@@ -1,4 +1,4 @@
-"""The store in a database: opens the file, runs migrations, removes expired rows."""
+"""The store in a database: opens the file, runs migrations, removes rows that expired or exceed limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
-"""The number of rows that one transaction of a sweep removes. A larger transaction would block writers."""
+"""The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
 
 
 _OF_SESSIONS = Kind(
@@ -41,12 +41,12 @@ _KEPT = (
     _OF_SESSIONS,
     Kind(CHATS.c.number, CHATS.c.tenant, CHATS.c.used, CHATS.c.size),
 )
-"""The tables whose total size `Limits.size` limits."""
+"""The tables whose total bytes `Limits.size` limits."""
 _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, named=bytes.fromhex)
 
 
 class SqlStore:
-    """Keeps everything in one database. Use `open` to make one: it also runs the migrations."""
+    """Keeps everything in one database. Made with `open`, which also runs the migrations."""
 
     kind = "sqlite"
     shared = True
@@ -68,7 +68,7 @@ class SqlStore:
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a SQLite file. A new file is created for its owner only. Raises StoreFailed."""
+        """The store in a SQLite file, which is created for its owner only if missing. Raises StoreFailed."""
         try:
             await asyncio.to_thread(_make, file)
         except OSError as error:
@@ -83,7 +83,7 @@ class SqlStore:
             raise
 
     async def sweep(self, now: float) -> None:
-        """Delete expired rows and rows beyond the limits; give unused disk space back to the system."""
+        """Delete expired rows and rows above the limits; give unused disk space back to the system."""
         own = [table.c.expires for table in (RESPONSES, CONVERSATIONS, SESSIONS, CHATS)]
         for end in (*own, SEALS.c.until):
             over = and_(end <= now, not_(running())) if end.table is RESPONSES else end <= now
@@ -95,11 +95,11 @@ class SqlStore:
         await self._database.shrink()
 
     async def close(self) -> None:
-        """Close the file."""
+        """Wait for running steps, and close the database."""
         await self._database.close()
 
     async def _remove(self, condition: ColumnElement[bool], table: Any) -> None:
-        """Delete the rows that meet a condition, in several transactions."""
+        """Delete the rows of a table that meet a condition, in several transactions."""
         key = tuple_(*table.primary_key)
         some = delete(table).where(key.in_(select(*table.primary_key).where(condition).limit(_BATCH)))
         removed = _BATCH
@@ -108,6 +108,6 @@ class SqlStore:
 
 
 def _make(file: Path) -> None:
-    """Create the file and its folder if they do not exist."""
+    """Create the file and its folder if they do not exist, for their owner only."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

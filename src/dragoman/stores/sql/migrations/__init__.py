@@ -1,1 +1,1 @@
-"""The migrations of the database; see `stores.sql.migrate`."""
+"""The database migrations, which `stores.sql.migrate` runs."""

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection of `stores.sql.migrate`. Alembic requires this file name."""
+"""Alembic runs this file: it runs migrations on the connection that `stores.sql.migrate` gives."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The migrations, the oldest first. A released migration must not be changed."""
+"""The migrations, oldest first by number. A released migration must not be changed."""

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""The migration that creates the first tables."""
 
 from __future__ import annotations
 

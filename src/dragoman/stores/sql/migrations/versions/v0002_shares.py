@@ -1,4 +1,4 @@
-"""The table `shares`: how many bytes and rows each owner has. Triggers update it.
+"""The migration that creates the table `shares`: how many bytes and rows each owner has. Triggers update it.
 
 With it, a write need not add up the sizes of all rows. The triggers also count rows that other versions of
 Dragoman write, and rows that a foreign key deletes. They are written for SQLite; another database needs its
@@ -22,7 +22,7 @@ KINDS: Final = (
     # `sessions.size` counts only the content of the turns, not the overhead of their rows.
     ("sessions", "{0}.tenant", "({0}.size + 400 * ({0}.turns + 1))", "size, turns"),
 )
-"""For each table: SQL for the owner of a row, SQL for the row's bytes, and the columns in that SQL."""
+"""For each counted table: its name, SQL for a row's owner, SQL for a row's bytes, the columns in it."""
 
 STATEMENTS: Final = (
     """
@@ -47,11 +47,11 @@ STATEMENTS: Final = (
     END
     """,
 )
-"""Adds up the existing rows, then creates the triggers for every later change."""
+"""SQL templates for one table: add up its existing rows, and create the triggers for later changes."""
 
 
 def upgrade() -> None:
-    """Create the table, add up the existing rows, and create the triggers."""
+    """Create the table `shares`, add up the existing rows, and create the triggers."""
     op.create_table(
         "shares",
         sa.Column("kind", sa.String(), nullable=False),
@@ -66,7 +66,7 @@ def upgrade() -> None:
 
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
-    """Add up the rows of a table, and create the triggers for it. The arguments are those in `KINDS`."""
+    """Add up the rows of one table, and create triggers that count later changes. Arguments: as in KINDS."""
     words = {
         "kind": kind,
         "columns": columns,

@@ -1,4 +1,4 @@
-"""Tables for the chat completions that clients store (`store: true`)."""
+"""The migration that creates the tables for stored chat completions (`store: true`)."""
 
 from __future__ import annotations
 
