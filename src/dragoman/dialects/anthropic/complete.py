@@ -132,7 +132,7 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The `completion` object for a client, with an id of the gateway. Raises RequestFailed if it failed."""
+    """Encode a `completion` object, with the gateway's id. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     first = response.candidates[0] if response.candidates else ir.Candidate(())
@@ -159,7 +159,7 @@ def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply
 
 
 def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
-    """Report a stop reason that `stop_reason` cannot express."""
+    """Report the parts of a stop that a `completion` object cannot express as lost."""
     if stop is None:
         return
     if stop.reason not in _EXPRESSIBLE:

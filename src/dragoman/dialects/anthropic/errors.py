@@ -129,7 +129,7 @@ def _detail(body: Body) -> str:
 
 
 def _plain(body: Body) -> str:
-    """The message without the text that `_message` adds."""
+    """The error's message, without the text that `_message` of another gateway may have added."""
     return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
 
 

@@ -132,7 +132,7 @@ _UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """The wire blocks of `system`, the wire messages, and the IR paths of the thinking blocks in them."""
+    """Encode a history: the blocks of `system`, the messages, and the IR paths of their thinking blocks."""
     writer = _Writer(target.report, scope)
     rules = _RULES if scope.signatures else _UNSIGNED_RULES
     for turn in repaired(request, rules, target.facts):

@@ -181,7 +181,7 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """Move the members beside a reference one level up, because a `$ref` must be alone in its object."""
+        """The object with its `$ref` alone in an `anyOf`; members beside it, except the texts, are lost."""
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
             return node.out

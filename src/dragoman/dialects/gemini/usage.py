@@ -47,7 +47,7 @@ _PLAIN = (None, "auto", "default")
 
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
-    """Decode a `usageMetadata` object to disjoint counts."""
+    """Decode a `usageMetadata` object to the disjoint counts of the IR."""
     detail, rest = _detail(value)
     counts = [value.get(key) for key in _COUNTS]
     for place, count in enumerate(counts):

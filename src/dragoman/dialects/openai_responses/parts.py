@@ -38,7 +38,7 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """Decode parts to blocks with this `item`. said: the model wrote them. WireError at a non-object."""
+    """Decode parts to blocks with `item`. said: the model wrote them. WireError unless all are objects."""
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:

@@ -72,7 +72,7 @@ class ResponsesRelay(BodyRelay):
 
 
 def _failed(head: _Head) -> bool:
-    """Whether an answer, or the response object of an event, has failed."""
+    """Whether a whole answer, or the response object of an event, states an `error` that is not null."""
     return _decode(head["error"]) is not None if "error" in head else False
 
 
@@ -227,7 +227,7 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """A frame, decoded, if it has an `error` but no type, as some servers send it; None = another frame."""
+    """The decoded frame, if it has an `error`, which some servers send without a type; None = it has none."""
     try:
         told = _decode(frame)
     except _UNREADABLE:
