@@ -12,7 +12,7 @@ from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]
-"""A function that removes or corrects, in place, a member that OpenAI rejects; only at the body's top level."""
+"""A function that removes or corrects, in place, a top-level member of a body that OpenAI would reject."""
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
