@@ -14,7 +14,7 @@ def is_enveloped(reply: Reply) -> bool:
 
 
 class Draft:
-    """Loss report, vendor quirks and model facts, and how this message is written.
+    """The context for writing one request or response: loss report, vendor quirks, model facts, and more.
 
     own: the content came in this dialect, so its original spelling is kept. answer: a response is being
     written, not a request. chunked: several messages may be pieces of one (`repair.messages.CHUNKED`).

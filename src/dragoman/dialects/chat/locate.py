@@ -1,4 +1,4 @@
-"""Look up paths in the JSON body of a request."""
+"""Looks up paths such as `messages[0].content` in the JSON body of a request."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from dragoman.wire.sse import ErrorFrame, data
 
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
-"""The beginning of an array of objects."""
+"""Matches the beginning of an array that is empty or whose first value is an object."""
 _HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -150,7 +150,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends; returns whether the client gets it. May raise RequestFailed."""
+        """Note usage, content and ends; returns whether to send the chunk. May raise RequestFailed."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()

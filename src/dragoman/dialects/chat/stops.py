@@ -76,7 +76,7 @@ def _in_lower_case(word: str) -> ir.Stop:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
-    """The finish reason for a client that gets tool calls (`called`), a `function_call` (`legacy`) or none."""
+    """The finish reason if the client gets tool calls (`called`), a `function_call` (`legacy`), or none."""
     if stop is None:
         return None
     if draft.own and stop.raw is not None:

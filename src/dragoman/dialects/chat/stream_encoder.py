@@ -18,7 +18,7 @@ from dragoman.dialects.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
-"""The end of an SSE stream. A stream of lines has no end mark: on a socket the next answer follows."""
+"""The end of an SSE stream. A stream of lines has no end mark: on a socket the next response follows."""
 
 
 class Out:
@@ -41,7 +41,7 @@ OutT = TypeVar("OutT", bound=Out)
 
 
 class Choice(Generic[OutT]):
-    """One candidate while it is written."""
+    """One candidate of the response while it is sent."""
 
     __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
 

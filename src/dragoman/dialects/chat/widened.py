@@ -12,7 +12,7 @@ from dragoman.dialects.request import WireRequest
 
 _Body = dict[str, Any]
 Put = Callable[[_Body], None]
-"""Makes one widened member of a body valid for OpenAI, in place. It may change top-level members only."""
+"""A function that removes or corrects, in place, a top-level member of a body that OpenAI would reject."""
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:

@@ -36,7 +36,7 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("invalid model:", "model_not_found"),
 )
 _CAPACITY: Final = "capacity exceeded"
-"""The message of a backend without capacity (429 or 503). It is not the account's limit."""
+"""Part of the message of a backend without capacity (429 or 503), which is no limit of the account."""
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 

@@ -116,7 +116,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments in the IR; None if one lacks its times."""
+    """The segments as ir.Segment; None if one lacks its times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told

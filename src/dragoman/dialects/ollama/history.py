@@ -72,7 +72,7 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect."""
+    """The request's messages in this dialect; another dialect's history is repaired first."""
     writer = _History(draft)
     if draft.own:
         if request.system:

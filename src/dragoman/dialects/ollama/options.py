@@ -100,7 +100,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options into `fields`, the fields of an ir.Request; returns the unknown ones as leftovers."""
+    """Put the options into `fields`, the fields of an ir.Request; returns all others as leftovers."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():

@@ -12,7 +12,7 @@ _NUMBERS = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for the check, without options that have a range, if `widens` has "options"."""
+    """For the check: the request without numbers for options with a range, if `widens` has "options"."""
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
         return wire

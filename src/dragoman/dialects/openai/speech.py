@@ -137,7 +137,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report request fields that a provider does not support. why: the reason for each field."""
+    """Report as lost those fields in `why` (field name: reason) that the request states."""
     for field, reason in why.items():
         value = getattr(request, field)
         if value is not None and (field, value) != ("speed", 1):

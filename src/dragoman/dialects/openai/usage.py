@@ -40,7 +40,9 @@ _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts so that none includes another; the total, else the quirk, shows what is included."""
+    """Decode counts so that none includes another. Whether the completion count includes reasoning is shown
+    by the total, else by the vendor's quirk.
+    """
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")

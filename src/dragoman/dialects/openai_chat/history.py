@@ -84,7 +84,7 @@ def _moves_own(block: ir.Media, message: ir.Message) -> bool:
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """The same if the vendor takes `images`: whether neither content parts nor `images` hold the medium."""
+    """Whether a medium of this dialect's history moves to a user message though the vendor takes `images`."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -106,7 +106,7 @@ _SHOWING_RULES: Final = Rules(
     ),
     takes_out=lambda _: True,
 )
-"""For vendors that also accept images in assistant messages."""
+"""The repair of another dialect's history, for vendors that accept images in assistant messages."""
 _RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
 _OWN_RULES: Final = Rules(
     dialect=NAME,

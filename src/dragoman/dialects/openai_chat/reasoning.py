@@ -22,7 +22,7 @@ _THINKING: Final = frozenset({"type", "budget_tokens"})
 _SWITCHES: Final = {"enabled": "on", "disabled": "off"}
 _SWITCH_WORDS: Final = {"on": "enabled", "adaptive": "enabled", "off": "disabled"}
 _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
-"""https://api-docs.deepseek.com/guides/thinking_mode: DeepSeek maps the other efforts in the same way."""
+"""DeepSeek's word for efforts that it does not have: https://api-docs.deepseek.com/guides/thinking_mode."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------

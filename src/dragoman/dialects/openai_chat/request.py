@@ -154,7 +154,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The member of vLLM with a schema, and the schema; None without one or beside `response_format`."""
+    """The name of vLLM's member for a schema, and the schema; None without one or with `response_format`."""
     if body.get("response_format") is not None:
         return None
     if isinstance(schema := body.get("guided_json"), dict):

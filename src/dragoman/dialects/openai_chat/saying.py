@@ -1,4 +1,4 @@
-"""Encodes the assistant's message, in responses and in the history of requests; `answer` lists the forms."""
+"""Encodes the assistant's message, in responses and in the history of requests; for `form` see `answer`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Saying:
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the history."""
+        """Add the blocks of a piece of the repaired history to the message."""
         if piece.apart or not self.draft.chunked:
             self.spaced = bool(self.texts)
         for index, block in enumerate(piece.blocks):

@@ -66,7 +66,7 @@ VOICES: Final = frozenset(
         *("shimmer", "verse"),
     }
 )
-"""https://platform.openai.com/docs/guides/text-to-speech"""
+"""The voices that Chat Completions has: https://platform.openai.com/docs/guides/text-to-speech"""
 VOICE: Final = "alloy"
 """The voice if a request of another dialect names none, or an unknown one."""
 
@@ -96,7 +96,7 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a message. sounds: blocks with their IR places, at least one."""
+    """The `audio` member of a whole message. sounds: its audio blocks, at least one, with their IR paths."""
     first, where = sounds[0]
     one = [(first, where)]
     for block, place in sounds[1:]:
@@ -167,7 +167,7 @@ class Spoken:
     """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
 
     Samples from other dialects' blocks are joined into one audio; audio of this dialect is not changed.
-    Blocks are identified by their place in the IR.
+    Blocks are identified by their path in the IR (`where`).
     """
 
     __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")

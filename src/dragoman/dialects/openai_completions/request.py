@@ -48,7 +48,7 @@ _ENOUGH: Final = 4096
 """`max_tokens` for another protocol's request without a limit: the default 16 would cut its answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
-"""The most answers (prompts times `n`) of one request that are asked for one after another; see `parts`."""
+"""The most answers (prompts times `n`) for which `parts` makes requests, which run one after another."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
