@@ -1,1 +1,1 @@
-"""The protocols: one module or folder each, both directions, listed explicitly in `table`."""
+"""The dialects: one package for each protocol, listed in `table`, and what all of them share."""

@@ -32,9 +32,9 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "/models"
     """The path below the base URL."""
     member: str = "data"
-    """The member of the answer that holds the list."""
+    """The top-level member of this JSON that holds the list."""
     name: str = "id"
-    """The member of each entry that holds the model's name."""
+    """The member of each entry in the list that holds the model's name."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):
-    """Headers that belong to the protocol, by lower-case name."""
+    """HTTP headers that belong to the protocol, except API keys; all names in lower case."""
 
     required: Mapping[str, str] = {}
     """Headers that a provider requires: name -> the value if neither the client nor the configuration states

@@ -1,4 +1,4 @@
-"""Tool call arguments, which are text in the IR and an object in some protocols."""
+"""Converts tool call arguments between the IR, which has a text, and protocols that have an object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits embedding requests with more inputs than a provider accepts, and joins the answers. Pure."""
+"""Splits an embedding request with more inputs than a provider accepts, and joins the responses. Pure."""
 
 from __future__ import annotations
 

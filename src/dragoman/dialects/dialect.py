@@ -120,7 +120,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What the protocol's servers can do. The gateway emulates, renames or downloads what they cannot."""
 
     features: frozenset[Feature] = USUAL_FEATURES
-    """The features that need no emulation."""
+    """The features that the servers have, so that they need no emulation."""
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None

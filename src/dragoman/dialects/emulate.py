@@ -47,7 +47,7 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that need no emulation."""
+        """The features that the target has, so that they need no emulation."""
         ...
 
     @property

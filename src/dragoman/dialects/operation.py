@@ -163,7 +163,7 @@ class ClientSide(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only
 
 
 class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """The codec of one operation, in both directions."""
+    """The codec of one operation beside chat: for clients and for providers of the dialect."""
 
     client: ClientSide[AskedT, OutcomeT]
     provider: ProviderSide[AskedT, OutcomeT]

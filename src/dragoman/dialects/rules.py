@@ -38,12 +38,12 @@ def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
 
 
 def missing(path: str) -> NoReturn:
-    """Raise WireError for a required member that is missing."""
+    """Raise WireError for the required member at `path`, which is missing."""
     raise WireError(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
 
 
 def empty_array(path: str) -> NoReturn:
-    """Raise WireError for an empty list that must not be empty."""
+    """Raise WireError for the list at `path`, which is empty but must not be."""
     raise WireError(
         f"Invalid '{path}': empty array. Expected an array with minimum length 1, "
         "but got an empty array instead.",

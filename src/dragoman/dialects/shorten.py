@@ -146,7 +146,7 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether the user says something. A message with only tool results or native blocks does not count."""
+    """Whether a message is the user's and says something: not only tool results or native blocks."""
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)
     )

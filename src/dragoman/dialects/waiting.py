@@ -52,7 +52,7 @@ class Waiting(Generic[Call]):
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
         """Remove and return the first call with this id; without an id the first call of this name; without
-        both the first call. None: there is no such call.
+        both the first call. None = there is no such call.
         """
         if call_id is not None:
             places = self._ids.get(call_id)

@@ -67,7 +67,9 @@ class Alternating(Repair):
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
-        """Add system text: before the first turn as a turn of its own, later in the user's turn."""
+        """Add a system message: as a system turn at the beginning or where `Rules.between` allows it, else as
+        tagged text in the user's turn.
+        """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):
             if self.turn.role == "tool":

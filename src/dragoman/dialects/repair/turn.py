@@ -79,5 +79,5 @@ def tagged(text: str) -> str:
 
 
 def has_heading(message: ir.Message) -> bool:
-    """Whether a message has members beside its blocks."""
+    """Whether a message has a name, a cache mark or leftovers beside its blocks."""
     return message.name is not None or message.cache is not None or message.extra is not None
