@@ -418,7 +418,7 @@ class Core:
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     def describe(self) -> list[str]:
-        """One short text for each provider: its name and the number of its keys."""
+        """One short text for each provider: its name, and how many provider keys it has."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
             keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))

@@ -95,7 +95,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The IP addresses of `host`. Raises EgressRefused if one is not allowed, or as the resolver."""
+        """The IP addresses of `host`. Raises EgressRefused if one is not allowed, and as `inner`."""
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
             raise EgressRefused(f"URLs in requests may not lead to {host}")

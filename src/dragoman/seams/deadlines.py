@@ -96,7 +96,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A context manager that gives the running task `seconds` (else TimeoutError); None = no limit."""
+        """A time limit of `seconds` for the running task, as a context manager; None = no limit."""
         if seconds is None:
             return UNLIMITED
         task = asyncio.current_task(self._loop)

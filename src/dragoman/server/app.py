@@ -77,7 +77,7 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine: only they (and requests without Origin) may call without a key."""
+        """Admits pages of this machine: only they (and requests without Origin) need no client key."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:

@@ -39,7 +39,9 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """Write the model of the request's path into its body. An invalid body stays; the engine refuses it."""
+    """Write the model in the request's path (`{model}`) into its body. An invalid body stays; the engine
+    refuses it.
+    """
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:

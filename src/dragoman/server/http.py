@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from dragoman.server.app import App
 
 _AHEAD = 8
-"""The most requests of one connection that are read before the first of them is answered."""
+"""When this many requests of a connection are unanswered, no more are read."""
 _UNREAD = 4096
 """Bytes. The next pipelined request begins when the client has left fewer bytes of earlier answers unread."""
 _REQUEST = 2048

@@ -42,7 +42,7 @@ class MessagesApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the protocol, except those for messages (`ChatApi`)."""
+        """Yield the paths of old completions, token counting and the model list; `ChatApi` has the rest."""
         yield from below(DIALECT, self._paths())
         for root in self.face.roots[1:]:  # below the first stands OpenAI's list
             yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})

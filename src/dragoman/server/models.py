@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OwnList(Protocol):
-    """The handlers of a protocol with its own form of the model list. face: tells that protocol's clients."""
+    """The handlers of a protocol with its own form of the model list. face: knows its clients by headers."""
 
     face: Face
 
@@ -86,7 +86,7 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """For each protocol, the model's features for its clients. Too long for the list of all models."""
+        """For each protocol, which features of the model its clients can use. Too long for the whole list."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {

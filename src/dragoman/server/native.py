@@ -26,7 +26,7 @@ _DIGITS: Final = 24
 
 
 class NativeApi:
-    """The handlers of these paths at one gateway."""
+    """The handlers of /generate, /anonymous-id, /admin/requests and LiteLLM's model list at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway

@@ -40,14 +40,14 @@ _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
 
 
 class OperationsApi:
-    """The endpoints of these operations at one gateway."""
+    """The endpoints of all operations other than chat at one gateway."""
 
     def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
         self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of these operations."""
+        """Yield the paths of embeddings, images, audio, moderations and reranking."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):

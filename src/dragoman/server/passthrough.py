@@ -177,13 +177,13 @@ class PassThroughApi:
 
 
 def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
-    """True: this protocol has the resource, and its clients can be told by their headers."""
+    """True: this protocol has the resource, and its clients can be recognised by their headers."""
     dialect, face = served
     return resource in dialect.resources and bool(face.client_headers)
 
 
 def _form(dialect: Dialect) -> str:
-    """The protocol whose form a dialect's resources have: its own if headers tell its clients, or OpenAI."""
+    """The form of a dialect's resources: its own name if headers show its clients, else OpenAI's."""
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 

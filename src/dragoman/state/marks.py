@@ -17,7 +17,7 @@ import msgspec
 from dragoman import ir
 
 _DIGEST = 20
-"""Bytes of a key or digest."""
+"""The bytes of each vault key and each digest."""
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
 """Matches in a call's id that no other call has. Small servers count from 0, some add the function's name."""
 _SPACE = b" \t\n\r\v\f"
@@ -99,7 +99,7 @@ class Marks:
         return self.answer_text(before).key(text)
 
     def answer_text(self, before: bytes) -> AnswerText:
-        """Makes the keys of an answer without calls, in several messages. before: as in `text_key`."""
+        """Makes the vault keys of an answer whose text comes in several messages. before: see `text_key`."""
         digest = self._seed.copy()
         digest.update(b"said " + before)
         return AnswerText(digest)

@@ -18,14 +18,12 @@ class Vault(Protocol):
     """The seal vault, in memory or in a database."""
 
     async def open(self) -> None:
-        """Load the secret. Only the first call may wait; further calls do nothing. Raises StoreFailed."""
+        """Load the secret, before `secret` is read. Only the first call may wait. Raises StoreFailed."""
         ...
 
     @property
     def secret(self) -> bytes:
-        """The secret (32 bytes) with which keys are made. It is kept as long as the entries. Call `open`
-        first.
-        """
+        """The secret (32 bytes) from which the keys of entries are made; kept as long as the entries."""
         ...
 
     @property

@@ -103,7 +103,7 @@ class Room:
         self._shares[place.tenant].places.move_to_end(place)
 
     def free(self, place: Place) -> None:
-        """Count an entry no more, because it was deleted."""
+        """Stop counting an entry, which was deleted."""
         share = self._shares[place.tenant]
         del share.places[place]
         share.size -= place.size

@@ -57,7 +57,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """The file of a model, by name and path. Reads the file's header, which takes some milliseconds."""
+    """What is known of a model's file; nothing if it cannot be read. Reading takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -68,7 +68,7 @@ def _file(name: str, path: str) -> _File:
 
 
 class Listing:
-    """The handlers that list models, at one gateway."""
+    """The handlers of Ollama's lists at one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -262,7 +262,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts about a model, under the keys of GGUF metadata. untold: the client's name, shown by editors."""
+    """Facts about a model, under the keys of GGUF metadata. untold: its name by the client, for editors."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MOST: Final = 1000
 """The most created names that can exist at once."""
 EACH: Final = 250
-"""The most names of one client key, so that no single key can use up all names."""
+"""The most names that one client key may create, so that no key can use up all names."""
 LARGEST: Final = 262_144
 """The most bytes of a request that creates a name. It stays in memory, decoded to several times its size."""
 TOGETHER: Final = 4_000_000

@@ -60,7 +60,7 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed. Rows are removed in the order of these tuples. place: of its Kind."""
+    """A row that may be removed; rows are removed in the order of these tuples. place: the Kind's index."""
 
     used: float
     place: int
