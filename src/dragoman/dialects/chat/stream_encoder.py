@@ -71,7 +71,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         *("_out", "_own", "_reply", "_tail", "_usage", "_write"),
     )
     dialect: ClassVar[str]
-    """The name of the protocol."""
+    """The dialect's name."""
     role: ClassVar[Mapping[str, Any]]
     """The delta of a candidate's first chunk."""
     prose: ClassVar[frozenset[type]]

@@ -25,7 +25,7 @@ from dragoman.wire.wav import Pcm, pcm_of, wav
 _SAMPLES: Final = "pcm16"
 _SPEAKING: Final = Pcm()
 _UNIT: Final = 6
-"""Bytes: a multiple of whole samples (2) and of base64 groups (3)."""
+"""`Joined` gives out a multiple of this many bytes: of whole samples (2) and of base64 groups (3)."""
 _UNIT_OF_TEXT: Final = 8
 
 
