@@ -75,9 +75,9 @@ class Hooks:
             for point in taken:
                 points[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
         self.change_requests = bool(self._before)
-        """True: a hook may change requests."""
+        """Whether a hook may change requests."""
         self.need_events = bool(self._on_event or self._after)
-        """True: a hook reads or changes answers, so they cannot be relayed."""
+        """Whether a hook reads or changes answers, so they cannot be relayed."""
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
         """The request after all `before` hooks, in turn. All methods raise EndedByHook and HookFailed."""

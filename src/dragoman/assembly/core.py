@@ -248,7 +248,7 @@ class Core:
 
     @property
     def draining(self) -> bool:
-        """True: the server is stopping. Running requests are finished, and the readiness check fails."""
+        """Whether the server is stopping. Running requests are finished, and the readiness check fails."""
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:

@@ -35,7 +35,7 @@ def _caller(key: ClientKey) -> Caller:
 
 
 def needs_key(config: Config) -> bool:
-    """True: clients must send a key. If unset: yes if there are keys, or if other machines can connect."""
+    """Whether clients must send a key. If unset: yes if there are keys, or if other machines can connect."""
     auth = config.auth
     required = auth.required
     if required is None:

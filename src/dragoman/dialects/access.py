@@ -23,7 +23,7 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     base: str = "/v1"
     """The path that is appended to a base URL without a path, if the provider is not in the catalogue."""
     appends: bool = False
-    """True: `base` is appended even to a base URL with a path, as the protocol's official clients do."""
+    """Whether `base` is appended even to a base URL with a path, as the protocol's official clients do."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     """The headers, beside `authorization`, in which clients send their gateway key. Lower-case names."""
     in_query: bool = False
-    """True: clients may send their gateway key as the query parameter `key`."""
+    """Whether clients may send their gateway key as the query parameter `key`."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):

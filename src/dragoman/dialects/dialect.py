@@ -132,7 +132,7 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of a response that only its provider understands, and that the client's later requests repeat."""
 
     seals: bool = False
-    """True: responses hold seals (`ir.Sealed`) that the client's next request must send back."""
+    """Whether responses hold seals (`ir.Sealed`) that the client's next request must send back."""
     foreign: tuple[bytes, ...] = ()
     """Byte strings that occur in a client's body only if it repeats another provider's reasoning, which the
     protocol's own servers refuse."""

@@ -174,7 +174,7 @@ class OperationCodec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_
     ends: tuple[str, ...] = ()
     """The `type`s of the events that end a stream. A stream without such an event has broken off."""
     sound: bool = False
-    """True: responses are audio, whose bytes are passed on unread. So are the events of a stream, because
+    """Whether responses are audio, whose bytes are passed on unread. So are the events of a stream, because
     vendors use different media types for them."""
 
 

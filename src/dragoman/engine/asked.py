@@ -114,22 +114,22 @@ class Turn(Protocol):
 
     @property
     def relayed(self) -> bool:
-        """True: this turn allows that the request is relayed; False: it must be translated."""
+        """Whether this turn allows that the request is relayed; False: it must be translated."""
         ...
 
     @property
     def hears(self) -> bool:
-        """True: `heard` must be called with the whole answer in the IR as soon as the answer is complete."""
+        """Whether `heard` must be called with the whole answer in the IR as soon as the answer is complete."""
         ...
 
     @property
     def keeps(self) -> bool:
-        """True: `kept` must be called with the answer's JSON object as the client reads it."""
+        """Whether `kept` must be called with the answer's JSON object as the client reads it."""
         ...
 
     @property
     def precedes(self) -> bool:
-        """True: earlier messages may contain the tool calls that this request's results belong to."""
+        """Whether earlier messages may contain the tool calls that this request's results belong to."""
         ...
 
     async def expand(self, asked: Asked) -> Asked:

@@ -63,7 +63,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def same_protocol(self) -> bool:
-        """True: the upstream uses the client's protocol."""
+        """Whether the upstream uses the client's protocol."""
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:

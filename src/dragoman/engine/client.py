@@ -13,7 +13,7 @@ class Client(Protocol):
 
     @property
     def begun(self) -> bool:
-        """True: headers have been sent, so a failure must be sent inside the stream."""
+        """Whether headers have been sent, so a failure must be sent inside the stream."""
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:

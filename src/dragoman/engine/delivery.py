@@ -52,7 +52,7 @@ class Delivery:
         self.asked: Asked | None = None
         """The request; None until it has been read."""
         self.committed = False
-        """True: the running attempt is final."""
+        """Whether the running attempt is final."""
         self.cost_so_far: Callable[[], ir.Usage] | None = None
         """Estimates the usage of the running stream so far; only used if the stream breaks off."""
         self.failing: Callable[[ir.Fault], bytes] | None = None

@@ -98,7 +98,7 @@ class Engine:
         return asked if changed is request else asked.with_request(changed, "hook")
 
     async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
-        """True: a model must be called. False: the turn's own answer has been sent."""
+        """Whether a model must be called. False: the turn's own answer has been sent."""
         assert asked.turn is not None
         answer = await asked.turn.admitted(asked, delivery.last_words)
         if answer is not None:

@@ -222,8 +222,8 @@ class Flight:
         return record
 
     def _is_final(self, error: Exception) -> bool:
-        """True: no other attempt could help. An unexpected answer, or an error in other people's code, is not
-        final.
+        """Whether no other attempt could help. An unexpected answer, or an error in other people's code, is
+        not final.
         """
         if isinstance(error, DragomanError) or self._exchange.phase == "encode":
             return True

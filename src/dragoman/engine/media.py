@@ -76,5 +76,7 @@ class Media:
 
 
 def _is_address(media: ir.Media) -> bool:
-    """True: a server may be able to read the medium's URL. The fetcher explains what is wrong with others."""
+    """Whether a server may be able to read the medium's URL. The fetcher explains what is wrong with
+    others.
+    """
     return media.url is None or media.url.startswith(("http://", "https://", "data:"))

@@ -72,7 +72,7 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """True: the answer is passed as a stream. Raises WireError for events that were not requested."""
+    """Whether the answer is passed as a stream. Raises WireError for events that were not requested."""
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
         if not streamed and not sound:

@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def names_deployment(self) -> bool:
-        """True: the client named the upstream's model itself, not a name of the configuration."""
+        """Whether the client named the upstream's model itself, not a name of the configuration."""
         return self.route.shown(self.route.deployments[0]) is None
 
     def among(self, deployments: tuple[Deployment, ...]) -> Plan:
@@ -133,7 +133,7 @@ def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _takes(backend: Backend, asked: Asked) -> bool:
-    """True: the upstream is a server of the client's protocol that accepts this request."""
+    """Whether the upstream is a server of the client's protocol that accepts this request."""
     if backend.dialect is not asked.face:
         return False
     try:

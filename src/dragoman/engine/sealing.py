@@ -44,7 +44,7 @@ class Kept:
         self._known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
-        """True: a relayed request of this tenant may lack stored seals."""
+        """Whether a relayed request of this tenant may lack stored seals."""
         return (tenant, dialect) in self._known
 
 
@@ -67,12 +67,12 @@ def begin(
 
 
 def issues(backend: Backend) -> bool:
-    """True: this upstream's answers hold values that later requests must bring back."""
+    """Whether this upstream's answers hold values that later requests must bring back."""
     return backend.dialect is not None and (backend.dialect.opaque.seals or _wants_reasoning(backend))
 
 
 def _wants_reasoning(backend: Backend) -> bool:
-    """True: reasoning must be sent back, even without a signature."""
+    """Whether reasoning must be sent back, even without a signature."""
     return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
 
 
@@ -86,8 +86,8 @@ class Seals:
         self._sealing: Sealing | None = None
 
     def matter(self, *, relayed: bool) -> bool:
-        """True: an attempt may have seals to find or to store. A relayed request cannot get seals back, so it
-        only needs them to report what it lacks.
+        """Whether an attempt may have seals to find or to store. A relayed request cannot get seals back,
+        so it only needs them to report what it lacks.
         """
         asked = self._asked
         return self._vault is not None and (

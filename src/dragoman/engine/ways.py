@@ -91,7 +91,7 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
 
 
 def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
-    """True: the chat has members for one provider, which must never be relayed."""
+    """Whether the chat has members for one provider, which must never be relayed."""
     body, backends = asked.said.wire.body, runtime.backends
     if body.keys().isdisjoint(backends) and body.keys().isdisjoint(DIALECTS):
         return False
@@ -130,7 +130,7 @@ def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
-    """True: the deployment has an endpoint for the requested operation."""
+    """Whether the deployment has an endpoint for the requested operation."""
     backend = runtime.backends[deployment.provider]
     return backend.able(asked.inbound.operation, asked.face.name, deployment.model) is not None
 

@@ -96,7 +96,7 @@ class Connection(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """True: a request may be sent here. The pool asks this before it reuses an idle connection.
+        """Whether a request may be sent here. The pool asks this before it reuses an idle connection.
 
         Anything that the event loop has not read yet makes it False: bytes, or the end of the connection.
         """
@@ -142,7 +142,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """True: the head of the answer was too large: a line above 8,190 bytes, or more than 128 headers."""
+    """Whether the head of the answer was too large: a line above 8,190 bytes, or more than 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

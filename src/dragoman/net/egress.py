@@ -39,7 +39,7 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """True: the IP address is global unicast, and so is an IPv4 address that is embedded in it."""
+    """Whether the IP address is global unicast, and so is an IPv4 address that is embedded in it."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -61,7 +61,7 @@ def is_public(address: str) -> bool:
 
 
 def ends_in_a_number(host: str) -> bool:
-    """True: some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
+    """Whether some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
 
     No host name ends in a number: https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
@@ -86,7 +86,7 @@ class GuardedResolver(AbstractResolver):
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """True: a request that names `host` may connect to the IP address (else ValueError) `address`."""
+        """Whether a request that names `host` may connect to the IP address (else ValueError) `address`."""
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -37,7 +37,7 @@ class Secret:
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:
-        """True: `candidate` is the same text. The time does not depend on where the texts differ."""
+        """Whether `candidate` is the same text. The time does not depend on where the texts differ."""
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )

@@ -24,7 +24,7 @@ KEY_WORDS: Final = frozenset(
 
 
 def manages_keys(path: str) -> bool:
-    """True: the path is one of LiteLLM's own paths below `/key/`, and holds no client's gateway key."""
+    """Whether the path is one of LiteLLM's own paths below `/key/`, and holds no client's gateway key."""
     found = _KEY.fullmatch(path)
     return found is not None and found[1] in KEY_WORDS
 

@@ -73,7 +73,7 @@ class App:
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
-        """True: the timestamps of `server.http` and this gateway's clock are comparable."""
+        """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
@@ -439,7 +439,7 @@ class _Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
-    """True: the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
+    """Whether the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
 
     A browser sends some content types to other origins without a preflight request. With an Origin header,
     they do not count as JSON, or any web page could use an open gateway on this machine. Without an Origin,

@@ -75,7 +75,7 @@ class Peer:
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """True: the client reads more slowly than we write, so writing waits."""
+        """Whether the client reads more slowly than we write, so writing waits."""
         self.kept = 0
         """Bytes of requests whose handlers have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
@@ -90,7 +90,9 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """True: the client has left its answer unread for too long. Call it regularly: it counts the time."""
+        """Whether the client has left its answer unread for too long. Call it regularly: it counts the
+        time.
+        """
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False

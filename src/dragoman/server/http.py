@@ -78,15 +78,15 @@ class HttpProtocol(HttpToolsProtocol):
         """Bytes that have come in since the last complete head, piece of a body, or message."""
         self._in_head = False
         self._complete = True
-        """True: the latest request has come in completely."""
+        """Whether the latest request has come in completely."""
         self._chunks = 0
         """How many chunks of the latest request's body have come in."""
         self._body_size = 0
         """How many bytes of the latest request's body have come in."""
         self._upgrades = False
-        """True: the latest request asks for an unsupported upgrade, and is parsed again without it."""
+        """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
-        """True: the bytes that the client still sends are ignored."""
+        """Whether the bytes that the client still sends are ignored."""
         self._answered = False
         self._fed_at = 0.0
         """When the last piece of the latest request's body came in."""

@@ -44,7 +44,7 @@ class Origins:
         self._allowed = None if allowed is None else frozenset(allowed)
 
     def admits(self, origin: str | None) -> bool:
-        """True: a page of this origin may send requests; None = no page has sent the request (True)."""
+        """Whether a page of this origin may send requests; None = no page has sent the request (True)."""
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:

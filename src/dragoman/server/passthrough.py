@@ -177,7 +177,7 @@ class PassThroughApi:
 
 
 def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
-    """True: this protocol has the resource, and its clients can be recognised by their headers."""
+    """Whether this protocol has the resource, and its clients can be recognised by their headers."""
     dialect, face = served
     return resource in dialect.resources and bool(face.client_headers)
 

@@ -37,7 +37,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def matters(self) -> bool:
-        """True: the provider needs this piece back."""
+        """Whether the provider needs this piece back."""
         return self.sealed is not None or self.whole is not None
 
 
@@ -62,7 +62,7 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """True: an answer holds anything that its client cannot send back; most answers do not.
+    """Whether an answer holds anything that its client cannot send back; most answers do not.
 
     The parameters are those of `entry`, which is slower.
     """
@@ -131,7 +131,7 @@ def _bare(call: ir.ToolCall) -> ir.ToolCall:
 
 
 def is_provided(block: ir.Block) -> bool:
-    """True: a call or result of a tool that the provider runs, or a block that only its protocol has."""
+    """Whether a call or result of a tool that the provider runs, or a block that only its protocol has."""
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"
     return isinstance(block, ir.Native)

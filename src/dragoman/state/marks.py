@@ -77,8 +77,9 @@ class Marks:
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """The vault keys of an answer's calls. Only the first call without an id has a key: the order of such
-        calls tells which result belongs to which call, so an answer in another order must not be found.
+        """The vault keys of an answer's calls. A call without an id has a key only if it is the first: the
+        order of such calls tells which result belongs to which, so an answer in another order must not be
+        found.
         """
         return [
             self.call_key(before, call, digest)
@@ -202,7 +203,7 @@ class Conversation:
 
 
 def is_client_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
-    """True: the block calls a tool that the client runs."""
+    """Whether the block calls a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
@@ -217,7 +218,7 @@ def joined_text(blocks: Iterable[ir.Block]) -> str:
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """True: no other call, in whatever conversation, has the id of this call."""
+    """Whether no other call, in whatever conversation, has the id of this call."""
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 

@@ -59,7 +59,7 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """True: one of the keys may lead to the same answer of another model."""
+        """Whether one of the keys may lead to the same answer of another model."""
         return len(self.hints) < len(self.keys)
 
 

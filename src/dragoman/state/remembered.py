@@ -34,11 +34,11 @@ class Remembered:
 
     @property
     def lacks(self) -> bool:
-        """True: a piece that the provider needs back has found no place."""
+        """Whether a piece that the provider needs back has found no place."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """True: the blocks are texts or thinking of this answer, and nothing else."""
+        """Whether the blocks are texts or thinking of this answer, and nothing else."""
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
         if self._matched(blocks)[0]:

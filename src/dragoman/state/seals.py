@@ -93,7 +93,7 @@ class MemoryVault:
 
     @property
     def holds(self) -> bool:
-        """True: there are entries."""
+        """Whether there are entries."""
         return bool(self._held)
 
     @property

@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seals(self) -> bool:
-        """True: seals are kept at all."""
+        """Whether seals are kept at all."""
         return self.seals_size > 0 and self.seals_ttl > 0
 
 

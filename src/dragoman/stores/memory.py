@@ -101,11 +101,11 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """True: a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
+        """Whether a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """True: it has expired, and no worker runs it."""
+        """Whether it has expired, and no worker runs it."""
         return _is_over(self.response.expires, now) and not self.runs
 
 
@@ -121,7 +121,7 @@ class _KeptConversation(msgspec.Struct, eq=False):
     bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
-        """True: it has expired."""
+        """Whether it has expired."""
         return _is_over(self.conversation.expires, now)
 
 

@@ -25,12 +25,12 @@ FILE_NAME = "state.db"
 
 
 def installed() -> bool:
-    """True: the libraries of the extra `sql` are installed."""
+    """Whether the libraries of the extra `sql` are installed."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:
-    """True: a file can be created in this folder; for a missing folder, in its nearest existing parent."""
+    """Whether a file can be created in this folder; for a missing folder, in its nearest existing parent."""
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 

@@ -149,7 +149,7 @@ class Writer:
         """Makes the last event, which tells readers that the answer has failed."""
         self.begun = False
         self.over = False
-        """True: the last event has arrived. The answer is only being stored, so it is not stopped."""
+        """Whether the last event has arrived. The answer is only being stored, so it is not stopped."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
         """The stored answer, or why there is none. No exception, because nobody may be waiting."""
         self.accepted = asyncio.get_running_loop().create_future()

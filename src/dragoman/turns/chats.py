@@ -53,7 +53,7 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """True: the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
+        """Whether the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
         return self._head is not None
 
     hears = keeps
@@ -137,7 +137,7 @@ def _value(value: Any) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """True: the value may be Unix seconds. A provider wrote it, so it may be anything."""
+    """Whether the value may be Unix seconds. A provider wrote it, so it may be anything."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 

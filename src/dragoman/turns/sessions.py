@@ -136,7 +136,7 @@ class SessionTurn:
         self, remembering: Remembering, tenant: str, id_: str | None, inner: Continued | None = None
     ) -> None:
         self._named = id_ is not None
-        """True: the request is in a session."""
+        """Whether the request is in a session."""
         self.precedes = True
         self._inner = inner
         self._remembering = remembering
@@ -149,17 +149,17 @@ class SessionTurn:
 
     @property
     def relayed(self) -> bool:
-        """True: no session (which needs the answer in the IR), and `inner` allows to relay."""
+        """Whether no session (which needs the answer in the IR), and `inner` allows to relay."""
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
     def hears(self) -> bool:
-        """True: the request is in a session, or `inner` needs the answer in the IR."""
+        """Whether the request is in a session, or `inner` needs the answer in the IR."""
         return self._named or (self._inner is not None and self._inner.hears)
 
     @property
     def keeps(self) -> bool:
-        """True: `inner` needs the answer's JSON object."""
+        """Whether `inner` needs the answer's JSON object."""
         return self._inner is not None and self._inner.keeps
 
     def _name(self, asked: Asked) -> Asked:

@@ -200,7 +200,9 @@ class ResponseTurn:
 
     @property
     def keeps(self) -> bool:
-        """True: `kept` must be called to store or remember the answer. A background writer does so itself."""
+        """Whether `kept` must be called to store or remember the answer. A background writer does so
+        itself.
+        """
         return self._remembers and not self._background
 
     @property

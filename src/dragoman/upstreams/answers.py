@@ -77,7 +77,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """True: the chat answer may hold too many blocks, so `hold_plain` must check it after decoding.
+        """Whether the chat answer may hold too many blocks, so `hold_plain` must check it after decoding.
 
         Raises WireError for too many values.
         """
@@ -165,7 +165,7 @@ def _many_blocks(most: int) -> WireError:
 
 
 def _many_outside(decoded: Any, most: int) -> bool:
-    """True: more than `most` values stand outside of log probabilities."""
+    """Whether more than `most` values stand outside of log probabilities."""
     waiting: list[Any] = [decoded] if type(decoded) in _NESTED else []
     seen = 0
     while waiting:
@@ -264,7 +264,7 @@ class Parts:
         self._data = b""
         self._at = 0
         self.more = False
-        """True: there is a next part."""
+        """Whether there is a next part."""
 
     def first(self, data: bytes) -> bytes:
         """The first part of a read of more than `PART` bytes."""

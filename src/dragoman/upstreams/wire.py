@@ -300,7 +300,7 @@ class WireUpstream:
 
     @property
     def lists_models(self) -> bool:
-        """True: the URL of this provider's model list is known."""
+        """Whether the URL of this provider's model list is known."""
         return self._list is not None
 
     async def listed(self, call: Call, *, signed: bool = True) -> bytes:
@@ -479,12 +479,12 @@ _REFUSES, _LAST_STATUS = 400, 599
 
 
 def is_success(answer: Answer) -> bool:
-    """True: the status is one of success."""
+    """Whether the status is one of success."""
     return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:
-    """True: the content type is that of a stream."""
+    """Whether the content type is that of a stream."""
     return answer.headers.get("content-type", "").startswith(_STREAMS)
 
 

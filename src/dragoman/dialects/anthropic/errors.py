@@ -208,7 +208,7 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _names_model(fault: Fault) -> bool:
-    """True: the message begins as the API's own message about an unknown model."""
+    """Whether the message begins as the API's own message about an unknown model."""
     return fault.message.lower().startswith("model:")
 
 

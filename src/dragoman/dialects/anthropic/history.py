@@ -85,14 +85,14 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """True: the block can be sent to a server that accepts only signed thinking."""
+    """Whether the block can be sent to a server that accepts only signed thinking."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
     return _is_written_unsigned(block)
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """True: the block can be sent to a server that accepts thinking without a signature."""
+    """Whether the block can be sent to a server that accepts thinking without a signature."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:

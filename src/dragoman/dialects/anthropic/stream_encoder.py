@@ -406,7 +406,7 @@ class AnthropicEncoder(EventEncoder):
 
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
-    """True: the block has content from its start on."""
+    """Whether the block has content from its start on."""
     if isinstance(block, ir.Thinking):
         return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
     return bool(block.text)

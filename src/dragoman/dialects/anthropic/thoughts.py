@@ -55,7 +55,7 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
 
 
 def _began_with_thought(messages: list[_Wire]) -> bool:
-    """True: the first answer since the user's last message begins with thinking. Also True if there is no
+    """Whether the first answer since the user's last message begins with thinking. Also True if there is no
     answer.
     """
     first: _Wire | None = None

@@ -195,5 +195,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """True: the encoded request forces a tool call, which some models refuse."""
+    """Whether the encoded request forces a tool call, which some models refuse."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

@@ -179,7 +179,7 @@ def _kind(
 
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
-    """True: the quota is per day or month, or zero, so waiting a short time does not help."""
+    """Whether the quota is per day or month, or zero, so waiting a short time does not help."""
     for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
         if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":

@@ -74,7 +74,7 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
 
 
 def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
-    """True: the search for all segments would take too long, so the metadata only stay leftovers."""
+    """Whether the search for all segments would take too long, so the metadata only stay leftovers."""
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
 
 

@@ -76,7 +76,7 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """True: another dialect's block can be written, in some form; thinking only with Google's own seal."""
+    """Whether another dialect's block can be written, in some form; thinking only with Google's own seal."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:
@@ -87,7 +87,7 @@ def _is_written(block: ir.Block) -> bool:
 
 
 def _is_medium(block: ir.Media) -> bool:
-    """True: the medium is sent as data or address; False = a document given as text or blocks."""
+    """Whether the medium is sent as data or address; False = a document given as text or blocks."""
     return block.text is None and block.blocks is None
 
 

@@ -47,7 +47,7 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "doc
 
 
 def reads(media: ir.Media) -> bool:
-    """True: Google's servers read the medium at its address: one of their own files, or a YouTube video."""
+    """Whether Google's servers read the medium at its address: one of their own files, or a YouTube video."""
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 

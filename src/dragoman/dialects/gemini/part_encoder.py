@@ -36,7 +36,7 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def _is_bare(block: ir.ToolCall | ir.ToolResult) -> bool:
-    """True: the call or result has no seal, leftovers, cache mark or item."""
+    """Whether the call or result has no seal, leftovers, cache mark or item."""
     return block.sealed is None and block.extra is None and block.cache is None and block.item is None
 
 

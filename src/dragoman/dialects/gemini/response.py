@@ -124,12 +124,12 @@ def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
 
 
 def calls_client(block: ir.Block) -> bool:
-    """True: the block calls a tool that the client runs."""
+    """Whether the block calls a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def is_usable(block: ir.Block) -> bool:
-    """True: the block is more than reasoning or an empty text, which alone are no answer."""
+    """Whether the block is more than reasoning or an empty text, which alone are no answer."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -226,6 +226,6 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """True: a candidate's citations come from metadata in its leftovers, which are written unchanged."""
+    """Whether a candidate's citations come from metadata in its leftovers, which are written unchanged."""
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

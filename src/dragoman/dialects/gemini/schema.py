@@ -67,7 +67,7 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """True: the API accepts the schema unchanged."""
+    """Whether the API accepts the schema unchanged."""
     try:
         msgspec.convert(schema, _Plain)
     except msgspec.ValidationError:
@@ -193,7 +193,7 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """True: a value of this part of the current definition needs a value of that definition."""
+        """Whether a value of this part of the current definition needs a value of that definition."""
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------

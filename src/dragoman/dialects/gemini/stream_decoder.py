@@ -186,7 +186,7 @@ class _Answer:
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """True: the audio continues the open block. Base64 cannot be joined after its padding."""
+        """Whether the audio continues the open block. Base64 cannot be joined after its padding."""
         before = self.media
         if before is None or (before.data or "").endswith("="):
             return False

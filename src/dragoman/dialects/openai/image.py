@@ -102,7 +102,7 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The request's body; texts in a form that are valid numbers or booleans become JSON values."""
+    """The request's body; in a form, valid texts of integer fields and `stream` become JSON values."""
     body = request.body
     if not request.fields:
         return body

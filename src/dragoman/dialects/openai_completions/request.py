@@ -203,9 +203,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """`max_tokens` for a request without a limit: prompt and answer together must fit the context window.
+    """`max_tokens` for a request without one: the model's limit or `_ENOUGH`, less if the window is too
+    small.
 
-    A text has at most as many tokens as bytes, a long one far fewer: at least a quarter is left to answer.
+    A text has at most as many tokens as bytes, a long one far fewer: a quarter of the window is never taken.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:

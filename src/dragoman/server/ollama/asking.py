@@ -122,7 +122,7 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """True: the duration `keep` is zero or negative. Raises RequestFailed (400) for an invalid duration."""
+    """Whether the duration `keep` is zero or negative. Raises RequestFailed (400) for an invalid duration."""
     try:
         check_keep_alive(keep, "keep_alive")
     except WireError as error:

@@ -57,7 +57,7 @@ def odd(error: WireError) -> ir.Fault:
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """True: a JSON value is missing (None), null, "" or []. White space around it does not count."""
+    """Whether a JSON value is missing (None), null, "" or []. White space around it does not count."""
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY

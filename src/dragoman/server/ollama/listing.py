@@ -174,7 +174,7 @@ async def running(client: AsgiClient) -> None:
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """True: the client of `/` expects Ollama's text, as Ollama's own clients and those that accept any type
+    """Whether the client of `/` expects Ollama's text, as Ollama's own clients and those that accept any type
     do. False: it asks for JSON or HTML, and gets the gateway's own answer.
     """
     if headers.get("user-agent", "").lower().startswith("ollama"):

@@ -281,7 +281,7 @@ def _as_store_failed() -> Generator[None]:
 
 
 def _is_busy(error: Exception | None) -> TypeGuard[sqlite3.Error]:
-    """True: the error says that another process held the write lock for too long."""
+    """Whether the error says that another process held the write lock for too long."""
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -302,7 +302,7 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """True: a rewrite would make the file at most half as large, and take at most two seconds."""
+        """Whether a rewrite would make the file at most half as large, and take at most two seconds."""
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 

@@ -66,7 +66,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """True: a reply with this beginning may still become a call."""
+    """Whether a reply with this beginning may still become a call."""
     text = text.lstrip()
     if text.startswith("{"):
         rest = text[1:].lstrip()

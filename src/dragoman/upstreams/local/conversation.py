@@ -75,7 +75,7 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """True: the request wants no reasoning, so a model without reasoning loses nothing."""
+    """Whether the request wants no reasoning, so a model without reasoning loses nothing."""
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0

@@ -79,7 +79,7 @@ class Model(Resident, Protocol):
 
     @property
     def takes_tools(self) -> bool:
-        """True: its chat template itself formats tools and calls."""
+        """Whether its chat template itself formats tools and calls."""
         ...
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:

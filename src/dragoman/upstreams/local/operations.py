@@ -165,7 +165,7 @@ def _word(span: Span) -> ir.Word:
 
 
 def english(language: str | None) -> bool:
-    """True: the language is English, or not stated."""
+    """Whether the language is English, or not stated."""
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
 

@@ -245,12 +245,12 @@ class Reader:
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    """True: the value has one of these types. Booleans do not count as numbers."""
+    """Whether the value has one of these types. Booleans do not count as numbers."""
     return isinstance(value, kinds) and (not isinstance(value, bool) or kinds != _NUMBER)
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """True: the value of an enforced keyword has the form that the specification requires."""
+    """Whether the value of an enforced keyword has the form that the specification requires."""
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
@@ -260,7 +260,7 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """True: no value can match both, judging by types, listed values and constant properties."""
+    """Whether no value can match both, judging by types, listed values and constant properties."""
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
         return True
@@ -297,7 +297,7 @@ def _listed_values(schema: dict[str, Any]) -> int:
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """True: a property that `one` requires has only values that `other` does not allow for it."""
+    """Whether a property that `one` requires has only values that `other` does not allow for it."""
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))

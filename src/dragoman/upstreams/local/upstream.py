@@ -141,7 +141,7 @@ class LocalUpstream:
         self._queue = queue
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """True: the model is for this operation, or unknown: an unknown model may be installed later."""
+        """Whether the model is for this operation, or unknown: an unknown model may be installed later."""
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == operation
 

@@ -178,7 +178,7 @@ def known(name: str) -> Weights | None:
 
 
 def may_chat(name: str) -> bool:
-    """True: the listed name may be a chat model, that is, no embedded model for another operation."""
+    """Whether the listed name may be a chat model, that is, no embedded model for another operation."""
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
 

@@ -247,7 +247,7 @@ _BLANK: Final = re.compile(r"\s")
 
 
 def _stands_alone(said: str, name: str) -> bool:
-    """True: the name stands in the text as a word of its own."""
+    """Whether the name stands in the text as a word of its own."""
     spelled = re.escape(name).replace("_", r"[_\s]")
     return re.search(rf"(?<![\w-]){spelled}(?![\w-])", said, re.IGNORECASE) is not None
 
