@@ -106,7 +106,9 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name or pattern in a client key stands for a model, also for a local one not yet installed."""
+    """Whether a name or pattern in a client key stands for a model, also for a local one not yet
+    installed.
+    """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])

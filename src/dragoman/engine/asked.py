@@ -119,7 +119,9 @@ class Turn(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether `heard` must be called with the whole answer in the IR as soon as the answer is complete."""
+        """Whether `heard` must be called with the whole answer in the IR as soon as the answer is
+        complete.
+        """
         ...
 
     @property

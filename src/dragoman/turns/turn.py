@@ -276,7 +276,7 @@ class ResponseTurn:
 
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
         """Store a finished answer where the request wants it: store, conversation, socket. False = the store
-        failed.
+        failed. Raises RequestFailed if the conversation could not take it.
 
         response: the object for the client; members that are not read here may be raw JSON. deployment: who
         answered.

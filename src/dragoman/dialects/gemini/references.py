@@ -69,7 +69,9 @@ class References:
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether a value of `schema`, a part of the definition `within`, needs a value of that definition."""
+        """Whether a value of `schema`, a part of the definition `within`, needs a value of that
+        definition.
+        """
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
