@@ -37,10 +37,10 @@ class Inbound(msgspec.Struct, frozen=True):
 
     face: the client's protocol. headers: lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
-    hold. framing: the stream format that the client wants. turn: the conversation that the request continues;
-    None = none. path, params: what the path states, as in `WireRequest`. fields: the fields of a form; `body`
-    is then empty. shown: the model name in answers; None = as the route has it. room: the memory that
-    continued messages take is counted here.
+    hold. framing: the stream format that the client wants. turn: what it continues, or what keeps its
+    answer; None = neither. path, params: what the path states, as in `WireRequest`. fields: the fields of a
+    form; `body` is then empty. shown: the model name in answers; None = as the route has it. room: the
+    memory that continued messages take is counted here.
     """
 
     face: Dialect
@@ -160,16 +160,16 @@ class Turn(Protocol):
 class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
-    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes of
-    the body and of the messages that it continues; it decides how steps take turns. light: True = steps run
-    at once; callers look at it first, because even an `await` that does not wait costs more than most steps
-    of a small request. turn: the conversation that it continues. codec: of the operation, in the face's
-    protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if only its
-    tokens are counted. brief: the chat request without messages, for the answer's form. model, streamed: as
-    requested. echo: the members that the answer repeats, as the client wrote them. sealed: which continued
-    messages have signatures or encrypted reasoning, and from which provider. sealless: True = a provider
-    refused these, so none are sent. beyond: the error for a request that only servers beside the protocol's
-    author accept. reasons: why it cannot be relayed.
+    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes
+    of the body and of the messages that it continues; it decides how steps take turns. light: True = steps
+    run at once; callers look at it first, because even an `await` that does not wait costs more than most
+    steps of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in
+    the face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also
+    if only its tokens are counted. brief: the chat request without messages, for the answer's form. model,
+    streamed: as requested. echo: the members that the answer repeats, as the client wrote them. sealed:
+    which continued messages have signatures or encrypted reasoning, and from which provider. sealless: True
+    = a provider refused these, so none are sent. beyond: the error for a request that only servers beside
+    the protocol's author accept. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange

@@ -36,8 +36,8 @@ class Row(Value, frozen=True):
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
     """The known facts of a model at a vendor, UNKNOWN if there are none. Facts in `overrides` replace them.
 
-    The matching name with the most literal characters decides; a row of this vendor precedes a row for any
-    vendor.
+    Rows of this vendor precede rows for any vendor; among these, the matching name with the most literal
+    characters decides.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:

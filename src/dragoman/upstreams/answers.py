@@ -87,7 +87,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return len(body) > self.unsuspicious and self._hold_values(body, most, "values") > self.unsuspicious
 
     def hold_relayed(self, body: bytes) -> None:
-        """Raise WireError for a chat answer, or an event of one, that is too large even to be relayed."""
+        """Raise WireError for a chat answer, or an event of one, with too many JSON values to be relayed."""
         most = int(_RELAYED * self.values)
         if len(body) > most:
             self._hold_values(body, most, "values")

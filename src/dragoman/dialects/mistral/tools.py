@@ -58,7 +58,7 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls into the body; report those that this dialect lacks."""
+    """Write tools, tool choice and parallel calls; report losses. Raises WireError for free-text tools."""
     choice = request.tool_choice
     allowed = _subset(choice, draft)
     tools: list[dict[str, Any]] = []

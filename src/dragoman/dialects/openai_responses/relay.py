@@ -52,8 +52,8 @@ class ResponsesRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the values of `_edits`, and its usage. Raises RequestFailed for a failed answer,
-        WireError for a malformed answer.
+        """The body with the client's values and the gateway's id, and its usage. Raises RequestFailed for a
+        failed answer, WireError for a malformed answer.
         """
         head = decode_head(body)
         if _failed(head):

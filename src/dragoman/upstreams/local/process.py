@@ -121,7 +121,7 @@ class _Running:
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Wait until the pipe has taken everything that was sent."""
+        """Wait while too many sent bytes are still in the buffer."""
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
 
