@@ -69,11 +69,11 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said:
     """The body of a request. wire: decoded. head: its top-level members, each as raw JSON. raw: as received.
-    request: the IR form; None = `wire` is decoded at the first use. A plain relay never needs the IR form.
+    request: the IR form; None = not decoded yet. A plain relay never needs the IR form.
     inlined: the IR form with fetched media, and which media kept their URL (`media.Media`).
     """
 
-    __slots__ = ("_request", "head", "inlined", "raw", "wire")
+    __slots__ = ("head", "inlined", "raw", "request", "wire")
 
     def __init__(
         self, wire: WireRequest, head: dict[str, msgspec.Raw], raw: bytes, request: Any = None
@@ -81,19 +81,13 @@ class Said:
         self.wire = wire
         self.head = head
         self.raw = raw
-        self._request = request
+        self.request = request
         self.inlined: tuple[ir.Request, Any] | None = None
-
-    def request(self, decode: Callable[[WireRequest], Any]) -> Any:
-        """The request in the IR. Raises WireError."""
-        if self._request is None:
-            self._request = decode(self.wire)
-        return self._request
 
     def forget(self) -> None:
         """Free the memory of all forms: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
-        self.head, self.raw, self._request, self.inlined = {}, b"", None, None
+        self.head, self.raw, self.request, self.inlined = {}, b"", None, None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):
@@ -199,11 +193,16 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def request(self) -> Any:
         """The request in the IR. Raises RequestFailed if the client's body is invalid."""
+        request = self.said.request
+        return self._decode() if request is None else request
+
+    def _decode(self) -> Any:
+        decode = self.face.request.decode if self.codec is None else self.codec.client.decode
         try:
-            codec = self.codec
-            return self.said.request(self.face.request.decode if codec is None else codec.client.decode)
+            self.said.request = request = decode(self.said.wire)
         except WireError as error:
             raise RequestFailed(blamed(error)) from error
+        return request
 
     def decoded(self) -> Any:
         """The same as `request`, as a function for `step`."""

@@ -54,9 +54,6 @@ def test_what_cannot_be_decoded_is_the_clients_to_mend() -> None:
     def never(_: WireRequest) -> Any:
         raise WireError("no", "messages", "odd")
 
-    said = Said(WireRequest("chat", {}), {}, b"")
-    with pytest.raises(WireError):
-        said.request(never)
     fault = blamed(WireError("no", "messages", "odd"))
     assert (fault.kind, fault.param, fault.code, fault.blame) == (
         "invalid_request",
