@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dragoman.dialects.streaming import Ending, TellsEnding
+from dragoman.dialects.streaming import Ending, TellsEnding, TellsInPieces
 from dragoman.errors import RequestFailed
 from dragoman.upstreams.answers import PART
 
@@ -47,7 +47,8 @@ class Ends:
         if self._teller is not None:
             self._teller.waits = waits
             if hasattr(teller, "pieces"):
-                teller.pieces = self.pieces
+                in_pieces: TellsInPieces = teller
+                in_pieces.pieces = self.pieces
 
     async def write(self, data: bytes) -> None:
         """Send these bytes and then `pieces`: lines whole, other formats one piece at a time."""
