@@ -127,10 +127,13 @@ def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
 
 def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
     for member, value in wire.items():
-        if type(value) is dict and details and member.endswith(_DETAILS):
+        if type(value) is int:
+            if value < 0:
+                return False
+        elif type(value) is dict and details and member.endswith(_DETAILS):
             if not _are_counts(value, details=False):
                 return False
-        elif value is not None and (type(value) is not int or value < 0):
+        elif value is not None:
             return False
     return True
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from dragoman import ir
+from dragoman.capacity.heavy import MEDIUM
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.operation import Payload
@@ -164,6 +165,8 @@ class Delivery:
             told = await self._kept_as(await steps.run(size, encoder, response, reply), reply)
             body = await steps.run(size, encode, told)
             del told  # free its texts while the client reads
+        elif size < MEDIUM:
+            body = encode(encoder(response, reply))
         else:
             body = await steps.run(size, lambda: encode(encoder(response, reply)))
         self.lost(reply.report)
@@ -278,6 +281,12 @@ class Delivery:
             self.counted(cost() if asked.light else await asked.step(cost))
         except Exception:  # this error must not hide the one that ended the exchange
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
+
+    def release(self) -> None:
+        """Drop what refers back to this delivery: the exchange has ended. Without this, only the garbage
+        collector could free the memory of the exchange.
+        """
+        self.cost_so_far = self.failing = self.ends = None
 
     # --- Records -----------------------------------------------------------------------------------
 

@@ -59,6 +59,8 @@ class Engine:
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(exchange, delivery, INTERNAL)
+        finally:
+            delivery.release()
 
     async def _serve(
         self, runtime: Runtime, exchange: Exchange, inbound: Inbound, delivery: Delivery

@@ -9,7 +9,7 @@ from dragoman.dialects.operation import Reading
 from dragoman.engine.asked import Asked
 from dragoman.engine.places import located
 from dragoman.errors import RequestFailed
-from dragoman.net.fetch import Claim, Fetcher
+from dragoman.net.fetch import Claim, Fetcher, to_fetch
 from dragoman.upstreams.backend import Backend
 
 _T = TypeVar("_T")
@@ -40,6 +40,8 @@ class Media:
             before, kept = asked.said.inlined
             if kept is reads:
                 return before
+        if not to_fetch(before, reads):
+            return before
         try:
             fetched = await self._fetcher.inline(before, reads, self._claim)
         except RequestFailed as failed:

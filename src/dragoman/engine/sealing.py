@@ -96,17 +96,16 @@ class Seals:
 
     async def of(self, backend: Backend) -> Sealing | None:
         """The exchange's `Sealing` for an attempt at `backend`; None = nothing to find or to store."""
-        asked, tenant = self._asked, self._asked.exchange.client or ""
         if self._sealing is None:
-            assert self._vault is not None
-            vault = self._vault
-
-            def begun() -> Sealing | None:
-                request = joined(asked.request).request
-                return begin(vault, tenant, backend, request, asked.step, kept=self._kept)
-
-            self._sealing = begun() if asked.light else await asked.step(begun)
+            asked = self._asked
+            self._sealing = self._begun(backend) if asked.light else await asked.step(self._begun, backend)
         return self._sealing
+
+    def _begun(self, backend: Backend) -> Sealing | None:
+        assert self._vault is not None
+        asked = self._asked
+        request = joined(asked.request).request
+        return begin(self._vault, asked.exchange.client or "", backend, request, asked.step, kept=self._kept)
 
 
 class Sealing:

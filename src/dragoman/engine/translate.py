@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dragoman import ir
+from dragoman.capacity.heavy import MEDIUM
 from dragoman.dialects.estimate import Overheard, cost_so_far
 from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
@@ -50,19 +51,27 @@ async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keep
     response = await backend.complete(wording.request, wording.call)
     if isinstance(response, bytes):  # replaced by the decoded answer, to free the bytes
         size = len(response)
-        response = await asked.steps.run(size, backend.decode, response)
+        if size < MEDIUM:
+            response = backend.decode(response)
+        else:
+            response = await asked.steps.run(size, backend.decode, response)
     wording.call.watch.stop()
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
     # If the provider stated no usage, this also counts the request, which may be longer than the answer.
-    response = await asked.steps.run(max(asked.weight, size), whole, steps, response)
+    weight = max(asked.weight, size)
+    if weight < MEDIUM:
+        response = whole(steps, response)
+    else:
+        response = await asked.steps.run(weight, whole, steps, response)
     hooks = attempt.runtime.hooks
     if hooks.need_events:
         response = await hooks.after(attempt.exchange, response)
     if keeper is not None:
         await keeper.keep(response)
     reply = attempt.reply(Report(asked.face.name, "response"))
-    await delivery.heard(response, reply)
+    if asked.turn is not None:
+        await delivery.heard(response, reply)
     await delivery.response(response, reply, wording.call, size)
 
 

@@ -8,6 +8,7 @@ providers; emulate what the upstream lacks; encode.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.unknown import in_words
-from dragoman.engine.asked import blamed
+from dragoman.engine.asked import Asked, blamed
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.places import Locate, located, locator
 from dragoman.errors import RequestFailed, WireError
@@ -57,10 +58,10 @@ async def worded(attempt: Attempt) -> Wording:
     if inlined is not asked.request:
         asked = asked.with_request(inlined)
 
-    def readable() -> Joined:
-        return joined(asked.readable(attempt.deployment.provider, report))
-
-    pieces = readable() if asked.light else await asked.step(readable)
+    if asked.light:
+        pieces = _readable(asked, attempt)
+    else:
+        pieces = await asked.step(_readable, asked, attempt)
     request = pieces.request
     if seals is not None and not asked.sealless:
         request = await seals.restored(request, attempt.scope, report)
@@ -74,12 +75,19 @@ async def worded(attempt: Attempt) -> Wording:
     return words.put(request) if asked.light else await asked.step(words.put, request)
 
 
+def _readable(asked: Asked, attempt: Attempt) -> Joined:
+    return joined(asked.readable(attempt.deployment.provider, attempt.call.report))
+
+
 class _Words:
     """Encodes one request. locate: the client's own path for a place of the sent request."""
 
     def __init__(self, attempt: Attempt, locate: Locate) -> None:
         self._attempt = attempt
         self._locate = locate
+        # No bound method of `self`: the call would refer to the object that holds it, and only the garbage
+        # collector would free the exchange.
+        self._account = partial(attempt.account, locate)
         self._call = msgspec.structs.replace(attempt.call, ready=self._account)
 
     def put(self, request: ir.Request) -> Wording:
@@ -100,9 +108,6 @@ class _Words:
             raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
         self._account()
         return wording
-
-    def _account(self) -> None:
-        self._attempt.account(self._locate)
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
         """The questions of a request that another protocol gets one at a time. Raises WireError for a request

@@ -38,8 +38,6 @@ class _Shape:
 
     def fits(self, kinds: tuple[type, ...]) -> bool:
         """Whether the fields may have these types."""
-        if kinds in self.seen:
-            return True
         if any(
             wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
         ):
@@ -55,20 +53,19 @@ def is_sound(value: msgspec.Struct) -> bool:
     """Whether every field of the value, and of the structs inside it, has its annotated type."""
     shape = _shape(type(value))
     values = shape.read(value)
-    if not shape.fits(tuple(map(type, values))):
+    kinds = tuple(map(type, values))
+    if kinds not in shape.seen and not shape.fits(kinds):
         return False
     for place, members in shape.deep:
         inner = values[place]
-        if type(inner) is tuple:
-            if not all(type(one) in members and _is_sound_inside(one) for one in inner):
+        if type(inner) is not tuple:
+            if isinstance(inner, msgspec.Struct) and not is_sound(inner):
                 return False
-        elif inner is not None and not _is_sound_inside(inner):
-            return False
+            continue
+        for one in inner:
+            if type(one) not in members or (isinstance(one, msgspec.Struct) and not is_sound(one)):
+                return False
     return True
-
-
-def _is_sound_inside(inner: Any) -> bool:
-    return not isinstance(inner, msgspec.Struct) or is_sound(inner)
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:

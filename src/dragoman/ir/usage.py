@@ -9,6 +9,7 @@ from dragoman.ir.blocks import Extra, Value
 MOST: Final = 10**12
 """The largest plausible count of one answer: far above any model's window, small enough for sums and rates.
 """
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 class Usage(Value, frozen=True):
@@ -45,10 +46,9 @@ class Usage(Value, frozen=True):
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
         )
-        for one in counts:  # most are None or an integer, and every exchange runs this loop
-            if one is not None and not (isinstance(one, (int, float)) and 0 <= one <= MOST):
-                return False
-        return True
+        if not _NUMBERS.issuperset(map(type, counts)):
+            return False
+        return all(0 <= one <= MOST for one in filter(None, counts))
 
     @property
     def stated(self) -> bool:

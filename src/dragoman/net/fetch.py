@@ -143,11 +143,7 @@ class Fetcher:
         many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
         gateway are used up.
         """
-        named = [
-            found
-            for index, message in enumerate(request.messages)
-            for found in _named(message.blocks, f"messages[{index}].blocks", keep)
-        ]
+        named = to_fetch(request, keep)
         if not named:
             return request
         found = iter(await self.read(named, claim))
@@ -340,6 +336,16 @@ def _fits(kind: str, mime: str) -> bool:
 
 def _wanted(block: ir.Block, keep: Keep | None) -> bool:
     return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
+
+
+def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str]]:
+    """The media that `Fetcher.inline` downloads for a request, each with its IR path."""
+    named: list[tuple[ir.Media, str]] = []
+    for index, message in enumerate(request.messages):
+        blocks = message.blocks
+        if len(blocks) != 1 or type(blocks[0]) is not ir.Text:  # most messages are one text
+            named += _named(blocks, f"messages[{index}].blocks", keep)
+    return named
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:

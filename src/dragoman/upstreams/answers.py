@@ -151,7 +151,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         blocks = len(response.candidates)
         for candidate in response.candidates:
             blocks += len(candidate.blocks)
-            blocks += sum(len(one.citations) for one in candidate.blocks if isinstance(one, ir.Text))
+            for one in candidate.blocks:
+                if type(one) is ir.Text:
+                    blocks += len(one.citations)
         if blocks > self.blocks:
             raise _many_blocks(self.blocks)
         return response

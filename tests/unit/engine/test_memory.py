@@ -1,4 +1,6 @@
-"""What a request leaves in memory while its answer streams: nothing holds its decoded body any more."""
+"""What a request leaves in memory: while its answer streams, nothing holds its decoded body any more; after
+it, nothing waits for the garbage collector.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,18 @@ from dragoman.turns.chats import ChatTurn
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
 from dragoman.turns.turn import ResponseTurn
-from tests.unit.engine.stage import CLAUDE, ONE, Own, Stage, chat, events, stream, streamed
+from tests.unit.engine.stage import (
+    CLAUDE,
+    ONE,
+    Own,
+    Stage,
+    chat,
+    events,
+    refusal,
+    stream,
+    streamed,
+    whole,
+)
 
 RESPONSES = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
 PROVIDERS = {"openai_chat": ONE, "anthropic": CLAUDE, "openai_responses": RESPONSES}
@@ -106,3 +119,84 @@ def test_an_upstream_of_ones_own_does_not_hold_it_either() -> None:
     stage.plays(asked("anthropic", "own/m"), "anthropic")
     assert held
     assert not any(held)
+
+
+# After the exchange ------------------------------------------------------------------------------------
+
+
+def crash(*_: Any) -> None:
+    raise ZeroDivisionError
+
+
+class Crashing:
+    """A hook that fails at one point."""
+
+    def __init__(self, point: str) -> None:
+        setattr(self, point, crash)
+
+
+def left(play: Callable[[], object]) -> list[str]:
+    """The types of the gateway's objects that only the garbage collector can free after a play."""
+    gc.collect()
+    gc.disable()
+    try:
+        play()
+        known = gc.get_debug()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return sorted(
+            {type(one).__qualname__ for one in gc.garbage if type(one).__module__.startswith("drag")}
+        )
+    finally:
+        gc.garbage.clear()
+        gc.set_debug(known)
+        gc.enable()
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("face", "dialect", "model", "hooks", "turn"), CASES)
+def test_an_answered_exchange_leaves_no_reference_cycle(
+    face: str,
+    dialect: str,
+    model: str,
+    hooks: Sequence[Any],
+    turn: Callable[[Stage], Turn] | None,
+    streams: bool,
+) -> None:
+    aliases: Mapping[str, Any] = {"cool": {"route": "p/gpt", "defaults": {"temperature": 0.3}}}
+    stage = Stage({"p": PROVIDERS[dialect]}, hooks=hooks, settings={"aliases": aliases})
+
+    def play() -> None:
+        stage.script("p", stream(*streamed("a", dialect=dialect)) if streams else whole("a", dialect=dialect))
+        body = asked(face, model)
+        body = body if streams else body.replace(b'"stream": true', b'"stream": false')
+        stage.plays(body, face, turn=None if turn is None else turn(stage))
+        assert stage.exchange.end == "done"
+
+    play()  # caches are filled
+    assert left(play) == []
+
+
+STORIES: dict[str, tuple[Sequence[Any], Sequence[Any], dict[str, Any]]] = {
+    "refused": ((), [refusal(400, "Bad.")], {}),
+    "tried again": ((), [refusal(500, "Oh."), whole("a", dialect="anthropic")], {}),
+    "broken": ((), [stream(streamed("a", dialect="anthropic")[0], ConnectionResetError())] * 3, {}),
+    "left": ((), [stream(*streamed("a", dialect="anthropic")[:3], 5.0)], {"leave": 2.0}),
+    "hook": ([Crashing("before")], [], {}),
+    "hook of events": ([Crashing("on_event")], [stream(*streamed("a", dialect="anthropic"))], {}),
+}
+
+
+@pytest.mark.parametrize("face", ["openai_chat", "anthropic"])
+@pytest.mark.parametrize("story", STORIES)
+def test_a_failed_exchange_leaves_no_reference_cycle(face: str, story: str) -> None:
+    hooks, replies, options = STORIES[story]
+    stage = Stage({"p": CLAUDE}, hooks=hooks)
+
+    def play() -> None:
+        stage.script("p", *replies)
+        stage.plays(asked(face, "p/gpt"), face, **options)
+        stage.replies("p").clear()
+
+    play()
+    assert left(play) == []
