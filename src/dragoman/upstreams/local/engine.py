@@ -58,15 +58,12 @@ class Resident(Protocol):
     @property
     def context(self) -> int | None:
         """The most tokens that it reads and writes; None = it does not work with tokens."""
-        ...
 
     def cancel(self) -> None:
         """Interrupt the running computation. Its `cancelled` function must return True already."""
-        ...
 
     def close(self) -> None:
         """Free the memory. The model cannot be used afterwards."""
-        ...
 
 
 class Model(Resident, Protocol):
@@ -75,12 +72,10 @@ class Model(Resident, Protocol):
     @property
     def context(self) -> int:
         """Tokens of prompt and answer together."""
-        ...
 
     @property
     def takes_tools(self) -> bool:
         """Whether its chat template itself formats tools and calls."""
-        ...
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """The prompt for a conversation, up to where the assistant's turn begins.
@@ -88,11 +83,9 @@ class Model(Resident, Protocol):
         messages, tools: with the keys that chat templates expect (those of OpenAI's chat API). Raises
         EngineRefused("invalid") with the template's own message if the template rejects them.
         """
-        ...
 
     def tokenize(self, prompt: str) -> list[int]:
         """The tokens of a rendered prompt, special tokens included."""
-        ...
 
     def generate(
         self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
@@ -101,7 +94,6 @@ class Model(Resident, Protocol):
 
         The prompt must leave room in the context. The caller must stop when the context is full.
         """
-        ...
 
 
 class Embedder(Resident, Protocol):
@@ -109,7 +101,6 @@ class Embedder(Resident, Protocol):
 
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
         """The embedding vectors; None once `cancelled` is true."""
-        ...
 
 
 class Speaker(Resident, Protocol):
@@ -117,7 +108,6 @@ class Speaker(Resident, Protocol):
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
         """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") if there is none."""
-        ...
 
 
 class Transcriber(Resident, Protocol):
@@ -125,7 +115,6 @@ class Transcriber(Resident, Protocol):
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
         """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid")."""
-        ...
 
 
 AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
@@ -136,4 +125,3 @@ class Engine(Protocol):
 
     def load(self, options: Options) -> AnyModel:
         """Load one model. Raises EngineRefused("model") if the file cannot be used."""
-        ...
