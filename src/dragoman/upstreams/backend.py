@@ -52,9 +52,7 @@ class Backend(Answering, Protocol):
         """The provider's upstream in the best protocol for a chat of `face`'s client; see `apis.choose`."""
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """This provider's upstream in a protocol with this operation, `face` if possible; None if none has
-        it.
-        """
+        """The same provider in a protocol with this operation, `face` if possible; None = there is none."""
 
     def facts(self, model: str, known: Facts) -> Facts:
         """The facts about a model: `known`, corrected by what earlier failures have told."""

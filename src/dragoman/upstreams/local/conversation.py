@@ -1,8 +1,7 @@
-"""Translates an IR request for an embedded model: turns, tools, sampling, grammar.
+"""Translates an IR request for an embedded model: turns, tools, sampling, grammar. Pure.
 
 A field that cannot be told to the model is reported as a loss. A request for something that the model cannot
-do (images, tools with free text, a schema that no grammar can enforce) is refused with its place in the IR.
-Pure.
+do (images, tools with free text, a schema that no grammar can enforce) is refused with its path in the IR.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A request in the terms of the model process; `Generate` explains most fields.
+    """A chat request in the terms of the model process; see `Generate` for fields with the same name.
 
     forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
@@ -39,7 +38,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request. report: gets the losses. draw: the default sampling parameters.
+    """Translate a request. report: gets the losses. draw: the sampling where the request states none.
 
     Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """
@@ -75,7 +74,7 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether the request wants no reasoning, so a model without reasoning loses nothing."""
+    """Whether the request asks for no reasoning, or turns it off."""
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
@@ -114,7 +113,6 @@ def _turns(request: ir.Request, report: Report) -> Iterator[PromptTurn]:
 
 
 def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> PromptTurn:
-    """The turn for an assistant's message, with its tool calls."""
     calls: list[Invocation] = []
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolCall) and block.by != "provider":
@@ -126,7 +124,7 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """The turns for a user's message: each tool result is a turn of its own, in the order of the blocks."""
+    """The turns for a user's message: each tool result is one, in order. names: the tools' by call id."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":
@@ -144,7 +142,7 @@ def _user_turns(
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of some blocks, joined by newlines, without tool calls and results."""
+    """The text of blocks[start:end], joined by newlines, without calls and results of the client's tools."""
     texts = (
         _block(block, f"{where}[{index}]", report)
         for index, block in enumerate(blocks[start:end], start)
@@ -166,9 +164,7 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
             return _text(block.blocks, f"{where}.blocks", report)
         case ir.Media():
             raise unsupported(
-                f"The embedded models accept only text, not {block.kind}.",
-                where,
-                "unsupported_modality",
+                f"The embedded models accept only text, not {block.kind}.", where, "unsupported_modality"
             )
         case ir.Thinking():
             report.lose(where, "reasoning is not sent back to embedded models", "quality")
@@ -190,7 +186,7 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The error for a request that embedded models do not support."""
+    """The error for a request that embedded models do not support. param: its path in the IR."""
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
@@ -198,7 +194,7 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """The tools that may be called, each with its index, and True if one of them must be called."""
+    """The tools that may be called, each with its index in the request; and whether one must be called."""
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -255,7 +251,7 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments. They are an object even if the schema does not say so."""
+    """The schema of a tool's arguments, made one of objects; None = the tool has no arguments."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 
@@ -322,5 +318,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is handled. The grammar enforces a schema with or without `strict`, under any
-name."""
+"""What becomes of each field of a request. The grammar enforces a schema, strict or not, under any name."""

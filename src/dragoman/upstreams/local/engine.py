@@ -1,13 +1,15 @@
 """The interface between the model process and an inference library.
 
-A chat engine yields raw tokens. Characters, stop sequences, limits and counting are handled outside, the
-same way for all engines. An engine is used by one thread; only `cancel` may be called from any thread.
+A chat engine yields raw tokens; characters, stop sequences, limits and counting are handled outside. One
+thread uses an engine; only `cancel` may be called from any thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
+
+import msgspec
 
 from dragoman.errors import DragomanError
 from dragoman.seams.extras import make_target
@@ -26,7 +28,7 @@ from dragoman.upstreams.local.protocol import (
 
 
 class EngineRefused(DragomanError):
-    """Raised for a request that ends without an answer, or by an engine that cannot be used. kind: why."""
+    """Ends a request without an answer, because of it or because the engine cannot be used. kind: why."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -42,14 +44,11 @@ def missing_engine(extra: str, error: ImportError) -> EngineRefused:
     )
 
 
-class Token:
-    """One token of an answer. piece: its bytes, which may be a part of a character. prob: if requested."""
+class Token(msgspec.Struct, gc=False):
+    """One token of an answer. piece: its bytes, maybe a part of a character. prob: None = not requested."""
 
-    __slots__ = ("piece", "prob")
-
-    def __init__(self, piece: bytes, prob: TokenProb | None = None) -> None:
-        self.piece = piece
-        self.prob = prob
+    piece: bytes
+    prob: TokenProb | None = None
 
 
 class Resident(Protocol):
@@ -60,7 +59,7 @@ class Resident(Protocol):
         """The most tokens that it reads and writes; None = it does not work with tokens."""
 
     def cancel(self) -> None:
-        """Interrupt the running computation. Its `cancelled` function must return True already."""
+        """Interrupt the running computation. The `cancelled` that it got must return True already."""
 
     def close(self) -> None:
         """Free the memory. The model cannot be used afterwards."""
@@ -80,7 +79,7 @@ class Model(Resident, Protocol):
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """The prompt for a conversation, up to where the assistant's turn begins.
 
-        messages, tools: with the keys that chat templates expect (those of OpenAI's chat API). Raises
+        messages, tools: with the keys of OpenAI's chat API, as chat templates expect. Raises
         EngineRefused("invalid") with the template's own message if the template rejects them.
         """
 
@@ -90,9 +89,9 @@ class Model(Resident, Protocol):
     def generate(
         self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
-        """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true.
-
-        The prompt must leave room in the context. The caller must stop when the context is full.
+        """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true. The prompt
+        must leave room in the context; the caller stops when the context is full. grammar: GBNF, None = any
+        text.
         """
 
 
@@ -107,14 +106,14 @@ class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") if there is none."""
+        """The audio; None once `cancelled` is true. Raises EngineRefused, "invalid" for unspeakable text."""
 
 
 class Transcriber(Resident, Protocol):
     """A speech-to-text model."""
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid")."""
+        """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for no recording."""
 
 
 AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber

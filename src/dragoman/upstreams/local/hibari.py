@@ -1,7 +1,6 @@
 """Speech by hibari: English text to audio, one voice, several hundred times faster than real time.
 
-The package runs in the model process, which holds no credentials. Only the voice within the package is used,
-because other voices would be downloaded. Source: https://github.com/MMWilliams/hibari
+Only the voice within the package is used; others would be downloaded. https://github.com/MMWilliams/hibari
 """
 
 from __future__ import annotations
@@ -16,11 +15,9 @@ from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import LONGEST, encoded
 
 _LONGEST: Final = 400
-"""Characters that are synthesised at once. Time and memory grow with the square of a sentence's length: a
-text without a full stop would take gigabytes.
-"""
+"""The most characters that are spoken at once. Time and memory grow with the square of their number."""
 _SPELLED: Final = 100
-"""The same limit for capitals, digits and signs, each of which may be spoken as a whole word."""
+"""The same for text mostly of capitals, digits and signs, each of which may be spoken as a whole word."""
 
 
 class Hibari:
@@ -53,7 +50,6 @@ class HibariModel:
         self._voice: Any = voice
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio of the order's text; None once `cancelled` is true. Raises EngineRefused("invalid")."""
         np = self._np
         sentences: list[bytes] = []
         left = LONGEST * int(self._voice.sample_rate)

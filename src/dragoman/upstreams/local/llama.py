@@ -1,8 +1,8 @@
-"""llama.cpp as an engine, through the binding cyllama.
+"""llama.cpp as an engine, through the binding cyllama: https://github.com/shakfu/cyllama
 
 Works around problems of cyllama 0.2.18: `get_logits` reads `n_vocab` of the model, which only the vocabulary
-has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an
-invalid grammar, ends the process. API: https://github.com/shakfu/cyllama
+has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an invalid
+grammar, ends the process.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
     If a prompt begins like the one before it, the common beginning is not computed again. The last digits of
-    a logit depend on how many tokens are computed at once. So prompts are computed in chunks of one size,
-    and only whole chunks are reused: they equal a new computation bit for bit.
+    a logit depend on how many tokens are computed at once, so only whole chunks of `_CHUNK` tokens are
+    reused.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -131,7 +131,7 @@ class LlamaModel:
             ) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a prompt, with one beginning-of-text token even if the template wrote it already."""
+        """The prompt's tokens, with one beginning-of-text token even if the template wrote it already."""
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
 
@@ -162,7 +162,7 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt, reusing the part of the context that fits."""
+        """Compute the prompt, except for the chunks that it shares with the prompt before it."""
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)
@@ -184,8 +184,7 @@ class LlamaModel:
         self._context.cancel = True
 
     def close(self) -> None:
-        """Free the context, then the weights."""
-        self._context.close()
+        self._context.close()  # first: it uses the weights
         self._model.close()
 
     def _sampler(self, draw: Draw, grammar: str | None) -> Any:
@@ -265,7 +264,7 @@ def _raise(message: str) -> None:
 
 
 def _byte_table() -> dict[str, int]:
-    """GPT-2's byte alphabet: one printable character for each byte, as byte-pair vocabularies store them."""
+    """Bytes by the printable characters that stand for them in byte-pair vocabularies (GPT-2's alphabet)."""
     printable = [
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

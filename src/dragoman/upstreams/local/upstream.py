@@ -1,9 +1,7 @@
 """The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
 
-Chat supports text, tools, JSON by schema, stop sequences, log probabilities, and several candidates, which
-are written one after another. Whether `tool_choice` "auto" works depends on the model: one of 135 million
-parameters seldom calls a tool by its own choice; a forced call is enforced by a grammar. Parallel calls are
-not supported. Embeddings, speech and transcription: `operations`.
+Several candidates are written one after another. Parallel calls are not supported. Whether `tool_choice`
+"auto" works depends on the model: one of 135 million parameters seldom calls a tool by its own choice.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from itertools import chain
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -55,12 +53,26 @@ KEEP_ALIVE = 300.0
 """The default seconds that an idle model stays in memory."""
 
 
+_CHATS: Final = Facts(
+    tools=True,
+    images=False,
+    audio=False,
+    documents=False,
+    structured=True,
+    reasoning=False,
+    forced_tool=True,
+    sampling=True,
+    prefill=True,
+    mid_system=True,
+)
+
+
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
     options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
-    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message. facts:
-    the features of its chat. operation: what it is for.
+    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message, None =
+    none. facts: of its chat. operation: what it is for.
     """
 
     options: Options
@@ -68,39 +80,21 @@ class LocalModel(msgspec.Struct, frozen=True):
     draw: Draw = Draw()
     limit: int | None = None
     system: str | None = None
-    facts: Facts = Facts(
-        tools=True,
-        images=False,
-        audio=False,
-        documents=False,
-        structured=True,
-        reasoning=False,
-        forced_tool=True,
-        sampling=True,
-        prefill=True,
-        mid_system=True,
-    )
+    facts: Facts = _CHATS
     operation: Operation = "chat"
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose files and engines are installed, by id and alias."""
+    """The embedded models whose files and engines are installed, by id and by each alias."""
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
         if (path := weights.find(row)) is not None and not weights.lacks(row):
-            model = LocalModel(
-                Options(str(path), threads=threads, engine=row.engine),
-                keep_alive,
-                row.draw,
-                row.limit,
-                row.system,
-                operation=row.operation,
-            )
             facts = Facts()
             if row.operation == "chat":
                 context = min(row.context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-                facts = msgspec.structs.replace(model.facts, context=context)
-            model = msgspec.structs.replace(model, facts=facts)
+                facts = msgspec.structs.replace(_CHATS, context=context)
+            options = Options(str(path), threads=threads, engine=row.engine)
+            model = LocalModel(options, keep_alive, row.draw, row.limit, row.system, facts, row.operation)
             models |= dict.fromkeys((row.id, *row.aliases), model)
     return models
 
@@ -116,10 +110,11 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """The models on this machine.
+    """The models on this machine. A fault's parameter is a path in the IR.
 
-    models: by the name that a call uses. process: runs the chat models. name: the provider's name. new_id:
-    makes ids of tool calls. queue: for each other engine, requests that may wait for the running one.
+    models: by the name that a call uses. process: runs the chat models, None = a new one. name: the
+    provider's name. new_id: makes ids of tool calls. queue: requests that may wait for the running one, for
+    each other engine.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
@@ -141,13 +136,12 @@ class LocalUpstream:
         self._queue = queue
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Whether the model is for this operation, or unknown: an unknown model may be installed later."""
+        """Whether the model is for this operation. True for an unknown one, which may be installed later."""
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == operation
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "chat")
         hold_to_counts(request)
         try:
@@ -160,21 +154,18 @@ class LocalUpstream:
             yield batches
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """One embedding vector for each input. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "embed")
         order = operations.embed_order(request, model.options, model.keep_alive, call.report)
         answer = await self._one(order, Embedded, call, "inputs")
         return operations.vectors(answer, request, call.model, call.report)
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
-        """The speech of a text. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "speech")
         encodes = importlib.util.find_spec("av") is not None
         order = operations.speak_order(request, model.options, model.keep_alive, call.report, encodes=encodes)
         return operations.sound(await self._one(order, Spoken, call, "text"), order, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """The transcript of a recording. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "transcription")
         answer = await self._one(
             operations.transcribe_order(request, model.options, model.keep_alive, call.report),
@@ -185,7 +176,7 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> Report:
-        """The loaded models and the queues of all engines together."""
+        """The loaded models and the queues of all engines together, as if they had one process."""
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
         return Report(
@@ -197,7 +188,7 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free a model's memory as soon as it is idle."""
+        """Free a model's memory as soon as it is idle. An unknown name does nothing."""
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
@@ -206,7 +197,7 @@ class LocalUpstream:
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: EngineName) -> ModelProcess:
-        """The process of an engine. It starts with its first request."""
+        """The process of an engine, made here if there is none; it starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -224,7 +215,7 @@ class LocalUpstream:
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
     async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """The answer to a job with one message as answer. param: the place to blame if the job is refused."""
+        """The only message, a `kind`, that answers the job. Raises RequestFailed. param: see `_fault`."""
         call.ready()
         process = self._process(order.options.engine)
         generator = process.ask(msgspec.structs.replace(order, client=call.client))
@@ -330,7 +321,7 @@ _FAULTS: dict[FailureKind, ir.Fault] = {
 
 
 def _fault(failed: Failed, param: str) -> ir.Fault:
-    """A failure as a fault. param: the place in the request, used if the client is to blame."""
+    """A failure as a fault. param: the path in the IR to blame, if the client is to blame."""
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
     place = param if fault.blame == "client" else None

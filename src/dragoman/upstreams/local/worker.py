@@ -1,11 +1,11 @@
 """A model process: `python -m dragoman.upstreams.local.worker [--engine NAME] [--queue N] [--verbose]`.
 
-It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come
-on standard input and leave on standard output. Nothing else may be printed there, so file descriptor 1 is
-redirected to standard error. The process ends when standard input ends, that is, whenever its parent ends.
+It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come on
+standard input and leave on standard output; other output is redirected to standard error. The process ends
+when standard input ends, that is, whenever its parent ends.
 
-It has two threads. The reader takes messages, so that a cancellation is noticed while a model computes
-(native code runs without Python's global lock). The main thread loads, computes and unloads.
+The reader thread takes messages, so that a cancellation is noticed while a model computes (native code runs
+without Python's global lock). The main thread loads, computes and unloads.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, get_args
+
+import msgspec
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import protocol
@@ -50,26 +52,24 @@ QUEUE = 16
 """The default number of requests that may wait for the running one."""
 
 
-class _Slot:
-    """A loaded model, when it was last used, and for how many seconds it stays (`keep_alive`)."""
+class _Slot(msgspec.Struct):
+    """A loaded model. keep_alive: seconds that it stays, negative = for ever. used: when it was last."""
 
-    __slots__ = ("keep_alive", "model", "used")
-
-    def __init__(self, model: AnyModel, keep_alive: float, used: float) -> None:
-        self.model = model
-        self.keep_alive = keep_alive
-        self.used = used
+    model: AnyModel
+    keep_alive: float
+    used: float
 
     @property
     def expires(self) -> float | None:
-        """The clock's time at which it is to be freed, None = never."""
+        """The clock's time from which it is to be freed, None = never."""
         return None if self.keep_alive < 0 else self.used + self.keep_alive
 
 
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine once, for the first model. send: writes one message. clock: seconds.
+    engine: makes the engine, for the first model. send: writes one message. queue: most waiting jobs. clock:
+    seconds.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Worker:
     # --- The reader's half ---
 
     def take(self, order: Order) -> None:
-        """Handle one message. Called by the reader thread."""
+        """Handle one message from the gateway, in the reader thread; sends a report or a refusal at once."""
         answer: Reply | None = None
         with self._changed:
             match order:
@@ -113,8 +113,8 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: Job) -> Failed | None:
-        """Queue a job. If the queue is full, returns the failure of this job, or of the last job of the
-        client with the most waiting jobs, which leaves the queue.
+        """Put a job into the queue; None, or the failure of a job that a full queue refuses: this one, or the
+        last job of the client with the most waiting jobs, which leaves the queue.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -164,7 +164,7 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait for work and do one piece of it: answer one request, or free idle models."""
+        """Wait for work, free models that have expired, and answer one request, if any waits."""
         with self._changed:
             while not self._waiting and not self._expired():
                 self._changed.wait(self._next_expiry())
@@ -206,7 +206,7 @@ class Worker:
         return () if answer is None else (answer,)
 
     def _slot(self, options: Options, keep_alive: float) -> _Slot:
-        """The loaded model for these options. The newest request sets how long it stays."""
+        """The model for these options, loaded if necessary. The newest request sets how long it stays."""
         slot = self._slots.get(options)
         if slot is None:
             if self._engine is None:
@@ -227,7 +227,7 @@ class Worker:
         ]
 
     def _next_expiry(self) -> float | None:
-        """Seconds until the next model expires, None = no model will."""
+        """Seconds until the next model expires, None = none will."""
         expiries = [expiry for slot in self._slots.values() if (expiry := slot.expires) is not None]
         return max(0.0, min(expiries) - self._clock()) if expiries else None
 
@@ -248,9 +248,7 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both pipes to the gateway. If the gateway ends, this process ends at once, because nobody needs the
-    model's work any more.
-    """
+    """Both pipes to the gateway. Both methods end this process when the gateway has ended."""
 
     def __init__(self) -> None:
         self._orders: BinaryIO = os.fdopen(0, "rb")
@@ -268,7 +266,7 @@ class _Pipes:
                 os._exit(0)
 
     def read(self, take: Callable[[Order], None]) -> None:
-        """Give each message to `take`. When there are no more, end the process."""
+        """Give each message to `take`; at their end, or at an invalid one, end the process."""
         try:
             while len(head := self._orders.read(4)) == 4:
                 take(protocol.order(self._orders.read(protocol.length(head))))
@@ -300,7 +298,7 @@ def _engine(name: EngineName, *, verbose: bool) -> Engine:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run as a model process, until the gateway closes the pipe."""
+    """Run as a model process, until the gateway closes the pipe. argv: None = the program's arguments."""
     parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")
     parser.add_argument("--engine", default="llama", choices=get_args(EngineName))
     parser.add_argument("--queue", type=int, default=QUEUE)
