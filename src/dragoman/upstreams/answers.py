@@ -93,11 +93,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     def hold_plain(self, value: Any) -> None:
         """Raise WireError for a decoded answer or event with too many values outside of log probabilities."""
         if _many_outside(value, self.unsuspicious):
-            raise WireError(
-                f"more than {self.unsuspicious} JSON values outside of log probabilities (setting "
-                "answers.max_values)",
-                code=TOO_MANY_VALUES,
-            )
+            raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
         """Raise WireError for an event of a translated stream with too many values; invalid JSON passes."""
@@ -118,9 +114,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     def _hold_numbers(self, body: bytes) -> None:
         self._hold_values(body, self.numbers, "numbers")
         if body.count(b"[") + body.count(b"{") > self.values:
-            raise WireError(
-                f"more than {self.values} JSON values (setting answers.max_values)", code=TOO_MANY_VALUES
-            )
+            raise _many_values(self.values, "values")
 
     def _hold_sound(self, body: bytes) -> None:
         if body.lstrip()[:1] in _JSON:  # audio has no values
@@ -136,9 +130,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         if count <= most:
             count = count_values(body, most)
         if count > most:
-            raise WireError(
-                f"more than {most} JSON values (setting answers.max_{name})", code=TOO_MANY_VALUES
-            )
+            raise _many_values(most, name)
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
@@ -153,6 +145,11 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
 
 _JSON: Final = (b"{", b"[")
+
+
+def _many_values(most: int, name: str, where: str = "") -> WireError:
+    message = f"more than {most} JSON values{where} (setting answers.max_{name})"
+    return WireError(message, code=TOO_MANY_VALUES)
 
 
 def _many_blocks(most: int) -> WireError:
@@ -208,22 +205,14 @@ def too_long(limits: AnswerLimits) -> WireError:
 
 def without_content(name: str, most: int) -> ir.Fault:
     """The fault of a stream that has no content in its first `most` bytes. name: the provider's."""
-    return ir.Fault(
-        "upstream",
-        f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening).",
-        code=NO_CONTENT,
-        blame="upstream",
-    )
+    message = f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening)."
+    return ir.Fault("upstream", message, code=NO_CONTENT, blame="upstream")
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
     """The fault of a provider that sent no content, only pings, for so many seconds."""
-    return ir.Fault(
-        "timeout",
-        f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence).",
-        code=NO_CONTENT,
-        blame="upstream",
-    )
+    message = f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence)."
+    return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
 
 _HOLDS: Final[Mapping[Operation, Callable[[AnswerLimits, bytes], None]]] = {
@@ -237,11 +226,8 @@ DEFAULT_LIMITS: Final = AnswerLimits()
 
 def unexpected(name: str, status: int) -> RequestFailed:
     """The error for a status that is neither one of success nor one of error (101, 304, 999)."""
-    return RequestFailed(
-        ir.Fault(
-            "upstream", f"{name} responded with status {status}.", code="unexpected_status", blame="upstream"
-        )
-    )
+    message = f"{name} responded with status {status}."
+    return RequestFailed(ir.Fault("upstream", message, code="unexpected_status", blame="upstream"))
 
 
 class Parts:

@@ -34,11 +34,5 @@ def hold_to_counts(request: ir.Request) -> None:
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
     """The error for a value above its limit. param: its path in the IR. limit: in words, "64 sequences"."""
-    return RequestFailed(
-        ir.Fault(
-            "invalid_request",
-            f"Models on this machine accept at most {limit} per request.",
-            code=code,
-            param=param,
-        )
-    )
+    message = f"Models on this machine accept at most {limit} per request."
+    return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

@@ -68,8 +68,6 @@ _MOST_SECRETS = 64
 """Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault that never hold a provider's text."""
-
-
 _MOST_REMEMBERED = 1024
 """The most models of one provider for which a URL, a lesson or an ability is remembered."""
 
@@ -484,14 +482,9 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
     """The error for an answer that its dialect does not allow, or above a limit. name: the provider's."""
-    return RequestFailed(
-        ir.Fault(
-            "upstream",
-            f"{name} sent a response that cannot be parsed: {error}",
-            code=error.code if error.code in LIMITED else "unreadable",
-            blame="upstream",
-        )
-    )
+    message = f"{name} sent a response that cannot be parsed: {error}"
+    code = error.code if error.code in LIMITED else "unreadable"
+    return RequestFailed(ir.Fault("upstream", message, code=code, blame="upstream"))
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -240,14 +240,14 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
         key, quoted, plain = found[1].lower(), found[2], found[3]
         if key in parameters:
             raise WireError("a header has a parameter twice")
-        parameters[key] = plain.strip(b" \t") if quoted is None else _ESCAPED.sub(_unescaped, quoted)
+        parameters[key] = (
+            plain.strip(b" \t")
+            if quoted is None
+            else _ESCAPED.sub(lambda found: found[1] or unquote_to_bytes(found[0]), quoted)
+        )
     if value[place:].strip(b" \t;"):
         raise WireError("a header's parameters are malformed")
     return kind.strip(b" \t").lower(), parameters
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    return found[1] or unquote_to_bytes(found[0])
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:

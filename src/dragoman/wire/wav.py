@@ -20,7 +20,6 @@ _MOST_CHUNKS: Final = 1_000
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 
-
 _Data = TypeVar("_Data", bytes, memoryview)
 
 

@@ -85,9 +85,6 @@ def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
         lose_members(members, report, where, dialect)
 
 
-# --- Messages ---
-
-
 def _turns(request: ir.Request, report: Report) -> Iterator[PromptTurn]:
     if request.system:
         yield PromptTurn("system", _text(request.system, "system", report))
@@ -163,9 +160,8 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
         case ir.Media() if block.blocks is not None:
             return _text(block.blocks, f"{where}.blocks", report)
         case ir.Media():
-            raise unsupported(
-                f"The embedded models accept only text, not {block.kind}.", where, "unsupported_modality"
-            )
+            message = f"The embedded models accept only text, not {block.kind}."
+            raise unsupported(message, where, "unsupported_modality")
         case ir.Thinking():
             report.lose(where, "reasoning is not sent back to embedded models", "quality")
         case ir.Native():
@@ -190,9 +186,6 @@ def unsupported(message: str, param: str, code: str = "unsupported_value") -> Re
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
-# --- Tools and the form of the answer ---
-
-
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
     """The tools that may be called, each with its index in the request; and whether one must be called."""
     choice = request.tool_choice or ir.ToolChoice("auto")
@@ -207,9 +200,8 @@ def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Fu
             report.lose(where, f"embedded models cannot run a {tool.kind} tool")
             continue
         if tool.kind == "custom":
-            raise unsupported(
-                "The embedded models call tools with JSON arguments, not with free text.", where
-            )
+            message = "The embedded models call tools with JSON arguments, not with free text."
+            raise unsupported(message, where)
         if tool.cache is not None:
             report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
         _lose_extra(tool.extra, where, report)
@@ -221,11 +213,8 @@ def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Fu
     if not forced:
         for index, tool in tools:
             if tool.strict:
-                report.lose(
-                    f"tools[{index}].strict",
-                    "only a forced tool call is guaranteed to match its schema",
-                    "quality",
-                )
+                lost = "only a forced tool call is guaranteed to match its schema"
+                report.lose(f"tools[{index}].strict", lost, "quality")
     return tools, forced
 
 
@@ -234,9 +223,8 @@ def _grammar(
 ) -> str | None:
     output = request.output or ir.Output()
     if any(kind != "text" for kind in output.modalities or ()):
-        raise unsupported(
-            "The embedded models generate only text.", "output.modalities", "unsupported_modality"
-        )
+        message = "The embedded models generate only text."
+        raise unsupported(message, "output.modalities", "unsupported_modality")
     FIELDS.lose(output, report, "output")
     _lose_extra(output.extra, "output", report)
     calls = [
@@ -253,9 +241,6 @@ def _grammar(
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
     """The schema of a tool's arguments, made one of objects; None = the tool has no arguments."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
-
-
-# --- Sampling ---
 
 
 def _draw(sampling: ir.Sampling, draw: Draw) -> Draw:
@@ -278,9 +263,8 @@ def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | No
     try:
         return tuple((int(token), float(bias)) for token, bias in biases.items()) if biases else None
     except ValueError as error:
-        raise WireError(
-            "Tokens in logit_bias must be token numbers.", "sampling.logit_bias", "invalid_value"
-        ) from error
+        message = "Tokens in logit_bias must be token numbers."
+        raise WireError(message, "sampling.logit_bias", "invalid_value") from error
 
 
 FIELDS: Final = Fields(

@@ -13,26 +13,15 @@ import msgspec
 
 from dragoman.errors import DragomanError
 from dragoman.seams.extras import make_target
-from dragoman.upstreams.local.protocol import (
-    Draw,
-    Embed,
-    Embedded,
-    FailureKind,
-    Options,
-    Speak,
-    Spoken,
-    TokenProb,
-    Transcribe,
-    Transcribed,
-)
+from dragoman.upstreams.local import protocol
 
 
 class EngineRefused(DragomanError):
     """Ends a request without an answer, because of it or because the engine cannot be used. kind: why."""
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: protocol.FailureKind, message: str) -> None:
         super().__init__(message)
-        self.kind: FailureKind = kind
+        self.kind: protocol.FailureKind = kind
         self.message = message
 
 
@@ -48,7 +37,7 @@ class Token(msgspec.Struct, gc=False):
     """One token of an answer. piece: its bytes, maybe a part of a character. prob: None = not requested."""
 
     piece: bytes
-    prob: TokenProb | None = None
+    prob: protocol.TokenProb | None = None
 
 
 class Resident(Protocol):
@@ -87,7 +76,7 @@ class Model(Resident, Protocol):
         """The tokens of a rendered prompt, special tokens included."""
 
     def generate(
-        self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
+        self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
         """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true. The prompt
         must leave room in the context; the caller stops when the context is full. grammar: GBNF, None = any
@@ -98,21 +87,23 @@ class Model(Resident, Protocol):
 class Embedder(Resident, Protocol):
     """An embedding model."""
 
-    def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
+    def answer(self, order: protocol.Embed, cancelled: Callable[[], bool]) -> protocol.Embedded | None:
         """The embedding vectors; None once `cancelled` is true."""
 
 
 class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
-    def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
+    def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
         """The audio; None once `cancelled` is true. Raises EngineRefused, "invalid" for unspeakable text."""
 
 
 class Transcriber(Resident, Protocol):
     """A speech-to-text model."""
 
-    def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
+    def answer(
+        self, order: protocol.Transcribe, cancelled: Callable[[], bool]
+    ) -> protocol.Transcribed | None:
         """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for no recording."""
 
 
@@ -122,5 +113,5 @@ AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
 class Engine(Protocol):
     """Loads models of one kind."""
 
-    def load(self, options: Options) -> AnyModel:
+    def load(self, options: protocol.Options) -> AnyModel:
         """Load one model. Raises EngineRefused("model") if the file cannot be used."""

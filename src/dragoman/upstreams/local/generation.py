@@ -51,10 +51,8 @@ def generate(
     prompt = model.tokenize(render(model, request))
     room = model.context - len(prompt)
     if room < 1:
-        raise EngineRefused(
-            "context_length",
-            f"this prompt has {len(prompt)} tokens, but the model's context window is {model.context} tokens",
-        )
+        window = f"but the model's context window is {model.context} tokens"
+        raise EngineRefused("context_length", f"this prompt has {len(prompt)} tokens, {window}")
     limit = room if request.limit is None else min(room, request.limit)
     yield Started(request.id, len(prompt))
     text, count, first = _Text(request), 0, 0.0

@@ -61,9 +61,8 @@ class HibariModel:
             except Exception as error:  # the voice's reading rules fail on some texts, for example 400 digits
                 raise EngineRefused("invalid", f"the voice cannot pronounce {text[:40]!r}…") from error
             if (left := left - spoken.size) < 0:
-                raise EngineRefused(
-                    "invalid", f"the speech for this text is longer than {LONGEST // 60} minutes"
-                )
+                message = f"the speech for this text is longer than {LONGEST // 60} minutes"
+                raise EngineRefused("invalid", message)
             sentences.append((np.clip(spoken, -1.0, 1.0) * 32767).astype("<i2").tobytes())
         samples = b"".join(sentences)
         if not samples:

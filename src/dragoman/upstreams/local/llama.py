@@ -26,10 +26,8 @@ from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, To
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
-
 _CHUNK = 64
 """Tokens of a prompt that are computed at once. Larger chunks are no faster on a CPU."""
-
 CHATML = (
     "{% for message in messages %}"
     "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -72,11 +70,8 @@ class Llama:
         trained = header.context or DEFAULT_CONTEXT
         context = options.context or min(DEFAULT_CONTEXT, trained)
         if context > trained:
-            raise EngineRefused(
-                "model",
-                f"the context of {context} tokens is larger than the {trained} tokens "
-                "that the model was trained for",
-            )
+            larger = f"the context of {context} tokens is larger than the {trained} tokens"
+            raise EngineRefused("model", f"{larger} that the model was trained for")
         try:
             return LlamaModel(self._native, options, context, header.template or CHATML)
         except (ValueError, RuntimeError, MemoryError) as error:
@@ -126,9 +121,8 @@ class LlamaModel:
                 )
             )
         except Exception as error:  # a template is a program by the model's author: it may raise anything
-            raise EngineRefused(
-                "invalid", f"the model's chat template rejects this conversation: {error}"
-            ) from error
+            message = f"the model's chat template rejects this conversation: {error}"
+            raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
         """The prompt's tokens, with one beginning-of-text token even if the template wrote it already."""

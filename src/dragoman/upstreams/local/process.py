@@ -20,30 +20,14 @@ import msgspec
 
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
-from dragoman.upstreams.local.protocol import (
-    Cancel,
-    End,
-    EngineName,
-    Event,
-    Failed,
-    FrameTooLarge,
-    Inspect,
-    Job,
-    Order,
-    Reply,
-    Report,
-    Unload,
-)
 from dragoman.upstreams.local.worker import QUEUE
 
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
 """Bytes that may wait for one slow reader: more than a whole answer without log probabilities."""
-
 ROOM = 128 << 20
 """The most bytes of all requests to one process: room for the largest one and many smaller ones."""
-
 _STOP_TIMEOUT = 5.0
 
 
@@ -55,12 +39,12 @@ class _Inbox:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._waiting: deque[tuple[int, Reply]] = deque()
+        self._waiting: deque[tuple[int, protocol.Reply]] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
-    def put(self, answer: Reply, size: int) -> None:
+    def put(self, answer: protocol.Reply, size: int) -> None:
         self._waiting.append((size, answer))
         self._size += size
         self._arrived.set()
@@ -71,7 +55,7 @@ class _Inbox:
         """Wait until at most `limit` bytes are unread, or the reader has gone."""
         await self._room.wait()
 
-    async def get(self) -> Reply:
+    async def get(self) -> protocol.Reply:
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -109,7 +93,7 @@ class _Running:
     def close(self, id_: int) -> None:
         self._inboxes.pop(id_).close()
 
-    def post(self, order: Order) -> None:
+    def post(self, order: protocol.Order) -> None:
         """Send one message. It is dropped if the process has ended."""
         self.write(protocol.frame(order))
 
@@ -141,7 +125,7 @@ class _Running:
             self._orders.close()
             code = await self.process.wait()
             for id_, inbox in self._inboxes.items():
-                inbox.put(Failed(id_, "crashed", _ended(code)), 0)
+                inbox.put(protocol.Failed(id_, "crashed", _ended(code)), 0)
 
     async def stop(self) -> None:
         """Close the process's input, which ends it, and wait for its end; kill it after some seconds."""
@@ -169,7 +153,7 @@ class ModelProcess:
 
     def __init__(
         self,
-        engine: EngineName = "llama",
+        engine: protocol.EngineName = "llama",
         *,
         queue: int = QUEUE,
         room: int = ROOM,
@@ -189,7 +173,7 @@ class ModelProcess:
         """The process's id; None if it does not run."""
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
-    async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
+    async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
         """The events of the answer to `request`, whose `id` is replaced, as they come; a failure is one of
         them.
 
@@ -199,14 +183,14 @@ class ModelProcess:
         id_ = next(self._ids)
         try:
             frame = protocol.frame(msgspec.structs.replace(request, id=id_))
-        except FrameTooLarge as error:
-            yield Failed(id_, "invalid", f"the embedded models cannot handle {error}")
+        except protocol.FrameTooLarge as error:
+            yield protocol.Failed(id_, "invalid", f"the embedded models cannot handle {error}")
             return
         del request
         size = len(frame)
         if self._held and self._held + size > self._room:
             before = f"too many requests are waiting for the local models ({-(-self._held >> 20)} MiB)"
-            yield Failed(id_, "overloaded", before)
+            yield protocol.Failed(id_, "overloaded", before)
             return
         self._held += size
         try:
@@ -219,34 +203,34 @@ class ModelProcess:
                 await running.drain()
                 while not over:
                     event = await inbox.get()
-                    assert not isinstance(event, Report)
-                    over = isinstance(event, End)
+                    assert not isinstance(event, protocol.Report)
+                    over = isinstance(event, protocol.End)
                     yield event
             finally:
                 running.close(id_)
                 if not over:
-                    running.post(Cancel(id_))
+                    running.post(protocol.Cancel(id_))
         finally:
             self._held -= size
 
-    async def inspect(self) -> Report:
+    async def inspect(self) -> protocol.Report:
         """The loaded models and the queue; an empty report if the process does not run."""
         running = self._running
         if running is None or not running.alive:
-            return Report(0)
+            return protocol.Report(0)
         id_ = next(self._ids)
         inbox = running.open(id_)
         try:
-            running.post(Inspect(id_))
+            running.post(protocol.Inspect(id_))
             answer = await inbox.get()
-            return answer if isinstance(answer, Report) else Report(0)
+            return answer if isinstance(answer, protocol.Report) else protocol.Report(0)
         finally:
             running.close(id_)
 
     def unload(self, path: str) -> None:
         """Free every model loaded from this file, as soon as it is idle. Does not wait for that."""
         if self._running is not None and self._running.alive:
-            self._running.post(Unload(path))
+            self._running.post(protocol.Unload(path))
 
     async def close(self) -> None:
         """End the process. Running requests fail."""

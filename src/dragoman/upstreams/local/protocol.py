@@ -15,10 +15,8 @@ from dragoman.errors import DragomanError
 
 MAX_FRAME = 64 * 1024 * 1024
 """The most bytes of one frame, its length excluded. Longer ones are never written."""
-
 DEFAULT_CONTEXT = 4096
 """The default context of a model in tokens, unless the model was trained for fewer."""
-
 EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
 """An engine. Each has its own process, so that a long chat does not delay embeddings."""
 

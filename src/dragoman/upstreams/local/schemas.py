@@ -28,15 +28,9 @@ _OF_TYPE: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "array": {"items": (bool, dict, list), "prefixItems": (list,), "minItems": _COUNT, "maxItems": _COUNT},
     "string": {"minLength": _COUNT, "maxLength": _COUNT},
-    "number": {
-        "minimum": _NUMBER,
-        "maximum": _NUMBER,
-        "exclusiveMinimum": _NUMBER,
-        "exclusiveMaximum": _NUMBER,
-    },
+    "number": dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _NUMBER),
 }
 """The enforced keywords by the type of value that they restrict, with the types of their own values."""
-
 _HELD: dict[str, tuple[type, ...]] = {
     "type": (str, list),
     "enum": (list,),
@@ -48,7 +42,6 @@ _HELD: dict[str, tuple[type, ...]] = {
     "oneOf": (list,),
 } | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
 """All enforced keywords, with the types of their own values. Unknown keywords are ignored."""
-
 _REFUSED = frozenset(
     {
         *("not", "if", "then", "else", "pattern", "patternProperties", "propertyNames"),
@@ -234,10 +227,10 @@ class Reader:
             # Each listed value is compared with those of all earlier branches.
             self._budget.spend(sum(2 + values[i] * earlier // _COMPARED for earlier in values[:i]))
             if any(not _disjoint(one, other) for other in flats[:i]):
-                raise refused(
-                    f"{path}[{i}]",
-                    "may overlap an earlier branch; a property with a constant value must distinguish them",
+                overlap = (
+                    "may overlap an earlier branch; a property with a constant value must distinguish them"
                 )
+                raise refused(f"{path}[{i}]", overlap)
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:

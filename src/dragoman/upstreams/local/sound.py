@@ -33,10 +33,8 @@ KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
     name: codec.kind for name, codec in _CODECS.items()
 }
 """Media types by format. "pcm" = 16-bit little-endian samples of one channel, without header."""
-
 PLAIN: Final = frozenset({"wav", "pcm"})
 """Formats that are encoded without a library."""
-
 LONGEST: Final = 3600
 """The most seconds of audio, heard or spoken. A small file can hold days of silence, which would take memory
 when decoded; a short text can hold long numbers.

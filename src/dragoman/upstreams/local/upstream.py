@@ -22,30 +22,10 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.counts import hold_to_counts
-from dragoman.upstreams.local import operations, weights
+from dragoman.upstreams.local import operations, protocol, weights
 from dragoman.upstreams.local.answering import CandidateDecoder
 from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.process import ModelProcess
-from dragoman.upstreams.local.protocol import (
-    DEFAULT_CONTEXT,
-    Delta,
-    Done,
-    Draw,
-    Embedded,
-    End,
-    EngineName,
-    Event,
-    Failed,
-    FailureKind,
-    Generate,
-    Job,
-    Options,
-    PromptTurn,
-    Report,
-    Spoken,
-    Started,
-    Transcribed,
-)
 from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
 
@@ -75,9 +55,9 @@ class LocalModel(msgspec.Struct, frozen=True):
     none. facts: of its chat. operation: what it is for.
     """
 
-    options: Options
+    options: protocol.Options
     keep_alive: float = KEEP_ALIVE
-    draw: Draw = Draw()
+    draw: protocol.Draw = protocol.Draw()
     limit: int | None = None
     system: str | None = None
     facts: Facts = _CHATS
@@ -91,15 +71,15 @@ def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, L
         if (path := weights.find(row)) is not None and not weights.lacks(row):
             facts = Facts()
             if row.operation == "chat":
-                context = min(row.context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+                context = min(row.context or protocol.DEFAULT_CONTEXT, protocol.DEFAULT_CONTEXT)
                 facts = msgspec.structs.replace(_CHATS, context=context)
-            options = Options(str(path), threads=threads, engine=row.engine)
+            options = protocol.Options(str(path), threads=threads, engine=row.engine)
             model = LocalModel(options, keep_alive, row.draw, row.limit, row.system, facts, row.operation)
             models |= dict.fromkeys((row.id, *row.aliases), model)
     return models
 
 
-_Answer = TypeVar("_Answer", Embedded, Spoken, Transcribed)
+_Answer = TypeVar("_Answer", protocol.Embedded, protocol.Spoken, protocol.Transcribed)
 
 _DOES: dict[Operation, str] = {
     "chat": "chats",
@@ -131,7 +111,9 @@ class LocalUpstream:
     ) -> None:
         self.name = name
         self.models = models
-        self._processes: dict[EngineName, ModelProcess] = {"llama": process or ModelProcess(queue=queue)}
+        self._processes: dict[protocol.EngineName, ModelProcess] = {
+            "llama": process or ModelProcess(queue=queue)
+        }
         self._new_id = new_id
         self._queue = queue
 
@@ -156,30 +138,30 @@ class LocalUpstream:
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
         model = self._model(call.model, "embed")
         order = operations.embed_order(request, model.options, model.keep_alive, call.report)
-        answer = await self._one(order, Embedded, call, "inputs")
+        answer = await self._one(order, protocol.Embedded, call, "inputs")
         return operations.vectors(answer, request, call.model, call.report)
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
         model = self._model(call.model, "speech")
         encodes = importlib.util.find_spec("av") is not None
         order = operations.speak_order(request, model.options, model.keep_alive, call.report, encodes=encodes)
-        return operations.sound(await self._one(order, Spoken, call, "text"), order, call.model)
+        return operations.sound(await self._one(order, protocol.Spoken, call, "text"), order, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
         model = self._model(call.model, "transcription")
         answer = await self._one(
             operations.transcribe_order(request, model.options, model.keep_alive, call.report),
-            Transcribed,
+            protocol.Transcribed,
             call,
             "audio",
         )
         return operations.transcript(answer, call.model)
 
-    async def loaded(self) -> Report:
+    async def loaded(self) -> protocol.Report:
         """The loaded models and the queues of all engines together, as if they had one process."""
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
-        return Report(
+        return protocol.Report(
             0,
             tuple(chain.from_iterable(report.models for report in reports)),
             waiting=sum(report.waiting for report in reports),
@@ -196,7 +178,7 @@ class LocalUpstream:
         """End the model processes. Running requests fail."""
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
-    def _process(self, engine: EngineName) -> ModelProcess:
+    def _process(self, engine: protocol.EngineName) -> ModelProcess:
         """The process of an engine, made here if there is none; it starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
@@ -214,7 +196,7 @@ class LocalUpstream:
         message = f"There is no local model {name!r}."
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
-    async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
+    async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
         """The only message, a `kind`, that answers the job. Raises RequestFailed. param: see `_fault`."""
         call.ready()
         process = self._process(order.options.engine)
@@ -222,7 +204,7 @@ class LocalUpstream:
         del order  # a recording may be large, and the job may wait for long
         async with aclosing(generator) as events:
             async for event in _timed(events, call, self.name):
-                if isinstance(event, Failed):
+                if isinstance(event, protocol.Failed):
                     raise RequestFailed(_fault(event, param))
                 if isinstance(event, kind):
                     return event
@@ -240,29 +222,29 @@ class LocalUpstream:
             async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
-                        case Started():
+                        case protocol.Started():
                             usage = msgspec.structs.replace(usage, input=event.prompt_tokens)
                             if candidate == 0:
                                 yield [ir.Start(self.name, model=call.model, usage=usage)]
-                        case Delta():
+                        case protocol.Delta():
                             if batch := answer.feed(event):
                                 yield batch
-                        case Done():
+                        case protocol.Done():
                             output = (usage.output or 0) + event.tokens
                             usage = msgspec.structs.replace(usage, output=output)
                             yield answer.finish(event)
-                        case Failed():
+                        case protocol.Failed():
                             raise RequestFailed(_fault(event, "messages"))
         yield [ir.Tally(usage), ir.End()]
 
 
-def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> Generate:
+def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> protocol.Generate:
     turns, draw = prepared.turns, prepared.draw
     if model.system is not None and not any(turn.role == "system" for turn in turns):
-        turns = (PromptTurn("system", model.system), *turns)
+        turns = (protocol.PromptTurn("system", model.system), *turns)
     if draw.seed is not None and candidate:
         draw = msgspec.structs.replace(draw, seed=draw.seed + candidate)
-    return Generate(
+    return protocol.Generate(
         id=0,
         options=model.options,
         turns=turns,
@@ -276,7 +258,9 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
     )
 
 
-async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> AsyncGenerator[Event, None]:
+async def _timed(
+    events: AsyncGenerator[protocol.Event, None], call: Call, name: str
+) -> AsyncGenerator[protocol.Event, None]:
     """The same events. Raises RequestFailed if the first text, or an event after it, comes too late."""
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
@@ -294,23 +278,21 @@ async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> 
         finally:
             call.watch.stop()
         yield event
-        if isinstance(event, End):
+        if isinstance(event, protocol.End):
             return
-        speaking = speaking or isinstance(event, Delta)
+        speaking = speaking or isinstance(event, protocol.Delta)
 
 
 def _late(timers: Timers, name: str, *, speaking: bool) -> ir.Fault:
     if speaking:
         message, code = f"The provider {name!r} sent no data for {timers.idle:g} s.", "idle_timeout"
     else:
-        message, code = (
-            f"The provider {name!r} did not start to respond within {timers.first_byte:g} s.",
-            "first_byte_timeout",
-        )
+        message = f"The provider {name!r} did not start to respond within {timers.first_byte:g} s."
+        code = "first_byte_timeout"
     return ir.Fault("timeout", message, code=code, blame="upstream")
 
 
-_FAULTS: dict[FailureKind, ir.Fault] = {
+_FAULTS: dict[protocol.FailureKind, ir.Fault] = {
     "overloaded": ir.Fault("overloaded", "", code="overloaded", retry_after=1.0, blame="gateway"),
     "context_length": ir.Fault("context_length", "", code="context_length_exceeded"),
     "invalid": ir.Fault("invalid_request", ""),
@@ -320,7 +302,7 @@ _FAULTS: dict[FailureKind, ir.Fault] = {
 }
 
 
-def _fault(failed: Failed, param: str) -> ir.Fault:
+def _fault(failed: protocol.Failed, param: str) -> ir.Fault:
     """A failure as a fault. param: the path in the IR to blame, if the client is to blame."""
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]

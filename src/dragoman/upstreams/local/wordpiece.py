@@ -14,10 +14,8 @@ from itertools import chain, islice
 _STRETCH = re.compile(r"[^ \t\n\r]+")
 _LONGEST_WORD = 100
 """The most characters of a word. A longer word becomes one unknown token."""
-
 _READ = 20_000
 """The most characters of a text that are read. Usual texts fill a model's context with fewer."""
-
 _IDEOGRAPHS = (
     *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),

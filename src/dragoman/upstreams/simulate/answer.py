@@ -83,9 +83,6 @@ def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.
     yield ir.End()
 
 
-# What is said -------------------------------------------------------------------------------------
-
-
 class _Drafter:
     """Drafts one candidate. limit: its most tokens. budget: for the values made from schemas."""
 
@@ -186,9 +183,6 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-# Tools --------------------------------------------------------------------------------------------
-
-
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
     """The functions to call, each with its index in the request's tools: those that the user names, or the
     first if the tool choice forces a call. Unless it does, those called since the user's message drop out.
@@ -268,8 +262,6 @@ def _plain(blocks: Sequence[ir.Block]) -> str:
     return " ".join(text for text in texts if text)
 
 
-# Events -------------------------------------------------------------------------------------------
-
 _DELTAS: Final[dict[type, Callable[[int, str, int], ir.Event]]] = {
     ir.Text: ir.TextDelta,
     ir.Refusal: ir.RefusalDelta,
@@ -296,9 +288,6 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
     return said if top is None else msgspec.structs.replace(said, top=(said, *others) if top else ())
-
-
-# Counting -----------------------------------------------------------------------------------------
 
 
 def counted(request: ir.Request) -> int:

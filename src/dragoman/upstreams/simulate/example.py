@@ -176,12 +176,6 @@ class _Examples:
             text += f" {word(self._draw)}"
         return text[: int(schema.get("maxLength", len(text)))]
 
-    def _boolean(self, _schema: Mapping[str, Any], _depth: int) -> bool:
-        return self._draw.below(2) == 1
-
-    def _null(self, _schema: Mapping[str, Any], _depth: int) -> None:
-        return None
-
 
 _MAKE: Final[dict[str, Callable[[_Examples, Mapping[str, Any], int], Any]]] = {
     "object": _Examples._object,
@@ -189,8 +183,8 @@ _MAKE: Final[dict[str, Callable[[_Examples, Mapping[str, Any], int], Any]]] = {
     "number": _Examples._number,
     "integer": _Examples._integer,
     "string": _Examples._string,
-    "boolean": _Examples._boolean,
-    "null": _Examples._null,
+    "boolean": lambda made, _schema, _depth: made._draw.below(2) == 1,
+    "null": lambda _made, _schema, _depth: None,
 }
 _SIMPLE_FIRST: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
 _IMPLIED: Final = {

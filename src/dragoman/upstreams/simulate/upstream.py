@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.failure import kind_of_status
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.counts import above, hold_to_counts
 from dragoman.upstreams.simulate import picture, sound
@@ -40,20 +41,7 @@ _MOST_DOCUMENTS: Final = 10_000
 _MOST_JUDGED: Final = 2_048
 """The most inputs of one moderation."""
 
-_KINDS: Final[dict[int, ir.Kind]] = {
-    400: "invalid_request",
-    401: "authentication",
-    402: "quota",
-    403: "permission",
-    404: "model_not_found",
-    408: "timeout",
-    413: "too_large",
-    422: "invalid_request",
-    429: "rate_limit",
-    503: "unavailable",
-    504: "timeout",
-    529: "overloaded",
-}
+_KINDS: Final[dict[int, ir.Kind]] = {404: "model_not_found", 503: "unavailable"}
 _TOO_LONG: Final = "string_above_max_length"
 _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
@@ -110,14 +98,8 @@ class SimulateUpstream:
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
         length = request.dimensions or LENGTH
         if length > MOST:
-            raise RequestFailed(
-                ir.Fault(
-                    "invalid_request",
-                    f"{self.name} has embeddings of at most {MOST} dimensions.",
-                    code="integer_above_max_value",
-                    param="dimensions",
-                )
-            )
+            message = f"{self.name} has embeddings of at most {MOST} dimensions."
+            raise _invalid(WireError(message, "dimensions", "integer_above_max_value"))
         if length * len(request.inputs) > _MOST_NUMBERS:
             raise above("inputs", f"{_MOST_NUMBERS // length} inputs", "array_above_max_length")
         await self._pretend(call)
@@ -247,14 +229,9 @@ def _invalid(error: WireError) -> RequestFailed:
 
 
 def _refusal(status: int, retry_after: float | None, name: str) -> ir.Fault:
-    kind = _KINDS.get(status, "upstream")
+    kind = _KINDS.get(status) or kind_of_status(status)
     if retry_after is None and status in {429, 503, 529}:
         retry_after = 1.0
-    return ir.Fault(
-        kind,
-        f"The provider {name!r} fails with {status} as it was told to.",
-        code=_CODES.get(status),
-        status=status,
-        retry_after=retry_after,
-        blame="client" if kind in {"invalid_request", "too_large"} else "upstream",
-    )
+    message, code = f"The provider {name!r} fails with {status} as it was told to.", _CODES.get(status)
+    blame: Final = "client" if kind in {"invalid_request", "too_large"} else "upstream"
+    return ir.Fault(kind, message, code=code, status=status, retry_after=retry_after, blame=blame)
