@@ -8,7 +8,7 @@ as well. An answer above a limit fails the attempt, so that the next candidate i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -106,19 +106,12 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold(self, body: bytes, operation: Operation) -> None:
         """Raise WireError for too many values in an answer, or an event of one, that is not chat."""
-        _HOLDS.get(operation, AnswerLimits._hold_json)(self, body)
-
-    def _hold_json(self, body: bytes) -> None:
-        self._hold_values(body, self.values, "values")
-
-    def _hold_numbers(self, body: bytes) -> None:
-        self._hold_values(body, self.numbers, "numbers")
-        if body.count(b"[") + body.count(b"{") > self.values:
-            raise _many_values(self.values, "values")
-
-    def _hold_sound(self, body: bytes) -> None:
-        if body.lstrip()[:1] in _JSON:  # audio has no values
-            self._hold_json(body)
+        if operation == "embed":
+            self._hold_values(body, self.numbers, "numbers")
+            if body.count(b"[") + body.count(b"{") > self.values:
+                raise _many_values(self.values, "values")
+        elif operation != "speech" or body.lstrip()[:1] in _JSON:  # audio has no values
+            self._hold_values(body, self.values, "values")
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
@@ -215,11 +208,6 @@ def silent(name: str, seconds: float) -> ir.Fault:
     return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
 
-_HOLDS: Final[Mapping[Operation, Callable[[AnswerLimits, bytes], None]]] = {
-    "embed": AnswerLimits._hold_numbers,
-    "speech": AnswerLimits._hold_sound,
-}
-"""The checks of answers that are mostly numbers or sound; other operations have `_hold_json`."""
 DEFAULT_LIMITS: Final = AnswerLimits()
 """The limits of upstreams without settings."""
 

@@ -28,8 +28,9 @@ class Question(msgspec.Struct, frozen=True):
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
         """The events of the question's answer, with estimated usage added if it is wanted."""
-        feed = None if self.estimate is None else self.estimate.feed
-        return batch if feed is None else [told for event in batch for told in feed(event)]
+        if self.estimate is None:
+            return batch
+        return [told for event in batch for told in self.estimate.feed(event)]
 
 
 class Several:

@@ -149,7 +149,7 @@ class LocalUpstream:
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
         model = self._model(call.model, "transcription")
-        answer = await self._one(
+        answer = await self._one(  # the job has no name here, so that `_one` can let go of the recording
             operations.transcribe_order(request, model.options, model.keep_alive, call.report),
             protocol.Transcribed,
             call,

@@ -46,18 +46,15 @@ _LONGEST: Final = 500
 """The most characters of all behaviours together."""
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= _LIMIT:
-        raise ValueError
-    return number
-
-
 def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= _LIMIT:
+    if not 0 <= (number := float(text)) <= _LIMIT:
         raise ValueError
     return number
+
+
+def _count(text: str) -> int:
+    _seconds(text)
+    return int(text)
 
 
 def _rate(text: str) -> float:
