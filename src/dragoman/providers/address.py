@@ -26,10 +26,11 @@ def base_url(
     """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
 
     spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added if
-    `spelled` has none. appends: add it also to another path, unless that ends in a version (as Anthropic's
-    clients do). endpoint: the path of the chat endpoint, "" = unknown; it is removed from the end of
-    `spelled`, with any model name in it. base_path: the operator's path, which is added instead of `path`,
-    unless `spelled` ends in it. Raises ValueError if `spelled` is no base URL.
+    `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do);
+    then it is added to every path that does not end in a version. endpoint: the path of the chat endpoint, ""
+    = unknown; it is removed from the end of `spelled`, with any model name in it. base_path: the operator's
+    path, which is added instead of `path`, unless `spelled` ends in it; None = there is none. Raises
+    ValueError if `spelled` is no base URL.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -47,7 +48,7 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
 
     port: added to a host that states neither a port nor a scheme. path: added to a path that is stated. Text
-    that cannot be parsed is returned unchanged; `base_url` refuses it.
+    that cannot be parsed, or names a user, is not converted: `base_url` refuses it.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")

@@ -71,7 +71,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a stream."""
+        """The most JSON values in one event of a translated stream."""
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
@@ -115,7 +115,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """At least the number of JSON values. Raises WireError above `most`, the setting `max_NAME`."""
+        """An upper bound of the JSON values in `body`. Raises WireError above `most`, setting `max_NAME`."""
         beginning = 4 * most
         count = 0
         if len(body) > beginning:  # the beginning is usually enough to refuse a hostile answer

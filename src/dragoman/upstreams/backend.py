@@ -102,7 +102,7 @@ class OwnUpstream:
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """The upstream's method for an operation other than chat; None = not for this model."""
+        """The upstream's method for an operation other than chat; None = it has none for this model."""
         return performer(self.upstream, operation, model)
 
     def facts(self, model: str, known: Facts) -> Facts:

@@ -78,9 +78,9 @@ class Passage:
         return await self._transport.send(method, url, prepared, body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error in an answer without success, without the account's secrets.
-
-        A refused credential is an error of the gateway, because the client cannot correct it.
+        """The error in an answer without success, without the account's secrets; outside of 400 to 599 it
+        only names the status. A refused credential is an error of the gateway, because the client cannot
+        correct it.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

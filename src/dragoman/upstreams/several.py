@@ -19,7 +19,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 class Question(msgspec.Struct, frozen=True):
     """One question. call: its `encoded` is the question in the upstream's protocol, if already encoded.
-    estimate: adds estimated usage to the answer's events, and keeps count of them; None = no usage is wanted.
+    estimate: adds estimated usage to the answer's events, None = none is added; it counts what it is fed.
     """
 
     request: ir.Request

@@ -68,7 +68,7 @@ _PIECE = 256 * 1024
 _LONG = 256
 """Digits from which an integer counts as long. Reading n digits takes n² steps."""
 _STRIDE = 17
-"""The first search for a long number reads one byte of so many: its digits are a run there, too."""
+"""The first search for a long number reads each 17th byte, which are digits in a row there, too."""
 _MOST_DIGITS = 1_000_000
 """The most digits in a body with a long number. As numbers of 4,299 digits they take 0.04 s, 64 MB 2 s."""
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
@@ -150,8 +150,8 @@ def count_values(body: bytes, most: int) -> int:
 def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
     """Bytes of memory that a body's values take, decoded and translated, beyond `_USUAL` times its size.
 
-    Up to twenty times the size for a body of small values, 0 for long texts. max_values: from four times so
-    many strings on, the result is an upper bound.
+    0 for long texts, up to twenty times the size for small values. max_values: from twice so many strings on,
+    the result is only an upper bound, because such a body is refused.
     """
     usual = _USUAL * len(body)
     count = _commas_and_openings(body)

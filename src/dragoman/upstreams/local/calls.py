@@ -42,7 +42,7 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """The text that is still held back; "" if `whole`, because then it is the call's last brace."""
+        """The text that is still held back; "" if the call is `whole`: then it is the call's last brace."""
         held = "" if whole and self.begun else self._held
         self._held = ""
         return held

@@ -239,7 +239,7 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments, made one of objects; None = the tool has no arguments."""
+    """The schema of a tool's arguments, of type "object" unless it states a type; None = no arguments."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 

@@ -131,7 +131,9 @@ def _literal(text: str) -> str:
 
 
 class _Compiler:
-    """Compiles one schema to rules. Equal subschemas share one rule, which also makes recursion possible."""
+    """Compiles one document's schemas to GBNF rules: `rules`, by names that begin with `prefix`. Equal
+    subschemas share one rule, which also makes recursion possible.
+    """
 
     def __init__(self, document: Schema, path: str, prefix: str, budget: SchemaBudget) -> None:
         self.rules: dict[str, str] = {}
@@ -142,10 +144,8 @@ class _Compiler:
         self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
-        """The name of the rule for a schema.
-
-        begun: the rules being compiled that have produced no text yet: raises WireError if one leads to
-        itself.
+        """The name of the rule for a schema; a new rule is compiled. begun: the rules being compiled that
+        have produced no text yet. Raises WireError if the schema's own is one of them: it would never end.
         """
         if schema is True or schema == {}:
             return "value"

@@ -1,6 +1,6 @@
-"""Decimal numbers between two bounds as GBNF: alternatives of digit classes, in plain decimal notation.
+"""Decimal numbers as GBNF: any, or those between two bounds as alternatives of digit classes.
 
-Unbounded numbers have at most 15 digits, the precision that every JSON reader keeps.
+Integers without bounds have at most 15 digits, the precision that every JSON reader keeps.
 """
 
 from __future__ import annotations

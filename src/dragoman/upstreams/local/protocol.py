@@ -28,9 +28,9 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Options(Message, frozen=True):
     """How one model file is run. Different options are different loaded models.
 
-    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT` or fewer. threads:
-    0 = one for each physical core that this process may use. gpu_layers: layers on the GPU, if the engine
-    supports one; negative = all. context and gpu_layers are for chat models only.
+    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`, or the model's if
+    less. threads: 0 = one for each physical core that this process may use. gpu_layers: layers on the GPU, if
+    the engine supports one; negative = all. context and gpu_layers are for chat models only.
     """
 
     path: str

@@ -197,7 +197,7 @@ class LocalUpstream:
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
     async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """The only message, a `kind`, that answers the job. Raises RequestFailed. param: see `_fault`."""
+        """The one message, of type `kind`, that answers a job. Raises RequestFailed. param: see `_fault`."""
         call.ready()
         process = self._process(order.options.engine)
         generator = process.ask(msgspec.structs.replace(order, client=call.client))

@@ -162,7 +162,7 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step of a long job, for a person. done, total: bytes, None = not a matter of bytes."""
+    """One step of a long job, for a person. done, total: bytes, None = unknown or not in bytes."""
 
     text: str
     done: int | None = None

@@ -24,7 +24,7 @@ _IDEOGRAPHS = (
 
 
 class WordPiece:
-    """Turns texts into tokens. vocabulary: numbers of the pieces. "[SEP]" in a text is ordinary text."""
+    """Turns texts into tokens. vocabulary: each piece's number. "[SEP]" in a text is ordinary text."""
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary

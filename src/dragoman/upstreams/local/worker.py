@@ -34,7 +34,7 @@ QUEUE = 16
 
 
 class _Slot(msgspec.Struct):
-    """A loaded model. keep_alive: seconds that it stays, negative = for ever. used: when it was last."""
+    """A loaded model. keep_alive: seconds that it stays, negative = for ever. used: its last use's time."""
 
     model: AnyModel
     keep_alive: float
@@ -145,7 +145,7 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait for work, free models that have expired, and answer one request, if any waits."""
+        """Wait for work; free models that have expired; answer one waiting job, if there is one."""
         with self._changed:
             while not self._waiting and not self._expired():
                 self._changed.wait(self._next_expiry())

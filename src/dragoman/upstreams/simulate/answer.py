@@ -71,7 +71,7 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """The events of an answer with these candidates, whose tokens are streamed in turn."""
+    """The events of an answer with these candidates, one event of each candidate in turn."""
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
     said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]

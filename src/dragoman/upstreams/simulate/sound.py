@@ -59,7 +59,7 @@ def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
 
 
 class _Tone(NamedTuple):
-    """The tone of one word: one wave, how often it repeats, and the bytes of it and the pause after it."""
+    """The tone of one word: one wave, how often it repeats, and the bytes of all waves and a pause."""
 
     wave: bytes
     waves: int
