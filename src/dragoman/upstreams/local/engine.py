@@ -6,6 +6,7 @@ thread uses an engine; only `cancel` may be called from any thread.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -23,6 +24,14 @@ class EngineRefused(DragomanError):
         super().__init__(message)
         self.kind: protocol.FailureKind = kind
         self.message = message
+
+
+def library(name: str, extra: str) -> Any:
+    """A module of an inference library. Raises EngineRefused("model") if the extra is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise missing_engine(extra, error) from error
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:

@@ -5,12 +5,11 @@ Only the voice within the package is used; others would be downloaded. https://g
 
 from __future__ import annotations
 
-import importlib
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library, missing_engine
 from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import LONGEST, encoded
 
@@ -24,11 +23,8 @@ class Hibari:
     """The hibari engine."""
 
     def __init__(self) -> None:
-        try:
-            self._numpy = importlib.import_module("numpy")
-            self._native = importlib.import_module("hibari")
-        except ImportError as error:
-            raise missing_engine("speech", error) from error
+        self._numpy = library("numpy", "speech")
+        self._native = library("hibari", "speech")
 
     def load(self, options: Options) -> HibariModel:
         """Load the voice in the options' file, with one thread: more would help little."""

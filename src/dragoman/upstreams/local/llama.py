@@ -21,7 +21,7 @@ from dragoman.errors import WireError
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import gguf
 from dragoman.upstreams.local.cores import usable_cores
-from dragoman.upstreams.local.engine import EngineRefused, Token, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, Token, library
 from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, TokenProb
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
@@ -53,11 +53,8 @@ class Llama:
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        try:
-            # Only this module is needed; `import cyllama` would load its agents and servers as well.
-            self._native = importlib.import_module("cyllama.llama.llama_cpp")
-        except ImportError as error:
-            raise missing_engine("local", error) from error
+        # Only this module is needed; `import cyllama` would load its agents and servers as well.
+        self._native = library("cyllama.llama.llama_cpp", "local")
         if not verbose:
             self._native.disable_logging()
         self._native.ggml_backend_load_all()

@@ -6,7 +6,6 @@ looks at each text by itself. https://huggingface.co/sentence-transformers/all-M
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import zipfile
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
 from dragoman.upstreams.local.protocol import Embed, Embedded, Options
 from dragoman.upstreams.local.wordpiece import WordPiece
 
@@ -36,10 +35,7 @@ class MiniLM:
         # OpenBLAS threads wait in a busy loop. If the machine does anything else, two threads are five times
         # slower than one.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        try:
-            self._numpy = importlib.import_module("numpy")
-        except ImportError as error:
-            raise missing_engine("embeddings", error) from error
+        self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
         """Load the weights from the archive in which they were published."""

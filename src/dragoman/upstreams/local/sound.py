@@ -5,13 +5,12 @@ All but WAV and raw samples needs PyAV (FFmpeg in a wheel): https://pyav.basswoo
 
 from __future__ import annotations
 
-import importlib
 import io
 import itertools
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
 from dragoman.wire.wav import Pcm, wav
 
 
@@ -56,11 +55,7 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
         return samples
     if output == "wav":
         return wav(samples, Pcm(rate))
-    try:
-        av = importlib.import_module("av")
-        numpy = importlib.import_module("numpy")
-    except ImportError as error:
-        raise missing_engine("speech", error) from error
+    av, numpy = library("av", "speech"), library("numpy", "speech")
     codec, file = _CODECS[output], io.BytesIO()
     with av.open(file, "w", format=codec.container) as container:
         stream = container.add_stream(codec.codec, rate=rate, layout="mono")
@@ -78,11 +73,7 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
     once `cancelled` is true. Raises EngineRefused: "invalid" if it cannot be decoded or is longer than
     `LONGEST`, "model" if no decoder is installed.
     """
-    try:
-        av = importlib.import_module("av")
-        numpy = importlib.import_module("numpy")
-    except ImportError as error:
-        raise missing_engine("speech", error) from error
+    av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []
     length, seconds = 0, 0.0
     try:

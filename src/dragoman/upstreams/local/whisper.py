@@ -5,14 +5,13 @@ https://github.com/SYSTRAN/faster-whisper, https://huggingface.co/Systran/faster
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from dragoman.upstreams.local.cores import usable_cores
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
 from dragoman.upstreams.local.protocol import Options, Span, Transcribe, Transcribed
 from dragoman.upstreams.local.sound import samples_of
 
@@ -30,10 +29,7 @@ class Whisper:
         os.environ["HF_HUB_OFFLINE"] = "1"
         # As for llama.cpp: threads in a busy loop take the CPU from those that work.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        try:
-            self._native = importlib.import_module("faster_whisper")
-        except ImportError as error:
-            raise missing_engine("speech", error) from error
+        self._native = library("faster_whisper", "speech")
 
     def load(self, options: Options) -> WhisperModel:
         """Load the weights from the folder of the options' file. Raises EngineRefused("model")."""
@@ -76,7 +72,7 @@ class Spectra:
 
     def __init__(self, native: Any) -> None:
         self._native = native
-        self._numpy: Any = importlib.import_module("numpy")
+        self._numpy: Any = library("numpy", "speech")
         self.cancelled: Callable[[], bool] = lambda: False
 
     def __getattr__(self, name: str) -> Any:
