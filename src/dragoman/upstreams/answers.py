@@ -39,8 +39,8 @@ _PLAIN: Final = 8
 _EVENT: Final = 4
 """One of four allowed values may stand in one event of a stream, which is decoded at once."""
 _RELAYED: Final = 2.5
-"""So many times the allowed values may stand in a relayed answer, of which only the head is decoded: enough
-for 20 alternatives to each of 10,000 tokens.
+"""So many times the allowed values may stand in a relayed answer, because only its head is decoded. This is
+enough for 20 alternatives to each of 10,000 tokens.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 

@@ -136,7 +136,7 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """Empty `_odd`; returns the data of the event that these lines are."""
+        """Empty `_odd`; returns the data in its lines, as an ErrorFrame if they say that it is an error."""
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
         data: list[bytes] = []

@@ -121,7 +121,7 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """The turns for a user's message: each tool result is one, in order. names: the tools' by call id."""
+    """The turns for a user's message: one for each tool result, and one for the blocks between two."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":

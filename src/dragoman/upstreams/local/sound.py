@@ -50,7 +50,7 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """16-bit samples of one channel in a format of KINDS. Raises EngineRefused("model"): no encoder."""
+    """16-bit samples of one channel in a format of KINDS. Without its encoder, EngineRefused("model")."""
     if output == "pcm":
         return samples
     if output == "wav":

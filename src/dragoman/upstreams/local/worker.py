@@ -49,7 +49,7 @@ class _Slot(msgspec.Struct):
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine, for the first model. send: writes one message. queue: most waiting jobs. clock:
+    engine: makes the engine, for the first model. send: writes one message. queue: jobs that may wait. clock:
     seconds.
     """
 

@@ -233,7 +233,7 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """One schema with the keywords of both. Of a keyword in both, the second's value usually stays."""
+    """One schema of two: both `properties`, both `required`, else the second's value of a keyword."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
     both = {**first, **second}
