@@ -1,7 +1,7 @@
 """Counts the gateways that a request has passed, so that a request in a loop ends.
 
-A provider's address may be that of a gateway that calls this one, which the configuration cannot show. So a
-header counts the gateways, as Via does (https://www.rfc-editor.org/rfc/rfc9110#name-via).
+A provider's address may be this gateway's own, or that of another gateway that calls this one; no
+configuration shows that. So a header counts, as Via does (https://www.rfc-editor.org/rfc/rfc9110#name-via).
 """
 
 from __future__ import annotations

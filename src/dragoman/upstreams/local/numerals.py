@@ -42,7 +42,7 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Both bounds. An open one gets 15 digits, or one more than the other bound; an open `low` is negative."""
+    """Both bounds. An open one, `low` negative, gets 15 digits, or one more than the other bound."""
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
     if high is None:

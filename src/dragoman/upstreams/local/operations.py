@@ -1,7 +1,7 @@
 """Translates embeddings, speech and transcription for the embedded models, and their answers to the IR. Pure.
 
 A field that cannot be told to the model is reported as a loss. What the model cannot do (another language, an
-unknown voice) is refused with its path in the IR: all functions raise RequestFailed.
+unknown voice) is refused, by RequestFailed with its path in the IR.
 """
 
 from __future__ import annotations

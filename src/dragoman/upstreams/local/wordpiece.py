@@ -32,8 +32,8 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """(tokens, whether they are the whole text). tokens: at most `most`, with the special ones at both
-        ends.
+        """(tokens, whether no text was cut off). tokens: at most `most`, the special ones at both ends
+        included.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))

@@ -96,7 +96,7 @@ MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The plan for behaviours like `lorem:50+think`, added to `base`. The user reads its ValueError."""
+    """The plan for behaviours (`lorem:50+think`), added to `base`. Its ValueError is for users to read."""
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}

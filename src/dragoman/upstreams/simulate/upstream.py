@@ -47,8 +47,7 @@ _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limi
 
 
 class SimulateUpstream:
-    """The simulator. Chat is instructed by the model's name and the user's text, other operations by the name
-    only.
+    """The simulator, instructed by the model's name, for chat also by the user's text.
 
     name: the provider's name, in the configuration and in faults. seed: for all answers, unless a request has
     its own. first_token: seconds before an answer begins; token_interval: seconds between two tokens; a plan
@@ -170,8 +169,8 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as the plan says, and `writing` seconds longer; then fail, if the plan says so. Raises
-        RequestFailed; earlier, if a timer of the call expires.
+        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if a timer of the call
+        ends before that, or if the plan says so.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:
