@@ -113,7 +113,7 @@ class Transcriber(Resident, Protocol):
     def answer(
         self, order: protocol.Transcribe, cancelled: Callable[[], bool]
     ) -> protocol.Transcribed | None:
-        """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for unusable data."""
+        """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for a bad file."""
 
 
 AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
