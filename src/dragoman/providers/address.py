@@ -1,8 +1,7 @@
-"""Base URLs: converts every spelling that people use into one normal form.
+"""Base URLs: converts every spelling that people use into one normal form. Pure.
 
-People paste an origin, a base with or without `/v1`, with a slash at the end, or a whole endpoint.
-All of these must give the same base URL, and a path that somebody chose on purpose must stay. Pure:
-nothing is resolved or contacted here.
+People paste an origin, a base with or without `/v1`, with a slash at the end, or a whole endpoint. All of
+these must give the same base URL, and a path that somebody chose on purpose must stay.
 """
 
 from __future__ import annotations
@@ -26,11 +25,12 @@ def base_url(
 ) -> str:
     """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
 
-    spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added where
-    `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do); a
-    base that ends in a version keeps its own. endpoint: the path of the chat endpoint; it is removed, with
-    any model name in it, if somebody pasted it with the base. base_path: the operator's own path, in place of
-    `path`, always added but never twice; "" adds nothing. Raises ValueError if it is no base URL.
+    spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added if
+    `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do);
+    then it is added to every path that does not end in a version. endpoint: the path of the chat endpoint, ""
+    = unknown; it is removed from the end of `spelled`, with any model name in it. base_path: the operator's
+    path, which is added instead of `path`, unless `spelled` ends in it; None = there is none. Raises
+    ValueError if `spelled` is no base URL.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -47,8 +47,8 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     """The base URL for a host in the spelling of a server's own clients: `host`, `host:port`, `:port`,
     `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
 
-    port: added to a host that has none. path: the vendor's own, added to a path that is stated. A text that
-    cannot be parsed is returned unchanged, and `base_url` refuses it.
+    port: added to a host that states neither a port nor a scheme. path: added to a path that is stated. Text
+    that cannot be parsed, or names a user, is not converted: `base_url` refuses it.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")
@@ -72,12 +72,12 @@ _LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 
 
 def origin(url: str) -> str:
-    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url` does."""
+    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError for no base URL."""
     return _origin(_split(url))
 
 
 def without_keys(url: str) -> str:
-    """A URL for people to read, without the password and without a client's key in the path or query."""
+    """A URL for people to read: user and password, and a client's key in path or query, become `…`."""
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 
 

@@ -1,7 +1,7 @@
-"""Adds the credential and the vendor's fixed headers to a prepared request.
+"""Adds the credential and the vendor's fixed headers to a prepared request. Pure.
 
 A key is bound to the origin of its provider's configuration. It is never added to a request for another
-origin, whatever a request, a redirect or a mistake of ours asks for. Pure.
+origin, whatever a request, a redirect or a mistake of ours asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dragoman.seams.secret import Secret
 
 
 def credential_headers() -> frozenset[str]:
-    """The headers (lower case) that may hold a credential. The client's own are never sent upstream."""
+    """The headers (lower case) that may hold a credential. A client's own are never sent upstream."""
     return _ALWAYS.union(key_headers())
 
 
@@ -26,10 +26,10 @@ _ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authori
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A key and the one origin to which it may be sent.
+    """A key and the one origin to which it may be sent, in the form of `address.origin`.
 
-    secret: the key. origin: in the form of `address.origin`. source: where the key was found, so that people
-    can tell keys apart without seeing them ("OPENAI_API_KEY_2", "dragoman.yaml:12").
+    source: where the key was found, so that people can tell keys apart without seeing them
+    ("OPENAI_API_KEY_2", "dragoman.yaml:12").
     """
 
     secret: Secret
@@ -48,10 +48,9 @@ def sign(
 ) -> dict[str, str]:
     """The headers to send to `url`: names in lower case, a new dict.
 
-    headers: the request's own, lower-case names. fixed: the vendor's (`anthropic-version`); the request's
-    override them. extra: the operator's, which override both. credential: None for a server without keys.
-    Credential headers of the request are dropped. Raises DragomanError when `url` is not at the credential's
-    origin.
+    headers: the request's own, lower-case names; those that may hold a credential are dropped. fixed: the
+    vendor's (`anthropic-version`); the request's override them. extra: the operator's, which override both.
+    credential: None for a server without keys; raises DragomanError when `url` is not at its origin.
     """
     signed, secret = dict(fixed), credential_headers()
     signed.update((name, value) for name, value in headers.items() if name not in secret)
@@ -67,7 +66,7 @@ def sign(
 
 
 def _within(url: str, origin: str) -> bool:
-    """Whether `url` is at `origin`: `https://a.example.evil` and `https://a.example@evil` are not at
-    `https://a.example`.
+    """Whether `url` is at `origin`; `https://a.example.evil` and `https://a.example@evil` are not at
+    a.example.
     """
     return url.startswith(origin) and url[len(origin) : len(origin) + 1] in {"", "/", "?"}

@@ -1,17 +1,16 @@
 """Known vendors as data: their addresses, their API's paths and names, and their deviations from the dialect.
 
-A row holds facts, each from the vendor's own page or client or from recorded traffic. It holds no behaviour,
-and no code branches on a vendor's name. A compatible vendor is added by adding a row. Vendors whose address
-depends on the account (a resource, a region, a workspace) have no row: the operator configures them with
-`base_url`. Pure.
+A row holds facts, each from the vendor's own page or client or from recorded traffic; no code branches on a
+vendor's name. Vendors whose address depends on the account (a resource, a region, a workspace) have no row:
+the operator configures them with `base_url`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,9 +21,9 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks, Wi
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
     """A further protocol that a vendor speaks at the same address, with the same keys.
 
-    path: its chat endpoint below the base URL, None = the dialect's. drops: a suffix of the base URL that is
-    removed before `path` is added. auth: how the key is sent, None = as for the vendor's first protocol.
-    quirks: its deviations. models: patterns of the only model names that it serves, None = all.
+    path: its chat endpoint below the base URL, None = the dialect's. drops: what is removed from the base
+    URL's end before `path` is added. auth: how a key is sent, None = as for the vendor's first protocol.
+    models: patterns of the only model names that it serves, None = all.
     """
 
     path: str | None = None
@@ -42,17 +41,15 @@ _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor.
 
-    name: as in configuration. title: for people. dialect: its first protocol. base_url: scheme, host and
-    path, without a slash at the end. path: the path that `base_url` ends with; it is added to a configured
-    base URL without a path ("" adds nothing). appends: whether the vendor's own clients add `path` to every
-    base URL. keys: environment variables for the key; the first one that is set is
-    used; empty for servers that are enabled by configuration only. base_var: the environment variable that
-    replaces the base URL. host_port: that variable holds a host, and this is its default port; None = it
-    holds a URL. chat_path: the chat endpoint below the base URL, None = the dialect's. bases: by operation,
-    the path that replaces `path` in the base URL for this operation. quirks: its deviations. also:
-    its further protocols, the best first. models: patterns of the bare model names that belong to this vendor
-    (`*` any text, `[…]` one character of these, as in file names). known: some models that it serves, for the
-    model list until the vendor has been asked; never a limit. page: its documentation. read: the month in
+    name: as in configuration. title: for people. dialect: its first protocol; also: the others with their
+    dialects, best first. path: the path at the end of `base_url`; added to a configured base URL that has
+    none. appends: whether the vendor's own clients add `path` to every base URL. keys: environment variables
+    of which the first that is set holds the key; none = configuration alone adds the vendor. base_var: the
+    environment variable that replaces the base URL. host_port: None = `base_var` holds a URL; a number = it
+    holds a host, and this is its default port. chat_path: the chat endpoint below the base URL, None = the
+    dialect's. bases: by operation, the path that replaces `path` for it. models: patterns of the bare model
+    names that belong to this vendor (`*` any text, `[…]` one character of these). known: some models that
+    lists show until the vendor has been asked; never a limit. page: its documentation. read: the month in
     which the facts were collected.
     """
 
@@ -75,8 +72,16 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...] = ()
 
     def owns(self, model: str) -> bool:
-        """Whether the bare name `model` belongs to this vendor. A name with a slash never does."""
+        """Whether the model name matches one of the vendor's `models`. A name with a slash never does."""
         return "/" not in model and any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+def _narrow(**more: Any) -> Quirks:
+    """The quirks `more` of a vendor whose chat API also has no `functions`, signatures in calls,
+    `max_completion_tokens` and role `developer`.
+    """
+    base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
+    return msgspec.structs.replace(base, **more)
 
 
 _MODEL_STUDIO: Final = Vendor(
@@ -87,11 +92,7 @@ _MODEL_STUDIO: Final = Vendor(
     page="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
     keys=("DASHSCOPE_API_KEY",),
     base_var="DASHSCOPE_BASE_URL",
-    quirks=Quirks(
-        functions=False,
-        call_signatures=False,
-        max_tokens_field="max_tokens",
-        developer_role=False,
+    quirks=_narrow(
         refuses=frozenset({"frequency_penalty", "logit_bias", "metadata", "store"}),
         reasoning_request="enable_thinking",
         cache_marks="cache_control",
@@ -235,11 +236,7 @@ _CLOUD: Final = (
         page="https://api-docs.deepseek.com",
         keys=("DEEPSEEK_API_KEY",),
         base_var="DEEPSEEK_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
+        quirks=_narrow(
             refuses=frozenset({"logit_bias", "metadata", "n", "store"}),
             json_schema=False,
             reasoning_request="thinking",
@@ -272,10 +269,7 @@ _CLOUD: Final = (
             pictures="xai",
         ),
         # Completions: "not supported by reasoning models", https://docs.x.ai/developers/rest-api-reference/inference
-        also={
-            "openai_responses": _USUAL,
-            "openai_completions": ApiRow(models=("grok-*-non-reasoning*",)),
-        },
+        also={"openai_responses": _USUAL, "openai_completions": ApiRow(models=("grok-*-non-reasoning*",))},
         models=("grok-*",),
         known=("grok-4.3",),
     ),
@@ -286,13 +280,7 @@ _CLOUD: Final = (
         page="https://docs.together.ai/reference/chat-completions",
         keys=("TOGETHER_API_KEY",),
         base_var="TOGETHER_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
-            extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
-        ),
+        quirks=_narrow(extensions=frozenset({"min_p", "repetition_penalty", "top_k"})),
         also={"openai_completions": _USUAL},
     ),
     Vendor(
@@ -351,13 +339,7 @@ _CLOUD: Final = (
         page="https://docs.perplexity.ai/api-reference/chat-completions-post",
         keys=("PERPLEXITY_API_KEY",),
         base_var="PERPLEXITY_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
-            refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"}),
-        ),
+        quirks=_narrow(refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"})),
         # It serves only models of other makers: https://docs.perplexity.ai/docs/agent-api/openai-compatibility
         also={"openai_responses": ApiRow(path="/v1/responses", drops="/v1", models=("*/*",))},
         models=("sonar", "sonar-*"),
@@ -371,11 +353,7 @@ _CLOUD: Final = (
         page="https://docs.siliconflow.cn/en/api-reference/chat-completions/chat-completions",
         keys=("SILICONFLOW_API_KEY",),
         base_var="SILICONFLOW_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
+        quirks=_narrow(
             refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
             reasoning_request="enable_thinking",
             extensions=frozenset({"min_p", "top_k"}),
@@ -399,11 +377,7 @@ _CLOUD: Final = (
         page="https://dev.writer.com/api-reference/completion-api/chat-completion",
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
+        quirks=_narrow(
             reasoning_request="none",
             widens=USUALLY_WIDER.union(_UNLINKED),  # recorded: its own client sends no call ids
         ),
@@ -418,13 +392,7 @@ _CLOUD: Final = (
         page="https://docs.z.ai/api-reference/llm/chat-completion",
         keys=("ZAI_API_KEY",),
         base_var="ZAI_BASE_URL",
-        quirks=Quirks(
-            functions=False,
-            call_signatures=False,
-            max_tokens_field="max_tokens",
-            developer_role=False,
-            reasoning_request="thinking",
-        ),
+        quirks=_narrow(reasoning_request="thinking"),
         models=("glm-*",),
         known=("glm-4.7", "glm-5.2", "glm-5.3"),
     ),
@@ -435,9 +403,7 @@ _CLOUD: Final = (
         page="https://docs.crusoecloud.com",
         keys=("CRUSOE_API_KEY",),
         base_var="CRUSOE_BASE_URL",
-        quirks=Quirks(
-            functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False
-        ),
+        quirks=_narrow(),
     ),
 )
 
@@ -542,20 +508,18 @@ _OWN_MACHINE: Final = (
 )
 
 
-def _by_name(vendors: Iterable[Vendor]) -> Mapping[str, Vendor]:
-    return MappingProxyType({vendor.name: vendor for vendor in vendors})
-
-
-CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
+CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
+    {vendor.name: vendor for vendor in _CLOUD + _RANKING + _OWN_MACHINE}
+)
 """Every known vendor by name, in the order of the documentation."""
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """A hint for an unknown model: the setting that adds its vendor, or the provider under whose name that
-    vendor is configured; None = no hint.
+    """What to do about an unknown model, in words: the setting that adds its vendor, or the provider under
+    whose name that vendor is configured; None = no hint.
 
     model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
-    providers: the configured providers; for each the name of its catalogue row, None = it has none.
+    providers: by configured name, its catalogue row's name or None.
     """
     name, slash, rest = model.partition("/")
     vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)

@@ -1,8 +1,8 @@
-"""Known facts of models, as data: limits, abilities, and the values that each model accepts.
+"""Known facts of models, as data: limits, abilities, and the values that each model accepts. Pure.
 
-A row is found by the model's name. A row states only what a page of the vendor or a cited observation says;
-every other fact is None, and then the provider decides. Names of future models match no row on purpose: for
-them the encoders write the newest forms. Pure.
+A row states only what a page of the vendor or a cited observation says; every other fact is None, and then
+the provider decides. Names of future models match no row on purpose: for them the encoders write the newest
+forms.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Row(Value, frozen=True):
     """Facts about the models with matching names.
 
     names: exact names or shell patterns, compared with the name both with and without its snapshot date.
-    vendor: the only vendor whose models these are; None = any vendor, because the name is the maker's.
-    source: the page of the facts. read: the month in which the page was read.
+    vendor: the only vendor at which the facts hold, None = any, because the name is the maker's. source: the
+    page of the facts. read: the month in which it was read.
     """
 
     names: tuple[str, ...]
@@ -34,10 +34,10 @@ class Row(Value, frozen=True):
 
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
-    """The known facts of a model at a vendor, UNKNOWN if there are none. Facts in `overrides` replace them.
+    """The known facts of a model at a vendor (None = not in the catalogue), UNKNOWN if there are none.
 
-    Rows of this vendor precede rows for any vendor; among these, the matching name with the most literal
-    characters decides.
+    Facts stated in `overrides` replace them. A row of this vendor precedes rows of any vendor; otherwise the
+    row with the longest matching name counts, `*` excluded.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:
@@ -157,13 +157,7 @@ _CHAT: Final = ("openai_chat",)
 _COMPLETIONS: Final = ("openai_completions",)
 
 _GPT_4: Final = Facts(
-    context=8192,
-    max_output=8192,
-    tools=True,
-    structured=False,
-    reasoning=False,
-    sampling=True,
-    efforts=(),
+    context=8192, max_output=8192, tools=True, structured=False, reasoning=False, sampling=True, efforts=()
 )
 _GPT_4O: Final = Facts(
     context=128_000,
@@ -219,11 +213,7 @@ _INSTRUCT: Final = Facts(
 _OPENAI: Final = (
     Row(("gpt-3.5-turbo*", "gpt-35-turbo*"), _but(_GPT_4, context=16_385, max_output=4096), _OPENAI_DOCS),
     Row(("gpt-3.5-turbo-instruct*", "gpt-35-turbo-instruct*"), _INSTRUCT, _OPENAI_CLIENT),
-    Row(
-        ("davinci-002", "babbage-002"),
-        _but(_INSTRUCT, context=16_384, max_output=16_384),
-        _OPENAI_CLIENT,
-    ),
+    Row(("davinci-002", "babbage-002"), _but(_INSTRUCT, context=16_384, max_output=16_384), _OPENAI_CLIENT),
     Row(("gpt-4", "gpt-4-0613"), _GPT_4, _OPENAI_DOCS),
     Row(("gpt-4-turbo*",), _but(_GPT_4, context=128_000, max_output=4096, images=True), _OPENAI_DOCS),
     Row(("gpt-4o", "gpt-4o-mini"), _GPT_4O, _OPENAI_DOCS),
@@ -269,11 +259,7 @@ _OPENAI: Final = (
         _OPENAI_CLIENT,
     ),
     Row(("gpt-5-codex",), _but(_GPT_5, efforts=_UP_TO_HIGH, apis=_RESPONSES), _OPENAI_EFFORT),
-    Row(
-        ("gpt-5-pro",),
-        _but(_GPT_5, max_output=272_000, efforts=("high",), apis=_RESPONSES),
-        _OPENAI_DOCS,
-    ),
+    Row(("gpt-5-pro",), _but(_GPT_5, max_output=272_000, efforts=("high",), apis=_RESPONSES), _OPENAI_DOCS),
     Row(
         (
             *("gpt-5.1-codex", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2-codex"),

@@ -20,9 +20,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol that a provider speaks.
 
     chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; may contain
-    `{model}`. bases: by operation, the URL below which its path lies, where that differs from the chat
-    endpoint's base. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of
-    the only model names that it serves, None = all.
+    `{model}`. bases: by operation, the URL below which its path lies, where that is not the chat endpoint's
+    base. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of the only
+    model names that it serves, None = all.
     """
 
     dialect: str
@@ -38,12 +38,12 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One configured account: its address, dialects and keys.
 
-    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None for a
-    server that the catalogue does not know. base_url: in normal form. chat_path: the chat endpoint below it,
-    with `{model}` in place of the model's name; stream_path: the same for streams. credentials: its keys,
-    each bound to this origin; empty for a server without keys. fixed: headers that the dialect requires.
-    headers: the operator's, lower-case names, possibly secret. body: JSON that is merged into every request.
-    models: the model names that it serves, None = any. further: its further protocols, the best first.
+    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None if it
+    has none. base_url: in normal form. chat_path, stream_path: the chat endpoint below it for whole answers
+    and for streams, with `{model}` in place of the model's name. credentials: its keys, each bound to this
+    origin; empty for a server without keys. fixed: headers that the dialect requires. headers: the
+    operator's, lower-case names, possibly secret. body: JSON that is merged into every request. models: the
+    model names that it serves, None = any. further: its protocols besides `dialect`, the best first.
     """
 
     name: str
@@ -82,9 +82,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _bases(self) -> Mapping[str, str]:
-        """By operation, the base URL of an operation that lies beside the vendor's own path.
+        """By operation, the base URL of an operation that lies beside the vendor's own path (`Vendor.bases`).
 
-        A proxy may serve the vendor below a path of its own; that path stays.
+        A path of the operator's before the vendor's own stays: a proxy may serve the vendor there.
         """
         vendor = self.vendor
         if vendor is None or not vendor.bases:
@@ -95,15 +95,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """`scheme://host[:port]`, to which its keys are bound."""
+        """The `scheme://host[:port]` to which its keys are bound."""
         return address.origin(self.base_url)
 
     def takes(self, model: str) -> bool:
-        """Whether requests for `provider/model` with this model name are sent to the provider."""
+        """Whether it serves the model with this name, written without the provider's."""
         return self.models is None or model in self.models
 
     def owns(self, model: str) -> bool:
-        """Whether a bare model name matches the vendor's patterns and the provider serves it."""
+        """Whether a model name without a provider fits the vendor's patterns and the provider serves it."""
         return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
 
 
@@ -114,10 +114,11 @@ def base_url(
     base_path: str | None = None,
     chat_path: str = "",
 ) -> str:
-    """The normal form of a provider's base URL.
+    """The normal form of a provider's base URL. Raises ValueError if there is none.
 
-    vendor, dialect: they decide which path is expected. spelled: the operator's text, None = the vendor's own
-    URL. base_path, chat_path: as `base_path`, `endpoint` in `address.base_url`. Raises ValueError as it does.
+    vendor: its catalogue row, None = unknown; then `dialect` decides which path is expected. spelled: the
+    operator's text, None = the vendor's URL. base_path, chat_path: `base_path`, `endpoint` of
+    `address.base_url`.
     """
     if spelled is None:
         if vendor is None:

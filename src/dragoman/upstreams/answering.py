@@ -1,4 +1,4 @@
-"""The interface of what answers an encoded chat request: one upstream, or one that is asked several times."""
+"""The interface of what answers encoded chat requests: an upstream, or `Several` questions to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dragoman.upstreams.upstream import Batches, Call
 
 
 class Answering(Protocol):
-    """Answers chat requests. name: the provider's, for errors. limits: for the size of an answer."""
+    """Answers chat requests. name: the provider's, for errors. limits: how large an answer may be."""
 
     @property
     def name(self) -> str: ...
@@ -19,13 +19,10 @@ class Answering(Protocol):
     def limits(self) -> AnswerLimits: ...
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to one chat request; bytes are for `decode`. Raises RequestFailed."""
-        ...
+        """The whole answer to a chat request, as bytes for `decode` or decoded. Raises RequestFailed."""
 
     def decode(self, body: bytes) -> ir.Response:
-        """Decode the bytes that `complete` returned. Raises RequestFailed."""
-        ...
+        """Decode bytes from `complete`. Raises RequestFailed for invalid ones, or ones above the limits."""
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """Answer one chat request as events, even if it asks for no stream. Raises RequestFailed."""
-        ...
+        """The answer to a chat request as events, even if it asks for no stream. Raises RequestFailed."""

@@ -1,15 +1,14 @@
 """Limits for a provider's answer, checked before the answer is decoded.
 
-Providers are not trusted either: an answer of five million empty arrays takes seconds to decode, and nothing
-else runs in that time. So JSON values are counted in the bytes, at a hundredth of the cost of decoding. The
-parts of a stream that are kept (before its first content, or during a translation) are limited as well. An
-answer above a limit fails the attempt, so that the next candidate is tried.
+An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
+values are counted in the bytes, at a hundredth of the cost. The parts of a stream that are kept are limited
+as well. An answer above a limit fails the attempt, so that the next candidate is tried.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,25 +26,21 @@ TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"
 LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
-"""Codes of a `WireError` for an answer that is too large, not invalid."""
+"""Codes of a `WireError` that mean that an answer is too large, not invalid."""
 
 MAX_REFUSAL: Final = 256 * 1024
 """Bytes that are read of an error answer. Some repeat the request; their message comes first or is short."""
 _REFUSAL_VALUES: Final = 20_000
-"""JSON values of an error answer that are decoded. Of a larger one, the beginning is shown as text."""
+"""JSON values up to which an error answer is decoded. Of a larger one, the beginning is shown as text."""
 PART: Final = 16 * 1024
-"""Bytes of a stream that are handled before other tasks may run. The event of one token has about 200."""
+"""Bytes of a stream that are handled before other tasks may run. A token's event has about 200."""
 _PLAIN: Final = 8
-"""One of eight values may stand outside of log probabilities. These values cost most, because each of them
-may become a block of the answer.
-"""
+"""One of eight allowed values may stand outside of log probabilities, where it may become a content block."""
 _EVENT: Final = 4
-"""One of four values may stand in a single event of a stream. An event is decoded at once, while nothing
-else runs; a usual one has the log probabilities of a few tokens.
-"""
+"""One of four allowed values may stand in one event of a stream, which is decoded at once."""
 _RELAYED: Final = 2.5
-"""A relayed answer may hold so many times more values, because only its head is decoded. This is enough for
-20 alternatives to each of 10,000 tokens.
+"""So many times the allowed values may stand in a relayed answer, because only its head is decoded. This is
+enough for 20 alternatives to each of 10,000 tokens.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 
@@ -55,7 +50,10 @@ _decode = msgspec.json.Decoder().decode
 class AnswerLimits(msgspec.Struct, frozen=True):
     """How large a provider's answer may be: the settings `providers.NAME.answers`.
 
-    values, numbers, blocks: counts. event, opening, stream: bytes. silence: seconds, None = no limit.
+    values: JSON values of one answer; numbers: those of an answer with embeddings. event: bytes of one event.
+    opening: bytes of a stream before its first content. stream: bytes of a translated stream. blocks: content
+    blocks of one answer, candidates and citations included. silence: seconds that a provider may send no
+    content, None = no limit.
     """
 
     values: int = 800_000
@@ -68,16 +66,16 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """Bytes. A smaller chat answer, or event of one, cannot hold too many values."""
+        """The most values outside of log probabilities. Shorter answers (in bytes) have no more values."""
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a stream."""
+        """The most JSON values in one event of a translated stream."""
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Whether the chat answer may hold too many blocks, so `hold_plain` must check it after decoding.
+        """Whether the chat answer is to be checked by `hold_plain` when it is decoded.
 
         Raises WireError for too many values.
         """
@@ -93,16 +91,12 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError for a decoded answer, or event, with too many values beside log probabilities."""
+        """Raise WireError for a decoded answer or event with too many values outside of log probabilities."""
         if _many_outside(value, self.unsuspicious):
-            raise WireError(
-                f"more than {self.unsuspicious} JSON values outside of log probabilities (setting "
-                "answers.max_values)",
-                code=TOO_MANY_VALUES,
-            )
+            raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
-        """Check the values of one event of a translated stream, before its decoder does. Raises WireError."""
+        """Raise WireError for an event of a translated stream with too many values; invalid JSON passes."""
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
@@ -111,29 +105,17 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """Raise WireError for an answer of an operation other than chat, or an event of one, with too many
-        values.
-        """
-        _HOLDS.get(operation, AnswerLimits._hold_json)(self, body)
-
-    def _hold_json(self, body: bytes) -> None:
-        self._hold_values(body, self.values, "values")
-
-    def _hold_numbers(self, body: bytes) -> None:
-        self._hold_values(body, self.numbers, "numbers")
-        if body.count(b"[") + body.count(b"{") > self.values:
-            raise WireError(
-                f"more than {self.values} JSON values (setting answers.max_values)", code=TOO_MANY_VALUES
-            )
-
-    def _hold_sound(self, body: bytes) -> None:
-        """Check JSON only: audio has no values."""
-        if body.lstrip()[:1] in _JSON:
-            self._hold_json(body)
+        """Raise WireError for too many values in an answer, or an event of one, that is not chat."""
+        if operation == "embed":
+            self._hold_values(body, self.numbers, "numbers")
+            if body.count(b"[") + body.count(b"{") > self.values:
+                raise _many_values(self.values, "values")
+        elif operation != "speech" or body.lstrip()[:1] in _JSON:  # audio has no values
+            self._hold_values(body, self.values, "values")
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """An upper bound of the number of JSON values. Raises WireError for too many."""
+        """An upper bound of the JSON values in `body`. Raises WireError above `most`, setting `max_NAME`."""
         beginning = 4 * most
         count = 0
         if len(body) > beginning:  # the beginning is usually enough to refuse a hostile answer
@@ -141,13 +123,11 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         if count <= most:
             count = count_values(body, most)
         if count > most:
-            raise WireError(
-                f"more than {most} JSON values (setting answers.max_{name})", code=TOO_MANY_VALUES
-            )
+            raise _many_values(most, name)
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """The same response. Raises WireError if it has too many blocks and candidates."""
+        """The same response. Raises WireError for too many blocks, citations and candidates together."""
         blocks = len(response.candidates)
         for candidate in response.candidates:
             blocks += len(candidate.blocks)
@@ -162,12 +142,16 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 _JSON: Final = (b"{", b"[")
 
 
+def _many_values(most: int, name: str, where: str = "") -> WireError:
+    message = f"more than {most} JSON values{where} (setting answers.max_{name})"
+    return WireError(message, code=TOO_MANY_VALUES)
+
+
 def _many_blocks(most: int) -> WireError:
     return WireError(f"more than {most} content blocks (setting answers.max_blocks)", code=TOO_MANY_BLOCKS)
 
 
 def _many_outside(decoded: Any, most: int) -> bool:
-    """Whether more than `most` values stand outside of log probabilities."""
     waiting: list[Any] = [decoded] if type(decoded) in _NESTED else []
     seen = 0
     while waiting:
@@ -188,7 +172,8 @@ _NESTED: Final = (dict, list)
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
     """The number of blocks and citations in a stream, this batch included. Raises WireError for too many.
 
-    opened: the number before this batch. kept: counts the values that a decoder keeps inside the blocks.
+    opened: the number before this batch. kept: changed; it counts, and limits as well, the values that a
+    decoder keeps inside the blocks.
     """
     for event in batch:
         kind = type(event)
@@ -214,50 +199,31 @@ def too_long(limits: AnswerLimits) -> WireError:
 
 
 def without_content(name: str, most: int) -> ir.Fault:
-    """The fault of a stream that has no content in its first `most` bytes."""
-    return ir.Fault(
-        "upstream",
-        f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening).",
-        code=NO_CONTENT,
-        blame="upstream",
-    )
+    """The fault of a stream that has no content in its first `most` bytes. name: the provider's."""
+    message = f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening)."
+    return ir.Fault("upstream", message, code=NO_CONTENT, blame="upstream")
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that sent data without content for so many seconds."""
-    return ir.Fault(
-        "timeout",
-        f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence).",
-        code=NO_CONTENT,
-        blame="upstream",
-    )
+    """The fault of a provider that sent no content, only pings, for so many seconds."""
+    message = f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence)."
+    return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
 
-_HOLDS: Final[Mapping[Operation, Callable[[AnswerLimits, bytes], None]]] = {
-    "embed": AnswerLimits._hold_numbers,
-    "speech": AnswerLimits._hold_sound,
-}
-"""The checks for operations whose answers are mostly numbers or sound; the others have `_hold_json`."""
 DEFAULT_LIMITS: Final = AnswerLimits()
 """The limits of upstreams without settings."""
 
 
 def unexpected(name: str, status: int) -> RequestFailed:
-    """The error for an answer that is neither a success nor an error: 101, 304, other unexpected statuses,
-    and numbers that are no HTTP status.
-    """
-    return RequestFailed(
-        ir.Fault(
-            "upstream", f"{name} responded with status {status}.", code="unexpected_status", blame="upstream"
-        )
-    )
+    """The error for a status that is neither one of success nor one of error (101, 304, 999)."""
+    message = f"{name} responded with status {status}."
+    return RequestFailed(ir.Fault("upstream", message, code="unexpected_status", blame="upstream"))
 
 
 class Parts:
-    """The parts of one large read, which are handled one after another.
+    """The parts of one large read; before each but the first, other tasks run.
 
-    One read may bring 256 kB. As lines of two bytes this is a tenth of a second of work, and another
-    client's request needs several turns of the event loop; so each part ends its turn.
+    One read may bring 256 kB. As lines of two bytes this is a tenth of a second of work.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -265,11 +231,10 @@ class Parts:
     def __init__(self) -> None:
         self._data = b""
         self._at = 0
-        self.more = False
-        """Whether there is a next part."""
+        self.more = False  # whether there is a next part
 
     def first(self, data: bytes) -> bytes:
-        """The first part of a read of more than `PART` bytes."""
+        """Take a read of more than `PART` bytes; returns its first part."""
         self._data, self._at, self.more = data, 0, True
         return data[:PART]
 
@@ -298,7 +263,7 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """The beginning of an error answer, with so few bytes and values that it can be decoded at once."""
+    """The body of an error answer, cut so that it has few enough bytes and values to be decoded at once."""
     parts: list[bytes] = []
     size = 0
     while size < MAX_REFUSAL and (data := await answer.chunk()):

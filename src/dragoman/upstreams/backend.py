@@ -1,8 +1,5 @@
 """The interface through which the engine uses every upstream: a provider over HTTP, models of this machine,
 the simulator, or a custom upstream.
-
-`WireUpstream` has this interface itself. `OwnUpstream` adapts an `Upstream` made in code: it takes requests
-in the IR, has one empty credential, and learns nothing from refusals.
 """
 
 from __future__ import annotations
@@ -52,38 +49,31 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """The upstream in the best protocol for a chat of `face`'s client; parameters: see `apis.choose`."""
-        ...
+        """The provider's upstream in the best protocol for a chat of `face`'s client; see `apis.choose`."""
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """The provider's upstream in a protocol that has this operation; None = there is none."""
-        ...
+        """The same provider in a protocol with this operation, `face` if possible; None = there is none."""
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model: `known`, corrected by what earlier refusals have told."""
-        ...
+        """The facts about a model: `known`, corrected by what earlier failures have told."""
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Learn from a failure how to call this model. True: it told something, so try again."""
-        ...
+        """Remember what a failure says about calling this model. True: it said something, so try again."""
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Learn from a failure that a model does not think. True: it told this, so try again."""
-        ...
+        """Remember that a model does not think, if the failure says so. True: it does, so try again."""
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """A call's failure as clients may read it. located: turns a parameter that is a place in the IR into
-        a path of the client's request.
+        """A call's failure as clients may read it. located: makes a parameter that is a path in the IR a path
+        of the client's request.
         """
-        ...
 
     def written(self, request: ir.Request, call: Call) -> Call:
         """The call with the chat request encoded in this protocol; unchanged if the protocol is the IR."""
-        ...
 
 
 class OwnUpstream:
-    """Adapts an upstream made in code, which takes requests in the IR, to `Backend`."""
+    """Adapts an upstream that takes requests in the IR to `Backend`. It learns nothing from failures."""
 
     dialect: Final = None
     quirks: Final = STANDARD
@@ -105,39 +95,32 @@ class OwnUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> OwnUpstream:
-        """This upstream itself: it supports only the IR."""
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """This upstream, if it has the operation's method."""
+        """This upstream if it has the operation's method, else None."""
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
-        """The upstream's method for an operation other than chat; None = it has none."""
+        """The upstream's method for an operation other than chat; None = it has none for this model."""
         return performer(self.upstream, operation, model)
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The known facts, unchanged."""
         return known
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Return False: nothing is learnt."""
         return False
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Return False: nothing is learnt."""
         return False
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with its parameter as a path of the client's request."""
         return located(fault)
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call, unchanged."""
         return call
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """The whole answer, collected from its events. Raises RequestFailed."""
         async with self.chat(request, call) as batches:
             return await collected(batches)
 
@@ -147,7 +130,6 @@ class OwnUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request as events."""
         begin(call)
         async with self.upstream.chat(request, call) as batches:
             call.ready()
@@ -155,23 +137,23 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch and report the upstream as connected: it needs no connection."""
+    """Start the call's stopwatch and report the upstream, which needs no connection, as connected."""
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
         connected()
 
 
 def backend_of(upstream: Upstream) -> Backend:
-    """Any upstream as a `Backend`, adapted if it was made in code."""
+    """The upstream as a `Backend`: itself if it is a provider over HTTP, else adapted."""
     return upstream if isinstance(upstream, WireUpstream) else OwnUpstream(upstream)
 
 
 def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
-    """All upstreams as `Backend`, by the provider's name."""
+    """Every upstream as a `Backend`; the keys, names of providers, stay."""
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """The backend as the HTTP provider that it must be, because it has a protocol."""
+    """The backend, which has a dialect and so is a provider over HTTP. Raises AssertionError for another."""
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"
     return backend

@@ -1,7 +1,7 @@
 """Limits for the numbers in a request that decide how much a model on this machine has to do. Pure.
 
-A provider checks such numbers itself, and some dialects leave the check to it. An embedded model has nobody
-else to check them: a million candidates would be a million answers.
+A provider checks such numbers itself. Nobody else checks them for a model of ours: a million candidates would
+be a million answers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dragoman.errors import RequestFailed
 MOST_CANDIDATES: Final = 128
 """The most candidates of one chat request, as in OpenAI's API."""
 MOST_TOP_LOGPROBS: Final = 20
-"""The most alternatives to each token of an answer, as in OpenAI's API. All of them are written."""
+"""The most alternatives to each token of an answer, as in OpenAI's API."""
 MOST_STOPS: Final = 64
-"""The most stop sequences; each is searched in every answer. OpenAI's API takes 4, DeepSeek's 16."""
+"""The most stop sequences, each of which is searched in the answer. OpenAI's API takes 4, DeepSeek's 16."""
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Refuse a chat request whose numbers are above the limits. Raises RequestFailed."""
+    """Raise RequestFailed for a chat request with a number above a limit."""
     sampling = request.sampling
     for field, value, most in (
         ("n", sampling.n, MOST_CANDIDATES),
@@ -33,12 +33,6 @@ def hold_to_counts(request: ir.Request) -> None:
 
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
-    """The error for a value above its limit. limit: in words. code: OpenAI's code for such a value."""
-    return RequestFailed(
-        ir.Fault(
-            "invalid_request",
-            f"Models on this machine accept at most {limit} per request.",
-            code=code,
-            param=param,
-        )
-    )
+    """The error for a value above its limit. param: its path in the IR. limit: in words, "64 sequences"."""
+    message = f"Models on this machine accept at most {limit} per request."
+    return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

@@ -1,8 +1,7 @@
 """Counts the gateways that a request has passed, so that a request in a loop ends.
 
-A provider's address may be that of this gateway, or of another gateway that calls this one. The
-configuration cannot show this for sure, so a header counts the gateways. A request without the header costs
-one look-up. The header Via (https://www.rfc-editor.org/rfc/rfc9110#name-via) has the same purpose.
+A provider's address may be this gateway's own, or that of another gateway that calls this one; no
+configuration shows that. So a header counts, as Via does (https://www.rfc-editor.org/rfc/rfc9110#name-via).
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from dragoman import ir
 
 HEADER: Final = "x-dragoman-hop"
 MOST: Final = 5
-"""Gateways in a row that an operator may have set up on purpose. One more is a loop."""
+"""Gateways in a row that an operator may have set up on purpose. The next one takes it for a loop."""
 
 _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
-"""The count of the request that the running task serves. Tasks that it starts inherit the count."""
+"""The count of the request that the running task, or the one that started it, serves."""
 
 
 def arrived(stated: str) -> ir.Fault | None:
-    """Store the count in a request's header for the task that serves the request. A fault if it is too high.
-
-    The fault blames the request, so that no gateway on the way tries it again or elsewhere.
+    """Store the count that a request's header states, for the task that serves it. A fault if it is `MOST` or
+    more; it blames the client, so that no gateway on the way tries again. Other text than a number is
+    ignored.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None
@@ -38,5 +37,5 @@ def arrived(stated: str) -> ir.Fault | None:
 
 
 def passed() -> int:
-    """The number of gateways that the current request has passed before this one."""
+    """The number of gateways that the running task's request passed before this one."""
     return _PASSED.get()

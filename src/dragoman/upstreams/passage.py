@@ -1,7 +1,7 @@
 """Requests that are sent to a provider as they are, with its credential, and not interpreted.
 
-Always the provider's first credential is used, because files of one key may be invisible to another. Nothing
-is retried: a streamed body is gone after one attempt, and files and jobs belong to one provider only.
+The first credential is always used, because files of one key may be invisible to another. Nothing is retried:
+a streamed body is gone after one attempt, and files and jobs belong to one provider only.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from dragoman.version import __version__
 
 
 class Passage:
-    """Sends requests about files and jobs to one provider. base_url: the prefix of their paths. resources:
-    the kinds that it has. yields: names of account headers that a client's own header replaces.
+    """Sends requests about files and jobs to one provider.
+
+    base_url: the beginning of their URLs. account: the credential. resources: the kinds of objects that the
+    provider has. yields: names of headers in which a client's value replaces the account's.
     """
 
     def __init__(
@@ -51,14 +53,15 @@ class Passage:
         self._yields = frozenset(yields)
 
     def renew(self, account: Account) -> None:
-        """Use another credential from now on."""
+        """Use another credential from now on. The secrets of the one before stay hidden."""
         self.account = account.succeeding(self.account)
 
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider. target: a path below `base_url` with its query, escaped. headers: the client's
-        headers that may pass. The caller closes the answer. Raises RequestFailed.
+        """Call the provider; the caller closes the answer. Raises RequestFailed if there is none.
+
+        target: a path below `base_url` with its query, escaped. headers: the client's headers that may pass.
         """
         prepared = CIMultiDict(
             {
@@ -75,8 +78,9 @@ class Passage:
         return await self._transport.send(method, url, prepared, body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error in an error answer, without the account's secrets. A refused credential is an error of
-        the gateway, because the client cannot correct it. Any other status is unexpected.
+        """The error in an answer without success, without the account's secrets; outside of 400 to 599 it
+        only names the status. A refused credential is an error of the gateway, because the client cannot
+        correct it.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

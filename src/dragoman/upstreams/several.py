@@ -1,7 +1,6 @@
 """Asks an upstream several questions, one after another; their answers are the choices of one answer.
 
-Used for requests that only some protocols have (a list of prompts), at an upstream that takes one prompt at a
-time. The first failure ends all.
+Used for a list of prompts at an upstream that takes one prompt at a time. The first failure ends all.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question. call: its `encoded` holds the question, if it is already encoded. estimate: adds
-    estimated usage to the events; None = no usage is wanted.
+    """One question. call: its `encoded` is the question in the upstream's protocol, if already encoded.
+    estimate: adds estimated usage to the answer's events, None = none is added; it counts what it is fed.
     """
 
     request: ir.Request
@@ -28,13 +27,14 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events of the question's answer, with usage added."""
-        feed = None if self.estimate is None else self.estimate.feed
-        return batch if feed is None else [told for event in batch for told in feed(event)]
+        """The events of the question's answer, with estimated usage added if it is wanted."""
+        if self.estimate is None:
+            return batch
+        return [told for event in batch for told in self.estimate.feed(event)]
 
 
 class Several:
-    """An upstream that is asked several questions instead of one request. Implements `Answering`."""
+    """An upstream that is asked questions instead of the request and call that its methods get."""
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
@@ -43,7 +43,6 @@ class Several:
         self._questions = questions
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """The whole answer, collected from its events. Raises RequestFailed. request, call: not used."""
         async with self.chat(request, call) as batches:
             return await collected(batches)
 
@@ -53,7 +52,7 @@ class Several:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """The answers as the events of one. The choice's index is the number of its question."""
+        """The answers as the events of one; the number of its question is a choice's index."""
         async with aclosing(self._batches()) as batches:
             yield batches
 
@@ -79,26 +78,23 @@ class Several:
 
 
 class _One:
-    """The answer to one question, as one choice of the whole answer."""
+    """The answer to one question, as one choice of the whole answer. number: the question's, from 0."""
 
     def __init__(self, number: int, *, last: bool) -> None:
         self._number = number
         self._last = last
-        self._usage: ir.Usage | None = None
-
-    @property
-    def usages(self) -> list[ir.Usage]:
-        """The usage of the answer, if it was stated."""
-        return [] if self._usage is None else [self._usage]
+        self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """The events for the joined answer. Only the first answer's start and the last one's end pass."""
+        """The events as those of the choice, without usage. Only the first answer's start and the last
+        answer's end pass; another end with an error becomes an `ir.Error`.
+        """
         events: list[ir.Event] = []
         for event in batch:
             if isinstance(event, ir.Tally):
-                self._usage = event.usage
+                self.usages = [event.usage]
             elif isinstance(event, ir.Start):
-                self._usage = event.usage or self._usage
+                self.usages = [event.usage] if event.usage else self.usages
                 if self._number == 0:
                     events.append(msgspec.structs.replace(event, usage=None))
             elif isinstance(event, ir.End):
@@ -120,7 +116,7 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """The sum of all usages."""
+    """The sum of all usages; a count that no usage states stays None."""
     sums: dict[str, Any] = {}
     for name in _COUNTS:
         stated = [count for usage in usages if (count := getattr(usage, name)) is not None]

@@ -35,11 +35,11 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
-"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read, which become one write."""
+"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read and becomes one write."""
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """The whole answer of a stream. Raises RequestFailed for an error in the stream."""
+    """The whole answer of a stream of events. Raises RequestFailed for an error in it."""
     answer = ir.Fold()
     async for batch in batches:
         for event in batch:
@@ -50,7 +50,7 @@ async def collected(batches: Batches) -> ir.Response:
 
 
 class Stopwatch:
-    """Adds up the seconds in which an attempt waits for its upstream. A second `stop` has no effect."""
+    """Adds up the seconds in which an attempt waits for its upstream, between `start` and `stop`."""
 
     __slots__ = ("_clock", "_seconds", "_since")
 
@@ -60,18 +60,18 @@ class Stopwatch:
         self._seconds = 0.0
 
     def start(self) -> None:
-        """Measure from now on: the attempt begins to wait."""
+        """Measure from now on: the attempt begins to wait. No effect while it measures."""
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """Do not measure from now on: the upstream has sent something."""
+        """End the measurement, if there is one: the upstream has sent something."""
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None
 
     def take(self) -> float:
-        """The measured seconds since the last `take`. Also stops the watch."""
+        """Stop; returns the seconds measured since the last `take`."""
         self.stop()
         seconds, self._seconds = self._seconds, 0.0
         return seconds
@@ -80,14 +80,13 @@ class Stopwatch:
 class Call(msgspec.Struct, frozen=True):
     """The context of one attempt.
 
-    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: the
-    upstream starts it when it begins to wait and stops it when something came; so the gateway's own time is
+    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: the upstream
+    starts it when it begins to wait and stops it when something came, so that the gateway's own time is
     known. facts: what is known about the model. account: the index of the provider's credential. headers,
-    body: additions of the configuration for this model. encoded: the request in the upstream's protocol, if
-    it was already encoded (strict mode must know the losses before anything is sent). ready: in all
-    operations but chat, a custom upstream calls it after it has reported its losses and before its work; it
-    raises RequestFailed if strict mode refuses them. For chat, entering the context has this role. client:
-    the name of the client's key, "" = unknown; an upstream with a queue shares it fairly between clients.
+    body: what the configuration adds for this model. encoded: the request in the upstream's protocol, None =
+    not encoded yet. ready: raises RequestFailed if strict mode refuses the reported losses; a custom upstream
+    calls it before its work, except for chat, where it is called when the context is entered. client: the
+    name of the client's key, "" = unknown; an upstream with a queue shares it fairly between clients.
     """
 
     attempt: str
@@ -107,38 +106,31 @@ class Call(msgspec.Struct, frozen=True):
 class Native(msgspec.Struct, frozen=True):
     """The features that a custom upstream supports itself; all others are emulated for it.
 
-    tool_name: a pattern for a whole tool name. It must allow names of at least ten small letters, digits and
-    `_`: such names replace those that do not match.
+    tool_name: a pattern for a whole tool name; names that do not match are replaced. It must allow the
+    replacements: names of at least ten small letters, digits and `_`.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
     tool_name: str = r"(?s:.+)"
 
 
-_ALL = Native()
-
-
 def native(upstream: Upstream) -> Native:
-    """The features that an upstream supports: those in its attribute `native`, else all."""
-    stated: Native = getattr(upstream, "native", _ALL)
+    """The features in the upstream's attribute `native`; without this attribute the usual ones."""
+    stated: Native = getattr(upstream, "native", Native())
     return stated
 
 
 class Upstream(Protocol):
-    """What every upstream has.
-
-    An upstream that does not support everything in a request states its limits in an attribute `native:
+    """What every upstream has. One that does not support everything states that in an attribute `native:
     Native`.
     """
 
     @property
     def name(self) -> str:
         """The provider's name in the configuration."""
-        ...
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """Answer one chat request as events, streamed when `request.stream` is true."""
-        ...
+        """The answer to a chat request as events, streamed when `request.stream` is true."""
 
 
 Perform: TypeAlias = Callable[[Any, Call], Awaitable[Outcome]]
@@ -171,7 +163,7 @@ If only some of its models support an operation, it has a method `performs(opera
 
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
-    """The custom upstream's method for an operation; None = not supported. model: the model that is asked."""
+    """The upstream's method for an operation other than chat; None if it has none, or not for `model`."""
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):
         return None

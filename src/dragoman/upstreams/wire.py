@@ -1,10 +1,8 @@
 """A provider over HTTP: a dialect, its accounts and a transport.
 
 A provider with several dialects has one upstream for each, with the same accounts and transport. The first of
-them knows the others and chooses the one for a request.
-
-Relaying uses `send`: a body in, an HTTP answer out. `chat` and `complete` translate through the IR.
-Everything that is the same for all requests (URLs, headers with the credential) is prepared once.
+them knows the others and chooses the one for a request. Relaying uses `send`; `chat` and `complete`
+translate. What is the same for all requests (URLs, headers with the credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -65,27 +63,23 @@ from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
-"""Characters. A shorter value of a secret header ("eu") is not hidden, because it is a part of many words."""
+"""Characters. A shorter value of a secret header ("eu") is not hidden, because many words contain it."""
 _MOST_SECRETS = 64
-"""Secrets of one account that are remembered, replaced ones included."""
+"""Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault that never hold a provider's text."""
-
-
 _MOST_REMEMBERED = 1024
-"""The most models of one provider about which something is remembered."""
+"""The most models of one provider for which a URL, a lesson or an ability is remembered."""
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames, in pieces of any size. Raises WireError for an invalid stream."""
+    """Splits a stream's bytes into frames, in pieces of any size. Both methods raise WireError."""
 
     def feed(self, chunk: bytes, /) -> list[bytes]:
         """The frames that this chunk completes."""
-        ...
 
     def close(self) -> list[bytes]:
         """The frames that the end of the bytes completes."""
-        ...
 
 
 SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
@@ -93,12 +87,12 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
 }
-"""The splitter for each framing of a stream. The argument is the most bytes of one frame."""
+"""The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider. headers: with the credential. tail: its last characters, for people.
-    secrets: the parts of the headers that must not be shown.
+    """One credential of a provider. headers: those of every request, with the credential. tail: the key's
+    last characters, for people. secrets: the parts of the headers that must not be shown.
     """
 
     headers: Mapping[str, str]
@@ -106,12 +100,12 @@ class Account(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
     def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of the replaced one added: late answers may repeat these."""
+        """This account, with the secrets of the replaced one added: late answers may repeat them."""
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault with all secrets in its texts replaced. more: further secrets of the call."""
+        """The fault with `[redacted]` for each secret in its texts. more: further secrets of the call."""
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:
@@ -128,7 +122,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Address:
-    """The URL of an endpoint. `{model}` in it stands for the model's name."""
+    """The URL of an endpoint. `{model}` in it, if present, stands for the model's name."""
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")
@@ -137,8 +131,8 @@ class Address:
         self._met: dict[str, URL] = {}
 
     def of(self, model: str) -> URL:
-        """The URL for one model. If the name begins with the last folder of the URL ("models/…"), the folder
-        is not repeated. The name is one segment of the path, whatever characters a client put into it.
+        """The URL for one model, whose name is one segment of the path, whatever characters it has. If the
+        name begins with the folder before it in the URL ("models/…"), the folder is not repeated.
         """
         if self._fixed is not None:
             return self._fixed
@@ -154,10 +148,10 @@ class Address:
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: the endpoints of chat. base_url: the prefix of other operations' paths, None =
-    unknown; bases: other prefixes for some operations. models: patterns of the models that this dialect
-    serves, None = all. further: the same provider's upstreams in other dialects, best first. yields: names
-    of account headers that a client's own header replaces. limits: of its answers.
+    chat_url, stream_url: the endpoints of chat; None = the same for streams. base_url: the beginning of the
+    other operations' URLs, None = unknown; bases: another one for some operations. models: patterns of the
+    models that this dialect serves, None = all. further: the same provider's upstreams in other dialects,
+    best first. yields: names of headers in which a client's value replaces the account's.
     """
 
     success: Final = 200
@@ -203,14 +197,14 @@ class WireUpstream:
         self._thoughtless: set[str] = set()  # models that are known not to think
 
     def renew(self, accounts: Sequence[Account]) -> None:
-        """Use other credentials from now on. Their number stays: running calls refer to them by index."""
+        """Use other credentials from now on, as many as before: running calls refer to them by index."""
         self.accounts = tuple(
             after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
         )
         self._headers = [_prepared(account.headers) for account in self.accounts]
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """The upstream for one of this provider's dialects."""
+        """The upstream for one of this provider's dialects. Raises KeyError for another."""
         return self._spoken[name]
 
     def spoken(
@@ -221,7 +215,6 @@ class WireUpstream:
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> WireUpstream:
-        """The provider's upstream in the best dialect for a chat, see `apis.choose`."""
         if len(self._spoken) == 1:
             return self
         offered: list[str] = []
@@ -236,8 +229,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. True: it says something. It
-        may be known already, because other requests can have got the same failure.
+        """Remember what a failure says about calling this model in this dialect. True: it says something,
+        even if it is known already, because other requests can have got the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -248,11 +241,9 @@ class WireUpstream:
         return True
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model: `known`, corrected by what earlier refusals have told."""
         return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Remember that the model does not think, if the failure says so. True: it does."""
         if not refuses_sealing(fault):
             return False
         if len(self._thoughtless) >= _MOST_REMEMBERED and model not in self._thoughtless:
@@ -261,22 +252,24 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """The upstream for a dialect with this operation, preferably the face's; None = there is none. model:
-        makes no difference, because nobody knows which models have the operation.
+        """The upstream for a dialect with this operation, if possible the face's; None = there is none.
+        model: not used, because nobody knows which models have the operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
     def codec(self, operation: Operation) -> AnyProviderSide:
-        """The codec of an operation. Call it only on an upstream that `able` returned."""
+        """The codec of an operation. Raises KeyError if the dialect has none, which `able` excludes."""
         return self._codecs[operation]
 
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat request as it is. headers: the client's headers that may pass. The
-        account's headers have precedence over them, and the model's configured headers over both. stream:
-        the body asks for a stream; some providers have another path for it.
+        """POST the body of a chat request as it is. Raises RequestFailed if no answer comes.
+
+        headers: the client's that may pass. The account's override them, except those in `yields`; the
+        model's configured headers override both. stream: the body asks for a stream, which may have another
+        URL.
         """
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
@@ -304,8 +297,9 @@ class WireUpstream:
         return self._list is not None
 
     async def listed(self, call: Call, *, signed: bool = True) -> bytes:
-        """The provider's model list as it sends it. signed: False = omit the account's key and all other
-        headers that hold secrets. Raises RequestFailed.
+        """The provider's model list as it sends it. Only if `lists_models`. Raises RequestFailed.
+
+        signed: False = omit the headers that hold secrets of the account.
         """
         assert self._list is not None
         secrets = () if signed else self.accounts[call.account].secrets
@@ -338,7 +332,7 @@ class WireUpstream:
         return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The chat request in this provider's protocol, with the configured extra body merged in."""
+        """The chat request in this dialect, with the model's configured members merged into the body."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -346,11 +340,10 @@ class WireUpstream:
         return wire
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the chat request encoded in this provider's protocol."""
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """The encoded request of an operation other than chat. In a form, configured members become texts."""
+        """As `encode`, for operations other than chat. In a form, the configured members become texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -371,20 +364,19 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error that an answer without success states, or the error for its unexpected status."""
-        if not _REFUSES <= answer.status <= _LAST_STATUS:
+        """The error in an answer without success; outside of 400 to 599 it only names the status."""
+        if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with all secrets of the call replaced. Its parameter already names a place of the
-        provider's request, so `located` is not used.
+        """The fault with all secrets of the call hidden. `located` is not used: the parameter is a path in
+        the provider's request already.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to a chat request: bytes for `decode`, or a response if it came as a stream."""
         answer = await self._post(request, call)
         try:
             if streams(answer):
@@ -396,12 +388,11 @@ class WireUpstream:
             answer.close()
 
     async def collect(self, answer: Answer) -> ir.Response:
-        """The whole answer of a provider that streams without being asked to."""
+        """The whole answer of a provider that streams without being asked to. Raises RequestFailed."""
         async with aclosing(self._events(answer, self.dialect.stream.framing)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Decode a whole answer. An invalid answer, or one above the limits, is the upstream's fault."""
         try:
             suspicious = self.limits.hold_chat(body)
             value = decode_object(body)
@@ -413,12 +404,10 @@ class WireUpstream:
 
     @property
     def native(self) -> Abilities:
-        """The features that the provider's protocol supports itself; the others are emulated."""
         return self.dialect.abilities
 
     @property
     def silence(self) -> float | None:
-        """Seconds that the provider may send no content, None = no limit."""
         return self.limits.silence
 
     @asynccontextmanager
@@ -475,16 +464,15 @@ class WireUpstream:
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")
-_REFUSES, _LAST_STATUS = 400, 599
 
 
 def is_success(answer: Answer) -> bool:
-    """Whether the status is one of success."""
+    """Whether the answer's status is 200 to 299."""
     return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:
-    """Whether the content type is that of a stream."""
+    """Whether the answer's content type is that of server-sent events or NDJSON."""
     return answer.headers.get("content-type", "").startswith(_STREAMS)
 
 
@@ -493,15 +481,10 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The error for an answer that its dialect does not allow, or that is above a limit."""
-    return RequestFailed(
-        ir.Fault(
-            "upstream",
-            f"{name} sent a response that cannot be parsed: {error}",
-            code=error.code if error.code in LIMITED else "unreadable",
-            blame="upstream",
-        )
-    )
+    """The error for an answer that its dialect does not allow, or above a limit. name: the provider's."""
+    message = f"{name} sent a response that cannot be parsed: {error}"
+    code = error.code if error.code in LIMITED else "unreadable"
+    return RequestFailed(ir.Fault("upstream", message, code=code, blame="upstream"))
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -1,5 +1,4 @@
-"""Cutting bytes into frames and values: incremental, sans-IO, without interpreting them.
+"""Cuts bytes into frames and values, and writes them: incremental, without IO, and without knowing a dialect.
 
-No module here reads a socket, knows a dialect or changes a value. Bytes that cannot be cut raise
-`WireError`, which states the problem and its place, but not who caused it.
+Bytes that cannot be cut raise `WireError`, which states the problem and its place, but not who caused it.
 """

@@ -1,9 +1,6 @@
-"""Data URLs: a media type and the bytes of a file in one text.
+"""Data URLs (RFC 2397): a media type and the bytes of a file in one text.
 
-Base64 stays as its sender wrote it; percent-encoded bytes are converted to base64. The module never
-interprets the bytes. A URL may be as large as a request, so every function makes only a few passes in C.
-
-Specification: https://www.rfc-editor.org/rfc/rfc2397
+A URL may be as large as a request, so every function makes only a few passes in C.
 """
 
 from __future__ import annotations
@@ -25,21 +22,22 @@ _ESCAPED: Final = {
     "0A": "",
     "20": "",
 }
-"""What each percent-escape in base64 means; escaped white space means nothing."""
+"""What percent-escapes in base64 stand for, by their digits; escaped white space is dropped."""
 _ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MOST_ESCAPES: Final = 100_000
-"""The most escapes. Python replaces each on its own: so many take 0.1 s. Larger files come as base64."""
+"""The most percent-escapes of data that is not base64. Python replaces each on its own: 0.1 s for so many."""
 
 
 def is_data_url(url: str) -> bool:
-    """Whether a URL is a data URL."""
+    """Whether a URL begins with `data:`, in any case."""
     return url[:5].lower() == "data:"
 
 
 def read(url: str) -> tuple[str | None, str] | None:
-    """(media type with its parameters, base64) of a data URL; None if it has no comma or too many escapes.
+    """(media type with its parameters, None if not stated; data in base64) of a data URL.
 
-    The base64 is not checked; `flaw` checks it.
+    None if it has no comma or more than `_MOST_ESCAPES` escapes. Base64 is not checked, only its escapes are
+    undone; other data is converted to base64.
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -58,14 +56,14 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, None) of a data URL; (None, None, URL) of any other URL."""
+    """(media type, base64, None) as from `read`; (None, None, url) for None or a URL that it cannot read."""
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
     return None, None, url
 
 
 def flaw(url: str) -> str | None:
-    """The mistake in a data URL, None if it is valid."""
+    """The mistake in a data URL, in words; None if it is valid."""
     found = read(url)
     if found is None:
         return "too many escapes" if "," in url else "no comma"
@@ -73,9 +71,8 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """The mistake in a base64 text, None if it is valid. Both alphabets are accepted, padded or not.
-
-    Images and sounds have many megabytes, so the check makes two passes in C and does not decode.
+    """The mistake in a base64 text, in words; None if it is valid. White space is ignored; both alphabets are
+    accepted, padded or not. The check makes two passes in C and does not decode.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

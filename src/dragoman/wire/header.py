@@ -1,8 +1,6 @@
-"""Arbitrary text as the value of an HTTP header.
+"""Arbitrary text as the value of an HTTP header, which may hold only visible ASCII.
 
-A header value may contain only visible ASCII, and servers refuse to send anything else. Clients choose model
-names freely, so a model name must never break an answer or add a header to it.
-https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+Clients choose model names freely, so a model name must never break an answer or add a header to it.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """The text with printable ASCII unchanged, the rest percent-encoded as UTF-8, cut at `LIMIT` bytes."""
+    """The text with printable ASCII unchanged, the rest as percent-encoded UTF-8, cut at `LIMIT` bytes."""
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()
     value = quote(text[:LIMIT], safe=_PRINTABLE, errors="replace")

@@ -1,12 +1,8 @@
 """Headers that stop a browser from executing content that a provider or another user wrote.
 
-The browser takes such an answer as content of the gateway's own origin: a page among the files could call the
-gateway with the rights of the person who opens it. `nosniff` makes browsers keep to the stated type,
-`sandbox` removes a page's origin and scripts, and every type except data, sound, images and video is
-downloaded instead of shown.
-
-https://fetch.spec.whatwg.org/#x-content-type-options-header
-https://www.w3.org/TR/CSP3/#directive-sandbox
+A page among the files would have the gateway's own origin, so it could call the gateway with the rights of
+the person who opens it. `nosniff` makes browsers keep to the stated type, `sandbox` removes a page's origin
+and scripts, and every type that is not inert is downloaded instead of shown.
 """
 
 from __future__ import annotations
@@ -20,23 +16,23 @@ _SHOWN: Final = frozenset(
         *("image/gif", "image/jpeg", "image/png", "image/webp"),
     }
 )
-"""Types whose content no browser executes. `image/svg+xml` is missing because it can contain scripts."""
+"""The inert types besides audio and video. `image/svg+xml` is missing because it can contain scripts."""
 _PLAYED: Final = ("audio/", "video/")
 
 Headers = list[tuple[bytes, bytes]]
 
 
 def is_inert(kind: str) -> bool:
-    """Whether a browser executes nothing in content of this media type."""
+    """Whether browsers execute nothing in content of the media type `kind`, which may have parameters."""
     bare = kind.partition(";")[0].strip().lower()
     return bare in _SHOWN or bare.startswith(_PLAYED)
 
 
 def inert_headers(kind: str, disposition: str | None = None) -> Headers:
-    """The headers for an answer of this media type.
+    """The headers for an answer of the media type `kind`.
 
-    disposition: the provider's `content-disposition`. It is kept if it says `attachment` or the type is
-    inert.
+    disposition: the provider's `content-disposition`, None = it sent none. For an inert type, or if it says
+    `attachment`, it is kept; for any other type a bare `attachment` is sent instead.
     """
     headers = [
         (b"x-content-type-options", b"nosniff"),

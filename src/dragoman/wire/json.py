@@ -1,14 +1,10 @@
 """JSON bodies and frames: decoded whole, or only the top level with every value kept byte for byte.
 
-Spec: https://www.rfc-editor.org/rfc/rfc8259
+A value that is passed on never differs from the written one, and an error names its place. These rules are
+added to what msgspec checks, for requests and answers alike:
 
-This module must never pass on a value that differs from the written one, nor report "invalid JSON" without
-the place. It adds these rules to what msgspec checks, for requests and answers alike:
-
-- Deep nesting: the limit is the same on every Python, while msgspec's own depends on the stack.
-- Very many values: a body of 64 MB can hold 30 million, and the gateway walks over each several times.
+- Nesting, the number of values and the digits of integers are limited.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
-- Integers with thousands of digits are limited: reading one takes time by the square of its length.
 - Numbers that no double or Python integer holds (`1e400`): refused where a value is decoded, kept where it
   is passed on as bytes. Fractions with more digits than a double has are rounded, as every parser does.
 - Half of a surrogate pair is refused. It is no Unicode text and cannot be written as UTF-8 again.
@@ -32,12 +28,10 @@ from dragoman.errors import WireError
 MAX_DEPTH = 128
 """The most levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
 MAX_VALUES = 320_000
-"""The most values in one body. One embedding request may hold 300,000 tokens, each a number; a conversation
-of a million tokens holds a tenth as many values.
-"""
+"""The most values in a request's body. An embedding request may hold 300,000 tokens, each a number."""
 _MOST_VALUES = 8_000_000
-"""The most commas and opening brackets in any decoded text, strings included. 2,048 vectors of 3,072 numbers
-have 6.3 million. An empty object takes sixteen times as much memory as its text.
+"""The most commas and opening brackets in any decoded text, those in its strings included. 2,048 vectors of
+3,072 numbers have 6.3 million.
 """
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
@@ -60,11 +54,9 @@ _FLOAT = re.compile(rb"[.eE]")
 _INT_DIGITS = 4300
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
-"""Words of msgspec's errors for half a surrogate pair: no other half, no escape, or the text ends."""
+"""Words in msgspec's errors about half a surrogate pair: no other half, no escape, or the text ends."""
 _MOST_EXPLAINED = 1_000_000
-"""The most bytes of malformed JSON that are searched, escape by escape or number by number, for the mistake.
-In 60 MB the search takes eight seconds, and nothing else runs meanwhile.
-"""
+"""Bytes. Longer malformed JSON is not searched for the mistake: in 60 MB that takes eight seconds."""
 _CONTINUING = bytes(range(0x80, 0xC0))
 """The bytes that can follow the first byte of a UTF-8 character."""
 _VALUE = 270
@@ -74,12 +66,11 @@ _USUAL = 4
 _PIECE = 256 * 1024
 """Bytes that are searched at once, so that they stay in the processor's cache."""
 _LONG = 256
-"""An integer with this many digits counts as long. Reading n digits takes n² steps."""
+"""Digits from which an integer counts as long. Reading n digits takes n² steps."""
 _STRIDE = 17
-"""The first search reads one byte of this many: a long number shows as a run of digits there, too."""
+"""The first search for a long number reads only each 17th byte, where it is a row of digits, too."""
 _MOST_DIGITS = 1_000_000
-"""The most digits in a body with long numbers. As numbers of 4,299 digits they take 0.04 s; 64 MB take 2 s.
-"""
+"""The most digits in a body with a long number. As numbers of 4,299 digits they take 0.04 s, 64 MB 2 s."""
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
@@ -94,10 +85,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """A JSON object, decoded completely.
-
-    Raises WireError for anything else; its message names line and column.
-    """
+    """A JSON object, decoded completely. Raises WireError for anything else; it names line and column."""
     body = body.removeprefix(_BOM)
     refuse_flood(body)
     _refuse_many_digits(body)
@@ -114,7 +102,7 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
     """The top level of a JSON object; each value as the bytes that were written.
 
-    Raises WireError as `decode_object` does, except about numbers, which are not decoded.
+    Raises WireError as `decode_object` does, but not for numbers, which are not decoded.
     """
     body = body.removeprefix(_BOM)
     refuse_flood(body)
@@ -129,10 +117,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
-    """The results of `decode_object` and `decode_head` for one body, whose bytes are checked only once.
-
-    Raises WireError as `decode_object` does.
-    """
+    """The results of `decode_object`, which may raise WireError, and of `decode_head`, for one body."""
     value = decode_object(body, max_depth)
     return value, _decode_head(body.removeprefix(_BOM))
 
@@ -140,8 +125,8 @@ def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any]
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
-    The function counts commas and opening brackets outside of strings, so an empty object or array counts
-    twice. It is meant for bodies that are passed on undecoded; malformed JSON may pass.
+    Counts commas and opening brackets outside of strings, so an empty object or array counts twice. Malformed
+    JSON may pass.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise WireError(f"more than {max_values} values", code=TOO_LARGE)
@@ -150,8 +135,8 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
 def count_values(body: bytes, most: int) -> int:
     """The number of values in JSON, counted as in `refuse_many_values`.
 
-    A result above `most` is only some number above `most`. A result below it may include commas and brackets
-    that are inside strings.
+    Only whether the result exceeds `most` is exact: it may include commas and brackets inside of strings as
+    long as it does not, and be `most + 1` if it does.
     """
     if (count := _commas_and_openings(body)) <= most:
         return count  # the exact number is smaller still
@@ -165,8 +150,8 @@ def count_values(body: bytes, most: int) -> int:
 def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
     """Bytes of memory that a body's values take, decoded and translated, beyond `_USUAL` times its size.
 
-    Long texts take memory in proportion to their length. A body of only small values takes twenty times its
-    size.
+    0 for long texts, up to twenty times the size for small values. max_values: from twice so many strings on,
+    the result is only an upper bound, because such a body is refused.
     """
     usual = _USUAL * len(body)
     count = _commas_and_openings(body)
@@ -179,13 +164,12 @@ def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
 
 
 def refuse_flood(body: bytes) -> None:
-    """Raise WireError for a request or an answer with so many values that decoding it takes gigabytes."""
+    """Raise WireError for more than `_MOST_VALUES` values: decoding them would take gigabytes."""
     if len(body) > _MOST_VALUES and _commas_and_openings(body) > _MOST_VALUES:
         raise WireError(f"more than {_MOST_VALUES} values")
 
 
 def _refuse_many_digits(body: bytes) -> None:
-    """Raise WireError (code `request_too_large`) for numbers that take seconds to decode."""
     if len(body) <= _MOST_DIGITS or not _has_long_number(body):
         return
     plain = _without_escapes(body)
@@ -199,7 +183,7 @@ def _refuse_many_digits(body: bytes) -> None:
 
 
 def _has_long_number(body: bytes) -> bool:
-    """Whether the body has `_LONG` digits in a row, inside a string or outside."""
+    """Whether the body has `_LONG` digits in a row, in a number or a string."""
     if b"0" * (_LONG // _STRIDE) not in body[::_STRIDE].translate(_FLAT):
         return False  # true of nearly all bodies, also of those with images
     row = b"0" * _LONG
@@ -209,7 +193,7 @@ def _has_long_number(body: bytes) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """A value as JSON, without white space. Floats must be finite: msgspec writes `null` for the others.
+    """A value as JSON without white space; `msgspec.Raw` in it stays as it is, floats not finite become null.
 
     Raises WireError for half of a surrogate pair, too deep nesting and types that JSON does not have.
     """
@@ -224,14 +208,14 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """An object as JSON. Values that are `msgspec.Raw` stay as they are; the others are encoded."""
+    """A top level as `decode_head` gives it, edited or not, as JSON; see `encode`."""
     return encode(head)
 
 
 def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
-    """A decoded value in which `change` has been applied to each string, member names included.
+    """A decoded value in which `change` has been applied to each string, names of members included.
 
-    Values below `depth` levels of nesting become None.
+    Lists and objects below `depth` levels of nesting become None.
     """
     if isinstance(value, str):
         return change(value)
@@ -247,7 +231,7 @@ def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -
 def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:
     """Raise WireError for an unknown key that differs from a known key only in case.
 
-    Parsers treat `Model` differently (some ignore it, Go's take it for `model`), so an upstream could read
+    Parsers treat `Model` differently (Go's take it for `model`, others ignore it), so an upstream could read
     another request than the one that was checked here.
     """
     for key in keys:
@@ -266,12 +250,8 @@ _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "nul
 
 
 def _check_depth(body: bytes, max_depth: int) -> None:
-    """Raise WireError when well-formed JSON is nested deeper than max_depth.
-
-    Most bodies have fewer brackets than max_depth, and counting bytes is cheap. In other bodies everything
-    except the brackets outside of strings is removed, and one pass adds up the levels.
-    """
-    if body.count(b"{") + body.count(b"[") <= max_depth:
+    """Raise WireError when well-formed JSON is nested deeper than max_depth levels."""
+    if body.count(b"{") + body.count(b"[") <= max_depth:  # true of most bodies, and cheap to count
         return
     steps = _outside_of_strings(_without_escapes(body), _NOT_BRACKETS).translate(_STEPS)
     if max(accumulate(memoryview(steps).cast("b"))) > max_depth:
@@ -290,7 +270,7 @@ def _without_escapes(body: bytes) -> bytes:
 
 
 def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
-    """The text outside of strings, without the bytes in `without`, which must not include the quote."""
+    """The text outside of strings, less the bytes in `without` (never the quote). plain: without escapes."""
     bare = plain.translate(None, without)
     # `""` is an empty string, or the end of one string and the start of the next; both may be removed.
     return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
@@ -301,7 +281,7 @@ def _too_deep(max_depth: int) -> WireError:
 
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
-    """The error in plain words, with a place that a person can find."""
+    """The error by msgspec about `body` in plain words, with line and column if the mistake has a place."""
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
     if (other := _other_form(body)) is not None:
@@ -336,10 +316,9 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _other_form(body: bytes) -> str | None:
-    """The format of a text that is not JSON from its first byte on, None if it is not recognised.
+    """What a text is that is not JSON from its first byte on, in words; None if it is not recognised.
 
-    Shells and command line tools turn correct JSON into these formats; the place of the first byte would not
-    help the user.
+    Shells and command line tools turn correct JSON into these forms; a line and column would not help.
     """
     for start, coding in _PACKED.items():
         if body.startswith(start):

@@ -1,16 +1,9 @@
 """A stream that is one JSON array: returns each element as soon as it is complete.
 
-The splitter must never return other frames for another split of the same bytes, take a bracket inside of a
-string for structure, or hold more of an unfinished element than its limit.
-
-Strategy: outside of strings only quotes and brackets matter, inside them only quotes and backslashes; a
-regular expression finds the next one. An element reaches from the first bracket inside the array to the
-bracket that closes it. Elements are not decoded: an element that is cut off or malformed is returned as it
-is, and its decoder reports the mistake.
-
-Servers that fail in the middle send their error in place of an element, after the array, or without any
-array; the splitter returns it like an element. Other text (an HTML page) is returned by `close` as an
-`ErrorFrame`.
+An element reaches from the first bracket inside the array to the bracket that closes it. Elements are not
+decoded: one that is cut off or malformed is returned as it is, and its decoder reports the mistake. Servers
+that fail in the middle send their error in place of an element, after the array, or without any array; it is
+returned like an element. Other text (an HTML page) is returned by `close` as an `ErrorFrame`.
 """
 
 from __future__ import annotations
@@ -21,13 +14,13 @@ from dragoman.errors import WireError
 from dragoman.wire.sse import ANSWER_TOO_LARGE, MAX_EVENT, ErrorFrame, too_large
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
-"""A whole string, which is skipped at once; the opening quote of a string that is cut; or a bracket."""
+"""A whole string, which is skipped; the opening quote of a string that the chunk cuts; or a bracket."""
 _STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
 
 _MOST_BETWEEN = 256 * 1024
-"""The most bytes outside of elements that are kept: an error page in place of a stream is shorter."""
+"""The most bytes outside of elements, unless `max_event` is less: an error page is shorter."""
 
 
 class JSONArraySplitter:
@@ -35,11 +28,6 @@ class JSONArraySplitter:
 
     max_event: bytes; a larger element raises WireError as soon as it exceeds the limit.
     """
-
-    __slots__ = (
-        *("_depth", "_element", "_escaped", "_in_array", "_in_string", "_max_event"),
-        *("_other", "_size"),
-    )
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
@@ -54,7 +42,8 @@ class JSONArraySplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every element that `chunk` completes, in order.
 
-        Raises WireError for an element larger than the limit; the splitter cannot be used after that.
+        Raises WireError for an element above the limit, or too many bytes outside of elements; the splitter
+        cannot be used after that.
         """
         frames: list[bytes] = []
         start = 0  # of the current element's part in this chunk, or of the text between two elements
@@ -86,7 +75,7 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket outside of elements. Returns where the element, or the text after it, starts."""
+        """Handle a bracket outside of elements; returns where the element, or the text after it, starts."""
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1
             return at
@@ -96,7 +85,7 @@ class JSONArraySplitter:
         return at + 1
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the unfinished element, and text outside of elements as an ErrorFrame."""
+        """End the stream. Returns the unfinished element and, as an ErrorFrame, other text, if any."""
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)
         if other:
@@ -105,7 +94,7 @@ class JSONArraySplitter:
         return frames
 
     def _string(self, chunk: bytes, position: int) -> int:
-        """The position after the open string, or the end of the chunk."""
+        """Skip the rest of the open string; returns the position after it, at most the chunk's end."""
         while found := _STRING.search(chunk, position):
             position = found.end()
             if found[0] == b'"':

@@ -1,16 +1,8 @@
 r"""Forms as `multipart/form-data`: an ordered list of fields, some of which are files.
 
-Spec: https://www.rfc-editor.org/rfc/rfc7578, https://www.rfc-editor.org/rfc/rfc2046#section-5.1; names as
-browsers write them:
-https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
-
-The parser must never return other fields for another split of the same bytes, read a byte more often than a
-fixed number of times, or hold more than the headers of a field and the beginning of a boundary.
-
-Strategy: a boundary begins with CRLF and has no other CR, so only the bytes after the last CR of a chunk can
-be the beginning of a boundary. The parser holds these back and passes all others on. Before the first
-boundary, and before a boundary directly after a field's headers, the CRLF has been read already or is
-missing: the parser puts one in front of the bytes.
+RFC 7578, RFC 2046 section 5.1. A boundary begins with CRLF and has no other CR, so the parser holds back only
+the bytes after the last CR of a chunk. Before the first boundary, and before a boundary directly after a
+field's headers, the CRLF has been read already or is missing: the parser puts one in front of the bytes.
 
 Senders escape names in two ways: `\"` and `\\` (RFC 822, Python, old curl), or `%22`, `%0D` and `%0A`
 (browsers). A backslash before any other character stands for itself (Windows paths).
@@ -31,8 +23,8 @@ from dragoman.wire.json import TOO_LARGE
 class Field(msgspec.Struct, frozen=True):
     """One field of a form.
 
-    value: its bytes; large files are on disk and mapped into memory. filename: None = the field is no file.
-    kind: its media type as stated.
+    value: its bytes; those of large files are on disk, mapped into memory. filename: None = the field is no
+    file. kind: its media type, None = not stated.
     """
 
     name: str
@@ -42,11 +34,11 @@ class Field(msgspec.Struct, frozen=True):
 
 
 Form: TypeAlias = tuple[Field, ...]
-"""The fields in order; names may repeat."""
+"""The fields of a form in order; names may repeat."""
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The headers of a field, which precede its bytes. Members as in `Field`."""
+    """The headers of a field, which precede its bytes; attributes as in `Field`."""
 
     name: str
     filename: str | None = None
@@ -54,7 +46,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Pieces(NamedTuple):
-    """A body in several parts. size: bytes of all parts together."""
+    """A body in several parts, to be sent one after another. size: bytes of all parts together."""
 
     parts: list[bytes | memoryview]
     size: int
@@ -65,7 +57,7 @@ MAX_FIELDS = 128
 MAX_HEAD = 16 * 1024
 """The most bytes of one field's headers."""
 MAX_TEXT = 4 * 1024 * 1024
-"""The most bytes of a form's fields that are not files. OpenAI's prompts have at most 32,000 characters."""
+"""The most bytes of all fields together that are not files. OpenAI's prompts have 32,000 characters."""
 
 _WINDOW = 64 * 1024  # bytes that are searched at once: no piece is larger, and no slice copies more
 _JOINED = 4 * 1024  # values up to this size are copied into one part with the headers around them
@@ -88,14 +80,10 @@ class MultipartParser:
     """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of about 64 KiB at
     most.
 
-    max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD, MAX_TEXT; a form that exceeds one raises
-    WireError as soon as that is seen, with the code TOO_LARGE. After an error the parser cannot be used.
+    boundary: without the dashes before it. max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD,
+    MAX_TEXT; a form that exceeds one raises WireError with the code TOO_LARGE. After an error the parser
+    cannot be used.
     """
-
-    __slots__ = (
-        *("_block", "_delimiter", "_fields", "_head", "_held", "_max_fields", "_max_head", "_max_text"),
-        *("_place", "_skip", "_text"),
-    )
 
     def __init__(
         self,
@@ -117,11 +105,11 @@ class MultipartParser:
 
     @property
     def field(self) -> str:
-        """The name of the field whose bytes are being read, "" between fields."""
+        """The name of the field whose bytes are being read, "" if none are."""
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """The heads and bytes in `chunk`; after each head come the bytes of its field. Raises WireError."""
+        """The heads and bytes in `chunk`. Raises WireError for a malformed form, or one above a limit."""
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
             data = chunk[start : start + _WINDOW]
@@ -135,13 +123,17 @@ class MultipartParser:
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
     def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Read a value up to the next boundary; returns the bytes after the boundary."""
+        """Append a field's bytes up to the next boundary to `pieces`; returns the bytes after it."""
         data = self._held + data
         end = data.find(self._delimiter)
         stop = end if end >= 0 else self._sure(data)
         text = data[self._skip : stop]
         if text and self._head is not None:
-            self._hold_text(self._head, len(text))
+            if self._head.filename is None:
+                self._text += len(text)
+                if self._text > self._max_text:
+                    message = f"the form fields that are not files have more than {self._max_text} bytes"
+                    raise WireError(message, self._head.name, TOO_LARGE)
             pieces.append(text)
         if end >= 0:
             self._place, self._head = "head", None
@@ -152,19 +144,12 @@ class MultipartParser:
         return b""
 
     def _sure(self, data: bytes) -> int:
-        """The number of bytes that cannot be the beginning of a boundary."""
+        """The number of bytes before what may be the beginning of a boundary at the end of `data`."""
         last = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
         return last if last >= 0 and self._delimiter.startswith(data[last:]) else len(data)
 
-    def _hold_text(self, head: Head, size: int) -> None:
-        if head.filename is None:
-            self._text += size
-            if self._text > self._max_text:
-                message = f"the form fields that are not files have more than {self._max_text} bytes"
-                raise WireError(message, head.name, TOO_LARGE)
-
     def _read_head(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Read the headers after a boundary, up to the blank line; returns the bytes after that."""
+        """Append the head in the headers up to the blank line to `pieces`; returns the bytes after them."""
         block, before = self._block, len(self._block)
         block += data
         if block.startswith(b"--"):
@@ -188,7 +173,7 @@ class MultipartParser:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary in a `multipart/form-data` content type. Raises WireError."""
+    """The boundary in a `multipart/form-data` content type. Raises WireError if there is none."""
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
         raise WireError("the body is not multipart/form-data")
@@ -206,8 +191,8 @@ def content_type(boundary: bytes) -> str:
 def written(form: Form, boundary: bytes) -> Pieces:
     """A form as a body. Large values become parts of their own and are not copied.
 
-    boundary: must occur in no value, which is true of a random one. Raises WireError for a media type that no
-    header can hold.
+    boundary: must occur in no value, which is true of a random one. Raises WireError for a field's media type
+    with control characters.
     """
     parts: list[bytes | memoryview] = []
     small = bytearray()
@@ -224,7 +209,7 @@ def written(form: Form, boundary: bytes) -> Pieces:
 
 
 def _head_of(block: bytes) -> Head:
-    """The head of a field. block: the bytes between the boundary and the blank line."""
+    """The head of a field. block: the bytes from the boundary to the blank line. Raises WireError."""
     padding, _, lines = block.partition(b"\r\n")
     if padding.strip(b" \t"):
         raise WireError("a boundary is followed by something else on its line")
@@ -246,7 +231,7 @@ def _head_of(block: bytes) -> Head:
 
 
 def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """The main value of a header in lower case, and its parameters."""
+    """(main value in lower case, parameters by name) of a header. Raises WireError if it is malformed."""
     kind, _, _ = value.partition(b";")
     parameters: dict[bytes, bytes] = {}
     place = len(kind)
@@ -255,18 +240,18 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
         key, quoted, plain = found[1].lower(), found[2], found[3]
         if key in parameters:
             raise WireError("a header has a parameter twice")
-        parameters[key] = plain.strip(b" \t") if quoted is None else _ESCAPED.sub(_unescaped, quoted)
+        parameters[key] = (
+            plain.strip(b" \t")
+            if quoted is None
+            else _ESCAPED.sub(lambda found: found[1] or unquote_to_bytes(found[0]), quoted)
+        )
     if value[place:].strip(b" \t;"):
         raise WireError("a header's parameters are malformed")
     return kind.strip(b" \t").lower(), parameters
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    return found[1] or unquote_to_bytes(found[0])
-
-
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """The text of a parameter. Some clients write it twice; the RFC 8187 form is preferred."""
+    """The text of a parameter, None if it is absent. Its RFC 8187 form (`name*`) has precedence."""
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
         _, quote, encoded = encoded.partition(b"'")
@@ -299,9 +284,7 @@ def _written_head(field: Field) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """A name as browsers write it, but with doubled backslashes, as httpx writes it.
-
-    Many readers take a backslash for an escape. A name that ends in one would otherwise swallow the closing
-    quote.
+    """A name as browsers write it, but with doubled backslashes: many readers take a backslash for an escape,
+    so a name that ends in one would swallow the closing quote.
     """
     return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)

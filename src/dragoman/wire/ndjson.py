@@ -1,12 +1,7 @@
-"""A stream with one JSON value per line (NDJSON).
+"""A stream with one JSON value per line (NDJSON): https://github.com/ndjson/ndjson-spec
 
-The splitter must never return other frames for another split of the same bytes, or hold more of an
-unfinished line than its limit.
-
-Lines end in LF; a CR before it and blank lines are white space. A last line without a line end is returned
-by `close`; if the JSON in it is cut off, its decoder reports that.
-
-Specification: https://github.com/ndjson/ndjson-spec
+Lines end in LF; a CR before it and blank lines are white space. A last line without a line end is returned by
+`close`; if the JSON in it is cut off, its decoder reports that.
 """
 
 from __future__ import annotations
@@ -28,7 +23,7 @@ class NDJSONSplitter:
         self._held = 0  # bytes in `_partial`
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Every line that `chunk` completes, in order, without white space around it.
+        """Every line that `chunk` completes, in order, without white space around it and without blank lines.
 
         Raises WireError for a line larger than the limit; the splitter cannot be used after that.
         """
@@ -47,12 +42,12 @@ class NDJSONSplitter:
         return [line for piece in lines if (line := piece.strip())]
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the last line if it had no line end."""
+        """End the stream. Returns the last line if it had no line end, else nothing."""
         return self.feed(b"\n")
 
 
 def line(payload: bytes) -> bytes:
-    """A value as a line. payload: JSON, in which line ends are only white space."""
+    """JSON as a line. Line ends in `payload`, which are only white space there, become blanks."""
     if b"\n" in payload:
         payload = payload.replace(b"\n", b" ")
     return payload + b"\n"

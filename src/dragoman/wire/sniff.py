@@ -1,8 +1,6 @@
 """The media type of a file by its first bytes, for servers that state none or a wrong one.
 
-Knows the types that models accept. Reads only the first twelve bytes.
-
-Specification: https://mimesniff.spec.whatwg.org/
+Knows the types that models accept. Specification: https://mimesniff.spec.whatwg.org/
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
 def media_type(data: bytes) -> str | None:
-    """The media type of a file with this beginning; None if it is not recognised."""
+    """The media type of a file that begins with `data` (12 bytes suffice); None if it is not recognised."""
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -35,5 +33,5 @@ def media_type(data: bytes) -> str | None:
 
 
 def picture_type(data: str) -> str:
-    """The media type of a picture in base64; PNG where its beginning tells none."""
+    """The media type of a picture by the beginning of its base64; `image/png` if it is not recognised."""
     return next((mime for beginning, mime in _PICTURES.items() if data.startswith(beginning)), "image/png")

@@ -2,19 +2,10 @@
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
-The splitter must never return other events for another split of the same bytes, end a line at U+2028 and the
-like (only LF, CR and CRLF end a line), or hold more of an unfinished event than its limit.
+Four deliberate differences from the specification, because data was lost silently without them:
 
-Strategy: CR is replaced by LF first (a memchr shows that there usually is none), then one `split` cuts the
-chunk into lines. The loop recognises the forms that vendors send, `data: …` alone or after `event: …`;
-an event with any other line is collected in `_odd` and parsed by `_parse`, field by field.
-
-Four deliberate differences from the specification, each because data was lost silently without it:
-
-- An event that the end of the stream cuts off is returned by `close`. The specification drops it, and
-  so do the Python clients of OpenAI and Anthropic; OpenAI's Node client (openai-node#2725) and Google's
-  return it, because the streams of servers that forget the last blank line would lose their finish reason
-  and usage. If the JSON in it is cut off, its decoder reports that.
+- An event that the end of the stream cuts off is returned by `close`: the streams of servers that forget the
+  last blank line would lose their finish reason and usage.
 - An event with the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
   framing (a gateway's error with status 200) are returned as `ErrorFrame`.
 - A byte order mark is ignored before any event, not only before the first.
@@ -34,22 +25,22 @@ from dragoman.errors import WireError
 _decode = msgspec.json.Decoder().decode
 
 MAX_EVENT = 64 * 1024 * 1024
-"""The most bytes of one event: enough for an image in base64, unlike the 1 MiB of Cohere's client."""
+"""The usual limit for one event in bytes: enough for an image in base64."""
 MAX_LINES = 100_000
 """The most lines of one event, without comments. Each is an object in memory until the event ends."""
 ANSWER_TOO_LARGE = "answer_too_large"
 """The code of errors about an answer that is too large."""
 
 _LINE = 48
-"""Bytes of memory that each line takes besides its text, so that a flood of short lines is limited, too."""
+"""Bytes that an event's line counts besides its text, so that a flood of short lines is limited, too."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
-"""The end of a line, followed by a blank line."""
+"""The end of a line and the blank line after it."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
 class ErrorFrame(bytes):
-    """The data of an event that its sender marked as an error. It may be other text than JSON."""
+    """The data of an event that its sender marked as an error. It need not be JSON."""
 
     __slots__ = ()
 
@@ -57,7 +48,9 @@ class ErrorFrame(bytes):
 class SSESplitter:
     """Splits one stream into the data of its events; the data is the same for any split of the bytes.
 
-    max_event: bytes; a larger event raises WireError as soon as it exceeds the limit.
+    max_event: bytes; a larger event raises WireError as soon as it exceeds the limit. Nearly all events are
+    `data: …`, alone or after `event: …`; the lines of any other are collected in `_odd` and parsed one by
+    one.
     """
 
     __slots__ = ("_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -74,7 +67,7 @@ class SSESplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes, in order; several `data` lines are joined by LF.
 
-        Raises WireError for an event larger than the limit; the splitter cannot be used after that.
+        Raises WireError for an event of too many bytes or lines; the splitter cannot be used after that.
         """
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf(chunk)
@@ -104,11 +97,11 @@ class SSESplitter:
         return frames
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the data of the event that was cut off, if it has any."""
+        """End the stream. Returns the data of the event that was cut off, if it has any, else nothing."""
         return self.feed(b"\n\n")
 
     def _join(self, lines: list[bytes], rest: bytes) -> None:
-        """Put the bytes held back before in front of the first of `lines`; hold `rest` back."""
+        """Put the held-back bytes in front of the first of `lines`, which is changed; hold `rest` back."""
         if lines and self._held:
             self._check(self._held + len(lines[0]))
             lines[0] = b"".join((*self._partial, lines[0]))
@@ -143,7 +136,7 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """The data of the event whose lines are in `_odd`."""
+        """Empty `_odd`; returns the data in its lines, as an ErrorFrame if they say that it is an error."""
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
         data: list[bytes] = []
@@ -167,10 +160,9 @@ class SSESplitter:
 
 
 class SSECutter:
-    """Splits one stream into whole events, byte for byte, for code that relays them.
+    """Splits one stream into whole events, byte for byte: joined, the events are the stream again.
 
-    A heartbeat or an error event may be inserted between two of them without damage. Joined, the events are
-    the stream again. max_event: as for `SSESplitter`.
+    A heartbeat or an error event may be inserted between two events. max_event: as for `SSESplitter`.
     """
 
     __slots__ = ("_held", "_max_event", "_parts", "_tail")
@@ -182,7 +174,7 @@ class SSECutter:
         self._tail = b""  # the last bytes in `_parts`, which may be the beginning of the event's end
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes, comments included. Raises WireError for one too large."""
+        """The events that `chunk` completes, comments included. Raises WireError for one above the limit."""
         start = len(self._tail)
         seen = self._tail + chunk
         events: list[bytes] = []
@@ -197,7 +189,7 @@ class SSECutter:
         return events
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the event that was cut off, if there is one."""
+        """End the stream. Returns the event that was cut off, else nothing."""
         rest = b"".join(self._parts)
         self._parts.clear()
         return [rest] if rest else []
@@ -210,13 +202,13 @@ class SSECutter:
 
 
 def too_large(what: str, most: int) -> WireError:
-    """The error for an event, an element or a line that exceeds its limit."""
+    """The error for `what` ("an event", "an element", "a line") of more than `most` bytes."""
     return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 
 
 def _ends(stream: bytes) -> Iterator[int]:
-    """The positions where events end. Without CR, as in nearly all streams, the search is much faster."""
-    if _CR in stream:
+    """The positions after the blank lines that end events."""
+    if _CR in stream:  # rare, and much slower to search
         yield from (found.end() for found in _END.finditer(stream))
         return
     place = stream.find(b"\n\n")
@@ -226,7 +218,7 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """An event without a name. payload: JSON or other text; must not contain CR, which SSE cannot carry."""
+    """An event without a name. payload: JSON or other text. Raises WireError for a CR in it."""
     return b"data: %b\n\n" % _lines(payload)
 
 
@@ -247,9 +239,9 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """The JSON object of an event; None for `[DONE]`, with which compatible servers end any stream.
+    """The JSON object in an event's data; None for `[DONE]`, with which compatible servers end any stream.
 
-    Raises WireError for anything else.
+    Raises WireError for data that is not JSON, or JSON that is not an object.
     """
     try:
         value = _decode(frame)

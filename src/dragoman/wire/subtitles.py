@@ -1,9 +1,7 @@
-"""Subtitles in the formats SubRip (SRT) and WebVTT: spoken text with its start and end times.
+"""Subtitles in the formats SubRip (SRT) and WebVTT, written as Whisper writes them.
 
-The format is that of Whisper, which OpenAI's API returns. Writing never fails: `-->` inside a line would be
-read as times, so it is written as `->`, as Whisper does; blank lines would end a cue, so they are removed.
-
-Specification: https://www.w3.org/TR/webvtt1/, https://github.com/openai/whisper (`utils.py`)
+Writing never fails: `-->` in a text would be read as times, so it is written as `->`; blank lines would end
+the cue, so they are removed. Specification: https://www.w3.org/TR/webvtt1/
 """
 
 from __future__ import annotations
@@ -49,7 +47,7 @@ def _time(seconds: float, mark: str) -> str:
 
 
 def cues_of(text: str) -> list[Cue]:
-    """The cues of an SRT or WebVTT file, in order; text between them is skipped."""
+    """The cues of an SRT or WebVTT file, in order; text that belongs to no cue is skipped."""
     cues: list[Cue] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         if (found := _TIMES.search(block)) is not None:

@@ -1,9 +1,7 @@
 """Vectors as bytes: little-endian 32-bit floats, the content of OpenAI's base64.
 
-This module must never loop over floats in Python (a batch holds millions), or return a vector with numbers
-that are not finite.
-
-Spec: https://platform.openai.com/docs/api-reference/embeddings/create#embeddings-create-encoding_format
+This module must never loop over floats in Python (a batch holds millions), or return bytes with numbers that
+are not finite.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ def to_floats(vector: bytes) -> list[float]:
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError for other text."""
+    """A vector from base64. Raises WireError for other text, no numbers, or numbers that are not finite."""
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError):

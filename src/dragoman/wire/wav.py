@@ -1,9 +1,7 @@
 """Raw sound as a WAV file: the header that players need, and the media types that describe raw sound.
 
-Samples are 16-bit, signed and little-endian, as speech providers send them. RFC 2586 defines `audio/L16` as
-big-endian, but Gemini sends little-endian under this name. The module never interprets the samples.
-
-Specification: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
+Samples are 16-bit, signed and little-endian, as speech providers send them: Gemini, too, although RFC 2586
+defines its type `audio/L16` as big-endian.
 """
 
 from __future__ import annotations
@@ -22,22 +20,20 @@ _MOST_CHUNKS: Final = 1_000
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 
-
 _Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
-    """The format of raw samples. rate: samples per second. channels: their samples are interleaved."""
+    """The format of raw samples. rate: samples per second and channel. channels: their samples alternate."""
 
     rate: int = 24_000
     channels: int = 1
 
 
 def pcm_of(mime: str | None) -> Pcm | None:
-    """The format that a media type of raw sound states (`audio/L16;codec=pcm;rate=24000`); None for other
-    types.
+    """The format in a media type of raw sound (`audio/L16;codec=pcm;rate=24000`); None for other types.
 
-    A missing or invalid value is 24 kHz or one channel, as OpenAI and Gemini send.
+    A rate or number of channels that is missing, invalid or above `_MOST` becomes 24 kHz or one channel.
     """
     kind, *parameters = (mime or "").split(";")
     if kind.strip().lower() not in _TYPES:
@@ -65,8 +61,8 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
-    If a file was written before its length was known, its samples end with the file. Raises WireError for a
-    file that is not WAV, or whose samples do not have 16 bits.
+    If the file was written before its length was known, its samples end with the file. Raises WireError for a
+    file that is not WAV, or has no samples of 16 bits.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")

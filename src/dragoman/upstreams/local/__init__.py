@@ -5,6 +5,5 @@
                       one for each engine            ── Hibari     speech (onnxruntime)
                                                      ── Whisper    transcription (CTranslate2)
 
-Each engine's library is used in one module only, and only a worker loads it: importing this package loads
-none.
+Only a worker loads an engine's library: importing this package loads none.
 """

@@ -10,10 +10,10 @@ from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
 class CandidateDecoder:
-    """Turns the model's messages for one candidate into events.
+    """Turns the model's messages for one candidate into events. new_id: makes the id of a call.
 
-    forced: the text is a tool call, by a grammar. chosen: the tools that the model may call by its own
-    choice; while the text may still become a call, it is held back. new_id: makes the id of a call.
+    forced: a grammar makes the text a tool call. chosen: the tools that the model may call by its own choice;
+    while the text may still become such a call, it is held back.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """The events for more text."""
+        """The events for more text; none while it is held back."""
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
         if self._held is None:
@@ -41,7 +41,7 @@ class CandidateDecoder:
         return self._prose(released)
 
     def finish(self, done: Done) -> list[ir.Event]:
-        """The events that end the candidate."""
+        """The last events, those for text that was held back included."""
         whole = done.finish == "stop"
         events: list[ir.Event] = []
         if self._forced is not None:
@@ -67,7 +67,6 @@ class CandidateDecoder:
         return events
 
     def _dictated(self, parts: Sequence[Begun | str]) -> list[ir.Event]:
-        """The events for the parts of a tool call."""
         events: list[ir.Event] = []
         for part in parts:
             if isinstance(part, Begun):

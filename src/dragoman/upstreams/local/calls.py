@@ -1,8 +1,7 @@
-"""Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice.
+"""Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice. Pure.
 
-A forced call is read while it is written. It begins with `{"name": "…", "arguments": `, exactly as
-`grammar.call_grammar` requires; everything up to the last brace is the arguments. A chosen call counts only
-if the whole reply is calls of declared tools; any other text is prose. Pure.
+A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires; everything up to
+the last brace is the arguments. A chosen call counts only if the whole reply is calls of declared tools.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ import msgspec
 
 
 class Begun(NamedTuple):
-    """The beginning of a tool call. name: the called tool."""
+    """The beginning of a tool call. name: the tool's."""
 
     name: str
 
 
 class ForcedCall:
-    """Reads the text of a call that follows `grammar.call_grammar`."""
+    """Reads a forced call while it is written. begun: whether its name has been read."""
 
     def __init__(self) -> None:
         self._held = ""
         self.begun = False
 
     def feed(self, text: str) -> list[Begun | str]:
-        """The parts that are certain after this text: the call's beginning, and pieces of its arguments."""
+        """What `text` makes certain: the call's beginning, and pieces of its arguments; [] = nothing yet."""
         self._held += text
         parts: list[Begun | str] = []
         if not self.begun:
@@ -43,7 +42,7 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """The text that is still held back. whole: the call is complete, so its last brace is dropped."""
+        """The text that is still held back; "" if the call is `whole`: then it is the call's last brace."""
         held = "" if whole and self.begun else self._held
         self._held = ""
         return held
@@ -75,7 +74,7 @@ def may_be_call(text: str) -> bool:
 
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """The calls (name, arguments as written) of a reply; none if any of its text is prose."""
+    """(tool, arguments as JSON) for each call in a reply; none if it is anything but calls of `names`."""
     written = _TAGGED.findall(text) if text.lstrip().startswith(_TAG) else [text]
     if len(written) > 1 and _TAGGED.sub("", text).strip():
         return []

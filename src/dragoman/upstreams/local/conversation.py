@@ -1,8 +1,7 @@
-"""Translates an IR request for an embedded model: turns, tools, sampling, grammar.
+"""Translates an IR request for an embedded model: turns, tools, sampling, grammar. Pure.
 
 A field that cannot be told to the model is reported as a loss. A request for something that the model cannot
-do (images, tools with free text, a schema that no grammar can enforce) is refused with its place in the IR.
-Pure.
+do (images, tools with free text, a schema that no grammar can enforce) is refused with its path in the IR.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A request in the terms of the model process; `Generate` explains most fields.
+    """A chat request in the terms of the model process; see `Generate` for fields with the same name.
 
     forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
@@ -39,7 +38,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request. report: gets the losses. draw: the default sampling parameters.
+    """Translate a request. report: gets the losses. draw: the sampling where the request states none.
 
     Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """
@@ -75,7 +74,7 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether the request wants no reasoning, so a model without reasoning loses nothing."""
+    """Whether the request asks for no reasoning, or turns it off."""
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
@@ -84,9 +83,6 @@ def _declined(reasoning: ir.Reasoning) -> bool:
 def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
     for dialect, members in (extra or {}).items():
         lose_members(members, report, where, dialect)
-
-
-# --- Messages ---
 
 
 def _turns(request: ir.Request, report: Report) -> Iterator[PromptTurn]:
@@ -114,7 +110,6 @@ def _turns(request: ir.Request, report: Report) -> Iterator[PromptTurn]:
 
 
 def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> PromptTurn:
-    """The turn for an assistant's message, with its tool calls."""
     calls: list[Invocation] = []
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolCall) and block.by != "provider":
@@ -126,7 +121,7 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """The turns for a user's message: each tool result is a turn of its own, in the order of the blocks."""
+    """The turns for a user's message: one for each tool result, and one for the blocks between two."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":
@@ -144,7 +139,7 @@ def _user_turns(
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of some blocks, joined by newlines, without tool calls and results."""
+    """The text of blocks[start:end], joined by newlines, without calls and results of the client's tools."""
     texts = (
         _block(block, f"{where}[{index}]", report)
         for index, block in enumerate(blocks[start:end], start)
@@ -165,11 +160,8 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
         case ir.Media() if block.blocks is not None:
             return _text(block.blocks, f"{where}.blocks", report)
         case ir.Media():
-            raise unsupported(
-                f"The embedded models accept only text, not {block.kind}.",
-                where,
-                "unsupported_modality",
-            )
+            message = f"The embedded models accept only text, not {block.kind}."
+            raise unsupported(message, where, "unsupported_modality")
         case ir.Thinking():
             report.lose(where, "reasoning is not sent back to embedded models", "quality")
         case ir.Native():
@@ -190,15 +182,12 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The error for a request that embedded models do not support."""
+    """The error for a request that embedded models do not support. param: its path in the IR."""
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
-# --- Tools and the form of the answer ---
-
-
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """The tools that may be called, each with its index, and True if one of them must be called."""
+    """The tools that may be called, each with its index in the request; and whether one must be called."""
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -211,9 +200,8 @@ def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Fu
             report.lose(where, f"embedded models cannot run a {tool.kind} tool")
             continue
         if tool.kind == "custom":
-            raise unsupported(
-                "The embedded models call tools with JSON arguments, not with free text.", where
-            )
+            message = "The embedded models call tools with JSON arguments, not with free text."
+            raise unsupported(message, where)
         if tool.cache is not None:
             report.lose(f"{where}.cache", "embedded models have no prompt cache", "hint")
         _lose_extra(tool.extra, where, report)
@@ -225,11 +213,8 @@ def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Fu
     if not forced:
         for index, tool in tools:
             if tool.strict:
-                report.lose(
-                    f"tools[{index}].strict",
-                    "only a forced tool call is guaranteed to match its schema",
-                    "quality",
-                )
+                lost = "only a forced tool call is guaranteed to match its schema"
+                report.lose(f"tools[{index}].strict", lost, "quality")
     return tools, forced
 
 
@@ -238,9 +223,8 @@ def _grammar(
 ) -> str | None:
     output = request.output or ir.Output()
     if any(kind != "text" for kind in output.modalities or ()):
-        raise unsupported(
-            "The embedded models generate only text.", "output.modalities", "unsupported_modality"
-        )
+        message = "The embedded models generate only text."
+        raise unsupported(message, "output.modalities", "unsupported_modality")
     FIELDS.lose(output, report, "output")
     _lose_extra(output.extra, "output", report)
     calls = [
@@ -255,11 +239,8 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments. They are an object even if the schema does not say so."""
+    """The schema of a tool's arguments, of type "object" unless it states a type; None = no arguments."""
     return {"type": "object", **tool.parameters} if tool.parameters else None
-
-
-# --- Sampling ---
 
 
 def _draw(sampling: ir.Sampling, draw: Draw) -> Draw:
@@ -282,9 +263,8 @@ def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | No
     try:
         return tuple((int(token), float(bias)) for token, bias in biases.items()) if biases else None
     except ValueError as error:
-        raise WireError(
-            "Tokens in logit_bias must be token numbers.", "sampling.logit_bias", "invalid_value"
-        ) from error
+        message = "Tokens in logit_bias must be token numbers."
+        raise WireError(message, "sampling.logit_bias", "invalid_value") from error
 
 
 FIELDS: Final = Fields(
@@ -322,5 +302,4 @@ FIELDS: Final = Fields(
         ),
     },
 )
-"""How each field of a request is handled. The grammar enforces a schema with or without `strict`, under any
-name."""
+"""What becomes of each field of a request. The grammar enforces a schema, strict or not, under any name."""

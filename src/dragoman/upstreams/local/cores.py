@@ -1,8 +1,6 @@
 """How many threads a model should use on this machine.
 
-With more threads than cores, llama.cpp is ten times slower, because its threads wait for each other at every
-layer. So the number respects the processors that this process may use, a container's CPU quota, and hardware
-threads that share one core.
+With more threads than cores, llama.cpp is ten times slower: its threads wait for each other at every layer.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """The number of physical cores that this process may use, at least 1.
+    """The number of physical cores that this process may use, within its container's CPU quota; at least 1.
 
     cpus: the logical processors to choose from, None = those that the system allows. system: the folder in
     which Linux states topology and quota; on other systems every logical processor counts.
@@ -30,7 +28,6 @@ def _allowed() -> Iterable[int]:
 
 
 def _siblings(system: Path, cpu: int) -> str:
-    """The hardware threads of this processor's core, as the kernel writes them; its own number if unknown."""
     try:
         return (system / f"devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text().strip()
     except OSError:
@@ -38,18 +35,13 @@ def _siblings(system: Path, cpu: int) -> str:
 
 
 def _quota(system: Path) -> int:
-    """Processors of the container's quota (cgroup v2 `cpu.max`, v1 `cfs_quota_us`); 65,536 = no quota."""
-    cgroup = system / "fs/cgroup"
-    try:
-        allowed, period = (cgroup / "cpu.max").read_text().split()
-    except (OSError, ValueError):
+    """Whole processors in the container's quota (cgroup v2, else v1), at least 1; 65,536 if it has none."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            allowed = (cgroup / "cpu/cpu.cfs_quota_us").read_text()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
-        except OSError:
-            return 1 << 16
-    try:
-        share = int(allowed) // int(period)
-    except (ValueError, ZeroDivisionError):  # "max" = no quota
-        return 1 << 16
-    return max(1, share) if int(allowed) > 0 else 1 << 16
+            stated = " ".join((system / "fs/cgroup" / name).read_text() for name in names)
+            allowed, period = map(int, stated.split())
+            if allowed > 0:
+                return max(1, allowed // period)
+        except (OSError, ValueError, ZeroDivisionError):  # "max" = no quota
+            continue
+    return 1 << 16

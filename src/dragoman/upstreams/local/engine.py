@@ -1,37 +1,37 @@
 """The interface between the model process and an inference library.
 
-A chat engine yields raw tokens. Characters, stop sequences, limits and counting are handled outside, the
-same way for all engines. An engine is used by one thread; only `cancel` may be called from any thread.
+A chat engine yields raw tokens; characters, stop sequences, limits and counting are handled outside. One
+thread uses an engine; only `cancel` may be called from any thread.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
+
 from dragoman.errors import DragomanError
 from dragoman.seams.extras import make_target
-from dragoman.upstreams.local.protocol import (
-    Draw,
-    Embed,
-    Embedded,
-    FailureKind,
-    Options,
-    Speak,
-    Spoken,
-    TokenProb,
-    Transcribe,
-    Transcribed,
-)
+from dragoman.upstreams.local import protocol
 
 
 class EngineRefused(DragomanError):
-    """Raised for a request that ends without an answer, or by an engine that cannot be used. kind: why."""
+    """Ends a request without an answer, because of it or because the engine cannot be used. kind: why."""
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: protocol.FailureKind, message: str) -> None:
         super().__init__(message)
-        self.kind: FailureKind = kind
+        self.kind: protocol.FailureKind = kind
         self.message = message
+
+
+def library(name: str, extra: str) -> Any:
+    """A module of an inference library. Raises EngineRefused("model") if the extra is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise missing_engine(extra, error) from error
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
@@ -42,14 +42,11 @@ def missing_engine(extra: str, error: ImportError) -> EngineRefused:
     )
 
 
-class Token:
-    """One token of an answer. piece: its bytes, which may be a part of a character. prob: if requested."""
+class Token(msgspec.Struct, gc=False):
+    """One token of an answer. piece: its bytes, maybe a part of a character. prob: None = not requested."""
 
-    __slots__ = ("piece", "prob")
-
-    def __init__(self, piece: bytes, prob: TokenProb | None = None) -> None:
-        self.piece = piece
-        self.prob = prob
+    piece: bytes
+    prob: protocol.TokenProb | None = None
 
 
 class Resident(Protocol):
@@ -58,15 +55,12 @@ class Resident(Protocol):
     @property
     def context(self) -> int | None:
         """The most tokens that it reads and writes; None = it does not work with tokens."""
-        ...
 
     def cancel(self) -> None:
-        """Interrupt the running computation. Its `cancelled` function must return True already."""
-        ...
+        """Interrupt the running computation. The `cancelled` that it got must return True already."""
 
     def close(self) -> None:
         """Free the memory. The model cannot be used afterwards."""
-        ...
 
 
 class Model(Resident, Protocol):
@@ -75,57 +69,51 @@ class Model(Resident, Protocol):
     @property
     def context(self) -> int:
         """Tokens of prompt and answer together."""
-        ...
 
     @property
     def takes_tools(self) -> bool:
         """Whether its chat template itself formats tools and calls."""
-        ...
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """The prompt for a conversation, up to where the assistant's turn begins.
 
-        messages, tools: with the keys that chat templates expect (those of OpenAI's chat API). Raises
+        messages, tools: with the keys of OpenAI's chat API, as chat templates expect. Raises
         EngineRefused("invalid") with the template's own message if the template rejects them.
         """
-        ...
 
     def tokenize(self, prompt: str) -> list[int]:
         """The tokens of a rendered prompt, special tokens included."""
-        ...
 
     def generate(
-        self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
+        self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
-        """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true.
-
-        The prompt must leave room in the context. The caller must stop when the context is full.
+        """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true. The prompt
+        must leave room in the context; the caller stops when the context is full. grammar: GBNF, None = any
+        text.
         """
-        ...
 
 
 class Embedder(Resident, Protocol):
     """An embedding model."""
 
-    def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
+    def answer(self, order: protocol.Embed, cancelled: Callable[[], bool]) -> protocol.Embedded | None:
         """The embedding vectors; None once `cancelled` is true."""
-        ...
 
 
 class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
-    def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio; None once `cancelled` is true. Raises EngineRefused("invalid") if there is none."""
-        ...
+    def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
+        """The audio; None once `cancelled` is true. Raises EngineRefused, "invalid" for unspeakable text."""
 
 
 class Transcriber(Resident, Protocol):
     """A speech-to-text model."""
 
-    def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The transcript; None once `cancelled` is true. Raises EngineRefused("invalid")."""
-        ...
+    def answer(
+        self, order: protocol.Transcribe, cancelled: Callable[[], bool]
+    ) -> protocol.Transcribed | None:
+        """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for a bad file."""
 
 
 AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
@@ -134,6 +122,5 @@ AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
 class Engine(Protocol):
     """Loads models of one kind."""
 
-    def load(self, options: Options) -> AnyModel:
+    def load(self, options: protocol.Options) -> AnyModel:
         """Load one model. Raises EngineRefused("model") if the file cannot be used."""
-        ...

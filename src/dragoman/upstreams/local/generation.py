@@ -1,7 +1,4 @@
-"""One answer of a chat model: prompt in, events out. No process, no pipe; the clock is an argument.
-
-This module turns tokens into text, and decides when an answer ends and with which stop reason.
-"""
+"""One answer of a chat model: turns tokens into text, and decides when it ends, and why. No process."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ from dragoman.upstreams.local.protocol import Delta, Done, Finish, Generate, Sta
 
 
 def render(model: Model, request: Generate) -> str:
-    """The prompt for a request. If the last turn is the assistant's, the model continues it.
+    """The prompt for a request. If the last turn is an assistant's text, it ends the prompt, to be continued.
 
-    If the chat template rejects the conversation, a simpler form is tried, which all templates accept.
+    If the chat template rejects the conversation, an alternating one is tried. Raises EngineRefused.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -45,18 +42,17 @@ def generate(
     clock: Callable[[], float],
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
-    """Answer a request. Ends without `Done` once `cancelled` is true.
+    """Answer a request. Ends without `Done` once `cancelled` is true. Raises EngineRefused before the first
+    event.
 
-    clock: seconds. timings: the time spent before this call. Raises EngineRefused before the first event.
+    clock: seconds. timings: the time spent before this call, which `Done` repeats.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))
     room = model.context - len(prompt)
     if room < 1:
-        raise EngineRefused(
-            "context_length",
-            f"this prompt has {len(prompt)} tokens, but the model's context window is {model.context} tokens",
-        )
+        window = f"but the model's context window is {model.context} tokens"
+        raise EngineRefused("context_length", f"this prompt has {len(prompt)} tokens, {window}")
     limit = room if request.limit is None else min(room, request.limit)
     yield Started(request.id, len(prompt))
     text, count, first = _Text(request), 0, 0.0
@@ -88,7 +84,7 @@ def generate(
 
 
 class _Text:
-    """The text of one answer. A token's log probability goes out with the text that completes it."""
+    """The text of one answer. A token's log probability is in the `Delta` that completes its text."""
 
     def __init__(self, request: Generate) -> None:
         self._id = request.id
@@ -98,11 +94,11 @@ class _Text:
 
     @property
     def sequence(self) -> str | None:
-        """The stop sequence that was found, or None."""
+        """The stop sequence that has ended the text, None = none yet."""
         return self._holdback.matched
 
     def add(self, token: Token) -> Delta | None:
-        """The text that may be shown after one more token; None = no text yet."""
+        """The text that may be shown after one more token; None = no more than before."""
         start = self._holdback.decoded
         shown = self._holdback.feed(token.piece)
         if token.prob is not None:
@@ -110,7 +106,7 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """The text that was held back until the end; None = nothing was."""
+        """The text and log probabilities that were held back until the end; None = there are none."""
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None
 

@@ -1,7 +1,6 @@
-"""Reads the header of a GGUF model file: which model it is, without loading it.
+"""Reads the header of a GGUF model file, in plain Python: which model it is, without an engine.
 
-It needs only plain Python, so that a model can be listed or refused without an engine. Tensor data is never
-read. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ _TENSOR_TYPES = (
 class Header(msgspec.Struct, frozen=True):
     """The metadata of a GGUF file; None = not stated.
 
-    parameters: the number of weights. context: tokens, in training. quantisation: llama.cpp's name
-    ("Q4_K_M"). template: the chat template (Jinja). metadata: all keys whose values are not arrays.
+    parameters: the number of weights. context: tokens, in training. embedding: numbers in a token's vector.
+    quantisation: llama.cpp's name ("Q4_K_M"). template: the chat template (Jinja). metadata: all but arrays.
     """
 
     version: int
@@ -70,7 +69,7 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """The header of the file at `path`. Raises WireError for another kind of file, OSError for no file."""
+    """The header of the file at `path`. Raises WireError for another kind of file, OSError for none."""
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise WireError("the file is empty")
@@ -79,7 +78,7 @@ def read(path: Path) -> Header:
 
 
 def parse(data: Buffer) -> Header:
-    """The header at the beginning of `data`. Raises WireError with the offset if it is malformed."""
+    """The header at the beginning of `data`. Raises WireError if it is malformed or of another version."""
     reader = _Reader(data)
     if reader.take(4) != b"GGUF":
         raise WireError("not a GGUF file: it does not begin with 'GGUF'")
@@ -98,7 +97,7 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """The number of weights in all tensors, and the number of weights for each storage type."""
+    """The number of weights in all `count` tensors, and by storage type."""
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -137,7 +136,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """A cursor over the bytes. Every step beyond the end raises WireError."""
+    """A cursor over the bytes. A step beyond their end raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
@@ -148,7 +147,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Move on by `count` bytes. Returns the position before."""
+        """Move on by `count` bytes; returns the position before that."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")
@@ -166,7 +165,7 @@ class _Reader:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """One metadata value; None for an array, whose elements are skipped."""
+        """One metadata value of this type; None for an array, whose elements are skipped."""
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:

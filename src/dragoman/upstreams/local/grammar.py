@@ -1,13 +1,12 @@
-"""Translates JSON Schema to GBNF, the grammar format by which llama.cpp restricts a model's output.
+"""Translates JSON Schema (2020-12) to GBNF, the grammar format by which llama.cpp restricts a model's output.
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
 allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions); the answer is still valid then. A schema that cannot be enforced is refused with the path of
-the keyword; no constraint is ever dropped.
+repetitions). A schema that cannot be enforced is refused with the path of the keyword; no constraint is
+dropped.
 
 Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write blanks tends to write only
-blanks. Pure: no model, no engine. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
-JSON Schema 2020-12: https://json-schema.org/draft/2020-12/json-schema-validation
+blanks. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 """
 
 from __future__ import annotations
@@ -27,20 +26,19 @@ MOST = 1000
 """The most repetitions that a grammar spells out. llama.cpp makes a rule of each, and refuses 2000."""
 MOST_WAYS = 1000
 """The most ways in which a text may begin or continue at one place: enum values, alternatives, optional
-properties. llama.cpp follows all of them with every token, equal ones included. 1,000 ways take about a
-second a token, and ways that multiply (30 levels of two alternatives each) kill the process. OpenAI's API
-accepts 1,000 enum values in a whole schema.
+properties. llama.cpp follows all of them with every token: 1,000 ways take about a second a token, and ways
+that multiply (30 levels of two alternatives each) kill the process.
 """
 LARGEST_SCHEMA = 200_000
-"""The most bytes of one schema without blanks: far more than fit into an embedded model's context."""
+"""The most bytes of one schema as JSON without blanks: far more than fit into a model's context."""
 _LONGEST_BOUND = 320
-"""Digits of a number's bound. The largest double has 309."""
+"""The most digits of a number's bound. The largest double has 309."""
 _REPEATED = 4
-"""Repetitions for one step of the budget. Each is an element or a rule in llama.cpp's memory."""
+"""Repetitions for one step of the budget (`SchemaBudget`). Each takes some of llama.cpp's memory."""
 _RULE = 5
-"""Steps of the budget for finding a rule."""
+"""Steps of the budget for finding the rule of a schema."""
 _WRITTEN = 32
-"""Characters of a schema for one step of the budget: the schema is written as text to find its rule."""
+"""Characters of a schema for one step of the budget: finding its rule writes it as text."""
 
 _SHARED = {
     "value": 'object | array | string | number | boolean | "null"',
@@ -66,11 +64,11 @@ _FORMATS = {
     "date-time": r'"\"" date "T" time "\""',
     "uuid": r'"\"" uuid "\""',
 }
-"""Formats that are enforced. The specification allows other formats to be ignored."""
+"""The formats that are enforced. The specification allows others to be ignored."""
 
 
 class CallableTool(NamedTuple):
-    """A tool that may be called. parameters: None = no arguments. path: the schema's path for errors."""
+    """A tool that may be called. parameters: None = no arguments. path: the schema's, for errors."""
 
     name: str
     parameters: Schema | None
@@ -78,18 +76,20 @@ class CallableTool(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """A grammar for one JSON value. schema: None = any JSON object (JSON mode).
+    """A grammar for one JSON value. schema: None = any JSON object (JSON mode). path: the schema's, for
+    errors.
 
-    Raises WireError with the path of a keyword that cannot be enforced, or with the code
-    `schema_too_complex` if the grammar would be too large.
+    Raises WireError for a keyword that cannot be enforced, with its path, or a grammar that would be too
+    large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
-    """A grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`.
+    """A grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises as
+    `json_grammar`.
 
-    answer: the schema and path of a JSON answer that is allowed instead. Raises as `json_grammar`.
+    answer: the (schema, path) of a JSON answer that is allowed instead; None = none is.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
@@ -131,7 +131,9 @@ def _literal(text: str) -> str:
 
 
 class _Compiler:
-    """Compiles one schema to rules. Equal subschemas share one rule, which also makes recursion possible."""
+    """Compiles one document's schemas to GBNF rules: `rules`, by names that begin with `prefix`. Equal
+    subschemas share one rule, which also makes recursion possible.
+    """
 
     def __init__(self, document: Schema, path: str, prefix: str, budget: SchemaBudget) -> None:
         self.rules: dict[str, str] = {}
@@ -142,10 +144,8 @@ class _Compiler:
         self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
-        """The name of the rule for a schema.
-
-        begun: the rules being compiled that have produced no text yet. A rule that leads to itself here
-        would never end.
+        """The name of the rule for a schema; a new rule is compiled. begun: the rules being compiled that
+        have produced no text yet. Raises WireError if the schema's own is one of them: it would never end.
         """
         if schema is True or schema == {}:
             return "value"
@@ -160,7 +160,7 @@ class _Compiler:
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
-        """Note in how many ways a text of this rule may begin. Raises WireError above `MOST_WAYS`."""
+        """Remember in how many ways a text of this rule may begin. Raises WireError above `MOST_WAYS`."""
         if ways > MOST_WAYS:
             raise too_complex(path)
         self._ways[name] = ways
@@ -209,7 +209,7 @@ class _Compiler:
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
         """GBNF for an object with its declared properties in order; optional ones may be omitted.
 
-        Every property but the first written one begins with a comma. So there is one alternative for each
+        Every property but the first written one begins with a comma: so there is one alternative for each
         property that can be the first, followed by a single path to the end.
         """
         if len(declared) - len(required) > MOST_WAYS:
@@ -229,7 +229,7 @@ class _Compiler:
         return f'"{{" ({" | ".join(ways)})'
 
     def _named(self, body: str) -> str:
-        """Make a rule for text with which several rules end, so that the grammar's size stays linear."""
+        """Make a rule of text with which several rules end, so that the grammar's size stays linear."""
         name = f"{self._prefix}-end{len(self.rules)}"
         self.rules[name] = body
         return name
@@ -252,7 +252,7 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """GBNF for elements separated by commas: all of `first`, then `item` as often as the counts allow."""
+        """GBNF for `least` to `most` elements separated by commas: all of `first`, the others `item`."""
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
         head = ' ", " '.join(first)
@@ -317,7 +317,6 @@ _WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
 
 
 def _cost(*bounds: int | None) -> int:
-    """Steps of the budget for numbers between bounds: the square of their digits."""
     return sum(bound.bit_length() ** 2 for bound in bounds if bound is not None) // 1000
 
 

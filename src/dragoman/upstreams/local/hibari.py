@@ -1,37 +1,30 @@
 """Speech by hibari: English text to audio, one voice, several hundred times faster than real time.
 
-The package runs in the model process, which holds no credentials. Only the voice within the package is used,
-because other voices would be downloaded. Source: https://github.com/MMWilliams/hibari
+Only the voice within the package is used; others would be downloaded. https://github.com/MMWilliams/hibari
 """
 
 from __future__ import annotations
 
-import importlib
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library, missing_engine
 from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import LONGEST, encoded
 
 _LONGEST: Final = 400
-"""Characters that are synthesised at once. Time and memory grow with the square of a sentence's length: a
-text without a full stop would take gigabytes.
-"""
+"""The most characters that are spoken at once. Time and memory grow with the square of their number."""
 _SPELLED: Final = 100
-"""The same limit for capitals, digits and signs, each of which may be spoken as a whole word."""
+"""The same for text mostly of capitals, digits and signs, each of which may be spoken as a whole word."""
 
 
 class Hibari:
     """The hibari engine."""
 
     def __init__(self) -> None:
-        try:
-            self._numpy = importlib.import_module("numpy")
-            self._native = importlib.import_module("hibari")
-        except ImportError as error:
-            raise missing_engine("speech", error) from error
+        self._numpy = library("numpy", "speech")
+        self._native = library("hibari", "speech")
 
     def load(self, options: Options) -> HibariModel:
         """Load the voice in the options' file, with one thread: more would help little."""
@@ -53,7 +46,6 @@ class HibariModel:
         self._voice: Any = voice
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
-        """The audio of the order's text; None once `cancelled` is true. Raises EngineRefused("invalid")."""
         np = self._np
         sentences: list[bytes] = []
         left = LONGEST * int(self._voice.sample_rate)
@@ -65,9 +57,8 @@ class HibariModel:
             except Exception as error:  # the voice's reading rules fail on some texts, for example 400 digits
                 raise EngineRefused("invalid", f"the voice cannot pronounce {text[:40]!r}…") from error
             if (left := left - spoken.size) < 0:
-                raise EngineRefused(
-                    "invalid", f"the speech for this text is longer than {LONGEST // 60} minutes"
-                )
+                message = f"the speech for this text is longer than {LONGEST // 60} minutes"
+                raise EngineRefused("invalid", message)
             sentences.append((np.clip(spoken, -1.0, 1.0) * 32767).astype("<i2").tobytes())
         samples = b"".join(sentences)
         if not samples:

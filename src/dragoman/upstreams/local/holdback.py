@@ -1,7 +1,6 @@
-"""Turns tokens into text that may be shown: whole characters only, without stop sequences.
+"""Turns tokens into text that may be shown: whole characters only, without stop sequences. Pure.
 
-A token is bytes; a character or a stop sequence may span several tokens. Text that may still become a part
-of one is held back. The result does not depend on how the bytes are split. Pure: no I/O, no model.
+A character or a stop sequence may span several tokens; text that may still become a part of one is held back.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ import codecs
 
 
 class Holdback:
-    """Takes the bytes of one answer piece by piece, and returns its text.
+    """Takes the bytes of one answer piece by piece, split in any way, and returns its text.
 
     stops: sequences that end the text and are cut off. The one that is completed first counts; among several
     at the same place, the longest. Invalid UTF-8 becomes U+FFFD. decoded: the number of characters so far,
-    held-back ones included. matched: the stop sequence that was found.
+    those held back included. matched: the stop sequence that was found, None = none yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -25,11 +24,11 @@ class Holdback:
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
-        """The text that may be shown now. After a stop sequence (`matched` is set) there is no more text."""
+        """The text that may be shown now; "" = nothing yet, or nothing more after a stop sequence."""
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """The bytes have ended: the remaining text."""
+        """The bytes have ended: the text that is still held back."""
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text
@@ -51,5 +50,4 @@ class Holdback:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` with which `stop` begins."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,8 +1,8 @@
-"""llama.cpp as an engine, through the binding cyllama.
+"""llama.cpp as an engine, through the binding cyllama: https://github.com/shakfu/cyllama
 
 Works around problems of cyllama 0.2.18: `get_logits` reads `n_vocab` of the model, which only the vocabulary
-has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an
-invalid grammar, ends the process. API: https://github.com/shakfu/cyllama
+has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an invalid
+grammar, ends the process.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from dragoman.errors import WireError
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import gguf
 from dragoman.upstreams.local.cores import usable_cores
-from dragoman.upstreams.local.engine import EngineRefused, Token, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, Token, library
 from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, TokenProb
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
-
 _CHUNK = 64
 """Tokens of a prompt that are computed at once. Larger chunks are no faster on a CPU."""
-
 CHATML = (
     "{% for message in messages %}"
     "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -55,11 +53,8 @@ class Llama:
     def __init__(self, *, verbose: bool = False) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        try:
-            # Only this module is needed; `import cyllama` would load its agents and servers as well.
-            self._native = importlib.import_module("cyllama.llama.llama_cpp")
-        except ImportError as error:
-            raise missing_engine("local", error) from error
+        # Only this module is needed; `import cyllama` would load its agents and servers as well.
+        self._native = library("cyllama.llama.llama_cpp", "local")
         if not verbose:
             self._native.disable_logging()
         self._native.ggml_backend_load_all()
@@ -72,11 +67,8 @@ class Llama:
         trained = header.context or DEFAULT_CONTEXT
         context = options.context or min(DEFAULT_CONTEXT, trained)
         if context > trained:
-            raise EngineRefused(
-                "model",
-                f"the context of {context} tokens is larger than the {trained} tokens "
-                "that the model was trained for",
-            )
+            larger = f"the context of {context} tokens is larger than the {trained} tokens"
+            raise EngineRefused("model", f"{larger} that the model was trained for")
         try:
             return LlamaModel(self._native, options, context, header.template or CHATML)
         except (ValueError, RuntimeError, MemoryError) as error:
@@ -87,8 +79,8 @@ class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
     If a prompt begins like the one before it, the common beginning is not computed again. The last digits of
-    a logit depend on how many tokens are computed at once. So prompts are computed in chunks of one size,
-    and only whole chunks are reused: they equal a new computation bit for bit.
+    a logit depend on how many tokens are computed at once, so only whole chunks of `_CHUNK` tokens are
+    reused.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -126,12 +118,11 @@ class LlamaModel:
                 )
             )
         except Exception as error:  # a template is a program by the model's author: it may raise anything
-            raise EngineRefused(
-                "invalid", f"the model's chat template rejects this conversation: {error}"
-            ) from error
+            message = f"the model's chat template rejects this conversation: {error}"
+            raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a prompt, with one beginning-of-text token even if the template wrote it already."""
+        """The prompt's tokens, with one beginning-of-text token even if the template wrote it already."""
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
 
@@ -162,7 +153,7 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt, reusing the part of the context that fits."""
+        """Compute the prompt, except for the chunks that it shares with the prompt before it."""
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)
@@ -184,8 +175,7 @@ class LlamaModel:
         self._context.cancel = True
 
     def close(self) -> None:
-        """Free the context, then the weights."""
-        self._context.close()
+        self._context.close()  # first: it uses the weights
         self._model.close()
 
     def _sampler(self, draw: Draw, grammar: str | None) -> Any:
@@ -265,7 +255,7 @@ def _raise(message: str) -> None:
 
 
 def _byte_table() -> dict[str, int]:
-    """GPT-2's byte alphabet: one printable character for each byte, as byte-pair vocabularies store them."""
+    """Bytes by the printable characters that stand for them in byte-pair vocabularies (GPT-2's alphabet)."""
     printable = [
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

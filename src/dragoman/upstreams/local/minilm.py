@@ -1,13 +1,11 @@
 """Sentence embeddings by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
 
 The texts of a batch are joined, so one multiplication serves all of them and none is padded; only attention
-looks at each text by itself. Model: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2 Weights:
-https://huggingface.co/docs/safetensors (eight bytes of length, a JSON header, raw numbers).
+looks at each text by itself. https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import zipfile
@@ -15,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
 from dragoman.upstreams.local.protocol import Embed, Embedded, Options
 from dragoman.upstreams.local.wordpiece import WordPiece
 
 WIDTH: Final = 384
 LONGEST: Final = 256
-"""The longest text that the model was trained for, in tokens, the two special tokens included."""
+"""The most tokens of a text, its two special tokens included: as in the model's training."""
 
 _LAYERS: Final = 6
 _HEADS: Final = 12
@@ -37,10 +35,7 @@ class MiniLM:
         # OpenBLAS threads wait in a busy loop. If the machine does anything else, two threads are five times
         # slower than one.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        try:
-            self._numpy = importlib.import_module("numpy")
-        except ImportError as error:
-            raise missing_engine("embeddings", error) from error
+        self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
         """Load the weights from the archive in which they were published."""
@@ -64,7 +59,6 @@ class MiniLMModel:
         self._weights = weights
 
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
-        """The vectors of the order's texts, each of length 1; None once `cancelled` is true."""
         vectors, cut, count = list[bytes](), list[int](), 0
         texts = takewhile(lambda _: not cancelled(), order.texts)
         for batch in _batches(self._vocabulary.encode(text, LONGEST) for text in texts):
@@ -84,7 +78,7 @@ class MiniLMModel:
         self._weights = {}
 
     def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:
-        """The vectors of some texts as little-endian 32-bit floats, cut to `width` and scaled to length 1."""
+        """32-bit floats for each text, given as tokens: cut to `width` numbers, then scaled to length 1."""
         np, spans, start = self._np, list[slice](), 0
         for ids in batch:
             spans.append(slice(start, start + len(ids)))
@@ -140,7 +134,7 @@ _Read: TypeAlias = tuple[list[int], bool]
 
 
 def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """The texts in their order, in passes of about `_AT_ONCE` tokens."""
+    """The texts in their order, in batches of at most `_AT_ONCE` tokens."""
     batch: list[_Read] = []
     size = 0
     for text in texts:
@@ -155,7 +149,7 @@ def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
-    """The 32-bit float tensors of a safetensors file, by name."""
+    """The 32-bit float tensors by name. Safetensors: 8 bytes of length, a JSON header, raw numbers."""
     begin = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:begin])
     floats = {name: entry for name, entry in header.items() if entry.get("dtype") == "F32"}
@@ -168,7 +162,7 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Multiply x by the standard normal distribution up to x. numpy has no error function; this one is
+    """Multiply x by the standard normal distribution at x. numpy has no error function; this one is
     Abramowitz and Stegun's 7.1.26, whose error (1.5e-7) is as small as that of a 32-bit float.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)

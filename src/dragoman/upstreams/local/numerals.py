@@ -1,7 +1,6 @@
-"""Decimal numbers between two bounds as GBNF: alternatives of digit classes.
+"""Decimal numbers as GBNF: any, or those between two bounds as alternatives of digit classes.
 
-Pure. The numbers are in plain decimal notation. Unbounded ones have at most 15 digits, the precision that
-every JSON reader keeps.
+Integers without bounds have at most 15 digits, the precision that every JSON reader keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """GBNF for the integers from `low` to `high`, both included, None = open. Returns None for no integer."""
+    """GBNF for the integers from `low` to `high`, both included; None = open. Returns None for no integer."""
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
     parts += _whole(max(0, low), high)
@@ -26,7 +25,7 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """Like `integers`, with up to six decimals. without_low, without_high: exclude the bound itself."""
+    """Like `integers`, for numbers with up to six decimals. without_low, without_high: exclude that bound."""
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:
@@ -43,7 +42,7 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Both bounds. An open one gets `DIGITS` digits, or one digit more than the other bound."""
+    """Both bounds. An open one, `low` negative, gets 15 digits, or one more than the other bound."""
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
     if high is None:
@@ -52,7 +51,7 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """GBNF alternatives from `low` to `high` (0 <= low): integers below `high` with a fraction; `high`."""
+    """GBNF alternatives for `low` to `high` (0 <= low): integers below `high` with a fraction; `high`."""
     parts: list[str] = []
     if without_low and low < high:
         parts.append(f'"{low}" {_SOME_FRACTION}')
@@ -65,7 +64,7 @@ def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> 
 
 
 def _whole(low: int, high: int) -> list[str]:
-    """Alternatives of GBNF for the integers from `low` to `high`, 0 <= low, without leading zeros."""
+    """GBNF alternatives for the integers from `low` to `high` (0 <= low), without leading zeros."""
     parts: list[str] = []
     for size in range(len(str(low)), len(str(max(low, high))) + 1):
         least = max(low, 10 ** (size - 1) if size > 1 else 0)

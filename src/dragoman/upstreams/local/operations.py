@@ -1,8 +1,7 @@
-"""Translates embeddings, speech and transcription for the embedded models, and the answers back to the IR.
-Pure.
+"""Translates embeddings, speech and transcription for the embedded models, and their answers to the IR. Pure.
 
-A field that cannot be told to the model is reported as a loss. Something that the model cannot do (another
-language, an unknown voice) is refused with its place in the IR, by `RequestFailed`.
+A field that cannot be told to the model is reported as a loss. What the model cannot do (another language, an
+unknown voice) is refused, by RequestFailed with its path in the IR.
 """
 
 from __future__ import annotations
@@ -16,42 +15,30 @@ from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.counts import above
-from dragoman.upstreams.local.protocol import (
-    MAX_FRAME,
-    Embed,
-    Embedded,
-    Options,
-    Span,
-    Speak,
-    Spoken,
-    Transcribe,
-    Transcribed,
-)
+from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.sound import KINDS, PLAIN
 
 WIDTH: Final = 384
-"""How many numbers an embedding vector has."""
-
+"""The numbers of an embedding vector."""
 _OPENAI_VOICES: Final = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
 VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
-"""Names of the only voice: its own two, and OpenAI's names, so that clients need not change theirs."""
-
+"""Names of the only voice: its own two, and OpenAI's, so that clients need not change theirs."""
 SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
-"""The most characters of one text for speech: about twenty minutes."""
-
+"""The most characters of a text that is spoken: about twenty minutes."""
 MOST_TEXTS: Final = 10_000
 """The most texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
-
-LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
+LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 """The most bytes of one recording."""
 
 
-def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, report: Report) -> Embed:
-    """The order to the model process. report: gets the losses. Raises RequestFailed."""
+def embed_order(
+    request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
+) -> protocol.Embed:
+    """The job to embed the inputs. report: gets the losses. Raises RequestFailed."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
@@ -66,7 +53,7 @@ def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, r
             "user": _NOBODY,
         },
     )
-    return Embed(0, options, tuple(_texts(request, report)), wished, keep_alive)
+    return protocol.Embed(0, options, tuple(_texts(request, report)), wished, keep_alive)
 
 
 def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
@@ -76,9 +63,11 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
         raise refused(error.message, error.path) from error
 
 
-def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Report) -> ir.EmbedResponse:
-    """The response in the IR with the vectors. A text longer than the model's context is reported as a loss,
-    or refused if the request forbids to cut it. Raises RequestFailed.
+def vectors(
+    answer: protocol.Embedded, request: ir.EmbedRequest, model: str, report: Report
+) -> ir.EmbedResponse:
+    """The response with the answer's vectors. A text that was cut at the model's context is reported as a
+    loss, or refused if the request forbids that. Raises RequestFailed.
     """
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
@@ -88,9 +77,9 @@ def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Repo
 
 
 def speak_order(
-    request: ir.SpeechRequest, options: Options, keep_alive: float, report: Report, *, encodes: bool
-) -> Speak:
-    """The order to the model process. encodes: an audio encoder is installed. Raises RequestFailed."""
+    request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
+) -> protocol.Speak:
+    """The job to speak the text. encodes: whether an audio encoder is installed. Raises RequestFailed."""
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -104,17 +93,14 @@ def speak_order(
         raise refused(f"The input can have at most {LONGEST_TEXT} characters.", "text")
     _lose(report, request, {"instructions": "this voice does not follow instructions"})
     output = _format(request.output, report, encodes=encodes)
-    return Speak(0, options, request.text, output, request.speed or 1.0, keep_alive)
+    return protocol.Speak(0, options, request.text, output, request.speed or 1.0, keep_alive)
 
 
 def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
     if wished is None:
         if not encodes:
-            report.lose(
-                "output",
-                "mp3, the default format, needs an encoder that is not installed; the audio is wav",
-                "quality",
-            )
+            lost = "mp3, the default format, needs an encoder that is not installed; the audio is wav"
+            report.lose("output", lost, "quality")
         return "mp3" if encodes else "wav"
     if wished not in KINDS:
         raise refused(f"There is no format {wished[:64]!r}; available formats: {_listed(KINDS)}.", "output")
@@ -124,15 +110,15 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
     return wished
 
 
-def sound(answer: Spoken, order: Speak, model: str) -> ir.SpeechResponse:
-    """The response in the IR with the audio."""
+def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.SpeechResponse:
+    """The response with the answer's audio; `order` is the job that it answers."""
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
-    request: ir.TranscriptionRequest, options: Options, keep_alive: float, report: Report
-) -> Transcribe:
-    """The order to the model process. report: gets the losses. Raises RequestFailed."""
+    request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
+) -> protocol.Transcribe:
+    """The job to transcribe the recording. report: gets the losses. Raises RequestFailed."""
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):
@@ -146,26 +132,24 @@ def transcribe_order(
         raise RequestFailed(ir.Fault("too_large", message, param="audio"))
     _lose(report, request, {})
     words = "word" in request.timestamps
-    return Transcribe(
+    return protocol.Transcribe(
         0, options, bytes(request.audio.data), request.prompt, request.temperature, words, keep_alive
     )
 
 
-def transcript(answer: Transcribed, model: str) -> ir.TranscriptionResponse:
-    """The response in the IR with the transcript."""
-    words = None if answer.words is None else tuple(_word(word) for word in answer.words)
+def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResponse:
+    """The response with the answer's transcript."""
+    words = None
+    if answer.words is not None:
+        words = tuple(ir.Word(word.text, word.start, word.end) for word in answer.words)
     segments = tuple(
         ir.Segment(span.text, span.start, span.end, detail=span.detail) for span in answer.segments
     )
     return ir.TranscriptionResponse(answer.text, "english", answer.duration, segments, words, model)
 
 
-def _word(span: Span) -> ir.Word:
-    return ir.Word(span.text, span.start, span.end)
-
-
 def english(language: str | None) -> bool:
-    """Whether the language is English, or not stated."""
+    """Whether the language is English, by code or name, or None."""
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
 
@@ -173,7 +157,7 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report unknown keys, and the fields in `reasons` that the request has, as lost."""
+    """Report as lost the request's unknown members, and its stated fields in `reasons` (field: reason)."""
     for field, reason in reasons.items():
         if getattr(request, field) is not None:
             report.lose(field, reason, "hint" if field == "user" else "quality")
@@ -186,5 +170,5 @@ def _listed(names: Mapping[str, str] | frozenset[str]) -> str:
 
 
 def refused(message: str, param: str) -> RequestFailed:
-    """The error for an unsupported value."""
+    """The error for an unsupported value. param: its path in the IR."""
     return RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param=param))

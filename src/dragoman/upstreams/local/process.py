@@ -1,8 +1,8 @@
 """The gateway's side of a model process: it is started when first needed, and restarted after a crash.
 
-Each engine has one process, so no event loop ever waits for a model. Requests have numbers. Each request has
-its own buffer of answers: a slow reader takes at most `buffer` bytes of memory, then the model waits for it.
-When a process dies, its requests fail, and the next request starts a new one.
+Each engine has one process, so no event loop ever waits for a model. Each request has its own buffer of
+answers: after at most `buffer` bytes for a slow reader the model waits for it. When a process dies, its
+requests fail.
 """
 
 from __future__ import annotations
@@ -20,49 +20,31 @@ import msgspec
 
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
-from dragoman.upstreams.local.protocol import (
-    Cancel,
-    End,
-    EngineName,
-    Event,
-    Failed,
-    FrameTooLarge,
-    Inspect,
-    Job,
-    Order,
-    Reply,
-    Report,
-    Unload,
-)
 from dragoman.upstreams.local.worker import QUEUE
 
 log = logging.getLogger(__name__)
 
 BUFFER = 1 << 20
-"""Bytes that may wait for one slow reader. This is more than a whole answer without log probabilities, so a
-stalled client does not stop the others.
-"""
-
+"""Bytes that may wait for one slow reader: more than a whole answer without log probabilities."""
 ROOM = 128 << 20
-"""Bytes of all requests to one process: room for the largest one and many smaller ones."""
-
+"""The most bytes of all requests to one process: room for the largest one and many smaller ones."""
 _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that have arrived but have not been read."""
+    """The messages of one answer that have arrived but have not been read. limit: bytes, see `room`."""
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._waiting: deque[tuple[int, Reply]] = deque()
+        self._waiting: deque[tuple[int, protocol.Reply]] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
-    def put(self, answer: Reply, size: int) -> None:
+    def put(self, answer: protocol.Reply, size: int) -> None:
         self._waiting.append((size, answer))
         self._size += size
         self._arrived.set()
@@ -70,10 +52,10 @@ class _Inbox:
             self._room.clear()
 
     async def room(self) -> None:
-        """Wait until the reader has caught up, or has gone."""
+        """Wait until at most `limit` bytes are unread, or the reader has gone."""
         await self._room.wait()
 
-    async def get(self) -> Reply:
+    async def get(self) -> protocol.Reply:
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -88,7 +70,7 @@ class _Inbox:
 
 
 class _Running:
-    """One run of the process: its pipes, and the inbox of each request."""
+    """One run of the process: its pipes, and an inbox for each request. buffer: the limit of an inbox."""
 
     def __init__(self, process: asyncio.subprocess.Process, buffer: int) -> None:
         assert process.stdin is not None
@@ -111,17 +93,17 @@ class _Running:
     def close(self, id_: int) -> None:
         self._inboxes.pop(id_).close()
 
-    def post(self, order: Order) -> None:
-        """Send one order. It is dropped if the process has ended."""
+    def post(self, order: protocol.Order) -> None:
+        """Send one message. It is dropped if the process has ended."""
         self.write(protocol.frame(order))
 
     def write(self, frame: bytes) -> None:
-        """Send one order that is already encoded as a frame."""
+        """Send one message that is already a frame. It is dropped if the process has ended."""
         if not self._orders.is_closing():
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Wait while too many sent bytes are still in the buffer."""
+        """Wait while too many bytes have not been taken by the process; at once if it has ended."""
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
 
@@ -143,10 +125,10 @@ class _Running:
             self._orders.close()
             code = await self.process.wait()
             for id_, inbox in self._inboxes.items():
-                inbox.put(Failed(id_, "crashed", _ended(code)), 0)
+                inbox.put(protocol.Failed(id_, "crashed", _ended(code)), 0)
 
     async def stop(self) -> None:
-        """Close the process's input, which ends it, and wait for its end."""
+        """Close the process's input, which ends it, and wait for its end; kill it after some seconds."""
         self._orders.close()
         try:
             async with asyncio.timeout(_STOP_TIMEOUT):
@@ -165,13 +147,13 @@ class ModelProcess:
     """The process of one engine during the life of the gateway. Used by one event loop.
 
     engine: of the models that run in it. queue: requests that may wait for the running one; more are refused
-    as overloaded. room: bytes that all requests together may have; a single request may have more. verbose:
-    llama.cpp may write its log to standard error. buffer: bytes that may wait for one slow reader.
+    as overloaded. room: bytes that all requests together may have, but a single one may have more. verbose:
+    llama.cpp may write its log to standard error. buffer: bytes of an answer that may wait for a slow reader.
     """
 
     def __init__(
         self,
-        engine: EngineName = "llama",
+        engine: protocol.EngineName = "llama",
         *,
         queue: int = QUEUE,
         room: int = ROOM,
@@ -191,8 +173,9 @@ class ModelProcess:
         """The process's id; None if it does not run."""
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
-    async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
-        """The events of the answer to `request`, as they come. Its `id` is replaced.
+    async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
+        """The events of the answer to `request`, whose `id` is replaced, as they come; a failure is one of
+        them.
 
         To cancel, close the generator (`contextlib.aclosing`): the model stops within one token, or within
         one second of other work; a request that still waits is removed from the queue.
@@ -200,14 +183,14 @@ class ModelProcess:
         id_ = next(self._ids)
         try:
             frame = protocol.frame(msgspec.structs.replace(request, id=id_))
-        except FrameTooLarge as error:
-            yield Failed(id_, "invalid", f"the embedded models cannot handle {error}")
+        except protocol.FrameTooLarge as error:
+            yield protocol.Failed(id_, "invalid", f"the embedded models cannot handle {error}")
             return
         del request
         size = len(frame)
         if self._held and self._held + size > self._room:
             before = f"too many requests are waiting for the local models ({-(-self._held >> 20)} MiB)"
-            yield Failed(id_, "overloaded", before)
+            yield protocol.Failed(id_, "overloaded", before)
             return
         self._held += size
         try:
@@ -220,34 +203,34 @@ class ModelProcess:
                 await running.drain()
                 while not over:
                     event = await inbox.get()
-                    assert not isinstance(event, Report)
-                    over = isinstance(event, End)
+                    assert not isinstance(event, protocol.Report)
+                    over = isinstance(event, protocol.End)
                     yield event
             finally:
                 running.close(id_)
                 if not over:
-                    running.post(Cancel(id_))
+                    running.post(protocol.Cancel(id_))
         finally:
             self._held -= size
 
-    async def inspect(self) -> Report:
-        """The loaded models and the queue. Does not start the process: without one, nothing is loaded."""
+    async def inspect(self) -> protocol.Report:
+        """The loaded models and the queue; an empty report if the process does not run."""
         running = self._running
         if running is None or not running.alive:
-            return Report(0)
+            return protocol.Report(0)
         id_ = next(self._ids)
         inbox = running.open(id_)
         try:
-            running.post(Inspect(id_))
+            running.post(protocol.Inspect(id_))
             answer = await inbox.get()
-            return answer if isinstance(answer, Report) else Report(0)
+            return answer if isinstance(answer, protocol.Report) else protocol.Report(0)
         finally:
             running.close(id_)
 
     def unload(self, path: str) -> None:
-        """Free every model loaded from this file, as soon as it is idle."""
+        """Free every model loaded from this file, as soon as it is idle. Does not wait for that."""
         if self._running is not None and self._running.alive:
-            self._running.post(Unload(path))
+            self._running.post(protocol.Unload(path))
 
     async def close(self) -> None:
         """End the process. Running requests fail."""
@@ -276,11 +259,11 @@ _PASSED = (
     ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV"),
     ("LC_", "PYTHON", "OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "ROCR_", "VK_"),
 )
-"""The environment variables that the model process gets: names, and prefixes of names."""
+"""The environment variables that the model process gets: names, and beginnings of names."""
 
 
 def _environment() -> dict[str, str]:
-    """The variables that the process needs, without credentials: it reads files made by strangers."""
+    """The process's variables: no credentials, because it reads files made by strangers."""
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}
     # The same modules as in this process, wherever its interpreter found them.

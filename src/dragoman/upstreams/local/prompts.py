@@ -1,9 +1,9 @@
-"""Turns a conversation into messages for a chat template, and describes tools to models that know none.
+"""Turns a conversation into messages for a chat template, and describes tools to models that know none. Pure.
 
 If the template formats tools itself, calls and results keep their structure. Otherwise the system prompt
 describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A small
-model seldom follows such a description. `tool_choice` "any" or a named tool does not depend on it, because a
-grammar enforces the call. Pure.
+model seldom follows such a description; a call that the request forces does not depend on it, because a
+grammar enforces it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A call as text, in the form that `grammar.call_grammar` enforces."""
+    """A call as text, in the form that `grammar.call_grammar` enforces. arguments: JSON, "" = none."""
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
 
 
 def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
-    """Messages and tools for a template that formats tools."""
+    """(messages, tools) for a template that formats tools itself."""
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
@@ -32,11 +32,8 @@ def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[s
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same conversation for a template that requires alternating users and assistants, and no system
-    messages.
-
-    The text of a system message becomes the beginning of the user's next message. Neighbouring messages of
-    one role become one.
+    """The same conversation without system messages, and with neighbouring messages of one role as one, for a
+    template that requires users and assistants in turn. Tool messages, and messages with calls, stay alone.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:
@@ -50,7 +47,7 @@ def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """The text that tells a model without tools in its template which tools it has and how to call one."""
+    """Text for the system message: which tools there are, and how to call one."""
     lines = [
         "You can use these tools. To use one, answer with nothing but one JSON object of this form:",
         call_text("TOOL", '{"PARAMETER": "VALUE"}'),

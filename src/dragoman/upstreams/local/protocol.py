@@ -1,10 +1,8 @@
 """The messages between the gateway and its model process: MessagePack values in length-prefixed frames.
 
-A frame is four bytes (the length of the rest, big-endian) and one message. The gateway numbers its requests;
-answers carry the number. The process answers a `Generate` with `Started Delta* Done`, and any other job with
-one message. A `Failed` may end each of them at any point. A cancelled request gets no more messages.
-
-No I/O and no model is used here. MessagePack: https://github.com/msgpack/msgpack/blob/master/spec.md
+A frame is four bytes (the length of the rest, big-endian) and one message. The gateway numbers its requests,
+and answers carry the number. The process answers a `Generate` with `Started Delta* Done`, any other job with
+one message; a `Failed` may end each of them at any point. A cancelled request gets no more messages.
 """
 
 from __future__ import annotations
@@ -16,25 +14,23 @@ import msgspec
 from dragoman.errors import DragomanError
 
 MAX_FRAME = 64 * 1024 * 1024
-"""The most bytes of one frame. Longer ones are never written, so a longer one means broken framing."""
-
+"""The most bytes of one frame, its length excluded. Longer ones are never written."""
 DEFAULT_CONTEXT = 4096
 """The default context of a model in tokens, unless the model was trained for fewer."""
-
 EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
-"""The name of an engine. Each has its own process, so that a long chat does not delay embeddings."""
+"""An engine. Each has its own process, so that a long chat does not delay embeddings."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The base of all values in messages."""
+    """The base of all messages and of the values in them."""
 
 
 class Options(Message, frozen=True):
     """How one model file is run. Different options are different loaded models.
 
-    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`. threads: 0 = one
-    for each physical core that this process may use. gpu_layers: layers on the GPU, if the engine supports
-    one; negative = all. context and gpu_layers are for chat models only.
+    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`, or the model's if
+    less. threads: 0 = one for each physical core that this process may use. gpu_layers: layers on the GPU, if
+    the engine supports one; negative = all. context and gpu_layers are for chat models only.
     """
 
     path: str
@@ -53,7 +49,7 @@ class Invocation(Message, frozen=True):
 
 
 class PromptTurn(Message, frozen=True):
-    """One message of the conversation, as plain text. For role "tool", name and id are those of the call."""
+    """One message of the conversation, as plain text. name, id: of the call, if the role is "tool"."""
 
     role: Literal["system", "user", "assistant", "tool"]
     text: str = ""
@@ -63,7 +59,7 @@ class PromptTurn(Message, frozen=True):
 
 
 class ToolSpec(Message, frozen=True):
-    """A tool that the model may call. parameters: a JSON Schema, None = it has none."""
+    """A tool that the model may call. parameters: a JSON Schema, None = the tool takes none."""
 
     name: str
     description: str | None = None
@@ -74,7 +70,7 @@ class Draw(Message, frozen=True):
     """How the next token is sampled. The defaults are llama.cpp's own.
 
     temperature: 0 = always the likeliest token. seed: None = random. repetition, frequency, presence:
-    penalties over the last `window` tokens. bias: values added to the logits of token ids. top_logprobs:
+    penalties for tokens among the last `window`. bias: (token id, value added to its logit). top_logprobs:
     report the log probability of each token and of so many alternatives, None = report none.
     """
 
@@ -94,10 +90,10 @@ class Draw(Message, frozen=True):
 class Generate(Message, frozen=True, tag="generate"):
     """The job to answer a conversation.
 
-    limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer and
-    are cut off. grammar: a GBNF grammar that the answer must follow. keep_alive: seconds that the model
-    stays in memory after the job; 0 = not at all, negative = for ever. client: whose request it is, in every
-    kind of job; if the queue is full, the last job of the client with the most waiting jobs is refused.
+    limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer and are
+    cut off. grammar: GBNF that the answer must follow. In every job, keep_alive: seconds that the model stays
+    in memory after it; 0 = not at all, negative = for ever; client: whose request it is; if the queue is
+    full, the last job of the client with the most waiting jobs is refused.
     """
 
     id: int
@@ -113,7 +109,7 @@ class Generate(Message, frozen=True, tag="generate"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """The job to embed texts. dimensions: numbers of each vector, None = all of the model's."""
+    """The job to embed texts. dimensions: numbers of each vector, None = all that the model has."""
 
     id: int
     options: Options
@@ -136,8 +132,8 @@ class Speak(Message, frozen=True, tag="speak"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """The job to transcribe a recording. prompt: text before the recording's words. temperature: None = from
-    0 upwards, until the words make sense. words: True = also report the time of each word.
+    """The job to transcribe a recording. prompt: text that precedes its words. temperature: None = from 0
+    upwards, until the words make sense. words: True = also report the time of each word.
     """
 
     id: int
@@ -151,7 +147,7 @@ class Transcribe(Message, frozen=True, tag="transcribe"):
 
 
 Job: TypeAlias = Generate | Embed | Speak | Transcribe
-"""A request to a model."""
+"""A request to a model. Its answer ends with an `End`."""
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -176,7 +172,7 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token and its log probability by the model itself, before any sampling parameter."""
+    """A token, its bytes, its log probability before any sampling parameter, and its best alternatives."""
 
     id: int
     piece: bytes
@@ -194,14 +190,14 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The model begins to compute the prompt. prompt_tokens: by the model's tokenizer."""
+    """The model begins to compute the prompt of so many tokens, counted by its tokenizer."""
 
     id: int
     prompt_tokens: int
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text. logprobs: those of the tokens that this text completes, if requested."""
+    """More text. logprobs: those of the tokens that this text completes; empty if not requested."""
 
     id: int
     text: str
@@ -213,9 +209,8 @@ Finish: TypeAlias = Literal["stop", "sequence", "length", "context"]
 
 
 class Done(Message, frozen=True, tag="done"):
-    """The answer is complete. tokens: how many were written, a stop sequence that was cut off included.
-
-    sequence: the stop sequence that ended the answer.
+    """A chat answer is complete. tokens: how many were written, a stop sequence that was cut off included.
+    sequence: the stop sequence that ended it, None = none did.
     """
 
     id: int
@@ -226,8 +221,8 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
-    """The embedding vectors, each as little-endian 32-bit floats. tokens: how many were read. cut: the
-    indexes of texts that are longer than the model's context.
+    """The vectors of the texts, as little-endian 32-bit floats. tokens: how many were read. cut: the indexes
+    of texts that are longer than the model's context.
     """
 
     id: int
@@ -270,7 +265,7 @@ cannot be loaded; the process died; an error in our own code.
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """Request `id` has failed, before or during its answer."""
+    """Request `id` has failed, before or during its answer. message: words without a full stop."""
 
     id: int
     kind: FailureKind
@@ -278,10 +273,8 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. context: tokens, None for a model that reads no tokens.
-
-    idle: seconds since its last answer, None = it is working. expires: seconds until it is freed if it gets
-    no request, None = never.
+    """A model in memory. context: tokens, None for a model that reads no tokens. idle: seconds since its last
+    answer, None = it is working. expires: seconds until it is freed if it gets no request, None = never.
     """
 
     options: Options
@@ -291,7 +284,7 @@ class Loaded(Message, frozen=True):
 
 
 class Report(Message, frozen=True, tag="report"):
-    """The loaded models and the queue. resident: bytes of physical memory, None = unknown."""
+    """The loaded models and the queue. running: that job's id. resident: bytes in memory, None = unknown."""
 
     id: int
     models: tuple[Loaded, ...] = ()
@@ -307,12 +300,15 @@ Event: TypeAlias = Started | Delta | End
 Reply: TypeAlias = Event | Report
 
 _ENCODER = msgspec.msgpack.Encoder()
-_ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
-_ANSWER: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+
+order = msgspec.msgpack.Decoder[Order](Order).decode
+"""Decodes a frame's body from the gateway, without its length. Raises msgspec.DecodeError."""
+answer = msgspec.msgpack.Decoder[Reply](Reply).decode
+"""Decodes a frame's body from the model process, without its length. Raises msgspec.DecodeError."""
 
 
 class FrameTooLarge(DragomanError):
-    """A message is larger than one frame may be."""
+    """A message has more than `MAX_FRAME` bytes."""
 
 
 def frame(message: Order | Reply) -> bytes:
@@ -324,18 +320,8 @@ def frame(message: Order | Reply) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """The number of bytes after a frame's first four. Raises ValueError above `MAX_FRAME`."""
+    """The number of bytes after a frame's first four, `head`. Raises ValueError above `MAX_FRAME`."""
     size = int.from_bytes(head, "big")
     if size > MAX_FRAME:
         raise ValueError(f"a frame of {size} bytes: the model process is out of step")
     return size
-
-
-def order(body: bytes) -> Order:
-    """Decode a frame's body as the gateway's message."""
-    return _ORDER.decode(body)
-
-
-def answer(body: bytes) -> Reply:
-    """Decode a frame's body as the process's message."""
-    return _ANSWER.decode(body)

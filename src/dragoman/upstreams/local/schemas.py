@@ -1,8 +1,8 @@
-"""Simplifies a JSON Schema for the grammar: resolves references, merges `allOf`, infers types.
+"""Simplifies a JSON Schema (2020-12) for the grammar: resolves references, merges `allOf`, infers types.
+Pure.
 
-A constraint that no grammar can enforce is refused here with its path, so that none is dropped silently.
-Only references within the document are followed; nothing is ever fetched. Pure.
-Specification: https://json-schema.org/draft/2020-12/json-schema-core
+A constraint that no grammar can enforce is refused here with its path, so that none is dropped silently. Only
+references within the document are followed; nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -28,15 +28,9 @@ _OF_TYPE: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "array": {"items": (bool, dict, list), "prefixItems": (list,), "minItems": _COUNT, "maxItems": _COUNT},
     "string": {"minLength": _COUNT, "maxLength": _COUNT},
-    "number": {
-        "minimum": _NUMBER,
-        "maximum": _NUMBER,
-        "exclusiveMinimum": _NUMBER,
-        "exclusiveMaximum": _NUMBER,
-    },
+    "number": dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _NUMBER),
 }
-"""The enforced keywords: the type of value that each restricts, and the allowed types of its own value."""
-
+"""The enforced keywords by the type of value that they restrict, with the types of their own values."""
 _HELD: dict[str, tuple[type, ...]] = {
     "type": (str, list),
     "enum": (list,),
@@ -47,8 +41,7 @@ _HELD: dict[str, tuple[type, ...]] = {
     "anyOf": (list,),
     "oneOf": (list,),
 } | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
-"""All enforced keywords, with their types. Unknown keywords are ignored, as the specification allows."""
-
+"""All enforced keywords, with the types of their own values. Unknown keywords are ignored."""
 _REFUSED = frozenset(
     {
         *("not", "if", "then", "else", "pattern", "patternProperties", "propertyNames"),
@@ -57,7 +50,7 @@ _REFUSED = frozenset(
         *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
-"""Keywords whose restrictions our grammars cannot enforce."""
+"""Keywords that grammars cannot enforce: a schema with one is refused."""
 
 _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -75,21 +68,21 @@ _SHOWN = 100
 
 
 def refused(path: str, message: str) -> WireError:
-    """The error for a schema that cannot be enforced."""
+    """The error for a schema that cannot be enforced. path: of the keyword or subschema."""
     return WireError(message, path, "invalid_json_schema")
 
 
 def shown(value: Any) -> str:
-    """The beginning of a value, for error texts."""
+    """The value as Python writes it, cut at `_SHOWN` characters, for error texts."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class Flat:
-    """A schema without references and combinations: the assertions for one value.
+    """A schema without references and combinations: the assertions for one value, `keywords`.
 
-    keywords: the assertions. types: the allowed types, None = any value. literals: the only allowed values,
-    None = no such list.
+    types: the types that a value may have, None = any. literals: the only values allowed, None = no such
+    list. Raises WireError for an unknown type, no possible value, or literals beside other keywords.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -103,11 +96,9 @@ class Flat:
         return f"{self.path}.{keyword}"
 
     def refused(self, keyword: str, message: str) -> WireError:
-        """The error for a keyword that cannot be enforced."""
         return refused(self.at(keyword), message)
 
     def get(self, keyword: str, default: Any) -> Any:
-        """The keyword's value, or `default` if it is absent."""
         return self.keywords.get(keyword, default)
 
     def _types(self) -> tuple[str, ...] | None:
@@ -141,8 +132,8 @@ class Flat:
 
 
 class Reader:
-    """Simplifies the subschemas of one document. path: the document's path in errors. budget: is charged for
-    every followed reference, every merge and every comparison.
+    """Simplifies the subschemas of one document. path: the document's, for errors. budget: every followed
+    reference, merge and comparison takes steps of it, which raises WireError at its end.
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
@@ -151,7 +142,7 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """The schema as one `Flat`, or as alternatives with their paths, which are simplified later."""
+        """The schema as one `Flat`, or as its alternatives, each with its path, to be taken apart later."""
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
             if keyword not in rest:
@@ -163,12 +154,10 @@ class Reader:
             if keyword == "oneOf" and len(options) > 1:
                 self._exclusive(options, where)
             named = [(option, f"{where}[{i}]") for i, option in enumerate(options)]
-            return [(self._narrowed(rest, option, at), at) for option, at in named] if rest else named
+            if not rest:
+                return named
+            return [(self._both(rest, *self._resolved(option, at, ())), at) for option, at in named]
         return Flat(rest, path)
-
-    def _narrowed(self, rest: dict[str, Any], option: Schema, path: str) -> Schema:
-        """One alternative, merged with the keywords beside `anyOf` or `oneOf`."""
-        return self._both(rest, *self._resolved(option, path, ()))
 
     def _both(self, one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
         cost = sum(map(size, one.values())) + sum(map(size, other.values()))
@@ -177,7 +166,7 @@ class Reader:
         return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-        """The assertions of a schema, with references and `allOf` merged in, and their path."""
+        """(assertions, their path), with references and `allOf` merged in. seen: the references followed."""
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
@@ -213,7 +202,7 @@ class Reader:
         }
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """The schema that a reference points to (RFC 6901), and its path."""
+        """The schema that a reference (`#` and a JSON pointer) points to, and that schema's path."""
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
             raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
@@ -231,26 +220,26 @@ class Reader:
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
-        """Refuse a `oneOf` if one value could match two branches, because a grammar cannot exclude that."""
+        """Refuse a `oneOf` if one value may match two branches, because a grammar cannot exclude that."""
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
         values = [_listed_values(flat) for flat in flats]
         for i, one in enumerate(flats):
             # Each listed value is compared with those of all earlier branches.
             self._budget.spend(sum(2 + values[i] * earlier // _COMPARED for earlier in values[:i]))
             if any(not _disjoint(one, other) for other in flats[:i]):
-                raise refused(
-                    f"{path}[{i}]",
-                    "may overlap an earlier branch; a property with a constant value must distinguish them",
+                overlap = (
+                    "may overlap an earlier branch; a property with a constant value must distinguish them"
                 )
+                raise refused(f"{path}[{i}]", overlap)
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    """Whether the value has one of these types. Booleans do not count as numbers."""
+    # Booleans are integers in Python, but not in JSON.
     return isinstance(value, kinds) and (not isinstance(value, bool) or kinds != _NUMBER)
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Whether the value of an enforced keyword has the form that the specification requires."""
+    """Whether an enforced keyword's value has the form that the specification requires."""
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
@@ -260,7 +249,7 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether no value can match both, judging by types, listed values and constant properties."""
+    """Whether certainly no value matches both, by their types, listed values and constant properties."""
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
         return True
@@ -271,7 +260,7 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _kinds(schema: dict[str, Any]) -> set[str]:
-    """The types of a schema's values, with integer as number; all types if it states none."""
+    """The types of a schema's values, "integer" as "number"; all types if it states none."""
     stated = schema.get("type", TYPES)
     return {
         "number" if kind == "integer" else kind for kind in ([stated] if isinstance(stated, str) else stated)
@@ -279,7 +268,7 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _listed(schema: Any) -> list[Any] | None:
-    """The only values that a schema allows; None if it has no such list."""
+    """The only values that a schema allows (`const`, `enum`); None if it has no such list."""
     if not isinstance(schema, dict):
         return None
     listed = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -287,11 +276,11 @@ def _listed(schema: Any) -> list[Any] | None:
 
 
 _COMPARED = 32
-"""Values that are compared for one step of the budget."""
+"""Comparisons of values for one step of the budget."""
 
 
 def _listed_values(schema: dict[str, Any]) -> int:
-    """How many listed values of a schema and its properties may have to be compared."""
+    """How many values a schema and its properties list, and one for each property."""
     inner = (_listed(each) for each in schema.get("properties", {}).values())
     return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
 
@@ -307,7 +296,7 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
-    """One set of assertions that means both sets. Raises WireError if there is none."""
+    """The assertions of both, merged. Raises WireError where they cannot be. path: that of `other`."""
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():

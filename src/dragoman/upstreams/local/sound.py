@@ -1,23 +1,21 @@
 """Encodes audio in the common formats, and decodes recordings to samples.
 
-WAV and raw samples need only the standard library. Every other format, and all decoding, needs PyAV (FFmpeg
-in a wheel): https://pyav.basswood-io.com/docs/stable/
+All but WAV and raw samples needs PyAV (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import itertools
-import wave
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
+from dragoman.wire.wav import Pcm, wav
 
 
 class _Codec(NamedTuple):
-    """PyAV's names for a format, and its media type."""
+    """A format: PyAV's names for its container and codec, and its media type."""
 
     container: str
     codec: str
@@ -33,14 +31,12 @@ _CODECS: Final = {
 KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
     name: codec.kind for name, codec in _CODECS.items()
 }
-"""The formats and their media types. "pcm" = 16-bit little-endian samples of one channel, without header."""
-
+"""Media types by format. "pcm" = 16-bit little-endian samples of one channel, without header."""
 PLAIN: Final = frozenset({"wav", "pcm"})
-"""Formats that need no library."""
-
+"""Formats that are encoded without a library."""
 LONGEST: Final = 3600
-"""The most seconds of audio. A small file can hold days of silence, and decoding it takes memory for all of
-them. A short text can hold long numbers, which take long to speak.
+"""The most seconds of audio, heard or spoken. A small file can hold days of silence, which would take memory
+when decoded; a short text can hold long numbers.
 """
 
 
@@ -54,16 +50,12 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """Encode samples (16 bits, one channel). Raises EngineRefused("model") if there is no encoder."""
+    """16-bit samples of one channel in a format of KINDS. Without its encoder, EngineRefused("model")."""
     if output == "pcm":
         return samples
     if output == "wav":
-        return _wav(samples, rate)
-    try:
-        av = importlib.import_module("av")
-        numpy = importlib.import_module("numpy")
-    except ImportError as error:
-        raise missing_engine("speech", error) from error
+        return wav(samples, Pcm(rate))
+    av, numpy = library("av", "speech"), library("numpy", "speech")
     codec, file = _CODECS[output], io.BytesIO()
     with av.open(file, "w", format=codec.container) as container:
         stream = container.add_stream(codec.codec, rate=rate, layout="mono")
@@ -76,26 +68,12 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
     return file.getvalue()
 
 
-def _wav(samples: bytes, rate: int) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate)
-        writer.writeframes(samples)
-    return file.getvalue()
-
-
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """A recording in any format, decoded to a numpy array of 32-bit floats: one channel, `rate` samples a
-    second. None once `cancelled` is true. Raises EngineRefused("invalid") if it cannot be decoded or is
-    longer than `LONGEST`.
+    """A recording in any format as a numpy array of 32-bit floats: one channel, `rate` samples a second; None
+    once `cancelled` is true. Raises EngineRefused: "invalid" if it cannot be decoded or is longer than
+    `LONGEST`, "model" if no decoder is installed.
     """
-    try:
-        av = importlib.import_module("av")
-        numpy = importlib.import_module("numpy")
-    except ImportError as error:
-        raise missing_engine("speech", error) from error
+    av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []
     length, seconds = 0, 0.0
     try:
@@ -120,6 +98,5 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
     return samples
 
 
-def _reason(error: Exception) -> str:
-    """FFmpeg's message, without the error number and file name in the exception's text."""
+def _reason(error: Exception) -> str:  # without the error number and file name of FFmpeg's exceptions
     return str(getattr(error, "strerror", None) or error)

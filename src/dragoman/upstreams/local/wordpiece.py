@@ -1,7 +1,7 @@
 """The tokenizer of BERT's uncased vocabularies: normalise, split, then take the longest known pieces. Pure.
 
-The package `tokenizers` does the same, but has 12 MB and needs the model hub's client.
-Algorithm: https://github.com/google-research/bert/blob/master/tokenization.py
+The package `tokenizers` does the same, but has 12 MB and needs the model hub's client. Algorithm:
+https://github.com/google-research/bert/blob/master/tokenization.py
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from itertools import chain, islice
 
 _STRETCH = re.compile(r"[^ \t\n\r]+")
 _LONGEST_WORD = 100
-"""Characters of a word. A longer word becomes one unknown token."""
-
+"""The most characters of a word. A longer word becomes one unknown token."""
 _READ = 20_000
-"""Characters of a text that are read. Usual texts fill a model's context with fewer."""
-
+"""The most characters of a text that are read. Usual texts fill a model's context with fewer."""
 _IDEOGRAPHS = (
     *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
 )
-"""The code points that are words of their own. One range is wrong, exactly as in the original algorithm."""
+"""The code points that are words of their own. One range is wrong, as in the original algorithm."""
 
 
 class WordPiece:
-    """Turns texts into tokens by a vocabulary. Special tokens ("[SEP]") in them are ordinary text."""
+    """Turns texts into tokens. vocabulary: each piece's number. "[SEP]" in a text is ordinary text."""
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary
@@ -34,8 +32,8 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """The tokens of a text, with the special tokens for its beginning and end, at most `most` in all;
-        and True if the text was not cut. Only as much of the text is read as is needed.
+        """(tokens, whether no text was cut off). tokens: at most `most`, the special ones at both ends
+        included.
         """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
@@ -81,7 +79,7 @@ def _plain(stretch: str) -> str:
 
 
 def _clean(char: str) -> str:
-    """A character ready for splitting: a control character is removed, an ideograph gets spaces around it."""
+    """The character, or what stands for it: "" for a control character, blanks around an ideograph."""
     category, code = unicodedata.category(char), ord(char)
     if category == "Zs":
         return " "

@@ -1,11 +1,11 @@
 """A model process: `python -m dragoman.upstreams.local.worker [--engine NAME] [--queue N] [--verbose]`.
 
-It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come
-on standard input and leave on standard output. Nothing else may be printed there, so file descriptor 1 is
-redirected to standard error. The process ends when standard input ends, that is, whenever its parent ends.
+It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come on
+standard input and leave on standard output; other output is redirected to standard error. The process ends
+when standard input ends, that is, whenever its parent ends.
 
-It has two threads. The reader takes messages, so that a cancellation is noticed while a model computes
-(native code runs without Python's global lock). The main thread loads, computes and unloads.
+The reader thread takes messages, so that a cancellation is noticed while a model computes (native code runs
+without Python's global lock). The main thread loads, computes and unloads.
 """
 
 from __future__ import annotations
@@ -20,29 +20,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, get_args
 
+import msgspec
+
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate
-from dragoman.upstreams.local.protocol import (
-    Cancel,
-    Embed,
-    EngineName,
-    Failed,
-    FrameTooLarge,
-    Generate,
-    Inspect,
-    Job,
-    Loaded,
-    Options,
-    Order,
-    Reply,
-    Report,
-    Speak,
-    Timings,
-    Transcribe,
-    Unload,
-)
 
 log = logging.getLogger("dragoman.upstreams.local")
 
@@ -50,32 +33,30 @@ QUEUE = 16
 """The default number of requests that may wait for the running one."""
 
 
-class _Slot:
-    """A loaded model, when it was last used, and for how many seconds it stays (`keep_alive`)."""
+class _Slot(msgspec.Struct):
+    """A loaded model. keep_alive: seconds that it stays, negative = for ever. used: its last use's time."""
 
-    __slots__ = ("keep_alive", "model", "used")
-
-    def __init__(self, model: AnyModel, keep_alive: float, used: float) -> None:
-        self.model = model
-        self.keep_alive = keep_alive
-        self.used = used
+    model: AnyModel
+    keep_alive: float
+    used: float
 
     @property
     def expires(self) -> float | None:
-        """The clock's time at which it is to be freed, None = never."""
+        """The clock's time from which it is to be freed, None = never."""
         return None if self.keep_alive < 0 else self.used + self.keep_alive
 
 
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine once, for the first model. send: writes one message. clock: seconds.
+    engine: makes the engine, for the first model. send: writes one message. queue: jobs that may wait. clock:
+    seconds.
     """
 
     def __init__(
         self,
         engine: Callable[[], Engine],
-        send: Callable[[Reply], None],
+        send: Callable[[protocol.Reply], None],
         *,
         queue: int = QUEUE,
         clock: Callable[[], float] = SYSTEM.monotonic,
@@ -86,35 +67,35 @@ class Worker:
         self._limit = queue
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[float, Job]] = deque()
-        self._slots: dict[Options, _Slot] = {}
-        self._running: Job | None = None
+        self._waiting: deque[tuple[float, protocol.Job]] = deque()
+        self._slots: dict[protocol.Options, _Slot] = {}
+        self._running: protocol.Job | None = None
         self._cancelled = False
 
     # --- The reader's half ---
 
-    def take(self, order: Order) -> None:
-        """Handle one message. Called by the reader thread."""
-        answer: Reply | None = None
+    def take(self, order: protocol.Order) -> None:
+        """Handle one message from the gateway, in the reader thread; sends a report or a refusal at once."""
+        answer: protocol.Reply | None = None
         with self._changed:
             match order:
-                case Generate() | Embed() | Speak() | Transcribe():
+                case protocol.Generate() | protocol.Embed() | protocol.Speak() | protocol.Transcribe():
                     answer = self._admit(order)
-                case Cancel(id):
+                case protocol.Cancel(id):
                     self._cancel(id)
-                case Unload(path):
+                case protocol.Unload(path):
                     for options, slot in self._slots.items():
                         if options.path == path:
                             slot.keep_alive = 0.0
-                case Inspect(id):
+                case protocol.Inspect(id):
                     answer = self._report(id)
             self._changed.notify()
         if answer is not None:
             self._send(answer)
 
-    def _admit(self, order: Job) -> Failed | None:
-        """Queue a job. If the queue is full, returns the failure of this job, or of the last job of the
-        client with the most waiting jobs, which leaves the queue.
+    def _admit(self, order: protocol.Job) -> protocol.Failed | None:
+        """Put a job into the queue; None, or the failure of a job that a full queue refuses: this one, or the
+        last job of the client with the most waiting jobs, which leaves the queue.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -123,10 +104,10 @@ class Worker:
             counts = Counter(job.client for _, job in self._waiting)
             most, count = counts.most_common(1)[0] if counts else (order.client, 0)
             if count <= counts[order.client] + 1:
-                return Failed(order.id, "overloaded", full)
+                return protocol.Failed(order.id, "overloaded", full)
             last = next(entry for entry in reversed(self._waiting) if entry[1].client == most)
             self._waiting.remove(last)
-            refused = Failed(last[1].id, "overloaded", full)
+            refused = protocol.Failed(last[1].id, "overloaded", full)
         self._waiting.append((self._clock(), order))
         return refused
 
@@ -138,13 +119,13 @@ class Worker:
         else:
             self._waiting = deque(entry for entry in self._waiting if entry[1].id != id_)
 
-    def _report(self, id_: int) -> Report:
+    def _report(self, id_: int) -> protocol.Report:
         now, running = self._clock(), self._running
         busy = None if running is None else running.options
-        return Report(
+        return protocol.Report(
             id_,
             tuple(
-                Loaded(
+                protocol.Loaded(
                     options,
                     slot.model.context,
                     idle=None if options == busy else now - slot.used,
@@ -164,7 +145,7 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait for work and do one piece of it: answer one request, or free idle models."""
+        """Wait for work; free models that have expired; answer one waiting job, if there is one."""
         with self._changed:
             while not self._waiting and not self._expired():
                 self._changed.wait(self._next_expiry())
@@ -176,21 +157,21 @@ class Worker:
         try:
             self._answer(request, self._clock() - arrived)
         except EngineRefused as refusal:
-            self._send(Failed(request.id, refusal.kind, refusal.message))
-        except FrameTooLarge as error:
-            self._send(Failed(request.id, "invalid", f"the embedded models cannot handle {error}"))
+            self._send(protocol.Failed(request.id, refusal.kind, refusal.message))
+        except protocol.FrameTooLarge as error:
+            self._send(protocol.Failed(request.id, "invalid", f"the embedded models cannot handle {error}"))
         except Exception as error:
             # An error in one request must not end the requests that wait.
             log.exception("request %d failed", request.id)
-            self._send(Failed(request.id, "internal", f"the embedded model failed: {error}"))
+            self._send(protocol.Failed(request.id, "internal", f"the embedded model failed: {error}"))
         finally:
             with self._changed:
                 self._running = None
 
-    def _answer(self, request: Job, queued: float) -> None:
+    def _answer(self, request: protocol.Job, queued: float) -> None:
         began = self._clock()
         slot = self._slot(request.options, request.keep_alive)
-        spent = Timings(queued, load=self._clock() - began)
+        spent = protocol.Timings(queued, load=self._clock() - began)
         try:
             for event in self._events(slot.model, request, spent):
                 self._send(event)
@@ -198,15 +179,15 @@ class Worker:
             with self._changed:
                 slot.used = self._clock()
 
-    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Reply]:
+    def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
         """The messages that answer a job. model: of the right kind, by the engine in the job's options."""
-        if isinstance(request, Generate):
+        if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
-        answer: Reply | None = model.answer(request, lambda: self._cancelled)
+        answer: protocol.Reply | None = model.answer(request, lambda: self._cancelled)
         return () if answer is None else (answer,)
 
-    def _slot(self, options: Options, keep_alive: float) -> _Slot:
-        """The loaded model for these options. The newest request sets how long it stays."""
+    def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
+        """The model for these options, loaded if necessary. The newest request sets how long it stays."""
         slot = self._slots.get(options)
         if slot is None:
             if self._engine is None:
@@ -218,7 +199,7 @@ class Worker:
         slot.keep_alive = keep_alive
         return slot
 
-    def _expired(self) -> list[Options]:
+    def _expired(self) -> list[protocol.Options]:
         now = self._clock()
         return [
             options
@@ -227,11 +208,11 @@ class Worker:
         ]
 
     def _next_expiry(self) -> float | None:
-        """Seconds until the next model expires, None = no model will."""
+        """Seconds until the next model expires, None = none will."""
         expiries = [expiry for slot in self._slots.values() if (expiry := slot.expires) is not None]
         return max(0.0, min(expiries) - self._clock()) if expiries else None
 
-    def _unload(self, expired: list[Options]) -> None:
+    def _unload(self, expired: list[protocol.Options]) -> None:
         for options in expired:
             # A waiting request would load the model again at once.
             if not any(request.options == options for _, request in self._waiting):
@@ -248,9 +229,7 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both pipes to the gateway. If the gateway ends, this process ends at once, because nobody needs the
-    model's work any more.
-    """
+    """Both pipes to the gateway. Both methods end this process when the gateway has ended."""
 
     def __init__(self) -> None:
         self._orders: BinaryIO = os.fdopen(0, "rb")
@@ -258,7 +237,7 @@ class _Pipes:
         os.dup2(2, 1)
         self._writing = threading.Lock()
 
-    def send(self, answer: Reply) -> None:
+    def send(self, answer: protocol.Reply) -> None:
         """Write one message. Waits while the gateway does not read."""
         with self._writing:
             try:
@@ -267,8 +246,8 @@ class _Pipes:
             except OSError:
                 os._exit(0)
 
-    def read(self, take: Callable[[Order], None]) -> None:
-        """Give each message to `take`. When there are no more, end the process."""
+    def read(self, take: Callable[[protocol.Order], None]) -> None:
+        """Give each message to `take`; at their end, or at an invalid one, end the process."""
         try:
             while len(head := self._orders.read(4)) == 4:
                 take(protocol.order(self._orders.read(protocol.length(head))))
@@ -278,7 +257,7 @@ class _Pipes:
         os._exit(0)
 
 
-def _engine(name: EngineName, *, verbose: bool) -> Engine:
+def _engine(name: protocol.EngineName, *, verbose: bool) -> Engine:
     # Imported late: the queue works before the library is loaded, and a missing library becomes an answer.
     match name:
         case "llama":
@@ -300,9 +279,9 @@ def _engine(name: EngineName, *, verbose: bool) -> Engine:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run as a model process, until the gateway closes the pipe."""
+    """Run as a model process, until the gateway closes the pipe. argv: None = the program's arguments."""
     parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")
-    parser.add_argument("--engine", default="llama", choices=get_args(EngineName))
+    parser.add_argument("--engine", default="llama", choices=get_args(protocol.EngineName))
     parser.add_argument("--queue", type=int, default=QUEUE)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args(argv)

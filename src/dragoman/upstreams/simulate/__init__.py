@@ -1,8 +1,7 @@
 """A simulated model that needs no key, no network and no model file: for demos, tests and benchmarks.
 
-It supports every kind of request (text, tool calls, JSON by schema, thinking, several candidates, stop
-sequences, length limits, usage). The same request always gets the same answer. It can be told to take time
-or to fail. docs/simulator.md lists its instructions.
+It supports every kind of request; the same request always gets the same answer. It can be told to take time
+or to fail: docs/simulator.md lists its instructions.
 """
 
 from dragoman.upstreams.simulate.plan import MODELS

@@ -1,13 +1,14 @@
 """The simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
-Each candidate is drawn with a key of its own. A part of an answer is a block with its tokens. Limits and
-stop sequences cut the parts; the tokens that remain are counted.
+Each candidate is drawn with a key of its own, as parts: blocks with their tokens. Limits and stop sequences
+cut the parts; the tokens that remain are counted.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
@@ -17,59 +18,51 @@ from dragoman import ir
 from dragoman.dialects.schema_budget import SchemaBudget
 from dragoman.upstreams.simulate.example import example
 from dragoman.upstreams.simulate.plan import Plan
-from dragoman.upstreams.simulate.words import Draw, Key, prose, sentence, token_count, tokens, word
+from dragoman.upstreams.simulate.words import Draw, prose, sentence, token_count, tokens, word
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
 """The tokens that one image, sound or document counts as."""
 MOST: Final = 100_000
-"""The most tokens of all candidates together, tokens in log probabilities included. An answer cut at this
-limit has the stop reason `length`. Real models write fewer.
+"""The most tokens of all candidates together, with the alternatives in log probabilities. An answer cut at
+this limit has the stop reason `length`.
 """
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
-"""Characters at the end of the user's text in which tool names are searched."""
+"""Characters at the end of the user's text that are searched for names of tools."""
 _SEARCHED: Final = 20_000_000
-"""The most characters that are searched, counted once for each tool's name."""
+"""The most characters that are searched in all, counted once for each tool's name."""
 _CALL: Final = 10
-"""Steps of the budget for a tool call, besides its arguments."""
+"""Steps of the budget (`SchemaBudget`) for a tool call, besides its arguments."""
 
 
 class Part(msgspec.Struct):
-    """One block of an answer, empty, and the tokens that fill it."""
+    """One block of an answer, without content, and the tokens that are its content."""
 
     block: ir.Text | ir.Refusal | ir.Thinking | ir.ToolCall
     pieces: list[str]
 
 
-def answer(request: ir.Request, plan: Plan, said: str, seed: int) -> Iterator[ir.Event]:
-    """The events of the whole answer. said: the last user text, without instructions for the simulator.
-
-    Raises WireError, with a place in the IR, for a schema whose value would be too large.
-    """
-    return events(request, drafted(request, plan, said, seed))
-
-
 Candidate: TypeAlias = tuple[list[Part], ir.Stop]
+"""The parts of one candidate, and why it ends."""
 
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
-    """The parts of each candidate, at most `MOST` tokens together. Raises as `answer` does."""
-    key = Key(
-        msgspec.json.encode(
-            (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
-        )
-    )
+    """Each candidate of the answer, of at most `MOST` tokens together. said: the last user text, without
+    instructions. Raises WireError, with a path in the IR, for a schema whose value would be too large.
+    """
+    asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
+    key = blake2b(msgspec.json.encode(asked), digest_size=32)
     count = request.sampling.n or 1
     told = count * (1 + 2 * (request.sampling.top_logprobs or 0))  # each logprob is a JSON object
     limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
     budget = SchemaBudget("output.schema")  # shared by all candidates and their calls
-    return [
-        _Drafter(
-            request, plan, said, Draw(key.with_end(str(index).encode())), limit=limit, budget=budget
-        ).candidate()
-        for index in range(count)
-    ]
+    candidates: list[Candidate] = []
+    for index in range(count):
+        own = key.copy()
+        own.update(str(index).encode())
+        candidates.append(_Drafter(request, plan, said, Draw(own), limit=limit, budget=budget).candidate())
+    return candidates
 
 
 def spoken(candidates: Sequence[Candidate]) -> int:
@@ -78,7 +71,7 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """The events of the drafted candidates, generated one by one."""
+    """The events of an answer with these candidates, one event of each candidate in turn."""
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
     said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]
@@ -88,9 +81,6 @@ def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.
     thought = sum(len(part.pieces) for part in every if isinstance(part.block, ir.Thinking))
     yield ir.Tally(ir.Usage(input=taken, output=spoken(candidates) - thought, reasoning=thought))
     yield ir.End()
-
-
-# What is said -------------------------------------------------------------------------------------
 
 
 class _Drafter:
@@ -107,7 +97,6 @@ class _Drafter:
         self._budget = budget
 
     def candidate(self) -> Candidate:
-        """The candidate's parts, and its stop reason."""
         request, draw, plan = self._request, self._draw, self._plan
         parts: list[Part] = []
         if plan.thinks or _asks_to_think(request.reasoning):
@@ -129,7 +118,7 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """The text, cut if it is longer than the token limit can need."""
+        """The text, cut where the token limit certainly ends it."""
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
 
@@ -170,7 +159,7 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
-    """The text before the first stop sequence in it, and this sequence or None."""
+    """The text before the first stop sequence in it, and this sequence; all of it and None if it has none."""
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
         return text, None
@@ -179,7 +168,7 @@ def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _shorten(parts: list[Part], limit: int) -> bool:
-    """Cut the answer to `limit` tokens, and remove later parts. True when something was cut."""
+    """Cut `parts`, which is changed, to `limit` tokens together. True when something was cut."""
     left = limit
     for place, part in enumerate(parts):
         if len(part.pieces) > left:
@@ -194,12 +183,10 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-# Tools --------------------------------------------------------------------------------------------
-
-
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, each with its index: those that the tool choice forces, else those that the user
-    names and that have not been called since. The plan may set how many.
+    """The functions to call, each with its index in the request's tools: those that the user names, or the
+    first if the tool choice forces a call. Unless it does, those called since the user's message drop out.
+    `plan.calls`: how many calls, 0 = one for each function.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -223,7 +210,7 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """The names of tools called since the last user message that is not only tool results."""
+    """The names of tools called since the last user message without tool results."""
     called: set[str | None] = set()
     for message in reversed(request.messages):
         if message.role == "user" and not any(isinstance(block, ir.ToolResult) for block in message.blocks):
@@ -235,7 +222,7 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """The tools that a text names, also as separate words. Only the end of a long text is searched."""
+    """The names that stand in the text as words, with `_` or blanks. Only the end of a long text counts."""
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
@@ -247,13 +234,12 @@ _BLANK: Final = re.compile(r"\s")
 
 
 def _stands_alone(said: str, name: str) -> bool:
-    """Whether the name stands in the text as a word of its own."""
     spelled = re.escape(name).replace("_", r"[_\s]")
     return re.search(rf"(?<![\w-]){spelled}(?![\w-])", said, re.IGNORECASE) is not None
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """The tool results at the end of the conversation, as (tool, text)."""
+    """The tool results at the end of the conversation as (tool's name, text)."""
     calls = {
         block.id: block.name
         for message in request.messages
@@ -275,8 +261,6 @@ def _plain(blocks: Sequence[ir.Block]) -> str:
     )
     return " ".join(text for text in texts if text)
 
-
-# Events -------------------------------------------------------------------------------------------
 
 _DELTAS: Final[dict[type, Callable[[int, str, int], ir.Event]]] = {
     ir.Text: ir.TextDelta,
@@ -300,13 +284,10 @@ def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate
 
 
 def _logprob(piece: str, top: int | None) -> ir.Logprob:
-    """A token with high probability, and made-up alternatives with lower ones."""
+    """A token's made-up log probability. top: so many alternatives, itself included; None or 0 = none."""
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
     return said if top is None else msgspec.structs.replace(said, top=(said, *others) if top else ())
-
-
-# Counting -----------------------------------------------------------------------------------------
 
 
 def counted(request: ir.Request) -> int:

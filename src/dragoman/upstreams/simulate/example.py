@@ -1,8 +1,6 @@
 """Makes a value that is valid against a JSON Schema, drawn from a seed. Pure.
 
-Supported: types, enum, const, required, properties, items, prefixItems, anyOf, oneOf, allOf, local $ref, the
-bounds of numbers, lengths and counts, multipleOf, uniqueItems and the usual formats. Not supported: pattern,
-not, if, dependent… and patternProperties. A string with a pattern is an arbitrary word.
+Not supported: not, if, dependent…, patternProperties and pattern (the string is an arbitrary word).
 """
 
 from __future__ import annotations
@@ -17,20 +15,21 @@ from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
-"""From this depth on, only required members are made, so that recursive schemas end."""
+"""From this depth of nesting on, only required members are made, so that recursive schemas end."""
 _DEEPEST: Final = 60
-"""The depth at which a schema that requires itself, and so has no value, is given up."""
+"""The depth below which every value is null: a schema that requires itself has no value."""
 
 
 _LETTERS: Final = 4
-"""Letters for one step of the budget."""
+"""Letters of the value for one step of the budget."""
 _COMPARED: Final = 32
-"""Values that are compared for one step of the budget."""
+"""Comparisons of array items for one step of the budget."""
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema; null if there can be none. Each part of the value, each merge of schemas and
-    each letter takes steps of the budget. Raises WireError when the budget is used up.
+    """A value for the schema; null if there can be none. Raises WireError when `budget` is used up.
+
+    budget: None = a new one; each part and letter of the value, and each merge of schemas, takes steps of it.
     """
     return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
 
@@ -87,7 +86,7 @@ class _Examples:
         return _merged(first, second)
 
     def _paid(self, value: Any) -> Any:
-        """A value from the schema itself. It costs as much as one that is made."""
+        """The value, which is from the schema itself; takes as many steps of the budget as a made one."""
         self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
         return value
 
@@ -177,12 +176,6 @@ class _Examples:
             text += f" {word(self._draw)}"
         return text[: int(schema.get("maxLength", len(text)))]
 
-    def _boolean(self, _schema: Mapping[str, Any], _depth: int) -> bool:
-        return self._draw.below(2) == 1
-
-    def _null(self, _schema: Mapping[str, Any], _depth: int) -> None:
-        return None
-
 
 _MAKE: Final[dict[str, Callable[[_Examples, Mapping[str, Any], int], Any]]] = {
     "object": _Examples._object,
@@ -190,8 +183,8 @@ _MAKE: Final[dict[str, Callable[[_Examples, Mapping[str, Any], int], Any]]] = {
     "number": _Examples._number,
     "integer": _Examples._integer,
     "string": _Examples._string,
-    "boolean": _Examples._boolean,
-    "null": _Examples._null,
+    "boolean": lambda made, _schema, _depth: made._draw.below(2) == 1,
+    "null": lambda _made, _schema, _depth: None,
 }
 _SIMPLE_FIRST: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
 _IMPLIED: Final = {
@@ -218,7 +211,7 @@ _FORMATS: Final[dict[str, Callable[[Draw], str]]] = {
 
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """The least and the greatest number, both valid unless excluded. Without a bound, 100 apart."""
+    """(least, greatest) of a number, excluded bounds included. A bound that is not stated is made up."""
     low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
     high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)
     if low is None:
@@ -227,12 +220,12 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """About the number of digits of an integer beyond the range of a double; 0 for any other number."""
+    """A quarter of the bits of an integer beyond the range of a double; 0 for any other number."""
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:
-    """How deep an alternative may become: references and objects have the highest weight."""
+    """A rank by how deep an alternative's values may nest; references and unstated types come last."""
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
     stated = option.get("type")
@@ -240,7 +233,7 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """One schema with the constraints of both, as far as they can be combined."""
+    """One schema of two: both `properties`, both `required`, else the second's value of a keyword."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
     both = {**first, **second}

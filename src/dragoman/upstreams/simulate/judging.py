@@ -1,7 +1,6 @@
 """Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-A text is flagged if it has one of the words in `WORDS`; images are not looked at. The more words a document
-shares with the query, the higher its rank.
+A text is flagged if it has one of the words in `WORDS`; images are not looked at.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ WORDS: Final[dict[str, frozenset[str]]] = {
     "violence": frozenset({"kill", "murder", "stab"}),
     "violence/graphic": frozenset({"gore"}),
 }
-"""The words that flag a text, by OpenAI's categories. docs/simulator.md has the same list."""
+"""By OpenAI's categories, the words that flag a text. docs/simulator.md has the same list."""
 
 
 def judged(request: ir.ModerationRequest, model: str) -> ir.ModerationResponse:
@@ -50,7 +49,7 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """The `request.top` best documents (None = all), best first; equal ones in the order of the request."""
+    """The documents that share most words with the query, best first, at most `request.top` (None = all)."""
     query_words = set(words(request.query))
     results = [
         ir.Ranked(index, _nearness(query_words, document)) for index, document in enumerate(request.documents)
@@ -60,7 +59,7 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 
 def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
-    """The cosine similarity of the two sets of words. Values of an object that are no text count as JSON."""
+    """The share of common words, 0 to 1: the cosine of both sets. An object's values count as JSON."""
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     document_words = set(words(text))
     if not query_words or not document_words:

@@ -20,7 +20,7 @@ from dragoman.upstreams.simulate.words import Draw
 MOST: Final = 2048
 _USUAL: Final = (256, 256)
 _SQUARES: Final = 8
-"""Squares in a row and in a column. The right half mirrors the left one."""
+"""Squares in each row and in each column. The right half mirrors the left one."""
 _COLOURS: Final = 4
 _BITS: Final = 2
 _BY_PALETTE: Final = 3
@@ -29,7 +29,7 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """Width and height in pixels. Raises WireError for an invalid or too large size."""
+    """(width, height) in pixels. Raises WireError for an invalid size, or a side of more than `MOST`."""
     if request.size is None or request.size == AUTO:
         return _USUAL
     size = pixels(request.size)
@@ -39,7 +39,7 @@ def size_of(request: ir.ImageRequest) -> tuple[int, int]:
 
 
 def drawn(request: ir.ImageRequest, size: tuple[int, int], seed: int, index: int) -> str:
-    """One image in base64. index: its number among the images of the request."""
+    """One PNG image in base64. size: (width, height). index: its number among the images of the request."""
     told = blake2b(f"{seed}/{index}/{request.prompt}".encode("utf-8", "surrogatepass"))
     for image in (*request.images, *(() if request.mask is None else (request.mask,))):
         told.update(image.data or (image.url or image.id or "").encode())
@@ -54,7 +54,7 @@ def _row(draw: Draw) -> list[int]:
 
 
 def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """An image of squares, two bits a pixel. rows: the colours of the squares."""
+    """An image of squares, two bits a pixel. rows: for each square, its colour's index in the palette."""
     width, height = size
     lines = [_line(width, colours) for colours in rows]
     data = b"".join(lines[down * _SQUARES // height] for down in range(height))
@@ -64,7 +64,7 @@ def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -
 
 
 def _line(width: int, colours: Sequence[int]) -> bytes:
-    """A line of pixels, four in a byte, after PNG's filter byte 0 (no filter)."""
+    """A line of `width` pixels, four in a byte, after PNG's filter byte 0. colours: one for each square."""
     pixels_ = [colours[across * _SQUARES // width] for across in range(width)] + [0] * (-width % 4)
     fours = zip(*(pixels_[start::4] for start in range(4)), strict=True)
     return b"\0" + bytes(a << 6 | b << 4 | c << 2 | d for a, b, c, d in fours)

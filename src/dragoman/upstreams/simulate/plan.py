@@ -21,10 +21,10 @@ from dragoman import ir
 class Plan(msgspec.Struct, frozen=True):
     """The simulator's behaviour. None = not instructed.
 
-    kind: random words or the user's own text. length: tokens of random text. calls: tool calls to make.
-    thinks: begin with thinking. refuses: refuse instead of answering. wait: seconds before the first token.
-    rate: tokens a second. status, retry_after: the HTTP status to fail with, and seconds. die, silence: the
-    number of tokens after which the stream breaks off, or sends nothing more.
+    kind: random words or the user's own text. length: tokens of random text. calls: tool calls to make, 0 =
+    as the request says. thinks: begin with thinking. refuses: refuse instead of answering. wait: seconds
+    before the first token. rate: tokens a second. status: the HTTP status to fail with; retry_after: its
+    seconds. die, silence: the number of tokens after which the stream breaks off, or sends nothing more.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -46,18 +46,15 @@ _LONGEST: Final = 500
 """The most characters of all behaviours together."""
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= _LIMIT:
-        raise ValueError
-    return number
-
-
 def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= _LIMIT:
+    if not 0 <= (number := float(text)) <= _LIMIT:
         raise ValueError
     return number
+
+
+def _count(text: str) -> int:
+    _seconds(text)
+    return int(text)
 
 
 def _rate(text: str) -> float:
@@ -73,7 +70,7 @@ def _status(text: str) -> int:
 
 
 class _Behaviour(msgspec.Struct, frozen=True):
-    """What one behaviour sets: fixed values, and fields for its arguments. The first `needs` are required."""
+    """What one behaviour sets: fixed values, and (field, reader) for each argument; `needs` are required."""
 
     sets: dict[str, Any] = {}
     takes: tuple[tuple[str, Callable[[str], Any]], ...] = ()
@@ -95,11 +92,11 @@ _BEHAVIOURS: Final = {
 }
 
 MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
-"""The model names that lists show. Every other combination works, too."""
+"""The model names that lists show, one behaviour each. Combinations are models, too."""
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The plan for these behaviours, added to `base`. Raises ValueError with a sentence for the user."""
+    """The plan for behaviours (`lorem:50+think`), added to `base`. Its ValueError is for users to read."""
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}
@@ -123,28 +120,26 @@ def plan(told: str, base: Plan | None = None) -> Plan:
 
 
 _LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
-"""Finds an instruction line, and reads each character once, even in a line with many blanks."""
+"""An instruction line; group 1 is its behaviours. Reads each character once, also of many blanks."""
 
 
-def told(model: str, request: ir.Request) -> tuple[Plan, str]:
-    """The plan for a request, and the last user text without its instruction line.
-
-    An invalid instruction line is ordinary text. Raises ValueError if the model's name is no valid plan.
+def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
+    """The plan for a chat request, and the last user text without its instruction line. named: the plan in
+    the model's name, to which a valid instruction line is added; an invalid one is ordinary text.
     """
-    made = plan(model)
     said = last_said(request)
     line = _LINE.search(said) if "simulate:" in said else None
     if line is None:
-        return made, said
+        return named, said
     try:
-        made = plan(line[1].rstrip(" \t"), made)
+        made = plan(line[1].rstrip(" \t"), named)
     except ValueError:
-        return made, said
+        return named, said
     return made, said[: line.start()] + said[line.end() :]
 
 
 def last_said(request: ir.Request) -> str:
-    """The text of the last user message that has text."""
+    """The text of the last user message that has text, "" if none has."""
     for message in reversed(request.messages):
         if message.role == "user":
             texts = [block.text for block in message.blocks if isinstance(block, ir.Text)]

@@ -1,8 +1,8 @@
 """Speech without a model, and transcripts of recordings that nobody listens to. Pure: the same request and
 seed give the same answer.
 
-Speech is one tone for each word. The word and the voice give its pitch, the word's length its duration. As
-mp3 it is silence of that length, which needs no encoder. A transcript has nothing to do with the recording.
+Speech is one tone for each word: the word and the voice give its pitch, the word's length its duration. As
+mp3 it is silence of that length, which needs no encoder.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from dragoman.wire.wav import Pcm, unpacked, wav
 RATE: Final = 24_000
 KINDS: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm"}
 _LETTER: Final = 0.06
-"""Seconds of a tone for each letter of a word, and of the pause after it."""
+"""Seconds of a tone for each letter of its word, and of the pause after the word."""
 _LOUDNESS: Final = 8_000
 _PERIODS: Final = range(60, 180)
-"""The possible lengths of one wave in samples: 400 to 133 Hz."""
+"""The possible lengths of one wave of a tone, in samples: 400 to 133 Hz."""
 _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
 """One silent frame, MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header, and side information without data."""
 _FRAME: Final = 576
-"""Samples of one frame."""
+"""Samples of one mp3 frame."""
 MOST: Final = 12_000_000
-"""The most bytes of audio: four minutes, or 4,096 letters (the limit of OpenAI's API) at the usual speed."""
+"""The most bytes of speech: four minutes, or 4,096 letters (the limit of OpenAI's API) at usual speed."""
 _WORD: Final = 0.4
 """Seconds of a word in a transcript."""
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
-    """About how many bytes the speech for this request will have. output: one of KINDS."""
+    """About how many bytes the speech for this request will have. output: a key of KINDS."""
     letters = sum(len(word) + 1 for word in request.text.split())
     samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
     return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
 
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
-    """The speech of a text. output: one of KINDS."""
+    """The speech of the request's text as a file. output: its format, a key of KINDS."""
     tones = [_tone(word, request, seed) for word in request.text.split()]
     size = sum(tone.size for tone in tones)
     if output == "mp3":
@@ -59,7 +59,7 @@ def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
 
 
 class _Tone(NamedTuple):
-    """The tone of one word: one wave, how often it repeats, and a pause after it. size: bytes of all."""
+    """The tone of one word: one wave, how often it repeats, and the bytes of all waves and a pause."""
 
     wave: bytes
     waves: int
@@ -80,7 +80,7 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """A random transcript: two sentences, whose words all last equally long."""
+    """A random transcript: two sentences, whose words share the recording's length equally."""
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))

@@ -1,4 +1,4 @@
-"""The simulator as an upstream: it sends `answer` with the delays or failures of the plan.
+"""The simulator as an upstream: it sends its answers with the delays or failures of a plan.
 
 It obeys the call's timers as a provider over HTTP does, so that timeouts can be tested without a provider.
 """
@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.failure import kind_of_status
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.counts import above, hold_to_counts
 from dragoman.upstreams.simulate import picture, sound
-from dragoman.upstreams.simulate.answer import Candidate, drafted, events, spoken
+from dragoman.upstreams.simulate.answer import drafted, events, spoken
 from dragoman.upstreams.simulate.judging import judged, ranked
 from dragoman.upstreams.simulate.plan import Plan, told
 from dragoman.upstreams.simulate.plan import plan as planned
@@ -26,7 +27,7 @@ from dragoman.upstreams.upstream import Batches, Call
 
 _DAY: Final = 86_400.0
 _BATCH: Final = 16
-"""Tokens in a batch without delays: as many as one read from a fast provider brings."""
+"""Tokens in a batch of a stream without delays: as many as one read from a fast provider brings."""
 _WHOLE: Final = 10_000
 """Tokens in a batch of an answer that is not streamed. Between two batches other tasks run."""
 _MOST_NUMBERS: Final = 1_000_000
@@ -40,30 +41,17 @@ _MOST_DOCUMENTS: Final = 10_000
 _MOST_JUDGED: Final = 2_048
 """The most inputs of one moderation."""
 
-_KINDS: Final[dict[int, ir.Kind]] = {
-    400: "invalid_request",
-    401: "authentication",
-    402: "quota",
-    403: "permission",
-    404: "model_not_found",
-    408: "timeout",
-    413: "too_large",
-    422: "invalid_request",
-    429: "rate_limit",
-    503: "unavailable",
-    504: "timeout",
-    529: "overloaded",
-}
+_KINDS: Final[dict[int, ir.Kind]] = {404: "model_not_found", 503: "unavailable"}
 _TOO_LONG: Final = "string_above_max_length"
 _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
 class SimulateUpstream:
-    """The simulator.
+    """The simulator, instructed by the model's name, for chat also by the user's text.
 
-    name: the provider's name, in the configuration and in faults. seed: for all answers, unless a request
-    has its own. first_token: seconds before an answer begins. token_interval: seconds between two tokens. A
-    plan may override both. sleep: waits for a number of seconds.
+    name: the provider's name, in the configuration and in faults. seed: for all answers, unless a request has
+    its own. first_token: seconds before an answer begins; token_interval: seconds between two tokens; a plan
+    may override both. sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -83,56 +71,34 @@ class SimulateUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed for output other than text, for an invalid model
-        name, if the plan says so, and if a timer expires.
-        """
         if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
             message = f"{self.name} generates only text."
             raise RequestFailed(
                 ir.Fault("unsupported", message, code="unsupported_modality", param="output.modalities")
             )
-        try:
-            plan, said = told(call.model, request)
-        except ValueError as error:
-            raise RequestFailed(
-                ir.Fault("model_not_found", str(error), code="model_not_found", param="model")
-            ) from error
+        plan, said = told(self._planned(call.model), request)
         hold_to_counts(request)
-        candidates = self._drafted(request, plan, said)
+        try:
+            candidates = drafted(request, plan, said, self._seed_of(request.sampling.seed))
+        except WireError as error:
+            raise _invalid(error) from error
         interval = self._token_interval if plan.rate is None else 1 / plan.rate
-        wait = self._first_token if plan.wait is None else plan.wait
-        if not request.stream:  # a whole answer is sent after its last token
-            wait += interval * spoken(candidates)
-        await self._begin(math.inf if plan.silence == 0 else wait, call)
-        if plan.status is not None:
-            raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
+        # A whole answer is sent after its last token.
+        await self._begin(plan, call, 0.0 if request.stream else interval * spoken(candidates))
         size = _WHOLE if not request.stream else 1 if interval else _BATCH
         said_events = events(msgspec.structs.replace(request, model=call.model), candidates)
         pause = interval if request.stream else 0.0
         async with aclosing(self._batches(said_events, plan, size, pause, call)) as batches:
             yield batches
 
-    def _drafted(self, request: ir.Request, plan: Plan, said: str) -> list[Candidate]:
-        seed = self._seed if request.sampling.seed is None else request.sampling.seed
-        try:
-            return drafted(request, plan, said, seed)
-        except WireError as error:
-            raise RequestFailed(
-                ir.Fault("invalid_request", error.message, code=error.code, param=error.path)
-            ) from error
+    def _seed_of(self, stated: int | None) -> int:
+        return self._seed if stated is None else stated
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """Embeddings of the inputs, with the delay or failure in the model's name. Raises RequestFailed."""
         length = request.dimensions or LENGTH
         if length > MOST:
-            raise RequestFailed(
-                ir.Fault(
-                    "invalid_request",
-                    f"{self.name} has embeddings of at most {MOST} dimensions.",
-                    code="integer_above_max_value",
-                    param="dimensions",
-                )
-            )
+            message = f"{self.name} has embeddings of at most {MOST} dimensions."
+            raise _invalid(WireError(message, "dimensions", "integer_above_max_value"))
         if length * len(request.inputs) > _MOST_NUMBERS:
             raise above("inputs", f"{_MOST_NUMBERS // length} inputs", "array_above_max_length")
         await self._pretend(call)
@@ -143,20 +109,15 @@ class SimulateUpstream:
         return ir.EmbedResponse(tuple(vectors), model=call.model)
 
     async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse:
-        """Images for a prompt, with the delay or failure in the model's name. Raises RequestFailed, also for
-        a format other than PNG and for an invalid or too large size.
-        """
         if request.output not in {None, "png"}:
             message = f"{self.name} generates png images, not {request.output}."
             raise RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param="output"))
         try:
             width, height = picture.size_of(request)
         except WireError as error:
-            raise RequestFailed(
-                ir.Fault("invalid_request", error.message, code=error.code, param=error.path)
-            ) from error
+            raise _invalid(error) from error
         await self._pretend(call)
-        seed = self._seed if request.seed is None else request.seed
+        seed = self._seed_of(request.seed)
         count = request.count or 1
         if count > _MOST_PICTURES:
             raise above("count", f"{_MOST_PICTURES}", "integer_above_max_value")
@@ -168,9 +129,6 @@ class SimulateUpstream:
         return ir.ImageResponse(tuple(drawn), call.model, told={"size": f"{width}x{height}"})
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
-        """Speech for a text, with the delay or failure in the model's name. Raises RequestFailed, also for a
-        format that needs an encoder.
-        """
         output = request.output or "mp3"
         if output not in sound.KINDS:
             message = f"{self.name} speaks {', '.join(sound.KINDS)}, not {output[:64]}."
@@ -182,20 +140,17 @@ class SimulateUpstream:
         return ir.SpeechResponse(data, output, sound.KINDS[output], sound.RATE, call.model)
 
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
-        """A transcript of a recording, with the delay or failure in the name. Raises RequestFailed."""
         await self._pretend(call)
         # All bytes of the recording are read, which takes time: in a thread, so that the event loop goes on.
         return await asyncio.to_thread(sound.written, request, call.model, self._seed)
 
     async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse:
-        """Moderation by a word list, with the delay or failure in the model's name. Raises RequestFailed."""
         if len(request.inputs) > _MOST_JUDGED:
             raise above("inputs", f"{_MOST_JUDGED} inputs", "array_above_max_length")
         await self._pretend(call)
         return await asyncio.to_thread(judged, request, call.model)
 
     async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse:
-        """A ranking by shared words, with the delay or failure of the name. Raises RequestFailed."""
         if len(request.documents) > _MOST_DOCUMENTS:
             raise above("documents", f"{_MOST_DOCUMENTS} documents", "array_above_max_length")
         await self._pretend(call)
@@ -203,11 +158,7 @@ class SimulateUpstream:
 
     async def _pretend(self, call: Call) -> None:
         """Wait or fail as the model's name says."""
-        plan = self._planned(call.model)
-        wait = self._first_token if plan.wait is None else plan.wait
-        await self._begin(math.inf if plan.silence == 0 else wait, call)
-        if plan.status is not None:
-            raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
+        await self._begin(self._planned(call.model), call)
 
     def _planned(self, model: str) -> Plan:
         try:
@@ -217,7 +168,13 @@ class SimulateUpstream:
                 ir.Fault("model_not_found", str(error), code="model_not_found", param="model")
             ) from error
 
-    async def _begin(self, wait: float, call: Call) -> None:
+    async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
+        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if a timer of the call
+        ends before that, or if the plan says so.
+        """
+        wait = writing + (self._first_token if plan.wait is None else plan.wait)
+        if plan.silence == 0:
+            wait = math.inf
         limit = call.timers.first_byte
         if limit is not None and wait > limit:
             await self._sleep(limit)
@@ -225,6 +182,8 @@ class SimulateUpstream:
                 self._fault("timeout", f"did not start to respond within {limit:g} s.", "first_byte_timeout")
             )
         await self._rest(wait)
+        if plan.status is not None:
+            raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
 
     async def _rest(self, seconds: float) -> None:
         while math.isinf(seconds):
@@ -234,20 +193,14 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """The events in batches of `size` tokens, until the plan ends or silences the stream."""
+        """The events in batches of `size` tokens, `interval` seconds apart, unless the plan breaks off."""
         batch: list[ir.Event] = []
         count = 0
         for event in said:
             if isinstance(event, _DELTAS):
                 if count == plan.die:
-                    yield [
-                        *batch,
-                        ir.Error(
-                            self._fault(
-                                "upstream", "ended the stream early, as it was told to.", "connection_broken"
-                            )
-                        ),
-                    ]
+                    message = "ended the stream early, as it was told to."
+                    yield [*batch, ir.Error(self._fault("upstream", message, "connection_broken"))]
                     return
                 silent = count == plan.silence
                 if batch and count and (silent or count % size == 0):
@@ -270,15 +223,14 @@ class SimulateUpstream:
 _DELTAS: Final = (ir.TextDelta, ir.ArgsDelta, ir.ThinkDelta, ir.RefusalDelta)
 
 
+def _invalid(error: WireError) -> RequestFailed:
+    return RequestFailed(ir.Fault("invalid_request", error.message, code=error.code, param=error.path))
+
+
 def _refusal(status: int, retry_after: float | None, name: str) -> ir.Fault:
-    kind = _KINDS.get(status, "upstream")
+    kind = _KINDS.get(status) or kind_of_status(status)
     if retry_after is None and status in {429, 503, 529}:
         retry_after = 1.0
-    return ir.Fault(
-        kind,
-        f"The provider {name!r} fails with {status} as it was told to.",
-        code=_CODES.get(status),
-        status=status,
-        retry_after=retry_after,
-        blame="client" if kind in {"invalid_request", "too_large"} else "upstream",
-    )
+    message, code = f"The provider {name!r} fails with {status} as it was told to.", _CODES.get(status)
+    blame: Final = "client" if kind in {"invalid_request", "too_large"} else "upstream"
+    return ir.Fault(kind, message, code=code, status=status, retry_after=retry_after, blame=blame)

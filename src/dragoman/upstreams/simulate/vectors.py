@@ -1,5 +1,5 @@
-"""Embedding vectors without a model: of unit length, the same for the same text. The more words two texts
-share, the nearer are their vectors, so that a ranking has a meaning.
+"""Embedding vectors without a model: of length 1, the same for the same text. The more words two texts share,
+the nearer are their vectors, so that a ranking has a meaning.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ LENGTH: Final = 384
 """Numbers of a vector by default."""
 MOST: Final = 4096
 _WORDS: Final = 256
-"""Words of a text that count. The time for a vector is proportional to their number."""
+"""The most words of a text that count. A vector takes time in proportion to their number."""
 _READ: Final = 100_000
-"""Characters of a text that are read, or tokens of an input of tokens."""
+"""The most characters of a text, or tokens of an input of tokens, that are read."""
 _MIDDLE: Final = 127.5
-"""The mean of a byte's values. Subtracting it centres the numbers around 0."""
+"""The mean of a byte's values. Subtracting it from each centres the numbers around 0."""
 _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """The embedding vector of one input, as 32-bit floats. length: how many."""
+    """The embedding vector of one input, as 32-bit floats. length: how many floats."""
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
     summed = [number - _MIDDLE * len(counted) for number in struct.unpack(f"<{length}H", lanes)]
@@ -36,7 +36,7 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """The words of an input in lower case."""
+    """The words of an input in lower case; an input of tokens has their numbers as words."""
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
     text = item if isinstance(item, str) else "\n".join(item.texts)
@@ -44,8 +44,8 @@ def words(item: ir.Input) -> Sequence[str]:
 
 
 def _direction(word: str, length: int, seed: int) -> int:
-    """The direction of one word: a byte for each number, in 16-bit lanes of one integer. So one addition of
-    integers adds all numbers, and the lanes hold the sum of `_WORDS` words without overflow.
+    """The direction of one word: one byte for each of `length` numbers, in 16-bit lanes of one integer. So
+    one addition of integers adds all numbers, and no lane overflows in a sum of `_WORDS` words.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)

@@ -1,15 +1,14 @@
 """Random words from a seed: the same key gives the same text everywhere. Pure.
 
-A token here is up to six characters of one word, with the blanks before it. So the pieces of a stream and
-the token counts are about as large as a real model's.
+A token here is up to six characters of one word, with the blanks before it: about as large as a real model's.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -23,43 +22,26 @@ def tokens(text: str) -> list[str]:
 
 
 _COUNTED: Final = 50_000
-"""Characters. In a longer text, only the tokens of its beginning are counted."""
+"""Characters up to which a text's tokens are counted; a longer text's are estimated from its beginning."""
 
 
 def token_count(text: str) -> int:
-    """How many tokens a text has. For a long text it is estimated from its beginning."""
+    """How many tokens a text has; for more than `_COUNTED` characters, an estimate from its beginning."""
     if len(text) <= _COUNTED:
         return len(tokens(text))
     return len(tokens(text[:_COUNTED])) * len(text) // _COUNTED
 
 
-class Key:
-    """A key that other keys extend. Its bytes are hashed only once."""
-
-    __slots__ = ("_hash",)
-
-    def __init__(self, key: bytes) -> None:
-        self._hash = hashlib.blake2b(key, digest_size=32)
-
-    def with_end(self, end: bytes) -> Key:
-        """This key extended by these bytes."""
-        longer = Key.__new__(Key)
-        longer._hash = self._hash.copy()
-        longer._hash.update(end)
-        return longer
-
-    def digest(self) -> bytes:
-        """The 32 bytes of the key's hash."""
-        return self._hash.digest()
-
-
 class Draw:
-    """Random numbers from a key alone: BLAKE2b of the key and a counter gives eight numbers at a time."""
+    """Random numbers from a key alone: BLAKE2b of the key and a counter gives eight numbers at a time. key:
+    bytes, or a 32-byte hash that has read them.
+    """
 
     __slots__ = ("_blocks", "_key", "_numbers")
 
-    def __init__(self, key: bytes | Key) -> None:
-        self._key = (key if isinstance(key, Key) else Key(key)).digest()
+    def __init__(self, key: bytes | blake2b) -> None:
+        hashed = blake2b(key, digest_size=32) if isinstance(key, bytes) else key
+        self._key = hashed.digest()
         self._blocks = 0
         self._numbers: list[int] = []
 
@@ -67,7 +49,7 @@ class Draw:
         """A number from 0 to bound - 1. bound: at least 1."""
         if not self._numbers:
             self._blocks += 1
-            block = hashlib.blake2b(self._blocks.to_bytes(8, "big"), key=self._key).digest()
+            block = blake2b(self._blocks.to_bytes(8, "big"), key=self._key).digest()
             self._numbers.extend(struct.unpack(">8Q", block))
         return self._numbers.pop() % bound
 

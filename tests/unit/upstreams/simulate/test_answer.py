@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
 from dragoman import ir
-from dragoman.upstreams.simulate.answer import MEDIUM, answer, counted
+from dragoman.upstreams.simulate.answer import MEDIUM, counted, drafted, events
 from dragoman.upstreams.simulate.plan import Plan, told
+from dragoman.upstreams.simulate.plan import plan as plan_of
 from dragoman.upstreams.simulate.words import tokens
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -27,9 +28,9 @@ def request(text: str = "Hello", **more: Any) -> ir.Request:
 
 
 def say(asked: ir.Request, model: str = "lorem", seed: int = 0) -> ir.Response:
-    plan, said = told(model, asked)
+    plan, said = told(plan_of(model), asked)
     checker, fold = ir.Checker(), ir.Fold()
-    for event in answer(asked, plan, said, seed):
+    for event in events(asked, drafted(asked, plan, said, seed)):
         checker.add(event)
         fold.add(event)
     assert checker.state == "over"
@@ -209,7 +210,11 @@ def test_several_candidates_come_interleaved_and_differ() -> None:
     response = say(asked)
     assert [candidate.index for candidate in response.candidates] == [0, 1, 2]
     assert len({candidate.blocks for candidate in response.candidates}) == 3
-    order = [event.candidate for event in answer(asked, Plan(), "", 0) if isinstance(event, ir.TextDelta)]
+    order = [
+        event.candidate
+        for event in events(asked, drafted(asked, Plan(), "", 0))
+        if isinstance(event, ir.TextDelta)
+    ]
     assert order[:6] == [0, 1, 2, 0, 1, 2]
 
 
@@ -218,7 +223,8 @@ def test_usage_counts_what_was_said() -> None:
     assert response.usage == ir.Usage(input=4 + 2, output=2, reasoning=0)
     both = say(request("Hello world", sampling=ir.Sampling(n=2)), "echo")
     assert both.usage == ir.Usage(input=6, output=4, reasoning=0)
-    (start, *_) = answer(request("Hello world"), Plan(), "", 0)
+    asked = request("Hello world")
+    (start, *_) = events(asked, drafted(asked, Plan(), "", 0))
     assert start == ir.Start("simulate", model="m", usage=ir.Usage(input=6))
 
 

@@ -79,7 +79,7 @@ def request(*texts: str, role: ir.Role = "user") -> ir.Request:
     ],
 )
 def test_a_line_in_the_last_user_text_adds_to_the_model(text: str, made: Plan, said: str) -> None:
-    assert told("echo", request("simulate: fail:400", text)) == (made, said)
+    assert told(Plan("echo"), request("simulate: fail:400", text)) == (made, said)
 
 
 def test_the_last_user_text_is_found_behind_other_things() -> None:
@@ -111,11 +111,11 @@ def test_the_page_of_the_simulator_names_every_behaviour() -> None:
 def test_blanks_within_a_line_cost_nothing() -> None:
     """Looked for with a pattern that tries each of them as the end, they took time by their square."""
     text = "simulate: a" + " " * 200_000 + "b"
-    assert told("echo", request(text)) == (Plan("echo"), text)
+    assert told(Plan("echo"), request(text)) == (Plan("echo"), text)
 
 
 def test_a_long_line_tells_nothing() -> None:
     text = "simulate: " + "+".join(["echo"] * 200)
-    assert told("lorem", request(text)) == (Plan("lorem"), text)
+    assert told(Plan("lorem"), request(text)) == (Plan("lorem"), text)
     with pytest.raises(ValueError, match="at most 500 characters"):
         plan("+".join(["echo"] * 200))
