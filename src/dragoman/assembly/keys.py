@@ -10,21 +10,18 @@ from dragoman.seams.clock import Seams
 
 
 def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
-    """The table of client keys, with the callers that need none."""
+    """The table of client keys, which also knows who needs no key."""
     keys = [Key(key.key.reveal(), _caller(key), key.expires) for key in config.auth.keys]
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
     models = granted(config.server.keyless_models)
-    keyless: dict[str, Caller] = {
-        face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces
-    }
     return ClientKeys(
         keys,
         required=needs_key(config),
         headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
-        keyless=keyless,
+        keyless={face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces},
         now=seams.now,
     )
 

@@ -1,7 +1,6 @@
 """Request bodies as they come in, with a limit for their size and for the time that a client may take.
 
-A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this
-budget.
+A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this budget.
 Each piece that arrives gives time back: one second for each `rate` bytes, up to `patience` in all. So a body
 that only drips ends as soon as one that has stopped, and a body that flows may take as long as it needs.
 

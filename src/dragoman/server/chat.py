@@ -1,4 +1,4 @@
-"""The handlers of all paths whose POST asks a model and needs nothing but the engine."""
+"""The chat paths of all protocols, and what handlers of other paths need to ask a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ChatApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """The chat paths of all protocols but Gemini's (it names a model), and OpenAI's old engines paths."""
+        """Yield all protocols' chat paths but Gemini's (it names a model), and OpenAI's old engines paths."""
         for dialect, face in faces():
             if "{model}" in dialect.paths.chat:
                 continue
@@ -40,10 +40,14 @@ class ChatApi:
     def ask(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> Awaitable[None]:
-        """Handle a chat request in the protocol `face`: the engine answers it."""
+        """Answer a chat request in the protocol `face` by the engine."""
+        self.streams(face, client)
+        return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
+
+    def streams(self, face: Dialect, client: AsgiClient) -> None:
+        """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
         heartbeat = self._gateway.config.server.heartbeat
         client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
-        return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
 
     def _engine(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
@@ -51,7 +55,7 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """The engine's form (`Inbound`) of an HTTP request in the protocol `face`."""
+        """An HTTP request in the protocol `face`, with its turn, as the engine takes it."""
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(

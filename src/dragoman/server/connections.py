@@ -90,9 +90,7 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Whether the client has left its answer unread for too long. Call it regularly: it counts the
-        time.
-        """
+        """Whether the client has left its answer unread for too long at `now`. To be called at each check."""
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False

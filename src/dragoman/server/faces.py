@@ -58,7 +58,7 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
     for api in (
         chat,
         OperationsApi(gateway, chat),
-        ResponsesApi(gateway),
+        ResponsesApi(gateway, chat),
         StoredChatsApi(gateway),
         SessionsApi(gateway),
         messages,

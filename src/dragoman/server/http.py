@@ -376,9 +376,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_next(self) -> None:
         self._count_kept()
-        if (
-            self._ahead < self._max_head or self._ignores_input
-        ):  # unread bytes would reset a closed connection
+        if self._ahead < self._max_head or self._ignores_input:  # unread bytes would reset a closed one
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -424,12 +422,13 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._in_head:
             if self._complete:
                 return refusals.INVALID  # too many empty lines between two requests
-            return refusals.trailers_too_large(self._max_head)
+            return refusals.headers_too_large(f"The trailers are larger than {self._max_head} bytes.")
         if len(self.url) > self._max_url or not self.headers:
-            return refusals.url_too_long(self._max_url)
+            text = f"The URL is longer than {self._max_url} bytes."
+            return ir.Fault("too_large", text, "url_too_long", status=414)
         if len(self.headers) > self._max_headers:
-            return refusals.too_many_headers(self._max_headers)
-        return refusals.headers_too_large(self._max_head)
+            return refusals.headers_too_large(f"The request has more than {self._max_headers} headers.")
+        return refusals.headers_too_large(f"The request headers are larger than {self._max_head} bytes.")
 
     # --- Refusals ----------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""For each path, the operation and how the body is read. Each path is served with and without /v1."""
+"""For each path below /v1, or without it: the operation, and how the body is read (`endpoint.Bodies`)."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
 """Further root paths of a path: Cohere's clients rerank at /v2."""
 
@@ -68,8 +68,7 @@ class OperationsApi:
             # An empty form lacks all required fields; an empty object gives the error for that.
             body=b"{}" if request.form == () else inbound.body,
         )
-        face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        self._chat.streams(DEFAULT, client)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

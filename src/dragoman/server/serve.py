@@ -176,12 +176,11 @@ def serve(
 ) -> None:
     """Serve until a signal or an order ends it.
 
-    ready: called once, when requests are answered.
-    draining: called when a stop begins and requests still run or the port stays open. Arguments: the number
-    of running requests, the seconds for which the port stays open.
-    reread: called with the result for each secret file after the files were read again.
-    orders: a worker's connection to its parent, which sends DRAIN, CLOSE, END or REREAD. If the connection
-    ends, the parent has gone; this means CLOSE. SIGHUP is not handled then.
+    ready: called once, when requests are answered. draining: called when a stop begins and requests still run
+    or the port stays open. Arguments: the number of running requests, the seconds for which the port stays
+    open. reread: called with the result for each secret file after the files were read again. orders: a
+    worker's connection to its parent, which sends DRAIN, CLOSE, END or REREAD. If the connection ends, the
+    parent has gone; this means CLOSE. SIGHUP is not handled then.
     """
     app = App(gateway)
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Shared by the paths for stored objects: the page, numbers and metadata in a request, and the answer."""
+"""Shared by the paths for stored objects: reads a request's page, numbers and metadata; answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_METADATA: Final = 16
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
     """The page that a query asks for: how many items, whether newest first, after which item's id (None =
-    from the start). order: "asc" or "desc", the default. Raises RequestFailed for invalid parameters.
+    from the start). order: "asc" or "desc", for a query that states none. Raises RequestFailed (400).
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -47,9 +47,7 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in the body of a request that asks no model; {} if there is no body. The limits are
-    those of a body that asks a model. Raises RequestFailed (400, 413).
-    """
+    """The JSON object in a request's body, decoded; {} = no body. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
 
     def read() -> dict[str, Any]:
@@ -64,13 +62,13 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
-    """Send stored JSON. Its memory is charged to the request, so its share is freed when the request ends."""
+    """Send stored JSON (`body`) with status 200, and charge its bytes to the request's memory."""
     request.room.take(len(body))
     await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata in a body; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
+    """A body's `metadata`; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
     stated = body.get("metadata")
     if stated is None:
         return {}
@@ -86,12 +84,12 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """The error for a parameter with an invalid value."""
+    """The error (400) for a parameter with an invalid value. expected: what it has to be."""
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 
 def missing(param: str) -> ir.Fault:
-    """The error for a missing parameter."""
+    """The error (400) for a missing parameter."""
     text = f"Missing required parameter: '{param}'."
     return ir.Fault("invalid_request", text, "missing_required_parameter", param)
 

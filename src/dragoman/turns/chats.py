@@ -27,19 +27,19 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""A body without these bytes asks for no stored answer, so it need not be decoded to know this."""
+"""A request body without these bytes asks for no stored answer."""
 _OWN: Final = ("store", "metadata")
 """Members of a chat request that are for the gateway only and are not sent to a provider."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a stored completion repeats, null if the request lacks them."""
+"""Members of the request that a stored completion repeats; null = the request lacks it."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Stores the answer to a chat request that wants this. Implements `asked.Turn`. tenant: its owner."""
+    """Stores the answer to a chat request with `store: true`, for `tenant`. Implements `asked.Turn`."""
 
     relayed = True
     precedes = False
@@ -48,12 +48,12 @@ class ChatTurn:
         self._keeping = keeping
         self._tenant = tenant
         self._head: Mapping[str, msgspec.Raw] | None = None
-        """The request's members as its client sent them; None = its answer is not stored."""
+        """The members of the client's request as undecoded JSON; None = the answer is not stored."""
         self._metadata: Mapping[str, str] = {}
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
+        """Whether the answer is to be stored. `kept` stores a whole answer, `heard` a streamed one."""
         return self._head is not None
 
     hears = keeps
@@ -78,13 +78,13 @@ class ChatTurn:
         """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store a whole answer. A failure is only logged, because the client gets the answer all the same."""
+        """Store a whole answer. Returns True also if that failed, which is only logged or counted."""
         assert self._head is not None
         await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store the answer of a stream, unless it failed. Whole answers are stored by `kept`."""
+        """Store a streamed answer, unless it failed. Do nothing for a whole one: `kept` stores it."""
         exchange = answer.exchange
         if (
             self._head is None
@@ -129,7 +129,7 @@ class ChatTurn:
 
 
 def _value(value: Any) -> Any:
-    """A member decoded from its JSON; None if it is absent, or a number that is too large."""
+    """A value, decoded if it is raw JSON; None if the decoder refuses that (a number out of its range)."""
     try:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
@@ -137,10 +137,10 @@ def _value(value: Any) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether the value may be Unix seconds. A provider wrote it, so it may be anything."""
+    """Whether a provider's value is a number that may be Unix seconds."""
     return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:
-    """A stored completion in the API's format. The stored JSON is copied undecoded, however large it is."""
+    """A stored completion as JSON for the client: the stored object, undecoded, and its metadata."""
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))
