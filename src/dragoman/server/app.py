@@ -1,9 +1,8 @@
-"""The ASGI application: it finds the endpoint, checks the key, reads the body and runs the endpoint's
+"""The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the endpoint's
 handler.
 
-Endpoints are looked up in a table; there is no middleware. Every path and method gets an answer in the
-protocol of its client, errors included. If the server does not run the lifespan (the application is mounted
-in another one), the first request starts the gateway.
+Every path and method gets an answer in the protocol of its client, errors included. If the server does not
+run the lifespan (the application is mounted in another one), the first request starts the gateway.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes. A smaller body is not counted in the memory that all bodies share."""
+"""Bytes. A body up to this size is not counted in the memory that all bodies share."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -77,7 +76,7 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine: only they (and requests without Origin) need no client key."""
+        """Admits pages of this machine and requests without Origin: only these may need no client key."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -192,8 +191,10 @@ class App:
         *,
         share: Share,
     ) -> None:
-        """Read a form and run its handler. Browsers send forms to other origins without a preflight request,
-        so the origin is checked first (decision 5). Raises RequestFailed.
+        """Read a form, add its fields to `request`, and run the handler. Raises RequestFailed and ClientGone.
+
+        Browsers send forms to other origins without a preflight request, so the origin is checked (decision
+        5).
         """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
@@ -222,11 +223,14 @@ class App:
             await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Cancel the handler on a disconnect (`server.http` does so itself). Called after the body's end."""
+        """Cancel the handler when the client disconnects (`server.http` does so itself). Call after the
+        body's end.
+        """
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 
     async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
+        """Yield the request's body as it comes in, still compressed if it is."""
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
         async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
@@ -277,9 +281,9 @@ class App:
     def _unpacked(
         self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """The compressed body of a request, decompressed piece by piece. packed: its content codings. limit:
-        bytes, for the compressed and for the decompressed body. share: is charged with the decoders' memory.
-        Raises RequestFailed and ClientGone (the client disconnected).
+        """Yield the compressed body of a request, decompressed piece by piece. packed: its content codings.
+        limit: bytes, for the compressed and for the decompressed body. share: is charged with the decoders'
+        memory. Raises RequestFailed and ClientGone.
         """
         run = self._gateway.heavy.run
 
@@ -301,7 +305,7 @@ class App:
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
     ) -> None:
-        """Send an error that the engine has not answered itself. An answer that has begun ends incomplete."""
+        """Note the error in `exchange`; send it unless an answer has begun (which ends incomplete)."""
         exchange.fault = fault
         if client.begun:
             return
@@ -317,10 +321,10 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> ErrorAnswer:
-        """The error answer to a request whose head is too large or never became complete.
+        """Log and count a request that reaches no handler, and return its error answer.
 
-        It is logged and counted as every other answer. target, headers: the part of the URL and of the
-        headers that has come in. began: when the first byte came in, on the system's monotonic clock.
+        target, headers: what has come in of the URL and of the headers. began: when the first byte came in,
+        on the system's monotonic clock.
         """
         scope: AsgiScope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
         path, key = self._paths.unlocked(scope)
@@ -344,9 +348,10 @@ class App:
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller whose client key the request holds; ANYONE at a public endpoint. The key is checked
-        before the path, the method and the body, so that an outsider learns nothing of them. Raises
-        RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
+        """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
+        one.
+
+        Raises RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
@@ -366,9 +371,8 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """The caller for a request without a key that comes from this machine; None: it needs a key. An
-        HTTP/1.0 request always needs one: proxies that add no header of their own speak it (nginx by
-        default).
+        """The caller of a request that needs no key, coming from this machine; None = it needs one. So does
+        each HTTP/1.0 request: proxies that add no header of their own speak it (nginx by default).
         """
         scope, headers = arrival.scope, arrival.headers
         peer = scope.get("client")  # None on a Unix socket
@@ -400,8 +404,8 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """The joined `parts`, which are freed, and the bytes of memory that its JSON values take beyond the body
-    itself. Raises RequestFailed (413) for more than `max_values` values.
+    """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values will take
+    beside it. Raises RequestFailed (413) for more than `max_values` values.
     """
     body = b"".join(parts)
     parts.clear()
@@ -409,7 +413,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """The error answer to a request, in the protocol of `exchange`."""
+    """The error answer to a request, in the protocol of `exchange`. endpoint: the request's, None = none."""
     status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
@@ -418,7 +422,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""HTTP statuses of faults that are sent unchanged, because no protocol has an error for them."""
+"""Statuses that a fault keeps, because they are HTTP's own and the protocols know no such errors."""
 
 
 async def _nothing() -> Message:
@@ -426,7 +430,7 @@ async def _nothing() -> Message:
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path: without the client key at its beginning; key: that key or None."""
+    """One request as it came in. path: without the client key before it; key: that key, None = none."""
 
     scope: AsgiScope
     receive: Receive
@@ -439,11 +443,10 @@ class _Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
+    """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
-    A browser sends some content types to other origins without a preflight request. With an Origin header,
-    they do not count as JSON, or any web page could use an open gateway on this machine. Without an Origin,
-    no web page has sent them (decision 5): `curl -d` states such a type by default.
+    Types that browsers send to other origins without a preflight request count as JSON only without an Origin
+    header, because then no web page sent them (decision 5): `curl -d` states such a type by default.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -464,7 +467,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
 _DEFAULT_TYPES: Final = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 )
-"""Content types that HTTP clients state by default, when the user has chosen none."""
+"""Content types that HTTP clients state if their user has chosen none."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",
     "any": "'content-type: application/json'",
@@ -479,7 +482,7 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(scope: AsgiScope) -> dict[str, str]:
-    """The fields of a URL's query string, of a repeated one the last value. Raises RequestFailed (400)."""
+    """The fields of a URL's query string; a repeated one has its last value. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:
         return {}
@@ -489,9 +492,7 @@ def _query(scope: AsgiScope) -> dict[str, str]:
 
 
 _QUERY_FIELDS: Final = 256
-"""The most fields of a query. Each costs microseconds, and they are parsed before the key is checked."""
+"""The most fields of a query: they are parsed before the key is checked."""
 _MANY_QUERY_FIELDS: Final = ir.Fault(
-    "invalid_request",
-    f"The query has more than {_QUERY_FIELDS} fields.",
-    code="too_many_query_fields",
+    "invalid_request", f"The query has more than {_QUERY_FIELDS} fields.", "too_many_query_fields"
 )

@@ -24,6 +24,7 @@ class ChatApi:
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
+        self._heartbeat = gateway.config.server.heartbeat
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Yield all protocols' chat paths but Gemini's (it names a model), and OpenAI's old engines paths."""
@@ -46,8 +47,7 @@ class ChatApi:
 
     def streams(self, face: Dialect, client: AsgiClient) -> None:
         """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
-        heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, self._heartbeat)
 
     def _engine(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient

@@ -1,4 +1,4 @@
-"""A transport that sends the head of an answer together with the first part of its body."""
+"""Sends the head of an answer together with the first part of its body."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 
 class Corked(asyncio.Transport):
-    """A transport that holds back the head of an answer until the next write, or the end of the event loop's
-    turn. uvloop writes to the socket at once, so head and body would otherwise need two system calls.
+    """Wraps a transport: holds back the head of an answer until the next write, or the end of the event
+    loop's turn. uvloop writes to the socket at once, so head and body would need two system calls.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

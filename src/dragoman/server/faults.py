@@ -40,7 +40,7 @@ UPGRADE_MISSING: Final = ir.Fault(
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """The headers that HTTP requires beside an error (RFC 9110). endpoint: the request's, or None."""
+    """The headers that HTTP requires with an error (RFC 9110). endpoint: the request's, None = none."""
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:

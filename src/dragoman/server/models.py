@@ -21,21 +21,19 @@ if TYPE_CHECKING:
 
 
 class OwnList(Protocol):
-    """The handlers of a protocol with its own form of the model list. face: knows its clients by headers."""
+    """The handlers of a protocol with its own form of the model list. face: the protocol's."""
 
     face: Face
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of models."""
-        ...
+        """Send the models that the caller may use."""
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry."""
-        ...
+        """Send one model's entry. Raises RequestFailed (404)."""
 
 
 class ModelsApi:
-    """The model list of one gateway. own: protocols with a form of their own. passing: deletes models."""
+    """The model list of one gateway. own: protocols with their own form of it. passing: deletes models."""
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
         self._gateway = gateway
@@ -63,8 +61,8 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry, with the features that each protocol's clients can use. Raises
-        RequestFailed (404).
+        """Send one model's entry in the form of the client's protocol. OpenAI's has also the features that
+        each protocol's clients can use. Raises RequestFailed (404).
         """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
@@ -77,7 +75,9 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed (404: unknown or forbidden)."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (404: unknown or forbidden; 405:
+        the client's protocol deletes no models; and the errors of `PassThroughApi.delete_model`).
+        """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
@@ -86,7 +86,7 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """For each protocol, which features of the model its clients can use. Too long for the whole list."""
+        """By protocol, which features of the model its clients can use, as JSON members."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
@@ -113,10 +113,10 @@ def _no_model(name: str) -> ir.Fault:
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One model's entry in OpenAI's list, with fields of our own; SDKs ignore fields they do not know.
+    """One entry of the model list in OpenAI's form, with members of our own.
 
-    modes: for each protocol, whether its requests are relayed or translated. measured: the model's speed so
-    far, None = not known.
+    modes: by protocol, whether its requests are relayed or translated. measured: the model's speed so far,
+    None = not known.
     """
     listed: dict[str, Any] = {
         "id": entry.id,

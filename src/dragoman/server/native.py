@@ -1,6 +1,4 @@
-"""The gateway's own paths (/generate for one prompt, /anonymous-id, running requests), and LiteLLM's model
-list.
-"""
+"""The gateway's own paths (/generate, /anonymous-id, running requests), and LiteLLM's model list."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ class NativeApi:
         self._inbound = chat.inbound
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path. /anonymous-id needs no client key: who asks for such an id is not to be known."""
+        """Yield every path. /anonymous-id needs no client key: nobody is to know who asks for an id."""
         yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
         for path in ("/model/info", "/v1/model/info"):
@@ -41,7 +39,7 @@ class NativeApi:
         yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one prompt with a text, from a model."""
+        """Answer one prompt with a model's text."""
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
@@ -50,7 +48,7 @@ class NativeApi:
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the models in LiteLLM's form, which editors and chat pages read; null = not known."""
+        """Send the models that the caller may use, in LiteLLM's form."""
         entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
@@ -69,7 +67,7 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """One model's entry in LiteLLM's form, without addresses or provider keys.
+    """One model's entry in LiteLLM's form; null = not known.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """
@@ -90,7 +88,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """One running request as JSON fields, named as in the access log."""
+    """One running request as JSON members, named as in the access log. now: monotonic seconds."""
     return {
         "id": exchange.id,
         "object": "request",

@@ -1,4 +1,4 @@
-"""The paths /admin/sessions, which show and delete the sessions of all clients; for keys with the scope
+"""The paths /admin/sessions, which show and delete the sessions of all clients, for keys with the scope
 `admin`.
 
 Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
@@ -37,7 +37,7 @@ class SessionsApi:
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of all sessions, or of one client's (`?client=`), latest use first."""
+        """Send the list of all sessions, or of one client's (`?client=`), the latest used first."""
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
@@ -46,15 +46,17 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that the path and `?client=` name. Raises RequestFailed: 404, or 400 if several clients
-        have this id.
+        """The session that the path and `?client=` name. Raises RequestFailed (404; 400 if several clients
+        have it).
         """
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
             raise RequestFailed(_missing(id_))
         if len(found) > 1:
-            raise RequestFailed(_ambiguous(found))
+            named = ", ".join([repr(session.tenant) for session in found[:8]])
+            text = f"Several clients have a session with this id: choose one with '?client=' ({named})."
+            raise RequestFailed(ir.Fault("invalid_request", text, "missing_required_parameter", "client"))
         return found[0]
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
@@ -85,13 +87,3 @@ def _shown(session: Session) -> dict[str, Any]:
 
 def _missing(id_: str) -> ir.Fault:
     return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", code="session_not_found")
-
-
-def _ambiguous(found: list[Session]) -> ir.Fault:
-    named = ", ".join([repr(session.tenant) for session in found[:8]])
-    return ir.Fault(
-        "invalid_request",
-        f"Several clients have a session with this id: choose one with '?client=' ({named}).",
-        code="missing_required_parameter",
-        param="client",
-    )

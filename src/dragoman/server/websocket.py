@@ -1,12 +1,9 @@
 """WebSockets: one connection with one request after another; each request is an exchange of its own.
 
-    connect → authenticate, origin, path → accept → (message → engine → messages)* → close
-
-A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of its
-protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to stop.
-When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when the
-server stops; a running request is finished first. `server.socket_messages` knows the form of messages.
-https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
+A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted. Messages are
+answered in order; a few may wait, then reading stops. A WebSocket ends after an hour, or when the server
+stops, after the running request; a disconnect cancels that. https://www.rfc-editor.org/rfc/rfc6455,
+https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations
@@ -44,17 +41,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last. OpenAI's have this limit too: clients expect it and open a new one."""
+"""Seconds that a WebSocket may last, as OpenAI's: clients expect it and open a new one."""
 _AHEAD = 8
-"""The most messages of one WebSocket that wait to be answered; then reading stops."""
+"""While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""What logs and metrics show of a WebSocket's request in place of an HTTP method."""
+"""What logs show of a WebSocket's request in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
+"""Codes with which the server closes a WebSocket (RFC 6455, section 7.4): after an hour or when it stops,
+instead of an HTTP error, and after a drain.
+"""
 
 
 class _Admitted(NamedTuple):
-    """An accepted handshake: the client, its headers, and the endpoint of the path."""
+    """A handshake that may be accepted: the client, its headers, and the endpoint of the path."""
 
     endpoint: Endpoint
     socket_format: SocketFormat
@@ -69,21 +68,20 @@ class _Admitted(NamedTuple):
 
 
 def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
-    """How messages are read and written on a WebSocket at this endpoint; None = it has no WebSocket."""
+    """How messages are read and written on a WebSocket at this endpoint; None = there are none at it."""
     return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
-    """The error for a WebSocket handshake that lost its `Upgrade` header; None for any other GET."""
+    """The error for a WebSocket handshake without its `Upgrade` header; None for any other GET."""
     if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
         return None
-    # Our own parser drops `Upgrade` alone when it reads a handshake as a plain GET; a proxy drops
-    # `Connection` too.
+    # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The client key among the subprotocols, or None. Web pages send it there: they can set no headers."""
+    """The client key among the subprotocols, where web pages put it; None = there is none."""
     return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
@@ -120,7 +118,7 @@ class Sockets:
             link.end()
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake. Returns None if it was refused; the client has then got an error."""
+        """Check a handshake. None = it is refused, and the client has got an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
@@ -160,8 +158,8 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Send an HTTP error instead of accepting the WebSocket; close it if the server cannot (ASGI's
-        extension "websocket.http.response").
+        """Send an HTTP error instead of accepting the WebSocket, or close that if the server cannot do so
+        (ASGI's extension "websocket.http.response"). Logs and counts the exchange.
         """
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
@@ -195,8 +193,7 @@ class _Socket:
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Accept the WebSocket, answer its messages until it ends, and close it."""
-        # A client that offers subprotocols fails if none is chosen; any of them will do. A key is chosen
-        # last.
+        # A client that offers subprotocols fails if none is chosen. One that holds a key is chosen last.
         chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
         await self._send({"type": "websocket.accept", "subprotocol": chosen})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
@@ -209,7 +206,8 @@ class _Socket:
                 if self._link.answered is not None:
                     self._link.answered()
             if self._expired:
-                await self._tell(_HOUR_IS_OVER)
+                exchange = self._exchange()
+                await self._fail(_HOUR_IS_OVER, exchange, self._client(exchange))
             code = _GOING_AWAY if self._expired else _RESTART
             await self._send({"type": "websocket.close", "code": code})
         finally:
@@ -229,14 +227,14 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Put the client's messages into the inbox all the time, so that a disconnect is noticed at once."""
+        """Put the client's messages into the inbox until the client disconnects, then drop the link."""
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
         self._link.drop()
 
     async def _answer(self, message: str | bytes) -> None:
-        """Answer one message as an exchange of its own."""
+        """Answer one message as an exchange of its own; do nothing for one that needs no answer."""
         gateway, admitted = self._gateway, self._admitted
         exchange = self._exchange()
         request = (
@@ -270,39 +268,26 @@ class _Socket:
         if (outlived := self._outlived()) is not None:
             exchange.phase = "auth"
             raise RequestFailed(outlived)
+        face = admitted.endpoint.face
         inbound = Inbound(
-            admitted.endpoint.face,
+            face,
             body,
             admitted.headers,
             settings.max_depth,
             admitted.caller.models,
             settings.max_values,
             "ndjson",
-            turn_of(
-                self._gateway,
-                admitted.endpoint.face,
-                admitted.caller,
-                admitted.headers,
-                self._connection,
-                body=body,
-            ),
+            turn_of(self._gateway, face, admitted.caller, admitted.headers, self._connection, body=body),
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _outlived(self) -> ir.Fault | None:
-        """The error if the handshake's client key has expired, was replaced, or was given to another client;
-        else None.
-        """
+        """The error if the handshake's client key is now invalid or another client's, else None."""
         admitted = self._admitted
         caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
         return None if caller == admitted.caller else _KEY_REPLACED
-
-    async def _tell(self, fault: ir.Fault) -> None:
-        """Send an error that belongs to no request."""
-        exchange = self._exchange()
-        await self._fail(fault, exchange, self._client(exchange))
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
@@ -321,7 +306,9 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. limit: bytes; above it, `put` waits."""
+    """The messages of one WebSocket that wait to be answered. While they have more than `limit` characters,
+    or are `_AHEAD`, `put` waits.
+    """
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 
@@ -342,7 +329,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """The oldest waiting message, once there is one; None after `end`."""
+        """Remove the oldest waiting message, once there is one, and return it; None after `end`."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -373,7 +360,7 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""The prefix of a subprotocol that holds a client key: `OpenAIRealtimeWebSocket` of npm's `openai`."""
+"""The prefix of a subprotocol that holds a client key, as npm's `openai` sends it from web pages."""
 _BINARY: Final = ir.Fault(
     "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
 )
