@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
+from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.names import naming
 from dragoman.capacity.heavy import HeavySteps
@@ -45,12 +46,9 @@ from dragoman.turns.sessions import Remembering
 from dragoman.upstreams.backend import Backend, backend_of, backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
+from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
-
-if TYPE_CHECKING:
-    from dragoman.accounts.keys import ClientKeys
-    from dragoman.upstreams.passage import Passage
 
 log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
@@ -66,7 +64,7 @@ _PROVES_NOTHING = frozenset({"simulate"})
 """Names of providers that do not count for the gateway's health."""
 _STORE_WAIT = 0.5
 """Seconds for which a health answer waits until the store has counted its sessions."""
-_CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
+_CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
 
 class Core:

@@ -13,13 +13,14 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
+from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
@@ -50,9 +51,6 @@ from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.json import extra_memory
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
@@ -461,7 +459,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
         return form
     named = repr(kind) if kind else "of the body"
     message = f"The content type {named} is not supported; send {_WANTED[takes]}."
-    raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
+    raise RequestFailed(ir.Fault("media_type", message, "unsupported_media_type"))
 
 
 _DEFAULT_TYPES: Final = frozenset(
@@ -477,7 +475,7 @@ _WANTED: Final[Mapping[Bodies, str]] = {
 _FOREIGN_FORM: Final = ir.Fault(
     "permission",
     "Web pages of this origin may not send forms to this gateway; see the setting server.cors_origins.",
-    code="origin_not_allowed",
+    "origin_not_allowed",
 )
 
 

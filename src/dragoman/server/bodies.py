@@ -142,8 +142,8 @@ def _unpackable(error: WireError) -> ir.Fault:
     message = f"{error.message[0].upper()}{error.message[1:]}."
     if error.code == UNKNOWN:
         message = f"{message[:-1]}; supported: {', '.join(TAKEN)}."
-        return ir.Fault("media_type", message, code=UNKNOWN)
-    return ir.Fault("too_large" if error.code == TOO_LARGE else "invalid_request", message, code=error.code)
+        return ir.Fault("media_type", message, UNKNOWN)
+    return ir.Fault("too_large" if error.code == TOO_LARGE else "invalid_request", message, error.code)
 
 
 def _part(message: Message) -> tuple[bytes, bool]:
@@ -161,11 +161,9 @@ def stated_size(length: str | None) -> int | None:
 
 
 _TOO_SLOW: Final = ir.Fault(
-    "timeout", "The request body did not arrive in time.", code="request_timeout", status=408
+    "timeout", "The request body did not arrive in time.", "request_timeout", status=408
 )
 
 
 def _too_large(limit: int) -> ir.Fault:
-    return ir.Fault(
-        "too_large", f"The request body is larger than {limit:d} bytes.", code="request_too_large"
-    )
+    return ir.Fault("too_large", f"The request body is larger than {limit:d} bytes.", "request_too_large")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.table import DEFAULT, faces
@@ -14,9 +14,6 @@ from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.turns import turn_of
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class ChatApi:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
@@ -29,9 +30,6 @@ from dragoman.server.passthrough import PassThroughApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
@@ -172,7 +170,7 @@ class PathTable:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
                 text = f"{text} {elsewhere}"
-            raise RequestFailed(ir.Fault("not_found", text, code="unknown_url"))
+            raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
         methods = endpoint.methods
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handler is None:

@@ -154,7 +154,7 @@ def _blamed() -> Generator[None]:
 _NO_ROOM: Final = ir.Fault(
     "unavailable",
     "The gateway has no space for this file at the moment. Try again later.",
-    code="insufficient_storage",
+    "insufficient_storage",
     blame="gateway",
 )
 NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.gemini import DIALECT, embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.engine.asked import Inbound
@@ -26,9 +27,6 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -13,9 +13,6 @@ from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.ollama.listing import expects_text, running
 from dragoman.version import __version__
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class HealthApi:

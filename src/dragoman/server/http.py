@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
@@ -24,13 +24,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
 from dragoman.server import refusals
+from dragoman.server.app import App
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
-
-if TYPE_CHECKING:
-    from dragoman.server.app import App
 
 _AHEAD = 8
 """While a connection has this many unanswered requests, nothing more is read from it."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.anthropic import DIALECT, complete
 from dragoman.dialects.anthropic.count import PATH as COUNT_PATH
 from dragoman.errors import RequestFailed, WireError
@@ -24,9 +25,6 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.wire.json import decode_head, encode, encode_head
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
 """A `max_tokens` above each model's limit and each thinking budget (which must be less than `max_tokens`)."""

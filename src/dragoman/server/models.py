@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.access import Face
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
@@ -15,9 +16,6 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class OwnList(Protocol):
@@ -80,7 +78,7 @@ class ModelsApi:
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
-            raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
+            raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         if not request.caller.may_use(name := request.params["model"]):
             raise RequestFailed(_no_model(name))
         await self._passing.delete_model(request, exchange, client)

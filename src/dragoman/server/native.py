@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from dragoman.assembly.core import Core
 from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DEFAULT
@@ -15,9 +16,6 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _DIGITS: Final = 24
 """Hexadecimal digits of an anonymous id: 96 random bits."""

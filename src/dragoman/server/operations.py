@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest, with_model
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/embeddings": ("embed", "json"),

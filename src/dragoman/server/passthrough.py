@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.access import Face
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
@@ -33,9 +34,6 @@ from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
 from dragoman.wire.inert import inert_headers
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
@@ -278,5 +276,5 @@ _LIMITED: Final = ir.Fault(
     "permission",
     "This API key is limited to some models, so it cannot use files, batches and other "
     "resources of a provider's account.",
-    code="key_limited_to_models",
+    "key_limited_to_models",
 )

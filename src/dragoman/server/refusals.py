@@ -27,21 +27,21 @@ def headers_too_large(message: str) -> ir.Fault:
     return ir.Fault("too_large", message, "headers_too_large", status=431)
 
 
-INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", code="invalid_http")
+INVALID: Final = ir.Fault("invalid_request", "Invalid HTTP request received.", "invalid_http")
 PIPELINED: Final = ir.Fault(
     "invalid_request",
     f"More than {MOST_AHEAD} pipelined requests wait for their responses on this connection.",
-    code="too_many_pipelined",
+    "too_many_pipelined",
 )
 SMALL_CHUNKS: Final = ir.Fault(
     "invalid_request",
     f"The request body has more than {CHUNKS} chunks of fewer than {LEAST_CHUNK} bytes on average.",
-    code="chunks_too_small",
+    "chunks_too_small",
 )
 HEAD_TIMEOUT: Final = ir.Fault(
-    "timeout", "The request headers did not arrive in time.", code="request_timeout", status=408
+    "timeout", "The request headers did not arrive in time.", "request_timeout", status=408
 )
 NO_WEBSOCKET: Final = ir.Fault(
-    "invalid_request", "A WebSocket must be opened by a GET request without a body.", code="invalid_http"
+    "invalid_request", "A WebSocket must be opened by a GET request without a body.", "invalid_http"
 )
 LARGE_HANDSHAKE: Final = headers_too_large("The headers are too large.")

@@ -7,11 +7,12 @@ with its own key; another caller's id is answered as an unknown id.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.openai_responses import DIALECT
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
@@ -39,9 +40,6 @@ from dragoman.turns.items import Wire, decode, displayed, kept, kind, wanted
 from dragoman.turns.keeping import conversation_missing, reachable, written
 from dragoman.turns.turn import ResponseTurn
 from dragoman.wire.json import decode_head, encode, encode_head
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _MOST_ITEMS: Final = 20
 """The most items that one request may put into a conversation, as in OpenAI's API."""
@@ -408,21 +406,21 @@ def _framed(kind: str, event: bytes) -> bytes:
 
 
 def _no_item(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", code="item_not_found")
+    return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", "item_not_found")
 
 
 _NOT_STREAMED: Final = ir.Fault(
     "invalid_request",
     "Only responses that were requested with 'background': true can be streamed again.",
-    code="invalid_value",
-    param="stream",
+    "invalid_value",
+    "stream",
 )
 _NO_SESSION: Final = ir.Fault(
     "unsupported",
     "A background response or a compaction cannot be part of a session: remove the header 'X-Session-Id'.",
-    code="unsupported_value",
-    param="X-Session-Id",
+    "unsupported_value",
+    "X-Session-Id",
 )
 _NOTHING_RETAINED: Final = ir.Fault(
-    "unsupported", "This gateway does not store conversations.", code="unsupported_value"
+    "unsupported", "This gateway does not store conversations.", "unsupported_value"
 )

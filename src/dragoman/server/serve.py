@@ -16,18 +16,16 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import uvicorn
 
+from dragoman.assembly.core import Core
+from dragoman.config.reread import Reading
 from dragoman.errors import DragomanError
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.http import uvicorn_options
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-    from dragoman.config.reread import Reading
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)

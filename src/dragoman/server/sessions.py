@@ -7,9 +7,10 @@ Clients choose the ids of sessions, so two clients may have the same id: `?clien
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
@@ -19,9 +20,6 @@ from dragoman.state.store import Session
 from dragoman.turns.keeping import reachable
 from dragoman.turns.sessions import read
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class SessionsApi:
@@ -86,4 +84,4 @@ def _shown(session: Session) -> dict[str, Any]:
 
 
 def _missing(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", code="session_not_found")
+    return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", "session_not_found")

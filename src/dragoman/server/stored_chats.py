@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
@@ -30,9 +31,6 @@ from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
 from dragoman.turns.chats import written
 from dragoman.turns.keeping import reachable
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _FILTER: Final = re.compile(r"metadata\[(.{1,64})\]")
 _MOST_FILTERS: Final = 16
@@ -166,4 +164,4 @@ def _list(page: list[tuple[str, bytes]], *, more: bool) -> bytes:
 
 
 def _not_found(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"Chat completion not found: {id_[:128]}", code="not_found")
+    return ir.Fault("not_found", f"Chat completion not found: {id_[:128]}", "not_found")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _MOST_LISTED: Final = 100
 _MOST_METADATA: Final = 16

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.engine.asked import Turn
 from dragoman.turns import chats
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn, session_id
 from dragoman.turns.turn import Connection, ResponseTurn
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 STATEFUL = "openai_responses"
 """The name of the Responses API, whose answers are stored unless the request says otherwise."""

@@ -12,10 +12,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
@@ -34,9 +35,6 @@ from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, Socket
 from dragoman.server.turns import turn_of
 from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 log = logging.getLogger("dragoman.server")
 
@@ -362,26 +360,26 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 _KEY: Final = "openai-insecure-api-key."
 """The prefix of a subprotocol that holds a client key, as npm's `openai` sends it from web pages."""
 _BINARY: Final = ir.Fault(
-    "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
+    "invalid_request", "WebSocket messages must be text, not binary.", "invalid_message"
 )
 _FOREIGN_ORIGIN: Final = ir.Fault(
     "permission",
     "Web pages of this origin may not open a WebSocket to this gateway; see the setting server.cors_origins.",
-    code="foreign_origin",
+    "foreign_origin",
 )
 _HOUR_IS_OVER: Final = ir.Fault(
     "invalid_request",
     "The WebSocket has reached its limit of 60 minutes. Open a new one to continue.",
-    code="websocket_connection_limit_reached",
+    "websocket_connection_limit_reached",
 )
 _KEY_REPLACED: Final = ir.Fault(
     "authentication",
     "The key of this WebSocket has been replaced. Open a new one with the new key.",
-    code="invalid_api_key",
+    "invalid_api_key",
 )
 _SWITCHED_OFF: Final = ir.Fault(
     "unsupported",
     "WebSockets are disabled on this gateway; send the request over HTTP.",
-    code="websocket_disabled",
+    "websocket_disabled",
     status=426,
 )

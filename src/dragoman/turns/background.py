@@ -537,17 +537,17 @@ def _ending(record: StoredResponse, number: int) -> bytes:
 _BUSY: Final = ir.Fault(
     "rate_limit",
     "The gateway has reached its limit of background responses. Try again later.",
-    code="too_many_background",
-    param="background",
+    "too_many_background",
+    "background",
     retry_after=10.0,
     blame="gateway",
 )
 _NOT_BACKGROUND: Final = ir.Fault(
     "invalid_request",
     "Only responses that were requested with 'background': true can be cancelled.",
-    code="invalid_request",
-    param="id",
+    "invalid_request",
+    "id",
 )
 _STOPPED: Final = ir.Fault(
-    "unavailable", "The response was cancelled before it was complete.", code="stopped", blame="gateway"
+    "unavailable", "The response was cancelled before it was complete.", "stopped", blame="gateway"
 )

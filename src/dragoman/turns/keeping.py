@@ -161,13 +161,13 @@ def written(response: StoredResponse) -> bytes:
 
 def missing(id_: str) -> ir.Fault:
     """The fault (404) for a stored answer (`id_`) that does not exist or belongs to another tenant."""
-    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
+    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", "response_not_found")
 
 
 def previous_missing(id_: str) -> ir.Fault:
     """The fault (404) for a `previous_response_id` of which this tenant has no stored answer."""
     text = f"Previous response with id {id_[:128]!r} not found."
-    return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
+    return ir.Fault("not_found", text, "previous_response_not_found", "previous_response_id")
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
@@ -175,27 +175,27 @@ def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fau
     request's field that names it, None = its path does.
     """
     text = f"Conversation with id {id_[:128]!r} not found."
-    return ir.Fault("not_found", text, code="conversation_not_found", param=param)
+    return ir.Fault("not_found", text, "conversation_not_found", param)
 
 
 TOO_LARGE: Final = ir.Fault(
     "too_large",
     "This request, together with the stored responses and items that it refers to, is larger "
     "than the limit for one request.",
-    code="request_too_large",
-    param="input",
+    "request_too_large",
+    "input",
 )
 NO_ROOM: Final = ir.Fault(
     "unavailable",
     "The response cannot be stored: it is too large, or the store is full of running "
     "responses. Send 'store': false, or try again later.",
-    code="insufficient_storage",
+    "insufficient_storage",
     retry_after=10.0,
     blame="gateway",
 )
 UNREACHABLE: Final = ir.Fault(
     "unavailable",
     "Stored responses are not available at the moment. Try again later.",
-    code="store_unavailable",
+    "store_unavailable",
     blame="gateway",
 )

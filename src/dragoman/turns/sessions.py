@@ -307,6 +307,6 @@ class SessionTurn:
 _UNREACHABLE: Final = ir.Fault(
     "unavailable",
     "The session store is not available at the moment. Try again later.",
-    code="store_unavailable",
+    "store_unavailable",
     blame="gateway",
 )

@@ -349,32 +349,26 @@ _READ: Final = ("id", "status", "created_at")
 """Members of an answer, beside its output, that `kept` reads."""
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 _CONVERSATION_FULL: Final = ir.Fault(
-    "too_large",
-    "The conversation is too large to add another turn.",
-    code="request_too_large",
-    param="conversation",
+    "too_large", "The conversation is too large to add another turn.", "request_too_large", "conversation"
 )
 _EITHER: Final = ir.Fault(
     "invalid_request",
     "Mutually exclusive parameters: 'previous_response_id' and 'conversation'.",
-    code="mutually_exclusive_parameters",
-    param="conversation",
+    "mutually_exclusive_parameters",
+    "conversation",
 )
 _EMPTY: Final = ir.Fault(
-    "invalid_request",
-    "Missing required parameter: 'input'.",
-    code="missing_required_parameter",
-    param="input",
+    "invalid_request", "Missing required parameter: 'input'.", "missing_required_parameter", "input"
 )
 _NOT_STORED: Final = ir.Fault(
     "invalid_request",
     "A background response must be stored: 'store' cannot be false.",
-    code="invalid_value",
-    param="store",
+    "invalid_value",
+    "store",
 )
 _NOT_RETAINED: Final = ir.Fault(
     "unsupported",
     "This gateway does not store responses, so background responses are not available.",
-    code="unsupported_value",
-    param="background",
+    "unsupported_value",
+    "background",
 )

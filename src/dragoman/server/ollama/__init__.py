@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.server.chat import ChatApi
@@ -19,9 +19,6 @@ from dragoman.server.endpoint import Endpoint, Handler, below
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing
 from dragoman.server.ollama.managing import Managing
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class OllamaApi:

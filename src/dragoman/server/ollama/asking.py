@@ -8,11 +8,12 @@ Here it is answered without asking the provider: an embedded model is loaded by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
@@ -27,9 +28,6 @@ from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
 from dragoman.wire.json import encode, encode_head
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 Head = dict[str, msgspec.Raw]
 _NOT_TO_THINK: Final = (None, False, "")

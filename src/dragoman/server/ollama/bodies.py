@@ -6,19 +6,17 @@ Clients write "" or null for an unset member, and some write `name` for `model`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 STREAM_TYPE: Final = b"application/x-ndjson"
 _EMPTY: Final = frozenset({b"", b"null", b'""', b"[]"})

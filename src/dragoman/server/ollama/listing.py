@@ -13,12 +13,13 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
@@ -31,9 +32,6 @@ from dragoman.server.ollama.naming import find_granted, tagged
 from dragoman.upstreams.local import gguf, weights
 from dragoman.upstreams.local.upstream import LocalModel
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")

@@ -10,12 +10,13 @@ is downloaded, uploaded or published.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import EVERYBODY, Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.request import WireRequest
@@ -26,9 +27,6 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 MOST: Final = 1000
 """The most created names that can exist at once."""
@@ -269,20 +267,18 @@ def _taken(name: str) -> ir.Fault:
 
 _QUESTION: Final = {"role": "user", "content": ""}
 _RESTRICTED: Final = ir.Fault(
-    "permission", "only API keys that may use all models can manage models", code="insufficient_scope"
+    "permission", "only API keys that may use all models can manage models", "insufficient_scope"
 )
 _ONE_PROCESS: Final = ir.Fault(
     "unsupported",
     "this gateway runs several workers, which do not share created names: add an alias to its configuration",
-    code="unsupported_value",
+    "unsupported_value",
 )
 _TOO_LARGE: Final = ir.Fault(
     "too_large", f"the definition of a name can have at most {LARGEST} bytes", "too_large"
 )
 _NO_ROOM: Final = ir.Fault(
-    "invalid_request",
-    "the created names are too large in total: delete some first",
-    "too_many_names",
+    "invalid_request", "the created names are too large in total: delete some first", "too_many_names"
 )
 _NOTHING_IN: Final = ir.Fault(
     "unsupported",

@@ -6,15 +6,13 @@ https://docs.ollama.com/api#model-names. Names in this gateway may hold slashes,
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Route
-
-if TYPE_CHECKING:
-    from dragoman.accounts.keys import Caller
-    from dragoman.assembly.core import Core
 
 _LATEST: Final = ":latest"
 _NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?::[\w.-]+)?", re.ASCII)
