@@ -125,8 +125,10 @@ class Core:
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
         self._sessions: int | None = None
-        self._keeping: Keeping | None = None
-        self._remembering: Remembering | None = None
+        self.keeping: Keeping
+        """Stores and reads responses, conversations and stored chat completions; set by `start`."""
+        self.remembering: Remembering
+        """Stores and reads sessions; set by `start`."""
         self._background: Background | None = None
         self._rereading = asyncio.Lock()
 
@@ -193,7 +195,7 @@ class Core:
                 )
             )
             responses = self.config.responses
-            self._keeping = Keeping(
+            self.keeping = Keeping(
                 assembly.store,
                 responses,
                 self.seams,
@@ -201,11 +203,11 @@ class Core:
                 reached=self.bounds.reached,
                 heavy=self.heavy,
             )
-            self._remembering = Remembering(
+            self.remembering = Remembering(
                 assembly.store, self.config.sessions, self.seams, self.bounds.reached
             )
             self._background = Background(
-                self._keeping,
+                self.keeping,
                 self._engine.handle,
                 self.observe,
                 begun=self.exchanges.add,
@@ -254,9 +256,7 @@ class Core:
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:
-        """Begin to drain; later calls do nothing. delay: seconds until the port closes, and until the time in
-        which running requests may finish begins.
-        """
+        """Begin to drain, if not begun. delay: seconds until the port closes and the drain time starts."""
         if self._stopping is None:
             self._stopping = self.seams.monotonic() + delay
 
@@ -311,20 +311,6 @@ class Core:
         if self._engine is None:
             raise self._resting()
         return self._engine
-
-    @property
-    def keeping(self) -> Keeping:
-        """Stores and reads responses and chat completions. Raises RuntimeError before `start`."""
-        if self._keeping is None:
-            raise self._resting()
-        return self._keeping
-
-    @property
-    def remembering(self) -> Remembering:
-        """Stores and reads sessions. Raises RuntimeError before `start`."""
-        if self._remembering is None:
-            raise self._resting()
-        return self._remembering
 
     @property
     def background(self) -> Background:

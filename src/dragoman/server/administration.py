@@ -51,9 +51,7 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """A row with the hint `sentence` for all paths whose first segments, also behind `/v1`, match one of
-    `words`.
-    """
+    """A row with the hint `sentence` for all paths that begin with one of `words`, also behind /v1."""
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 

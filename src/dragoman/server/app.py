@@ -221,9 +221,7 @@ class App:
             await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Cancel the handler when the client disconnects (`server.http` does so itself). Call after the
-        body's end.
-        """
+        """Cancel the handler at a disconnect (`server.http` does so itself). Call it after the body's end."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import itemgetter
 
+from dragoman.engine.client import Headers
 from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn
 from dragoman.server.link import Send
 from dragoman.wire.header import header_value
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -80,9 +79,7 @@ class AsgiClient:
             self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's status and headers, unless a ping has sent headers already. The first of `headers`
-        may state another content type than `streams_as`.
-        """
+        """Send a stream's status and headers, unless a ping has. Their first may be another content type."""
         if self.begun:
             return
         if self._pinging is not None:
@@ -112,9 +109,7 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send status and headers, adding the CORS headers, the request's id and, if `timed`, the gateway's
-        own time for this request.
-        """
+        """Send status and headers, adding CORS headers, the request's id and, if `timed`, our own time."""
         exchange = self._exchange
         if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]

@@ -228,9 +228,7 @@ class Unpacker:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next output of decoder `place` (0 reads the fed bytes, each other one its predecessor's
-        output); None = all fed bytes are used.
-        """
+        """Decoder `place`'s next output. Its input is that of `place - 1`. None = all fed bytes are used."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

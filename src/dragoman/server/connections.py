@@ -268,9 +268,7 @@ def connection_limit(settings: Server, descriptors: int | None = None) -> int:
 
 
 def address_limit(settings: Server, limit: int) -> int:
-    """How many connections a worker accepts from one address: the setting, or a quarter of those in all
-    (`limit`).
-    """
+    """How many connections a worker accepts from one address. limit: how many it accepts in all."""
     return settings.max_connections_per_address or max(_FEWEST, limit // 4)
 
 

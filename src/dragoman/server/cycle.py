@@ -95,9 +95,7 @@ class Cycle(RequestResponseCycle):
 
 
 def _line(name: bytes) -> bytes:
-    """The start of a header's line (`name: `), which is put into the cache (emptied if it is full). Raises
-    RuntimeError for an invalid name.
-    """
+    """The start of a header's line (`name: `), now cached. Raises RuntimeError for an invalid name."""
     if _NO_NAME.search(name):
         raise RuntimeError("a header's name holds what no name may hold")
     if len(_names) >= _MOST_NAMES:

@@ -39,9 +39,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """The request with the model of its path (`{model}`) in its body. An invalid body is left for the engine
-    to refuse.
-    """
+    """The request with the model of its path (`{model}`) in its body; unchanged if the body is no object."""
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:

@@ -67,9 +67,7 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Free the memory and the temporary file; a value that is still in use is freed when its user
-        releases it.
-        """
+        """Free memory and file; a value that is still being sent is freed with its connection."""
         self._fields.clear()
         for view in self._views:
             with suppress(BufferError):
@@ -82,9 +80,7 @@ class Upload:
         self._share.free()
 
     def feed(self, chunk: bytes) -> None:
-        """Read a piece of the body. Raises RequestFailed: 400 or 413 if it is invalid or above the parser's
-        limits, 503 if there is no disk space.
-        """
+        """Read a piece of the body. Raises RequestFailed (400, 413: invalid; 503: no disk space)."""
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):

@@ -47,7 +47,6 @@ class GenerateContentApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the protocol; of the model list only those that no other protocol has."""
         for root in self.face.roots:
             for path, methods in self._methods():
                 yield Endpoint(root + path, DIALECT, methods, slashes=True)
@@ -142,9 +141,7 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """The JSON of the request whose tokens are counted: the one inside the body, else the body itself. An
-    invalid body is returned for the engine to refuse.
-    """
+    """The request whose tokens are counted, as JSON: the one inside the body, else the body itself."""
     try:
         head = decode_head(body)
     except WireError:
@@ -153,9 +150,7 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """How many models a page has: `stated`, but at most `_MOST`; `_USUAL` for None or 0, as in Google's API.
-    Raises RequestFailed (400).
-    """
+    """How many models a page has; the default for None and 0. Raises RequestFailed (400: no number)."""
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):
@@ -164,9 +159,7 @@ def _size(stated: str | None) -> int:
 
 
 def _start(names: Sequence[str], token: str) -> int:
-    """The position in `names` at which the page begins: after the model that `token`, from the page before,
-    names. Raises RequestFailed (400).
-    """
+    """The position in `names` after the model that the page token names. Raises RequestFailed (400)."""
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:

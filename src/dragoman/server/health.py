@@ -22,7 +22,6 @@ class HealthApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every health path, and `/`. No client key is needed."""
         for path, answer in (
             ("/", self._root),  # agents call it to see whether there is a server at all
             ("/health", self._health),
@@ -38,8 +37,7 @@ class HealthApi:
     async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
-        # Only shutdown is a reason to send requests elsewhere: a provider that is down shows its recovery in
-        # requests.
+        # Only shutdown is a reason to send requests elsewhere: a provider shows its recovery in requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
@@ -91,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- The connection --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Corked(transport, self.loop))
+        super().connection_made(cast("asyncio.Transport", Corked(transport, self.loop)))
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self.client[0] if self.client else None)
         if not self.all_connections.admit(self):
@@ -119,9 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Tell `Connections` how many bytes this connection holds for requests whose handler has not begun.
-        came: the number of bytes just read.
-        """
+        """Report the bytes held for requests whose handler has not begun. came: bytes that were just read."""
         kept = self._pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -163,9 +161,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops: end the connection after running requests, at once if a request waits for the
-        client to read answers.
-        """
+        """The server stops: end the connection after running requests; at once if the client reads slowly."""
         if self._held_since is None:
             super().shutdown()
         else:

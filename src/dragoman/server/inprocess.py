@@ -30,9 +30,7 @@ _DONE: Final = b"[DONE]"
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """POST `body` as JSON to `path`. Returns the whole answer, decoded if it is JSON, else as bytes. Raises
-    CallFailed for an error answer.
-    """
+    """POST JSON to `path`. Returns the whole answer: decoded if it is JSON, else bytes. Raises CallFailed."""
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
         answer = b"".join([piece async for piece in pieces])

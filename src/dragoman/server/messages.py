@@ -42,9 +42,6 @@ class MessagesApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of old completions and token counting, and those of the model list that OpenAI's
-        does not have.
-        """
         yield from below(DIALECT, self._paths())
         for root in self.face.roots[1:]:  # below the first stands OpenAI's list
             yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})

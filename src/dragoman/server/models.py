@@ -40,7 +40,6 @@ class ModelsApi:
         self._faces = {dialect.name: dialect for dialect, _ in faces()}
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of the list and of each model."""
         for path in ("/v1/models", "/models"):
             yield Endpoint(path, DEFAULT, {"GET": Handler(self.models)}, shared=True)
             one = {"GET": Handler(self.model), "DELETE": Handler(self.delete)}

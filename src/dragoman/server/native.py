@@ -29,7 +29,6 @@ class NativeApi:
         self._inbound = chat.inbound
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path. /anonymous-id needs no client key: nobody is to know who asks for an id."""
         yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
         for path in ("/model/info", "/v1/model/info"):

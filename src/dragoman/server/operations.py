@@ -45,7 +45,6 @@ class OperationsApi:
         self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of embeddings, images, audio, moderations and reranking."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):

@@ -83,9 +83,7 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 403 for a model of another kind,
-        404 for an unknown one, and the errors of `_pass`.
-        """
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (403: no fine-tuned one; 404)."""
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
@@ -258,9 +256,7 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _target(path: str, request: HttpRequest) -> str:
-    """The path with the request's ids in it, and its query without the client key (`key`). Raises
-    RequestFailed (404) for an invalid id.
-    """
+    """The path and query for the provider, without the client key. Raises RequestFailed (404: invalid id)."""
     for name, value in request.params.items():
         if not _ID.fullmatch(value):
             text = f"There is no resource {value[:64]!r}."

@@ -53,7 +53,6 @@ class ResponsesApi:
         self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of responses and conversations."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:

@@ -120,9 +120,7 @@ class _Server(uvicorn.Server):
         self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds; uvicorn then waits for running requests. At the second stop
-        signal or order END: stop at once.
-        """
+        """Close the port after `delay` seconds, and stop after running requests; at once if `force_exit`."""
         if self.force_exit:
             self._gateway.hurry()
             self._close()

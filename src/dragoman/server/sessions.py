@@ -29,7 +29,6 @@ class SessionsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield both paths. The id may hold slashes, because clients choose it."""
         yield Endpoint("/admin/sessions", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
         one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
@@ -44,9 +43,7 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that the path and `?client=` name. Raises RequestFailed (404; 400 if several clients
-        have it).
-        """
+        """The session that path and `?client=` name. Raises RequestFailed (404; 400: several clients' ids)."""
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from dragoman.engine.client import Headers
 from dragoman.exchange import Exchange
 from dragoman.server.link import Link, Say, Send
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class SocketClient:

@@ -44,7 +44,6 @@ class StoredChatsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of stored completions: the list, one of them, its messages."""
         one = {
             "GET": Handler(self.retrieve),
             "POST": Handler(self.update, takes_body="json"),
@@ -115,9 +114,7 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata, by key, that listed completions must have. Raises RequestFailed (400) for more than 16
-    pairs.
-    """
+    """The metadata that listed completions must have. Raises RequestFailed (400) for more than 16 pairs."""
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -147,9 +144,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message for the client: `content` as one text or None; `content_parts` has its parts, None = it was
-    none.
-    """
+    """A message for the client: `content` is a text or None; `content_parts` its parts, if it had any."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}

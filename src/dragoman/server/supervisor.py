@@ -56,9 +56,7 @@ class Worker:
         self.board = board
 
     def ready(self, message: bytes) -> None:
-        """Report to the parent that this worker answers requests. message: one line, for `supervise`'s
-        `announce`.
-        """
+        """Tell the parent that this worker answers requests. message: one line, for `announce`."""
         with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
             self.orders.sendall(message + b"\n")
 

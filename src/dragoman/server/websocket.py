@@ -304,9 +304,7 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. While they have more than `limit` characters,
-    or are `_AHEAD`, `put` waits.
-    """
+    """The messages of one WebSocket that wait to be answered. limit: characters, above which `put` waits."""
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 

@@ -162,9 +162,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When the WebSocket began to wait for its client's message (monotonic seconds); None = a request
-        runs, or the wait is shorter than `_BRIEFLY`.
-        """
+        """When the wait for a message began (monotonic seconds); None = a request runs, or it is short."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 

@@ -405,8 +405,8 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
-        """Yield the events (JSON) of an answer with numbers above `after`, as they are stored, up to its last
-        one. Raises RequestFailed (404, 503).
+        """Yield an answer's events (JSON) above number `after`, as they come. Raises RequestFailed (404,
+        503).
         """
         responses = self._keeping.store.responses
         while True:

@@ -117,9 +117,7 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids under which stored items must be looked up: of references, and of reasoning items without their
-    encrypted content.
-    """
+    """The ids of stored items to look up: references, and reasoning without its encrypted content."""
     return [
         item["id"]
         for item in items

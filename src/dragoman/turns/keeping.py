@@ -133,9 +133,7 @@ class Keeping:
 
 
 async def reachable(operation: Awaitable[_T]) -> _T:
-    """The result of a store operation. Raises RequestFailed: 413 if the history is too large, 503 if the
-    store is full or fails.
-    """
+    """The result of a store operation. Raises RequestFailed (413: the history is too large; 503)."""
     try:
         return await operation
     except HistoryTooLarge as error:
@@ -171,9 +169,7 @@ def previous_missing(id_: str) -> ir.Fault:
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
-    """The fault (404) for a conversation that does not exist or belongs to another tenant. param: the
-    request's field that names it, None = its path does.
-    """
+    """The fault (404) for a conversation that this tenant does not have. param: the field that names it."""
     text = f"Conversation with id {id_[:128]!r} not found."
     return ir.Fault("not_found", text, "conversation_not_found", param)
 

@@ -189,9 +189,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Set this turn's fields from a request's body. Raises RequestFailed if its members contradict each
-        other, or if a background answer cannot be stored.
-        """
+        """Set this turn's fields from a body. Raises RequestFailed for members that exclude each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation

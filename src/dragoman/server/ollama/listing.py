@@ -1,8 +1,7 @@
 """What Ollama's clients list: the models, one model, the models in memory, the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. For models on this machine, sizes, digests and details are those of their
-files. For all others the size is 0, the digest is that of the name, and the details are empty.
+https://docs.ollama.com/api/ps. A provider's model has size 0, the digest of its name, and empty details.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ from dragoman.wire.json import encode
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama that is reported to clients. They skip features of newer servers."""
+"""The version of Ollama that clients are told."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
-"""Seconds. A model that is never unloaded is shown with an expiry this far away."""
+"""Seconds until the expiry that is shown for a model which is never unloaded."""
 _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """A model file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None = unknown. header:
-    the metadata in the file, None = the file is no GGUF file, or cannot be read.
+    """What is known of a model's file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None =
+    unknown. header: its metadata, None = it is no GGUF file, or cannot be read.
     """
 
     size: int = 0
@@ -55,7 +54,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """What is known of a model's file; nothing if it cannot be read. Reading takes some milliseconds."""
+    """What is known of the file of the embedded model `name`. Reading it takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -152,14 +151,14 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """The embedded model that is the route's first deployment; None = a provider's model is the first."""
+        """The embedded model that is the route's first deployment; None = that is a provider's model."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route with what this caller may see. Only administrators see the system prompt and the opening
-    messages: they may be the operator's own, also in a name that is a copy.
+    """The route, without system prompt and opening messages unless the caller is an administrator: they may
+    be the operator's own, also in a name that is a copy.
     """
     if "admin" in caller.scopes:
         return route
@@ -167,14 +166,12 @@ def _told(route: Route, caller: Caller) -> Route:
 
 
 async def running(client: AsgiClient) -> None:
-    """Send Ollama's text "Ollama is running": its clients call `/` to check whether a server runs."""
+    """Send the text "Ollama is running", for which Ollama's clients call `/`."""
     await client.answer(200, (_TEXT,), RUNNING)
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """Whether the client of `/` expects Ollama's text, as Ollama's own clients and those that accept any type
-    do. False: it asks for JSON or HTML, and gets the gateway's own answer.
-    """
+    """Whether the caller of `/` expects Ollama's text. False = it asks for JSON or HTML."""
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
     accepted = headers.get("accept", "").lower()
@@ -208,17 +205,14 @@ def _details(file: _File | None) -> dict[str, Any]:
 def _in_short(parameters: int) -> str:
     for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1000)):
         if parameters >= size:
-            return (
-                f"{parameters / size:.5g}{unit}"
-                if parameters % size == 0
-                else f"{parameters / size:.2f}{unit}"
-            )
+            digits = ".5g" if parameters % size == 0 else ".2f"
+            return f"{parameters / size:{digits}}{unit}"
     return str(parameters)
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do, by name. "tools" is listed unless the model is known to have none, so that
-    programs try them; vision and thinking only if known. model: the embedded model, None = a provider's.
+    """What a model can do, in Ollama's words. "tools" is listed unless the model is known to have none;
+    "vision" and "thinking" only if it is known to have them. model: the embedded model, None = a provider's.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -234,7 +228,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield the route's defaults: Ollama's name, and one value as JSON (a list gives several pairs)."""
+    """Yield for each default of the route, and each item of a list: Ollama's name, and the value as JSON."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):
@@ -260,7 +254,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts about a model, under the keys of GGUF metadata. untold: its name by the client, for editors."""
+    """Facts about a model, by the names of GGUF metadata. untold: the base name to show, for editors."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
