@@ -78,7 +78,6 @@ class App:
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Serve one connection event: a request, a WebSocket, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
@@ -294,7 +293,6 @@ class App:
         return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
-        """The least speed at which a body has to come in, from the settings."""
         patience = float(self._settings.body_timeout) or None
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
@@ -441,8 +439,9 @@ class _Arrival(msgspec.Struct, frozen=True):
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
-    Types that browsers send to other origins without a preflight request count as JSON only without an Origin
-    header, because then no web page sent them (decision 5): `curl -d` states such a type by default.
+    Types that browsers send without a preflight request count as JSON only without an Origin header, because
+    then no web page sent them (decision 5). If `takes` is "any", all types do, except from pages that
+    `origins` refuses.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""

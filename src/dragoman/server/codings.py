@@ -90,8 +90,6 @@ class _Zlib(ABC):
 
 
 class _Gzip(_Zlib):
-    """The decoder for gzip: one or more members, each a stream."""
-
     def __init__(self) -> None:
         super().__init__()
         self._members = 0
@@ -149,8 +147,6 @@ def _zstd_frame() -> ZstdDecompressor:
 
 
 class _Brotli:
-    """The decoder for br: one stream."""
-
     window = 1 << 24
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint: what it calls, and how the body is read before."""
+    """The handler of one method of an endpoint. takes_body: how the body is read before it is called."""
 
     run: Handle
     takes_body: Bodies = ""

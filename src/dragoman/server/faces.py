@@ -147,8 +147,8 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """The path's name in logs and errors: the endpoint's template, or, if nothing is there, the path
-        itself without what follows `/key/`, which may be a client key.
+        """The path's name in logs and errors: the endpoint's template; if nothing is there, the path, in
+        which `…` stands for what follows `/key/` (perhaps a client key), unless it is one of LiteLLM's own.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template

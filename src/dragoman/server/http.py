@@ -1,11 +1,7 @@
-"""uvicorn's HTTP protocol, extended with what a server on the open internet needs.
+"""uvicorn's HTTP protocol, extended with what a server on the open internet needs: limits for heads, URLs,
+silence and the number of connections, requests stamped at their first byte, and a disconnect that cancels all
+of them.
 
-- Limits for heads, trailers and URLs, checked while they come in; errors have the form of the client's
-  protocol. Limits for silence and for the number of connections (`server.connections`).
-- Trailers are dropped. A requested upgrade that is not supported is ignored.
-- The reported overhead begins at the request's first byte, not when its handler is scheduled.
-- A disconnect cancels all requests of the connection, pipelined ones included.
-- Answers are written by `Cycle` through `Corked`; WebSockets are `server.websocket_protocol`'s.
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
 
@@ -141,7 +137,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._drop()
 
     def _drop(self) -> None:
-        """Drop all unanswered requests and cancel their handlers."""
         for cycle in self._cycles:
             cycle.disconnected = True  # uvicorn sets this for the newest request only
             cycle.message_event.set()
@@ -189,7 +184,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_head()
 
     def _forget_head(self) -> None:
-        """Free the parser and the head of a request that is not read any further."""
         self.parser = None  # type: ignore[assignment]  # it may hold a long part of a header
         if self._in_head:
             self.headers.clear()
@@ -447,7 +441,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._write_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """Write an error answer (JSON) with the header `connection: close`."""
         own = (
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),

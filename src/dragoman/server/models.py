@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from dragoman import ir
 from dragoman.assembly.core import Core
-from dragoman.dialects.access import Face
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.messages import MessagesApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
-
-class OwnList(Protocol):
-    """The handlers of a protocol with its own form of the model list. face: the protocol's."""
-
-    face: Face
-
-    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the models that the caller may use."""
-
-    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry. Raises RequestFailed (404)."""
+OwnList = MessagesApi | GenerateContentApi
+"""The handlers of a protocol with its own form of the model list."""
 
 
 class ModelsApi:
@@ -83,7 +75,6 @@ class ModelsApi:
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """By protocol, which features of the model its clients can use, as JSON members."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {

@@ -36,7 +36,6 @@ class NativeApi:
         yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one prompt with a model's text."""
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -218,7 +218,6 @@ class _Body:
 
 
 async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
-    """Send the provider's answer to the client as it comes in."""
     kind = answer.headers.get("content-type", _ANY)
     client.streams_as(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.

@@ -43,7 +43,7 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that path and `?client=` name. Raises RequestFailed (404; 400: several clients' ids)."""
+        """The session that path and `?client=` name. Raises RequestFailed (404; 400: several have it)."""
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:

@@ -46,7 +46,6 @@ class SocketClient:
         """Do nothing: the server's protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Note the status, and that a stream begins. Nothing is sent."""
         self._exchange.status = status
         self.begun = True
 

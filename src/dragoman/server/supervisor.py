@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -43,17 +44,17 @@ class NotStarted(DragomanError):
     """A worker failed before it answered requests, and before all did; it has logged why."""
 
 
+@dataclass(frozen=True)
 class Worker:
     """What a worker knows of its parent and of the other workers. number: from 1 to `count`; a replacement
     has its predecessor's. count: of all workers. orders: the socket over which the parent sends its orders.
     board: the shared memory with the counters of all workers.
     """
 
-    def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
-        self.number = number
-        self.count = count
-        self.orders = orders
-        self.board = board
+    number: int
+    count: int
+    orders: socket.socket
+    board: Board
 
     def ready(self, message: bytes) -> None:
         """Tell the parent that this worker answers requests. message: one line, for `announce`."""
@@ -61,6 +62,7 @@ class Worker:
             self.orders.sendall(message + b"\n")
 
 
+@dataclass
 class _Place:
     """One of the places for workers: its running process, or when the next one starts (`due`).
 
@@ -68,15 +70,14 @@ class _Place:
     has sent of its message. pause: seconds that the latest start was put off. began, due: monotonic seconds.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.pid = 0
-        self.line: socket.socket | None = None
-        self.said = b""
-        self.ready = False
-        self.began = 0.0
-        self.due = 0.0
-        self.pause = 0.0
+    number: int
+    pid: int = 0
+    line: socket.socket | None = None
+    said: bytes = b""
+    ready: bool = False
+    began: float = 0.0
+    due: float = 0.0
+    pause: float = 0.0
 
     def order(self, what: bytes) -> None:
         if self.line is not None:
@@ -217,7 +218,6 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
-        """Run the worker in the child process, and end this process."""
         code = 1
         try:
             for place in self._places:
@@ -252,7 +252,6 @@ class _Parent:
                     self._ended(place, os.waitstatus_to_exitcode(status))
 
     def _ended(self, place: _Place, code: int) -> None:
-        """Handle the end of a worker. code: its exit code; negative = the signal that ended it."""
         pid, place.pid = place.pid, 0
         self._board.clear(place.number)
         answered, place.ready = place.ready, False
@@ -291,7 +290,6 @@ class _Parent:
         self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
 
     def _kill(self) -> None:
-        """Kill the workers that have not ended in time."""
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:

@@ -177,8 +177,6 @@ class Sockets:
 
 
 class _Socket:
-    """One accepted WebSocket."""
-
     def __init__(self, gateway: Core, admitted: _Admitted, link: Link, send: Send) -> None:
         self._gateway = gateway
         self._admitted = admitted

@@ -1,13 +1,8 @@
 """uvicorn's WebSocket protocol over `websockets` (which does no I/O itself), with our changes.
 
-- When the server stops, the handler is told, finishes its request and closes the WebSocket.
-- A Link in the scope, as for HTTP. A lost connection cancels the handler.
-- Several messages are one write, without the work of ASGI and the library for each message.
-- A handshake whose head is too large for the parser, or which has a body, gets a JSON error.
-- Nothing is logged for a WebSocket that the application refuses.
-- Reading stops while the client does not read, or while the application takes no messages.
-- The number of frames in one message, and the time until it is complete, are limited.
-- Messages use the memory that all request bodies share, until they are answered.
+When the server stops, the handler finishes its request; a lost connection cancels it. Several messages are
+one write. Reading stops while the client does not read, or the application takes no messages. A message has
+limits for its frames and its time, and uses the memory that all request bodies share until it is answered.
 """
 
 from __future__ import annotations
@@ -61,7 +56,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Bytes of memory of each message that was received and not answered, oldest first."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take over the connection from the HTTP protocol."""
         super().connection_made(transport)
         self._all_connections.hand_over(self._before, self)
 

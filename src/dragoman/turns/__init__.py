@@ -3,7 +3,4 @@
 The gateway owns this state. Providers get the whole input and `store: false`, so a conversation can continue
 at another provider, in another process, or after a crash. Items of the Responses API are stored as the JSON
 that the client sent or read, because a later answer must repeat exactly that.
-
-Files: items (wire items) · keeping (storing and finding) · turn (one request) · background · compaction ·
-chats (stored chat completions) · sessions (conversations by X-Session-Id, in any protocol).
 """

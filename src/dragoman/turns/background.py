@@ -130,7 +130,7 @@ class Writer:
         self._flushing = asyncio.Lock()
         """Held while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """Makes the event that ends an answer which failed for this reason."""
+        """Makes of a fault the last event (JSON), which tells readers that the answer has failed."""
         self.begun = False
         self.over = False
         """Whether the last event has come from the engine. Only storing is left, so nobody stops it."""

@@ -114,7 +114,6 @@ class Asking:
 
 
 def _name(stated: Head) -> str:
-    """The model's name in a body, "" = none. Raises RequestFailed (400) if it is not a string."""
     name = value(stated.get("model"))
     if name is not None and not isinstance(name, str):
         raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))

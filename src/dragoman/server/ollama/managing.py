@@ -70,7 +70,6 @@ class Managing:
         """For each created name, the bytes of the request that created it, or that created its source."""
 
     async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Create or replace a name that stands for the route which another model name has now."""
         body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
@@ -107,7 +106,6 @@ class Managing:
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a name that was created while the gateway runs."""
         stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
         self._refuse_restricted(request.caller)
@@ -191,7 +189,7 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create or replace the name for the route. size: bytes of the request that defines it."""
+        """Create the name for the route, or replace it, in any case. size: bytes of its definition."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
