@@ -214,7 +214,6 @@ class Core:
                 most=responses.max_background,
                 most_in_all=responses.max_background_total,
             )
-            self._background.open()
             if self.board is not None:
                 self._tell(self.board)
 

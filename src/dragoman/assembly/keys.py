@@ -32,7 +32,9 @@ def _caller(key: ClientKey) -> Caller:
 
 
 def needs_key(config: Config) -> bool:
-    """Whether clients must send a key. If unset: yes if there are keys, or if other machines can connect."""
+    """Whether clients must send a key: never if `auth.open`, else as `auth.required` says; if that is unset,
+    True if there are keys or other machines can connect.
+    """
     auth = config.auth
     required = auth.required
     if required is None:

@@ -33,7 +33,7 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int
 
     def earned(self, left: float, waited: float, size: int) -> float:
-        """The seconds of the budget that are left after waiting `waited` seconds for `size` bytes."""
+        """The seconds of the budget left (`left` before) after waiting `waited` seconds for `size` bytes."""
         assert self.patience is not None
         if not self.rate:
             return self.patience if size else left - waited

@@ -224,7 +224,7 @@ class Unpacker:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """Decoder `place`'s next output. Its input is that of `place - 1`. None = all fed bytes are used."""
+        """The next output of decoder `place`, whose input is the previous one's output; None = feed more."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

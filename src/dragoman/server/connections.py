@@ -27,7 +27,7 @@ _RESERVED = 64
 _MOST_DESCRIPTORS = 65_536
 """The highest file descriptor limit that is requested. Some systems allow billions, and size tables by it."""
 _FEWEST = 16
-"""The least computed connection limit, also of one address, even if there are few file descriptors."""
+"""The least connection limit, in all and for one address, that is computed from the descriptor limit."""
 _WITHOUT_LIMIT = 10_000
 """The connection limit where the system tells no file descriptor limit."""
 _LOCAL: Final = "a local socket"

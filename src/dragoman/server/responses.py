@@ -130,12 +130,10 @@ class ResponsesApi:
         client.expect_stream()
         await client.begin(200, ())
         try:
-            async for event in self._gateway.background.follow(tenant, id_, after):
-                told = _read_event(event)
-                after = told.sequence_number
-                size = len(event)
+            async for place, word, event in self._gateway.background.follow(tenant, id_, after):
+                after, size = place, len(event)
                 request.room.take(size)
-                framed = await self._gateway.heavy.run(size, tenant, _framed, told.type, event)
+                framed = await self._gateway.heavy.run(size, tenant, _framed, word, event)
                 await client.write(framed)
                 request.room.give(size)
         except RequestFailed as failed:  # the response was deleted meanwhile, or the store has failed
@@ -337,14 +335,6 @@ class _Answered:
 
     async def end(self, data: bytes = b"") -> None:
         """Not used: the request does not stream."""
-
-
-class _Event(msgspec.Struct):
-    type: str
-    sequence_number: int
-
-
-_read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:

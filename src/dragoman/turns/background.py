@@ -317,12 +317,8 @@ class Background:
         self._tasks: dict[asyncio.Task[None], Writer] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._renewal: asyncio.Task[None] | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self.running: dict[str, Writer] = {}
-
-    def open(self) -> None:
-        """Start the task that watches the leases of other processes (`watch`)."""
         self._watch = spawn(self.watch(), "abandoned answers")
+        self.running: dict[str, Writer] = {}
 
     async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
         """Start an answer, and wait until it is stored as queued or is refused.
@@ -397,27 +393,26 @@ class Background:
             exchange.close(seams.monotonic())
             self._finished(exchange)
 
-    # --- Reading -----------------------------------------------------------------------------------
-
     def wake(self, id_: str) -> None:
         """Wake the readers of an answer in this process: it may have new events."""
         if (news := self._news.pop(id_, None)) is not None:
             news.set()
 
-    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
-        """Yield an answer's events (JSON) above number `after`, as they come. Raises RequestFailed (404,
-        503).
+    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
+        """Yield an answer's events above number `after`, as they come: each with its number, type and JSON.
+        Raises RequestFailed (404, 503).
         """
         responses = self._keeping.store.responses
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
             events = await reachable(responses.events(tenant, id_, after=after))
+            kind = ""
             for number, event in events:
-                after = number
-                yield event
+                after, kind = number, _decode_kind(event).type
+                yield after, kind, event
+            if kind in _TERMINAL:
+                return
             if events:
-                if _decode_kind(events[-1][1]).type in _TERMINAL:
-                    return
                 continue
             record = await self._keeping.get(tenant, id_)
             if record.status not in UNSETTLED:
@@ -426,7 +421,9 @@ class Background:
                     continue
                 if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
-                yield _ending(record, after + 1)  # it was cancelled, or its process is gone
+                ending = {"sequence_number": after + 1, "response": shown(record)}
+                kind = _ENDINGS[record.status]  # it was cancelled, or its process is gone
+                yield after + 1, kind, encode({"type": kind, **ending})
                 return
             if news is None:
                 await asyncio.sleep(_POLL)
@@ -454,8 +451,6 @@ class Background:
         """Delete an answer, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
-
-    # --- Leases -------------------------------------------------------------------------------------
 
     def _stop(self, id_: str) -> None:
         writer = self.running.get(id_)
@@ -526,12 +521,6 @@ class Background:
         for task, writer in list(self._tasks.items()):
             if not writer.over:
                 task.cancel()
-
-
-def _ending(record: StoredResponse, number: int) -> bytes:
-    """The last event (JSON) of an answer that was cancelled or whose process died. number: the event's."""
-    event = {"type": _ENDINGS[record.status], "sequence_number": number, "response": shown(record)}
-    return encode(event)
 
 
 _BUSY: Final = ir.Fault(

@@ -1,8 +1,7 @@
 """Stores chat completions if the client wants that (`store: true`), whichever model answers.
 
-https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
-`metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
-the client reads its end.
+https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in
+the gateway, so no provider stores it. A completion is stored before the client reads its end.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
 """A request body without these bytes asks for no stored answer."""
 _OWN: Final = ("store", "metadata")
-"""Members of a chat request that are for the gateway only and are not sent to a provider."""
+"""Members of a chat request that are not sent to a provider if the gateway stores the answer."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),

@@ -114,8 +114,6 @@ class ResponseTurn:
         self.everything: list[Wire] = []
         """The items of the history and the input, set by `expand` if `asks` is set."""
 
-    # --- Before ------------------------------------------------------------------------------------
-
     async def expand(self, asked: Asked) -> Asked:
         """The request with its stored history before its input, and without the members `_STATE`.
 
@@ -257,8 +255,6 @@ class ResponseTurn:
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Do nothing: `kept` stores the answer as the client reads it."""
-
-    # --- After -------------------------------------------------------------------------------------
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Keep a finished answer where the request wants it: in the store, conversation and WebSocket's

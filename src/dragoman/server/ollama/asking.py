@@ -2,7 +2,8 @@
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
 answer names the model as the client did. A request without a prompt, which loads or unloads the model in
-Ollama, is answered without asking the provider; it can only unload an embedded model.
+Ollama, is answered without asking the provider; an embedded model is unloaded, but loaded by its first
+prompt.
 """
 
 from __future__ import annotations
