@@ -111,7 +111,8 @@ class Core:
         """The running exchanges: of HTTP requests, of WebSocket messages, of background answers."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
-        self._made: dict[str, Route] = {}
+        self.made: dict[str, Route] = {}
+        """The model names that were created while the gateway runs (`make`), with their routes."""
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
         self._began = seams.monotonic()
@@ -244,8 +245,8 @@ class Core:
                     model.headers.values(), after.config.models[name].headers.values(), strict=True
                 )
             }
-            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
-            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.made = {name: route.with_headers(fresh) for name, route in self.made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
 
@@ -337,22 +338,17 @@ class Core:
         """The entries of the model list. granted: only models whose names these permit; None = all."""
         return self._running.names.entries(granted)
 
-    @property
-    def made(self) -> Mapping[str, Route]:
-        """The model names that were created while the gateway runs, with their routes."""
-        return self._made
-
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.
 
         Every client may use the name from now on, but only this process knows it, until it ends.
         """
         if route is None:
-            del self._made[name]
+            del self.made[name]
         else:
-            self._made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
+            self.made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
         names = self._running.names
-        names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+        names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
         self._assembly = msgspec.structs.replace(self._running, names=names)
         self.engine.rename(names.table)
 
@@ -384,9 +380,7 @@ class Core:
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """Which features of a model's first deployment the clients of the protocol `face` can use, and what
-        they lose. None = its upstream speaks no protocol.
-        """
+        """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
         first, backend = self._first(model, face)
         if backend.dialect is None:
             return None

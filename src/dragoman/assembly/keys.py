@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dragoman.accounts.grants import granted
 from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
-from dragoman.config.settings import ClientKey, Config
+from dragoman.config.settings import Config
 from dragoman.dialects.table import key_headers
 from dragoman.seams.clock import Seams
 
 
 def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
     """The table of client keys, which also knows who needs no key."""
-    keys = [Key(key.key.reveal(), _caller(key), key.expires) for key in config.auth.keys]
+    keys: list[Key] = []
+    for key in config.auth.keys:
+        secret = key.key.reveal()
+        caller = Caller(key.name or unnamed(secret), granted(key.models), frozenset(key.scopes))
+        keys.append(Key(secret, caller, key.expires))
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
     models = granted(config.server.keyless_models)
@@ -24,11 +28,6 @@ def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
         keyless={face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces},
         now=seams.now,
     )
-
-
-def _caller(key: ClientKey) -> Caller:
-    name = key.name or unnamed(key.key.reveal())
-    return Caller(name, granted(key.models), frozenset(key.scopes))
 
 
 def needs_key(config: Config) -> bool:

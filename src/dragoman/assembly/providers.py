@@ -65,9 +65,7 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api) -> list[Account]:
-    """One account for each credential of the provider (one without a credential if it has none): the signed
-    headers and chat URL in the protocol `api`.
-    """
+    """An account for each credential (one if there is none): signed headers and URL in the protocol `api`."""
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     return [
         Account(
@@ -111,9 +109,7 @@ def _base_url(api: Api) -> str | None:
 def transport_of(
     name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
 ) -> Transport:
-    """The transport (connection pool) of the provider `name`. reached: called when a limit is reached. space:
-    the memory that the answers of all providers share.
-    """
+    """The connections to one provider. reached: called at a limit. space: memory that all answers share."""
     pool = settings.pool
     return Transport(
         Pool(pool.size, pool.keep_alive, pool.wait or None),

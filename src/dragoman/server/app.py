@@ -34,7 +34,6 @@ from dragoman.server.bodies import (
     body_parts,
     stated_codings,
     stated_size,
-    take_body,
     unpacked,
 )
 from dragoman.server.client import AsgiClient, ClientGone
@@ -210,7 +209,8 @@ class App:
                         async for piece in pieces:
                             upload.feed(piece)
                 else:
-                    await take_body(arrival.receive, length, limit, self._pace(), upload.feed)
+                    async for piece in body_parts(arrival.receive, length, limit, self._pace()):
+                        upload.feed(piece)
                     exchange.waited += self._seams.monotonic() - since
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
@@ -236,36 +236,29 @@ class App:
 
         share: is charged with the memory of the body and of the JSON values that will be decoded from it.
         """
+        parts: list[bytes] = []
+        limit = self._settings.max_body
         if packed := self._packed(arrival):
-            parts, limit = [], self._settings.max_body
             async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
         elif arrival.link.complete:  # a small body usually comes in together with its head
-            body = await arrived_body(arrival.receive, self._settings.max_body)
+            body = await arrived_body(arrival.receive, limit)
             if len(body) <= _SMALL:
                 return body
             share.take(len(body))
-            parts = [body]
+            parts.append(body)
         else:
-            parts = await self._body_parts(arrival, exchange, share)
+            length, since = arrival.headers.get("content-length"), self._seams.monotonic()
+            async for piece in body_parts(arrival.receive, length, limit, self._pace()):
+                share.take(len(piece))
+                parts.append(piece)
+            exchange.waited += self._seams.monotonic() - since
         size, most = sum(map(len, parts)), self._settings.max_values
         body, extra = await self._gateway.heavy.run(size, exchange.client, _joined, parts, most)
         share.take(extra)
         return body
-
-    async def _body_parts(self, arrival: _Arrival, exchange: Exchange, share: Share) -> list[bytes]:
-        length, parts = arrival.headers.get("content-length"), []
-
-        def take(part: bytes) -> None:
-            share.take(len(part))
-            parts.append(part)
-
-        since = self._seams.monotonic()
-        await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
-        exchange.waited += self._seams.monotonic() - since
-        return parts
 
     def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
         """The body's content codings in the order applied; () = none. Raises RequestFailed (415)."""

@@ -54,14 +54,6 @@ async def arrived_body(receive: Receive, limit: int) -> bytes:
     return body
 
 
-async def take_body(
-    receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
-) -> None:
-    """Call `take` with each piece of a request's body. Parameters and errors: as for `body_parts`."""
-    async for part in body_parts(receive, length, limit, pace):
-        take(part)
-
-
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
     """Yield a request's body piece by piece. The next piece is read when the caller asks for it.
 

@@ -24,9 +24,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head of the answer, or more of its body (ASGI's `send`), once the client reads; nothing
-        after a disconnect. Raises RuntimeError for an invalid message, or one out of order.
-        """
+        """Send the head or a part of the body (ASGI's `send`). Raises RuntimeError for an unexpected one."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

@@ -45,9 +45,7 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield all endpoints. A later one for the same path and method replaces the earlier; but of two whose
-    names may hold slashes, the earlier is used.
-    """
+    """Yield all endpoints: for one path and method the last counts, for names with slashes the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (

@@ -89,9 +89,7 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form, after the last `feed`; large values are views that `__exit__` frees. Raises
-        RequestFailed: 400 if the form is incomplete, 503 for an error of the disk.
-        """
+        """The whole form, after the last `feed`; `__exit__` frees it. Raises RequestFailed (400, 503)."""
         with _blamed():
             self._parser.close()
             if self._file is not None:

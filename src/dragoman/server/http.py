@@ -163,9 +163,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def idle_since(self) -> float | None:
-        """When the connection began to wait for its client (monotonic seconds); None = a request runs, or a
-        body came in within the last `_BRIEFLY` seconds.
-        """
+        """When it began to wait for its client; None = a request runs, or its body grew just now."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:

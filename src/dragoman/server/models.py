@@ -50,9 +50,7 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry in the form of the client's protocol. OpenAI's has also the features that
-        each protocol's clients can use. Raises RequestFailed (404).
-        """
+        """Send one model's entry in the form of the client's protocol. Raises RequestFailed (404)."""
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return
@@ -64,9 +62,7 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed (404: unknown or forbidden; 405:
-        the client's protocol deletes no models; and the errors of `PassThroughApi.delete_model`).
-        """
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (403, 404, 405, the provider's)."""
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))

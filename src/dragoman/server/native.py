@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
 from dragoman.assembly.core import Core
 from dragoman.config.litellm_words import SUPPORTS
@@ -16,9 +16,6 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
-
-_DIGITS: Final = 24
-"""Hexadecimal digits of an anonymous id: 96 random bits."""
 
 
 class NativeApi:
@@ -40,7 +37,7 @@ class NativeApi:
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Send a new random id. It is not stored, and derived from nothing."""
-        id_ = self._gateway.seams.random_id()[:_DIGITS]
+        id_ = self._gateway.seams.random_id()[:24]  # hexadecimal digits: 96 random bits
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -10,7 +10,7 @@ the resource and speaks the client's protocol, or, among several, the one that t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -19,7 +19,6 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
-from dragoman.dialects.access import Face
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
@@ -70,7 +69,8 @@ class PassThroughApi:
         known: set[str] = set()
         for dialect, face in faces():
             for resource in sorted(dialect.resources):
-                shared = not face.client_headers and any(_tell(other, resource) for other in faces())
+                others = [other for one, other in faces() if resource in one.resources]
+                shared = not face.client_headers and any(other.client_headers for other in others)
                 for path, methods in PATHS[resource].items():
                     run = partial(self._pass, resource=resource, path=path, face=dialect)
                     handlers = {
@@ -123,7 +123,8 @@ class PassThroughApi:
         CONNECTED.set(exchange.connected)
         body = _Body(request)
         try:
-            answer = await passage.send(exchange.method, target, _sent(request.headers), body.flow)
+            sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+            answer = await passage.send(exchange.method, target, sent, body.flow)
             record.status = answer.status
             try:
                 if not is_success(answer):
@@ -131,9 +132,10 @@ class PassThroughApi:
                 exchange.waited += now() - record.started
                 record.first = exchange.first = now()
                 exchange.phase = "stream"
+                json = answer.headers.get("content-type", "").startswith("application/json")
                 if answer.status in _BODILESS:
                     await client.empty(answer.status, _headers(answer, passage, whole=True))
-                elif resource == "message_batches" and _is_json(answer):
+                elif json and resource == "message_batches":
                     written = await read_bounded(answer, _MOST_EDITED, passage.name)
                     edited = _RESULTS.sub(rb"\1\2", written)
                     await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
@@ -180,21 +182,13 @@ class PassThroughApi:
         return able[wished]
 
 
-def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
-    """Whether this protocol has the resource, and headers that only its clients send."""
-    dialect, face = served
-    return resource in dialect.resources and bool(face.client_headers)
-
-
 def _form(dialect: Dialect) -> str:
     """Whose form a dialect's resources have: its own if headers show its clients, else OpenAI's."""
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:
-    """A client's body while it is passed on. flow: what to send; None = no body. failure: why reading it from
-    the client failed; None = it did not.
-    """
+    """A client's body on its way. flow: None = no body. failure: why the client's side broke off, or None."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
@@ -244,14 +238,6 @@ def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[byt
     passed += inert_headers(kind, answer.headers.get("content-disposition"))
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
     return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
-
-
-def _is_json(answer: Answer) -> bool:
-    return answer.headers.get("content-type", "").startswith("application/json")
-
-
-def _sent(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in _SENT if name in headers}
 
 
 def _target(path: str, request: HttpRequest) -> str:

@@ -83,8 +83,6 @@ class ResponsesApi:
             {"GET": Handler(self.conversation_item), "DELETE": Handler(self.remove_item)},
         )
 
-    # --- Answers -----------------------------------------------------------------------------------
-
     async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer a request for a response, at once or in the background."""
         head = _background(request.body)
@@ -200,8 +198,6 @@ class ResponsesApi:
             "usage": response.get("usage"),
         }
         await client.answer(200, answered.headers, encode(told))
-
-    # --- Conversations -----------------------------------------------------------------------------
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Store a new conversation, with the items in the body, and send it."""

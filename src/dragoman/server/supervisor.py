@@ -182,8 +182,6 @@ class _Parent:
             else:
                 starting[line].hear(line)
 
-    # --- Starting workers ----------------------------------------------------------------------------------
-
     def _startable(self) -> Sequence[_Place]:
         """The places that may start a worker: only the first until its worker answered or all did."""
         first = self._places[0]
@@ -242,8 +240,6 @@ class _Parent:
                     stream.flush()
             os._exit(code)
 
-    # --- Ended workers -------------------------------------------------------------------------------------
-
     def _bury_the_dead(self) -> None:
         for place in self._places:
             if place.pid:
@@ -265,9 +261,7 @@ class _Parent:
         self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Set when the place's next worker starts: now, or, if the last one ran for less than `_YOUNG`
-        seconds, after a pause that doubles each time. why: the beginning of the log's message.
-        """
+        """Set when the place's next worker starts: later each time while workers end young. why: to log."""
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
@@ -45,9 +45,7 @@ _AHEAD = 8
 _METHOD = "WS"
 """What logs show of a WebSocket's request in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Codes with which the server closes a WebSocket (RFC 6455, section 7.4): after an hour or when it stops,
-instead of an HTTP error, and after a drain.
-"""
+"""Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
 
 
 class _Admitted(NamedTuple):
@@ -76,11 +74,6 @@ def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | N
         return None
     # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
-
-
-def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The client key among the subprotocols, where web pages put it; None = there is none."""
-    return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
 class Sockets:
@@ -129,7 +122,10 @@ class Sockets:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            offered = _offered_key(scope.get("subprotocols") or ())
+            protocols = (
+                scope.get("subprotocols") or ()
+            )  # web pages put the key there: they can set no headers
+            offered = next((name.removeprefix(_KEY) for name in protocols if name.startswith(_KEY)), None)
             caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
@@ -156,9 +152,7 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Send an HTTP error instead of accepting the WebSocket, or close that if the server cannot do so
-        (ASGI's extension "websocket.http.response"). Logs and counts the exchange.
-        """
+        """Send an HTTP error instead of accepting the WebSocket (or just close it), and log the exchange."""
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:

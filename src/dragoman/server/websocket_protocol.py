@@ -64,16 +64,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
-                self._refuse_head()
+                invalid = isinstance(self.conn.handshake_exc, InvalidMessage)
+                self._before.refuse(NO_WEBSOCKET if invalid else LARGE_HANDSHAKE)
+                self.transport.close()
             return
         self._unread += data
         self._read()
-
-    def _refuse_head(self) -> None:
-        self._before.refuse(
-            NO_WEBSOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else LARGE_HANDSHAKE
-        )
-        self.transport.close()
 
     def _read(self) -> None:
         """Parse unread frames while the application takes messages and the client reads (a client that reads

@@ -399,8 +399,8 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield an answer's events above number `after`, as they come: each with its number, type and JSON.
-        Raises RequestFailed (404, 503).
+        """Yield number, type and JSON of an answer's events above `after`, as they come. Raises
+        RequestFailed.
         """
         responses = self._keeping.store.responses
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import msgspec
 
@@ -105,6 +105,7 @@ class ChatTurn:
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
             return
+        timed = isinstance(created, int | float) and 0 <= created < 2**53
         shown = {name: head.get(name, _NULL) for name in _SHOWN}
         shown["input_user"] = head.get("user", _NULL)
         shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
@@ -112,7 +113,7 @@ class ChatTurn:
         chat = StoredChat(
             id=id_,
             tenant=self._tenant,
-            created=created if _is_time(created) else exchange.created,
+            created=created if timed else exchange.created,
             model=model if isinstance(model, str) else "",
             body=encode({**shown, **own}),
             messages=bytes(head["messages"]),
@@ -133,11 +134,6 @@ def _value(value: Any) -> Any:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
         return None
-
-
-def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether a provider's value is a number that may be Unix seconds."""
-    return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:

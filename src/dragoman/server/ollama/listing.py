@@ -118,11 +118,13 @@ class Listing:
         if local is not None:
             report = await local.loaded()
             for model in report.models:
-                name = _name_of(local.models, model.options.path)
+                path = model.options.path
+                named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
+                name = next(named, None)
                 if name is None or not request.caller.may_use(name):
                     continue
                 left = _EVER if model.expires is None else model.expires
-                file = await asyncio.to_thread(_file, name.removeprefix("local/"), model.options.path)
+                file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
                 listed = {
                     **_identity(name, file),
                     "details": _details(file),
@@ -157,9 +159,7 @@ class Listing:
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route, without system prompt and opening messages unless the caller is an administrator: they may
-    be the operator's own, also in a name that is a copy.
-    """
+    """The route, for all but administrators without the system prompt and opening messages."""
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
@@ -267,8 +267,3 @@ def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, A
     if context is not None:
         info[f"{architecture}.context_length"] = context
     return info
-
-
-def _name_of(models: Mapping[str, LocalModel], path: str) -> str | None:
-    """The name (`local/NAME`) of the embedded model with this file path; None = there is none."""
-    return next((f"local/{name}" for name, model in models.items() if model.options.path == path), None)
