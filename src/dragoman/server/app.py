@@ -234,7 +234,8 @@ class App:
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         """The whole body of a request, decompressed. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body and of the JSON values that will be decoded from it.
+        share: is charged with the memory of the body and of the JSON values that will be decoded from it, if
+        the body has more than `_SMALL` bytes.
         """
         parts: list[bytes] = []
         limit = self._settings.max_body

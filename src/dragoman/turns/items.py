@@ -54,7 +54,7 @@ def kind(item: Mapping[str, Any]) -> str:
 
 
 def displayed(item: Item) -> dict[str, Any]:
-    """A stored item as clients are shown it: with type, id and status, a message's content as parts."""
+    """A stored item as clients are shown it: the members that clients may leave out are filled in."""
     body: Wire = decode(item.body)
     sort = kind(body)
     whole = {**body, "type": sort, "id": item.id}

@@ -323,7 +323,7 @@ class ResponseTurn:
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of an answer, `_READ` decoded, its output a list whose items may be raw JSON."""
+    """A copy of an answer with its members `_READ` decoded, and its output as a list of perhaps raw items."""
     plain = dict(response)
     for name in _READ:
         if isinstance(value := plain.get(name), msgspec.Raw):
