@@ -21,6 +21,7 @@ _OWN_STATUS: Final = {
     "headers_too_large": "431",
     "request_timeout": "408",
     "upgrade_missing": "426",
+    "url_too_long": "414",
     "websocket_disabled": "426",
 }
 """Codes with a status of HTTP itself, in place of that of their kind."""

@@ -1,7 +1,4 @@
-"""Builds the running parts of a gateway from its configuration: model table, upstreams, client keys, retry
-policy. This module reads no file and no environment. The parts that it builds belong to one gateway and are
-closed with it.
-"""
+"""Builds the running parts of a gateway from its configuration: model names, upstreams, keys, store."""
 
 from __future__ import annotations
 
@@ -40,7 +37,9 @@ from dragoman.upstreams.wire import WireUpstream
 
 class Assembly(msgspec.Struct, frozen=True):
     """The running parts of one gateway; replaced as a whole when its secrets or model names change.
-    upstreams: all, by name. providers, passages: of configured providers only. opened: closes all parts.
+
+    upstreams: all, by name. providers: those of configured providers. passages: for providers whose resources
+    are passed through. opened: closes all parts.
     """
 
     names: Names
@@ -68,8 +67,8 @@ async def assemble(
 ) -> Assembly:
     """Build all running parts, without connecting to providers. If a part fails, the built parts are closed.
 
-    own: upstreams made in code, in addition to those of the configuration. models: registered in code.
-    reached: called when a limit is reached that fails no exchange. Raises ConfigError.
+    own: upstreams made in code, by name; they replace configured ones. models: registered in code. reached:
+    called when a limit is reached that fails no exchange. Raises ConfigError.
     """
     config = loaded.config
     names = naming(loaded, own, models)
@@ -124,9 +123,8 @@ async def assemble(
 
 
 def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
-    """The assembly with the changed secrets of `after`, which differs from `before` in nothing else.
-
-    Running requests keep the old secrets. names: the model names of the configuration as it is now.
+    """Give the upstreams of `assembly` the secrets of `after`, which differs from `before` in nothing else.
+    Return it with the client keys of `after` and with `names`.
     """
     for name, provider in after.providers.items():
         if provider == before.providers[name]:

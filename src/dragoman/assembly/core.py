@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
+from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.names import naming
 from dragoman.capacity.heavy import HeavySteps
@@ -45,32 +46,25 @@ from dragoman.turns.sessions import Remembering
 from dragoman.upstreams.backend import Backend, backend_of, backends
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
+from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
-
-if TYPE_CHECKING:
-    from dragoman.accounts.keys import ClientKeys
-    from dragoman.upstreams.passage import Passage
 
 log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
-"""Seconds for which `close` waits until the requests that it has cancelled end."""
+"""Seconds for which `close` waits until the requests that it has cancelled have ended."""
 DRAIN_DELAY: Final = 5.0
-"""Seconds for which the port stays open after a stop, so that readiness checks (every few seconds) see it."""
+"""Seconds for which the port stays open after a SIGTERM, if unset and readiness was checked lately."""
 _PROBED_LATELY = 60.0
 _TOLD_EVERY = 0.5
 """Seconds between two reports of a worker's counts to the other workers."""
 _PROVES_NOTHING = frozenset({"simulate"})
-"""Providers that do not count for the gateway's health."""
+"""Names of providers that do not count for the gateway's health."""
 _STORE_WAIT = 0.5
-"""Seconds for which a health request waits until the store has counted its sessions."""
-_CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
-
-
-def _load(config: str | Path | Mapping[str, Any] | None, own: Iterable[str]) -> Loaded:
-    return load(Path(config) if isinstance(config, str) else config, os.environ, own=own)
+"""Seconds for which a health answer waits until the store has counted its sessions."""
+_CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
 
 class Core:
@@ -93,17 +87,21 @@ class Core:
         observers: Iterable[Observer] = (),
         seams: Seams = SYSTEM,
     ) -> None:
-        self._loaded = config if isinstance(config, Loaded) else _load(config, upstreams or ())
-        self.config = self._loaded.config
+        if not isinstance(config, Loaded):
+            file = Path(config) if isinstance(config, str) else config
+            config = load(file, os.environ, own=upstreams or ())
+        self._loaded, self.config = config, config.config
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams
         self._stopping: float | None = None
-        """When the port closes, or was closed (monotonic seconds); None = no stop was requested."""
+        """When the port closes, or closed (monotonic seconds); None = no stop was requested."""
         self._probed: float | None = None
         self.worker = self.workers = 1
-        """The number of this worker process (1 …), and how many there are."""
+        """The number of this worker process, from 1, and how many worker processes there are."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
-        """Returns the number of open client connections and its limit; None = another server runs."""
+        """Returns the number of open client connections and their limit, by name; None = our own server does
+        not run.
+        """
         self.closed = False
         self.heavy = HeavySteps()
         """Runs the steps of large requests one at a time."""
@@ -113,7 +111,8 @@ class Core:
         """The running exchanges: of HTTP requests, of WebSocket messages, of background answers."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
-        self._made: dict[str, Route] = {}
+        self.made: dict[str, Route] = {}
+        """The model names that were created while the gateway runs (`make`), with their routes."""
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
         self._began = seams.monotonic()
@@ -127,16 +126,18 @@ class Core:
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
         self._sessions: int | None = None
-        self._keeping: Keeping | None = None
-        self._remembering: Remembering | None = None
+        self.keeping: Keeping
+        """Stores and reads responses, conversations and stored chat completions; set by `start`."""
+        self.remembering: Remembering
+        """Stores and reads sessions; set by `start`."""
         self._background: Background | None = None
         self._rereading = asyncio.Lock()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A gateway that only environment variables configure, and the file that DRAGOMAN_CONFIG may name.
+        """A gateway configured only by environment variables, and by the file that DRAGOMAN_CONFIG may name.
 
-        environ: None = the process's own. options: as for the constructor. Raises ConfigError.
+        environ: None = the process's own. options: the constructor's keywords. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
         own = options.get("upstreams") or ()
@@ -151,10 +152,12 @@ class Core:
         facts: Facts = UNKNOWN,
         preferred_api: str | None = None,
     ) -> None:
-        """Add a model under a name of your choice, before the gateway has started. provider: the name of a
-        configured provider, or your own Upstream. rewrite: the provider's name of the model; None = the same.
-        facts: the model's capabilities. preferred_api: the protocol for a provider with several; None = the
-        client's own, if the model and the request allow it. Raises RuntimeError after the start.
+        """Add a model under a name of your choice, before the gateway has started.
+
+        provider: the name of a configured provider, or your own Upstream. rewrite: the provider's name of the
+        model; None = the same. facts: the model's capabilities. preferred_api: the protocol for a provider
+        with several; None = the client's own, if the model and the request allow it. Raises RuntimeError
+        after the start.
         """
         if self._engine is not None:
             raise RuntimeError("register models before the gateway has started")
@@ -164,9 +167,10 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
-        """Build the running parts and the store. The first request does this if nobody has. A second call
-        does nothing. Raises RequestFailed after `close`, because a closed gateway cannot start again, and
-        ConfigError.
+        """Build the running parts and the store; a second call does nothing. The first request calls it as
+        well.
+
+        Raises ConfigError, and RequestFailed after `close`: a closed gateway cannot start again.
         """
         if self.closed:
             raise RequestFailed(_CLOSED)
@@ -192,7 +196,7 @@ class Core:
                 )
             )
             responses = self.config.responses
-            self._keeping = Keeping(
+            self.keeping = Keeping(
                 assembly.store,
                 responses,
                 self.seams,
@@ -200,26 +204,26 @@ class Core:
                 reached=self.bounds.reached,
                 heavy=self.heavy,
             )
-            self._remembering = Remembering(
+            self.remembering = Remembering(
                 assembly.store, self.config.sessions, self.seams, self.bounds.reached
             )
             self._background = Background(
-                self._keeping,
+                self.keeping,
                 self._engine.handle,
                 self.observe,
                 begun=self.exchanges.add,
                 most=responses.max_background,
                 most_in_all=responses.max_background_total,
             )
-            self._background.open()
             if self.board is not None:
                 self._tell(self.board)
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
-        """Read the files of secrets again, and use the new values from now on: client keys, and the keys and
+        """Read the files of secrets again, and use the new client keys, provider keys and headers from now
+        on.
 
-        headers of providers and models. Running requests keep the old values. Returns one result for each
-        secret in a file. If a new value cannot be used, the old one stays.
+        Running requests keep the old values. Returns one result for each secret in a file. If a new value
+        cannot be used, the old one stays.
         """
         async with self._rereading:
             before = self._loaded
@@ -241,20 +245,18 @@ class Core:
                     model.headers.values(), after.config.models[name].headers.values(), strict=True
                 )
             }
-            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
-            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.made = {name: route.with_headers(fresh) for name, route in self.made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
 
     @property
     def draining(self) -> bool:
-        """Whether the server is stopping. Running requests are finished, and the readiness check fails."""
+        """Whether a stop was requested. Running requests may finish, and the readiness check fails."""
         return self._stopping is not None
 
     def stopping(self, delay: float = 0.0) -> None:
-        """Begin to drain. delay: seconds until the port closes; then the time limit of running requests
-        begins. Only the first call counts.
-        """
+        """Begin to drain, if not begun. delay: seconds until the port closes and the drain time starts."""
         if self._stopping is None:
             self._stopping = self.seams.monotonic() + delay
 
@@ -264,8 +266,8 @@ class Core:
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open after a SIGTERM: the configured value, or else long enough
-        for readiness checks to see the stop, 0 if there was none lately.
+        """Seconds for which the port stays open after a SIGTERM: the setting; without it `DRAIN_DELAY`, or 0
+        if no readiness check was made in the last minute.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -273,7 +275,7 @@ class Core:
         return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
-        """Begin to drain, and wait for background answers until the configured drain time has passed."""
+        """Begin to drain; wait until background answers have ended or the configured drain time is over."""
         self.stopping()
         assert self._stopping is not None
         if self._background is not None:
@@ -281,12 +283,12 @@ class Core:
             await self._background.drain(max(0.0, self.config.server.drain - gone))
 
     def hurry(self) -> None:
-        """Stop waiting for background answers."""
+        """Stop the running background answers at once."""
         if self._background is not None:
             self._background.stop()
 
     async def close(self) -> None:
-        """Close all running parts for good. Running requests get a 503, or are cut off."""
+        """Close all running parts for good. Running requests get a 503; begun answers are cut off."""
         self.closed = True
         self.stopping()
         if self._telling is not None:
@@ -305,35 +307,21 @@ class Core:
 
     @property
     def engine(self) -> Engine:
-        """The running engine. RuntimeError before `start`, RequestFailed after `close`; so do those below."""
+        """The running engine. Raises RuntimeError before `start`, RequestFailed after `close`."""
         if self._engine is None:
             raise self._resting()
         return self._engine
 
     @property
-    def keeping(self) -> Keeping:
-        """Stores and reads responses and conversations of the Responses API, and chat completions."""
-        if self._keeping is None:
-            raise self._resting()
-        return self._keeping
-
-    @property
-    def remembering(self) -> Remembering:
-        """Stores and reads sessions."""
-        if self._remembering is None:
-            raise self._resting()
-        return self._remembering
-
-    @property
     def background(self) -> Background:
-        """Runs background answers, for which no client waits."""
+        """Runs background answers, for which no client waits. Raises RuntimeError before `start`."""
         if self._background is None:
             raise self._resting()
         return self._background
 
     @property
     def deadlines(self) -> Deadlines:
-        """The table of time limits in this event loop."""
+        """The timers of this event loop."""
         return self._running.deadlines
 
     @property
@@ -343,34 +331,30 @@ class Core:
 
     @property
     def passages(self) -> Mapping[str, Passage]:
-        """For each provider whose resources are passed through, the upstream that does so."""
+        """For each provider whose resources are passed through, by its name, the upstream that does so."""
         return self._running.passages
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The entries of the model list. granted: only models with these names; None = all."""
+        """The entries of the model list. granted: only models whose names these permit; None = all."""
         return self._running.names.entries(granted)
 
-    @property
-    def made(self) -> Mapping[str, Route]:
-        """The model names that were created while the gateway runs, with their routes."""
-        return self._made
-
     def make(self, name: str, route: Route | None) -> None:
-        """Create a model name for a route, from now on and for every client; route None = remove the name.
-        Only this process knows the name, until it ends. Running requests do not change.
+        """Create a model name for a route, or replace its route; None = remove a name that was created so.
+
+        Every client may use the name from now on, but only this process knows it, until it ends.
         """
         if route is None:
-            del self._made[name]
+            del self.made[name]
         else:
-            self._made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
+            self.made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
         names = self._running.names
-        names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+        names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
         self._assembly = msgspec.structs.replace(self._running, names=names)
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """The name of a model to try: the default model, else the first in the configuration, else the first
-        of a real provider; None = there is none.
+        """The name of a model to try: the default model, else a configured model or alias that can chat, else
+        the first other model that can (a simulated one last); None = there is none.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -381,26 +365,22 @@ class Core:
 
     @property
     def local(self) -> LocalUpstream | None:
-        """The upstream for models that run on this machine; None = it is disabled."""
+        """The upstream for models on this machine; None = it is disabled, or replaced by one made in code."""
         upstream = self._running.upstreams.get("local")
         return upstream if isinstance(upstream, LocalUpstream) else None
 
     @property
     def origin(self) -> str:
-        """The path of the configuration file, or that there is none, as text."""
+        """For people: the path of the configuration file, or a text that there is none."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def mode(self, model: str, face: Dialect) -> Mode:
-        """How a plain request in the protocol `face` reaches a model's first deployment: relayed (unchanged)
-        or translated.
-        """
+        """Whether a model's first deployment gets plain requests of `face` relayed or translated."""
         _, backend = self._first(model, face)
         return "relay" if backend.dialect is face and backend.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """Which features of a model's first deployment the clients of the protocol `face` can use, and what
-        they lose. None = an upstream without a protocol, which knows this only for a real request.
-        """
+        """What clients of `face` can use of a model's first deployment; None = it speaks no protocol."""
         first, backend = self._first(model, face)
         if backend.dialect is None:
             return None
@@ -418,7 +398,7 @@ class Core:
         return first, backend.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
 
     def describe(self) -> list[str]:
-        """One short text for each provider: its name, and how many provider keys it has."""
+        """A text for each provider: its name, and the number of its keys if it has or needs any."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
             keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
@@ -453,9 +433,8 @@ class Core:
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """The health of this gateway, all its workers included, as JSON members. details: add each provider
-        and the store with their last error; never keys. asking: the exchange of the health request itself,
-        which does not count as running. `sessions` is null until a client has used a store that can hold
-        sessions.
+        and the store, with their last errors. asking: the exchange of the health request itself, which does
+        not count as running.
         """
         own = self._counted(asking)
         told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
@@ -502,7 +481,7 @@ class Core:
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
-        """The store's part of the health answer. Counts its sessions, for at most `_STORE_WAIT` seconds."""
+        """The store's part of the health answer. Sets `_sessions` if the store counts them in time."""
         store = assembly.store
         health: dict[str, Any] = {"kind": store.kind}
         if store.healthy is not None:

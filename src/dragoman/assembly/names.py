@@ -25,26 +25,23 @@ from dragoman.upstreams.simulate import MODELS as SIMULATED
 
 
 class Names(msgspec.Struct, frozen=True):
-    """The model names that clients can use. known: well-known models of providers without a model list."""
+    """The model names that clients can use. known: by provider, models to list if none are configured."""
 
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
     def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The entries of the model list. granted: only models with these names; None = all."""
+        """The entries of the model list. granted: only models whose names these permit; None = all."""
         return self.table.entries(self.known, granted)
 
 
 def naming(
-    loaded: Loaded,
-    own: Iterable[str] = (),
-    models: Iterable[Model] = (),
-    local: Iterable[str] | None = None,
+    loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = (), local: Iterable[str] | None = None
 ) -> Names:
-    """The model names of a configuration. Needs no event loop and has no side effect.
+    """The model names of a configuration.
 
     own: names of upstreams made in code. models: registered in code. local: the names of this machine's
-    models; None = those installed now.
+    models; None = those installed or configured now.
     """
     config = loaded.config
     named = [
@@ -99,16 +96,14 @@ def naming(
 
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
-    """Raise ConfigError if a client key permits a model name that stands for nothing."""
+    """Raise ConfigError if the configuration permits a client key a model name that stands for nothing."""
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
         raise ConfigError(*unknown)
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name or pattern in a client key stands for a model, also for a local one not yet
-    installed.
-    """
+    """Whether a name or pattern stands for a model; a name also for a local model that is not installed."""
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])
@@ -118,7 +113,7 @@ def _is_offered(name: str, names: Names) -> bool:
 def local_models(config: Config) -> dict[str, LocalModel]:
     """This machine's models by name: the installed embedded models and the operator's own files."""
     settings = config.providers.local
-    keep_alive = _seconds_or_ever(settings.keep_alive)
+    keep_alive = -1.0 if settings.keep_alive is None else float(settings.keep_alive)
     models = embedded(keep_alive=keep_alive, threads=settings.threads or 0)
     for name, model in config.models.items():
         for target in model.targets:
@@ -132,10 +127,6 @@ def local_models(config: Config) -> dict[str, LocalModel]:
                 own = keep_alive if target.keep_alive is None else float(target.keep_alive)
                 models[name] = LocalModel(options, own)
     return models
-
-
-def _seconds_or_ever(keep_alive: float | None) -> float:
-    return -1.0 if keep_alive is None else float(keep_alive)
 
 
 def _named(provider: Provider, timeouts: Timeouts) -> Named:
@@ -183,5 +174,5 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
 
 
 def timers_of(timeouts: Timeouts) -> Timers:
-    """The time limits of calls to a provider. timeouts: seconds, 0 = no limit."""
+    """The time limits of calls to a provider, in seconds. timeouts: the settings; 0 = no limit."""
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))

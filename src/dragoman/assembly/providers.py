@@ -19,7 +19,7 @@ from dragoman.upstreams.wire import Account, WireUpstream
 
 
 def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits) -> WireUpstream:
-    """The upstream of a configured provider, with all protocols that the provider speaks."""
+    """The upstream of a configured provider: its first protocol, with its others as `further`."""
     first, *rest = provider.apis
     further = [_spoken(provider, api, transport, limits) for api in rest]
     return _spoken(provider, first, transport, limits, further)
@@ -65,7 +65,7 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api) -> list[Account]:
-    """The provider's credentials as the signed headers and URL of one of its protocols (`api`)."""
+    """An account for each credential (one if there is none): signed headers and URL in the protocol `api`."""
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     return [
         Account(
@@ -84,7 +84,7 @@ def passage_of(
     timers: Timers,
     resources: Sequence[Resource],
 ) -> Passage:
-    """The upstream that passes requests for a provider's resources through unchanged."""
+    """The upstream that passes requests for these resources through to a provider, with its first account."""
     api = provider.apis[0]
     base_url = _base_url(api)
     assert base_url is not None, "the configuration was not checked"
@@ -101,7 +101,7 @@ def passage_of(
 
 
 def _base_url(api: Api) -> str | None:
-    """The base URL for operations other than chat; None if the chat URL has an unusual path."""
+    """The chat URL without the protocol's chat path; None if the URL does not end in that path."""
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
@@ -109,7 +109,7 @@ def _base_url(api: Api) -> str | None:
 def transport_of(
     name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
 ) -> Transport:
-    """The connection pool of one provider. reached: called at a limit. space: memory of all answers."""
+    """The connections to one provider. reached: called at a limit. space: memory that all answers share."""
     pool = settings.pool
     return Transport(
         Pool(pool.size, pool.keep_alive, pool.wait or None),

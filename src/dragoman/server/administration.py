@@ -1,8 +1,7 @@
-"""A table of hints for the administration paths of other gateways.
+"""Hints for the administration paths of other gateways: a 404 there names the way to do the same here.
 
-Dashboards, Terraform providers and scripts of other gateways call these paths. They get a 404 whose text
-names the way to do the same here. Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own
-OpenAPI page, the admin APIs of Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
+Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, the admin APIs of
+Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ KEY_WORDS: Final = frozenset(
         *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
     }
 )
-"""All words that follow `/key/` in LiteLLM's own paths. Anything else there is a client's gateway key."""
+"""What follows `/key/` in LiteLLM's own paths. Anything else there is the key of a client of this gateway."""
 
 
 def manages_keys(path: str) -> bool:
@@ -52,9 +51,7 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """Rows with the hint `sentence` for all paths that begin with one of `words`, also behind a version
-    (/v1).
-    """
+    """A row with the hint `sentence` for all paths that begin with one of `words`, also behind /v1."""
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 

@@ -1,9 +1,8 @@
-"""The ASGI application: it finds the endpoint, checks the key, reads the body and runs the endpoint's
+"""The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the endpoint's
 handler.
 
-Endpoints are looked up in a table; there is no middleware. Every path and method gets an answer in the
-protocol of its client, errors included. If the server does not run the lifespan (the application is mounted
-in another one), the first request starts the gateway.
+Every path and method gets an answer in the protocol of its client, errors included. If the server does not
+run the lifespan (the application is mounted in another one), the first request starts the gateway.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
+from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
@@ -34,7 +34,6 @@ from dragoman.server.bodies import (
     body_parts,
     stated_codings,
     stated_size,
-    take_body,
     unpacked,
 )
 from dragoman.server.client import AsgiClient, ClientGone
@@ -52,12 +51,9 @@ from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.json import extra_memory
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes. A smaller body is not counted in the memory that all bodies share."""
+"""Bytes. A body up to this size is not counted in the memory that all bodies share."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -77,11 +73,10 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine: only they (and requests without Origin) need no client key."""
+        """Admits pages of this machine and requests without Origin: only these may need no client key."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Serve one connection event: a request, a WebSocket, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
@@ -192,8 +187,10 @@ class App:
         *,
         share: Share,
     ) -> None:
-        """Read a form and run its handler. Browsers send forms to other origins without a preflight request,
-        so the origin is checked first (decision 5). Raises RequestFailed.
+        """Read a form, add its fields to `request`, and run the handler. Raises RequestFailed and ClientGone.
+
+        Browsers send forms to other origins without a preflight request, so the origin is checked (decision
+        5).
         """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
@@ -212,7 +209,8 @@ class App:
                         async for piece in pieces:
                             upload.feed(piece)
                 else:
-                    await take_body(arrival.receive, length, limit, self._pace(), upload.feed)
+                    async for piece in body_parts(arrival.receive, length, limit, self._pace()):
+                        upload.feed(piece)
                     exchange.waited += self._seams.monotonic() - since
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
@@ -222,11 +220,12 @@ class App:
             await handler.run(request, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
-        """Cancel the handler on a disconnect (`server.http` does so itself). Called after the body's end."""
+        """Cancel the handler at a disconnect (`server.http` does so itself). Call it after the body's end."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
 
     async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
+        """Yield the request's body as it comes in, still compressed if it is."""
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
         async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
@@ -235,38 +234,32 @@ class App:
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         """The whole body of a request, decompressed. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body and of the JSON values that will be decoded from it.
+        share: is charged with the memory of the body and of the JSON values that will be decoded from it, if
+        the body has more than `_SMALL` bytes.
         """
+        parts: list[bytes] = []
+        limit = self._settings.max_body
         if packed := self._packed(arrival):
-            parts, limit = [], self._settings.max_body
             async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
         elif arrival.link.complete:  # a small body usually comes in together with its head
-            body = await arrived_body(arrival.receive, self._settings.max_body)
+            body = await arrived_body(arrival.receive, limit)
             if len(body) <= _SMALL:
                 return body
             share.take(len(body))
-            parts = [body]
+            parts.append(body)
         else:
-            parts = await self._body_parts(arrival, exchange, share)
+            length, since = arrival.headers.get("content-length"), self._seams.monotonic()
+            async for piece in body_parts(arrival.receive, length, limit, self._pace()):
+                share.take(len(piece))
+                parts.append(piece)
+            exchange.waited += self._seams.monotonic() - since
         size, most = sum(map(len, parts)), self._settings.max_values
         body, extra = await self._gateway.heavy.run(size, exchange.client, _joined, parts, most)
         share.take(extra)
         return body
-
-    async def _body_parts(self, arrival: _Arrival, exchange: Exchange, share: Share) -> list[bytes]:
-        length, parts = arrival.headers.get("content-length"), []
-
-        def take(part: bytes) -> None:
-            share.take(len(part))
-            parts.append(part)
-
-        since = self._seams.monotonic()
-        await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
-        exchange.waited += self._seams.monotonic() - since
-        return parts
 
     def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
         """The body's content codings in the order applied; () = none. Raises RequestFailed (415)."""
@@ -277,9 +270,9 @@ class App:
     def _unpacked(
         self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
-        """The compressed body of a request, decompressed piece by piece. packed: its content codings. limit:
-        bytes, for the compressed and for the decompressed body. share: is charged with the decoders' memory.
-        Raises RequestFailed and ClientGone (the client disconnected).
+        """Yield the compressed body of a request, decompressed piece by piece. packed: its content codings.
+        limit: bytes, for the compressed and for the decompressed body. share: is charged with the decoders'
+        memory. Raises RequestFailed and ClientGone.
         """
         run = self._gateway.heavy.run
 
@@ -294,14 +287,13 @@ class App:
         return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
-        """The least speed at which a body has to come in, from the settings."""
         patience = float(self._settings.body_timeout) or None
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
     ) -> None:
-        """Send an error that the engine has not answered itself. An answer that has begun ends incomplete."""
+        """Note the error in `exchange`; send it unless an answer has begun (which ends incomplete)."""
         exchange.fault = fault
         if client.begun:
             return
@@ -317,10 +309,10 @@ class App:
         headers: Sequence[tuple[bytes, bytes]],
         began: float,
     ) -> ErrorAnswer:
-        """The error answer to a request whose head is too large or never became complete.
+        """Log and count a request that reaches no handler, and return its error answer.
 
-        It is logged and counted as every other answer. target, headers: the part of the URL and of the
-        headers that has come in. began: when the first byte came in, on the system's monotonic clock.
+        target, headers: what has come in of the URL and of the headers. began: when the first byte came in,
+        on the system's monotonic clock.
         """
         scope: AsgiScope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
         path, key = self._paths.unlocked(scope)
@@ -344,9 +336,10 @@ class App:
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller whose client key the request holds; ANYONE at a public endpoint. The key is checked
-        before the path, the method and the body, so that an outsider learns nothing of them. Raises
-        RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
+        """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
+        one.
+
+        Raises RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
@@ -366,9 +359,8 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """The caller for a request without a key that comes from this machine; None: it needs a key. An
-        HTTP/1.0 request always needs one: proxies that add no header of their own speak it (nginx by
-        default).
+        """The caller of a request that needs no key, coming from this machine; None = it needs one. So does
+        each HTTP/1.0 request: proxies that add no header of their own speak it (nginx by default).
         """
         scope, headers = arrival.scope, arrival.headers
         peer = scope.get("client")  # None on a Unix socket
@@ -400,8 +392,8 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """The joined `parts`, which are freed, and the bytes of memory that its JSON values take beyond the body
-    itself. Raises RequestFailed (413) for more than `max_values` values.
+    """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values will take
+    beside it. Raises RequestFailed (413) for more than `max_values` values.
     """
     body = b"".join(parts)
     parts.clear()
@@ -409,7 +401,7 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
-    """The error answer to a request, in the protocol of `exchange`."""
+    """The error answer to a request, in the protocol of `exchange`. endpoint: the request's, None = none."""
     status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
@@ -418,7 +410,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""HTTP statuses of faults that are sent unchanged, because no protocol has an error for them."""
+"""Statuses that a fault keeps, because they are HTTP's own and the protocols know no such errors."""
 
 
 async def _nothing() -> Message:
@@ -426,7 +418,7 @@ async def _nothing() -> Message:
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path: without the client key at its beginning; key: that key or None."""
+    """One request as it came in. path: without the client key before it; key: that key, None = none."""
 
     scope: AsgiScope
     receive: Receive
@@ -439,11 +431,11 @@ class _Arrival(msgspec.Struct, frozen=True):
 
 
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
-    """Whether the body is a form. False: it is JSON. Raises RequestFailed (415) for other content types.
+    """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
-    A browser sends some content types to other origins without a preflight request. With an Origin header,
-    they do not count as JSON, or any web page could use an open gateway on this machine. Without an Origin,
-    no web page has sent them (decision 5): `curl -d` states such a type by default.
+    Types that browsers send without a preflight request count as JSON only without an Origin header, because
+    then no web page sent them (decision 5). If `takes` is "any", all types do, except from pages that
+    `origins` refuses.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -458,13 +450,13 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
         return form
     named = repr(kind) if kind else "of the body"
     message = f"The content type {named} is not supported; send {_WANTED[takes]}."
-    raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
+    raise RequestFailed(ir.Fault("media_type", message, "unsupported_media_type"))
 
 
 _DEFAULT_TYPES: Final = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 )
-"""Content types that HTTP clients state by default, when the user has chosen none."""
+"""Content types that HTTP clients state if their user has chosen none."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",
     "any": "'content-type: application/json'",
@@ -474,12 +466,12 @@ _WANTED: Final[Mapping[Bodies, str]] = {
 _FOREIGN_FORM: Final = ir.Fault(
     "permission",
     "Web pages of this origin may not send forms to this gateway; see the setting server.cors_origins.",
-    code="origin_not_allowed",
+    "origin_not_allowed",
 )
 
 
 def _query(scope: AsgiScope) -> dict[str, str]:
-    """The fields of a URL's query string, of a repeated one the last value. Raises RequestFailed (400)."""
+    """The fields of a URL's query string; a repeated one has its last value. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
     if not stated:
         return {}
@@ -489,9 +481,7 @@ def _query(scope: AsgiScope) -> dict[str, str]:
 
 
 _QUERY_FIELDS: Final = 256
-"""The most fields of a query. Each costs microseconds, and they are parsed before the key is checked."""
+"""The most fields of a query: they are parsed before the key is checked."""
 _MANY_QUERY_FIELDS: Final = ir.Fault(
-    "invalid_request",
-    f"The query has more than {_QUERY_FIELDS} fields.",
-    code="too_many_query_fields",
+    "invalid_request", f"The query has more than {_QUERY_FIELDS} fields.", "too_many_query_fields"
 )

@@ -1,11 +1,7 @@
 """Request bodies as they come in, with a limit for their size and for the time that a client may take.
 
-A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this
-budget.
-Each piece that arrives gives time back: one second for each `rate` bytes, up to `patience` in all. So a body
-that only drips ends as soon as one that has stopped, and a body that flows may take as long as it needs.
-
-A compressed body is decompressed as it comes in, in steps that alternate with those of other large requests.
+A client has a budget of `patience` seconds. The time in which we wait for its body is taken from this budget.
+Each piece that arrives gives time back: one second for each `rate` bytes, up to `patience` in all.
 """
 
 from __future__ import annotations
@@ -37,7 +33,7 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int
 
     def earned(self, left: float, waited: float, size: int) -> float:
-        """The seconds of the budget that are left after waiting `waited` seconds for `size` bytes."""
+        """The seconds of the budget left (`left` before) after waiting `waited` seconds for `size` bytes."""
         assert self.patience is not None
         if not self.rate:
             return self.patience if size else left - waited
@@ -45,7 +41,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def arrived_body(receive: Receive, limit: int) -> bytes:
-    """The body, if all of its pieces are already in `receive` (so this does not wait).
+    """The body of a request that has come in completely, so that `receive` does not wait.
 
     Raises RequestFailed (413) above `limit` bytes, and ClientGone after a disconnect.
     """
@@ -58,21 +54,14 @@ async def arrived_body(receive: Receive, limit: int) -> bytes:
     return body
 
 
-async def take_body(
-    receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
-) -> None:
-    """Call `take` with each piece of a request's body. Parameters and errors: as for `body_parts`."""
-    async for part in body_parts(receive, length, limit, pace):
-        take(part)
-
-
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
     """Yield a request's body piece by piece. The next piece is read when the caller asks for it.
 
-    length: the header content-length. limit: bytes. pace: the time that the caller needs for a piece does not
-    count. Raises RequestFailed (413 above `limit`, 408 for a slow client) and ClientGone (disconnected).
+    length: the header content-length, None = missing. limit: bytes. pace: only waiting for the client counts.
+    Raises RequestFailed (413 above `limit`, 408 for a slow client) and ClientGone (disconnected).
     """
-    _refuse_stated(length, limit)
+    if (stated_size(length) or 0) > limit:
+        raise RequestFailed(_too_large(limit))
     deadlines, left = pace.deadlines, pace.patience
     size = 0
     more = True
@@ -98,11 +87,11 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
 async def unpacked(
     parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[[int], Run]
 ) -> AsyncGenerator[bytes]:
-    """Yield a compressed body, decompressed piece by piece, at most `limit` bytes in all. parts: the
-    compressed pieces. applied: the content codings, from `stated_codings`. share: is charged with the memory
-    of the decoders; the caller charges it with the pieces. run: gets the bytes decompressed so far, and
-    returns the function that runs the next step (on the loop or in the thread). Close this generator before
-    `share` is freed. Raises RequestFailed (413, 400).
+    """Yield a compressed body, decompressed piece by piece. parts: the compressed pieces. applied: the
+    content codings, from `stated_codings`. limit: bytes of the decompressed body. share: is charged with the
+    decoders' memory; close this generator before it is freed. run: gets the number of bytes decompressed so
+    far, and returns the function that runs the next step (on the loop or in the thread). Raises RequestFailed
+    (413, 400).
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
@@ -127,13 +116,13 @@ async def unpacked(
 
 
 _PIECE: Final = 64 * 1024
-"""Bytes that are decompressed in one step on the event loop: a third of a millisecond."""
+"""Bytes that are decompressed in one step on the event loop, in a third of a millisecond."""
 _LARGE_PIECE: Final = 512 * 1024
-"""Bytes that are decompressed in one step in the thread: a few milliseconds, so switching costs little."""
+"""Bytes that are decompressed in one step in the thread, in a few milliseconds."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """The content codings that headers state, in the order applied; () = none. Raises RequestFailed (415)."""
+    """The content codings that headers state, in the order applied. Raises RequestFailed (415)."""
     stated = b",".join(value for name, value in headers if name == b"content-encoding")
     try:
         return codings(stated.decode("latin-1"))
@@ -145,12 +134,12 @@ def _unpackable(error: WireError) -> ir.Fault:
     message = f"{error.message[0].upper()}{error.message[1:]}."
     if error.code == UNKNOWN:
         message = f"{message[:-1]}; supported: {', '.join(TAKEN)}."
-        return ir.Fault("media_type", message, code=UNKNOWN)
-    return ir.Fault("too_large" if error.code == TOO_LARGE else "invalid_request", message, code=error.code)
+        return ir.Fault("media_type", message, UNKNOWN)
+    return ir.Fault("too_large" if error.code == TOO_LARGE else "invalid_request", message, error.code)
 
 
 def _part(message: Message) -> tuple[bytes, bool]:
-    """The piece of the body in an ASGI message, and whether more follows."""
+    """The body's piece in an ASGI message, and whether more follows. A disconnect raises ClientGone."""
     if message["type"] == "http.disconnect":
         raise ClientGone("before its body was complete")
     return message.get("body", b""), message.get("more_body", False)
@@ -163,17 +152,10 @@ def stated_size(length: str | None) -> int | None:
     return int(length[:20])  # 64 bits have no more digits; Python refuses to read thousands of them
 
 
-def _refuse_stated(length: str | None, limit: int) -> None:
-    if (stated_size(length) or 0) > limit:
-        raise RequestFailed(_too_large(limit))
-
-
 _TOO_SLOW: Final = ir.Fault(
-    "timeout", "The request body did not arrive in time.", code="request_timeout", status=408
+    "timeout", "The request body did not arrive in time.", "request_timeout", status=408
 )
 
 
 def _too_large(limit: int) -> ir.Fault:
-    return ir.Fault(
-        "too_large", f"The request body is larger than {limit:d} bytes.", code="request_too_large"
-    )
+    return ir.Fault("too_large", f"The request body is larger than {limit:d} bytes.", "request_too_large")

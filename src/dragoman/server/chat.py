@@ -1,11 +1,11 @@
-"""The handlers of all paths whose POST asks a model and needs nothing but the engine."""
+"""The chat paths of all protocols, and what handlers of other paths need to ask a model."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.table import DEFAULT, faces
@@ -15,18 +15,16 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.turns import turn_of
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 
 class ChatApi:
     """The chat endpoints of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
+        self._heartbeat = gateway.config.server.heartbeat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """The chat paths of all protocols but Gemini's (it names a model), and OpenAI's old engines paths."""
+        """Yield all protocols' chat paths but Gemini's (it names a model), and OpenAI's old engines paths."""
         for dialect, face in faces():
             if "{model}" in dialect.paths.chat:
                 continue
@@ -40,10 +38,13 @@ class ChatApi:
     def ask(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
     ) -> Awaitable[None]:
-        """Handle a chat request in the protocol `face`: the engine answers it."""
-        heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        """Answer a chat request in the protocol `face` by the engine."""
+        self.streams(face, client)
         return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
+
+    def streams(self, face: Dialect, client: AsgiClient) -> None:
+        """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
+        client.streams_as(face.stream.content_type.encode(), face.stream.ping, self._heartbeat)
 
     def _engine(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
@@ -51,7 +52,7 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """The engine's form (`Inbound`) of an HTTP request in the protocol `face`."""
+        """An HTTP request in the protocol `face`, with its turn, as the engine takes it."""
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(

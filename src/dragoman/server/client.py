@@ -1,24 +1,23 @@
 """Sends answers to the client over ASGI: whole answers, streams, and pings while a stream is silent.
 
-A write waits while the client reads slowly, so this module queues nothing. A stream that has been silent for
-the heartbeat's time gets a ping in the form of its protocol; if the stream has not begun by then, its headers
-are sent first. A client that does not read gets no more pings.
+A write waits while the client reads slowly, so this module queues nothing. A ping has the form of the
+client's protocol; if the stream has not begun, its headers are sent first. A client that does not read gets
+no pings.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import itemgetter
 
+from dragoman.engine.client import Headers
 from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn
 from dragoman.server.link import Send
 from dragoman.wire.header import header_value
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -56,7 +55,7 @@ class AsgiClient:
         """The protocol's header for the request's id, sent beside `x-request-id`; b"" = it has none."""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer. It is JSON, unless the first of `headers` is another content type."""
+        """Send a whole answer. It is JSON unless the first of `headers` states its content type."""
         self.close()
         kind = () if headers and headers[0][0] == b"content-type" else (_JSON,)
         await self._start(status, [*kind, (b"content-length", b"%d" % len(body)), *headers])
@@ -67,7 +66,9 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": b""})
 
     def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
-        """Set a stream's content type and pings. heartbeat: seconds of silence before one, 0 = no pings."""
+        """Set a stream's content type, the bytes of a ping, and the seconds of silence before one
+        (`heartbeat`). An empty ping, and 0 or None as heartbeat, mean no pings.
+        """
         self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:
@@ -78,7 +79,7 @@ class AsgiClient:
             self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's status and headers, unless a ping has. The first may be another content type."""
+        """Send a stream's status and headers, unless a ping has. Their first may be another content type."""
         if self.begun:
             return
         if self._pinging is not None:
@@ -100,7 +101,7 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": data})
 
     def close(self) -> None:
-        """Send no more pings; cancel a ping that waits for the client to read."""
+        """Send no more pings, and cancel one that is being sent."""
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
@@ -108,7 +109,7 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send status and headers, with the request's ids. timed: with the gateway's own time, too."""
+        """Send status and headers, adding CORS headers, the request's id and, if `timed`, our own time."""
         exchange = self._exchange
         if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
@@ -124,10 +125,7 @@ class AsgiClient:
         self.begun = True
 
     def _check(self) -> None:
-        """Send a ping if the stream has been silent for long enough, and set the timer again.
-
-        A stream has one timer, set again only when it fires: a sent event costs a clock call, no new timer.
-        """
+        """Send a ping if the stream has been silent for the heartbeat's time, and set the timer again."""
         assert self._heartbeat is not None
         now = self._loop.time()
         if self._writing or (self._pinging is not None and not self._pinging.done()):

@@ -1,10 +1,9 @@
 """Decompresses bodies piece by piece: gzip, zstd, br and deflate, one of these content codings or several.
 
-Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip, of
-one or more members), RFC 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is
-zlib's format; some senders omit its header and checksum, and all readers accept that too). No call may
-decompress more than one piece, and no body may grow beyond its limits. Both hold for each coding of a body,
-because the inner one of two codings may be the decompression bomb.
+Specs: RFC 9110 section 8.4 (codings are listed in the order in which they were applied), RFC 1952 (gzip), RFC
+8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is zlib's format; some senders
+omit its header and checksum). The limits hold for each coding of a body, because the inner one of two codings
+may be the decompression bomb.
 """
 
 from __future__ import annotations
@@ -23,29 +22,29 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdDecompressor
 
 TOO_LARGE: Final = "request_too_large"
-"""The error code for a body that is larger than its limit, or whose ratio is above MAX_RATIO."""
+"""The error code for a body that decompresses to more than its limit, or to over MAX_RATIO times its size."""
 UNKNOWN: Final = "unsupported_content_encoding"
 """The error code for an unknown content coding, and for more than three."""
 BROKEN: Final = "invalid_content_encoding"
 """The error code for bytes that are not valid in the stated content coding."""
 
 MAX_RATIO: Final = 100
-"""The largest ratio of decompressed to compressed bytes. Chats reach 3 to 30, because they repeat much."""
+"""The largest ratio of decompressed to compressed bytes, above FREE bytes. Chats reach 3 to 30."""
 FREE: Final = 4 * 1024 * 1024
-"""Bytes. A body that is smaller when unpacked may have any ratio: a short body of blanks has a high one."""
+"""A body may have any ratio up to this many decompressed bytes: short bodies of blanks have a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
-"""The most members of a gzip body, or frames of a zstd body. Each takes time beyond that for its bytes."""
+"""The most members of a gzip body, or frames of a zstd body: each takes time beside that for its bytes."""
 _WINDOW_LOG: Final = 23
-"""The largest window of zstd, as a power of two: 8 MB, which every receiver has to support (RFC 9659)."""
+"""The largest window of zstd, in bytes as a power of two: 8 MB, as RFC 9659 demands of decoders."""
 _SLICE: Final = 64 * 1024
-"""The most compressed bytes that a decoder gets at once, so that keeping its unread rest costs little."""
+"""The most compressed bytes that a decoder gets at once."""
 
 
 class _Coding(Protocol):
-    """A decoder for one content coding. needs_input: True: no input is left to decompress. may_end: True: the
-    body may end after the input so far. window: the most bytes of its output that the decoder keeps to refer
-    back to. error: the exception class of its library for invalid bytes.
+    """A decoder for one content coding. needs_input: whether all input is decompressed. may_end: whether the
+    body may end after the input so far. window: the most bytes of output that the decoder keeps in memory.
+    error: the exception class of its library for invalid bytes.
     """
 
     needs_input: bool
@@ -55,10 +54,9 @@ class _Coding(Protocol):
 
     def unpack(self, data: bytes, most: int) -> bytes:
         """Add `data` to the input, and return the next decompressed bytes, about `most`; call with b"" for
-        the rest. Raises `self.error` for invalid bytes, WireError for data after the end, or for too many
-        members or frames.
+        more of them. Raises `self.error` for invalid bytes, WireError for data after the end, or for more
+        members or frames than `_MAX_MEMBERS`.
         """
-        ...
 
 
 class _Zlib(ABC):
@@ -92,8 +90,6 @@ class _Zlib(ABC):
 
 
 class _Gzip(_Zlib):
-    """The decoder for gzip: one or more members."""
-
     def __init__(self) -> None:
         super().__init__()
         self._members = 0
@@ -140,7 +136,7 @@ class _Zstd:
 
 
 def _zstd() -> ModuleType:
-    """The zstd library, imported when a client first sends zstd."""
+    """The zstd library, Python's own from 3.14 on, imported when a client first sends zstd."""
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
@@ -151,8 +147,6 @@ def _zstd_frame() -> ZstdDecompressor:
 
 
 class _Brotli:
-    """The decoder for br: one stream."""
-
     window = 1 << 24
 
     def __init__(self) -> None:
@@ -179,8 +173,8 @@ TAKEN: Final = tuple(_CODINGS)
 
 
 def codings(stated: str) -> tuple[str, ...]:
-    """The content codings that a header content-encoding (`stated`) lists, in the order applied, without
-    `identity`. Raises WireError for an unknown one, and for more than three.
+    """The content codings in a header content-encoding (`stated`), in the order applied, without `identity`;
+    () = none. Raises WireError (UNKNOWN) for an unknown one, and for more than three.
     """
     names = [name.strip().lower() for name in stated.split(",")]
     applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
@@ -193,8 +187,8 @@ def codings(stated: str) -> tuple[str, ...]:
 
 
 class Unpacker:
-    """Decompresses one body: call `feed`, then `next` until it returns None, and so on; `close` at the body's
-    end. applied: the content codings, from `codings`. limit: the most bytes of the decompressed body.
+    """Decompresses one body: for each compressed piece call `feed`, then `next` until it returns None; at the
+    body's end `close`. applied: the content codings, from `codings`. limit: bytes of the decompressed body.
     """
 
     def __init__(self, applied: Sequence[str], limit: int) -> None:
@@ -208,28 +202,29 @@ class Unpacker:
 
     @property
     def held(self) -> int:
-        """About how many bytes of memory the decoders' windows take now."""
+        """How many bytes of memory the decoders' windows take now, about."""
         return sum(min(stage.window, made) for stage, made in zip(self._stages, self._made, strict=True))
 
     def feed(self, data: bytes) -> None:
-        """Add compressed bytes. Allowed at the start, and when `next` has returned None."""
+        """Set the next compressed bytes. Allowed at the start, and when `next` has returned None."""
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next decompressed bytes: about `most`, fewer, or none (b""). None = call `feed` first.
+        """The next decompressed bytes, at most about `most`, perhaps b""; None = all of the last `feed` is
+        used.
 
         Raises WireError (BROKEN, TOO_LARGE).
         """
         return self._pull(len(self._stages) - 1, most)
 
     def close(self) -> None:
-        """Raise WireError (BROKEN) if the body has ended in the middle of a coding."""
+        """Raise WireError (BROKEN) if the body ends in the middle of a coding's data."""
         for name, stage in zip(self._names, self._stages, strict=True):
             if not stage.may_end:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next output of decoder `place` (0 reads compressed bytes); None = it needs more of them."""
+        """The next output of decoder `place`, whose input is the previous one's output; None = feed more."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

@@ -1,10 +1,8 @@
 """Counts the connections of clients and ends those that are too many, or that keep the server waiting.
 
-One timer checks all connections once a second (decision 6), so that a connection needs no timer of its own.
-Each connection's protocol (`Served`) knows what it waits for, and ends itself when its client is too slow to
-send. This module ends idle connections when there is no room for a new one, and those whose client does not
-read its answer. The limits are settings (`config.serving`). Each time one is reached, it is counted and
-logged (`observe.bounds`).
+One timer checks all connections once a second (decision 6). A connection's protocol object (`Served`) ends it
+when the client is too slow to send. This module ends idle connections when there is no room for a new one,
+and those whose client does not read its answer. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -25,13 +23,13 @@ from dragoman.server.faults import CROWDED
 _TICK = 1.0
 """Seconds between two checks of all connections."""
 _RESERVED = 64
-"""File descriptors for other uses: the listener, files, the database, the model process."""
+"""File descriptors that are not for connections: of the listener, files, the database, the model process."""
 _MOST_DESCRIPTORS = 65_536
-"""The highest descriptor limit that is requested. Some systems allow billions and then size tables by it."""
+"""The highest file descriptor limit that is requested. Some systems allow billions, and size tables by it."""
 _FEWEST = 16
-"""The least connection limit, even if the process may open very few descriptors."""
+"""The least connection limit, in all and for one address, that is computed from the descriptor limit."""
 _WITHOUT_LIMIT = 10_000
-"""The connection limit where the system does not tell its descriptor limit."""
+"""The connection limit where the system tells no file descriptor limit."""
 _LOCAL: Final = "a local socket"
 
 Reached = Callable[[str, str], None]
@@ -66,8 +64,8 @@ class Upgraded(Served, Protocol):
 class Peer:
     """The client of one connection: its address, and how long its answers stay unread.
 
-    The time that a client has to read is a budget of seconds. It falls while written bytes wait, and rises by
-    one second for each `min_rate` bytes that the client reads, up to `write_timeout`.
+    A client has a budget of seconds to read. It falls while written bytes wait, and rises by one second for
+    each `min_rate` bytes that the client reads, up to `write_timeout`.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -75,7 +73,7 @@ class Peer:
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """Whether the client reads more slowly than we write, so writing waits."""
+        """Whether writing waits, because the client reads too slowly."""
         self.kept = 0
         """Bytes of requests whose handlers have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
@@ -85,14 +83,12 @@ class Peer:
         self._seen_at = 0.0
 
     def resumed(self) -> None:
-        """The client has read most of the written bytes: its budget is full again."""
+        """Note that the client has read most of the written bytes: its budget is full again."""
         self.paused = False
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Whether the client has left its answer unread for too long. Call it regularly: it counts the
-        time.
-        """
+        """Whether the client has left its answer unread for too long at `now`. To be called at each check."""
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False
@@ -108,9 +104,9 @@ class Peer:
 
 
 class Connections:
-    """All client connections of one server process. The attribute `limit` is how many there may be. reached:
-    is called when a limit is reached. bodies: the memory that request bodies and WebSocket messages share,
-    None = a new Space. descriptors: how many files and sockets the process may open, None = ask the system.
+    """All client connections of one server process; `limit` is how many there may be. reached: called when a
+    limit is reached. bodies: the memory that request bodies and WebSocket messages share, None = a new Space.
+    descriptors: how many files and sockets the process may open, None = ask the system.
     """
 
     def __init__(
@@ -135,11 +131,11 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def state(self) -> dict[str, int]:
-        """The number of open connections, and the limit."""
+        """The number of open connections (`open`), and how many there may be (`limit`)."""
         return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
-        """A new Peer for a new connection. host: the client's IP address; None for a Unix socket."""
+        """The Peer of a new connection. host: the client's IP address, None for a Unix socket."""
         return Peer(_address(host), self.settings)
 
     def admit(self, served: Served) -> bool:
@@ -160,12 +156,12 @@ class Connections:
         return True
 
     def hand_over(self, served: Served, successor: Served) -> None:
-        """Replace the protocol object of a connection, as HTTP becomes a WebSocket."""
+        """Replace a connection's protocol object `served` with `successor`: it becomes a WebSocket."""
         self._open.remove(served)
         self._open.add(successor)
 
     def leave(self, served: Served) -> None:
-        """Remove a connection that has ended."""
+        """Count a connection no more: it has ended, or is being ended."""
         if served in self._open:
             self._open.remove(served)
             self._kept -= served.peer.kept
@@ -176,10 +172,10 @@ class Connections:
                 del self._by_address[address]
 
     def keep(self, served: Served, size: int) -> None:
-        """Set how many bytes a connection holds for requests whose handler has not begun: incomplete heads,
-        and requests that wait for earlier answers. No key has been checked for these requests yet. Above
-        `head_space` in all connections together, those that wait for their clients are ended, the longest
-        wait first, until a quarter of the space is free. A connection that alone holds bytes is not ended.
+        """Set how many bytes (`size`) a connection holds for requests whose handler has not begun: incomplete
+        heads, and requests that wait for earlier answers. If all connections together then hold more than
+        `head_space`, those that wait for their clients are ended, the longest wait first, until a quarter of
+        the space is free, and at last this one. A connection that alone holds bytes is not ended.
         """
         if served not in self._open:
             return
@@ -208,10 +204,9 @@ class Connections:
             newest.abandon()
 
     def _make_room(self, address: str | None = None) -> bool:
-        """End the connections that have been idle longest, first those of the address that has the most.
-
-        Several are ended at once, because the search looks at all connections. address: end only connections
-        of this address. Returns False if none was idle.
+        """End one idle connection and up to a thirty-second of `limit` more, those of the address with the
+        most connections first, then the longest idle. address: only its connections; None = of all addresses.
+        Returns False if none was idle.
         """
         idle = [
             (-self._by_address[served.peer.address], since, index, served)
@@ -247,8 +242,8 @@ class Connections:
 
 
 def _address(host: str | None) -> str:
-    """What a connection is counted under: an IPv4 address, an IPv6 /64 network (in which a client may choose
-    addresses freely), or _LOCAL for a Unix socket.
+    """The address under which a connection is counted: IPv4, the /64 network of IPv6 (in which a client may
+    choose addresses freely), or _LOCAL for a Unix socket.
     """
     try:
         ip = ipaddress.ip_address((host or "").partition("%")[0])
@@ -262,9 +257,9 @@ def _address(host: str | None) -> str:
 
 
 def connection_limit(settings: Server, descriptors: int | None = None) -> int:
-    """How many client connections a worker accepts.
+    """How many client connections a worker accepts: the setting, or half of the usable file descriptors.
 
-    descriptors: how many files and sockets it may open, None = ask the system.
+    descriptors: how many files and sockets the process may open, None = ask the system.
     """
     if settings.max_connections is not None:
         return settings.max_connections
@@ -288,8 +283,8 @@ def descriptor_limit() -> int | None:
 
 
 def raise_descriptor_limit() -> int | None:
-    """Let this process and its children open as many files and sockets as the system allows, at most 65,536.
-    Returns the new limit; None if the system does not tell it.
+    """Raise the number of files and sockets that this process and its children may open to what the system
+    allows, at most 65,536. Returns the limit from now on; None if there is none or none is told.
     """
     if sys.platform == "win32":
         return None

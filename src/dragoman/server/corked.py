@@ -1,4 +1,4 @@
-"""A transport that sends the head of an answer together with the first part of its body."""
+"""Sends an answer's head and the first part of its body in one system call: uvloop writes at once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 from typing import Any
 
 
-class Corked(asyncio.Transport):
-    """A transport that holds back the head of an answer until the next write, or the end of the event loop's
-    turn. uvloop writes to the socket at once, so head and body would otherwise need two system calls.
-    """
+class Corked:
+    """Wraps a transport: holds back an answer's head until the next write, or the end of the loop's turn."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
         self._transport = transport
         self._loop = loop
         self._head = b""
         self._write = transport.write
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._head:
@@ -37,30 +38,9 @@ class Corked(asyncio.Transport):
         self._flush()
         self._transport.close()
 
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def can_write_eof(self) -> bool:
-        return self._transport.can_write_eof()
-
     def write_eof(self) -> None:
         self._flush()
         self._transport.write_eof()
 
     def get_write_buffer_size(self) -> int:
         return self._transport.get_write_buffer_size() + len(self._head)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)

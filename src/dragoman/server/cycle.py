@@ -1,8 +1,7 @@
-"""uvicorn's request-response cycle, which writes the answer to one request, at half its cost.
+"""Writes the answer to one HTTP request as uvicorn's cycle does, at half its cost.
 
-uvicorn validates each header name and value of each answer. Nearly all names are the same in all answers, so
-valid names are remembered, and all values are validated in one search. An HTTP/1.0 client knows no chunked
-encoding: an answer without a length ends with its connection (RFC 9112, section 6.3).
+Valid header names are remembered, and all values are validated in one search. An HTTP/1.0 client knows no
+chunked encoding: an answer without a length ends with its connection (RFC 9112, section 6.3).
 """
 
 from __future__ import annotations
@@ -18,16 +17,14 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 _MOST_NAMES: Final = 512
 
 _names: dict[bytes, bytes] = {}
-"""Cache: valid header names as the application gives them, each with the start of its line (`name: `)."""
+"""Cache: for each valid header name, as the application gives it, the start of its line (`name: `)."""
 
 
 class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head of the answer, or more of its body (ASGI's `send`). Raises RuntimeError for a message
-        that does not fit.
-        """
+        """Send the head or a part of the body (ASGI's `send`). Raises RuntimeError for an unexpected one."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -96,7 +93,7 @@ class Cycle(RequestResponseCycle):
 
 
 def _line(name: bytes) -> bytes:
-    """The start of a header's line (`name: `), cached. Providers invent names, so a full cache is cleared."""
+    """The start of a header's line (`name: `), now cached. Raises RuntimeError for an invalid name."""
     if _NO_NAME.search(name):
         raise RuntimeError("a header's name holds what no name may hold")
     if len(_names) >= _MOST_NAMES:

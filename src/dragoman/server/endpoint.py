@@ -21,10 +21,10 @@ class HttpRequest(msgspec.Struct, frozen=True):
     """A client's HTTP request as a handler gets it, after the check of its key.
 
     body: b"" if it is a form, is read by the handler, or is not wanted. params: the values of the path's
-    placeholders. query: the last value of each field of the query string; search: the query string itself.
-    form: the fields of a form; their values are freed when the exchange ends. parts: the body piece by piece,
-    for a handler that takes "parts". room: is charged with the memory of stored turns that are read for this
-    request.
+    placeholders, by name. query: the last value of each field of the query string; search: that string
+    itself. form: the fields of a form, which the end of the exchange frees; None = the body is no form.
+    parts: the body piece by piece, for a handler that takes "parts". room: is charged with the memory that
+    the request takes.
     """
 
     body: bytes
@@ -39,9 +39,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
-    """Write the model in the request's path (`{model}`) into its body. An invalid body stays; the engine
-    refuses it.
-    """
+    """The request with the model of its path (`{model}`) in its body; unchanged if the body is no object."""
     try:
         body = encode_head({**decode_head(request.body), "model": request.params["model"]})
     except WireError:
@@ -50,24 +48,25 @@ def with_model(request: HttpRequest) -> HttpRequest:
 
 
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
-"""How a handler's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type, "form",
-"either" = JSON or form, "parts" = any bytes, by the handler, piece by piece.
+"""How a request's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type (except
+from strange web pages), "form", "either" = JSON or form, "parts" = any bytes, piece by piece, by the handler.
 """
 Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint."""
+    """The handler of one method of an endpoint. takes_body: how the body is read before it is called."""
 
     run: Handle
     takes_body: Bodies = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One path of the HTTP API. template: the path with names in braces, also its name in logs and metrics.
-    face: the protocol of its errors. methods: empty = there is nothing at this path. public: no key is
-    needed. scope: what the client key has to allow. slashes: the name in braces may hold slashes. shared:
-    several protocols have the path; the request's headers tell the client's.
+    """One path of the HTTP API. template: the path with placeholders in braces, also its name in logs. face:
+    the protocol of its errors. methods: a handler for each; empty = there is nothing at this path. public: no
+    key is needed. scope: what the client key has to allow. slashes: the only placeholder's value may hold
+    slashes. shared: several protocols have the path, and a request's headers tell which one its client
+    speaks.
     """
 
     template: str
@@ -80,7 +79,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:
-    """Yield an endpoint for each of `paths` (a path and its methods) below each root path of a protocol."""
+    """Yield an endpoint for each path and its handlers by method, below each root of a protocol."""
     assert dialect.face is not None
     for path, methods in paths:
         for root in dialect.face.roots:

@@ -1,20 +1,16 @@
-"""The table of all endpoints: finds the endpoint and the handler for a path and a method.
-
-An OpenAI path is served under /v1 and without it. Model names may hold "/" and ":", percent-encoded or not.
-Each endpoint belongs to a protocol (face), which gives its errors their form; on paths that several protocols
-have, or none, the request's headers tell which one its client speaks.
-"""
+"""The table of all endpoints: finds the endpoint and the handler for a path and a method."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
@@ -35,30 +31,27 @@ from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""Matches a path that begins with two API roots: the base URL's and the client's own. The last one counts."""
+"""Matches several API roots at a path's beginning: the base URL's and the client's own, which counts."""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
 _VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
-"""Matches a path that begins with a vendor's own prefix (from the catalogue), which stands for `/v1`. The
-vendors' clients (Groq's, Fireworks') add it to any base URL.
+"""Matches the beginning of a path with a vendor's own prefix (`/openai/v1`), which stands for `/v1`: the
+clients of Groq and Fireworks add theirs to any base URL.
 """
 _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield all endpoints. Of two for one path the later wins; of two with slashed names the first."""
+    """Yield all endpoints: for one path and method the last counts, for names with slashes the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
         chat,
         OperationsApi(gateway, chat),
-        ResponsesApi(gateway),
+        ResponsesApi(gateway, chat),
         StoredChatsApi(gateway),
         SessionsApi(gateway),
         messages,
@@ -73,13 +66,15 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
 
 
 class PathTable:
-    """The table of one gateway: all paths, each with its endpoint."""
+    """The endpoints of one gateway, by path."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._exact: dict[str, Endpoint] = {}
         self._slashed: list[tuple[str, str, str, Endpoint]] = []
-        """Paths whose name may hold slashes: prefix, suffix, the placeholder's name, endpoint."""
+        """Endpoints whose placeholder may hold slashes, each after what precedes and follows the placeholder
+        in the path, and the placeholder's name.
+        """
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._faces = faces()
@@ -100,9 +95,10 @@ class PathTable:
             self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
 
     def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
-        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key or None.
+        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key; None =
+        none.
 
-        A client that can be configured with a base URL only sends its key this way.
+        A client in which nothing but a base URL can be configured sends its key this way.
         """
         path: str = scope["path"]
         below = path.removeprefix(scope.get("root_path", ""))
@@ -116,7 +112,9 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path, or None, and its placeholders' values. root: where the app is mounted."""
+        """The endpoint of a path (None = there is none), and its placeholders' values by name. root: the path
+        at which the application is mounted, "" = not below another one.
+        """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
         path = path.removeprefix(root)  # some parent applications have removed it already
@@ -147,8 +145,8 @@ class PathTable:
         return None, {}
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
-        """The path's name in logs and errors: the endpoint's template, or the path itself if nothing is
-        there, without a client key in the wrong part of it.
+        """The path's name in logs and errors: the endpoint's template; if nothing is there, the path, in
+        which `…` stands for what follows `/key/` (perhaps a client key), unless it is one of LiteLLM's own.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -157,31 +155,25 @@ class PathTable:
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
-        """The protocol in which errors of this request are sent: the endpoint's. If several protocols share
-        its path, or there is no endpoint, the request's headers decide.
+        """The protocol in which this request's errors are sent: the endpoint's. If several protocols share
+        its path, or there is no endpoint, the protocol whose clients send such headers, else the default.
         """
         if endpoint is not None and not endpoint.shared:
             return endpoint.face
         return next((dialect for dialect, face in self._faces if face.serves(headers)), DEFAULT)
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
-        """The handler for a method of an endpoint (GET's also for HEAD). Raises RequestFailed (404, 405)."""
+        """The handler for a method (GET's for HEAD). path: for the error. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
             text = f"There is no endpoint {method} {path[:200]}."
             if (elsewhere := instead(path.removeprefix(self._base))) is not None:
                 text = f"{text} {elsewhere}"
-            raise RequestFailed(ir.Fault("not_found", text, code="unknown_url"))
+            raise RequestFailed(ir.Fault("not_found", text, "unknown_url"))
         methods = endpoint.methods
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handler is None:
-            allowed = ", ".join(methods)
-            raise RequestFailed(
-                ir.Fault(
-                    "method_not_allowed",
-                    f"{endpoint.template} takes {allowed}, not {method}.",
-                    code="method_not_allowed",
-                )
-            )
+            text = f"{endpoint.template} takes {', '.join(methods)}, not {method}."
+            raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         return handler
 
 
@@ -190,13 +182,13 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """The client key that begins `rest`, the decoded path after `/key/`. raw: the whole path, still
-    percent-encoded: there, a slash within the key differs from the slash after it.
+    """The client key with which `rest`, the decoded path after `/key/`, begins. raw: the whole path, still
+    percent-encoded, so that a slash within the key differs from the slash after it; b"" = not known.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """A regular expression for a path in which each name in braces stands for one segment."""
+    """The pattern of a path in which each name in braces stands for one segment, and names a group."""
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))

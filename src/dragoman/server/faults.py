@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 STOPPING: Final = ir.Fault(
     "unavailable",
     "The gateway is shutting down. Send the request again to another instance, or later.",
-    code="gateway_stopping",
+    "gateway_stopping",
     blame="gateway",
 )
 CROWDED: Final = ir.Fault(
     "unavailable",
     "The gateway has no memory left for this request body at the moment. Try again later.",
-    code="bodies_too_large_together",
+    "bodies_too_large_together",
     retry_after=5.0,
     blame="gateway",
 )
 FULL: Final = ir.Fault(
     "unavailable",
     "The gateway has reached its connection limit. Try again later.",
-    code="too_many_connections",
+    "too_many_connections",
     retry_after=1.0,
     blame="gateway",
 )
@@ -34,13 +34,13 @@ UPGRADE_MISSING: Final = ir.Fault(
     "invalid_request",
     "This WebSocket handshake has no 'Upgrade: websocket' header: a proxy removed it. For "
     "nginx, set proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection.",
-    code="upgrade_missing",
+    "upgrade_missing",
     status=426,
 )
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """The headers that HTTP requires beside an error (RFC 9110). endpoint: the request's, or None."""
+    """The headers that HTTP requires with an error (RFC 9110). endpoint: the request's, None = none."""
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:

@@ -1,8 +1,8 @@
 """Reads clients' forms as they come in: large files go to disk, and all is freed when the exchange ends.
 
-A file above 1 MiB is written to a temporary file without a name, one for each form, in the system's folder
-for such files (TMPDIR). The handler gets it as a view of mapped memory, which the system may drop and read
-again. Writes have at most 64 KiB and go to the system's cache: this takes less time than a thread would.
+Each form has one temporary file without a name, in the system's folder for such files (TMPDIR). The handler
+gets large files as views of its mapped memory. Writes have at most 64 KiB: this takes less time than a thread
+would.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _TOGETHER = 8 * 1024 * 1024
 
 
 class _Received(msgspec.Struct):
-    """The received part of a form's field. start: its offset in the temporary file, None = in memory."""
+    """The received part of a form's field. parts: its bytes in memory. size: of all its bytes. start: their
+    offset in the temporary file, None = they are in memory.
+    """
 
     head: Head
     parts: list[bytes] = []
@@ -42,9 +44,10 @@ class _Received(msgspec.Struct):
 
 class Upload:
     """Reads one form as it comes in; a context manager, whose end frees the values of all fields.
-    content_type: the request's, with the boundary. space: the disk space that all forms share. length: the
-    content-length, None = unknown. Raises RequestFailed: 400 if there is no boundary, 503 if no space is
-    left.
+
+    content_type: the request's, with the boundary. space: the disk space that all forms share. length: bytes
+    of the body, None = unknown. Raises RequestFailed: 400 without a boundary, 503 if `length` exceeds the
+    space.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
@@ -64,7 +67,7 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Free memory and file; a value that is still being sent, when the connection releases it."""
+        """Free memory and file; a value that is still being sent is freed with its connection."""
         self._fields.clear()
         for view in self._views:
             with suppress(BufferError):
@@ -77,9 +80,7 @@ class Upload:
         self._share.free()
 
     def feed(self, chunk: bytes) -> None:
-        """Read a piece of the body. Raises RequestFailed: 400 or 413 with the field's name, 503 if the disk
-        is full.
-        """
+        """Read a piece of the body. Raises RequestFailed (400, 413: invalid; 503: no disk space)."""
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):
@@ -88,7 +89,7 @@ class Upload:
                     self._take(self._fields[-1], piece)
 
     def form(self) -> Form:
-        """The whole form, after the last `feed`. Its values live until `__exit__`. Raises RequestFailed."""
+        """The whole form, after the last `feed`; `__exit__` frees it. Raises RequestFailed (400, 503)."""
         with _blamed():
             self._parser.close()
             if self._file is not None:
@@ -100,7 +101,7 @@ class Upload:
         )
 
     def named(self, failed: RequestFailed) -> RequestFailed:
-        """A copy of an error, with the name of the field that is being read."""
+        """A copy of an error with the name of the field that is being read as its parameter."""
         return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
 
     def _take(self, field: _Received, piece: bytes) -> None:
@@ -147,8 +148,8 @@ def _blamed() -> Generator[None]:
 _NO_ROOM: Final = ir.Fault(
     "unavailable",
     "The gateway has no space for this file at the moment. Try again later.",
-    code="insufficient_storage",
+    "insufficient_storage",
     blame="gateway",
 )
 NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
-"""Like _NO_ROOM, with a time to retry: other forms take the space, and their requests will end."""
+"""Like _NO_ROOM, with a time to retry, because other forms take the space."""

@@ -1,10 +1,9 @@
 """Gemini's protocol over HTTP: generating, counting tokens, embedding, and Google's form of the model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens,
-https://ai.google.dev/api/models. The path holds the model and says whether to stream. A stream is a JSON
-array, or server-sent events with `alt=sse`. A stream of events gets no heartbeat, because some of Google's
-clients read every line as data. In the array, white space between two elements is a heartbeat without
-meaning.
+https://ai.google.dev/api/models.
+A stream is a JSON array, or server-sent events with `alt=sse`. The latter gets no heartbeat, because some of
+Google's clients read every line as data.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.gemini import DIALECT, embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.engine.asked import Inbound
@@ -28,16 +28,13 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 _PREFIX: Final = "models/"
 _USUAL, _MOST = 50, 1000
 """Models on one page of the list: the default and the maximum, as in Google's API."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
 _ASKED: Final = ("generateContentRequest", "generate_content_request")
 _SPACE: Final = b"\r\n"
-"""A heartbeat in a streamed JSON array: white space between two elements."""
+"""The heartbeat of a streamed JSON array: white space between two elements has no meaning."""
 
 
 class GenerateContentApi:
@@ -50,7 +47,6 @@ class GenerateContentApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the protocol; the model list only where no other protocol has its path."""
         for root in self.face.roots:
             for path, methods in self._methods():
                 yield Endpoint(root + path, DIALECT, methods, slashes=True)
@@ -59,7 +55,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield the paths that ask a model (without their root), each with its method."""
+        """Yield the paths that name a model, without their root, each with its handler."""
         runs = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
@@ -67,14 +63,11 @@ class GenerateContentApi:
             "embedContent": partial(self.embed, embedding.PATH),
             "batchEmbedContents": partial(self.embed, embedding.BATCH_PATH),
         }
-        # Some clients send a model with a slash as the whole path: tunedModels/NAME, and also
-        # provider/model.
+        # Some clients send a model with a slash without `models/`: tunedModels/NAME, and also provider/model.
         for before in ("/models/", "/"):
             for method, run in runs.items():
-                yield (
-                    f"{before}{{model}}:{method}",
-                    {"POST": Handler(partial(_named, run), takes_body="json")},
-                )
+                handler = Handler(partial(_named, run), takes_body="json")
+                yield f"{before}{{model}}:{method}", {"POST": handler}
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
@@ -104,7 +97,7 @@ class GenerateContentApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one page of the models that the caller may use. Raises RequestFailed (400)."""
+        """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
         entries = self._gateway.entries(request.caller.models)
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
         token = request.query.get("pageToken", request.query.get("page_token"))
@@ -126,13 +119,13 @@ class GenerateContentApi:
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-    """Call the handler `run` with the model's name as the configuration has it: without `models/`."""
+    """Call the handler `run` with the request whose path parameter `model` has lost the prefix `models/`."""
     name = request.params["model"].removeprefix(_PREFIX)
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """One model as Google lists it."""
+    """One entry of the model list in Google's form."""
     listed: dict[str, Any] = {
         "name": _PREFIX + entry.id,
         "displayName": entry.id,
@@ -148,9 +141,7 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """The request whose tokens are counted: the one inside the body, or else the body itself. An invalid body
-    is returned as it is; the engine refuses it.
-    """
+    """The request whose tokens are counted, as JSON: the one inside the body, else the body itself."""
     try:
         head = decode_head(body)
     except WireError:
@@ -159,7 +150,7 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """How many models a page has. As in Google's API, 0 means the default; more than the maximum is cut."""
+    """How many models a page has; the default for None and 0. Raises RequestFailed (400: no number)."""
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):
@@ -168,7 +159,7 @@ def _size(stated: str | None) -> int:
 
 
 def _start(names: Sequence[str], token: str) -> int:
-    """Where the page begins in `names`: after the model that `token`, from the earlier page, names."""
+    """The position in `names` after the model that the page token names. Raises RequestFailed (400)."""
     try:
         return names.index(urlsafe_b64decode(token).decode()) + 1
     except ValueError:

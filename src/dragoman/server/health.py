@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -13,9 +13,6 @@ from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.ollama.listing import expects_text, running
 from dragoman.version import __version__
 from dragoman.wire.json import encode
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class HealthApi:
@@ -25,7 +22,6 @@ class HealthApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every health path, and `/`. No client key is needed."""
         for path, answer in (
             ("/", self._root),  # agents call it to see whether there is a server at all
             ("/health", self._health),
@@ -41,8 +37,7 @@ class HealthApi:
     async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
-        # Only shutdown is a reason to send requests elsewhere: a provider that is down shows its recovery in
-        # requests.
+        # Only shutdown is a reason to send requests elsewhere: a provider shows its recovery in requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -1,15 +1,7 @@
-"""uvicorn's HTTP protocol, extended with what a server on the open internet needs.
+"""uvicorn's HTTP protocol, extended with what a server on the open internet needs: limits for heads, URLs,
+silence and the number of connections, requests stamped at their first byte, and a disconnect that cancels all
+of them.
 
-- Limits for heads, trailers and URLs, checked while they come in; errors have the form of the client's
-  protocol. Limits for silence and for the number of connections (`server.connections`).
-- Trailers are dropped. A requested upgrade that is not supported is ignored.
-- A stream to an HTTP/1.0 client is not chunked: it ends with its connection.
-- The reported overhead begins at the request's first byte, not when its handler is scheduled: waiting in the
-  event loop's queue is our own time too.
-- A disconnect cancels all requests of the connection, pipelined ones included, without a task that waits for
-  it.
-- The head of an answer and the first part of its body are one write; uvicorn makes two.
-- WebSockets that can be drained (`server.websocket_protocol`), imported when a client first asks for one.
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
 
@@ -19,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
@@ -28,28 +20,26 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
 from dragoman.server import refusals
+from dragoman.server.app import App
 from dragoman.server.connections import Connections, Peer
 from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
 
-if TYPE_CHECKING:
-    from dragoman.server.app import App
-
 _AHEAD = 8
-"""When this many requests of a connection are unanswered, no more are read."""
+"""While a connection has this many unanswered requests, nothing more is read from it."""
 _UNREAD = 4096
-"""Bytes. The next pipelined request begins when the client has left fewer bytes of earlier answers unread."""
+"""The next pipelined request begins when at most this many bytes of earlier answers are still unsent."""
 _REQUEST = 2048
-"""About how many bytes of memory a request needs beside the bytes in which it was sent."""
+"""Bytes of memory, about, that a waiting request needs beside those in which it was sent."""
 _BRIEFLY = 2.0
-"""Seconds. A connection whose request body stands still for longer may be closed to make room for others."""
+"""Seconds for which a request's body may stand still before its connection may be closed to make room."""
 _LINGER = 2.0
-"""Seconds in which the client of a refused request may finish sending it. If the connection were closed at
-once, the system would reset it, and the client might never see the answer.
+"""Seconds for which the connection of a refused request stays open: closing it at once would reset it, and
+the client might never see the answer.
 """
 _LATE = 10.0
-"""Seconds. Like _LINGER, for a body whose request was answered before its end, as after a wrong key."""
+"""Seconds in which a body must end whose request was answered before, as after a wrong key."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -71,14 +61,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._max_url = int(settings.max_url)
         self._cycles = deque()
         self._ahead = 0
-        """Bytes that have come in since a second request began to wait."""
+        """Bytes that have come in since a request began to wait for earlier ones; 0 = none waits."""
         self._held_since: float | None = None
-        """When the next request began to wait until the client reads earlier answers; None = no such wait."""
+        """When the next request began to wait for the client to read earlier answers; None = it does not."""
         self._pending = 0
         """Bytes that have come in since the last complete head, piece of a body, or message."""
         self._in_head = False
         self._complete = True
-        """Whether the latest request has come in completely."""
+        """Whether the latest request has come in completely; True before the first."""
         self._chunks = 0
         """How many chunks of the latest request's body have come in."""
         self._body_size = 0
@@ -86,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._upgrades = False
         """Whether the latest request asks for an unsupported upgrade, and is parsed again without it."""
         self._ignores_input = False
-        """Whether the bytes that the client still sends are ignored."""
+        """Whether all bytes that the client still sends are ignored."""
         self._answered = False
         self._fed_at = 0.0
         """When the last piece of the latest request's body came in."""
@@ -97,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- The connection --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Corked(transport, self.loop))
+        super().connection_made(cast("asyncio.Transport", Corked(transport, self.loop)))
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self.client[0] if self.client else None)
         if not self.all_connections.admit(self):
@@ -125,11 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report how many bytes this connection holds for requests whose handler has not begun. came: bytes
-        just read.
-
-        A request that has begun is not counted: its handler limits its body.
-        """
+        """Report the bytes held for requests whose handler has not begun. came: bytes that were just read."""
         kept = self._pending
         waiting = len(self._cycles) - 1
         if waiting > 0 or self._held_since is not None:
@@ -144,14 +130,13 @@ class HttpProtocol(HttpToolsProtocol):
             self.all_connections.keep(self, kept)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has disconnected: cancel the handlers of its requests."""
+        """The connection has ended: cancel the handlers of its requests."""
         super().connection_lost(exc)
         self._held_since = None
         self.all_connections.leave(self)
         self._drop()
 
     def _drop(self) -> None:
-        """Drop all unanswered requests and cancel their handlers."""
         for cycle in self._cycles:
             cycle.disconnected = True  # uvicorn sets this for the newest request only
             cycle.message_event.set()
@@ -162,7 +147,6 @@ class HttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()
 
     def pause_writing(self) -> None:
-        """The client reads slowly: our write buffer is full."""
         self.peer.paused = True
         super().pause_writing()
 
@@ -172,14 +156,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops. A client that leaves answers unread while a request waits is cut off."""
+        """The server stops: end the connection after running requests; at once if the client reads slowly."""
         if self._held_since is None:
             super().shutdown()
         else:
             self.transport.abort()
 
     def idle_since(self) -> float | None:
-        """When it began to wait for its client; None = a request runs, or its body has just grown."""
+        """When it began to wait for its client; None = a request runs, or its body grew just now."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -189,7 +173,6 @@ class HttpProtocol(HttpToolsProtocol):
         return self._fed_at  # a request that waits for its body
 
     def abandon(self) -> None:
-        """End the connection to make room for another one."""
         self._ignores_input = True
         if self._cycles:
             self.transport.abort()
@@ -199,7 +182,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_head()
 
     def _forget_head(self) -> None:
-        """Free the parser and the head of a request that is not read any further."""
         self.parser = None  # type: ignore[assignment]  # it may hold a long part of a header
         if self._in_head:
             self.headers.clear()
@@ -244,9 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunks = self._body_size = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header. A trailer is dropped: it must not replace a header that was already used (RFC 9110,
-        6.5.1).
-        """
+        """Keep a header, and drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
         if self._in_head:
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
@@ -254,7 +234,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """A request's head is complete: begin the request, unless a limit is passed. Raises Refused."""
+        """A request's head is complete: begin the request. Raises Refused if a limit is exceeded."""
         if not self._fits():
             raise refusals.Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
@@ -307,7 +287,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
-        """Count a chunk of the body. Raises Refused if there are many and they are too small."""
+        """Count a chunk of the body. Raises Refused for many chunks that are too small on average."""
         self._chunks += 1
         if self._chunks > refusals.CHUNKS and self._body_size < self._chunks * refusals.LEAST_CHUNK:
             raise refusals.Refused(refusals.SMALL_CHUNKS)
@@ -319,7 +299,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The last byte of a request. Reading goes on: otherwise uvicorn would not see a disconnect."""
+        """A request has come in. Go on reading unless too much waits: uvicorn would miss a disconnect."""
         if self._upgrades:
             return
         super().on_message_complete()
@@ -330,7 +310,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        """The oldest request is answered: begin the next. `Connections`, not uvicorn, times the idle time."""
+        """The oldest request is answered: begin the next, or let it wait until the client has read enough."""
         self._cycles.popleft()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -345,10 +325,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """Read nothing more of a chunked body whose request is answered already, as after a wrong key.
-
-        Looking for its end would cost as much as reading it. The write side is closed, so that the client
-        sees the end.
+        """Ignore the rest of a chunked body whose request is answered already, as after a wrong key, and
+        close the write side, so that the client sees the end.
         """
         if self._complete or self._in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -364,7 +342,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _begin_held(self) -> None:
-        """Begin the next request if it waited only for the client to read, and the client has read enough."""
+        """Begin the next request if it waits for the client to read, and the client has read enough."""
         if self._held_since is None or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size() > _UNREAD:
@@ -376,9 +354,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_next(self) -> None:
         self._count_kept()
-        if (
-            self._ahead < self._max_head or self._ignores_input
-        ):  # unread bytes would reset a closed connection
+        if self._ahead < self._max_head or self._ignores_input:  # unread bytes would reset a closed one
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -401,40 +377,40 @@ class HttpProtocol(HttpToolsProtocol):
             self.refuse(cause.fault if isinstance(cause, refusals.Refused) else refusals.INVALID)
 
     def _read_again(self, rest: bytes) -> None:
-        """Parse the request again, as if it had not asked for an upgrade (RFC 9110, section 7.8).
-
-        The parser takes everything after such a head for another protocol, the body included. rest: the
-        bytes that came in together with the head.
+        """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser takes
+        everything after such a head for another protocol. rest: the bytes after the head that have come in.
         """
         self._upgrades = False
-        line = b"%b %b HTTP/%b\r\n" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b\r\n" % (method, self.url, version)
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._feed(b"".join([line, *headers, b"\r\n", rest]))
 
     def _fits(self) -> bool:
+        """Whether the URL and the number of headers are within their limits so far."""
         return len(self.url) <= self._max_url and len(self.headers) <= self._max_headers
 
     def _too_large(self) -> ir.Fault:
+        """The error for the limit that the bytes which come in now exceed."""
         if not self._in_head:
             if self._complete:
                 return refusals.INVALID  # too many empty lines between two requests
-            return refusals.trailers_too_large(self._max_head)
+            return refusals.headers_too_large(f"The trailers are larger than {self._max_head} bytes.")
         if len(self.url) > self._max_url or not self.headers:
-            return refusals.url_too_long(self._max_url)
+            text = f"The URL is longer than {self._max_url} bytes."
+            return ir.Fault("too_large", text, "url_too_long", status=414)
         if len(self.headers) > self._max_headers:
-            return refusals.too_many_headers(self._max_headers)
-        return refusals.headers_too_large(self._max_head)
+            return refusals.headers_too_large(f"The request has more than {self._max_headers} headers.")
+        return refusals.headers_too_large(f"The request headers are larger than {self._max_head} bytes.")
 
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer the request that is being read with an error, after earlier ones; end the connection."""
+        """Answer the request that is being read with an error, and end the connection. If complete earlier
+        requests are unanswered, only these are answered; an answer that has begun is cut off.
+        """
         if self._ignores_input or self.transport.is_closing():
             return
         self._ignores_input = True
@@ -463,7 +439,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._write_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """Write an error answer, with the header that ends the connection."""
         own = (
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -487,13 +462,12 @@ def _nothing() -> None:
 
 
 def uvicorn_options(app: App) -> dict[str, Any]:
-    """The options of `uvicorn.Config` with which every server of this gateway runs.
+    """The options of `uvicorn.Config` with which every server of this gateway runs. Also sets the gateway's
+    `connections`.
 
-    No WebSocket protocol is set here; ours is imported when a client first needs it. Proxy headers are not
-    trusted: the client's address is that of the connection's peer. WebSocket pings are sent as often as a
-    stream's heartbeat. A missing pong ends nothing, because a client that reads slowly has not read the ping
-    yet. Messages are not compressed: compression would need about 40 kB for each socket, and more time for
-    each event than everything else.
+    Proxy headers are not trusted. WebSocket pings are sent as often as a stream's heartbeat. A missing pong
+    ends nothing, because a client that reads slowly has not read the ping yet. Messages are not compressed:
+    this would need about 40 kB for each socket, and more time for each event than everything else.
     """
     app.gateway.connections = app.connections.state
     settings = app.gateway.config.server

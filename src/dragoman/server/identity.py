@@ -8,13 +8,14 @@ from typing import Any, Final
 from dragoman.exchange import Exchange
 
 _LONGEST: Final = 200
-"""The most characters of a noted header."""
+"""The most characters of a header that are noted."""
 
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Note in `exchange` the peer's address, and the headers x-forwarded-for and user-agent.
+    """Set `exchange.address` from the peer, `forwarded` and `agent` from x-forwarded-for and user-agent, if
+    known.
 
-    peer: address and port, None for a Unix socket. Both headers are claims of the client, not proven.
+    peer: address and port, None for a Unix socket.
     """
     if peer:
         exchange.address = peer[0]

@@ -1,7 +1,6 @@
 """Sends requests from the program in which the gateway runs to the gateway, without a socket.
 
-They are handled as any client's request: keys, checks, routing, hooks, stored answers and the access log. The
-answer is read piece by piece. The gateway waits while the reader is busy, as it does for a slow client.
+They are handled as any client's request. The gateway waits while the reader of an answer is busy.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
     "application/x-ndjson": NDJSONSplitter,
 }
 _DONE: Final = b"[DONE]"
-"""The last frame of a stream in OpenAI's chat protocol. It is no JSON, so it is left out."""
+"""The last frame of a stream in OpenAI's protocols. It is no JSON, so readers do not get it."""
 
 
 async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
@@ -39,8 +38,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
 
 
 async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """POST `body` as JSON to `path`. Yields the decoded events of the answer; an answer that is no stream is
-    one event. Raises CallFailed for an error answer, and for an error event within the stream.
+    """POST `body` as JSON to `path`. Yield the decoded events of the answer; JSON that is no stream is one
+    event. Raises CallFailed for an error answer, and for an error event within the stream.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = (await anext(pieces)).decode("latin-1")
@@ -66,7 +65,7 @@ def _event(frame: bytes) -> Any:
 
 
 class _Request:
-    """One request: its ASGI call with `receive` and `send`, and a queue of the messages that were sent."""
+    """One request to the application, and the queue of the ASGI messages that answer it."""
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -80,8 +79,8 @@ class _Request:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Send the request; yield its answer's content type, then the pieces of its body. Raises CallFailed.
-        Closing this generator cancels the request.
+        """Send the request; yield its answer's content type (b"" = none), then the pieces of its body. Raises
+        CallFailed for an error answer. Closing this generator cancels the request.
         """
         task = spawn(self._run(), "request in process")
         try:

@@ -2,7 +2,7 @@
 
 Our own HTTP protocol (`server.http`) puts a Link into the scope of each request. It holds the time of the
 first byte, and it cancels the request when the client disconnects. Another ASGI server gives no Link; then a
-task waits for the disconnect (`watch_for_disconnect`).
+task waits for the disconnect (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ EXTENSION = "dragoman.link"
 class Link:
     """The connection of one request, or of one WebSocket.
 
-    began: when the request's first byte came, in monotonic seconds. complete: the request's body has
-    arrived. lost:
-    the client has disconnected. task: the handler, which a disconnect cancels. drain: called when the server
-    stops; None = the connection's own protocol ends it. Of WebSockets only: say: writes several text
-    messages at once; None = ASGI writes one after another. idle_since: when the socket began to wait for the
-    client's next message; None = it does not wait. answered: called when the oldest unanswered message has
-    been answered.
+    began: when the request's first byte came, in monotonic seconds. complete: whether the request's body has
+    arrived. lost: whether the client has disconnected. task: the handler, which a disconnect cancels. drain:
+    called when the server stops; None = the server closes the connection itself. Of WebSockets only: say:
+    writes several text messages at once; None = ASGI writes one after another. idle_since: when the socket
+    began to wait for the client's next message (monotonic seconds); None = it does not wait. answered: called
+    when the oldest unanswered message has been answered; None = nobody wants to know.
     """
 
     __slots__ = ("answered", "began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
@@ -56,18 +55,16 @@ class Link:
         self.lost = True
 
     def watch(self, receive: Receive) -> None:
-        """Start a task that drops this link at the disconnect, for an ASGI server that gives no Link."""
-        self.watcher = spawn(watch_for_disconnect(receive, self), "disconnect")
+        """Start a task that calls `drop` when the client disconnects. Call it after the body's end."""
+        self.watcher = spawn(self._wait_for_disconnect(receive), "disconnect")
+
+    async def _wait_for_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.drop()
 
     def end(self) -> None:
-        """Note that the request is over: drop the reference to its task, and stop watching the connection."""
+        """The request is over: forget its task, and stop the one that `watch` started."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
-
-
-async def watch_for_disconnect(receive: Receive, link: Link) -> None:
-    """Wait until the client disconnects, then drop `link`. The request's body must have been read."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    link.drop()

@@ -1,6 +1,8 @@
 """Anthropic's protocol besides chat: old completions, counting tokens, and Anthropic's form of the model
-list. https://platform.claude.com/docs/en/api/messages-count-tokens,
-https://platform.claude.com/docs/en/api/models-list.
+list.
+
+https://platform.claude.com/docs/en/api/messages-count-tokens,
+https://platform.claude.com/docs/en/api/models-list
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.anthropic import DIALECT, complete
 from dragoman.dialects.anthropic.count import PATH as COUNT_PATH
 from dragoman.errors import RequestFailed, WireError
@@ -23,11 +26,8 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.wire.json import decode_head, encode, encode_head
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 _NO_BOUND: Final = msgspec.Raw(b"1000000000")
-"""A `max_tokens` above every answer's length, and above every thinking budget, which must be less than it."""
+"""A `max_tokens` above each model's limit and each thinking budget (which must be less than `max_tokens`)."""
 _USUAL, _MOST = 20, 1000
 """Models on one page of the list: the default and the maximum, as in Anthropic's API."""
 
@@ -42,7 +42,6 @@ class MessagesApi:
         self.face = DIALECT.face
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of old completions, token counting and the model list; `ChatApi` has the rest."""
         yield from below(DIALECT, self._paths())
         for root in self.face.roots[1:]:  # below the first stands OpenAI's list
             yield Endpoint(f"{root}/models", DIALECT, {"GET": Handler(self.models)})
@@ -60,7 +59,7 @@ class MessagesApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one page of the models that the caller may use. Raises RequestFailed (400)."""
+        """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
         entries = self._gateway.entries(request.caller.models)
         query = request.query
         limit = _limit(query.get("limit"))
@@ -91,7 +90,7 @@ class MessagesApi:
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """One model as Anthropic lists it."""
+    """One entry of the model list in Anthropic's form."""
     return {
         "type": "model",
         "id": entry.id,
@@ -104,8 +103,8 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """Make a token-counting body a valid messages body: add `max_tokens` if it has none, and turn streaming
-    off. An invalid body is returned as it is; the engine refuses it.
+    """A token-counting body as a valid messages body: with `max_tokens` (`_NO_BOUND` if it has none), and not
+    streamed. An invalid body is returned for the engine to refuse.
     """
     try:
         head = decode_head(body)
@@ -120,9 +119,8 @@ def _limit(stated: str | None) -> int:
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:9]) <= _MOST):
-        raise RequestFailed(
-            ir.Fault("invalid_request", f"must be a number from 1 to {_MOST}", "invalid_value", "limit")
-        )
+        text = f"must be a number from 1 to {_MOST}"
+        raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", "limit"))
     return int(stated)
 
 
@@ -130,6 +128,5 @@ def _place(names: Sequence[str], name: str, param: str) -> int:
     try:
         return names.index(name)
     except ValueError:
-        raise RequestFailed(
-            ir.Fault("invalid_request", "is not the id of a model in this list", "invalid_value", param)
-        ) from None
+        text = "is not the id of a model in this list"
+        raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", param)) from None

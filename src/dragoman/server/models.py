@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.access import Face
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.messages import MessagesApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.wire.json import encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
-
-class OwnList(Protocol):
-    """The handlers of a protocol with its own form of the model list. face: knows its clients by headers."""
-
-    face: Face
-
-    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of models."""
-        ...
-
-    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry."""
-        ...
+OwnList = MessagesApi | GenerateContentApi
+"""The handlers of a protocol with its own form of the model list."""
 
 
 class ModelsApi:
-    """The model list of one gateway. own: protocols with a form of their own. passing: deletes models."""
+    """The model list of one gateway. own: protocols with their own form of it. passing: deletes models."""
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
         self._gateway = gateway
@@ -44,7 +32,6 @@ class ModelsApi:
         self._faces = {dialect.name: dialect for dialect, _ in faces()}
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of the list and of each model."""
         for path in ("/v1/models", "/models"):
             yield Endpoint(path, DEFAULT, {"GET": Handler(self.models)}, shared=True)
             one = {"GET": Handler(self.model), "DELETE": Handler(self.delete)}
@@ -63,9 +50,7 @@ class ModelsApi:
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send one model's entry, with the features that each protocol's clients can use. Raises
-        RequestFailed (404).
-        """
+        """Send one model's entry in the form of the client's protocol. Raises RequestFailed (404)."""
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
             return
@@ -77,16 +62,15 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed (404: unknown or forbidden)."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (403, 404, 405, the provider's)."""
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
-            raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
+            raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         if not request.caller.may_use(name := request.params["model"]):
             raise RequestFailed(_no_model(name))
         await self._passing.delete_model(request, exchange, client)
 
     def _had(self, model: str) -> dict[str, Any]:
-        """For each protocol, which features of the model its clients can use. Too long for the whole list."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {
@@ -113,10 +97,10 @@ def _no_model(name: str) -> ir.Fault:
 
 
 def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
-    """One model's entry in OpenAI's list, with fields of our own; SDKs ignore fields they do not know.
+    """One entry of the model list in OpenAI's form, with members of our own.
 
-    modes: for each protocol, whether its requests are relayed or translated. measured: the model's speed so
-    far, None = not known.
+    modes: by protocol, whether its requests are relayed or translated. measured: the model's speed so far,
+    None = not known.
     """
     listed: dict[str, Any] = {
         "id": entry.id,

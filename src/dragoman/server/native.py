@@ -1,13 +1,12 @@
-"""The gateway's own paths (/generate for one prompt, /anonymous-id, running requests), and LiteLLM's model
-list.
-"""
+"""The gateway's own paths (/generate, /anonymous-id, running requests), and LiteLLM's model list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
+from dragoman.assembly.core import Core
 from dragoman.config.litellm_words import SUPPORTS
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DEFAULT
@@ -18,12 +17,6 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
-_DIGITS: Final = 24
-"""Hexadecimal digits of an anonymous id: 96 random bits."""
-
 
 class NativeApi:
     """The handlers of /generate, /anonymous-id, /admin/requests and LiteLLM's model list at one gateway."""
@@ -33,7 +26,6 @@ class NativeApi:
         self._inbound = chat.inbound
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path. /anonymous-id needs no client key: who asks for such an id is not to be known."""
         yield Endpoint("/generate", DEFAULT, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", DEFAULT, {"GET": Handler(self.anonymous_id)}, public=True)
         for path in ("/model/info", "/v1/model/info"):
@@ -41,16 +33,15 @@ class NativeApi:
         yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Answer one prompt with a text, from a model."""
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Send a new random id. It is not stored, and derived from nothing."""
-        id_ = self._gateway.seams.random_id()[:_DIGITS]
+        id_ = self._gateway.seams.random_id()[:24]  # hexadecimal digits: 96 random bits
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the models in LiteLLM's form, which editors and chat pages read; null = not known."""
+        """Send the models that the caller may use, in LiteLLM's form."""
         entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
@@ -69,7 +60,7 @@ class NativeApi:
 
 
 def _informed(entry: Entry) -> dict[str, Any]:
-    """One model's entry in LiteLLM's form, without addresses or provider keys.
+    """One model's entry in LiteLLM's form; null = not known.
 
     https://docs.litellm.ai/docs/proxy/model_management
     """
@@ -90,7 +81,7 @@ def _informed(entry: Entry) -> dict[str, Any]:
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
-    """One running request as JSON fields, named as in the access log."""
+    """One running request as JSON members, named as in the access log. now: monotonic seconds."""
     return {
         "id": exchange.id,
         "object": "request",

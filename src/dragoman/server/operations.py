@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest, with_model
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/embeddings": ("embed", "json"),
@@ -34,7 +32,7 @@ PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
     "/moderations": ("moderation", "json"),
     "/rerank": ("rerank", "json"),
 }
-"""For each path, the operation and how the body is read. Each path is served with and without /v1."""
+"""For each path, served with and without /v1: the operation, and how the body is read."""
 _ROOTS: Final[Mapping[str, tuple[str, ...]]] = {"/rerank": ("/v2",)}
 """Further root paths of a path: Cohere's clients rerank at /v2."""
 
@@ -47,7 +45,6 @@ class OperationsApi:
         self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of embeddings, images, audio, moderations and reranking."""
         for path, (operation, body) in PATHS.items():
             methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):
@@ -68,8 +65,7 @@ class OperationsApi:
             # An empty form lacks all required fields; an empty object gives the error for that.
             body=b"{}" if request.form == () else inbound.body,
         )
-        face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, heartbeat)
+        self._chat.streams(DEFAULT, client)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:

@@ -1,8 +1,7 @@
 """Which web pages may call the gateway (cross-origin resource sharing, CORS).
 
-The script of any web page can reach loopback, and a gateway without client keys may hold provider keys that
-cost money. So without client keys only pages from this machine may call, unless the operator allows others
-(decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
+Any web page can reach loopback, so without client keys only pages of this machine may call, unless the
+operator allows others (decision 5). https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ _VARY = (b"vary", b"origin")
 _EXPOSE = (b"access-control-expose-headers", b"*")
 _ANY: Headers = ((b"access-control-allow-origin", b"*"), _EXPOSE)
 
-# Pages on this machine, and apps whose pages have a scheme of their own (vscode-webview://…, tauri://…).
-# `null`
-# is not among them: it is the origin of a frame that any page can make.
+# Pages of this machine, and apps whose pages have a scheme of their own (vscode-webview://…, tauri://…); not
+# `null`, which is the origin of a frame that any page can make.
 _LOCAL = re.compile(
     r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?"
     r"|(?!https?:)[a-z][a-z0-9+.-]*://[\x21-\x7e]*",
@@ -33,10 +31,10 @@ _LOCAL = re.compile(
 
 
 class Origins:
-    """Decides which web pages may call the gateway, by their origin.
+    """Decides by their origin which web pages may call the gateway.
 
-    allowed: a list of origins, "*" = all. None = all if client keys are needed (keyed), else those of this
-    machine.
+    allowed: these origins, "*" among them = all; None = all if clients need keys (`keyed`), else this
+    machine's.
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -44,11 +42,11 @@ class Origins:
         self._allowed = None if allowed is None else frozenset(allowed)
 
     def admits(self, origin: str | None) -> bool:
-        """Whether a page of this origin may send requests; None = no page has sent the request (True)."""
+        """Whether a page of this origin may send requests; True for None, because then no page sent it."""
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """The CORS headers of an answer, which let the page's script read it. origin: None = no browser."""
+        """The CORS headers of an answer to a page of this origin; () for None, because then no page asked."""
         if origin is None:
             return ()
         if self._any:
@@ -58,7 +56,9 @@ class Origins:
         return ((b"access-control-allow-origin", header_value(origin)), _EXPOSE, _VARY)
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
-        """The headers for a browser's preflight request. headers: the names that the page wants to send."""
+        """The headers that answer an OPTIONS request: a browser asks whether a page of this origin may send
+        these `headers` (names). They permit nothing if origin is None or not allowed.
+        """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)
         return (

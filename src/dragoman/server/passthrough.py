@@ -1,24 +1,24 @@
 """Files, batches, fine-tuning jobs and similar resources of a provider: requests are passed through to it.
 
-Bodies pass byte for byte in both directions and are not stored. One thing is edited: the address of a batch's
-results (`_RESULTS`). The paths and methods that pass are listed in `dialects.resources`, the headers here.
-Ids are the provider's own. A client key that is limited to some models may not use these paths, because a
-batch can name any model. The provider is the only one that has the resource and speaks the client's protocol,
-or, among several, the one that the header `X-Dragoman-Provider` names.
+Bodies pass byte for byte in both directions, except the address of a batch's results (`_RESULTS`). The paths
+and methods that pass are listed in `dialects.resources`, the headers here. A client key that is limited to
+some models may not use these paths, because a batch can name any model. The provider is the only one that has
+the resource and speaks the client's protocol, or, among several, the one that the header
+`X-Dragoman-Provider` names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.access import Face
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
@@ -34,34 +34,27 @@ from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
 from dragoman.wire.inert import inert_headers
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
-"""The form of a resource's id. No such id can lead to another path."""
+"""Matches the id of a resource; no such id can lead to another path."""
 _SENT: Final = frozenset(
     {
         *("accept", "content-encoding", "content-type", "idempotency-key", "range", "x-client-request-id"),
         *("anthropic-beta", "anthropic-version", "openai-beta"),
     }
 )
-"""The client's headers that are sent to the provider."""
+"""The names of the client's headers that are sent to the provider."""
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
-"""The provider's headers that are passed on to every client. Those of the client's protocol are added, and
-the body's length and disposition after a check.
-"""
+"""The provider's headers that are passed on in every protocol; see `_headers` for others."""
 _ANY: Final = "application/octet-stream"
 _BODILESS: Final = frozenset({204, 205})
 _MOST_EDITED: Final = 16_000_000
-"""The most bytes of an answer about batches, read whole to be edited; a thousand batches are 1 MB."""
-
-
+"""The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
 _RESULTS: Final = re.compile(
     rb'("results_url"\s*:\s*")https?://[^"]*?(/v1/messages/batches/[A-Za-z0-9_-]+/results")'
 )
-"""Finds the address of a batch's results. Official clients call it with their own key, which is a key of this
-gateway. Without the origin, the address is relative to the client's base URL, and so leads here.
+"""Finds the address of a batch's results. Its origin is cut off, so that the address leads here: official
+clients call it with their own key, which is a key of this gateway.
 """
 
 
@@ -72,11 +65,12 @@ class PassThroughApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of a resource. Headers tell which protocol a client of `/v1/files` speaks."""
+        """Yield every path of every resource, once; a path of several protocols is shared (`/v1/files`)."""
         known: set[str] = set()
         for dialect, face in faces():
             for resource in sorted(dialect.resources):
-                shared = not face.client_headers and any(_tell(other, resource) for other in faces())
+                others = [other for one, other in faces() if resource in one.resources]
+                shared = not face.client_headers and any(other.client_headers for other in others)
                 for path, methods in PATHS[resource].items():
                     run = partial(self._pass, resource=resource, path=path, face=dialect)
                     handlers = {
@@ -89,18 +83,15 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider.
-
-        Raises RequestFailed: 403 for a model of another kind, 404 for an unknown model, and the errors of
-        `_pass`.
-        """
+        """Delete a fine-tuned model at its provider. Raises RequestFailed (403: not fine-tuned; 404)."""
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
         model = rest if first in self._gateway.passages else name
         if not _TUNED.match(model):
-            self._gateway.engine.table.entry(name)
-            raise RequestFailed(_undeletable(name))
+            self._gateway.engine.table.entry(name)  # raises for an unknown model
+            text = f"The model {name[:128]!r} cannot be deleted: only fine-tuned models can be."
+            raise RequestFailed(ir.Fault("permission", text, "model_not_deletable", "model"))
         headers = {**request.headers, CHOICE: first} if model != name else request.headers
         request = msgspec.structs.replace(request, params={"model": model}, headers=headers)
         path = "/models/{model}"
@@ -116,6 +107,10 @@ class PassThroughApi:
         path: str,
         face: Dialect,
     ) -> None:
+        """Pass a request for a resource through, and its answer back. face: the client's protocol if its
+        headers tell none. Raises RequestFailed: the errors of `_passage`, 404 for an invalid id, and the
+        provider's.
+        """
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         passage = self._passage(resource, request, _form(next(told, face)))
         target = _target(path, request)
@@ -128,7 +123,8 @@ class PassThroughApi:
         CONNECTED.set(exchange.connected)
         body = _Body(request)
         try:
-            answer = await passage.send(exchange.method, target, _sent(request.headers), body.flow)
+            sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+            answer = await passage.send(exchange.method, target, sent, body.flow)
             record.status = answer.status
             try:
                 if not is_success(answer):
@@ -136,9 +132,10 @@ class PassThroughApi:
                 exchange.waited += now() - record.started
                 record.first = exchange.first = now()
                 exchange.phase = "stream"
+                json = answer.headers.get("content-type", "").startswith("application/json")
                 if answer.status in _BODILESS:
                     await client.empty(answer.status, _headers(answer, passage, whole=True))
-                elif resource == "message_batches" and _is_json(answer):
+                elif json and resource == "message_batches":
                     written = await read_bounded(answer, _MOST_EDITED, passage.name)
                     edited = _RESULTS.sub(rb"\1\2", written)
                     await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
@@ -156,8 +153,9 @@ class PassThroughApi:
         exchange.phase = "done"
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
-        """The provider to which the request goes. form: from `_form`. Raises RequestFailed: 403 for a key
-        limited to some models, 501 if no provider has the resource, 400 if the client must choose one.
+        """The provider to which the request goes. form: of the client's protocol, from `_form`. Raises
+        RequestFailed: 403 for a key limited to some models, 501 if no provider has the resource, 400 if
+        several have it and the client names none of them.
         """
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
@@ -167,28 +165,30 @@ class PassThroughApi:
             if resource in passage.resources and _form(passage.dialect) == form
         }
         if not able:
-            raise RequestFailed(_nobody(resource))
+            text = (
+                f"No provider is configured to pass {resource!r} through for this protocol (setting "
+                "providers.NAME.passthrough)."
+            )
+            raise RequestFailed(ir.Fault("not_implemented", text, "not_implemented", blame="gateway"))
         wished = request.headers.get(CHOICE)
         if wished is None and len(able) == 1:
             return next(iter(able.values()))
         if wished not in able:
-            raise RequestFailed(_unnamed(resource, wished, list(able)))
+            said = "Several providers offer"
+            if wished is not None:
+                said = f"{wished[:64]!r} is not one of the providers that offer"
+            text = f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}."
+            raise RequestFailed(ir.Fault("invalid_request", text, "unknown_provider", CHOICE))
         return able[wished]
 
 
-def _tell(served: tuple[Dialect, Face], resource: Resource) -> bool:
-    """Whether this protocol has the resource, and its clients can be recognised by their headers."""
-    dialect, face = served
-    return resource in dialect.resources and bool(face.client_headers)
-
-
 def _form(dialect: Dialect) -> str:
-    """The form of a dialect's resources: its own name if headers show its clients, else OpenAI's."""
+    """Whose form a dialect's resources have: its own if headers show its clients, else OpenAI's."""
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:
-    """A client's body while it is passed on. flow: None = no body. failure: an error on the client's side."""
+    """A client's body on its way. flow: None = no body. failure: why the client's side broke off, or None."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None
@@ -212,7 +212,6 @@ class _Body:
 
 
 async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
-    """Send the provider's answer to the client as it comes in."""
     kind = answer.headers.get("content-type", _ANY)
     client.streams_as(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.
@@ -224,10 +223,8 @@ async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
 
 
 def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
-    """The headers for the client: the passed-on ones, and those that keep browsers from running the answer as
-    a page.
-
-    whole: True = leave out the provider's content-length, which does not fit the body that is sent.
+    """The headers for the client: the provider's that are passed on, those that keep browsers from running
+    the answer as a page, and the provider's name. whole: without the provider's content-length.
     """
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
@@ -243,23 +240,12 @@ def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[byt
     return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
 
 
-def _is_json(answer: Answer) -> bool:
-    return answer.headers.get("content-type", "").startswith("application/json")
-
-
-def _sent(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in _SENT if name in headers}
-
-
 def _target(path: str, request: HttpRequest) -> str:
-    """The path and query for the provider, without the client key (query field `key`). Raises RequestFailed
-    (404) for an invalid id.
-    """
+    """The path and query for the provider, without the client key. Raises RequestFailed (404: invalid id)."""
     for name, value in request.params.items():
         if not _ID.fullmatch(value):
-            raise RequestFailed(
-                ir.Fault("not_found", f"There is no resource {value[:64]!r}.", code="not_found")
-            )
+            text = f"There is no resource {value[:64]!r}."
+            raise RequestFailed(ir.Fault("not_found", text, "not_found"))
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     pairs = [pair for pair in parse_qsl(request.search, keep_blank_values=True) if pair[0].lower() != "key"]
     return f"{path}?{urlencode(pairs)}" if pairs else path
@@ -267,44 +253,9 @@ def _target(path: str, request: HttpRequest) -> str:
 
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
 """Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
-
-
-def _undeletable(name: str) -> ir.Fault:
-    return ir.Fault(
-        "permission",
-        f"The model {name[:128]!r} cannot be deleted: only fine-tuned models can be.",
-        code="model_not_deletable",
-        param="model",
-    )
-
-
 _LIMITED: Final = ir.Fault(
     "permission",
     "This API key is limited to some models, so it cannot use files, batches and other "
     "resources of a provider's account.",
-    code="key_limited_to_models",
+    "key_limited_to_models",
 )
-
-
-def _nobody(resource: Resource) -> ir.Fault:
-    return ir.Fault(
-        "not_implemented",
-        f"No provider is configured to pass {resource!r} through for this protocol (setting "
-        "providers.NAME.passthrough).",
-        code="not_implemented",
-        blame="gateway",
-    )
-
-
-def _unnamed(resource: Resource, wished: str | None, able: list[str]) -> ir.Fault:
-    said = (
-        "Several providers offer"
-        if wished is None
-        else f"{wished[:64]!r} is not one of the providers that offer"
-    )
-    return ir.Fault(
-        "invalid_request",
-        f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}.",
-        code="unknown_provider",
-        param=CHOICE,
-    )

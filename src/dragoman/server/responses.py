@@ -7,18 +7,20 @@ with its own key; another caller's id is answered as an unknown id.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.openai_responses import DIALECT
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.asked import Inbound, Turn
+from dragoman.engine.asked import Inbound
 from dragoman.engine.client import Headers
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
+from dragoman.server.chat import ChatApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.stored_objects import (
@@ -31,7 +33,6 @@ from dragoman.server.stored_objects import (
     object_of,
     page_of,
 )
-from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.turns.background import Refused
 from dragoman.turns.compaction import asking, compacted, remembered
@@ -40,27 +41,21 @@ from dragoman.turns.keeping import conversation_missing, reachable, written
 from dragoman.turns.turn import ResponseTurn
 from dragoman.wire.json import decode_head, encode, encode_head
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 _MOST_ITEMS: Final = 20
-"""The most items that one request may add to a conversation, as in OpenAI's API."""
+"""The most items that one request may put into a conversation, as in OpenAI's API."""
 
 
 class ResponsesApi:
     """The endpoints of the Responses API at one gateway."""
 
-    def __init__(self, gateway: Core) -> None:
+    def __init__(self, gateway: Core, chat: ChatApi) -> None:
         self._gateway = gateway
-        self._face = DIALECT
+        self._chat = chat
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of responses and conversations."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield every path without its root, with its methods."""
-
         def post(run: Any) -> Handler:
             return Handler(run, takes_body="json")
 
@@ -88,25 +83,20 @@ class ResponsesApi:
             {"GET": Handler(self.conversation_item), "DELETE": Handler(self.remove_item)},
         )
 
-    # --- Answers -----------------------------------------------------------------------------------
-
     async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Answer a request for a response, at once or in the background."""
-        gateway = self._gateway
-        self._prepare_stream(client)
-        inbound = self._inbound(request)
         head = _background(request.body)
         if head is None:
-            turn = turn_of(gateway, self._face, request.caller, request.headers)
-            await gateway.engine.handle(exchange, msgspec.structs.replace(inbound, turn=turn), client)
+            await self._chat.ask(DIALECT, request, exchange, client)
             return
         if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
         stream = bytes(head.get("stream", b"null"))
         if stream in {b"null", b"false"}:  # any other value is checked with the rest of the body
             head["stream"] = msgspec.Raw(b"true")
+        inbound = self._chat.inbound(DIALECT, request)
         inbound = msgspec.structs.replace(inbound, body=encode_head(head), framing="ndjson")
-        begun = await gateway.background.start(exchange, inbound, request.caller.name)
+        begun = await self._gateway.background.start(exchange, inbound, request.caller.name)
         if isinstance(begun, Refused):
             exchange.fault = begun.fault
             await client.answer(begun.status, begun.headers, begun.body)
@@ -115,50 +105,33 @@ class ResponsesApi:
         else:
             await client.answer(200, (), written(begun))
 
-    def _prepare_stream(self, client: AsgiClient) -> None:
-        heartbeat = self._gateway.config.server.heartbeat
-        client.streams_as(self._face.stream.content_type.encode(), self._face.stream.ping, heartbeat)
-
-    def _inbound(self, request: HttpRequest) -> Inbound:
-        settings = self._gateway.config.server
-        return Inbound(
-            self._face,
-            request.body,
-            request.headers,
-            settings.max_depth,
-            request.caller.models,
-            settings.max_values,
-            room=request.room,
-        )
-
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Send a stored response as it is now, or (`stream=true`) its events after a given number."""
         id_ = request.params["id"]
-        record = await self._gateway.background.look(request.caller.name, id_)
+        record = await self._gateway.keeping.get(request.caller.name, id_)
         if request.query.get("stream") not in {"true", "1"}:
             size = len(record.body) + sum([len(one.body) for one in record.output])
-            shown = await self._gateway.keeping.run(size, request.caller.name, written, record)
+            shown = await self._gateway.heavy.run(size, request.caller.name, written, record)
             await answer_stored(request, client, shown)
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
         after = number(request.query, "starting_after", -1, at_least=-1)
-        self._prepare_stream(client)
         await self._follow(request, id_, after, exchange, client)
 
     async def _follow(
         self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: AsgiClient
     ) -> None:
+        """Stream the events of a background response with numbers above `after`, up to its last one."""
         tenant = request.caller.name
+        self._chat.streams(DIALECT, client)
         client.expect_stream()
         await client.begin(200, ())
         try:
-            async for event in self._gateway.background.follow(tenant, id_, after):
-                told = _read_event(event)
-                after = told.sequence_number
-                size = len(event)
+            async for place, word, event in self._gateway.background.follow(tenant, id_, after):
+                after, size = place, len(event)
                 request.room.take(size)
-                framed = await self._gateway.keeping.run(size, tenant, _framed, told.type, event)
+                framed = await self._gateway.heavy.run(size, tenant, _framed, word, event)
                 await client.write(framed)
                 request.room.give(size)
         except RequestFailed as failed:  # the response was deleted meanwhile, or the store has failed
@@ -168,13 +141,13 @@ class ResponsesApi:
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a stored response. If it still runs, it is stopped."""
+        """Delete a stored response. If it still runs in this process, it is stopped."""
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
     async def cancel(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Stop a response that runs in the background, and send it."""
+        """Cancel a background response if it still runs, and send it as it is then."""
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
@@ -189,16 +162,15 @@ class ResponsesApi:
         await answer_stored(request, client, _page([*earlier, *record.input], request.query))
 
     async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        turn = turn_of(self._gateway, self._face, request.caller, request.headers)
-        inbound = self._asking(request, await object_of(self._gateway, request), turn)
+        inbound = self._asking(request, await object_of(self._gateway, request))
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
 
-    def _asking(self, request: HttpRequest, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
-        """The engine's form of a request, to be neither stored nor streamed. body: the decoded JSON."""
+    def _asking(self, request: HttpRequest, body: Mapping[str, Any]) -> Inbound:
+        """A request with this decoded body, to be neither stored nor streamed, as the engine takes it."""
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
-        return msgspec.structs.replace(self._inbound(request), body=encode(own), turn=turn)
+        return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Send a shortened conversation: the user's latest messages, and the model's summary of the rest."""
@@ -210,7 +182,8 @@ class ResponsesApi:
         turn = ResponseTurn(gateway.keeping, request.caller.name)
         turn.asks = asking
         answered = _Answered()
-        await gateway.engine.handle(exchange, self._asking(request, body, turn), answered)
+        inbound = msgspec.structs.replace(self._asking(request, body), turn=turn)
+        await gateway.engine.handle(exchange, inbound, answered)
         if answered.status >= 400:
             await client.answer(answered.status, answered.headers, answered.body)
             return
@@ -225,8 +198,6 @@ class ResponsesApi:
             "usage": response.get("usage"),
         }
         await client.answer(200, answered.headers, encode(told))
-
-    # --- Conversations -----------------------------------------------------------------------------
 
     async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Store a new conversation, with the items in the body, and send it."""
@@ -310,8 +281,8 @@ class ResponsesApi:
         await client.answer(200, (), _conversation(found))
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
-        """The items in a body, ready to be stored; () = none. Stored items replace references to them. Raises
-        RequestFailed for an invalid item or an unknown reference.
+        """The items in a body in stored form, references replaced by what they refer to; () = the body has
+        none. Raises RequestFailed for an invalid item or an unknown reference.
         """
         given = body.get("items")
         if given is None:
@@ -319,7 +290,7 @@ class ResponsesApi:
         if not isinstance(given, list) or len(given) > _MOST_ITEMS:
             raise RequestFailed(invalid("items", f"a list of at most {_MOST_ITEMS} items"))
         try:
-            self._face.request.check(WireRequest("chat", {"model": "", "input": given}))
+            DIALECT.request.check(WireRequest("chat", {"model": "", "input": given}))
         except WireError as error:
             param = "items" + error.path.removeprefix("input")
             message = error.message.replace("'input", "'items")
@@ -337,7 +308,7 @@ class ResponsesApi:
 
 
 class _Answered:
-    """A client inside the gateway, which keeps a whole answer. Implements `work.Client`."""
+    """A client inside the gateway, which keeps a whole answer. Implements `engine.client.Client`."""
 
     begun = False
 
@@ -362,16 +333,8 @@ class _Answered:
         """Not used: the request does not stream."""
 
 
-class _Event(msgspec.Struct):
-    type: str
-    sequence_number: int
-
-
-_read_event: Final = msgspec.json.Decoder(_Event).decode
-
-
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members (values undecoded) of a body that asks for a background response; None = another body."""
+    """The undecoded members of a body that asks for a background response; None = it does not."""
     if b'"background"' not in body:
         return None
     try:
@@ -382,7 +345,7 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
-    """One page of `items`, as JSON; `query` says which. Raises RequestFailed for invalid parameters."""
+    """The page of `items` (oldest first) that `query` asks for, as JSON. Raises RequestFailed (400)."""
     limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
     if after is not None and not any(item.id == after for item in ordered):  # stops behind the item
@@ -428,21 +391,21 @@ def _framed(kind: str, event: bytes) -> bytes:
 
 
 def _no_item(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", code="item_not_found")
+    return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", "item_not_found")
 
 
 _NOT_STREAMED: Final = ir.Fault(
     "invalid_request",
     "Only responses that were requested with 'background': true can be streamed again.",
-    code="invalid_value",
-    param="stream",
+    "invalid_value",
+    "stream",
 )
 _NO_SESSION: Final = ir.Fault(
     "unsupported",
     "A background response or a compaction cannot be part of a session: remove the header 'X-Session-Id'.",
-    code="unsupported_value",
-    param="X-Session-Id",
+    "unsupported_value",
+    "X-Session-Id",
 )
 _NOTHING_RETAINED: Final = ir.Fault(
-    "unsupported", "This gateway does not store conversations.", code="unsupported_value"
+    "unsupported", "This gateway does not store conversations.", "unsupported_value"
 )

@@ -1,9 +1,8 @@
 """Runs the application under uvicorn in one process, with one event loop and a drain at the end.
 
-The first stop signal lets running requests finish, up to the configured time, while readiness is false. After
-SIGTERM the port stays open for a while, so that load balancers notice. The second signal ends everything at
-once. If there are several workers, each gets these orders from its parent instead, and also drains when its
-parent has gone. SIGHUP ends nothing: it reads the secret files again.
+The first stop signal lets running requests finish, up to the configured time. After SIGTERM the port stays
+open for a while, so that load balancers notice. The second signal ends everything at once. SIGHUP reads the
+secret files again. If there are several workers, each gets these orders from its parent instead.
 """
 
 from __future__ import annotations
@@ -17,27 +16,25 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import uvicorn
 
+from dragoman.assembly.core import Core
+from dragoman.config.reread import Reading
 from dragoman.errors import DragomanError
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.http import uvicorn_options
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-    from dragoman.config.reread import Reading
-
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-"""SIGHUP; None on Windows, which has none."""
+"""The signal SIGHUP; None on Windows, which has none."""
 
 DRAIN: Final = b"d"
-"""The parent's order: stop after running requests; keep the port open until load balancers have noticed."""
+"""The parent's order: stop after running requests; keep the port open for the gateway's `drain_delay`."""
 CLOSE: Final = b"c"
-"""The parent's order: close the port, and stop after running requests."""
+"""The parent's order: close the port at once, and stop after running requests."""
 END: Final = b"e"
 """The parent's order: stop at once."""
 REREAD: Final = b"r"
@@ -64,7 +61,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also obeys signals and orders: to drain, to end, or to read secrets again."""
+    """uvicorn's server, which drains, ends or reads secrets again at signals and at the parent's orders."""
 
     def __init__(
         self,
@@ -88,10 +85,8 @@ class _Server(uvicorn.Server):
         if self._orders is not None:
             await self._obey_first(self._orders)
         await super().startup(sockets)
-        # All objects that serving needs exist now and stay: the garbage collector need not look through them
-        # again.
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them again
         gc.set_threshold(10_000, 20, 20)
         self._loop = asyncio.get_running_loop()
         if self._orders is not None:
@@ -114,9 +109,7 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """Read the secret files again at SIGHUP. A closed terminal sends this signal as well, so it ends
-        nothing.
-        """
+        """Read the secret files again soon. A closed terminal sends SIGHUP as well, so it ends nothing."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reread_soon)
 
@@ -127,7 +120,7 @@ class _Server(uvicorn.Server):
         self._reread(await self._gateway.reread_secrets())
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds; uvicorn ends when the running requests have finished."""
+        """Close the port after `delay` seconds, and stop after running requests; at once if `force_exit`."""
         if self.force_exit:
             self._gateway.hurry()
             self._close()
@@ -144,14 +137,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def _obey_first(self, orders: socket.socket) -> None:
-        """Read the secret files again before the first request, if the parent's first order is REREAD."""
+        """Read the secret files again before the first request, if the parent has already ordered REREAD."""
         with suppress(BlockingIOError):
             if orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == REREAD:
                 orders.recv(1)
                 await self._reread_secrets()
 
     def _obey(self, orders: socket.socket) -> None:
-        """Carry out the parent's orders. If the parent has gone, do as for CLOSE."""
+        """Read the parent's orders and carry them out. If the parent has gone, do as for CLOSE."""
         said = orders.recv(16)
         if REREAD in said:
             self._reread_soon()
@@ -174,14 +167,13 @@ def serve(
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
     reread: Callable[[Sequence[Reading]], None] = lambda _readings: None,
 ) -> None:
-    """Serve until a signal or an order ends it.
+    """Serve on `listener` until a signal or an order ends it.
 
-    ready: called once, when requests are answered.
-    draining: called when a stop begins and requests still run or the port stays open. Arguments: the number
-    of running requests, the seconds for which the port stays open.
-    reread: called with the result for each secret file after the files were read again.
-    orders: a worker's connection to its parent, which sends DRAIN, CLOSE, END or REREAD. If the connection
-    ends, the parent has gone; this means CLOSE. SIGHUP is not handled then.
+    ready: called once, when requests are answered. orders: a worker's socket to its parent, which sends
+    DRAIN, CLOSE, END or REREAD; its end means CLOSE. None = signals give the orders. draining: called when a
+    stop begins and requests still run or the port stays open; arguments: the number of running requests, the
+    seconds for which the port stays open. reread: called with the result for each secret, after the files
+    were read.
     """
     app = App(gateway)
     config = uvicorn.Config(

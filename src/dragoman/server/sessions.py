@@ -1,4 +1,4 @@
-"""The paths /admin/sessions, which show and delete the sessions of all clients; for keys with the scope
+"""The paths /admin/sessions, which show and delete the sessions of all clients, for keys with the scope
 `admin`.
 
 Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
@@ -7,9 +7,10 @@ Clients choose the ids of sessions, so two clients may have the same id: `?clien
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
@@ -20,9 +21,6 @@ from dragoman.turns.keeping import reachable
 from dragoman.turns.sessions import read
 from dragoman.wire.json import encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 
 class SessionsApi:
     """The session endpoints of one gateway."""
@@ -31,13 +29,12 @@ class SessionsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield both paths. The id may hold slashes, because clients choose it."""
         yield Endpoint("/admin/sessions", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
         one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of all sessions, or of one client's (`?client=`), latest use first."""
+        """Send the list of all sessions, or of one client's (`?client=`), the latest used first."""
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
@@ -46,15 +43,15 @@ class SessionsApi:
         return list(await reachable(sessions.listed(request.query.get("client"), limit=most)))
 
     async def _named(self, request: HttpRequest) -> Session:
-        """The session that the path and `?client=` name. Raises RequestFailed: 404, or 400 if several clients
-        have this id.
-        """
+        """The session that path and `?client=` name. Raises RequestFailed (404; 400: several have it)."""
         id_ = request.params["id"]
         found = [session for session in await self._sessions(request) if session.id == id_]
         if not found:
             raise RequestFailed(_missing(id_))
         if len(found) > 1:
-            raise RequestFailed(_ambiguous(found))
+            named = ", ".join([repr(session.tenant) for session in found[:8]])
+            text = f"Several clients have a session with this id: choose one with '?client=' ({named})."
+            raise RequestFailed(ir.Fault("invalid_request", text, "missing_required_parameter", "client"))
         return found[0]
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
@@ -84,14 +81,4 @@ def _shown(session: Session) -> dict[str, Any]:
 
 
 def _missing(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", code="session_not_found")
-
-
-def _ambiguous(found: list[Session]) -> ir.Fault:
-    named = ", ".join([repr(session.tenant) for session in found[:8]])
-    return ir.Fault(
-        "invalid_request",
-        f"Several clients have a session with this id: choose one with '?client=' ({named}).",
-        code="missing_required_parameter",
-        param="client",
-    )
+    return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", "session_not_found")

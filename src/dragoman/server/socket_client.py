@@ -1,8 +1,7 @@
 """Sends answers to the client over a WebSocket: each event of a stream is one text message.
 
-Streams arrive here as one JSON value a line (framing "ndjson"), so nothing is decoded. A write waits while
-the client reads slowly, so nothing is queued. A WebSocket has no headers: those of an error are put into its
-message, those of other answers are dropped. The server's protocol sends the pings.
+Streams come as one JSON value a line (framing "ndjson"). A write waits while the client reads slowly. The
+headers of an error are put into its message, those of other answers are dropped.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from dragoman.engine.client import Headers
 from dragoman.exchange import Exchange
 from dragoman.server.link import Link, Say, Send
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class SocketClient:
     """Sends the answer of one exchange to its client.
 
-    kind: the JSON members that mark an error in the client's protocol, as `"type":"error",`. prefix: the JSON
-    members with which every message begins, as `"stream_id":"a",`; b"" = none.
+    say: writes messages. link: is dropped if the client has gone. kind: the JSON members that mark an error
+    in the client's protocol, as `"type":"error",`. prefix: the JSON members with which every message begins,
+    as `"stream_id":"a",`; both b"" = none.
     """
 
     __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")
@@ -35,7 +34,7 @@ class SocketClient:
         self.begun = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer (JSON). An error's message also gets its status and its headers."""
+        """Send a whole answer (a JSON object); an error (400 and above) with its status and headers."""
         self._exchange.status = status
         if status >= 400:
             named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
@@ -47,7 +46,6 @@ class SocketClient:
         """Do nothing: the server's protocol sends pings."""
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Note that a stream begins. Nothing is sent for this."""
         self._exchange.status = status
         self.begun = True
 

@@ -1,10 +1,9 @@
 """Reads text messages of WebSocket clients as request bodies, for each protocol that WebSockets serve.
 
-Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket): `{"type": "response.create",
-...request body}`, with a `stream_id` if an OpenAI client runs several conversations on one socket.
+Pure. Responses (Open Responses 2026-04-24, WebSocket): `{"type": "response.create", ...request body}`, with a
+`stream_id` if an OpenAI client runs several conversations on one socket.
 https://www.openresponses.org/specification#websocket, https://platform.openai.com/docs/guides/websocket-mode.
-Chat has no such protocol: a message is a request body, and the answer's chunks are the messages that come
-back.
+Chat has no such protocol: a message is a request body, and each chunk of the answer is a message.
 """
 
 from __future__ import annotations
@@ -19,16 +18,17 @@ from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 
 _LONGEST_STREAM_ID = 256
-"""The most bytes of a `stream_id` as JSON. It is limited because every event repeats it."""
+"""The most bytes of a `stream_id` as JSON, which every message of the answer repeats."""
 _NOTICES: Final = frozenset({b'"response.processed"'})
-"""Types of messages that need no answer: Codex reports with them that it has handled an answer."""
+"""Types (as JSON) of messages that need no answer: with them Codex reports that it has handled an answer."""
 _YES: Final = msgspec.Raw(b"true")
 _BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
 class SocketRequest(msgspec.Struct, frozen=True):
     """A message that needs an answer. body: the request's body. prefix: the JSON members with which each
-    message of the answer begins, b"" = none. fault: the error to send, None = the message is a request.
+    message of the answer begins, b"" = none. fault: the error to send instead of an answer, None = the
+    message is valid.
     """
 
     body: bytes = b""
@@ -39,8 +39,8 @@ class SocketRequest(msgspec.Struct, frozen=True):
 class SocketFormat(msgspec.Struct, frozen=True):
     """How the messages of one protocol are read and written on a WebSocket.
 
-    read: reads a message, with the allowed depth of its JSON, as a request; None = it needs no answer. error:
-    the JSON members that mark an error message, beside `status` and `error`.
+    read: reads a message as a request (None = it needs no answer); its second argument is the allowed depth
+    of JSON. error: the JSON members that mark an error message, beside `status` and `error`; b"" = none.
     """
 
     read: Callable[[str, int], SocketRequest | None]
@@ -53,7 +53,7 @@ def read_chat(message: str, _max_depth: int) -> SocketRequest:
 
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
-    """Read a `response.create` message as a streamed request; None = a notice, which needs no answer."""
+    """Read a `response.create` message as a streamed request. None = the message is one of `_NOTICES`."""
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:
@@ -86,4 +86,4 @@ SOCKET_FORMATS: Final[Mapping[str, SocketFormat]] = {
     "/responses": SocketFormat(read_response, b'"type":"error",'),
     "/chat/completions": SocketFormat(read_chat),
 }
-"""For each path with WebSockets, the format of their messages. The path may also begin with /v1."""
+"""For each path with WebSockets, without /v1, the format of their messages."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
@@ -31,9 +32,6 @@ from dragoman.turns.chats import written
 from dragoman.turns.keeping import reachable
 from dragoman.wire.json import encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 _FILTER: Final = re.compile(r"metadata\[(.{1,64})\]")
 _MOST_FILTERS: Final = 16
 _decode: Final = msgspec.json.Decoder().decode
@@ -46,21 +44,17 @@ class StoredChatsApi:
         self._gateway = gateway
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of stored completions: the list, one of them, its messages."""
-        return below(DEFAULT, self._paths())
-
-    def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield every path without its root, with its methods."""
-        yield "/chat/completions", {"GET": Handler(self.listed)}
-        yield (
-            "/chat/completions/{id}",
-            {
-                "GET": Handler(self.retrieve),
-                "POST": Handler(self.update, takes_body="json"),
-                "DELETE": Handler(self.delete),
-            },
-        )
-        yield "/chat/completions/{id}/messages", {"GET": Handler(self.messages)}
+        one = {
+            "GET": Handler(self.retrieve),
+            "POST": Handler(self.update, takes_body="json"),
+            "DELETE": Handler(self.delete),
+        }
+        paths = {
+            "/chat/completions": {"GET": Handler(self.listed)},
+            "/chat/completions/{id}": one,
+            "/chat/completions/{id}/messages": {"GET": Handler(self.messages)},
+        }
+        return below(DEFAULT, paths.items())
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
         """Send one page of stored completions, oldest first by default. Raises RequestFailed."""
@@ -106,9 +100,9 @@ class StoredChatsApi:
         """Send one page of the messages in a stored completion's request. Raises RequestFailed."""
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)
-        keeping, size = self._gateway.keeping, len(chat.messages)
+        size = len(chat.messages)
         request.room.take(size)
-        told = await keeping.run(size, chat.tenant, _messages, chat, wanted)
+        told = await self._gateway.heavy.run(size, chat.tenant, _messages, chat, wanted)
         await answer_stored(request, client, told)
 
     async def _chat(self, request: HttpRequest) -> StoredChat:
@@ -120,9 +114,7 @@ class StoredChatsApi:
 
 
 def _filters(query: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that a query demands of listed completions. Raises RequestFailed (400) for more than 16
-    pairs.
-    """
+    """The metadata that listed completions must have. Raises RequestFailed (400) for more than 16 pairs."""
     pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
     if len(pairs) > _MOST_FILTERS:
         raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
@@ -130,6 +122,7 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
+    """The page `wanted` (from `page_of`) of a completion's messages, as JSON. Raises RequestFailed (400)."""
     limit, newest, after = wanted
     shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]
     if newest:
@@ -151,7 +144,7 @@ def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
 
 
 def _parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with its content as one text, and that content's parts in `content_parts` (None: a text)."""
+    """A message for the client: `content` is a text or None; `content_parts` its parts, if it had any."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"name": None, **message, "content": content, "content_parts": None}
@@ -166,4 +159,4 @@ def _list(page: list[tuple[str, bytes]], *, more: bool) -> bytes:
 
 
 def _not_found(id_: str) -> ir.Fault:
-    return ir.Fault("not_found", f"Chat completion not found: {id_[:128]}", code="not_found")
+    return ir.Fault("not_found", f"Chat completion not found: {id_[:128]}", "not_found")

@@ -1,18 +1,16 @@
-"""Shared by the paths for stored objects: the page, numbers and metadata in a request, and the answer."""
+"""Shared by the paths for stored objects: reads a request's page, numbers and metadata; answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 _MOST_LISTED: Final = 100
 _MOST_METADATA: Final = 16
@@ -20,7 +18,7 @@ _MOST_METADATA: Final = 16
 
 def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
     """The page that a query asks for: how many items, whether newest first, after which item's id (None =
-    from the start). order: "asc" or "desc", the default. Raises RequestFailed for invalid parameters.
+    from the start). order: "asc" or "desc", for a query that states none. Raises RequestFailed (400).
     """
     limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", order)
@@ -30,9 +28,7 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A whole number in a query, or `default` if it is missing. Raises RequestFailed (400) if it is not a
-    number, or out of bounds.
-    """
+    """A whole number in a query; `default` if it states none. Raises RequestFailed (400) out of bounds."""
     stated = query.get(name)
     if stated is None:
         return default
@@ -47,9 +43,7 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in the body of a request that asks no model; {} if there is no body. The limits are
-    those of a body that asks a model. Raises RequestFailed (400, 413).
-    """
+    """The JSON object in a request's body, decoded; {} = no body. Raises RequestFailed (400, 413)."""
     settings = gateway.config.server
 
     def read() -> dict[str, Any]:
@@ -64,13 +58,13 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
-    """Send stored JSON. Its memory is charged to the request, so its share is freed when the request ends."""
+    """Send stored JSON (`body`) with status 200, and charge its bytes to the request's memory."""
     request.room.take(len(body))
     await client.answer(200, (), body)
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata in a body; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
+    """A body's `metadata`; {} = none. Raises RequestFailed unless it is at most 16 short strings."""
     stated = body.get("metadata")
     if stated is None:
         return {}
@@ -86,12 +80,12 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def invalid(param: str, expected: str) -> ir.Fault:
-    """The error for a parameter with an invalid value."""
+    """The error (400) for a parameter with an invalid value. expected: what it has to be."""
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
 
 def missing(param: str) -> ir.Fault:
-    """The error for a missing parameter."""
+    """The error (400) for a missing parameter."""
     text = f"Missing required parameter: '{param}'."
     return ir.Fault("invalid_request", text, "missing_required_parameter", param)
 

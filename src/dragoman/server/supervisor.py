@@ -1,12 +1,10 @@
-"""The parent process of several workers: holds the listening socket, and starts, watches, replaces and stops
+"""The parent process of several workers: holds the listening socket; starts, watches, replaces and stops
+workers.
 
-workers. A worker is a fork of the parent, made after everything is loaded. So the configuration and its
-secrets stay in memory, modules are shared, and a replacement starts within milliseconds. For the same reason
-the parent must never run an event loop or a thread, nor open anything that a fork must not share. See
-docs/decisions/0010-workers.md. Parent and worker communicate over a socket pair. The worker reports once that
-it answers requests. The parent sends its orders: drain, close, end at once, read secrets again. If the parent
-dies in any way, its end of the pair closes. Signals are handled by the parent: Ctrl-C in a terminal reaches
-every process, and only the parent decides what it means.
+A worker is a fork of the parent, made after everything is loaded. So the parent must never run an event loop
+or a thread, nor open anything that a fork must not share. Over a socket pair the worker reports once that it
+answers requests, and the parent sends its orders (`server.serve`); the pair's end tells a worker that the
+parent died. The parent handles all signals. See docs/decisions/0010-workers.md.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -34,52 +33,51 @@ log = logging.getLogger("dragoman.server.supervisor")
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
-"""Seconds. If a worker ends sooner after its start, its replacement waits before it starts."""
+"""Seconds. If a worker has run for less, its replacement starts only after a pause."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _GRACE = 10.0
-"""Seconds beyond the drain time (or beyond the order to end at once) after which a worker is killed."""
+"""Seconds after the drain time, or after the order to end at once, until a worker is killed."""
 
 
 class NotStarted(DragomanError):
-    """A worker failed before all answered requests, so others would fail too. It has printed why."""
+    """A worker failed before it answered requests, and before all did; it has logged why."""
 
 
+@dataclass(frozen=True)
 class Worker:
-    """What a worker knows of its parent and of the other workers. number: 1 … count; a replacement gets the
-    number of its predecessor. count: of all workers. orders: a socket that brings DRAIN, CLOSE, END or REREAD
-    (`server.serve`); it ends when the parent has gone. board: the shared memory with the counters of all
-    workers.
+    """What a worker knows of its parent and of the other workers. number: from 1 to `count`; a replacement
+    has its predecessor's. count: of all workers. orders: the socket over which the parent sends its orders.
+    board: the shared memory with the counters of all workers.
     """
 
-    def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
-        self.number = number
-        self.count = count
-        self.orders = orders
-        self.board = board
+    number: int
+    count: int
+    orders: socket.socket
+    board: Board
 
     def ready(self, message: bytes) -> None:
-        """Report to the parent that requests are answered. message: one line, for the parent's `announce`."""
+        """Tell the parent that this worker answers requests. message: one line, for `announce`."""
         with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
             self.orders.sendall(message + b"\n")
 
 
+@dataclass
 class _Place:
-    """One of the `count` places for workers: its running process, or when the next one starts (`due`).
+    """One of the places for workers: its running process, or when the next one starts (`due`).
 
-    pid: 0 = no process. line: the parent's end of the socket pair. said: the bytes of the worker's message so
-    far. pause: seconds before the latest start.
+    pid: 0 = no process runs. line: the parent's end of the socket pair, None = closed. said: what the worker
+    has sent of its message. pause: seconds that the latest start was put off. began, due: monotonic seconds.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.pid = 0
-        self.line: socket.socket | None = None
-        self.said = b""
-        self.ready = False
-        self.began = 0.0
-        self.due = 0.0
-        self.pause = 0.0
+    number: int
+    pid: int = 0
+    line: socket.socket | None = None
+    said: bytes = b""
+    ready: bool = False
+    began: float = 0.0
+    due: float = 0.0
+    pause: float = 0.0
 
     def order(self, what: bytes) -> None:
         if self.line is not None:
@@ -87,7 +85,7 @@ class _Place:
                 self.line.send(what, socket.MSG_DONTWAIT)
 
     def hear(self, line: socket.socket) -> None:
-        """Read more of the message in which a starting worker reports that it is ready."""
+        """Read more of the message by which a starting worker reports that it is ready."""
         try:
             heard = line.recv(65_536)
         except ConnectionResetError:  # it died before it read its orders
@@ -115,10 +113,10 @@ def supervise(
 
     The first SIGTERM or SIGINT lets the workers finish their requests, for at most `drain` seconds; after
     SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second one ends them at
-    once. SIGHUP lets them read the secret files again. listener: the socket on which they accept; the parent
-    closes it at the first stop signal, a worker when it closes the port. work: a worker's whole life, called
-    in its own process, where `supervise` never returns. announce: called once with the first worker's
-    message, when all workers answer requests.
+    once. SIGHUP makes them read the secret files again. listener: the socket on which they accept; the parent
+    closes it at the first stop signal. work: a worker's whole life, called in its own process, where
+    `supervise` never returns. announce: called once with the first worker's message, when all workers answer
+    requests.
 
     Must run in the main thread of a process without other threads. Raises NotStarted, and KeyboardInterrupt
     if it was stopped before all workers answered.
@@ -166,7 +164,7 @@ class _Parent:
             raise KeyboardInterrupt
 
     def _listen(self, noted: socket.socket) -> None:
-        """Wait for the first of these: a signal, a message of a starting worker, or the next time limit."""
+        """Wait for a signal, a message of a starting worker, or the next time limit; handle the first two."""
         starting = {place.line: place for place in self._places if place.line and not place.ready}
         times = [self._kill_at]
         if not self._stopping:
@@ -184,10 +182,8 @@ class _Parent:
             else:
                 starting[line].hear(line)
 
-    # --- Starting workers ----------------------------------------------------------------------------------
-
     def _startable(self) -> Sequence[_Place]:
-        """Places that may start a worker. The first starts alone, so that a common error is shown once."""
+        """The places that may start a worker: only the first until its worker answered or all did."""
         first = self._places[0]
         return self._places if self._announced or first.ready else (first,)
 
@@ -220,7 +216,6 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
-        """Run the worker in the child process to its end. Nothing of the parent's call stack runs there."""
         code = 1
         try:
             for place in self._places:
@@ -245,8 +240,6 @@ class _Parent:
                     stream.flush()
             os._exit(code)
 
-    # --- Ended workers -------------------------------------------------------------------------------------
-
     def _bury_the_dead(self) -> None:
         for place in self._places:
             if place.pid:
@@ -255,7 +248,6 @@ class _Parent:
                     self._ended(place, os.waitstatus_to_exitcode(status))
 
     def _ended(self, place: _Place, code: int) -> None:
-        """Handle the end of a worker. code: its exit code; negative = the signal that ended it."""
         pid, place.pid = place.pid, 0
         self._board.clear(place.number)
         answered, place.ready = place.ready, False
@@ -269,7 +261,7 @@ class _Parent:
         self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Set when the next worker starts: now, or after a pause that doubles while workers end young."""
+        """Set when the place's next worker starts: later each time while workers end young. why: to log."""
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
@@ -283,7 +275,7 @@ class _Parent:
             place.order(REREAD)
 
     def _stop(self, order: bytes) -> None:
-        """Order all workers to stop: the first time with `order`, the second time with END."""
+        """Order all workers to stop, the first time with `order`, later with END, and set `_kill_at`."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places:
             place.order(END if self._stopping else order)
@@ -292,13 +284,11 @@ class _Parent:
         self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
 
     def _kill(self) -> None:
-        """Kill the workers that have not ended in time."""
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:
-                _say(
-                    logging.ERROR, f"worker {place.number} (process {place.pid}) does not stop and is killed"
-                )
+                named = f"worker {place.number} (process {place.pid})"
+                _say(logging.ERROR, f"{named} does not stop and is killed")
                 os.kill(place.pid, signal.SIGKILL)
 
 
@@ -312,7 +302,7 @@ def _how(code: int) -> str:
 
 
 def _say(level: int, message: str) -> None:
-    """Log an event; drop it if stderr is a full pipe, because writing to it would block the parent."""
+    """Log a message, or drop it if stderr is a full pipe, because writing would block the parent."""
     _, writable, _ = select.select([], [sys.stderr], [], 0)
     if writable:
         log.log(level, message)
@@ -320,7 +310,7 @@ def _say(level: int, message: str) -> None:
 
 @contextlib.contextmanager
 def _noted_signals() -> Generator[socket.socket]:
-    """Provides a socket from which the numbers of received signals can be read, one byte each."""
+    """While entered, the numbers of received signals can be read from the yielded socket, one byte each."""
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}

@@ -1,13 +1,12 @@
-"""Chooses the Turn of a request, which adds earlier messages and stores the answer: a response of the
-Responses API, a session, or a stored chat completion.
-"""
+"""Chooses the Turn of a request: a response of the Responses API, a session, or a stored chat completion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.engine.asked import Turn
 from dragoman.turns import chats
@@ -15,14 +14,11 @@ from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn, session_id
 from dragoman.turns.turn import Connection, ResponseTurn
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 STATEFUL = "openai_responses"
-"""The name of the protocol whose answers are stored by default (Responses)."""
+"""The name of the Responses API, whose answers are stored unless the request says otherwise."""
 _AFFINITY: Final = "x-session-affinity"
-"""A client that sends this header beside the session's id only wants its requests to reach the same instance
-(opencode does). It keeps its own history, so a stored session would send the history twice.
+"""A request with this header has no session: its client (opencode) sends a session's id only to reach the
+same instance, and repeats the history itself.
 """
 
 
@@ -45,8 +41,10 @@ def turn_of(
         turn = ResponseTurn(gateway.keeping, caller.name, connection)
     elif face.name == chats.NAME and chats.MARK in body:
         turn = ChatTurn(gateway.keeping, caller.name)
-    id_ = headers.get("x-session-id") if _AFFINITY not in headers else None
-    if id_ is None and not (gateway.remembering.by and _AFFINITY not in headers):
+    if _AFFINITY in headers:
+        return turn
+    id_ = headers.get("x-session-id")
+    if id_ is None and not gateway.remembering.by:
         return turn
     named = None if id_ is None else session_id(id_)
     return SessionTurn(gateway.remembering, caller.name, named, turn)

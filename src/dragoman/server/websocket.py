@@ -1,12 +1,9 @@
 """WebSockets: one connection with one request after another; each request is an exchange of its own.
 
-    connect → authenticate, origin, path → accept → (message → engine → messages)* → close
-
-A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted, in the form of its
-protocol. Messages are answered in order. A few may wait; then reading stops, and so the client has to stop.
-When the client disconnects, its running request is cancelled. A WebSocket ends after an hour, or when the
-server stops; a running request is finished first. `server.socket_messages` knows the form of messages.
-https://www.rfc-editor.org/rfc/rfc6455, https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
+A client that may not open a WebSocket gets an HTTP error before the WebSocket is accepted. Messages are
+answered in order; a few may wait, then reading stops. A WebSocket ends after an hour, or when the server
+stops, after the running request; a disconnect cancels that. https://www.rfc-editor.org/rfc/rfc6455,
+https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations
@@ -14,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
@@ -38,23 +36,20 @@ from dragoman.server.turns import turn_of
 from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 log = logging.getLogger("dragoman.server")
 
 LONGEST = 3600.0
-"""Seconds that a WebSocket may last. OpenAI's have this limit too: clients expect it and open a new one."""
+"""Seconds that a WebSocket may last, as OpenAI's: clients expect it and open a new one."""
 _AHEAD = 8
-"""The most messages of one WebSocket that wait to be answered; then reading stops."""
+"""While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
-"""What logs and metrics show of a WebSocket's request in place of an HTTP method."""
+"""What logs show of a WebSocket's request in place of an HTTP method."""
 _GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Close codes (RFC 6455, section 7.4). Official clients reconnect after the first and the third."""
+"""Close codes (RFC 6455, section 7.4): after an hour or a stop, for a refused handshake, after a drain."""
 
 
 class _Admitted(NamedTuple):
-    """An accepted handshake: the client, its headers, and the endpoint of the path."""
+    """A handshake that may be accepted: the client, its headers, and the endpoint of the path."""
 
     endpoint: Endpoint
     socket_format: SocketFormat
@@ -69,22 +64,16 @@ class _Admitted(NamedTuple):
 
 
 def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
-    """How messages are read and written on a WebSocket at this endpoint; None = it has no WebSocket."""
+    """How messages are read and written on a WebSocket at this endpoint; None = there are none at it."""
     return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
-    """The error for a WebSocket handshake that lost its `Upgrade` header; None for any other GET."""
+    """The error for a WebSocket handshake without its `Upgrade` header; None for any other GET."""
     if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
         return None
-    # Our own parser drops `Upgrade` alone when it reads a handshake as a plain GET; a proxy drops
-    # `Connection` too.
+    # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
     return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
-
-
-def _offered_key(subprotocols: Iterable[str]) -> str | None:
-    """The client key among the subprotocols, or None. Web pages send it there: they can set no headers."""
-    return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
 class Sockets:
@@ -120,7 +109,7 @@ class Sockets:
             link.end()
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
-        """Check a handshake. Returns None if it was refused; the client has then got an error."""
+        """Check a handshake. None = it is refused, and the client has got an error."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
@@ -133,7 +122,10 @@ class Sockets:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            offered = _offered_key(scope.get("subprotocols") or ())
+            protocols = (
+                scope.get("subprotocols") or ()
+            )  # web pages put the key there: they can set no headers
+            offered = next((name.removeprefix(_KEY) for name in protocols if name.startswith(_KEY)), None)
             caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
@@ -160,9 +152,7 @@ class Sockets:
     async def _refuse(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: AsgiScope, send: Send
     ) -> None:
-        """Send an HTTP error instead of accepting the WebSocket; close it if the server cannot (ASGI's
-        extension "websocket.http.response").
-        """
+        """Send an HTTP error instead of accepting the WebSocket (or just close it), and log the exchange."""
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
@@ -181,8 +171,6 @@ class Sockets:
 
 
 class _Socket:
-    """One accepted WebSocket."""
-
     def __init__(self, gateway: Core, admitted: _Admitted, link: Link, send: Send) -> None:
         self._gateway = gateway
         self._admitted = admitted
@@ -195,8 +183,7 @@ class _Socket:
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Accept the WebSocket, answer its messages until it ends, and close it."""
-        # A client that offers subprotocols fails if none is chosen; any of them will do. A key is chosen
-        # last.
+        # A client that offers subprotocols fails if none is chosen. One that holds a key is chosen last.
         chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
         await self._send({"type": "websocket.accept", "subprotocol": chosen})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
@@ -209,7 +196,8 @@ class _Socket:
                 if self._link.answered is not None:
                     self._link.answered()
             if self._expired:
-                await self._tell(_HOUR_IS_OVER)
+                exchange = self._exchange()
+                await self._fail(_HOUR_IS_OVER, exchange, self._client(exchange))
             code = _GOING_AWAY if self._expired else _RESTART
             await self._send({"type": "websocket.close", "code": code})
         finally:
@@ -229,14 +217,14 @@ class _Socket:
         self._inbox.end()
 
     async def _read(self, receive: Receive) -> None:
-        """Put the client's messages into the inbox all the time, so that a disconnect is noticed at once."""
+        """Put the client's messages into the inbox until the client disconnects, then drop the link."""
         while (event := await receive())["type"] == "websocket.receive":
             text = event.get("text")
             await self._inbox.put(event["bytes"] if text is None else text)
         self._link.drop()
 
     async def _answer(self, message: str | bytes) -> None:
-        """Answer one message as an exchange of its own."""
+        """Answer one message as an exchange of its own; do nothing for one that needs no answer."""
         gateway, admitted = self._gateway, self._admitted
         exchange = self._exchange()
         request = (
@@ -270,39 +258,26 @@ class _Socket:
         if (outlived := self._outlived()) is not None:
             exchange.phase = "auth"
             raise RequestFailed(outlived)
+        face = admitted.endpoint.face
         inbound = Inbound(
-            admitted.endpoint.face,
+            face,
             body,
             admitted.headers,
             settings.max_depth,
             admitted.caller.models,
             settings.max_values,
             "ndjson",
-            turn_of(
-                self._gateway,
-                admitted.endpoint.face,
-                admitted.caller,
-                admitted.headers,
-                self._connection,
-                body=body,
-            ),
+            turn_of(self._gateway, face, admitted.caller, admitted.headers, self._connection, body=body),
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _outlived(self) -> ir.Fault | None:
-        """The error if the handshake's client key has expired, was replaced, or was given to another client;
-        else None.
-        """
+        """The error if the handshake's client key is now invalid or another client's, else None."""
         admitted = self._admitted
         caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
         return None if caller == admitted.caller else _KEY_REPLACED
-
-    async def _tell(self, fault: ir.Fault) -> None:
-        """Send an error that belongs to no request."""
-        exchange = self._exchange()
-        await self._fail(fault, exchange, self._client(exchange))
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault
@@ -321,7 +296,7 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. limit: bytes; above it, `put` waits."""
+    """The messages of one WebSocket that wait to be answered. limit: characters, above which `put` waits."""
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 
@@ -342,7 +317,7 @@ class _Inbox:
             await self._room.wait()
 
     async def get(self) -> str | bytes | None:
-        """The oldest waiting message, once there is one; None after `end`."""
+        """Remove the oldest waiting message, once there is one, and return it; None after `end`."""
         while not (self._messages or self._ended):
             self._filled.clear()
             await self._filled.wait()
@@ -373,28 +348,28 @@ def _exchange(gateway: Core, face: str, path: str) -> Exchange:
 
 
 _KEY: Final = "openai-insecure-api-key."
-"""The prefix of a subprotocol that holds a client key: `OpenAIRealtimeWebSocket` of npm's `openai`."""
+"""The prefix of a subprotocol that holds a client key, as npm's `openai` sends it from web pages."""
 _BINARY: Final = ir.Fault(
-    "invalid_request", "WebSocket messages must be text, not binary.", code="invalid_message"
+    "invalid_request", "WebSocket messages must be text, not binary.", "invalid_message"
 )
 _FOREIGN_ORIGIN: Final = ir.Fault(
     "permission",
     "Web pages of this origin may not open a WebSocket to this gateway; see the setting server.cors_origins.",
-    code="foreign_origin",
+    "foreign_origin",
 )
 _HOUR_IS_OVER: Final = ir.Fault(
     "invalid_request",
     "The WebSocket has reached its limit of 60 minutes. Open a new one to continue.",
-    code="websocket_connection_limit_reached",
+    "websocket_connection_limit_reached",
 )
 _KEY_REPLACED: Final = ir.Fault(
     "authentication",
     "The key of this WebSocket has been replaced. Open a new one with the new key.",
-    code="invalid_api_key",
+    "invalid_api_key",
 )
 _SWITCHED_OFF: Final = ir.Fault(
     "unsupported",
     "WebSockets are disabled on this gateway; send the request over HTTP.",
-    code="websocket_disabled",
+    "websocket_disabled",
     status=426,
 )

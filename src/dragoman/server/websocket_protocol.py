@@ -1,17 +1,8 @@
 """uvicorn's WebSocket protocol over `websockets` (which does no I/O itself), with our changes.
 
-- Drain: when the server stops, the handler is told, finishes its request and closes. uvicorn would cut it
-  off.
-- A Link in the scope, as for HTTP. A lost connection cancels the handler.
-- Several messages are one write, without the work of ASGI and the library for each message, which is most of
-  the cost of an event.
-- A handshake whose head is too large for the parser, or which has a body, gets a JSON error; uvicorn sends
-  none.
-- Nothing is logged for a WebSocket that the application refuses.
-- Reading stops while the client does not read, or while the application takes no messages.
-- The number of frames in one message is limited.
-- Messages use the memory that all request bodies share, until they are answered. A message that stands still
-  ends its connection.
+When the server stops, the handler finishes its request; a lost connection cancels it. Several messages are
+one write. Reading stops while the client does not read, or the application takes no messages. A message has
+limits for its frames and its time, and uses the memory that all request bodies share until it is answered.
 """
 
 from __future__ import annotations
@@ -37,15 +28,15 @@ from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
 from dragoman.wire.json import extra_memory
 
 _PIECE = 16 * 1024
-"""The most bytes parsed at once. They hold a few thousand messages at most; later bytes wait unparsed."""
+"""The most bytes parsed at once, which hold a few thousand messages at most."""
 _BRIEFLY = 60.0
-"""Seconds. A WebSocket that waits longer for a message may be closed to make room for a new connection."""
+"""Seconds. A WebSocket that waits longer for its client's message may be closed to make room for another."""
 _FRAGMENTS = 16_384
-"""The most frames of one message. Each costs more than its bytes; clients cut messages into kilobytes."""
+"""The most frames of one message: each costs more than its bytes."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """The protocol of a connection that becomes a WebSocket. before: the HTTP protocol it had before."""
+    """The protocol object of a WebSocket. before: the one that the connection had for HTTP."""
 
     _link: Link | None = None
 
@@ -55,40 +46,34 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._before = before
         self._all_connections = before.all_connections
         self._unread = bytearray()
-        """Bytes that are not parsed until the application takes messages and the client reads."""
+        """Bytes that wait to be parsed until the application takes messages and the client reads."""
         self._reading = False
         self._taken = 0
-        """Bytes of memory that are taken for messages which the application has not received."""
+        """Bytes of memory taken for messages that the application has not received."""
         self._began = 0.0
-        """When the first of these bytes came, on the monotonic clock."""
+        """When the first bytes of these messages came (monotonic seconds)."""
         self._unanswered: deque[int] = deque()
-        """The memory in bytes of each message that the application has received and not answered."""
+        """Bytes of memory of each message that was received and not answered, oldest first."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take over the connection from the HTTP protocol."""
         super().connection_made(transport)
         self._all_connections.hand_over(self._before, self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the client. The first ones are the whole head of the handshake."""
+        """Take bytes of the client: first the whole head of the handshake in one call, then frames."""
         if not self.handshake_initiated:
             super().data_received(data)
             if not self.handshake_initiated:
-                self._refuse_head()
+                invalid = isinstance(self.conn.handshake_exc, InvalidMessage)
+                self._before.refuse(NO_WEBSOCKET if invalid else LARGE_HANDSHAKE)
+                self.transport.close()
             return
         self._unread += data
         self._read()
 
-    def _refuse_head(self) -> None:
-        self._before.refuse(
-            NO_WEBSOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else LARGE_HANDSHAKE
-        )
-        self.transport.close()
-
     def _read(self) -> None:
-        """Parse frames while the application takes messages and the client reads.
-
-        Otherwise a client that sends pings and reads nothing would fill our memory with pongs.
+        """Parse unread frames while the application takes messages and the client reads (a client that reads
+        nothing could else fill our memory with pongs); read on, or stop reading.
         """
         if self._reading:
             return
@@ -110,7 +95,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _take(self, size: int) -> bool:
-        """Take memory for more bytes of messages. False = there is none left, and the WebSocket ends."""
+        """Take memory for `size` bytes of messages. False = too little is left: the WebSocket ends."""
         if not self._taken:
             self._began = SYSTEM.monotonic()
         try:
@@ -130,7 +115,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next event for the application. A received message makes room for parsing another."""
+        """The next event for the application. Notes a message as unanswered; goes on parsing."""
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
@@ -155,7 +140,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def pause_writing(self) -> None:
-        """Stop reading what the client sends, because it reads slowly itself."""
+        """The client reads too slowly: stop reading what it sends."""
         super().pause_writing()
         self.peer.paused = True
         if not self.transport.is_closing():
@@ -167,12 +152,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When it began to wait for a message of the client; None = a request runs, or it waits briefly."""
+        """When the wait for a message began (monotonic seconds); None = a request runs, or it is short."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """End the WebSocket if a message stays incomplete too long. `server.websocket` limits its life."""
+        """End the WebSocket if a message has been incomplete for longer than the settings allow."""
         settings = self._all_connections.settings
         patience = float(settings.body_timeout)
         if not (self._taken and patience) or self.read_paused:
@@ -187,7 +172,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """The client asks for a WebSocket: put a Link into its scope. The handler starts a little later."""
+        """The client asks for a WebSocket: start the handler, with a Link in the scope."""
         super().handle_connect(event)
         if not self.close_sent:
             self._link = Link(SYSTEM.monotonic())
@@ -208,7 +193,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free the memory, and cancel the handler: if it takes no messages, it would not notice."""
+        """The connection has ended: free its memory, and cancel the handler."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
         self._all_connections.bodies.free(self._taken + sum(self._unanswered))
@@ -230,7 +215,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 def framed(message: bytes) -> bytes:
-    """A text message as one WebSocket frame, unmasked, as a server sends it (RFC 6455, section 5.2)."""
+    """A text message as one unmasked WebSocket frame (RFC 6455, section 5.2). Invalid UTF-8 is replaced."""
     if not message.isascii():
         message = message.decode("utf-8", "replace").encode()  # clients disconnect if text is not UTF-8
     size = len(message)

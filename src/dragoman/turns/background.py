@@ -1,13 +1,10 @@
 """Background answers: they run without a waiting client, and their events are stored.
 
 A flight writes to a `Writer` as it writes to any client. The writer stores every event before any client can
-read it, and clients read only the store. So it makes no difference whether a client follows from the
-beginning, returns after its connection broke, or asks another process. A running answer has a lease that its
-process renews. If a lease does not change for a while, another process marks the answer as failed. To cancel
-an answer, any process writes its new status; the process that runs it notices this at its next renewal.
-
-No lease is compared with the time of day, because that jumps when a clock is set or a machine wakes up. Each
-process reads the leases repeatedly, and measures with its own monotonic clock how long each stayed unchanged.
+read it, and clients read only the store, through any process. A running answer has a lease that its process
+renews; after `_LEASE` seconds without a renewal, another process marks the answer as failed. Each process
+measures these seconds with its own monotonic clock, because the time of day may jump. To cancel an answer,
+any process writes its new status; the process that runs it notices this at its next renewal.
 https://platform.openai.com/docs/guides/background
 """
 
@@ -44,13 +41,13 @@ _LEASE: Final = 20.0
 _LOOK: Final = 5.0
 """Seconds between two reads of the leases."""
 _RENEWAL: Final = 2.0
-"""Seconds between renewals; a cancellation by another process is noticed about as late."""
+"""Seconds between two renewals of a lease, each of which also finds cancellations by other processes."""
 _FAREWELL: Final = 5.0
-"""Seconds for stopped answers to store their end."""
+"""Seconds for which `close` waits until the stopped answers have stored their end."""
 _FLUSH: Final = 0.05
 """Seconds for which events are collected before they are stored together."""
 _BUFFER: Final = 1_000_000
-"""Bytes of events that are collected while the store is busy; beyond that, the upstream must wait, too."""
+"""Bytes of collected events above which no more are read from the upstream until these are stored."""
 _POLL: Final = 0.25
 """Seconds between two reads of an answer that another process runs."""
 _ENDINGS: Final[Mapping[Status, str]] = {
@@ -59,8 +56,7 @@ _ENDINGS: Final[Mapping[Status, str]] = {
     "failed": "response.failed",
     "cancelled": "response.failed",
 }
-"""The last event of an answer, by its status. The API has no event for cancelled answers; see their status.
-"""
+"""The type of an answer's last event, by the answer's status. The API has none for cancelled answers."""
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
@@ -73,39 +69,27 @@ class _Kind(msgspec.Struct):
 _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
-class _WatchedLease(msgspec.Struct):
-    """The value of a lease, and the seconds for which it has stayed unchanged."""
-
-    lease: float
-    silent: float = 0.0
-
-
 class Silences:
     """How long each lease has stayed unchanged, as this process observed it.
 
-    The time between two reads counts at most twice `_LOOK`. A longer pause means that this process was
-    suspended or its event loop was blocked; it observed nothing meanwhile, and the other processes may have
-    been suspended, too.
+    The time between two reads counts at most twice `_LOOK`. A longer pause means that this process, and
+    perhaps the others too, was suspended or blocked, and observed nothing.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _WatchedLease] = {}
+        self._seen: dict[str, tuple[float, float]] = {}
+        """For each answer, the value of its lease, and the seconds for which it has stayed unchanged."""
         self._looked: float | None = None
 
     def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
-        """The leases that have not changed for `_LEASE` seconds. now: monotonic seconds."""
+        """Note these leases at `now` (monotonic seconds); return those unchanged for `_LEASE` seconds."""
         passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
         self._looked = now
-        seen: dict[str, _WatchedLease] = {}
+        before, self._seen = self._seen, {}
         for one in leases:
-            known = self._seen.get(one.id)
-            if known is None or known.lease != one.lease:
-                known = _WatchedLease(one.lease)
-            else:
-                known.silent += passed
-            seen[one.id] = known
-        self._seen = seen
-        return [one for one in leases if seen[one.id].silent >= _LEASE]
+            lease, silent = before.get(one.id, (None, 0.0))
+            self._seen[one.id] = one.lease, silent + passed if lease == one.lease else 0.0
+        return [one for one in leases if self._seen[one.id][1] >= _LEASE]
 
 
 class BackgroundTurn(ResponseTurn):
@@ -116,13 +100,13 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the answer as queued, before a model is called. Raises RequestFailed (503) if that fails."""
+        """Store the answer as queued. Returns None: a model is called. Raises RequestFailed (503)."""
         await self._writer.accept(self, asked, last_words)
         return None
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The HTTP answer for a request that failed before its background answer existed."""
+    """The HTTP answer for a request that failed before its background answer existed. fault: why."""
 
     status: int
     headers: Headers
@@ -131,7 +115,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """The engine's client for a background answer: stores the events. Implements `Client`, for "ndjson"."""
+    """The engine's client for one background answer: stores its events. Implements `Client`, for "ndjson"."""
 
     def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
@@ -141,21 +125,24 @@ class Writer:
         self._buffer: list[bytes] = []
         self._size = self._next = self._kept = 0
         self._full: ir.Fault | None = None
-        """The reason why no more events can be stored."""
+        """Why no more events can be stored; None = they can."""
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
         """Held while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """Makes the last event, which tells readers that the answer has failed."""
+        """Makes of a fault the last event (JSON), which tells readers that the answer has failed."""
         self.begun = False
         self.over = False
-        """Whether the last event has arrived. The answer is only being stored, so it is not stopped."""
+        """Whether the last event has come from the engine. Only storing is left, so nobody stops it."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
-        """The stored answer, or why there is none. No exception, because nobody may be waiting."""
+        """The answer as first stored, or why there is none (no exception: nobody may be waiting)."""
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> None:
-        """Store the answer as queued, with its first two events. last_words: as for `Turn.admitted`."""
+        """Store the answer as queued, with its first two events, and set `accepted` to it.
+
+        last_words: as for `Turn.admitted`. Raises RequestFailed (503).
+        """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
         nothing = ir.Response("", None, None, None, (), None)
@@ -184,18 +171,23 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one per line, to be stored soon. Raises RequestFailed if that has failed."""
+        """Collect more events, one per line, which are stored within `_FLUSH` seconds; above `_BUFFER` bytes
+        at once. Raises RequestFailed if the store has no room left, or fails above `_BUFFER` bytes.
+        """
         self._take(data)
         if self._full is not None:
             raise RequestFailed(self._full)
         if self._size > _BUFFER:
-            await self._kept_now()
+            try:
+                await reachable(self.flush())
+            except RequestFailed as failed:
+                self._give_up(failed.fault)
+                raise
         elif self._flusher is None:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """Store the last events. The answer's final status is written in the same step, before a client can
-        read them.
+        """Store the last events together with the answer's final status. Raises StoreFailed.
 
         If the store has no room for the answer, the answer fails and is stored without its output.
         """
@@ -211,7 +203,7 @@ class Writer:
             await self.flush()
 
     def _give_up(self, fault: ir.Fault) -> None:
-        """Drop the events that cannot be stored. The next write ends the flight with this fault."""
+        """Drop the collected events, which cannot be stored. The next `write` raises this fault."""
         self._full = fault
         self._buffer, self._size = [], 0
         self._next = self._kept
@@ -241,14 +233,6 @@ class Writer:
             self._give_up(NO_ROOM)
         except StoreFailed:
             log.exception("events of the response %s could not be stored", self._record.id)
-
-    async def _kept_now(self) -> None:
-        """Store the collected events before more are read. Raises RequestFailed when that fails."""
-        try:
-            await reachable(self.flush())
-        except RequestFailed as failed:
-            self._give_up(failed.fault)
-            raise
 
     async def flush(self) -> None:
         """Store the collected events. Raises StoreFailed; the events then stay collected."""
@@ -280,7 +264,7 @@ class Writer:
         self._background.wake(self._record.id)
 
     async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
-        """Write the answer with its last events, unless it was cancelled or deleted meanwhile."""
+        """Store the final `response` with its last events, unless it was cancelled or deleted meanwhile."""
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
         status: Status = response["status"]
@@ -295,7 +279,9 @@ class Writer:
         self._background.wake(record.id)
 
     async def abandon(self, fault: ir.Fault) -> None:
-        """The flight has ended without an answer: report the fault, or store it as the answer's end."""
+        """End an answer whose flight was stopped or raised an exception: set `accepted` to the fault, or, if
+        the answer exists already, store its failure as its last event.
+        """
         if not self.accepted.done():
             self.accepted.set_result(fault)
         elif self.begun and not self.over:
@@ -331,19 +317,15 @@ class Background:
         self._tasks: dict[asyncio.Task[None], Writer] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._renewal: asyncio.Task[None] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = spawn(self.watch(), "abandoned answers")
         self.running: dict[str, Writer] = {}
 
-    def open(self) -> None:
-        """Start to watch the leases of other processes."""
-        self._watch = spawn(self.watch(), "abandoned answers")
-
     async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
-        """Start an answer, and wait until it exists or is refused.
+        """Start an answer, and wait until it is stored as queued or is refused.
 
         parent: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
-        "ndjson". Raises RequestFailed (429) if too many answers run already; nothing has been stored or sent
-        then.
+        "ndjson". Raises RequestFailed: 429 if too many answers run already, and the fault of one that was
+        stopped or crashed before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()
@@ -377,8 +359,14 @@ class Background:
 
     def _admit(self, tenant: str) -> None:
         own = self._running_for[tenant]
-        if own >= self._most or len(self._tasks) >= self._most_in_all:
-            raise RequestFailed(_too_many(own) if own >= self._most else _BUSY)
+        if own >= self._most:
+            text = (
+                f"{own} background responses are already running for this API key. Wait for one to "
+                "finish, or cancel it."
+            )
+            raise RequestFailed(msgspec.structs.replace(_BUSY, message=text, blame="client"))
+        if len(self._tasks) >= self._most_in_all:
+            raise RequestFailed(_BUSY)
 
     def _ended(self, tenant: str, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
@@ -405,47 +393,49 @@ class Background:
             exchange.close(seams.monotonic())
             self._finished(exchange)
 
-    # --- Reading -----------------------------------------------------------------------------------
-
     def wake(self, id_: str) -> None:
-        """Tell the local readers of an answer that it has new events."""
+        """Wake the readers of an answer in this process: it may have new events."""
         if (news := self._news.pop(id_, None)) is not None:
             news.set()
 
-    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
-        """The stored events of an answer with numbers above `after`, as they come, up to the last event."""
+    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
+        """Yield number, type and JSON of an answer's events above `after`, as they come. Raises
+        RequestFailed.
+        """
         responses = self._keeping.store.responses
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
             events = await reachable(responses.events(tenant, id_, after=after))
+            kind = ""
             for number, event in events:
-                after = number
-                yield event
+                after, kind = number, _decode_kind(event).type
+                yield after, kind, event
+            if kind in _TERMINAL:
+                return
             if events:
-                if _decode_kind(events[-1][1]).type in _TERMINAL:
-                    return
                 continue
-            record = await self.look(tenant, id_)
+            record = await self._keeping.get(tenant, id_)
             if record.status not in UNSETTLED:
                 around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
                 if any(number > after for number, _ in around):
                     continue
                 if around and _decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
-                yield _ending(record, after + 1)  # it was cancelled, or its process is gone
+                ending = {"sequence_number": after + 1, "response": shown(record)}
+                kind = _ENDINGS[record.status]  # it was cancelled, or its process is gone
+                yield after + 1, kind, encode({"type": kind, **ending})
                 return
             if news is None:
                 await asyncio.sleep(_POLL)
             else:
                 await news.wait()
 
-    async def look(self, tenant: str, id_: str) -> StoredResponse:
-        """One answer in its present state. Raises RequestFailed (404, 503)."""
-        return await self._keeping.get(tenant, id_)
-
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
-        """Cancel an answer, whichever process runs it. Returns it. Raises RequestFailed (400, 404, 503)."""
-        record = await self.look(tenant, id_)
+        """Cancel an answer if it still runs, in whichever process, and return it as it is then.
+
+        Raises RequestFailed (404, 503; 400 for an answer that was not requested in the background).
+        """
+        record = await self._keeping.get(tenant, id_)
         if not record.background:
             raise RequestFailed(_NOT_BACKGROUND)
         if record.status in UNSETTLED:
@@ -458,11 +448,9 @@ class Background:
         return record
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """Delete an answer and stop it if it runs. Raises RequestFailed (404, 503)."""
+        """Delete an answer, and stop it if this process runs it. Raises RequestFailed (404, 503)."""
         await self._keeping.delete(tenant, id_)
         self._stop(id_)
-
-    # --- Leases -------------------------------------------------------------------------------------
 
     def _stop(self, id_: str) -> None:
         writer = self.running.get(id_)
@@ -484,7 +472,7 @@ class Background:
                 self._stop(id_)
 
     async def watch(self) -> None:
-        """Look for answers of dead processes every `_LOOK` seconds, until cancelled."""
+        """Call `sweep` every `_LOOK` seconds if the store is in use, until cancelled. Log failures."""
         while True:
             await asyncio.sleep(_LOOK)
             try:
@@ -494,7 +482,7 @@ class Background:
                 log.exception("abandoned background responses could not be looked up")
 
     async def sweep(self) -> None:
-        """Mark the answers of dead processes as failed. Raises StoreFailed."""
+        """Mark the answers of dead processes as failed. Raises StoreFailed and RequestFailed."""
         leases = await self._keeping.store.responses.leases()
         for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
             if one.id not in self.running:
@@ -520,7 +508,7 @@ class Background:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop running answers, which then fail, and wait until that is stored."""
+        """Stop running answers, which then fail; wait up to `_FAREWELL` seconds until that is stored."""
         self.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_FAREWELL)
@@ -529,44 +517,26 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """Stop running answers without waiting. A complete answer, which is being stored, ends by itself."""
+        """Stop running answers without waiting, except those that are complete and only being stored."""
         for task, writer in list(self._tasks.items()):
             if not writer.over:
                 task.cancel()
 
 
-def _ending(record: StoredResponse, number: int) -> bytes:
-    """The last event of an answer that was cancelled or whose process died."""
-    event = {"type": _ENDINGS[record.status], "sequence_number": number, "response": shown(record)}
-    return encode(event)
-
-
-_WAIT: Final = 10.0
-"""The Retry-After, in seconds, for a client that has too many running answers."""
-
-
-def _too_many(own: int) -> ir.Fault:
-    text = (
-        f"{own} background responses are already running for this API key. Wait for one to "
-        "finish, or cancel it."
-    )
-    return ir.Fault("rate_limit", text, code="too_many_background", param="background", retry_after=_WAIT)
-
-
 _BUSY: Final = ir.Fault(
     "rate_limit",
     "The gateway has reached its limit of background responses. Try again later.",
-    code="too_many_background",
-    param="background",
-    retry_after=_WAIT,
+    "too_many_background",
+    "background",
+    retry_after=10.0,
     blame="gateway",
 )
 _NOT_BACKGROUND: Final = ir.Fault(
     "invalid_request",
     "Only responses that were requested with 'background': true can be cancelled.",
-    code="invalid_request",
-    param="id",
+    "invalid_request",
+    "id",
 )
 _STOPPED: Final = ir.Fault(
-    "unavailable", "The response was cancelled before it was complete.", code="stopped", blame="gateway"
+    "unavailable", "The response was cancelled before it was complete.", "stopped", blame="gateway"
 )

@@ -1,15 +1,14 @@
 """Stores chat completions if the client wants that (`store: true`), whichever model answers.
 
-https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
-`metadata` stay in the gateway, so a deleted completion is deleted everywhere. A completion is stored before
-the client reads its end.
+https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in
+the gateway, so no provider stores it. A completion is stored before the client reads its end.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import msgspec
 
@@ -27,19 +26,19 @@ log = logging.getLogger("dragoman.turns")
 
 NAME: Final = "openai_chat"
 MARK: Final = b'"store"'
-"""A body without these bytes asks for no stored answer, so it need not be decoded to know this."""
+"""A request body without these bytes asks for no stored answer."""
 _OWN: Final = ("store", "metadata")
-"""Members of a chat request that are for the gateway only and are not sent to a provider."""
+"""Members of a chat request that are not sent to a provider if the gateway stores the answer."""
 _SHOWN: Final = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
     *("response_format", "service_tier"),
 )
-"""Members of the request that a stored completion repeats, null if the request lacks them."""
+"""Members of the request that a stored completion repeats; null = the request lacks it."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
 class ChatTurn:
-    """Stores the answer to a chat request that wants this. Implements `asked.Turn`. tenant: its owner."""
+    """Stores the answer to a chat request with `store: true`, for `tenant`. Implements `asked.Turn`."""
 
     relayed = True
     precedes = False
@@ -48,12 +47,12 @@ class ChatTurn:
         self._keeping = keeping
         self._tenant = tenant
         self._head: Mapping[str, msgspec.Raw] | None = None
-        """The request's members as its client sent them; None = its answer is not stored."""
+        """The members of the client's request as undecoded JSON; None = the answer is not stored."""
         self._metadata: Mapping[str, str] = {}
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored, a whole one by `kept`, a streamed one by `heard`."""
+        """Whether the answer is to be stored. `kept` stores a whole answer, `heard` a streamed one."""
         return self._head is not None
 
     hears = keeps
@@ -78,13 +77,13 @@ class ChatTurn:
         """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store a whole answer. A failure is only logged, because the client gets the answer all the same."""
+        """Store a whole answer. Returns True also if that failed, which is only logged or counted."""
         assert self._head is not None
         await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store the answer of a stream, unless it failed. Whole answers are stored by `kept`."""
+        """Store a streamed answer, unless it failed. Do nothing for a whole one: `kept` stores it."""
         exchange = answer.exchange
         if (
             self._head is None
@@ -106,6 +105,7 @@ class ChatTurn:
         if not isinstance(id_, str) or not id_:
             log.warning("a chat completion without an id cannot be stored")
             return
+        timed = isinstance(created, int | float) and 0 <= created < 2**53
         shown = {name: head.get(name, _NULL) for name in _SHOWN}
         shown["input_user"] = head.get("user", _NULL)
         shown["request_id"] = msgspec.Raw(encode(exchange.request_id))
@@ -113,7 +113,7 @@ class ChatTurn:
         chat = StoredChat(
             id=id_,
             tenant=self._tenant,
-            created=created if _is_time(created) else exchange.created,
+            created=created if timed else exchange.created,
             model=model if isinstance(model, str) else "",
             body=encode({**shown, **own}),
             messages=bytes(head["messages"]),
@@ -129,18 +129,13 @@ class ChatTurn:
 
 
 def _value(value: Any) -> Any:
-    """A member decoded from its JSON; None if it is absent, or a number that is too large."""
+    """A value, decoded if it is raw JSON; None if the decoder refuses that (a number out of its range)."""
     try:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except msgspec.MsgspecError:
         return None
 
 
-def _is_time(value: Any) -> TypeGuard[float]:
-    """Whether the value may be Unix seconds. A provider wrote it, so it may be anything."""
-    return isinstance(value, int | float) and 0 <= value < 2**53
-
-
 def written(chat: StoredChat) -> bytes:
-    """A stored completion in the API's format. The stored JSON is copied undecoded, however large it is."""
+    """A stored completion as JSON for the client: the stored object, undecoded, and its metadata."""
     return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

@@ -1,8 +1,8 @@
 """Compaction: replaces a long conversation by the user's latest messages and a summary, for every provider.
 
-The requested model writes the summary. It is sent in a `compaction` item as `encrypted_content`, as OpenAI's
-API does, and becomes a message again when the client sends the item back. So another provider can continue a
-compacted conversation. https://platform.openai.com/docs/api-reference/responses/compact
+The requested model writes the summary. The client gets it as `encrypted_content` of a `compaction` item, as
+in OpenAI's API. When the client sends this item back, the provider gets the summary as a message.
+https://platform.openai.com/docs/api-reference/responses/compact
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dragoman.wire.json import encode
 TAG: Final = b"dgmc1."
 """The beginning of `encrypted_content` in compaction items of the gateway."""
 _MOST_KEPT: Final = 80_000
-"""Bytes of the user's own messages that are kept beside the summary, the latest first."""
+"""The most bytes of the user's messages that are kept beside the summary."""
 
 ASK: Final = (
     "Summarize the conversation so far for whoever continues it without having seen it: the goals, every "
@@ -29,18 +29,18 @@ _HEADING: Final = "Summary of the conversation until here:\n\n"
 
 
 def asking(items: Sequence[Any]) -> list[Any]:
-    """The input that asks a model for a summary of these items."""
+    """The input that asks a model for a summary: these items, and a message of the user that asks for it."""
     return [*items, {"type": "message", "role": "user", "content": [{"type": "input_text", "text": ASK}]}]
 
 
 def compacted(summary: str, id_: str) -> Wire:
-    """The compaction item that holds a summary."""
+    """The compaction item for the client with this summary and this id."""
     sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
     return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
 
 
 def opened(item: Wire) -> Wire | None:
-    """The message in a compaction item of the gateway; None for every other item."""
+    """The summary in a compaction item of the gateway as a user message; None for any other item."""
     content = item.get("encrypted_content")
     if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
         return None
@@ -55,7 +55,7 @@ def opened(item: Wire) -> Wire | None:
 
 
 def remembered(items: Sequence[Wire]) -> list[Wire]:
-    """The user's latest messages, up to `_MOST_KEPT` bytes, oldest first; they stay beside the summary."""
+    """The user's latest messages, at most `_MOST_KEPT` bytes as JSON together, oldest first."""
     kept: list[Wire] = []
     room = _MOST_KEPT
     for item in reversed(items):

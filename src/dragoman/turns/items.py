@@ -1,9 +1,6 @@
-"""Input and output items in the form in which they are stored: the client's or provider's own JSON, and an
-id.
+"""Input and output items of the Responses API as they are stored: the client's or provider's JSON, and an id.
 
-Members that clients may leave out are filled in only when the API shows an item, so that providers get the
-original.
-
+Members that clients may leave out are filled in only when a client is shown an item (`displayed`).
 https://platform.openai.com/docs/api-reference/responses/create#responses-create-input. Pure.
 """
 
@@ -32,7 +29,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "image_generation_call": "ig",
     "mcp_call": "mcp",
 }
-"""The beginning of ids by type, as in OpenAI's API."""
+"""The prefix of an item's id, by the item's type, as in OpenAI's API."""
 
 Wire = dict[str, Any]
 
@@ -40,7 +37,7 @@ decode: Final = msgspec.json.Decoder().decode
 
 
 def items_of(given: Any) -> list[Wire]:
-    """A request's input as items. A text becomes one message of the user."""
+    """The items of a request's `input`: none for None; for a text, one message of the user."""
     if given is None:
         return []
     if isinstance(given, str):
@@ -57,7 +54,7 @@ def kind(item: Mapping[str, Any]) -> str:
 
 
 def displayed(item: Item) -> dict[str, Any]:
-    """A stored item as the API shows it, with the members that clients may leave out or abbreviate."""
+    """A stored item as clients are shown it: the members that clients may leave out are filled in."""
     body: Wire = decode(item.body)
     sort = kind(body)
     whole = {**body, "type": sort, "id": item.id}
@@ -81,7 +78,7 @@ _PARTS: Final[Mapping[Any, Wire]] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},
 }
-"""Members of content parts that clients may leave out, with their defaults."""
+"""By a content part's type, the members that clients may leave out, with their defaults."""
 
 
 def _parts(message: Mapping[str, Any]) -> list[Any]:
@@ -94,7 +91,7 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 
 class _Named(msgspec.Struct, omit_defaults=True):
-    """The members that are needed to give an item an id."""
+    """The members of an item that its id depends on."""
 
     id: Any = None
     type: Any = None
@@ -105,7 +102,7 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items in stored form, each with an id; raw JSON stays unchanged. mint: makes a random id part."""
+    """Items in stored form; those without an id get one beside their JSON. mint: makes its random part."""
     made = []
     for item in items:
         if isinstance(item, msgspec.Raw):
@@ -120,7 +117,7 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids of items to look up: references, and reasoning items without their encrypted content."""
+    """The ids of stored items to look up: references, and reasoning without its encrypted content."""
     return [
         item["id"]
         for item in items
@@ -138,9 +135,9 @@ _HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_cal
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
-    """The position and the call id of the first output without a call; None if every output has one.
+    """The position and the call id of the first tool output without an earlier call; None if there is none.
 
-    A compaction or a tool search of a provider hides earlier calls, so outputs after it are not checked.
+    A compaction or a tool search hides earlier calls, so items from the first of these on are not checked.
     """
     calls: set[Any] = set()
     for place, item in enumerate(items):

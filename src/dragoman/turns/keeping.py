@@ -1,10 +1,10 @@
-"""Storing and finding answers for one tenant, with the faults that clients get."""
+"""Stores and finds answers of the Responses API; failures become the faults that clients are told."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,30 +26,25 @@ from dragoman.turns.items import Wire, decode
 
 log = logging.getLogger("dragoman.turns")
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Items of a history. deployment: the one whose answer they include, None = they contain no seals."""
+    """Items of a history. deployment: who gave the answer among them; None = they hold no seals."""
 
     items: Sequence[Item]
     deployment: str | None = None
 
     @property
     def provider(self) -> str | None:
-        """The provider whose seals these items may contain."""
+        """The provider whose seals these items may contain; None = none's."""
         return None if self.deployment is None else self.deployment.partition("/")[0]
 
 
-def _nobody(_bound: str, _detail: str) -> None:
-    """The default for `Keeping.reached`: do nothing."""
-
-
 class Keeping:
-    """The stored answers of one gateway. It raises only RequestFailed, with a message for the client.
+    """The stored answers of one gateway.
 
-    largest: bytes of a request with everything that it continues and refers to. reached: called with the name
-    of an exceeded limit, and a text that says by what. heavy: queues the steps of large requests.
+    largest: the most bytes of a request with everything that it continues and refers to. reached: called with
+    the name of an exceeded limit and a text that says by whom. heavy: runs steps on large stored content.
     """
 
     def __init__(
@@ -59,38 +54,27 @@ class Keeping:
         seams: Seams,
         *,
         largest: int = 64_000_000,
-        reached: Callable[[str, str], None] = _nobody,
+        reached: Callable[[str, str], None] = lambda _bound, _detail: None,
         heavy: HeavySteps | None = None,
     ) -> None:
         self.store = store
         self.seams = seams
         self.largest = largest
         self.most = int(settings.max_size)
-        """The largest answer that is stored, in bytes; also the limit when nothing is retained."""
+        """The largest answer, in bytes, that is stored, or added to a conversation."""
         self.reached = reached
         self.retains = settings.retain
-        self._heavy = heavy or HeavySteps()
+        self.heavy = heavy or HeavySteps()
         self.held = 0
-        """Bytes that all WebSockets together hold in memory."""
+        """Bytes of the answers that all WebSockets together remember (`turn.Connection`)."""
         self._ttl = float(settings.ttl)
 
-    async def run(
-        self, size: int, tenant: str, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
-    ) -> _T:
-        """Run a step that works on this many bytes of stored content, in its turn among heavy steps."""
-        return await self._heavy.run(size, tenant, step, *args, **named)
-
     def expires(self) -> float | None:
-        """The time at which an answer expires that is stored now, None = never."""
+        """When an answer that is stored now expires, in Unix seconds; None = never."""
         return self.seams.now() + self._ttl if self._ttl else None
 
-    def too_large(self, tenant: str, id_: str, size: int) -> None:
-        """Report that an answer is not stored because its output alone is too large."""
-        why = f"{size} bytes are more than the {self.most} bytes that may be stored"
-        self.reached("responses_full", f"by {tenant}: {id_} is not stored: {why}")
-
     async def save(self, response: StoredResponse) -> bool:
-        """Store an answer; False = that failed, which has been logged or counted."""
+        """Store an answer. Returns False if that failed, which has been logged or counted."""
         try:
             await self.store.responses.save(response)
         except StoreFull as full:
@@ -102,28 +86,31 @@ class Keeping:
         return True
 
     async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
-        """The items that precede a request which continues this answer, oldest first.
+        """The items of an answer's turn and of all turns before it, one Piece a turn, oldest first.
 
-        Raises RequestFailed (404, 409, 503).
+        Raises RequestFailed (404, 409 if the answer still runs, 413, 503).
         """
         found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
         if not found:
             raise RequestFailed(previous_missing(id_))
         if found[-1].status in UNSETTLED:
-            raise RequestFailed(_unfinished(id_))
+            text = f"The response {id_[:128]!r} has not finished yet, so it cannot be continued."
+            fault = ir.Fault("conflict", text, "response_not_finished", "previous_response_id")
+            raise RequestFailed(fault)
         return [Piece((*one.input, *one.output), one.deployment) for one in found]
 
     async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
-        """The items of a conversation. Raises RequestFailed (404, 503)."""
+        """The items of a conversation, oldest first. Raises RequestFailed (404, 413, 503)."""
         items = await reachable(self.store.conversations.items(tenant, id_))
         if items is None:
             raise RequestFailed(conversation_missing(id_))
         return items
 
     async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
-        """The stored items among these ids. Raises RequestFailed (413, 503).
+        """The stored items with these ids, decoded, by id; unknown ids are left out.
 
-        ids: each id as often as the item will be inserted, so that a short request cannot become a huge one.
+        ids: each as often as its item will be inserted into the request. Raises RequestFailed: 413 if these
+        insertions are larger than `largest`, 503.
         """
         if not ids:
             return {}
@@ -146,7 +133,7 @@ class Keeping:
 
 
 async def reachable(operation: Awaitable[_T]) -> _T:
-    """The result of a store operation. Raises RequestFailed (413, 503) when it fails or is refused."""
+    """The result of a store operation. Raises RequestFailed (413: the history is too large; 503)."""
     try:
         return await operation
     except HistoryTooLarge as error:
@@ -165,51 +152,46 @@ def shown(response: StoredResponse) -> dict[str, Any]:
 
 
 def written(response: StoredResponse) -> bytes:
-    """The response object as JSON for the client. Stored JSON is copied undecoded, however large it is."""
+    """A stored answer as JSON for the client: the stored object and its output items, copied undecoded."""
     output = b",".join([item.body for item in response.output])
     return b'%b,"output":[%b]}' % (response.body[:-1], output)
 
 
 def missing(id_: str) -> ir.Fault:
     """The fault (404) for a stored answer (`id_`) that does not exist or belongs to another tenant."""
-    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
+    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", "response_not_found")
 
 
 def previous_missing(id_: str) -> ir.Fault:
     """The fault (404) for a `previous_response_id` of which this tenant has no stored answer."""
     text = f"Previous response with id {id_[:128]!r} not found."
-    return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
+    return ir.Fault("not_found", text, "previous_response_not_found", "previous_response_id")
 
 
 def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
-    """The fault (404) for a conversation that does not exist or belongs to another tenant."""
+    """The fault (404) for a conversation that this tenant does not have. param: the field that names it."""
     text = f"Conversation with id {id_[:128]!r} not found."
-    return ir.Fault("not_found", text, code="conversation_not_found", param=param)
-
-
-def _unfinished(id_: str) -> ir.Fault:
-    text = f"The response {id_[:128]!r} has not finished yet, so it cannot be continued."
-    return ir.Fault("conflict", text, code="response_not_finished", param="previous_response_id")
+    return ir.Fault("not_found", text, "conversation_not_found", param)
 
 
 TOO_LARGE: Final = ir.Fault(
     "too_large",
     "This request, together with the stored responses and items that it refers to, is larger "
     "than the limit for one request.",
-    code="request_too_large",
-    param="input",
+    "request_too_large",
+    "input",
 )
 NO_ROOM: Final = ir.Fault(
     "unavailable",
     "The response cannot be stored: it is too large, or the store is full of running "
     "responses. Send 'store': false, or try again later.",
-    code="insufficient_storage",
+    "insufficient_storage",
     retry_after=10.0,
     blame="gateway",
 )
 UNREACHABLE: Final = ir.Fault(
     "unavailable",
     "Stored responses are not available at the moment. Try again later.",
-    code="store_unavailable",
+    "store_unavailable",
     blame="gateway",
 )

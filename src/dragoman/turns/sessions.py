@@ -1,15 +1,12 @@
 """Sessions: the gateway remembers a conversation for a client that sends only new messages.
 
 A request names its session by the header `X-Session-Id`, or by a member of its body if the configuration
-allows that (`sessions.by`). The session's turns are put before the request's messages. When the answer is
-complete, the request's messages and the answer become the next turn. Turns are stored as IR values, so a
-session can continue in another protocol and at another provider; a seal is sent only to the provider that
-made it. A failed turn is not stored. Turns that run at the same time start from the same history and are
-stored in the order in which they end.
+allows that (`sessions.by`). The session's turns are put before the request's messages; the request's messages
+and the complete answer become the next turn. Turns are stored as IR values, so a session can continue in
+another protocol and at another provider; a seal is sent only to the provider that made it.
 
-A client that sends its whole history may have a session, too (`sessions.by: history`). The SHA-256 of the
-earlier messages is the session's id, and its turns, with their thinking and seals, replace the client's
-copy of them.
+A client that sends its whole history may have a session, too (`sessions.by: history`). A hash of the earlier
+messages is the session's id, and its turns, with their thinking and seals, replace the client's copy of them.
 """
 
 from __future__ import annotations
@@ -35,13 +32,13 @@ log = logging.getLogger("dragoman.turns.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""Values of `sessions.by` that name a session only if the request continues nothing else."""
+"""Values of `sessions.by` that count only if the request continues nothing else, as a stored response."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
-    """One stored turn: the messages of a request and the answer to it. provider: who answered."""
+    """One stored turn: a request's messages and their answer. provider: who answered, None = unknown."""
 
     messages: tuple[ir.Message, ...]
     provider: str | None = None
@@ -52,7 +49,7 @@ _decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: called with an exceeded limit's name, and a text: by whom."""
+    """The sessions of one gateway. reached: called with an exceeded limit's name, and who exceeded it."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -62,10 +59,10 @@ class Remembering:
         self.seams = seams
         self.ttl = float(settings.ttl)
         self.by = settings.by
-        """The members of a body that name a session; "history" = the earlier messages do."""
+        """What of a body names a session: the first of these members, or "history" = its messages."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        """The stored turns of a session, for `read`. Raises RequestFailed (503)."""
+        """The stored turns of a session, each encoded, oldest first. Raises RequestFailed (503)."""
         try:
             return await self.store.sessions.turns(tenant, id_)
         except StoreFailed as error:
@@ -74,12 +71,15 @@ class Remembering:
 
 
 def read(kept: Sequence[bytes]) -> list[StoredTurn]:
-    """The stored turns, decoded."""
+    """Stored turns, decoded."""
     return [_decode(turn) for turn in kept]
 
 
 def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
-    """The messages of all turns, and who made the seals in them. start: the first message's position."""
+    """The messages of these encoded turns, and which of them hold seals of which provider.
+
+    start: the position that the first message will have in the request.
+    """
     messages: list[ir.Message] = []
     sealed: list[Sealed] = []
     for turn in read(kept):
@@ -91,7 +91,7 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """The session id for these messages: a hash of role and content, without thinking, seals and call ids."""
+    """The session id of these messages: a hash of roles and content, without thinking, seals and call ids."""
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
     ]
@@ -99,7 +99,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """The content of a block that is the same in an answer and in the client's copy of it."""
+    """What of a block is the same in an answer and in the client's copy of it; [] = nothing."""
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -119,17 +119,18 @@ def _written(arguments: str) -> Any:
 
 
 def session_id(stated: str, param: str = HEADER) -> str:
-    """The client's session id, checked. Raises RequestFailed for an invalid one."""
+    """Return the client's session id unchanged. Raises RequestFailed, naming `param`, if it is invalid."""
     if not _ID.match(stated):
-        raise RequestFailed(_odd(param))
+        text = f"Invalid '{param}': expected 1 to 128 printable ASCII characters."
+        raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", param))
     return stated
 
 
 class SessionTurn:
     """One request in a session. Implements `asked.Turn`.
 
-    id_: None = the request's body may name the session. inner: the turn of the request's own protocol, which
-    may continue and store something as well.
+    id_: None = the request's body may name the session. inner: the turn that the request has without a
+    session, which may continue and store something as well; None = it has none.
     """
 
     def __init__(
@@ -145,25 +146,27 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """The messages that the client repeated, if the history names the session."""
+        """The earlier messages in the request, up to the last answer, if these name the session."""
 
     @property
     def relayed(self) -> bool:
-        """Whether no session (which needs the answer in the IR), and `inner` allows to relay."""
+        """Whether the request may be relayed: it is in no session, and `inner`, if any, allows it."""
         return not self._named and (self._inner is None or self._inner.relayed)
 
     @property
     def hears(self) -> bool:
-        """Whether the request is in a session, or `inner` needs the answer in the IR."""
+        """Whether `heard` must be called: the request is in a session, or `inner` wants it."""
         return self._named or (self._inner is not None and self._inner.hears)
 
     @property
     def keeps(self) -> bool:
-        """Whether `inner` needs the answer's JSON object."""
+        """Whether `kept` must be called: `inner` wants it."""
         return self._inner is not None and self._inner.keeps
 
     def _name(self, asked: Asked) -> Asked:
-        """Find the session that the body names. Raises RequestFailed for an invalid id."""
+        """Note the session that the body names, if any. Returns the request without the member `session_id`,
+        if that names it, else unchanged. Raises RequestFailed for an invalid id.
+        """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
             if member == "history":
@@ -185,20 +188,24 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """Put the session's turns before the request's messages, after its system messages.
+        """The request, expanded by `inner`, with the session's turns after its system messages.
 
-        Raises RequestFailed (400, 503).
+        Raises RequestFailed (400, 503), also what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
         if self._named and not self._remembering.ttl:
-            raise RequestFailed(_off(self._param))
+            text = f"Sessions are disabled on this gateway, so '{self._param}' is not supported."
+            raise RequestFailed(ir.Fault("unsupported", text, "unsupported_value", self._param))
         asked.wire.preceded = self._named and self._param != "history"
         if self._inner is not None:
             asked = await self._inner.expand(asked)
         if self._named and asked.wire.continued[1]:
             if self._param not in _GIVES_WAY:
-                raise RequestFailed(_twice(self._param))
+                others = "'previous_response_id' or 'conversation'"
+                text = f"'{self._param}' cannot be combined with {others}: use one of them."
+                fault = ir.Fault("invalid_request", text, "mutually_exclusive_parameters", self._param)
+                raise RequestFailed(fault)
             self._named = False  # what the request says of itself counts more
         if not self._named:
             return asked
@@ -220,13 +227,17 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
-        """The stored turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
+        """The encoded turns of a session, charged to the request's memory. Raises RequestFailed (503)."""
         kept = await self._remembering.turns(self._tenant, id_)
         asked.inbound.room.take(sum(map(len, kept)))
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session of messages that the client sent again, and replace them with the stored ones."""
+        """Find the session whose turns the client sent again, and return the request with the stored messages
+        in their place; unchanged if there is none, or if it has another number of messages.
+
+        opening: the number of system messages at the request's beginning.
+        """
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:
@@ -245,11 +256,11 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """What `inner` returns; None = a model is called."""
+        """What `inner.admitted` returns, or None (a model is called) if there is no `inner`."""
         return None if self._inner is None else await self._inner.admitted(asked, last_words)
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """What `inner` returns after it has stored the answer; True if there is no `inner`."""
+        """What `inner.kept` returns, or True if there is no `inner`."""
         return self._inner is None or await self._inner.kept(answer, ending)
 
     def failed(self) -> None:
@@ -258,14 +269,14 @@ class SessionTurn:
             self._inner.failed()
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Give the answer to `inner`, and store this turn in its session."""
+        """Give the answer to `inner` if it wants that; store this turn if it is in a session."""
         if self._inner is not None and self._inner.hears:
             await self._inner.heard(answer, response)
         if self._named:
             await self._remember(answer, response)
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store this turn, unless the answer failed or is empty. A failure of the store is logged."""
+        """Store this turn, unless the answer failed or is empty. A failure to store is logged or counted."""
         if response.error is not None or not response.candidates:
             return
         blocks = response.candidates[0].blocks
@@ -293,24 +304,9 @@ class SessionTurn:
             log.exception("a turn of a session could not be stored")
 
 
-def _odd(param: str) -> ir.Fault:
-    text = f"Invalid '{param}': expected 1 to 128 printable ASCII characters."
-    return ir.Fault("invalid_request", text, code="invalid_value", param=param)
-
-
-def _off(param: str) -> ir.Fault:
-    text = f"Sessions are disabled on this gateway, so '{param}' is not supported."
-    return ir.Fault("unsupported", text, code="unsupported_value", param=param)
-
-
-def _twice(param: str) -> ir.Fault:
-    text = f"'{param}' cannot be combined with 'previous_response_id' or 'conversation': use one of them."
-    return ir.Fault("invalid_request", text, code="mutually_exclusive_parameters", param=param)
-
-
 _UNREACHABLE: Final = ir.Fault(
     "unavailable",
     "The session store is not available at the moment. Try again later.",
-    code="store_unavailable",
+    "store_unavailable",
     blame="gateway",
 )

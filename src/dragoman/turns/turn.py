@@ -30,16 +30,13 @@ _FOREIGN: Final = b'"dgm1.'
 _REMEMBERED: Final = 8
 """Answers that one WebSocket remembers."""
 _ROOM: Final = 64_000_000
-"""Bytes of the answers that one WebSocket remembers; the latest answer may exceed it."""
+"""The most bytes of the histories that one WebSocket remembers; the latest alone may have more."""
 _TOGETHER: Final = 256_000_000
-"""Bytes of the answers that all WebSockets remember; beyond it, the store must be read again."""
+"""The most bytes of the histories that all WebSockets of the gateway remember together."""
 
 
 class Connection:
-    """The memory of one WebSocket: its latest answers with their histories, stored or not.
-
-    When all sockets of the gateway together hold too much, this one forgets as much as it can.
-    """
+    """The memory of one WebSocket: its latest answers with their histories, stored or not."""
 
     __slots__ = ("_answers", "_held", "_keeping")
 
@@ -47,14 +44,16 @@ class Connection:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
         self._keeping = keeping
         self._held = 0
-        """The bytes of this socket that `Keeping.held` includes."""
+        """How many bytes of `Keeping.held` are this socket's."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
-        """The remembered history of an answer, the answer included; None = it is not remembered."""
+        """The remembered history that ends with this answer; None = it is not remembered."""
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember the history of an answer. A client may lead several conversations on one socket."""
+        """Remember the history that ends with this answer. Forget this socket's oldest ones above its limits,
+        and any of them while all sockets together hold more than `_TOGETHER`.
+        """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
@@ -65,7 +64,7 @@ class Connection:
             self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all WebSockets")
 
     def close(self) -> None:
-        """Forget everything, because the socket has closed."""
+        """Forget everything: the socket has closed."""
         self._answers.clear()
         self._count()
 
@@ -75,12 +74,12 @@ class Connection:
         self._held = size
 
     def _size(self) -> int:
-        """Bytes of the remembered answers. A piece that several answers share counts once."""
+        """Bytes of the remembered histories. A piece that several of them share counts once."""
         pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
         return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
-        """Forget an answer that could not be continued."""
+        """Forget the history that ends with this answer; do nothing for None."""
         if id_ is not None:
             self._answers.pop(id_, None)
             self._count()
@@ -89,8 +88,8 @@ class Connection:
 class ResponseTurn:
     """Puts the history before one request's input, and stores its answer. Implements `asked.Turn`.
 
-    tenant: the owner of the state. connection: the WebSocket's memory; None = the request came without one.
-    background: True = the background writer stores the answer.
+    tenant: the owner of the stored answers. connection: the memory of the request's WebSocket; None = it came
+    over HTTP. background: True = the background writer stores the answer.
     """
 
     relayed = True
@@ -111,16 +110,15 @@ class ResponseTurn:
         self._pieces: Sequence[Piece] = ()
         self._generates = True
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
-        """Makes a question (compaction) from the whole input; None = send the input itself."""
+        """Makes the input that is sent from the history and the client's input; None = both are sent."""
         self.everything: list[Wire] = []
-        """The whole input, kept only if `asks` is set."""
-
-    # --- Before ------------------------------------------------------------------------------------
+        """The items of the history and the input, set by `expand` if `asks` is set."""
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request with its stored history in front, and without members for the gateway only.
+        """The request with its stored history before its input, and without the members `_STATE`.
 
-        Raises RequestFailed if the history does not exist, has not finished, or is not allowed.
+        Raises RequestFailed if a stored answer, conversation or item is missing or still runs, if the request
+        is too large or contradicts itself, or if the store fails.
         """
         body = asked.wire.body
         self._read(body)
@@ -137,7 +135,7 @@ class ResponseTurn:
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
-        """The request with its history in front. own: its items. found: these with references resolved."""
+        """The request with `_pieces` before its input. own: the input's items; found: `_resolved` ones."""
         wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
@@ -161,8 +159,10 @@ class ResponseTurn:
             self._check(bytes(sent), asked.inbound.max_values)
             decoded = {**changes, "input": decode(sent)}
         if not wire.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
-            place, call = orphan
-            raise RequestFailed(_no_call(call, place - len(history)))
+            place, call = max(orphan[0] - len(history), 0), orphan[1]
+            text = f"No tool call found for function call output with call_id {call[:128]}."
+            fault = ir.Fault("invalid_request", text, "invalid_value", f"input[{place}].call_id")
+            raise RequestFailed(fault)
         if self._remembers:
             self.input = kept(found, self.keeping.seams.random_id)
         expanded = msgspec.structs.replace(
@@ -178,7 +178,7 @@ class ResponseTurn:
         )
 
     def _check(self, sent: bytes, max_values: int) -> None:
-        """Raise RequestFailed (413) if the input with its history exceeds the limits for one request."""
+        """Raise RequestFailed (413) if this JSON has more than `max_values` values or `largest` bytes."""
         try:
             refuse_many_values(sent, max_values)
         except WireError as error:
@@ -187,7 +187,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Read the members about stored state. Raises RequestFailed if they contradict each other."""
+        """Set this turn's fields from a body. Raises RequestFailed for members that exclude each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -200,9 +200,7 @@ class ResponseTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether `kept` must be called to store or remember the answer. A background writer does so
-        itself.
-        """
+        """Whether `kept` must be called to store or remember the answer; False in the background."""
         return self._remembers and not self._background
 
     @property
@@ -222,7 +220,7 @@ class ResponseTurn:
         return ()
 
     async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
-        """The request's items, with references resolved and missing encrypted content restored.
+        """The request's items: stored ones in place of references, and missing encrypted content added.
 
         Raises RequestFailed for an unknown reference.
         """
@@ -233,7 +231,8 @@ class ResponseTurn:
             found = known.get(id_) if isinstance(id_, str) else None
             if kind(item) == "item_reference":
                 if found is None:
-                    raise RequestFailed(_unknown_item(str(id_), place))
+                    text = f"Item with id {str(id_)[:128]!r} not found."
+                    raise RequestFailed(ir.Fault("not_found", text, "item_not_found", f"input[{place}].id"))
                 items.append(found)
             elif found is not None and found.get("encrypted_content"):
                 items.append({**item, "encrypted_content": found["encrypted_content"]})
@@ -249,7 +248,7 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """None: call a model. For `generate: false` (the client makes its context known): an empty answer."""
+        """None = call a model. An empty answer = `generate: false`: the request only adds input."""
         if self._generates:
             return None
         return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
@@ -257,11 +256,10 @@ class ResponseTurn:
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
         """Do nothing: `kept` stores the answer as the client reads it."""
 
-    # --- After -------------------------------------------------------------------------------------
-
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store an answer. Returns False if it should have been stored but was not, for example because it is
-        too large. Raises RequestFailed if it cannot be added to its conversation.
+        """Keep a finished answer where the request wants it: in the store, conversation and WebSocket's
+        memory. Returns False if it should be in the store but is not: it is too large, or the store failed.
+        Raises RequestFailed if it cannot be added to its conversation.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":
@@ -270,25 +268,18 @@ class ResponseTurn:
             raise RequestFailed(_CONVERSATION_FULL)
         if ending.size > keeping.most and self._connection is None:
             if self.stores:
-                keeping.too_large(self.tenant, response["id"], ending.size)
+                why = f"{ending.size} bytes are more than the {keeping.most} bytes that may be stored"
+                keeping.reached("responses_full", f"by {self.tenant}: {response['id']} is not stored: {why}")
             return not self.stores
-        return await self.keep(response, answer.exchange.answered)
-
-    async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
-        """Store a finished answer where the request wants it: store, conversation, socket. False = the store
-        failed. Raises RequestFailed if the conversation could not take it.
-
-        response: the object for the client; members that are not read here may be raw JSON. deployment: who
-        answered.
-        """
-        output = kept(response.get("output") or (), self.keeping.seams.random_id)
+        deployment = answer.exchange.answered
+        output = kept(response.get("output") or (), keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
         if self._connection is not None and status != "failed":
             piece = Piece((*self.input, *output), deployment)
             self._connection.remember(response["id"], (*self._pieces, piece))
         kept_all = True
         if self.stores:
-            kept_all = await self.keeping.save(self.record(response, status, output, deployment))
+            kept_all = await keeping.save(self.record(response, status, output, deployment))
         if self.conversation is not None and status != "failed":
             await self.converse(output)
         return kept_all
@@ -296,7 +287,7 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """An answer in the form that the store takes."""
+        """This turn's answer in the form that the store takes. response: the object for the client."""
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -314,7 +305,7 @@ class ResponseTurn:
         )
 
     async def converse(self, output: Sequence[Item]) -> None:
-        """Add this turn's input and output items to its conversation. Raises RequestFailed if that fails."""
+        """Add this turn's input and `output` to its conversation. Raises RequestFailed (413, 503)."""
         assert self.conversation is not None
         items = (*self.input, *output)
         conversations = self.keeping.store.conversations
@@ -326,13 +317,13 @@ class ResponseTurn:
             raise RequestFailed(UNREACHABLE) from error
 
     def failed(self) -> None:
-        """The answer failed: forget its predecessor on this connection."""
+        """The answer failed: make the WebSocket forget the history that it continued."""
         if self._connection is not None:
             self._connection.forget(self.previous)
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer with the members in `_READ` decoded, and its output as a list. Its items may be raw JSON."""
+    """A copy of an answer with its members `_READ` decoded, and its output as a list of perhaps raw items."""
     plain = dict(response)
     for name in _READ:
         if isinstance(value := plain.get(name), msgspec.Raw):
@@ -343,53 +334,35 @@ def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    """A stored item as it is sent upstream: a compaction of the gateway becomes its message."""
+    """A stored item as providers get it: its JSON, or the message that a compaction of the gateway holds."""
     message = opened(decode(item.body)) if TAG in item.body else None
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
 _READ: Final = ("id", "status", "created_at")
-"""Members of an answer that `keep` reads."""
+"""Members of an answer, beside its output, that `kept` reads."""
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
-
-
-def _no_call(call: str, place: int) -> ir.Fault:
-    text = f"No tool call found for function call output with call_id {call[:128]}."
-    return ir.Fault("invalid_request", text, code="invalid_value", param=f"input[{max(place, 0)}].call_id")
-
-
-def _unknown_item(id_: str, place: int) -> ir.Fault:
-    text = f"Item with id {id_[:128]!r} not found."
-    return ir.Fault("not_found", text, code="item_not_found", param=f"input[{place}].id")
-
-
 _CONVERSATION_FULL: Final = ir.Fault(
-    "too_large",
-    "The conversation is too large to add another turn.",
-    code="request_too_large",
-    param="conversation",
+    "too_large", "The conversation is too large to add another turn.", "request_too_large", "conversation"
 )
 _EITHER: Final = ir.Fault(
     "invalid_request",
     "Mutually exclusive parameters: 'previous_response_id' and 'conversation'.",
-    code="mutually_exclusive_parameters",
-    param="conversation",
+    "mutually_exclusive_parameters",
+    "conversation",
 )
 _EMPTY: Final = ir.Fault(
-    "invalid_request",
-    "Missing required parameter: 'input'.",
-    code="missing_required_parameter",
-    param="input",
+    "invalid_request", "Missing required parameter: 'input'.", "missing_required_parameter", "input"
 )
 _NOT_STORED: Final = ir.Fault(
     "invalid_request",
     "A background response must be stored: 'store' cannot be false.",
-    code="invalid_value",
-    param="store",
+    "invalid_value",
+    "store",
 )
 _NOT_RETAINED: Final = ir.Fault(
     "unsupported",
     "This gateway does not store responses, so background responses are not available.",
-    code="unsupported_value",
-    param="background",
+    "unsupported_value",
+    "background",
 )

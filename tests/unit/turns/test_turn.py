@@ -277,7 +277,7 @@ async def test_of_large_things_one_is_worked_on_at_a_time_beside_the_loop() -> N
         assert go.wait(5)
         seen.append("ends")
 
-    large = asyncio.gather(*(keeping.run(10_000_000, "a", work) for _ in range(3)))
+    large = asyncio.gather(*(keeping.heavy.run(10_000_000, "a", work) for _ in range(3)))
     await asyncio.sleep(0)
     while not begun.is_set():  # noqa: ASYNC110 - a thread's event
         await asyncio.sleep(0.001)

@@ -1,17 +1,15 @@
 """Ollama's protocol over HTTP: asking a model, listing models, and managing model names.
 
-https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Its clients do not always
-state the content type of their bodies, and write the same name in several ways. Paths for accounts in
-Ollama's cloud are not served. Modules: asking · listing · managing · naming (names) · bodies (JSON and
-lines).
+https://docs.ollama.com/api, read at ollama/ollama fb307609 (server/routes.go). Paths for accounts in Ollama's
+cloud are not served.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.server.chat import ChatApi
@@ -19,9 +17,6 @@ from dragoman.server.endpoint import Endpoint, Handler, below
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing
 from dragoman.server.ollama.managing import Managing
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 
 class OllamaApi:
@@ -33,14 +28,12 @@ class OllamaApi:
         self._listing = Listing(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every path of the protocol."""
         return below(DIALECT, self._paths())
 
     def _paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
         asking, listing, managing = self._asking, self._listing, self._managing
-        for name, run in (("tags", listing.tags), ("ps", listing.loaded)):
-            yield f"/api/{name}", {"GET": Handler(run)}
-        for name, run in (("version", listing.version), ("status", listing.status)):
+        shown = {"tags": listing.tags, "ps": listing.loaded}
+        for name, run in {**shown, "version": listing.version, "status": listing.status}.items():
             yield f"/api/{name}", {"GET": Handler(run)}
         for name, posted in (
             ("chat", asking.chat),
@@ -55,5 +48,4 @@ class OllamaApi:
         for path in EMBEDDING.provider.paths:
             yield path, {"POST": Handler(partial(asking.embed, path), takes_body="any")}
         yield "/api/delete", {"DELETE": Handler(managing.delete, takes_body="any")}
-        blobs = {"HEAD": Handler(managing.blob), "POST": Handler(managing.take_blob)}
-        yield "/api/blobs/{digest}", blobs
+        yield "/api/blobs/{digest}", {"HEAD": Handler(managing.blob), "POST": Handler(managing.take_blob)}

@@ -1,18 +1,20 @@
 """Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer names the model as the client did. In Ollama, a request without a prompt loads or unloads the model.
-Here it is answered without asking the provider: an embedded model is loaded by its first prompt.
+answer names the model as the client did. A request without a prompt, which loads or unloads the model in
+Ollama, is answered without asking the provider; an embedded model is unloaded, but loaded by its first
+prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
@@ -28,15 +30,12 @@ from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, valu
 from dragoman.server.ollama.naming import find, find_granted
 from dragoman.wire.json import encode, encode_head
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 Head = dict[str, msgspec.Raw]
 _NOT_TO_THINK: Final = (None, False, "")
 
 
 class Asking:
-    """The handlers that ask a model. inbound: turns an HTTP request into the engine's form."""
+    """The handlers that ask a model. inbound: makes of an HTTP request what the engine takes."""
 
     def __init__(self, gateway: Core, inbound: Callable[[Dialect, HttpRequest], Inbound]) -> None:
         self._gateway = gateway
@@ -58,7 +57,7 @@ class Asking:
             await self._ask(GENERATE, stated, request, exchange, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send embedding vectors. path: one of the protocol's two paths for them (old and new)."""
+        """Send the embedding vectors of the request's texts; none if it has no text. path: the request's."""
         old = path == OLD_PATH
         stated = head(self._gateway, request)
         name = _name(stated)
@@ -85,7 +84,9 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
-        """The engine's request, with the gateway's name of the model; the answer shows the client's name."""
+        """The request as the engine takes it. stated: its members. name: the client's name of the model,
+        which the answer shows; "" = none. route: what the model is; the request names it as the gateway does.
+        """
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
@@ -114,7 +115,6 @@ class Asking:
 
 
 def _name(stated: Head) -> str:
-    """The model's name in a body, "" = none. Raises RequestFailed (400) if it is not a string."""
     name = value(stated.get("model"))
     if name is not None and not isinstance(name, str):
         raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))
@@ -131,7 +131,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), with Ollama's text, if a model that cannot think is asked to."""
+    """Raise RequestFailed (400), with Ollama's text, if a request asks a model to think that cannot."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

@@ -1,24 +1,19 @@
-"""Reads the bodies of Ollama's clients, and writes the lines of their answers.
-
-Clients write "" or null for an unset member, and some write `name` for `model`.
-"""
+"""Reads the bodies of Ollama's clients, who write "" or null for unset members; sends lines of JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
-
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
 
 STREAM_TYPE: Final = b"application/x-ndjson"
 _EMPTY: Final = frozenset({b"", b"null", b'""', b"[]"})
@@ -27,7 +22,7 @@ _SPACE: Final = b" \t\r\n"
 
 
 def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
-    """The decoded JSON object of a body that asks no model. Raises RequestFailed (400, 413)."""
+    """The JSON object in a request's body, decoded. Raises RequestFailed (400)."""
     settings = gateway.config.server
     try:
         _present(request.body)
@@ -38,7 +33,7 @@ def members(gateway: Core, request: HttpRequest) -> dict[str, Any]:
 
 
 def head(gateway: Core, request: HttpRequest) -> dict[str, msgspec.Raw]:
-    """The JSON object of a body that asks a model, its values still undecoded. Raises RequestFailed (400)."""
+    """The members of the JSON object in a request's body, undecoded. Raises RequestFailed (400)."""
     try:
         _present(request.body)
         return decode_head(request.body, gateway.config.server.max_depth)
@@ -52,19 +47,19 @@ def _present(body: bytes) -> None:
 
 
 def odd(error: WireError) -> ir.Fault:
-    """The fault for a WireError in a client's body."""
+    """The fault (400) for a WireError in a client's body."""
     return ir.Fault("invalid_request", error.message, error.code, error.path or None)
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a JSON value is missing (None), null, "" or []. White space around it does not count."""
+    """Whether a JSON value is missing (None), empty, null, "" or [], white space aside."""
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY
 
 
 def value(raw: msgspec.Raw | None) -> Any:
-    """A JSON value, decoded; None if it is missing or invalid (the engine refuses invalid ones)."""
+    """A JSON value, decoded; None if it is missing (None), null or invalid (which the engine refuses)."""
     try:
         return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -72,9 +67,7 @@ def value(raw: msgspec.Raw | None) -> Any:
 
 
 def text(body: Mapping[str, Any], *names: str) -> str:
-    """The first non-empty value under one of `names`; "" = there is none. Raises RequestFailed (400) if it is
-    not a string.
-    """
+    """The first of these members that is not null or ""; "" = none. Raises RequestFailed (400: no string)."""
     for name in names:
         stated = body.get(name)
         if stated is None or stated == "":
@@ -86,9 +79,7 @@ def text(body: Mapping[str, Any], *names: str) -> str:
 
 
 def needed(body: Mapping[str, Any], *names: str) -> str:
-    """The first non-empty value under one of `names`. Raises RequestFailed (400) if there is none, or it is
-    not a string.
-    """
+    """As `text`, but raises RequestFailed (400) also if there is no value."""
     if stated := text(body, *names):
         return stated
     error = WireError(f"{names[0]} is required", names[0], "missing_required_parameter")
@@ -96,7 +87,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Send the steps of some work, one a line; only the last one if the request `body` has no stream."""
+    """Send `lines`, each as a line of JSON; only the last one if the request has `stream: false`."""
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return

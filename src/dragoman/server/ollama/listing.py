@@ -1,8 +1,7 @@
 """What Ollama's clients list: the models, one model, the models in memory, the version.
 
 https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
-https://docs.ollama.com/api/ps. For models on this machine, sizes, digests and details are those of their
-files. For all others the size is 0, the digest is that of the name, and the details are empty.
+https://docs.ollama.com/api/ps. A provider's model has size 0, the digest of its name, and empty details.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
@@ -32,22 +32,19 @@ from dragoman.upstreams.local import gguf, weights
 from dragoman.upstreams.local.upstream import LocalModel
 from dragoman.wire.json import encode
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 RUNNING: Final = b"Ollama is running"
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 VERSION: Final = "0.13.5"
-"""The version of Ollama that is reported to clients. They skip features of newer servers."""
+"""The version of Ollama that clients are told."""
 _NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
 _EVER: Final = 100 * 365 * 86400.0
-"""Seconds. A model that is never unloaded is shown with an expiry this far away."""
+"""Seconds until the expiry that is shown for a model which is never unloaded."""
 _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """A model file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None = unknown. header:
-    the metadata in the file, None = the file is no GGUF file, or cannot be read.
+    """What is known of a model's file on this machine. size: bytes, 0 = unknown. digest: its SHA-256, None =
+    unknown. header: its metadata, None = it is no GGUF file, or cannot be read.
     """
 
     size: int = 0
@@ -57,7 +54,7 @@ class _File(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _file(name: str, path: str) -> _File:
-    """What is known of a model's file; nothing if it cannot be read. Reading takes some milliseconds."""
+    """What is known of the file of the embedded model `name`. Reading it takes some milliseconds."""
     row = weights.known(name)
     try:
         size = Path(path).stat().st_size if row is None else row.size
@@ -121,11 +118,13 @@ class Listing:
         if local is not None:
             report = await local.loaded()
             for model in report.models:
-                name = _name_of(local.models, model.options.path)
+                path = model.options.path
+                named = (f"local/{name}" for name, own in local.models.items() if own.options.path == path)
+                name = next(named, None)
                 if name is None or not request.caller.may_use(name):
                     continue
                 left = _EVER if model.expires is None else model.expires
-                file = await asyncio.to_thread(_file, name.removeprefix("local/"), model.options.path)
+                file = await asyncio.to_thread(_file, name.removeprefix("local/"), path)
                 listed = {
                     **_identity(name, file),
                     "details": _details(file),
@@ -154,29 +153,25 @@ class Listing:
         return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
 
     def _model_of(self, route: Route) -> LocalModel | None:
-        """The embedded model that is the route's first deployment; None = a provider's model is the first."""
+        """The embedded model that is the route's first deployment; None = that is a provider's model."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route with what this caller may see. Only administrators see the system prompt and the opening
-    messages: they may be the operator's own, also in a name that is a copy.
-    """
+    """The route, for all but administrators without the system prompt and opening messages."""
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
 
 
 async def running(client: AsgiClient) -> None:
-    """Send Ollama's text "Ollama is running": its clients call `/` to check whether a server runs."""
+    """Send the text "Ollama is running", for which Ollama's clients call `/`."""
     await client.answer(200, (_TEXT,), RUNNING)
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
-    """Whether the client of `/` expects Ollama's text, as Ollama's own clients and those that accept any type
-    do. False: it asks for JSON or HTML, and gets the gateway's own answer.
-    """
+    """Whether the caller of `/` expects Ollama's text. False = it asks for JSON or HTML."""
     if headers.get("user-agent", "").lower().startswith("ollama"):
         return True
     accepted = headers.get("accept", "").lower()
@@ -210,17 +205,14 @@ def _details(file: _File | None) -> dict[str, Any]:
 def _in_short(parameters: int) -> str:
     for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1000)):
         if parameters >= size:
-            return (
-                f"{parameters / size:.5g}{unit}"
-                if parameters % size == 0
-                else f"{parameters / size:.2f}{unit}"
-            )
+            digits = ".5g" if parameters % size == 0 else ".2f"
+            return f"{parameters / size:{digits}}{unit}"
     return str(parameters)
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do, by name. "tools" is listed unless the model is known to have none, so that
-    programs try them; vision and thinking only if known. model: the embedded model, None = a provider's.
+    """What a model can do, in Ollama's words. "tools" is listed unless the model is known to have none;
+    "vision" and "thinking" only if it is known to have them. model: the embedded model, None = a provider's.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -236,7 +228,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield the route's defaults: Ollama's name, and one value as JSON (a list gives several pairs)."""
+    """Yield for each default of the route, and each item of a list: Ollama's name, and the value as JSON."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):
@@ -262,7 +254,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 
 
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts about a model, under the keys of GGUF metadata. untold: its name by the client, for editors."""
+    """Facts about a model, by the names of GGUF metadata. untold: the base name to show, for editors."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
@@ -275,8 +267,3 @@ def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, A
     if context is not None:
         info[f"{architecture}.context_length"] = context
     return info
-
-
-def _name_of(models: Mapping[str, LocalModel], path: str) -> str | None:
-    """The name (`local/NAME`) of the embedded model with this file path; None = there is none."""
-    return next((f"local/{name}" for name, model in models.items() if model.options.path == path), None)

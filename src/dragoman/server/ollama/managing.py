@@ -2,20 +2,19 @@
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
 its source has now. A created name adds a system message, messages and parameters to a route. These names are
-valid for all clients and protocols while this process runs, as on an Ollama server that several people share.
-But the user of a name must be able to rely on it: only the client key that made the name, or an
-administrator's, may replace or delete it. Names of the configuration cannot be replaced or deleted. Nothing
-is downloaded, uploaded or published.
+valid for all clients and protocols while this process runs. Only the client key that made a name, or an
+administrator's, may replace or delete it. Names of the configuration cannot be replaced or deleted.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import EVERYBODY, Caller
+from dragoman.assembly.core import Core
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.request import WireRequest
@@ -27,33 +26,34 @@ from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
-if TYPE_CHECKING:
-    from dragoman.assembly.core import Core
-
 MOST: Final = 1000
 """The most created names that can exist at once."""
 EACH: Final = 250
-"""The most names that one client key may create, so that no key can use up all names."""
+"""The most created names of one client key that can exist at once."""
 LARGEST: Final = 262_144
-"""The most bytes of a request that creates a name. It stays in memory, decoded to several times its size."""
+"""The most bytes of a request that creates a name."""
 TOGETHER: Final = 4_000_000
-"""The most bytes of the requests that created all existing names."""
+"""The most bytes, in all, of the requests that created the existing names."""
 EACH_TOGETHER: Final = 1_000_000
-"""The most bytes of the requests that created the names of one client key."""
+"""The most bytes, in all, of the requests that created the existing names of one client key."""
+_SAME: Final = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+)
 PARAMETERS: Final = {
-    **{
-        name: name
-        for name in (
-            *("temperature", "top_p", "top_k", "min_p", "seed", "stop"),
-            *("frequency_penalty", "presence_penalty"),
-        )
-    },
+    **{name: name for name in _SAME},
     "repeat_penalty": "repetition_penalty",
     "num_predict": "max_tokens",
 }
-"""The gateway's name for each supported parameter of Ollama, as in a route's defaults."""
+"""For each supported parameter of Ollama, its name in a route's defaults."""
 _WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
-"""Parameters that are whole numbers, each with its minimum. A smaller value means that none is set."""
+"""Ollama's parameters that are whole numbers, each with its minimum. A smaller value unsets the parameter."""
 _WINDOW: Final = "num_ctx"
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
@@ -65,12 +65,11 @@ class Managing:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
-        """For each created name, the client that created it."""
+        """For each created name, the name of the client that created it."""
         self._sizes: dict[str, int] = {}
-        """For each created name, the bytes of the request that created it."""
+        """For each created name, the bytes of the request that created it, or that created its source."""
 
     async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Create another name for a model. Raises RequestFailed."""
         body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
@@ -80,7 +79,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Create a name for a model with a system message, messages and parameters. Raises RequestFailed."""
+        """Create or replace a name for a model with a system message, messages and parameters."""
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
         gateway, body = self._gateway, members(self._gateway, request)
@@ -107,7 +106,6 @@ class Managing:
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a name that was created while the gateway runs. Raises RequestFailed."""
         stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
         self._refuse_restricted(request.caller)
@@ -119,7 +117,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send whether a model exists. Nothing is downloaded."""
+        """Send whether the caller may use a model of this name. Nothing is downloaded."""
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
@@ -146,11 +144,11 @@ class Managing:
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
     async def take_blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Refuse a model file without reading it."""
+        """Raise RequestFailed (400): no model file is accepted. The request's body is not read."""
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed if this caller may not create this name. size: bytes of the request."""
+        """Raise RequestFailed if the caller may not create this name. size: bytes of the request for it."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -175,15 +173,23 @@ class Managing:
         ):
             raise RequestFailed(_configured(name, "replaced"))
         if found is not None and "admin" not in caller.scopes:
-            raise RequestFailed(_taken(name))
+            text = (
+                f"{name!r} is the name of a provider's model: only a key with the scope 'admin' may "
+                "change it for everybody"
+            )
+            raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _refuse_foreign(self, caller: Caller, name: str) -> None:
-        """Raise RequestFailed if another client key, or the gateway's own program, created the name."""
+        """Raise RequestFailed if the caller neither created this name nor is an administrator."""
         if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
-            raise RequestFailed(_foreign(name))
+            text = (
+                f"{name!r} was created with another API key: only that key, or one with the scope "
+                "'admin', may change it"
+            )
+            raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route, replacing one that differs in case only. size: of the request."""
+        """Create the name for the route, or replace it, in any case. size: bytes of its definition."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
@@ -251,38 +257,20 @@ def _too_many(most: int) -> ir.Fault:
     return ir.Fault("invalid_request", text, "too_many_names")
 
 
-def _foreign(name: str) -> ir.Fault:
-    text = (
-        f"{name!r} was created with another API key: only that key, or one with the scope "
-        "'admin', may change it"
-    )
-    return ir.Fault("permission", text, "insufficient_scope", "model")
-
-
-def _taken(name: str) -> ir.Fault:
-    text = (
-        f"{name!r} is the name of a provider's model: only a key with the scope 'admin' may "
-        "change it for everybody"
-    )
-    return ir.Fault("permission", text, "insufficient_scope", "model")
-
-
 _QUESTION: Final = {"role": "user", "content": ""}
 _RESTRICTED: Final = ir.Fault(
-    "permission", "only API keys that may use all models can manage models", code="insufficient_scope"
+    "permission", "only API keys that may use all models can manage models", "insufficient_scope"
 )
 _ONE_PROCESS: Final = ir.Fault(
     "unsupported",
     "this gateway runs several workers, which do not share created names: add an alias to its configuration",
-    code="unsupported_value",
+    "unsupported_value",
 )
 _TOO_LARGE: Final = ir.Fault(
     "too_large", f"the definition of a name can have at most {LARGEST} bytes", "too_large"
 )
 _NO_ROOM: Final = ir.Fault(
-    "invalid_request",
-    "the created names are too large in total: delete some first",
-    "too_many_names",
+    "invalid_request", "the created names are too large in total: delete some first", "too_many_names"
 )
 _NOTHING_IN: Final = ir.Fault(
     "unsupported",

@@ -1,20 +1,18 @@
 """Reads model names as Ollama's clients write them: `model:tag` in any case; the tag `latest` may be omitted.
 
-https://docs.ollama.com/api#model-names. Names in this gateway may hold slashes, and most have no tag.
+https://docs.ollama.com/api#model-names
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.keys import Caller
+from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Route
-
-if TYPE_CHECKING:
-    from dragoman.accounts.keys import Caller
-    from dragoman.assembly.core import Core
 
 _LATEST: Final = ":latest"
 _NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?::[\w.-]+)?", re.ASCII)
@@ -32,7 +30,7 @@ def untagged(name: str) -> str:
 
 
 def find(gateway: Core, stated: str) -> Route:
-    """The route that a client's model name stands for; "" = the default. Raises RequestFailed (400, 404)."""
+    """The route of a client's model name; "" = the default model's. Raises RequestFailed (400, 404)."""
     table = gateway.engine.table
     if not stated:
         if gateway.config.default_model is None:
@@ -64,7 +62,7 @@ def _in_any_case(gateway: Core, bare: str) -> Route | None:
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
-    """As `find`, but a name that the caller may not use is treated as an unknown name."""
+    """As `find`; raises RequestFailed (404) also for a model that the caller may not use."""
     route = find(gateway, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
@@ -72,7 +70,7 @@ def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
 
 
 def made(gateway: Core, stated: str) -> str | None:
-    """The created name (`Managing`) that a client's model name stands for; None = there is none."""
+    """The created name (`Managing`) that a client's model name means, in any case; None = there is none."""
     wanted = untagged(stated).lower()
     return next((name for name in gateway.made if name.lower() == wanted), None)
 
