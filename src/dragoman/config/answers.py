@@ -45,9 +45,8 @@ class Answers(Section, frozen=True):
     max_opening: Annotated[
         Size,
         about(
-            "How much a stream may send before its first content. The gateway buffers these "
-            "events until the content starts. Responses streams repeat the instructions and the "
-            "tools in them."
+            "How much a stream may send before its first content. The gateway buffers these events until the "
+            "content starts. Responses streams repeat the instructions and the tools in them."
         ),
     ] = Size(16_000_000)
     max_stream: Annotated[

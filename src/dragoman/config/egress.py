@@ -15,9 +15,8 @@ class Egress(Section, frozen=True):
     allow: Annotated[
         tuple[str, ...],
         about(
-            "Private hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may "
-            "fetch files that a request names by URL. Hosts of configured providers are always "
-            "allowed."
+            "Private hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may fetch files "
+            "that a request names by URL. Hosts of configured providers are always allowed."
         ),
     ] = ()
     max_addresses: Annotated[
@@ -64,10 +63,9 @@ class Egress(Section, frozen=True):
     space: Annotated[
         Size,
         about(
-            "The total size of fetched files of all running requests, in each worker. Requests "
-            "beyond it get 503 (`fetch_busy`). One client gets at most half of it. A request is "
-            "never refused while no other is running. The files use up to three times this "
-            "amount of memory."
+            "The total size of fetched files of all running requests, in each worker. Requests beyond it get "
+            "503 (`fetch_busy`). One client gets at most half of it. A request is never refused while no "
+            "other is running. The files use up to three times this amount of memory."
         ),
     ] = Size(256_000_000)
     max_lookups: Annotated[
@@ -83,8 +81,7 @@ class Egress(Section, frozen=True):
     lookup_timeout: Annotated[
         Duration,
         about(
-            "How long a DNS look-up may take, including the wait to start. Then the request gets "
-            "400 (`name_resolution_timeout`), or 503 (`fetch_busy`) if the look-up could not "
-            "start. 0 = no limit."
+            "How long a DNS look-up may take, including the wait to start. Then the request gets 400 "
+            "(`name_resolution_timeout`), or 503 (`fetch_busy`) if the look-up could not start. 0 = no limit."
         ),
     ] = Duration(5)

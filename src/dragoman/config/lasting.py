@@ -100,9 +100,8 @@ class Sessions(Section, frozen=True):
     by: Annotated[
         tuple[Literal["session_id", "user", "history"], ...],
         about(
-            "What identifies a session besides the header, in order of preference: `session_id` "
-            "or `user`, fields of the request body; `history`, the earlier messages that the "
-            "client repeats.",
+            "What identifies a session besides the header, in order of preference: `session_id` or `user`, "
+            "fields of the request body; `history`, the earlier messages that the client repeats.",
             default="only the header",
         ),
     ] = ()

@@ -67,9 +67,8 @@ class Server(Section, frozen=True):
     answer_space: Annotated[
         Size,
         about(
-            "Memory for all provider responses that are read as a whole, in each worker. "
-            "Responses beyond it become 503 with `Retry-After`. A response is never refused "
-            "while it is the only one.",
+            "Memory for all provider responses that are read as a whole, in each worker. Responses beyond "
+            "it become 503 with `Retry-After`. A response is never refused while it is the only one.",
             env="DRAGOMAN_ANSWER_SPACE",
         ),
     ] = Size(1_000_000_000)
@@ -145,9 +144,8 @@ class Server(Section, frozen=True):
     head_timeout: Annotated[
         Duration,
         about(
-            "How long a client may take to send the request headers, counted from the first "
-            "byte, and how long a new connection may send nothing. Then the request gets 408. 0 "
-            "= no limit.",
+            "How long a client may take to send the request headers, counted from the first byte, and how "
+            "long a new connection may send nothing. Then the request gets 408. 0 = no limit.",
             env="DRAGOMAN_HEAD_TIMEOUT",
         ),
     ] = Duration(20)
@@ -171,9 +169,8 @@ class Server(Section, frozen=True):
     min_rate: Annotated[
         Size,
         about(
-            "How many bytes per second a client must send of a request body, or read of a "
-            "response, so that `body_timeout` or `write_timeout` starts again. 0 = any byte is "
-            "enough.",
+            "How many bytes per second a client must send of a request body, or read of a response, so that "
+            "`body_timeout` or `write_timeout` starts again. 0 = any byte is enough.",
             unit="bytes per second",
             env="DRAGOMAN_MIN_RATE",
         ),
@@ -181,9 +178,8 @@ class Server(Section, frozen=True):
     keep_alive: Annotated[
         Duration,
         about(
-            "How long an idle connection stays open after a response (HTTP keep-alive). Keep it "
-            "longer than the keep-alive of your clients and load balancers, so that they close "
-            "first. 0 = no limit.",
+            "How long an idle connection stays open after a response (HTTP keep-alive). Keep it longer than "
+            "the keep-alive of your clients and load balancers, so that they close first. 0 = no limit.",
             env="DRAGOMAN_KEEP_ALIVE",
         ),
     ] = Duration(75)
@@ -236,9 +232,8 @@ class Server(Section, frozen=True):
     drain_delay: Annotated[
         Duration | None,
         about(
-            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so "
-            "that load balancers stop sending requests. Ctrl-C, or a second signal, does not "
-            "wait.",
+            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so that load "
+            "balancers stop sending requests. Ctrl-C, or a second signal, does not wait.",
             default="5s if `/health/ready` was requested within the last minute, otherwise 0",
             env="DRAGOMAN_DRAIN_DELAY",
         ),

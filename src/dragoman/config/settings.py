@@ -110,9 +110,8 @@ class Timeouts(Section, frozen=True):
     first_byte: Annotated[
         Duration,
         about(
-            "How long to wait from the request to the first byte of the response. Reasoning "
-            "models may take minutes before they send anything; the providers' own clients wait "
-            "ten minutes."
+            "How long to wait from the request to the first byte of the response. Reasoning models may take "
+            "minutes before they send anything; the providers' own clients wait ten minutes."
         ),
     ] = Duration(600)
     idle: Annotated[
@@ -259,12 +258,11 @@ class Provider(Section, frozen=True):
     passthrough: Annotated[
         tuple[Resource, ...],
         about(
-            "Endpoints of this account that clients may call through the gateway; requests and "
-            "responses are passed through unchanged. `files`, `uploads`, `batches`, "
-            "`fine_tuning`, `vector_stores`; for Anthropic `files` and `message_batches`. They "
-            "use this provider's first API key, so clients whose key is limited to some models "
-            "are refused. If several providers offer one of them, the header "
-            "`X-Dragoman-Provider` chooses the provider.",
+            "Endpoints of this account that clients may call through the gateway; requests and responses "
+            "are passed through unchanged. `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; "
+            "for Anthropic `files` and `message_batches`. They use this provider's first API key, so "
+            "clients whose key is limited to some models are refused. If several providers offer one of "
+            "them, the header `X-Dragoman-Provider` chooses the provider.",
             default="none: 501",
         ),
     ] = ()
