@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from dragoman.config.about import about
 from dragoman.config.scalars import Duration, PathPrefix, Size
@@ -25,19 +25,15 @@ SHARED = (
 class Server(Section, frozen=True):
     """Where Dragoman listens and what it accepts."""
 
+    has_variables: ClassVar[bool] = True
+
     host: Annotated[
-        str,
-        about(
-            "The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address.",
-            env="DRAGOMAN_HOST",
-        ),
+        str, about("The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address.")
     ] = "127.0.0.1"
-    port: Annotated[
-        int, about("The port to listen on; 0 chooses a free port.", env="DRAGOMAN_PORT", ge=0, le=65535)
-    ] = 8080
-    base_path: Annotated[
-        PathPrefix, about("A path prefix for all endpoints of the gateway.", env="DRAGOMAN_BASE_PATH")
-    ] = PathPrefix("")
+    port: Annotated[int, about("The port to listen on; 0 chooses a free port.", ge=0, le=65535)] = 8080
+    base_path: Annotated[PathPrefix, about("A path prefix for all endpoints of the gateway.")] = PathPrefix(
+        ""
+    )
     cors_origins: Annotated[
         tuple[str, ...] | None,
         about(
@@ -45,31 +41,27 @@ class Server(Section, frozen=True):
             "default, while no client key is required, only pages of this machine (localhost, "
             "127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may call.",
             default="`*` if a client key is required, otherwise this machine",
-            env="DRAGOMAN_CORS_ORIGINS",
         ),
     ] = None
     max_body: Annotated[
         Size,
         about(
             "The largest request body; a larger one gets 413. A compressed body (gzip, zstd, br, "
-            "deflate) is measured after decompression.",
-            env="DRAGOMAN_MAX_BODY",
+            "deflate) is measured after decompression."
         ),
     ] = Size(64_000_000)
     body_space: Annotated[
         Size,
         about(
             "Memory for the bodies of all running requests, in each worker. Requests beyond it "
-            "get 503 with `Retry-After`. A body is never refused while it is the only one.",
-            env="DRAGOMAN_BODY_SPACE",
+            "get 503 with `Retry-After`. A body is never refused while it is the only one."
         ),
     ] = Size(500_000_000)
     answer_space: Annotated[
         Size,
         about(
             "Memory for all provider responses that are read as a whole, in each worker. Responses beyond "
-            "it become 503 with `Retry-After`. A response is never refused while it is the only one.",
-            env="DRAGOMAN_ANSWER_SPACE",
+            "it become 503 with `Retry-After`. A response is never refused while it is the only one."
         ),
     ] = Size(1_000_000_000)
     max_upload: Annotated[
@@ -78,16 +70,14 @@ class Server(Section, frozen=True):
             "The largest form with files, and the largest body that is passed through; a larger "
             "one gets 413. Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and "
             "images of up to 50 MB each. Files above 1 MiB are stored in the system's folder for "
-            "temporary files (`TMPDIR`) until their request ends.",
-            env="DRAGOMAN_MAX_UPLOAD",
+            "temporary files (`TMPDIR`) until their request ends."
         ),
     ] = Size(128_000_000)
     upload_space: Annotated[
         Size,
         about(
             "Disk space for the files of all forms, in each worker. Requests beyond it get 503 "
-            "with `Retry-After`. A form is never refused while it is the only one.",
-            env="DRAGOMAN_UPLOAD_SPACE",
+            "with `Retry-After`. A form is never refused while it is the only one."
         ),
     ] = Size(2_000_000_000)
     max_depth: Annotated[
@@ -95,7 +85,6 @@ class Server(Section, frozen=True):
         about(
             "How many levels deep the JSON of a request may be nested; a deeper one gets 400.",
             unit="levels",
-            env="DRAGOMAN_MAX_DEPTH",
             ge=8,
             le=500,
         ),
@@ -106,17 +95,12 @@ class Server(Section, frozen=True):
             "How many values the JSON of a request may hold; with more it gets 413. OpenAI "
             "accepts 300,000 tokens in one embeddings request, and each token is a value.",
             unit="values",
-            env="DRAGOMAN_MAX_VALUES",
             ge=1000,
         ),
     ] = 320_000
     max_head: Annotated[
         Size,
-        about(
-            "The largest size of all request headers, and of all trailers; larger ones get 431.",
-            env="DRAGOMAN_MAX_HEAD",
-            ge=4096,
-        ),
+        about("The largest size of all request headers, and of all trailers; larger ones get 431.", ge=4096),
     ] = Size(64_000)
     head_space: Annotated[
         Size,
@@ -124,37 +108,27 @@ class Server(Section, frozen=True):
             "Memory for all requests that have not started, in each worker: incomplete headers, "
             "and pipelined requests (sent before the previous response). When it is full, the "
             "connections that have waited longest for their client are closed.",
-            env="DRAGOMAN_HEAD_SPACE",
             ge=64_000,
         ),
     ] = Size(8_000_000)
     max_headers: Annotated[
-        int,
-        about(
-            "How many headers a request may have; with more it gets 431.",
-            unit="headers",
-            env="DRAGOMAN_MAX_HEADERS",
-            ge=16,
-        ),
+        int, about("How many headers a request may have; with more it gets 431.", unit="headers", ge=16)
     ] = 200
-    max_url: Annotated[
-        Size,
-        about("The longest URL of a request; a longer one gets 414.", env="DRAGOMAN_MAX_URL", ge=256),
-    ] = Size(16_000)
+    max_url: Annotated[Size, about("The longest URL of a request; a longer one gets 414.", ge=256)] = Size(
+        16_000
+    )
     head_timeout: Annotated[
         Duration,
         about(
             "How long a client may take to send the request headers, counted from the first byte, and how "
-            "long a new connection may send nothing. Then the request gets 408. 0 = no limit.",
-            env="DRAGOMAN_HEAD_TIMEOUT",
+            "long a new connection may send nothing. Then the request gets 408. 0 = no limit."
         ),
     ] = Duration(20)
     body_timeout: Annotated[
         Duration,
         about(
             "How long a request body may make no progress; then the request gets 408. `min_rate` "
-            "defines progress. 0 = no limit.",
-            env="DRAGOMAN_BODY_TIMEOUT",
+            "defines progress. 0 = no limit."
         ),
     ] = Duration(60)
     write_timeout: Annotated[
@@ -162,8 +136,7 @@ class Server(Section, frozen=True):
         about(
             "How long a client may stop reading the response once all buffers are full. Then the "
             "connection is closed and the request to the provider is cancelled. `min_rate` "
-            "defines what counts as reading. 0 = no limit.",
-            env="DRAGOMAN_WRITE_TIMEOUT",
+            "defines what counts as reading. 0 = no limit."
         ),
     ] = Duration(120)
     min_rate: Annotated[
@@ -172,15 +145,13 @@ class Server(Section, frozen=True):
             "How many bytes per second a client must send of a request body, or read of a response, so that "
             "`body_timeout` or `write_timeout` starts again. 0 = any byte is enough.",
             unit="bytes per second",
-            env="DRAGOMAN_MIN_RATE",
         ),
     ] = Size(1000)
     keep_alive: Annotated[
         Duration,
         about(
             "How long an idle connection stays open after a response (HTTP keep-alive). Keep it longer than "
-            "the keep-alive of your clients and load balancers, so that they close first. 0 = no limit.",
-            env="DRAGOMAN_KEEP_ALIVE",
+            "the keep-alive of your clients and load balancers, so that they close first. 0 = no limit."
         ),
     ] = Duration(75)
     max_connections: Annotated[
@@ -190,7 +161,6 @@ class Server(Section, frozen=True):
             "idle one; if all are busy, it gets 503.",
             unit="connections",
             default="half of the file descriptors that the process may open",
-            env="DRAGOMAN_MAX_CONNECTIONS",
             ge=1,
         ),
     ] = None
@@ -201,7 +171,6 @@ class Server(Section, frozen=True):
             "network). Further connections get 503. It does not apply to `shared_addresses`.",
             unit="connections",
             default="a quarter of `max_connections`",
-            env="DRAGOMAN_MAX_CONNECTIONS_PER_ADDRESS",
             ge=1,
         ),
     ] = None
@@ -210,7 +179,6 @@ class Server(Section, frozen=True):
         about(
             "Addresses and networks that many clients share, such as a proxy. Add your load "
             "balancer here if its address is public.",
-            env="DRAGOMAN_SHARED_ADDRESSES",
             default="loopback, private and link-local networks",
         ),
     ] = SHARED
@@ -219,15 +187,11 @@ class Server(Section, frozen=True):
         about(
             "After this time without content, the gateway sends a comment line in a stream, so "
             "that proxies and clients do not time out. If the response headers have not been "
-            "sent yet, it sends them first. 0 = never.",
-            env="DRAGOMAN_HEARTBEAT",
+            "sent yet, it sends them first. 0 = never."
         ),
     ] = Duration(15)
     drain: Annotated[
-        Duration,
-        about(
-            "How long running requests may continue after the gateway was told to stop.", env="DRAGOMAN_DRAIN"
-        ),
+        Duration, about("How long running requests may continue after the gateway was told to stop.")
     ] = Duration(600)
     drain_delay: Annotated[
         Duration | None,
@@ -235,12 +199,9 @@ class Server(Section, frozen=True):
             "How long the port stays open after SIGTERM while `/health/ready` answers 503, so that load "
             "balancers stop sending requests. Ctrl-C, or a second signal, does not wait.",
             default="5s if `/health/ready` was requested within the last minute, otherwise 0",
-            env="DRAGOMAN_DRAIN_DELAY",
         ),
     ] = None
-    access_log: Annotated[
-        bool, about("Whether to log one line for each request.", env="DRAGOMAN_ACCESS_LOG")
-    ] = True
+    access_log: Annotated[bool, about("Whether to log one line for each request.")] = True
     workers: Annotated[
         int,
         about(
@@ -248,7 +209,6 @@ class Server(Section, frozen=True):
             "need a database (`stores.sql`). Each worker loads its own copy of an embedded "
             "model. On Windows only one worker is possible.",
             unit="processes",
-            env="DRAGOMAN_WORKERS",
             ge=1,
             le=256,
         ),
@@ -258,8 +218,7 @@ class Server(Section, frozen=True):
         about(
             "Protocols whose clients on this machine need no key, although other clients do: for "
             "clients that cannot send one. Requests through a proxy, and from web pages of other "
-            "origins, still need a key.",
-            env="DRAGOMAN_KEYLESS_FACES",
+            "origins, still need a key."
         ),
     ] = ()
     keyless_models: Annotated[
@@ -268,14 +227,12 @@ class Server(Section, frozen=True):
             "The models and aliases that clients of `keyless_faces` may use without a key, as in "
             "`auth.keys[].models`.",
             default="all",
-            env="DRAGOMAN_KEYLESS_MODELS",
         ),
     ] = None
     websocket: Annotated[
         bool,
         about(
             "Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if "
-            "not, they get 426.",
-            env="DRAGOMAN_WEBSOCKET",
+            "not, they get 426."
         ),
     ] = True

@@ -1,9 +1,7 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
-The program runs with one frozen `Config`, which `load` makes from a YAML file, environment variables and
-command line options. `dragoman config schema`, the page of settings and the error messages are made from the
-declarations in this module and in `answers`, `egress`, `lasting` and `serving`. This module never reads a
-file or the environment.
+`load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
+messages are made from the declarations here and in `answers`, `egress`, `lasting` and `serving`.
 """
 
 from __future__ import annotations
@@ -130,21 +128,18 @@ class Timeouts(Section, frozen=True):
     ] = None
 
 
+_OverProvider: TypeAlias = Annotated[
+    Duration | None, about("Overrides the provider's value.", default="the provider's")
+]
+
+
 class ModelTimeouts(Section, frozen=True):
     """Timeouts of one model, where they differ from its provider's. 0 = no limit."""
 
-    connect: Annotated[
-        Duration | None, about("Overrides the provider's value.", default="the provider's")
-    ] = None
-    first_byte: Annotated[
-        Duration | None, about("Overrides the provider's value.", default="the provider's")
-    ] = None
-    idle: Annotated[Duration | None, about("Overrides the provider's value.", default="the provider's")] = (
-        None
-    )
-    total: Annotated[Duration | None, about("Overrides the provider's value.", default="the provider's")] = (
-        None
-    )
+    connect: _OverProvider = None
+    first_byte: _OverProvider = None
+    idle: _OverProvider = None
+    total: _OverProvider = None
 
     def over(self, provider: Timeouts) -> Timeouts:
         """The provider's timeouts, overridden by those that the model states."""

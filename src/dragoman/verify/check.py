@@ -179,7 +179,7 @@ class _CandidateText:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """Replace the text at `index` by a text block's. A worded refusal or a client's tool call sets `other`."""
+        """Replace the text at `index` by a text block's. A refusal or a client's tool call sets `other`."""
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
             self.add(index, block.text)
