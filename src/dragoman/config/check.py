@@ -1,8 +1,7 @@
 """Checks that the settings fit together: names exist, addresses are valid, aliases form no circle.
 
-The input is a decoded `Config`: `decode` has already checked the form of each value. Every problem names its
-setting. An entry that could not be decoded still counts as a known name, so that each mistake is reported
-only once.
+`decode` has already checked the form of each value. The name of an entry that could not be decoded still
+counts as known, so that each mistake is reported only once.
 """
 
 from __future__ import annotations
@@ -70,10 +69,10 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern of a client key that fits no model, alias or provider of the configuration.
+    """A model name or pattern that clients may use, but that fits nothing in the configuration.
 
-    It is not an error yet: an upstream that the program registers, or an installed local model, may have it.
-    problem: the error to report if neither has.
+    It is not an error yet: an upstream that the program registers, or an installed local model, may have the
+    name. problem: the error to report if neither has.
     """
 
     name: str
@@ -87,7 +86,7 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """The enabled accounts by name, the problems, the warnings and the doubts.
+    """The enabled accounts without errors, by name; the problems, the warnings and the doubts.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -226,10 +225,7 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """Build the account of a provider. Returns None if its settings have an error.
-
-        It is built in steps, so that each error is reported at the setting that causes it.
-        """
+        """Build a provider's account in steps, to add each problem at its setting. None = impossible."""
         try:
             vendor = resolve.vendor_of(name, settings)
         except ValueError as error:
@@ -289,15 +285,8 @@ class _Checker:
             return None
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
-        """Add the warnings about an account that has no errors."""
         parts = urlsplit(account.base_url)
-        local = parts.hostname in _LOOPBACK
-        if (
-            account.credentials
-            and parts.scheme == "http"
-            and not local
-            and not _private(parts.hostname or "")
-        ):
+        if account.credentials and parts.scheme == "http" and not _private(parts.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
@@ -382,7 +371,7 @@ class _Checker:
                 )
 
     def in_circle(self, name: str) -> bool:
-        """True if the routes of the aliases lead from this alias back to it."""
+        """True if the routes of the aliases lead from the alias `name` back to it."""
         seen: set[str] = set()
         following = self.config.aliases[name].route
         while following in self.config.aliases and following not in seen:
@@ -414,9 +403,7 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the model names and patterns that a client key may use. A name that nothing has
-        is a doubt.
-        """
+        """Check the names and patterns of models that clients may use. One without a match is a doubt."""
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
         for index, entry in enumerate(entries or ()):
@@ -430,7 +417,6 @@ class _Checker:
                 del self.problems[before:]
 
     def pattern(self, pattern: str, path: str) -> None:
-        """Check a pattern of model names that a client key may use. A pattern without a match is a doubt."""
         matched = Grants([pattern])
         known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
         if pattern == WILDCARD or any(name in matched for name in known if name is not None):
@@ -566,17 +552,15 @@ class _Checker:
 
     def output_checks(self) -> None:
         """Report each `check_output: true` if the extra `schema` is not installed."""
-        stated: list[tuple[str, bool | None]] = [("check_output", self.config.check_output)]
-        stated += [
-            (f"{join('models', name)}.check_output", m.check_output) for name, m in self.config.models.items()
-        ]
-        stated += [
-            (f"{join('aliases', name)}.check_output", a.check_output)
-            for name, a in self.config.aliases.items()
-        ]
-        for path, wanted in stated:
-            if wanted and not available():
-                self.problem(path, "responses cannot be validated in this installation", added_by("schema"))
+        if available():
+            return
+        places: dict[str, Config | Model | Alias] = {"": self.config}
+        places |= {join("models", name): model for name, model in self.config.models.items()}
+        places |= {join("aliases", name): alias for name, alias in self.config.aliases.items()}
+        for path, place in places.items():
+            if place.check_output:
+                said = "responses cannot be validated in this installation"
+                self.problem(join(path, "check_output"), said, added_by("schema"))
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))

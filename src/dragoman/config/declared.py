@@ -39,7 +39,7 @@ def settings_of(section: type[Section]) -> Mapping[str, Setting]:
     found: dict[str, Setting] = {}
     for field in msgspec.structs.fields(section):
         kind, meta = get_args(hints[field.name])[:2]
-        if section.has_variables:
+        if section.in_environment:
             meta = msgspec.structs.replace(meta, env=f"DRAGOMAN_{field.name.upper()}")
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         found[field.name] = Setting(field.name, kind, default, meta)

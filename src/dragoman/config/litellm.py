@@ -187,7 +187,7 @@ class _Conversion:
             return
         if prefix is None:
             prefix = "openai"
-        account = self.account(prefix, params, name, path)
+        account = self.account(prefix, params, name)
         api, rest = _without_prefixes(rest)
         if "*" in name or "*" in rest:
             self.wildcard(name, rest, account, path)
@@ -225,7 +225,7 @@ class _Conversion:
                 return vendor, model
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
-    def account(self, prefix: str, params: Mapping[str, Any], name: str, path: str) -> str:
+    def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
         """Add the provider of a deployment, unless one with the same settings exists. Returns its name."""
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}

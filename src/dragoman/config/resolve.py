@@ -20,11 +20,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
-from dragoman.providers.catalog import (
-    CATALOG,
-    ApiRow,
-    Vendor,
-)
+from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
 from dragoman.providers.provider import Api, Provider, base_url
 
 
@@ -55,14 +51,15 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
     return chat_path, paths.stream or chat_path
 
 
-def apis_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[Api, ...]:
-    """The provider's further protocols: as the operator states them, else as the catalogue row does."""
+def apis_of(settings: Settings, vendor: Vendor | None, base: str, auth: Scheme) -> tuple[Api, ...]:
+    """The further protocols of a provider: as the operator states them, else as the catalogue row does.
+
+    base: the provider's base URL. auth: how its main protocol sends the key.
+    """
     rows = vendor.also if vendor else {}
     stated = settings.apis
     if stated is None:
         stated = tuple(ApiSettings(dialect=DialectName(name)) for name in rows)
-    base = address_of(settings, vendor, dialect)
-    auth = auth_of(settings, dialect)
     return tuple(
         api_of(one, rows.get(one.dialect, ApiRow(quirks=DIALECTS[one.dialect].quirks)), base, auth)
         for one in stated
@@ -72,8 +69,8 @@ def apis_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[Ap
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     """One further protocol of a provider.
 
-    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how the
-    provider's main protocol sends the key; used if neither `stated` nor `row` says it.
+    stated: the operator's settings. row: the catalogue's facts. base, auth: as in `apis_of`; `auth` is
+    used if neither `stated` nor `row` has one.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -91,11 +88,6 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     )
 
 
-def auth_of(settings: Settings, dialect: str) -> Scheme:
-    """How the provider's main protocol sends the API key, for example as a bearer token."""
-    return settings.auth or DIALECTS[dialect].keys.scheme
-
-
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """The provider's base URL in normal form."""
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -111,11 +103,6 @@ def quirk_of(name: str, value: Any) -> Any:
         raise ValueError(str(error).partition(" - ")[0]) from None
 
 
-def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
-    """The quirks of the catalogue row, overridden by the operator's quirks."""
-    return _over(vendor.quirks if vendor else DIALECTS[dialect_of(settings, vendor)].quirks, settings.quirks)
-
-
 def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
     if not stated:
         return facts
@@ -129,6 +116,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     base = address_of(settings, vendor, dialect)
     chat_path, stream_path = paths_of(settings, vendor, dialect)
     origin = address.origin(base)
+    auth = settings.auth or DIALECTS[dialect].keys.scheme
     place = join(join("providers", name), "keys")
     return Provider(
         name=name,
@@ -137,7 +125,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         base_url=base,
         chat_path=chat_path,
         stream_path=stream_path,
-        auth=auth_of(settings, dialect),
+        auth=auth,
         credentials=tuple(
             Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
@@ -145,7 +133,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
         body=settings.body,
-        quirks=quirks_of(settings, vendor),
+        quirks=_over(vendor.quirks if vendor else DIALECTS[dialect].quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
-        further=apis_of(settings, vendor, dialect),
+        further=apis_of(settings, vendor, base, auth),
     )

@@ -1,6 +1,5 @@
 """Makes the JSON Schema of the configuration (for editors) and the page `docs/settings.md` (for people).
 
-Both are made from `settings`, so they always agree with what the decoder accepts.
 `python -m dragoman.config.schema --write` writes the page; `--check` exits with 1 if the page is out of date;
 without an option it prints the schema.
 """
@@ -241,7 +240,7 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference (`$ref`) to a section's schema. The schema is added to `definitions`."""
+    """A reference (`$ref`) to a section's schema, which is added to `definitions`."""
     definitions[kind.__name__] = _section(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
@@ -257,7 +256,7 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
             properties[one.name] = _described(one, schema)
     whole: dict[str, Any] = {
         "type": ["object", "null"],
-        "description": _first_line(kind.__doc__ or ""),
+        "description": (kind.__doc__ or "").partition("\n")[0],
         "properties": properties,
         "additionalProperties": others,
     }
@@ -269,14 +268,9 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
 
 
 def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
-    described = {**schema, "description": one.about.text}
-    bounds = {
-        name: value
-        for name, value in (("minimum", one.about.ge), ("maximum", one.about.le))
-        if value is not None
-    }
-    if bounds:
-        described = {**described, **bounds}
+    bounds = {"minimum": one.about.ge, "maximum": one.about.le}
+    stated = {name: value for name, value in bounds.items() if value is not None}
+    described = {**schema, "description": one.about.text, **stated}
     if one.name == "quirks":
         described["properties"] = {quirk.name: _deviation(quirk) for quirk in deviations()}
         described["additionalProperties"] = False
@@ -288,11 +282,7 @@ def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
 def _deviation(quirk: Deviation) -> dict[str, Any]:
     words = get_origin(quirk.kind) is frozenset
     schema = {"type": "array", "items": {"type": "string"}} if words else _member(quirk.kind, {})
-    return {
-        **schema,
-        "description": quirk.text,
-        "default": sorted(quirk.default) if words else quirk.default,
-    }
+    return {**schema, "description": quirk.text, "default": sorted(quirk.default) if words else quirk.default}
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
@@ -357,10 +347,6 @@ def _table(head: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Iterator[
     yield "| " + " | ".join("---" for _ in head) + " |"
     for cells in lines:
         yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
 
 
 if __name__ == "__main__":

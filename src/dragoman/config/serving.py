@@ -25,7 +25,7 @@ SHARED = (
 class Server(Section, frozen=True):
     """Where Dragoman listens and what it accepts."""
 
-    has_variables: ClassVar[bool] = True
+    in_environment: ClassVar[bool] = True
 
     host: Annotated[
         str, about("The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address.")
