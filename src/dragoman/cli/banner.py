@@ -1,6 +1,4 @@
-"""The banner of `dragoman serve`, shown when the gateway is ready: its address, its providers, and example
-commands. Pure.
-"""
+"""The banner of `dragoman serve` when the gateway is ready: its address, its providers, example commands."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _NAMES: Final = 10
 """The width of the column of row names, in characters."""
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
-"""The number of client names that are shown if there are more."""
+"""The number of clients whose names are shown if there are at least two more."""
 _FEW_CONNECTIONS: Final = 1000
 """The banner shows the limit of client connections only if it is smaller than this."""
 
@@ -60,7 +58,7 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands for a shell, by a short name. The key is written as KEY unless it is new."""
+        """Example commands for a shell, by a short name. A needed key is written as KEY unless it is new."""
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
         lines = {}

@@ -17,7 +17,7 @@ _OTHER_WORK: Final = re.compile(
     r"embed|whisper|transcri|rerank|moderation|tts|speech|dall-e|image|imagen|veo|sora|realtime|audio|ocr",
     re.IGNORECASE,
 )
-"""A model whose name contains one of these words cannot chat."""
+"""A model whose name contains one of these words is taken for one that cannot chat."""
 
 
 class Choice(NamedTuple):

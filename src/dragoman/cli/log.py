@@ -1,7 +1,4 @@
-"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
-
-Only the command line sets this up. A program that embeds the gateway as a library configures its own logging.
-"""
+"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from dragoman.cli.terminal import Terminal, clean
 
 
 class Narrator(logging.Handler):
-    """Writes log records to the terminal. Log records never contain requests or responses."""
+    """Writes log records to the terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()

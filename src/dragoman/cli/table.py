@@ -15,12 +15,7 @@ _LEAST: Final = 20
 
 
 def aligned(
-    titles: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    width: int,
-    *,
-    names: int = 0,
-    wraps: bool = False,
+    titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0, wraps: bool = False
 ) -> list[str]:
     """The lines of a table, the titles first. No line is longer than `width` characters.
 

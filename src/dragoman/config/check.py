@@ -340,7 +340,7 @@ class _Checker:
                 self.problem(place, "cannot have a default")
             elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
                 self.warn(place, "is not a parameter of the Chat Completions API; it is sent unchanged", near)
-        if not self.in_circle(name):
+        if not self.circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
 
@@ -361,25 +361,17 @@ class _Checker:
         """Report each circle of aliases once, at the circle's first alias in the file."""
         reported: set[str] = set()
         for name in self.config.aliases:
-            if name not in reported and self.in_circle(name):
-                circle = [name]
-                while (following := self.config.aliases[circle[-1]].route) != name:
-                    circle.append(following)
+            if name not in reported and (circle := self.circle(name)):
                 reported.update(circle)
-                self.problem(
-                    f"{join('aliases', name)}.route", "points back to itself: " + " → ".join([*circle, name])
-                )
+                back = "points back to itself: " + " → ".join([*circle, name])
+                self.problem(f"{join('aliases', name)}.route", back)
 
-    def in_circle(self, name: str) -> bool:
-        """True if the routes of the aliases lead from the alias `name` back to it."""
-        seen: set[str] = set()
-        following = self.config.aliases[name].route
-        while following in self.config.aliases and following not in seen:
-            if following == name:
-                return True
-            seen.add(following)
-            following = self.config.aliases[following].route
-        return False
+    def circle(self, name: str) -> list[str]:
+        """The aliases whose routes lead from the alias `name` back to it, `name` first; [] if they do not."""
+        chain = {name: None}
+        while (name := self.config.aliases[name].route) in self.config.aliases and name not in chain:
+            chain[name] = None
+        return list(chain) if name == next(iter(chain)) else []
 
     # --- Names ---------------------------------------------------------------------------------------------
 

@@ -13,9 +13,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, 
 
 import msgspec
 
-from dragoman.config.about import about
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
 

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import msgspec
 
 from dragoman.config import secret_file
-from dragoman.config.about import about
 from dragoman.config.declared import (
     SCALARS,
     ScalarType,
@@ -29,7 +28,7 @@ from dragoman.config.declared import (
 )
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.seams.secret import Secret

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from dragoman.config.about import about
 from dragoman.config.scalars import Duration, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 
 
 class Seals(Section, frozen=True):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from dragoman.config.about import about
 from dragoman.config.scalars import Duration, PathPrefix, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 
 SHARED = (
     "127.0.0.0/8",

@@ -10,12 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.config.about import about
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.config.serving import Server
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.resources import Resource

@@ -1,8 +1,8 @@
 """Finds secrets that a configuration file would send to a host which the user has not approved.
 
 A file that was only found in the working directory (of a cloned repository, say: CVE-2026-21852) may use an
-environment variable, or a file outside of its own folder, only for the vendor to which the secret belongs. For
-any other host the user must approve the file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman
+environment variable, or a file outside of its own folder, only for the vendor to which the secret belongs.
+For any other host the user must approve the file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman
 config trust`, which stores pairs of a secret and a host, because the file changes more often than they do.
 """
 
@@ -156,13 +156,13 @@ class _LeadFinder(NamedTuple):
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if the base URL is not from the file, or the file states a variable that contains all of it."""
+        """True if the base URL is not from the file, or the file states a variable with all of it."""
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
 
     def file_outside(self, scalar: Scalar) -> Path | None:
-        """The path of a secret file; None if it is in the configuration file's folder or has no path."""
+        """The path of a secret file; None if it is in the configuration file's folder or is unreadable."""
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
             return None if file.is_relative_to(self.folder.resolve()) else file

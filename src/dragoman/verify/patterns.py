@@ -86,6 +86,12 @@ _ESCAPE: Final = re.compile(
     r"|([pP](?:\{\^?[A-Za-z0-9_= -]{1,64}\}|[A-Z]))|([1-9][0-9]?)|(.))",
     re.DOTALL,
 )
+_SIGNS: Final = {
+    ".": ".",
+    "|": "|",
+    "^": "^",
+    "$": r"\Z",
+}  # in Python, `$` also matches before a final line end
 _CONTROLS: Final = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "0": "\0", "a": "\a"}
 _PLACES: Final = {"b": r"\b", "B": r"\B", "A": r"\A", "Z": r"\Z", "z": r"\Z"}
 _CLASSES: Final = {
@@ -138,10 +144,14 @@ class _Translator:
     def translated(self) -> str:
         """The pattern in the engine's syntax. Raises ValueError if it is invalid, TooCostly if too large."""
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
-        steps |= dict.fromkeys("*+?{", self._repeat)
-        steps |= {"|": self._alternative, "^": self._place, "$": self._place, ".": self._any}
+        steps |= dict.fromkeys("*+?{", self._repeat) | dict.fromkeys(_SIGNS, self._sign)
         while self._at < len(self._pattern):
-            steps.get(self._pattern[self._at], self._literal)()
+            if (named := _NAMED.match(self._pattern, self._at)) is not None:
+                self._at = named.end()
+                self._term(f"(?P={named[1] or named[2]})")
+                self.weight = max(self.weight, _BACKWARDS)
+            else:
+                steps.get(self._pattern[self._at], self._literal)()
             if self.parts > self._most or self._groups[-1].parts > self._most:
                 raise TooCostly(f"the patterns have more than {self._most} parts, repetitions included")
         if len(self._groups) > 1:
@@ -174,24 +184,12 @@ class _Translator:
         self._at += 1
         self._character(character)
 
-    def _any(self) -> None:
+    def _sign(self) -> None:
+        sign = self._pattern[self._at]
         self._at += 1
-        self._term(".")
-
-    def _place(self) -> None:
-        at_end = self._pattern[self._at] == "$"
-        self._at += 1
-        # In Python, `$` also matches before a final line end.
-        self._term(r"\Z" if at_end else "^", repeatable=False)
-
-    def _alternative(self) -> None:
-        self._at += 1
-        self._term("|", repeatable=False)
+        self._term(_SIGNS[sign], repeatable=sign == ".")
 
     def _open(self) -> None:
-        if (named := _NAMED.match(self._pattern, self._at)) is not None:
-            self._back(named)
-            return
         found = _GROUP.match(self._pattern, self._at)
         if found is None:
             raise _no_pattern(self._pattern, "a group has an unknown kind")
@@ -230,9 +228,6 @@ class _Translator:
         self._out.append(found[0])
 
     def _escape(self) -> None:
-        if (named := _NAMED.match(self._pattern, self._at)) is not None:
-            self._back(named)
-            return
         found = self._escaped()
         letter = found[7] or ""
         if found[6]:  # in a group, because digits after a bare reference would be read as part of it
@@ -245,11 +240,6 @@ class _Translator:
             self._term(_NEGATED.get(letter, f"[{members[0]}]"))
         else:
             self._character(self._single(found))
-
-    def _back(self, named: re.Match[str]) -> None:
-        self._at = named.end()
-        self._term(f"(?P={named[1] or named[2]})")
-        self.weight = max(self.weight, _BACKWARDS)
 
     def _class(self) -> None:
         """A character class. Each member is rewritten so that the engine's own set syntax cannot occur."""

@@ -14,10 +14,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dragoman.config import schema
-from dragoman.config.about import about
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
