@@ -29,10 +29,11 @@ class Ready(NamedTuple):
     """The facts about a gateway that is ready.
 
     host, port: the address on which it listens. base: the URL for clients, base path included. providers: a
-    short description of each provider. models: the number of model names. model: one model for the examples.
-    file: the configuration file, None = no file. access: who may call. made: the client key if it was created
-    at this start. kept: the file of that key. store: the database file, None = memory. seconds: the time
-    since the command began. workers: the number of worker processes. connections: the limit of client
+    short description of each provider. models: the number of model names. model: one model for the examples,
+    None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
+    key if it was created at this start, else None. kept: the file of a created client key, None = there is no
+    file. store: the database file, None = memory. seconds: the time since
+    the command began. workers: the number of worker processes. connections: the limit of client
     connections in each worker. descriptors: how many files and sockets a process may open, None = unknown.
     nearby: a short description of each model server on this machine that is not used. clients: the number of
     keys of each client, by the client's name.

@@ -155,6 +155,6 @@ def _key(row: Row) -> str:
 
 
 def _exit_if_failed(asked: list[Row]) -> None:
-    """End the command with exit code 1 if the test of a key did not succeed."""
+    """End the command with exit code 1 if a row's state is not "ok"."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

@@ -342,7 +342,7 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """Check that the preflight request (CORS) of a web page is answered."""
+    """Check that the preflight request (CORS) of a web page is allowed."""
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")

@@ -104,7 +104,7 @@ PLACES: Final = (
 async def find(
     places: Iterable[Place] = PLACES, *, but: Collection[int] = (), patience: float = PATIENCE
 ) -> tuple[Server, ...]:
-    """The servers that answer within `patience` seconds. but: ports that are not called."""
+    """The servers that answer as expected within `patience` seconds. but: ports that are not called."""
     import aiohttp
 
     called = [place for place in places if place.port not in but]
@@ -159,8 +159,8 @@ class Search:
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
 
-    Each server becomes a provider, and its models are available under their own names, except for names that
-    already have a meaning: any program on this machine could claim to have a model of that name.
+    Each server becomes a provider, unless it is one already, and its models get their own names, except for
+    names that already have a meaning: any program on this machine could claim to have a model of that name.
     """
     config = loaded.config
     named = config.providers.named

@@ -40,7 +40,7 @@ def effective(found: Loaded) -> dict[str, str]:
 
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The real values of the server's settings: the path of each setting and its value."""
+    """The path and the real value of each such setting outside of accounts, models and client keys."""
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable

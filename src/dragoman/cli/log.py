@@ -18,7 +18,7 @@ class Narrator(logging.Handler):
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. JSON includes the traceback; for people it is shown only with `--verbose`."""
+        """Write one record, unless of a cancellation. People see a traceback only with `--verbose`."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             return  # the second Ctrl-C cancelled it on purpose

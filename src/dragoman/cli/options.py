@@ -46,7 +46,7 @@ def loaded(
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """A failure with the first problem of a configuration, and the command that shows all problems."""
+    """The failure for the first problem of a configuration; for several, its hint is how to list them all."""
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])

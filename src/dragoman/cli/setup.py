@@ -26,7 +26,7 @@ _KEPT: Final = ".before-dragoman"
 
 
 class _Written(NamedTuple):
-    """The result of writing one file. kept: the backup copy of the old text, None = there was no old text."""
+    """The result of writing one file. kept: the backup copy of the old text, None = none was needed."""
 
     path: Path
     changed: bool
@@ -46,7 +46,7 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """The plan as JSON. The text of a written file is not included: it may contain other secrets."""
+        """The plan as JSON, without the text of written files: they may contain other secrets."""
         files: list[dict[str, Any]]
         if self.written is None:
             files = [{"path": str(one.path), "text": one.merged("")} for one in self.files]
@@ -166,7 +166,7 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """The gateway's URL without `/v1`, and the configuration's `default_model`; None if `url` is stated."""
+    """The gateway's URL without `/v1`, and the configuration's `default_model`; None = not known."""
     if url is None:
         config = loaded(terminal, file).config
         server = config.server

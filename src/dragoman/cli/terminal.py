@@ -18,7 +18,7 @@ from dragoman.errors import DragomanError
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
-confirmation is needed but there is no terminal to ask on. CONFIGURATION: it has a problem. UNREACHABLE: no
+confirmation is needed but there is no terminal to ask on. CONFIGURATION: its problem. UNREACHABLE: no
 server answers, or the port is taken. NO_RIGHT: a key was refused.
 """
 INTERRUPTED: Final = 130

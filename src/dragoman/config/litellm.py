@@ -1,7 +1,6 @@
 """Converts LiteLLM's `config.yaml` into Dragoman's settings, with a note for each of LiteLLM's settings.
 
-A gateway with the converted settings answers under the same model names. A setting without a counterpart is
-named in a note. The input is the decoded file; nothing is read.
+A gateway with the converted settings answers under the same model names.
 https://docs.litellm.ai/docs/proxy/config_settings
 """
 
@@ -57,7 +56,7 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """The LiteLLM entries with one `model_name`. model: for our entry of `models`. defaults: of requests."""
+    """The LiteLLM entries with one `model_name`. model: settings of our `Model`. defaults: of requests."""
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}
@@ -373,8 +372,8 @@ def _deployment(target: _Target) -> Any:
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Our `timeouts` for LiteLLM's `stream_timeout`, the wait for a stream's start, or its other timeouts,
-    which limit each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
+    """Our `timeouts` for one of LiteLLM's: `stream_timeout` limits the wait for a stream's start, all others
+    each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 
@@ -394,7 +393,7 @@ def _default_keys(row: str) -> list[str]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """True if the model is called in the Responses API; and the model's name without LiteLLM's prefixes."""
+    """True if the model is called in the Responses API; and its name without one prefix of `INNER`."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 

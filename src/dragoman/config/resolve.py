@@ -25,14 +25,14 @@ from dragoman.providers.provider import Api, Provider, base_url
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """The provider's catalogue row; None for a server that is not in the catalogue."""
+    """The provider's catalogue row, by `catalog` or else its name; None = it has none."""
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
-    """The provider's main protocol."""
+    """The provider's main protocol. Raises ValueError if the settings contradict the catalogue row."""
     if vendor is None:
         return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
@@ -41,7 +41,10 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
 
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[str, str]:
-    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream."""
+    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream.
+
+    Raises ValueError for a `chat_path` where the protocol puts the model into the path.
+    """
     paths = DIALECTS[dialect].paths
     if settings.chat_path and paths.stream:
         raise ValueError(
