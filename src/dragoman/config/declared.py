@@ -9,7 +9,18 @@ import types
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -37,7 +48,8 @@ def settings_of(section: type[Section]) -> Mapping[str, Setting]:
     hints = get_type_hints(section, include_extras=True)
     found: dict[str, Setting] = {}
     for field in msgspec.structs.fields(section):
-        kind, meta = get_args(hints[field.name])[:2]
+        hint = hints[field.name]
+        kind, meta = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, about())
         if section.in_environment:
             meta = msgspec.structs.replace(meta, env=f"DRAGOMAN_{field.name.upper()}")
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default

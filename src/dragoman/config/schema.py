@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 import msgspec
 
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of, words
-from dragoman.config.deviations import Deviation, deviations
+from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
@@ -130,10 +130,10 @@ def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
         place = path if rest else f"{path}.{one.name}" if path else one.name
         inner, below = _inside(one.type, place)
         if not rest:
-            yield _row(one, place)
+            yield _row(one, place, meanings(section)[one.name])
         if inner is not None:
             if rest:
-                yield Row(below, "settings", "none", "", one.about.text, "")
+                yield Row(below, "settings", "none", "", meanings(section)[one.name], "")
             yield from rows(inner, below)
 
 
@@ -253,7 +253,7 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
         if one.name == kind.rest:
             others = schema["additionalProperties"]
         else:
-            properties[one.name] = _described(one, schema)
+            properties[one.name] = _described(one, schema, meanings(kind)[one.name])
     whole: dict[str, Any] = {
         "type": ["object", "null"],
         "description": (kind.__doc__ or "").partition("\n")[0],
@@ -267,10 +267,10 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
     return {"anyOf": [_schema(settings_of(kind)[kind.shorthand].type, definitions), whole]}
 
 
-def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
+def _described(one: Setting, schema: dict[str, Any], text: str) -> dict[str, Any]:
     bounds = {"minimum": one.about.ge, "maximum": one.about.le}
     stated = {name: value for name, value in bounds.items() if value is not None}
-    described = {**schema, "description": one.about.text, **stated}
+    described = {**schema, "description": text, **stated}
     if one.name == "quirks":
         described["properties"] = {quirk.name: _deviation(quirk) for quirk in deviations()}
         described["additionalProperties"] = False
@@ -295,12 +295,12 @@ def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
     return (kind, path) if isinstance(kind, type) and issubclass(kind, Section) else (None, path)
 
 
-def _row(one: Setting, path: str) -> Row:
+def _row(one: Setting, path: str, text: str) -> Row:
     about = one.about
     bounds = [f"at least {about.ge}"] * (about.ge is not None) + [f"at most {about.le}"] * (
         about.le is not None
     )
-    text = about.text + (f" {' and '.join(bounds).capitalize()}." if bounds else "")
+    text += f" {' and '.join(bounds).capitalize()}." if bounds else ""
     return Row(
         path, _word(one.type), _default(one), about.unit or "", text, f"`{about.env}`" if about.env else ""
     )

@@ -1,4 +1,4 @@
-"""The base class of every group of settings, and the description of one setting."""
+"""The base class of every group of settings, and what a setting states besides its type."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     in_environment: ClassVar[bool] = False
 
 
-class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about("…")]`
-    """The description of one setting.
+class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about(ge=1)]`
+    """What is known of one setting besides its type, default and meaning (the string below it).
 
-    text: the meaning of the setting. unit: the unit of a plain number. env: the environment variable that
-    sets it. default: the effect of the default in words; None = the default value itself says enough.
-    ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be secrets and
-    are never shown.
+    unit: the unit of a plain number. env: the environment variable that sets it. default: the effect of the
+    default in words; None = the default value itself says enough. ge, le: the smallest and the largest
+    allowed number. secret: True = texts in the value may be secrets and are never shown.
     """
 
-    text: str
     unit: str | None = None
     env: str | None = None
     default: str | None = None
