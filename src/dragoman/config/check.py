@@ -561,10 +561,8 @@ class _Checker:
         self.warnings.append(self.note(path, message, hint))
 
     def note(self, path: str, message: str, hint: str | None) -> Problem:
-        source = source_of(path, self.sources)
-        return Problem(
-            path, message, source.origin if source else None, source.line if source else None, hint
-        )
+        origin, line = source_of(path, self.sources) or (None, None)
+        return Problem(path, message, origin, line, hint)
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:

@@ -11,6 +11,7 @@ calls tools is not checked, because its stop reason already says what happened.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -100,7 +101,7 @@ class CheckOutput:
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
         self._clock = clock
-        self._candidates: dict[int, _CandidateText] = {}
+        self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
         """The answer, unchanged. Raises RequestFailed if it does not have the form."""
@@ -114,26 +115,18 @@ class CheckOutput:
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """The event alone; instead of the Finish of a candidate whose text lacks the form, an Error alone."""
-        kind = type(event)
-        if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
-            self._collect(event)
+        if isinstance(event, ir.TextDelta):
+            self._candidates[event.candidate].add(event.index, event.text)
+        elif isinstance(event, ir.RefusalDelta):
+            self._candidates[event.candidate].replace(event.index, ir.Refusal(event.text))
+        elif isinstance(event, ir.Open | ir.Close):
+            if event.block is not None:
+                self._candidates[event.candidate].replace(event.index, event.block)
         elif isinstance(event, ir.Finish):
             said = self._candidates.pop(event.candidate, None) or _CandidateText()
             if (fault := self._fault_of(said, event.stop)) is not None:
                 return (ir.Error(fault),)
         return (event,)
-
-    def _collect(self, event: ir.Event) -> None:
-        assert isinstance(event, ir.TextDelta | ir.Open | ir.Close | ir.RefusalDelta)
-        said = self._candidates.get(event.candidate)
-        if said is None:
-            said = self._candidates[event.candidate] = _CandidateText()
-        if isinstance(event, ir.TextDelta):
-            said.add(event.index, event.text)
-        elif isinstance(event, ir.RefusalDelta):
-            said.replace(event.index, ir.Refusal(event.text))
-        elif event.block is not None:
-            said.replace(event.index, event.block)
 
     def _fault_of(self, said: _CandidateText, stop: ir.Stop | None) -> ir.Fault | None:
         if said.other or (stop is not None and stop.reason not in _ENDED):
