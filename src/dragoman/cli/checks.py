@@ -235,7 +235,7 @@ async def whole_answer(probe: Probe) -> str:
 
 
 async def usage(probe: Probe) -> str:
-    """Check that the response has token counts, and their sum is right."""
+    """Check that the response counts input and output tokens, each more than 0, and their sum."""
     answer = await probe.chat()
     answer.expect(200)
     counts = answer.body["usage"]

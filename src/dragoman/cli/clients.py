@@ -19,7 +19,7 @@ OPEN_KEY: Final = "any"
 
 
 class Gateway(NamedTuple):
-    """The gateway that a client shall use. base: its URL without `/v1`. model: None = not known yet."""
+    """A client's gateway. base: its URL without `/v1`. model: None = not known. key: OPEN_KEY = none."""
 
     base: str
     model: str | None

@@ -1,4 +1,4 @@
-"""`dragoman config`: lists all settings or the current settings, approves files, creates client keys."""
+"""`dragoman config`: the schema of all settings, the current ones, approved files, and new client keys."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _lmstudio(body: Any) -> tuple[Any, ...] | None:
 
 
 def _owned(owner: str) -> Read:
-    """A reader for model lists in OpenAI's form. It returns None unless `owner` owns all the models."""
+    """A reader for model lists in OpenAI's form: None if the list is empty or not all belongs to `owner`."""
 
     def read(body: Any) -> tuple[Any, ...] | None:
         models = body["data"]

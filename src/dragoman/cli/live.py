@@ -135,7 +135,7 @@ class _Round:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """True if the provider shows its list without a key. Only one request is sent for each provider."""
+        """True if the provider shows its list without a key; a failed request means no. It is asked once."""
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
         return await self._public[provider]

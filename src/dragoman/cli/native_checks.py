@@ -72,7 +72,7 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a request (see `written`) and decode the response. Raises CheckFailed if that fails."""
+        """Send a `written` request and decode the response. Raises CheckFailed, or KeyRefused for 401."""
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
@@ -123,7 +123,7 @@ async def whole_answer(probe: NativeProbe) -> str:
 
 
 async def usage(probe: NativeProbe) -> str:
-    """Check that the response has token counts."""
+    """Check that the response counts input and output tokens, each more than 0."""
     counts = (await probe.ask()).usage
     prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
     output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))

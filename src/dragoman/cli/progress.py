@@ -30,7 +30,7 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Print one step. A step within a phase is skipped soon after the last line: 0.1 s, or `_SILENCE`."""
+        """Print one step. Between the first and the last of a phase, one in 0.1 s or `_SILENCE` is enough."""
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
         if begins:

@@ -103,7 +103,7 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration, with the client key that suits best, if one is known."""
+    """The gateway of the configuration, and its best key if one is known. Raises Failure for port 0."""
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
     server = found.config.server

@@ -18,8 +18,8 @@ from dragoman.errors import DragomanError
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
-confirmation is needed but there is no terminal to ask on. CONFIGURATION: its problem. UNREACHABLE: no
-server answers, or the port is taken. NO_RIGHT: a key was refused.
+confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong.
+UNREACHABLE: no server answers, or the port is taken. NO_RIGHT: a key was refused.
 """
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""

@@ -59,8 +59,8 @@ _FIELDS: Final = frozenset(
         *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
-"""Request fields of the Chat Completions API. A field that is similar to one of them is probably misspelt and
-gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
+"""Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
+misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY: Final = 16
@@ -470,7 +470,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check a `provider/model`. every: True = `*` is allowed as the model and means all models."""
+        """Check that a provider exists, is enabled and offers a model. every: True = the model may be `*`."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)

@@ -1,7 +1,4 @@
-"""Reads the declarations in `settings`: the name, type and default of every setting.
-
-The decoder, the JSON Schema, the page of settings and `config show` read the declarations only through it.
-"""
+"""Reads the declarations in `settings`: the name, type and default of every setting."""
 
 from __future__ import annotations
 

@@ -296,7 +296,10 @@ def plain(node: Node) -> Any:
 
 
 def _is_path(text: str, file: Path) -> bool:
-    """True if the text of `{file: text}` is surely a path, and not the secret. file: the path it means."""
+    """True if the text of `{file: text}` begins as a path does, or names an existing folder before its end.
+
+    Another text may be the secret itself. file: the path that the text means.
+    """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")
     return stated or (len(written.parts) > 1 and file.parent.is_dir())

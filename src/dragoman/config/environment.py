@@ -36,7 +36,7 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of the DRAGOMAN_… variables that are not empty, and a warning for each unknown variable."""
+    """The tree of the DRAGOMAN_… variables that are not empty, and a warning for each unknown one."""
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
     for name, (path, kind) in declared.items():
@@ -63,10 +63,10 @@ def place(path: str, node: Node) -> Table:
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
-    A vendor without a provider in the tree gets a provider with the vendor's name. A provider that is in the
-    tree gets the environment's keys if it states no keys, and then the environment's base URL if it states
-    no base URL. A provider that states keys never gets the base URL: a key of the file must not be sent to
-    an address that the file does not contain.
+    A vendor without a provider in the tree gets a provider with the vendor's name. A provider in the tree
+    that states no keys gets those of the environment, and if it states no base URL that of the environment.
+    One that states keys gets neither: a key of the file must not be sent to an address that the file does not
+    contain. Nor does one that has another name than its vendor and states a base URL.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:

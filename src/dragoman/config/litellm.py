@@ -1,4 +1,4 @@
-"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with a note for each of LiteLLM's settings.
+"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with notes on what became of each.
 
 A gateway with the converted settings answers under the same model names.
 https://docs.litellm.ai/docs/proxy/config_settings
@@ -30,7 +30,7 @@ class Note(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """settings: Dragoman's, in the form of a configuration file. notes: in the order of LiteLLM's file."""
+    """settings: Dragoman's, in the form of a configuration file. notes: what became of LiteLLM's."""
 
     settings: dict[str, Any]
     notes: tuple[Note, ...]

@@ -92,7 +92,7 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The provider's base URL in normal form."""
+    """The provider's base URL in normal form. Raises ValueError if it is missing or invalid."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 

@@ -323,7 +323,7 @@ def _word(kind: Any) -> str:
 
 
 def _default(one: Setting) -> str:
-    """The default of a setting in words or as a value, for the page."""
+    """The default of a setting for the page: in words or as a value; "" for a section."""
     value = one.default
     if value is msgspec.NODEFAULT:
         return "must be given"

@@ -16,7 +16,7 @@ from dragoman.verify.patterns import Pattern
 STEPS: Final = 300_000
 """The most steps of one check. A step takes about 1 µs; a valid answer of 1 MB takes fewer steps."""
 PATTERN_SECONDS: Final = 0.05
-"""Seconds for all pattern searches of one check together. The engine may notice the end 0.05 s late."""
+"""Seconds for all pattern searches of one check together. The engine may notice the end 0.07 s late."""
 
 
 class Exhausted(Exception):

@@ -29,7 +29,7 @@ LONGEST_TEXT: Final = 1_000_000
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""The most bytes of all schemas in the cache, as JSON without spaces: about 30 MB of memory when compiled."""
+"""The most bytes of all cached schemas, as JSON without spaces: about 30 MB of memory when compiled."""
 _PART_BYTES: Final = 10
 """Bytes that each part of a schema's patterns adds to the schema's size in the cache, for its memory."""
 

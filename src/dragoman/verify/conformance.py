@@ -162,9 +162,9 @@ _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "d
 _MOST_SCHEMAS: Final = 10_000
 """The most schemas in one document, nested ones included. Each takes ten microseconds to compile."""
 _MOST_IN_PATTERNS: Final = 6_000
-"""The most characters of all patterns in a schema together. A character takes up to 20 µs to compile."""
+"""The most characters of all patterns in a schema, `_EACH_PATTERN` added for each pattern."""
 _EACH_PATTERN: Final = 20
-"""The characters added to each pattern's own in that count, for the fixed cost of its compilation."""
+"""The characters added for each pattern, for the fixed cost of its compilation."""
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("properties", "patternProperties"), (dict,)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), (list,)),
