@@ -129,9 +129,9 @@ class _LeadFinder(NamedTuple):
         *,
         in_keys: bool,
     ) -> bool:
-        """True if a variable may be sent to the target: to its own vendor; from `keys` (`in_keys`), if it is no
-        vendor's, to the account's vendor; and to a base URL that the environment chose, unless the file states
-        the variable and it belongs to another vendor.
+        """True if a variable may be sent to the target: to its own vendor; from `keys` (`in_keys`), if it is
+        no vendor's, to the account's vendor; and to a base URL that the environment chose, unless the file
+        states the variable and it belongs to another vendor.
         """
         homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):
