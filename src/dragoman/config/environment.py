@@ -1,6 +1,6 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
-A DRAGOMAN_… variable belongs to one setting, which declares it, and overrides the file. A vendor's own
+A DRAGOMAN_… variable belongs to one setting and overrides the file. A vendor's own
 variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or fill in the keys that
 the file does not state.
 """

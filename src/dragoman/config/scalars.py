@@ -154,7 +154,7 @@ class PathPrefix(str):
 
 
 class FilePath(str):
-    """The path of a file. The decoder makes it absolute, from `~` or the configuration file's folder."""
+    """The path of a file. The decoder resolves `~`, and puts its `folder` before a relative path."""
 
     __slots__ = ()
     expected: ClassVar[str] = "the path of a file"

@@ -30,7 +30,7 @@ def has_variables(text: str) -> bool:
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Replace the variables in a text by their values. An empty or unset variable takes its default."""
+    """Replace the variables in a text. An empty or unset one takes its default, if it has one."""
     names: list[str] = []
     troubles: list[Trouble] = []
 
