@@ -19,7 +19,7 @@ OPEN_KEY: Final = "any"
 
 
 class Gateway(NamedTuple):
-    """A client's gateway. base: its URL without `/v1`. model: None = not known. key: OPEN_KEY = none needed."""
+    """A client's gateway. base: its URL, no `/v1`. model: None = not known. key: OPEN_KEY = none needed."""
 
     base: str
     model: str | None

@@ -82,7 +82,7 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request; yields the decoded events. Raises CheckFailed for a wrong status or stream."""
+        """Send a streamed request; yields its decoded events. Raises CheckFailed for bad status or events."""
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
         splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)

@@ -30,7 +30,7 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Print one step; within a phase at most one in 0.1 s or, not on a terminal, `_SILENCE`, and the last."""
+        """Print one step. Within a phase, print the last, and one in 0.1 s (no terminal: `_SILENCE`)."""
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
         if begins:
