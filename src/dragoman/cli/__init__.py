@@ -16,15 +16,7 @@ from typing import Final, NoReturn
 import click
 
 from dragoman.cli.command import Group, UnknownCommand, terminal_of
-from dragoman.cli.terminal import (
-    ANSWER_IS_NO,
-    CLOSED_PIPE,
-    DONE,
-    INTERRUPTED,
-    MISUSE,
-    Failure,
-    Terminal,
-)
+from dragoman.cli.terminal import ANSWER_IS_NO, CLOSED_PIPE, DONE, INTERRUPTED, MISUSE, Failure, Terminal
 from dragoman.errors import DragomanError
 from dragoman.version import __version__
 

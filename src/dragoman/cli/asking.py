@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import aiohttp
 
-from dragoman import ir
-from dragoman.cli.checks import PATIENCE, TooLarge, read
+from dragoman.cli.checks import PATIENCE, Answer, TooLarge
 from dragoman.cli.clients import Gateway
+from dragoman.cli.native_checks import text_of
 from dragoman.cli.terminal import clean
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DEFAULT, DIALECTS
@@ -21,9 +20,7 @@ _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
 """The most output tokens of the test answer. A reasoning model needs many before its answer."""
 _LONGEST_NAME: Final = 512
-"""The most characters of a model's name or an error message. Names are printed and written into files, so a
-longer name is ignored; a longer message is cut.
-"""
+"""The most characters of a model's name; a longer name is ignored."""
 
 
 class NotThere(Exception):
@@ -31,9 +28,7 @@ class NotThere(Exception):
 
 
 class Refused(Exception):
-    """The gateway answered with an error, or with a response that cannot be parsed. status: the
-    HTTP status.
-    """
+    """The gateway answered with an error, or with a response that cannot be parsed. status: of HTTP."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -41,19 +36,22 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The gateway's model names. Raises PermissionError if it refuses the key, NotThere if it has no list."""
-    status, body = await _call("GET", f"{gateway.base}/v1/models", gateway)
-    if status in {401, 403}:
-        raise PermissionError(_message(body, status))
-    data = body.get("data") if isinstance(body, dict) else None
-    if status != 200 or not isinstance(data, list):
-        raise NotThere(f"this URL does not answer with a model list ({_message(body, status)})")
+    """The gateway's model names. Raises PermissionError if it refuses the key, NotThere without a list."""
+    answer = await _call("GET", f"{gateway.base}/v1/models", gateway)
+    if answer.status in {401, 403}:
+        raise PermissionError(answer.message)
+    data = answer.body.get("data") if isinstance(answer.body, dict) else None
+    if answer.status != 200 or not isinstance(data, list):
+        raise NotThere(f"this URL does not answer with a model list ({answer.message})")
     names = [row["id"] for row in data if isinstance(row, dict) and isinstance(row.get("id"), str)]
     return [name for name in names if name.isprintable() and len(name) <= _LONGEST_NAME]
 
 
 async def ask(dialect: str, gateway: Gateway) -> str:
-    """Send a test question in a protocol, and return the text of the answer. Raises NotThere and Refused."""
+    """Send a test question in a protocol, and return the text of the answer ("…" if it has none).
+
+    Raises NotThere if no gateway answers, and Refused if its answer is an error or cannot be parsed.
+    """
     spoken = DIALECTS[dialect]
     question = {
         "model": gateway.model,
@@ -63,25 +61,18 @@ async def ask(dialect: str, gateway: Gateway) -> str:
     request = translated(question, DEFAULT, spoken, model=gateway.model)
     assert spoken.face is not None
     url = gateway.base + spoken.face.roots[0] + request.path
-    status, body = await _call("POST", url, gateway, json=request.body)
-    if status != 200 or not isinstance(body, dict):
-        raise Refused(_message(body, status), status)
+    answer = await _call("POST", url, gateway, json=request.body)
+    if answer.status != 200 or not isinstance(answer.body, dict):
+        raise Refused(answer.message, answer.status)
     try:
-        answer = spoken.response.decode(body, STANDARD)
+        said = text_of(spoken.response.decode(answer.body, STANDARD))
     except (WireError, RequestFailed) as error:
-        raise Refused(f"the response cannot be parsed: {error}", status) from None
-    return _text(answer)
+        raise Refused(f"the response cannot be parsed: {error}", answer.status) from None
+    return said or "…"  # the model only reasoned up to the token limit
 
 
-def _text(answer: ir.Response) -> str:
-    """The text of an answer; "…" if it has none, because the model only reasoned up to the token limit."""
-    blocks = [block for candidate in answer.candidates for block in candidate.blocks]
-    said = "".join(block.text for block in blocks if isinstance(block, ir.Text))
-    return said or "…"
-
-
-async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tuple[int, Any]:
-    """Send one request. Returns the status and the JSON body, None = no JSON. Raises NotThere on failure."""
+async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> Answer:
+    """Send one request. Raises NotThere if there is no response in time, or it is too large."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:
@@ -89,21 +80,10 @@ async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tupl
             aiohttp.ClientSession(headers=headers, timeout=limit) as session,
             session.request(method, url, allow_redirects=False, **options) as response,
         ):
-            raw = await read(response)
+            return await Answer.of(response)
     except TimeoutError:
         raise NotThere("no response within the time limit") from None
     except TooLarge as error:
         raise NotThere(str(error)) from None
     except (aiohttp.ClientError, OSError) as error:
         raise NotThere(clean(reason(error))) from None
-    try:
-        return response.status, json.loads(raw)
-    except (RecursionError, ValueError):
-        return response.status, None
-
-
-def _message(body: Any, status: int) -> str:
-    """The message of an error response in any protocol, else its status."""
-    error = body.get("error") if isinstance(body, dict) else None
-    told = error.get("message") if isinstance(error, dict) else error
-    return clean(str(told))[:_LONGEST_NAME] if told else f"status {status}"

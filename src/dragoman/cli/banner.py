@@ -1,6 +1,4 @@
-"""The banner of `dragoman serve`, shown when the gateway is ready: its address, its providers, and example
-commands. Pure.
-"""
+"""The banner of `dragoman serve` when the gateway is ready: its address, its providers, example commands."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _NAMES: Final = 10
 """The width of the column of row names, in characters."""
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
-"""The number of client names that are shown if there are more."""
+"""The number of clients whose names are shown if there are at least two more."""
 _FEW_CONNECTIONS: Final = 1000
 """The banner shows the limit of client connections only if it is smaller than this."""
 
@@ -31,10 +29,11 @@ class Ready(NamedTuple):
     """The facts about a gateway that is ready.
 
     host, port: the address on which it listens. base: the URL for clients, base path included. providers: a
-    short description of each provider. models: the number of model names. model: one model for the examples.
-    file: the configuration file, None = no file. access: who may call. made: the client key if it was created
-    at this start. kept: the file of that key. store: the database file, None = memory. seconds: the time
-    since the command began. workers: the number of worker processes. connections: the limit of client
+    short description of each provider. models: the number of model names. model: one model for the examples,
+    None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
+    key if it was created at this start, else None. kept: the file of a created client key, None = there is no
+    file. store: the database file, None = memory. seconds: the time since
+    the command began. workers: the number of worker processes. connections: the limit of client
     connections in each worker. descriptors: how many files and sockets a process may open, None = unknown.
     nearby: a short description of each model server on this machine that is not used. clients: the number of
     keys of each client, by the client's name.
@@ -60,7 +59,7 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands for a shell, by a short name. The key is written as KEY unless it is new."""
+        """Example commands for a shell, by a short name. A needed key is written as KEY unless it is new."""
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
         lines = {}

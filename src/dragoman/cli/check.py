@@ -85,7 +85,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         return
     warn(terminal, found.warnings)
     where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
-    terminal.say(f"{terminal.err.mark('ok')} {where} is valid")
+    terminal.note("ok", f"{where} is valid")
     if live:
         asked = _asked(terminal, found)
         if asked:
@@ -134,7 +134,7 @@ def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
         terminal.result({"settings": settings, "notes": [note._asdict() for note in notes]})
         return True
     for line in lines([note for note in notes if not note.done]):
-        terminal.say(f"{terminal.err.mark('warn')} {clean(line)}")
+        terminal.note("warn", f"{clean(line)}")
     terminal.result(in_yaml(settings).rstrip("\n"))
     return True
 
@@ -155,6 +155,6 @@ def _key(row: Row) -> str:
 
 
 def _exit_if_failed(asked: list[Row]) -> None:
-    """End the command with exit code 1 if the test of a key did not succeed."""
+    """End the command with exit code 1 if a row's state is not "ok"."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

@@ -1,9 +1,7 @@
 """The checks of `dragoman test` for any server with OpenAI's Chat Completions API.
 
-`native_checks` has the checks for other protocols. A check is a coroutine function: it takes a `Probe`, sends
-requests, and returns a text about what it saw. It raises CheckFailed if a response is wrong, and LeftOut if
-the server does not offer the feature. A KeyError or TypeError from an unexpected response also counts as
-failed.
+A check takes a `Probe`, sends requests, and returns a text about what it saw. It raises LeftOut if the server
+does not offer the feature, and CheckFailed, or one of `_ODD`, if a response is wrong.
 """
 
 from __future__ import annotations
@@ -31,8 +29,6 @@ TURNS: Final = [
 TOKENS: Final = 40
 PATIENCE: Final = 120
 """The time limit of one request, in seconds. A model on a slow machine needs so long."""
-
-
 _VERSION: Final = re.compile(r"/v\d\w*\Z")
 
 
@@ -41,13 +37,13 @@ class CheckFailed(Exception):
 
 
 class TooLarge(Exception):
-    """A response is larger than `LARGEST`, or has no end. The text says so."""
+    """A response or a stream has more than `LARGEST` bytes. The text says so."""
 
 
 _LONGEST_MESSAGE: Final = 512
 """The largest number of characters of an error message that is shown."""
 LARGEST: Final = 16_000_000
-"""The largest response in bytes. Normal responses are a short sentence or a list of models."""
+"""The most bytes of a response, or of a whole stream."""
 _ODD: Final = (
     TooLarge,
     aiohttp.ClientError,
@@ -58,7 +54,7 @@ _ODD: Final = (
     TypeError,
     ValueError,
 )
-"""The exceptions that occur when a response does not have the expected form."""
+"""The exceptions of a check that mean that the response does not have the expected form."""
 
 
 class LeftOut(Exception):
@@ -83,9 +79,7 @@ class _Unreachable(Exception):
 
 
 class Answer(NamedTuple):
-    """One response. body: the decoded JSON, None if the body is not JSON. headers: names match
-    in any case.
-    """
+    """One response. body: the decoded JSON, None if it is not JSON. headers: names match in any case."""
 
     status: int
     body: Any
@@ -93,12 +87,11 @@ class Answer(NamedTuple):
 
     @classmethod
     async def of(cls, response: aiohttp.ClientResponse) -> Answer:
-        """Read a whole response."""
         return cls(response.status, await _json(response), response.headers)
 
     @property
     def message(self) -> str:
-        """The message of an error response, else its status."""
+        """The message of an error response in any protocol, cut if it is long; without one "status 404"."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
         return clean(str(told))[:_LONGEST_MESSAGE] if told else f"status {self.status}"
@@ -150,7 +143,10 @@ class Probe:
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """Set `model` from the server's model list, if it is None. Returns a text for the check's outcome."""
+        """Choose `model` from the server's model list, if it is None. Returns a text for the outcome.
+
+        Raises CheckFailed if the list is empty.
+        """
         require(bool(listed), "no model is listed")
         if self.model is None and (one := self._choose(listed)) is not None:
             self.model = one.model
@@ -162,7 +158,7 @@ class Probe:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """Send one chat request: a question, the model and a token limit. fields: replace or join these."""
+        """Send one chat request: the model, a question and a token limit. fields: override or add members."""
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
@@ -239,7 +235,7 @@ async def whole_answer(probe: Probe) -> str:
 
 
 async def usage(probe: Probe) -> str:
-    """Check that the response has token counts, and their sum is right."""
+    """Check that the response counts input and output tokens, each more than 0, and their sum."""
     answer = await probe.chat()
     answer.expect(200)
     counts = answer.body["usage"]
@@ -346,7 +342,7 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """Check that the preflight request (CORS) of a web page is answered."""
+    """Check that the preflight request (CORS) of a web page is allowed."""
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")

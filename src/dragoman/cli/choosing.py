@@ -17,7 +17,7 @@ _OTHER_WORK: Final = re.compile(
     r"embed|whisper|transcri|rerank|moderation|tts|speech|dall-e|image|imagen|veo|sora|realtime|audio|ocr",
     re.IGNORECASE,
 )
-"""A model whose name contains one of these words cannot chat."""
+"""A model whose name contains one of these words is taken for one that cannot chat."""
 
 
 class Choice(NamedTuple):
@@ -29,8 +29,8 @@ class Choice(NamedTuple):
 
 
 def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> Choice | None:
-    """Choose a model: `default_model`, else a model or alias of the configuration, else a free model of the
-    list, else the first model of the list. None if there is no model.
+    """Choose a model: `default_model`, else a model or alias of the configuration (each only if the list has
+    it or is empty); else a free model of the list, else its first. None if there is none.
 
     listed: the entries of the server's model list. found: the gateway's configuration, None = unknown.
     """
@@ -46,7 +46,7 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The chat models of a configuration: each name, and words that say where it is configured."""
+    """The models and aliases of a configuration that may chat: each name, and words for where it stands."""
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
     if config.default_model is not None:
@@ -68,7 +68,7 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """True if a model is known to run on the gateway's own machine."""
+    """True if a model surely runs on the gateway's machine. owner: its `owned_by`, for `found` None."""
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))
     config = found.config

@@ -1,6 +1,4 @@
-"""The client key that a public gateway creates if none is configured. It is stored in a file
-and shown once.
-"""
+"""The client key that a public gateway creates if none is configured."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
 class ClientKey(NamedTuple):
-    """A key. file: the file that contains it, None = no file could be written. made: True = the
-    key is new.
-    """
+    """A key. file: the file that contains it, None = no file could be written. made: True = it is new."""
 
     key: str
     file: Path | None
@@ -28,12 +24,12 @@ class ClientKey(NamedTuple):
 
 
 def fresh() -> str:
-    """A new random client key for the gateway."""
+    """A new random client key. It is kept nowhere."""
     return f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """The client key in Dragoman's folder, made if the file is missing. Raises Failure if it has no key."""
+    """The client key in the file in `home`, made if there is no file. Raises Failure if it holds no key."""
     file = home / FILE
     key = fresh()
     try:
@@ -42,16 +38,14 @@ def kept_or_made(home: Path) -> ClientKey:
     except FileExistsError:
         return ClientKey(_read(file), file, made=False)
     except OSError:
-        return ClientKey(
-            key, None, made=True
-        )  # the folder is read-only: the key is valid until the process ends
+        return ClientKey(key, None, made=True)  # the key is valid until the process ends
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(key + "\n")
     return ClientKey(key, file, made=True)
 
 
 def kept(home: Path) -> str | None:
-    """The client key in Dragoman's folder; None without the file. Raises Failure if the file has no key."""
+    """The client key in the file in `home`; None without the file. Raises Failure if it holds no key."""
     file = home / FILE
     return _read(file) if file.exists() else None
 

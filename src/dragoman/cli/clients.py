@@ -19,7 +19,7 @@ OPEN_KEY: Final = "any"
 
 
 class Gateway(NamedTuple):
-    """The gateway that a client shall use. base: its URL without `/v1`. model: None = not known yet."""
+    """A client's gateway. base: its URL, no `/v1`. model: None = not known. key: OPEN_KEY = none needed."""
 
     base: str
     model: str | None
@@ -32,7 +32,7 @@ class Gateway(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A change of a client's file. merged: makes the new text from the old text, or raises Unmergeable."""
+    """A change of a file. merged: makes the new text from the old ("" = no file), or raises Unmergeable."""
 
     path: Path
     merged: Callable[[str], str]
@@ -57,18 +57,18 @@ Files: TypeAlias = Callable[[Gateway, Places], list[Setting]]
 class Client(NamedTuple):
     """A client that can be set up.
 
-    title: its name for people. dialect: its protocol. variables: makes the environment variables that it
-    needs. files: makes the changes of its files. run: the command that starts it, None = there is none.
-    clashes: variables that would make it call another server. docs: the page that describes its settings.
+    title: its name for people. dialect: its protocol. docs: the page that describes its settings.
+    variables: makes the environment variables that it needs. files: makes the changes of its files. run: the
+    command that starts it, None = there is none. clashes: variables that would make it call another server.
     """
 
     title: str
     dialect: str
+    docs: str
     variables: Variables
     files: Files
-    run: str | None
-    clashes: tuple[str, ...]
-    docs: str
+    run: str | None = None
+    clashes: tuple[str, ...] = ()
 
 
 def _no_variables(_gateway: Gateway) -> dict[str, str]:
@@ -203,9 +203,7 @@ def _anthropic(gateway: Gateway) -> dict[str, str]:
 
 
 def _ollama(gateway: Gateway) -> dict[str, str]:
-    """The variables for Ollama's clients. Its libraries send OLLAMA_API_KEY; its command line cannot send a
-    key, so OLLAMA_HOST contains it in the path.
-    """
+    # Ollama's libraries send OLLAMA_API_KEY; its command line sends no key, so OLLAMA_HOST contains it.
     if not gateway.keyed:
         return {"OLLAMA_HOST": gateway.base}
     return {"OLLAMA_HOST": f"{gateway.base}/key/{quote(gateway.key, safe='')}", "OLLAMA_API_KEY": gateway.key}
@@ -215,91 +213,73 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "codex": Client(
         "Codex",
         "openai_responses",
+        "https://developers.openai.com/codex/config-reference",
         _key_variable,
         _codex,
         "codex",
-        (),
-        "https://developers.openai.com/codex/config-reference",
     ),
     "claude-code": Client(
         "Claude Code",
         "anthropic",
+        "https://code.claude.com/docs/en/settings",
         _no_variables,
         _claude_code,
         "claude",
         ("ANTHROPIC_API_KEY",),
-        "https://code.claude.com/docs/en/settings",
     ),
     "gemini-cli": Client(
         "Gemini CLI",
         "gemini",
+        "https://geminicli.com/docs/reference/configuration",
         _no_variables,
         _gemini_cli,
         "gemini",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
-        "https://geminicli.com/docs/reference/configuration",
     ),
     "opencode": Client(
-        "opencode",
-        "openai_chat",
-        _key_variable,
-        _opencode,
-        "opencode",
-        (),
-        "https://opencode.ai/docs/providers",
+        "opencode", "openai_chat", "https://opencode.ai/docs/providers", _key_variable, _opencode, "opencode"
     ),
     "aider": Client(
         "aider",
         "openai_chat",
+        "https://aider.chat/docs/config/aider_conf.html",
         _aider_variables,
         _aider,
         "aider",
         ("OPENAI_API_BASE", "AIDER_MODEL"),
-        "https://aider.chat/docs/config/aider_conf.html",
     ),
     "continue": Client(
-        "Continue",
-        "openai_chat",
-        _no_variables,
-        _continue,
-        "cn",
-        (),
-        "https://docs.continue.dev/reference",
+        "Continue", "openai_chat", "https://docs.continue.dev/reference", _no_variables, _continue, "cn"
     ),
     "cline": Client(
         "Cline's command line",
         "openai_chat",
+        "https://docs.cline.bot/cline-cli/configuration",
         _no_variables,
         _cline,
         "cline",
-        (),
-        "https://docs.cline.bot/cline-cli/configuration",
     ),
     "openai": Client(
         "Any program that uses OpenAI's clients",
         "openai_chat",
+        "https://github.com/openai/openai-python",
         _openai,
         _no_files,
-        None,
-        (),
-        "https://github.com/openai/openai-python",
     ),
     "anthropic": Client(
         "Any program that uses Anthropic's clients",
         "anthropic",
+        "https://github.com/anthropics/anthropic-sdk-python",
         _anthropic,
         _no_files,
         None,
         ("ANTHROPIC_AUTH_TOKEN",),
-        "https://github.com/anthropics/anthropic-sdk-python",
     ),
     "ollama": Client(
         "Ollama's command line, and programs that use its clients",
         "ollama",
+        "https://docs.ollama.com/faq",
         _ollama,
         _no_files,
-        None,
-        (),
-        "https://docs.ollama.com/faq",
     ),
 }

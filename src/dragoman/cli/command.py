@@ -30,7 +30,7 @@ class UnknownCommand(click.UsageError):
 
 
 class Command(click.Command):
-    """A command. examples: command lines that its help shows first."""
+    """A command with the shared options. examples: command lines that its help shows first."""
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -39,19 +39,23 @@ class Command(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, then the description of the command."""
-        _write_examples(ctx, formatter, self.examples)
+        if self.examples:
+            out = terminal_of(ctx).out
+            formatter.write_paragraph()
+            with formatter.indentation():
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}$ {out.styled(line, 'command')}\n")
         super().format_help_text(ctx, formatter)
 
 
-class Group(click.Group):
+class Group(Command, click.Group):
     """A group of subcommands. Without a subcommand it prints its help."""
 
     command_class = Command
 
     def __init__(self, name: str, *, examples: Sequence[str], **options: Any) -> None:
-        super().__init__(name, callback=_alone, invoke_without_command=True, **options)
-        self.examples = examples
-        self.params.extend(_shared_options())
+        alone = {"callback": _alone, "invoke_without_command": True}
+        super().__init__(name, examples=examples, **alone, **options)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -61,11 +65,6 @@ class Group(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownCommand(name, difflib.get_close_matches(name, self.list_commands(ctx)), ctx)
         return super().resolve_command(ctx, args)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, then the description of the group."""
-        _write_examples(ctx, formatter, self.examples)
-        super().format_help_text(ctx, formatter)
 
 
 def terminal_of(ctx: click.Context) -> Terminal:
@@ -90,12 +89,3 @@ def _shared_options() -> Iterable[click.Option]:
 def _set(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's call
     if value and parameter.name is not None:
         setattr(terminal_of(ctx), parameter.name, True)
-
-
-def _write_examples(ctx: click.Context, formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
-    if examples:
-        out = terminal_of(ctx).out
-        formatter.write_paragraph()
-        with formatter.indentation():
-            for line in examples:
-                formatter.write(f"{'':>{formatter.current_indent}}$ {out.styled(line, 'command')}\n")

@@ -1,4 +1,4 @@
-"""`dragoman config`: lists all settings or the current settings, approves files, creates client keys."""
+"""`dragoman config`: the schema of all settings, the current ones, approved files, and new client keys."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ command = Group(
 )
 
 
-@command.command(
-    examples=("dragoman config schema", "dragoman config schema > dragoman.schema.json"),
-)
+@command.command(examples=("dragoman config schema", "dragoman config schema > dragoman.schema.json"))
 @click.pass_obj
 def schema(terminal: Terminal) -> None:
     """The JSON Schema of the configuration file, for editors."""
@@ -34,7 +32,7 @@ def schema(terminal: Terminal) -> None:
         "dragoman config show",
         "dragoman config show --all",
         "dragoman config show -c team.yaml --json",
-    ),
+    )
 )
 @config_option
 @click.option("--all", "everything", is_flag=True, help="The defaults too, with what they come to here.")
@@ -92,11 +90,9 @@ def trust(terminal: Terminal, file: Path | None) -> None:
         terminal.result({"file": str(named), "kept": str(kept), "trusted": trusted})
         return
     for secret, where in sorted({(lead.secret, lead.where) for lead in found.leads}):
-        terminal.say(f"{terminal.err.mark('ok')} {clean(secret)} may be sent to {clean(where)}")
+        terminal.note("ok", f"{clean(secret)} may be sent to {clean(where)}")
     if not found.leads:
-        terminal.say(
-            f"{terminal.err.mark('ok')} {clean(str(named))} sends no keys to other servers: nothing to trust"
-        )
+        terminal.note("ok", f"{clean(str(named))} sends no keys to other servers: nothing to trust")
 
 
 @command.command(examples=("dragoman config key", "DRAGOMAN_API_KEY=$(dragoman config key) dragoman serve"))

@@ -1,8 +1,7 @@
 """Finds model servers (Ollama, LM Studio, vLLM, llama.cpp) on this machine by their default ports.
 
-One short request is sent to each port on loopback, all at the same time, without credentials. A server that
-answers like Dragoman is ignored, and the gateway's own port is not called, so that no gateway becomes its own
-provider. A server that was found is only used if the operator sets `discover: true`.
+A server that answers like Dragoman is ignored, and the gateway's own port is not called, so that no gateway
+becomes its own provider.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Server(NamedTuple):
-    """A server that was found. vendor: the name of its catalogue row. url: its origin. models:
-    model names.
-    """
+    """A server that was found. vendor: the name of its catalogue row. url: its origin."""
 
     vendor: str
     url: str
@@ -56,8 +53,8 @@ Read: TypeAlias = Callable[[Any], tuple[Any, ...] | None]
 class Place(NamedTuple):
     """The default address of a vendor's server.
 
-    path: the path to request. read: takes the decoded response and returns the model names, or None if
-    another server answered. It may raise LookupError or TypeError for an unexpected response.
+    path: the path to request. read: takes the decoded JSON of the response and returns the model names, or
+    None if another server answered. It may raise LookupError or TypeError for an unexpected response.
     """
 
     vendor: str
@@ -78,7 +75,7 @@ def _lmstudio(body: Any) -> tuple[Any, ...] | None:
 
 
 def _owned(owner: str) -> Read:
-    """A reader for model lists in OpenAI's form. It accepts a list only if `owner` owns all models."""
+    """A reader for model lists in OpenAI's form: None if the list is empty or not all belongs to `owner`."""
 
     def read(body: Any) -> tuple[Any, ...] | None:
         models = body["data"]
@@ -107,7 +104,7 @@ PLACES: Final = (
 async def find(
     places: Iterable[Place] = PLACES, *, but: Collection[int] = (), patience: float = PATIENCE
 ) -> tuple[Server, ...]:
-    """The servers that answer within `patience` seconds. but: ports that are not called."""
+    """The servers that answer as expected within `patience` seconds. but: ports that are not called."""
     import aiohttp
 
     called = [place for place in places if place.port not in but]
@@ -135,9 +132,7 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
                 if len(data) > _LARGEST:
                     return None
         models = place.read(msgspec.json.decode(data))
-    except (aiohttp.ClientError, OSError, LookupError, RecursionError, TypeError):
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (aiohttp.ClientError, OSError, LookupError, RecursionError, TypeError, ValueError):
         return None
     if models is None or not all(isinstance(name, str) for name in models):
         return None
@@ -145,20 +140,16 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
 
 
 class Search:
-    """A search in its own thread, so that the start of the gateway does not wait for it."""
+    """A search in its own thread, started at once. but: ports that are not called."""
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
-        self._found: tuple[Server, ...] = ()
+        self.found: tuple[Server, ...] = ()
+        """The servers that were found; empty until the search has ended."""
         self._thread = threading.Thread(target=self._run, args=(but,), name="discovery", daemon=True)
         self._thread.start()
 
     def _run(self, but: Collection[int]) -> None:
-        self._found = asyncio.run(find(but=but))
-
-    @property
-    def found(self) -> tuple[Server, ...]:
-        """The servers that were found; empty until the search has ended."""
-        return self._found
+        self.found = asyncio.run(find(but=but))
 
     def wait(self) -> None:
         """Wait until the search has ended. It ends after `PATIENCE` seconds at the latest."""
@@ -168,9 +159,8 @@ class Search:
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
 
-    Each server becomes a provider, and its models are available under their own names. Names that the
-    configuration already has do not change. A name that already means a model of a configured provider does
-    not change either: any program on this machine could claim to have a model of that name.
+    Each server becomes a provider, unless it is one already, and its models get their own names, except for
+    names that already have a meaning: any program on this machine could claim to have a model of that name.
     """
     config = loaded.config
     named = config.providers.named
@@ -190,9 +180,7 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
 
 def _providers_alone(loaded: Loaded) -> Table:
-    """The model names that the configured providers accept, without the configuration's models and aliases:
-    these may refer to the servers that were found.
-    """
+    """The routes of the configured providers alone: models and aliases may refer to the servers found."""
     import msgspec
 
     from dragoman.assembly.names import naming

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.config.scalars import Duration
 from dragoman.config.tree import join
 from dragoman.providers.address import without_keys
 from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By the setting's path: the text of each default that depends on other settings or on the machine."""
+    """By the setting's path, the text of its value, for settings whose defaults depend on something else."""
     from dragoman.accounts.keys import unnamed
+    from dragoman.assembly.providers import answer_limits
 
     config = found.config
     values = dict(_serving(found))
@@ -22,7 +23,7 @@ def effective(found: Loaded) -> dict[str, str]:
             values[f"auth.keys[{number}].name"] = unnamed(client.key.reveal())
     for name, settings in config.providers.named.items():
         path = join("providers", name)
-        values[f"{path}.answers.max_silence"] = _silence(settings)
+        values[f"{path}.answers.max_silence"] = str(Duration(answer_limits(settings).silence or 0))
         if (account := found.providers.get(name)) is not None:
             values |= {f"{path}.{setting}": value for setting, value in _account(account).items()}
     for name, model in config.models.items():
@@ -39,7 +40,7 @@ def effective(found: Loaded) -> dict[str, str]:
 
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The real values of the server's settings: the path of each setting and its value."""
+    """The path and the real value of each such setting outside of accounts, models and client keys."""
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable
@@ -57,24 +58,14 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     yield "providers.simulate.enabled", str(found.simulate).lower()
 
 
-def _silence(settings: ProviderSettings) -> str:
-    """The value of `answers.max_silence` for one provider."""
-    from dragoman.assembly.providers import answer_limits
-    from dragoman.config.scalars import Duration
-
-    return str(Duration(answer_limits(settings).silence or 0))
-
-
 def _account(account: Provider) -> dict[str, str]:
-    """The settings of a provider after the catalogue's defaults are applied, by their names."""
-    values = {
+    """By name: the settings of a provider that have the catalogue's or the protocol's defaults, as text."""
+    return {
         "dialect": account.dialect,
         "apis": ", ".join(api.dialect for api in account.further) or "[]",
         "base_url": without_keys(account.base_url),
         "chat_path": account.chat_path,
         "auth": account.auth,
+        "catalog": "(none)" if account.vendor is None else account.vendor.name,
+        **({} if account.credentials else {"keys": "(none)"}),
     }
-    values["catalog"] = "(none)" if account.vendor is None else account.vendor.name
-    if not account.credentials:
-        values["keys"] = "(none)"
-    return values

@@ -39,9 +39,7 @@ _AT_ONCE: Final = 8
 _PATIENCE: Final = Timers(connect=10.0, first_byte=20.0, idle=20.0)
 _REFUSALS: Final = frozenset({"authentication", "permission", "quota"})
 _UNREACHED: Final = frozenset({"connect_failed", "connect_timeout"})
-"""Error codes of a provider to which no connection was possible. A provider that sends nothing
-was reached.
-"""
+"""Error codes of a provider to which no connection was possible."""
 _LONGEST: Final = 300
 """The largest number of characters of a provider's message that is shown."""
 _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
@@ -68,7 +66,7 @@ class _Unproven(DragomanError):
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """A line for each provider about the first requests that `ask` will send."""
+    """A line for each provider about the first request that `ask` will send with each of its keys."""
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
         whose = f"with {keys} key{'s' * (keys != 1)}" if keys else "without a key"
@@ -76,9 +74,9 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None]) -> list[Row]:
-    """Test every key; at most `_AT_ONCE` requests run at the same time.
+    """Test every key of every provider. Returns a row for each, or one for a provider without keys.
 
-    say: called with a line before each request that is not a list of models, because it may cost something.
+    say: called with a line before a provider gets other requests than for its list: these may cost something.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:
@@ -98,9 +96,7 @@ class _Round:
         self._said: set[str] = set()
 
     async def run(self) -> list[Row]:
-        """Request all lists of models, then send further requests for the keys that the lists
-        did not test.
-        """
+        """Request all lists of models, then test the keys that the lists did not test by other requests."""
         every = [
             (Row(name, account.tail), number)
             for name, upstream in self._upstreams.items()
@@ -139,7 +135,7 @@ class _Round:
         return f"{len(names)} models"
 
     async def _is_public(self, provider: str) -> bool:
-        """True if the provider shows its list without a key. Only one request is sent for each provider."""
+        """True if the provider shows its list without a key; a failed request means no. It is asked once."""
         if provider not in self._public:
             self._public[provider] = spawn(self._ask_without_key(provider), "list of models")
         return await self._public[provider]
@@ -153,7 +149,10 @@ class _Round:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """Announce and return the request that tests a key instead of the list; None = no model is known."""
+        """Announce and return the request that tests a key instead of the list.
+
+        None = no model is known to ask; that is put into `row`.
+        """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
         if model is None:
@@ -187,7 +186,7 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Send a request and store its result in `row`. question: sends it; its _Unproven is passed on."""
+        """Call `question`, which sends a request, and put its result into `row`. Raises its _Unproven."""
         async with self._turns:
             began = SYSTEM.monotonic()
             try:

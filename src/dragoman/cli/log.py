@@ -1,7 +1,4 @@
-"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
-
-Only the command line sets this up. A program that embeds the gateway as a library configures its own logging.
-"""
+"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from dragoman.cli.terminal import Terminal, clean
 
 
 class Narrator(logging.Handler):
-    """Writes log records to the terminal. Log records never contain requests or responses."""
+    """Writes log records to the terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. JSON includes the traceback; for people it is shown only with `--verbose`."""
+        """Write one record, unless of a cancellation. People see a traceback only with `--verbose`."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             return  # the second Ctrl-C cancelled it on purpose

@@ -1,8 +1,7 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
-Other settings in the file do not change. Comments stay too: there is no writer for TOML and YAML that keeps
-comments, so the text is edited line by line. Then the new text is parsed and compared with the expected
-content. If they differ, `Unmergeable` is raised, so an unusual file is never damaged.
+No writer for TOML and YAML keeps comments, so their text is edited line by line. Then the new text is parsed.
+If it does not hold the expected content, `Unmergeable` is raised, so an unusual file is never damaged.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Unmergeable(Exception):
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """The text of a JSON object with `settings` put into it. Objects in both are merged."""
+    """The text of a JSON object, with `settings` merged into it. Raises Unmergeable for other JSON."""
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:
@@ -36,10 +35,10 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
-    """Put settings into a TOML file.
+    """The text of a TOML file, with settings put into it. Raises Unmergeable if that fails.
 
-    first: the settings before the first table. table, settings: the name (`outer.inner`) and the content of a
-    table, which replaces the table of that name.
+    first: the settings to put before the first table. table, settings: the name (`outer.inner`) and the
+    content of a table, which replaces the table of that name.
     """
     there = _toml(text)
     lines = text.splitlines()
@@ -63,7 +62,7 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
-    """Put settings on the top level of a YAML file."""
+    """The text of a YAML file, with settings put on its top level. Raises Unmergeable if that fails."""
     there = _yaml(text)
     lines = text.splitlines()
     for key, value in settings.items():
@@ -79,10 +78,10 @@ def yaml_with(text: str, settings: Mapping[str, str]) -> str:
 def yaml_with_item(
     text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
 ) -> str:
-    """Put an item at the beginning of the list `key` in a YAML file.
+    """The text of a YAML file, with an item put first into its list `key`. Raises Unmergeable if that fails.
 
-    name: the member that identifies items; an old item with the same value is removed. opening: further
-    settings for a new file.
+    name: the member that identifies items; an old item with the same value is removed. opening: settings that
+    are put first if the file was empty.
     """
     there = _yaml(text)
     items = there.get(key) or []
@@ -105,7 +104,7 @@ def yaml_with_item(
 
 
 def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
-    """Put settings into a file of `NAME=value` lines."""
+    """The text of a file of `NAME=value` lines, with `settings` put at its end; old lines of them go."""
     lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
     return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
 
@@ -134,9 +133,8 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _toml_value(value: str | bool) -> str:  # noqa: FBT001 - a value of either kind
-    return json.dumps(value, ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )  # TOML writes strings and booleans as JSON does
+    # TOML writes strings and booleans as JSON does, except for this character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _without_table(lines: list[str], table: str) -> list[str]:

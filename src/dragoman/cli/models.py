@@ -50,18 +50,8 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
         return
     entries = naming(loaded(terminal, file)).entries()
     if terminal.as_json:
-        terminal.result(
-            [
-                {
-                    "id": entry.id,
-                    "provider": entry.provider,
-                    "context_window": entry.context_window,
-                    "max_output_tokens": entry.max_output_tokens,
-                    "capabilities": entry.capabilities,
-                }
-                for entry in entries
-            ]
-        )
+        shown = ("id", "provider", "context_window", "max_output_tokens", "capabilities")
+        terminal.result([{name: getattr(entry, name) for name in shown} for entry in entries])
         return
     terminal.table(
         ("model", "provider", "context", "capabilities"),
@@ -74,25 +64,16 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
 
 
 def _list_embedded(terminal: Terminal) -> None:
-    """Print the models that can be installed: purpose, size, licence, and whether their engine
-    is installed.
-    """
+    """Print the models that can be installed, and whether they and their engines are installed."""
     from dragoman.upstreams.local import weights as local
 
     rows = [(row, "yes" if local.find(row) is not None else "no", local.lacks(row)) for row in local.WEIGHTS]
     if terminal.as_json:
+        shown = ("id", "purpose", "size", "memory", "licence", "page")
         terminal.result(
             [
-                {
-                    "id": row.id,
-                    "purpose": row.purpose,
-                    "size": row.size,
-                    "memory": row.memory,
-                    "licence": row.licence,
-                    "page": row.page,
-                    "installed": installed == "yes",
-                    "missing_extra": row.extra if lacking else None,
-                }
+                {name: getattr(row, name) for name in shown}
+                | {"installed": installed == "yes", "missing_extra": row.extra if lacking else None}
                 for row, installed, lacking in rows
             ]
         )
@@ -180,7 +161,7 @@ def verify(terminal: Terminal, name: str) -> None:
 
 
 def _verified(terminal: Terminal, row: Weights) -> Path:
-    """Verify installed weights and show the progress. Returns their file. Raises DragomanError."""
+    """Verify installed weights. Returns their file. Raises DragomanError if they are missing or damaged."""
     from dragoman.upstreams.local import weights as local
 
     progress = Progress(terminal)
@@ -195,17 +176,17 @@ def _genuine(terminal: Terminal, row: Weights) -> Path | None:
     try:
         return _verified(terminal, row)
     except DragomanError as error:
-        terminal.say(f"{terminal.err.mark('warn')} {clean(str(error))}")
+        terminal.note("warn", f"{clean(str(error))}")
         return None
 
 
 def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:
     from dragoman.upstreams.local import weights as local
 
-    terminal.say(f"{terminal.err.mark('ok')} {row.id} is {state}: sha256 {row.sha256[:12]}…")
+    terminal.note("ok", f"{row.id} is {state}: sha256 {row.sha256[:12]}…")
     if local.lacks(row):
-        warn = terminal.err.mark("warn")
-        terminal.say(f"{warn} {row.id} cannot run yet: to install its engine: {added_by(row.extra)}")
+        command = added_by(row.extra)
+        terminal.note("warn", f"{row.id} cannot run yet: to install its engine: {command}")
     terminal.result(
         {"id": row.id, "path": str(path), "sha256": row.sha256} if terminal.as_json else str(path)
     )

@@ -57,7 +57,7 @@ class NativeProbe(Probe):
 
     @property
     def chat_url(self) -> str:
-        """The URL for a response without streaming."""
+        """The URL of the chat endpoint for a response without streaming."""
         return self.base + self.dialect.paths.chat.format_map({"model": self.model or "no-model"})
 
     def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a request (see `written`) and decode the response. Raises CheckFailed if that fails."""
+        """Send a `written` request and decode the response. Raises CheckFailed, or KeyRefused for 401."""
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
@@ -82,7 +82,7 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request; yields the decoded events. Raises CheckFailed if one cannot be decoded."""
+        """Send a streamed request; yields its decoded events. Raises CheckFailed for bad status or events."""
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
         splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)
@@ -113,23 +113,17 @@ async def model_list(probe: NativeProbe) -> str:
     if answer.status == 404 and form == ModelList():
         raise LeftOut("no model list here")
     answer.expect(200)
-    rows = [
-        {"id": str(row[form.name]).removeprefix("models/"), **_owner(row)} for row in answer.body[form.member]
-    ]
-    return probe.chosen(rows)
-
-
-def _owner(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"owned_by": row["owned_by"]} if "owned_by" in row else {}
+    listed = answer.body[form.member]
+    return probe.chosen([{**row, "id": str(row[form.name]).removeprefix("models/")} for row in listed])
 
 
 async def whole_answer(probe: NativeProbe) -> str:
     """Check that a response without streaming can be decoded."""
-    return _text(await probe.ask())
+    return clean(text_of(await probe.ask()))
 
 
 async def usage(probe: NativeProbe) -> str:
-    """Check that the response has token counts."""
+    """Check that the response counts input and output tokens, each more than 0."""
     counts = (await probe.ask()).usage
     prompt = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
     output = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
@@ -139,7 +133,7 @@ async def usage(probe: NativeProbe) -> str:
 
 async def several_turns(probe: NativeProbe) -> str:
     """Check that a system prompt and several turns are accepted."""
-    return _text(await probe.ask(TURNS))
+    return clean(text_of(await probe.ask(TURNS)))
 
 
 async def stream(probe: NativeProbe) -> str:
@@ -202,7 +196,7 @@ NATIVE_CHECKS: Final[Mapping[str, Check]] = {
 """The checks for each protocol except Chat Completions, in the order in which they run."""
 
 
-def _text(answer: ir.Response) -> str:
-    """The text of an answer."""
+def text_of(answer: ir.Response) -> str:
+    """The text of all candidates of an answer; "" if they have none."""
     blocks = [block for candidate in answer.candidates for block in candidate.blocks]
-    return clean("".join(block.text for block in blocks if isinstance(block, ir.Text)))
+    return "".join(block.text for block in blocks if isinstance(block, ir.Text))

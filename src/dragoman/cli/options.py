@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ config_option = click.option(
 )
 
 
-_ALL_SETTINGS = "dragoman config schema lists every setting"
-
-
 def loaded(
     terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """Load the configuration and print its warnings. Raises Failure with the first problem."""
+    """Load the configuration (`file` None = look for one) and print its warnings.
+
+    overrides: settings by their paths. Raises Failure with the first problem.
+    """
     from dragoman.config.load import load
 
     try:
@@ -45,7 +46,7 @@ def loaded(
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """A failure with the first problem of a configuration, and the command that shows all problems."""
+    """The failure for the first problem of a configuration; for several, its hint is how to list them all."""
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
@@ -55,17 +56,24 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
     return Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error))
 
 
+def require_known(kind: str, name: str, names: Collection[str]) -> None:
+    """Raise Failure if a name is not among `names`, with the most similar of them, else all, as its hint."""
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"
+        raise Failure(MISUSE, f"unknown {kind} {name!r}", hint=hint)
+
+
 def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
     """Print the warnings about a configuration."""
     for warning in warnings:
-        terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
+        terminal.note("warn", f"{clean(str(warning))}")
 
 
 def advice(error: ConfigError) -> str | None:
-    """A hint to the list of all settings. None if that list does not help: the file cannot be read, or every
-    problem already has its own hint.
-    """
-    return _ALL_SETTINGS if any(one.path and not one.hint for one in error.problems) else None
+    """A hint to the list of all settings; None if each problem has its own hint or is about no setting."""
+    unhelped = any(one.path and not one.hint for one in error.problems)
+    return "dragoman config schema lists every setting" if unhelped else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Print one step, unless the last line was printed a moment ago."""
+        """Print one step. Within a phase, print the last, and one in 0.1 s (no terminal: `_SILENCE`)."""
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
         if begins:

@@ -50,7 +50,7 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint ends a URL; None = none does. Raises ValueError for a bad URL."""
+    """The protocol whose chat endpoint a URL ends with; None = of none. Raises ValueError for a bad URL."""
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
         paths = DIALECTS[dialect].paths
@@ -85,9 +85,7 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """True if the server has the paths of a protocol. An empty request shows it: the server refuses its body
-    (400), but not its path (404).
-    """
+    """True if the server has a protocol's paths: it refuses an empty request for its body, not its path."""
     probe = _probe(there.dialect)
     method, path = ("GET", probe.path) if probe.path else ("POST", DIALECTS[there.dialect].paths.chat)
     options: Mapping[str, Any] = {} if probe.path else {"json": {}}

@@ -24,7 +24,7 @@ def tell(terminal: Terminal, readings: Sequence[Reading], worker: int | None = N
     """Print the result for each secret. Only the last characters of a secret are shown.
 
     worker: the number of the worker, None = there is only one process. With `--quiet`, nothing is printed if
-    all secrets could be read.
+    each secret is changed or unchanged.
     """
     if terminal.quiet and all(one.outcome in {"changed", "unchanged"} for one in readings):
         return

@@ -103,7 +103,7 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration, with the client key that suits best, if one is known."""
+    """The gateway of the configuration, and its best key if one is known. Raises Failure for port 0."""
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
     server = found.config.server
@@ -120,9 +120,7 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
-    """Reasons against testing with this key, the most important first. The key with the smallest tuple is
-    used.
-    """
+    """Reasons against testing with this key, the weightiest first: `min` chooses the key with the least."""
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None
 
@@ -180,7 +178,7 @@ def _probe(
 
 
 def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
-    """Print the URL and the key's owner if they are from the configuration, and an unusual protocol."""
+    """Print the URL and the key's owner if the configuration is known, and an unusual protocol."""
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")

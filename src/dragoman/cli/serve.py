@@ -156,7 +156,7 @@ def _answer(
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called when ready. worker: None = one process."""
+    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one."""
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -236,7 +236,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _with_neighbours(
     terminal: Terminal, found: Loaded, file: Path | None, stated: Mapping[str, Any]
 ) -> Loaded:
-    """The configuration, with the model servers of this machine added if `discover` is true."""
+    """The configuration; if `discover` is true, loaded again with the model servers of this machine added."""
     if not found.config.discover:
         return found
     servers = asyncio.run(discovery.find(but={found.config.server.port}))
@@ -245,7 +245,7 @@ def _with_neighbours(
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if a client key may use a model that no provider has. Discovered servers count too."""
+    """Raise Failure if a client key names a model that nobody offers, no discovered server either."""
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
 
@@ -256,9 +256,9 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """The configuration, with a database in Dragoman's folder if none is configured and one is possible.
+    """The configuration, with `stores.sql: sqlite` if no store is stated and SQLite is possible.
 
-    Raises Failure if the configured database is impossible, or if several workers have no database.
+    Raises Failure if the stated database is impossible, or if several workers have no database.
     """
     from dragoman.stores.open import installed, located, writable
 
@@ -284,7 +284,7 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration with the stored or a new client key, and that key; None = no such key is needed."""
+    """The configuration with the client key of the file (made if missing), and the key; None = not needed."""
     from dragoman.assembly.keys import needs_key
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret
@@ -325,9 +325,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
 
 
 def _announce(terminal: Terminal, ready: banner.Ready) -> None:
-    """Print the banner, or one JSON line if stderr is no terminal. A new key is printed even
-    with `--quiet`.
-    """
+    """Print the banner, or one JSON line if stderr is no terminal. `--quiet` omits it unless a key is new."""
     if terminal.quiet and ready.made is None:
         return
     if terminal.for_people:

@@ -17,7 +17,7 @@ from dragoman.cli.banner import address
 from dragoman.cli.clients import CLIENTS, KEY_VARIABLE, OPEN_KEY, Client, Gateway, Places, Setting
 from dragoman.cli.command import Command
 from dragoman.cli.merging import Unmergeable
-from dragoman.cli.options import config_option, loaded
+from dragoman.cli.options import config_option, loaded, require_known
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 
@@ -26,7 +26,7 @@ _KEPT: Final = ".before-dragoman"
 
 
 class _Written(NamedTuple):
-    """The result of writing one file. kept: the backup copy of the old text, None = there was no old text."""
+    """The result of writing one file. kept: the backup copy of the old text, None = none was needed."""
 
     path: Path
     changed: bool
@@ -46,7 +46,7 @@ class _Plan(NamedTuple):
     written: Sequence[_Written] | None = None
 
     def report(self, answer: str | None) -> dict[str, Any]:
-        """The plan as JSON. The text of a written file is not included: it may contain other secrets."""
+        """The plan as JSON, without the text of written files: they may contain other secrets."""
         files: list[dict[str, Any]]
         if self.written is None:
             files = [{"path": str(one.path), "text": one.merged("")} for one in self.files]
@@ -109,7 +109,8 @@ def command(
         _list(terminal)
         _offer(terminal, file)
         return
-    client = _client(name)
+    require_known("client", name, CLIENTS)
+    client = CLIENTS[name]
     base, default = _where(terminal, url, file)
     gateway = Gateway(base, model or default, (key or "").partition(",")[0].strip() or OPEN_KEY)
     gateway = _known(terminal, client, gateway, needed=tries)
@@ -137,7 +138,7 @@ def command(
     if terminal.as_json:
         terminal.result(plan.report(answer))
     elif answer is not None:
-        terminal.say(f"{terminal.err.mark('ok')} {gateway.model} answers: {clean(answer)[:60]}")
+        terminal.note("ok", f"{gateway.model} answers: {clean(answer)[:60]}")
 
 
 def _list(terminal: Terminal) -> None:
@@ -161,19 +162,11 @@ def _offer(terminal: Terminal, file: Path | None) -> None:
     for server in asyncio.run(discovery.find(but={found.config.server.port})):
         if discovery.settings((server,), found):
             uses = "is used" if found.config.discover else "set `discover: true` to use it"
-            terminal.say(f"{terminal.err.mark('ok')} {clean(server.words)}: {uses}")
-
-
-def _client(name: str) -> Client:
-    if name not in CLIENTS:
-        near = difflib.get_close_matches(name, CLIENTS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(CLIENTS)}"
-        raise Failure(MISUSE, f"unknown client {name!r}", hint=hint)
-    return CLIENTS[name]
+            terminal.note("ok", f"{clean(server.words)}: {uses}")
 
 
 def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
-    """The gateway's URL, and the default model of its configuration; None if that is not known."""
+    """The gateway's URL without `/v1`, and the configuration's `default_model`; None = not known."""
     if url is None:
         config = loaded(terminal, file).config
         server = config.server
@@ -188,10 +181,10 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """The gateway, with a model from its list if none was chosen.
+    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way.
 
-    needed: raise Failure if the gateway does not answer, even if the model is known. Raises Failure too if no
-    model is known, or the key is refused.
+    Raises Failure if the gateway refuses the key, or does not answer although it is needed: for the model, or
+    because `needed` is True.
     """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
@@ -202,7 +195,7 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
                 f"{variable} is set in this shell and may send {client.title} to another "
                 f"server: unset {variable}"
             )
-            terminal.say(f"{terminal.err.mark('warn')} {clash}")
+            terminal.note("warn", clash)
     try:
         names = asyncio.run(models(gateway))
     except NotThere as error:
@@ -211,7 +204,7 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
             raise Failure(
                 UNREACHABLE, f"cannot connect to a gateway at {gateway.base}: {error}", hint=hint
             ) from None
-        terminal.say(f"{terminal.err.mark('warn')} no gateway is running at {gateway.base} yet")
+        terminal.note("warn", f"no gateway is running at {gateway.base} yet")
         return gateway
     except PermissionError as error:
         hint = f"--key KEY, or {KEY_VARIABLE}=KEY"
@@ -223,7 +216,7 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
     if gateway.model not in names and "/" not in gateway.model:
         near = difflib.get_close_matches(gateway.model, names, n=1)
         more = f"; did you mean {near[0]}?" if near else ""
-        terminal.say(f"{terminal.err.mark('warn')} {gateway.base} does not list {gateway.model}{more}")
+        terminal.note("warn", f"{gateway.base} does not list {gateway.model}{more}")
     return gateway
 
 
@@ -233,11 +226,11 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
     if known(model.removeprefix("local/")) is not None:
         weak = f"{model} is a small embedded model, too weak for an agent: choose another with --model"
-        terminal.say(f"{terminal.err.mark('warn')} {weak}")
+        terminal.note("warn", weak)
 
 
 def _write(setting: Setting) -> _Written:
-    """Replace one file atomically, after a backup copy of it is written. Raises Failure if it cannot."""
+    """Change one file atomically, after a backup copy of it is written. Raises Failure if that fails."""
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -272,7 +265,6 @@ def _copy(path: Path, text: str) -> Path:
 
 
 def _put(path: Path, text: str, mode: int) -> None:
-    """Create a file with the given mode and write it. Raises FileExistsError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
@@ -294,7 +286,7 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
     for done in plan.written or ():
         state = "is written" if done.changed else "is already up to date"
         kept = f"; the old file is kept as {clean(done.kept.name)}" if done.kept is not None else ""
-        terminal.say(f"{terminal.err.mark('ok')} {clean(str(done.path))} {state}{kept}")
+        terminal.note("ok", f"{clean(str(done.path))} {state}{kept}")
     if plan.client.run is not None:
         terminal.say(f"start it with: {plan.client.run} · its settings: {plan.client.docs}")
 

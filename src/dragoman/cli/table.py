@@ -15,12 +15,7 @@ _LEAST: Final = 20
 
 
 def aligned(
-    titles: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    width: int,
-    *,
-    names: int = 0,
-    wraps: bool = False,
+    titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0, wraps: bool = False
 ) -> list[str]:
     """The lines of a table, the titles first. No line is longer than `width` characters.
 
@@ -63,7 +58,7 @@ def _shown(cell: Cell) -> str:
 
 
 def _fitting(widths: list[int], room: int, names: int) -> list[int]:
-    """Shorten or remove columns so that the table fits. Returns the widths of the remaining columns."""
+    """Change `widths` until the columns fit into `room`, and return it. Columns are shortened or removed."""
     while (excess := sum(widths) + len(_GAP) * (len(widths) - 1) - room) > 0:
         slack = sum(max(0, width - _LEAST) for width in widths)
         if slack < excess and len(widths) > 1:

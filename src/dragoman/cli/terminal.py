@@ -1,7 +1,6 @@
 """The output of all commands: results go to stdout, everything else goes to stderr.
 
-Only the 16 basic colours are used, and never without a sign or a word that means the same. Signs are ASCII if
-a stream is not UTF-8. Control characters in text from outside are removed: see `clean`.
+Only the 16 basic colours are used, and never without a sign or a word that means the same.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from dragoman.errors import DragomanError
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
-confirmation is needed but there is no terminal to ask on. NO_RIGHT: a key was refused.
+confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong.
+UNREACHABLE: no server answers, or the port is taken. NO_RIGHT: a key was refused.
 """
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""
@@ -80,11 +80,11 @@ class Channel:
             return 80
 
     def styled(self, text: str, style: str) -> str:
-        """The text in one of the styles; unchanged if the stream has no colours."""
+        """The text in a style of `_STYLES`; unchanged if the stream has no colours."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colours else text
 
     def mark(self, state: str) -> str:
-        """The sign of a state: ok, warn, bad, off."""
+        """The sign of a state (ok, warn, bad, off), coloured if the stream has colours."""
         return self.styled(self.plain(_MARKS[state]), state)
 
     def plain(self, text: str) -> str:
@@ -92,7 +92,6 @@ class Channel:
         return text if self.utf8 else text.translate(_ASCII)
 
     def write(self, text: str) -> None:
-        """Write text, its signs as ASCII if the stream is not UTF-8, and flush the stream."""
         self.stream.write(self.plain(text))
         self.stream.flush()
 
@@ -119,13 +118,17 @@ class Terminal:
         """Print a message line, unless `--json` or `--quiet` is set."""
         self.narrate(line + "\n")
 
+    def note(self, state: str, line: str) -> None:
+        """Print a message line that begins with the sign of a state (ok, warn), as `say` does."""
+        self.say(f"{self.err.mark(state)} {line}")
+
     def narrate(self, text: str) -> None:
         """Print a piece of a message, no line end added, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 
     def insist(self, text: str) -> None:
-        """Write to stderr in any case. If nobody reads stderr, the error is ignored."""
+        """Write to stderr in any case. A failed write is ignored."""
         with contextlib.suppress(OSError):
             self.err.write(text)
 
@@ -134,12 +137,7 @@ class Terminal:
         self.out.write((value if isinstance(value, str) else self._json(value)) + "\n")
 
     def table(
-        self,
-        titles: Sequence[str],
-        rows: Sequence[Sequence[Cell]],
-        *,
-        names: int = 0,
-        wraps: bool = False,
+        self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, names: int = 0, wraps: bool = False
     ) -> None:
         """Print a table: aligned on a terminal, otherwise with full values separated by tabs.
 
@@ -186,9 +184,7 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 
 def _wants_colours(*, moves: bool) -> bool:
-    """True if colours shall be used: NO_COLOR (no-color.org) decides first, then FORCE_COLOR
-    (force-color.org), then whether the stream is a terminal.
-    """
+    """False if NO_COLOR is set (no-color.org); True if FORCE_COLOR is (force-color.org); else `moves`."""
     if os.environ.get("NO_COLOR"):
         return False
     return os.environ.get("FORCE_COLOR", "0") not in {"", "0"} or moves

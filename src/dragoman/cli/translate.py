@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from dragoman.cli.command import Command
+from dragoman.cli.options import require_known
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import RequestFailed, WireError
 
@@ -63,10 +62,10 @@ def command(
     from dragoman.providers.models import facts_for
     from dragoman.wire.json import decode_object
 
-    _known("dialect", source, DIALECTS)
-    _known("dialect", target, DIALECTS)
+    require_known("dialect", source, sorted(DIALECTS))
+    require_known("dialect", target, sorted(DIALECTS))
     if vendor is not None:
-        _known("vendor", vendor, CATALOG)
+        require_known("vendor", vendor, sorted(CATALOG))
         if (speaks := CATALOG[vendor].dialect) != target:
             raise Failure(MISUSE, f"{vendor} does not support the protocol {target}", hint=f"--to {speaks}")
     if sys.stdin.isatty():
@@ -117,12 +116,3 @@ def _report(terminal: Terminal, result: Translation) -> None:
     added = sum(change.path is None for change in result.changes)
     terminal.say(f"POST {clean(result.path)}")
     terminal.say(f"{len(result.losses)} lost, {len(result.changes) - added} changed, {added} added")
-
-
-def _known(kind: str, name: str, names: Collection[str]) -> None:
-    """Raise Failure if a name is not among `names`. The hint suggests a similar name."""
-    if name in names:
-        return
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(names))}"
-    raise Failure(MISUSE, f"unknown {kind} {name!r}", hint=hint)

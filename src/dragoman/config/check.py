@@ -1,8 +1,7 @@
 """Checks that the settings fit together: names exist, addresses are valid, aliases form no circle.
 
-The input is a decoded `Config`: `decode` has already checked the form of each value. Every problem names its
-setting. An entry that could not be decoded still counts as a known name, so that each mistake is reported
-only once.
+`decode` has already checked the form of each value. The name of an entry that could not be decoded still
+counts as known, so that each mistake is reported only once.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ _FIELDS: Final = frozenset(
         *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
     }
 )
-"""Request fields of the Chat Completions API. A field that is similar to one of them is probably misspelt and
-gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
+"""Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
+misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY: Final = 16
@@ -70,10 +69,10 @@ _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named 
 
 
 class Doubt(NamedTuple):
-    """A model name or pattern of a client key that fits no model, alias or provider of the configuration.
+    """A model name or pattern that clients may use, but that fits nothing in the configuration.
 
-    It is not an error yet: an upstream that the program registers, or an installed local model, may have it.
-    problem: the error to report if neither has.
+    It is not an error yet: an upstream that the program registers, or an installed local model, may have the
+    name. problem: the error to report if neither has.
     """
 
     name: str
@@ -87,7 +86,7 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """The enabled accounts by name, the problems, the warnings and the doubts.
+    """The enabled accounts without errors, by name; the problems, the warnings and the doubts.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -226,10 +225,7 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """Build the account of a provider. Returns None if its settings have an error.
-
-        It is built in steps, so that each error is reported at the setting that causes it.
-        """
+        """Build a provider's account in steps, to add each problem at its setting. None = impossible."""
         try:
             vendor = resolve.vendor_of(name, settings)
         except ValueError as error:
@@ -289,15 +285,8 @@ class _Checker:
             return None
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
-        """Add the warnings about an account that has no errors."""
         parts = urlsplit(account.base_url)
-        local = parts.hostname in _LOOPBACK
-        if (
-            account.credentials
-            and parts.scheme == "http"
-            and not local
-            and not _private(parts.hostname or "")
-        ):
+        if account.credentials and parts.scheme == "http" and not _private(parts.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
@@ -351,7 +340,7 @@ class _Checker:
                 self.problem(place, "cannot have a default")
             elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
                 self.warn(place, "is not a parameter of the Chat Completions API; it is sent unchanged", near)
-        if not self.in_circle(name):
+        if not self.circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
 
@@ -372,25 +361,17 @@ class _Checker:
         """Report each circle of aliases once, at the circle's first alias in the file."""
         reported: set[str] = set()
         for name in self.config.aliases:
-            if name not in reported and self.in_circle(name):
-                circle = [name]
-                while (following := self.config.aliases[circle[-1]].route) != name:
-                    circle.append(following)
+            if name not in reported and (circle := self.circle(name)):
                 reported.update(circle)
-                self.problem(
-                    f"{join('aliases', name)}.route", "points back to itself: " + " → ".join([*circle, name])
-                )
+                back = "points back to itself: " + " → ".join([*circle, name])
+                self.problem(f"{join('aliases', name)}.route", back)
 
-    def in_circle(self, name: str) -> bool:
-        """True if the routes of the aliases lead from this alias back to it."""
-        seen: set[str] = set()
-        following = self.config.aliases[name].route
-        while following in self.config.aliases and following not in seen:
-            if following == name:
-                return True
-            seen.add(following)
-            following = self.config.aliases[following].route
-        return False
+    def circle(self, name: str) -> list[str]:
+        """The aliases whose routes lead from the alias `name` back to it, `name` first; [] if they do not."""
+        chain = {name: None}
+        while (name := self.config.aliases[name].route) in self.config.aliases and name not in chain:
+            chain[name] = None
+        return list(chain) if name == next(iter(chain)) else []
 
     # --- Names ---------------------------------------------------------------------------------------------
 
@@ -414,9 +395,7 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the model names and patterns that a client key may use. A name that nothing has
-        is a doubt.
-        """
+        """Check the names and patterns of models that clients may use. One without a match is a doubt."""
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
         for index, entry in enumerate(entries or ()):
@@ -430,7 +409,6 @@ class _Checker:
                 del self.problems[before:]
 
     def pattern(self, pattern: str, path: str) -> None:
-        """Check a pattern of model names that a client key may use. A pattern without a match is a doubt."""
         matched = Grants([pattern])
         known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
         if pattern == WILDCARD or any(name in matched for name in known if name is not None):
@@ -492,7 +470,7 @@ class _Checker:
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
-        """Check a `provider/model`. every: True = `*` is allowed as the model and means all models."""
+        """Check that a provider exists, is enabled and offers a model. every: True = the model may be `*`."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
@@ -566,17 +544,15 @@ class _Checker:
 
     def output_checks(self) -> None:
         """Report each `check_output: true` if the extra `schema` is not installed."""
-        stated: list[tuple[str, bool | None]] = [("check_output", self.config.check_output)]
-        stated += [
-            (f"{join('models', name)}.check_output", m.check_output) for name, m in self.config.models.items()
-        ]
-        stated += [
-            (f"{join('aliases', name)}.check_output", a.check_output)
-            for name, a in self.config.aliases.items()
-        ]
-        for path, wanted in stated:
-            if wanted and not available():
-                self.problem(path, "responses cannot be validated in this installation", added_by("schema"))
+        if available():
+            return
+        places: dict[str, Config | Model | Alias] = {"": self.config}
+        places |= {join("models", name): model for name, model in self.config.models.items()}
+        places |= {join("aliases", name): alias for name, alias in self.config.aliases.items()}
+        for path, place in places.items():
+            if place.check_output:
+                said = "responses cannot be validated in this installation"
+                self.problem(join(path, "check_output"), said, added_by("schema"))
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))
@@ -585,10 +561,8 @@ class _Checker:
         self.warnings.append(self.note(path, message, hint))
 
     def note(self, path: str, message: str, hint: str | None) -> Problem:
-        source = source_of(path, self.sources)
-        return Problem(
-            path, message, source.origin if source else None, source.line if source else None, hint
-        )
+        origin, line = source_of(path, self.sources) or (None, None)
+        return Problem(path, message, origin, line, hint)
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:

@@ -1,7 +1,4 @@
-"""Reads the declarations in `settings`: the name, type and default of every setting.
-
-The decoder, the JSON Schema, the page of settings and `config show` read the declarations only through it.
-"""
+"""Reads the declarations in `settings`: the name, type and default of every setting."""
 
 from __future__ import annotations
 
@@ -9,13 +6,23 @@ import types
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
-from dragoman.config.about import about
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
 
@@ -38,7 +45,10 @@ def settings_of(section: type[Section]) -> Mapping[str, Setting]:
     hints = get_type_hints(section, include_extras=True)
     found: dict[str, Setting] = {}
     for field in msgspec.structs.fields(section):
-        kind, meta = get_args(hints[field.name])[:2]
+        hint = hints[field.name]
+        kind, meta = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, about())
+        if section.in_environment:
+            meta = msgspec.structs.replace(meta, env=f"DRAGOMAN_{field.name.upper()}")
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         found[field.name] = Setting(field.name, kind, default, meta)
     return MappingProxyType(found)

@@ -1,8 +1,7 @@
 """Turns the tree of a configuration into typed settings, and collects every problem.
 
 The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name. This module names no setting. Secrets never appear in a message. The only
-input from outside is a secret file (`{file: path}`).
+suggested for an unknown name. Secrets never appear in a message.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import msgspec
 
 from dragoman.config import secret_file
-from dragoman.config.about import about
 from dragoman.config.declared import (
     SCALARS,
     ScalarType,
@@ -30,7 +28,7 @@ from dragoman.config.declared import (
 )
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.seams.secret import Secret
@@ -46,7 +44,7 @@ S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """A hint: the most similar known name, else all known names if they are at most 12, else None."""
+    """A hint with the most similar known name, else with all known names if they are 1 to 12; else None."""
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
@@ -71,8 +69,8 @@ class Decoder:
     """Decodes the tree of one configuration. folder: the folder in which relative file names begin.
 
     problems: errors. warnings: things that are unusual but allowed. sources: the place of each written
-    setting, by the setting's path. names: the names of all entries of each mapping with free names
-    (`models`), also of entries that could not be read.
+    setting, by the setting's path. names: for each mapping with names of the operator's choice, by its path
+    (`models`), the names of all its entries, also of those that could not be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,12 +81,12 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Decode a section. A setting that could not be read has its default. Raises nothing."""
+        """Decode a section. A setting that could not be read has its default, and adds problems."""
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Decode one value early, without adding problems or sources. An invalid value becomes empty."""
+        """Decode one list or mapping without adding problems or sources. An invalid value becomes empty."""
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
@@ -205,17 +203,15 @@ class Decoder:
         node: Table,
         path: str,
     ) -> Any:
-        missing = [
-            name for name, one in declared.items() if one.default is msgspec.NODEFAULT and name not in values
-        ]
-        for name in missing:
-            self.problem(path, f"`{name}` is required", node.source)
+        required = {name for name, one in declared.items() if one.default is msgspec.NODEFAULT}
+        for name in declared:
+            if name in required and name not in values:
+                self.problem(path, f"`{name}` is required", node.source)
         for name, value in values.items():
             if name in declared and value is not INVALID:
                 self._bounds(declared[name].about, value, node.entries[name], join(path, name))
         good = {name: value for name, value in values.items() if value is not INVALID}
-        whole = all(one.default is not msgspec.NODEFAULT or name in good for name, one in declared.items())
-        return kind(**good) if whole else INVALID
+        return kind(**good) if good.keys() >= required else INVALID
 
     def _bounds(self, meta: about, value: Any, node: Node, path: str) -> None:
         """Add a problem for a number that is smaller or larger than the setting allows."""
@@ -263,12 +259,8 @@ class Decoder:
     def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
         if text.startswith("os.environ/"):
             name = text.partition("/")[2]
-            self.problem(
-                path,
-                "uses LiteLLM's syntax for an environment variable",
-                source,
-                f"write ${{{name[:_LONG]}}}",
-            )
+            message = "uses LiteLLM's syntax for an environment variable"
+            self.problem(path, message, source, f"write ${{{name[:_LONG]}}}")
             return INVALID
         if (flaw := flaw_of(text)) is None:
             return Secret(text, file)
@@ -286,7 +278,6 @@ class Decoder:
         return INVALID
 
     def problem(self, path: str, message: str, source: Source, hint: str | None = None) -> None:
-        """Add one problem."""
         self.problems.append(Problem(path, message, source.origin, source.line, hint))
 
 
@@ -305,9 +296,9 @@ def plain(node: Node) -> Any:
 
 
 def _is_path(text: str, file: Path) -> bool:
-    """True if the text of `{file: text}` is certainly a path, and not the secret itself.
+    """True if the text of `{file: text}` begins as a path does, or names an existing folder before its end.
 
-    file: the path that the text would mean.
+    Another text may be the secret itself. file: the path that the text means.
     """
     written = Path(text.strip())
     stated = written.is_absolute() or written.parts[:1] in {("~",), ("..",)} or text.startswith("./")

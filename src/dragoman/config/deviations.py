@@ -1,11 +1,11 @@
-"""The documentation of every quirk, read from the source code of `Quirks`."""
+"""The meaning of each setting and each quirk: the string below its field in the source code."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
-import textwrap
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, get_type_hints
 
@@ -26,25 +26,29 @@ class Deviation(NamedTuple):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """Every quirk, in the order of the source. The string below a field is the field's description."""
-    source = textwrap.dedent(inspect.getsource(Quirks))
-    (written,) = ast.parse(source).body
+    """Every quirk, in the order of the source."""
+    lines, kinds = inspect.getsource(Quirks).splitlines(), get_type_hints(Quirks)
+    return tuple(
+        Deviation(name, kinds[name], getattr(STANDARD, name), text, _group(lines[:line]))
+        for name, text, line in _fields(Quirks)
+    )
+
+
+@cache
+def meanings(kind: type) -> Mapping[str, str]:
+    """The meaning of each field of a class, by its name, on one line; "" = no string is below the field."""
+    return {name: text for name, text, _ in _fields(kind)}
+
+
+def _fields(kind: type) -> Iterator[tuple[str, str, int]]:
+    """Each field of a class: its name, its meaning, and its line in the source of the class."""
+    (written,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(written, ast.ClassDef)
-    lines, kinds = source.splitlines(), get_type_hints(Quirks)
-    found: list[Deviation] = []
-    for field, text in zip(written.body, written.body[1:], strict=False):
+    for field, below in zip(written.body, [*written.body[1:], ast.Pass()], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            name = field.target.id
-            group = _group(lines[: field.lineno])
-            found.append(Deviation(name, kinds[name], getattr(STANDARD, name), _text(text), group))
-    return tuple(found)
-
-
-def _text(node: ast.stmt) -> str:
-    """The description of a field on one line; "" if the statement below the field is not a string."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return " ".join(str(node.value.value).split())
-    return ""
+            value = below.value if isinstance(below, ast.Expr) else None
+            text = str(value.value) if isinstance(value, ast.Constant) else ""
+            yield field.target.id, " ".join(text.split()), field.lineno
 
 
 def _group(before: list[str]) -> str:

@@ -1,9 +1,8 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
-There are two kinds of variables. A DRAGOMAN_… variable belongs to one setting, which declares it, and
-overrides the file. A vendor's own variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a
-provider, or fill in the keys that the file does not state. The environment is an argument: this module does
-not read `os.environ`.
+A DRAGOMAN_… variable belongs to one setting and overrides the file. A vendor's own
+variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or fill in the keys that
+the file does not state.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dragoman.providers.catalog import CATALOG, Vendor
 MOST_KEYS: Final = 10
 
 NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGOMAN_HOME", "DRAGOMAN_URL"})
-"""Variables that other parts of the program read."""
+"""DRAGOMAN_… variables that set no setting: other parts of the program read them."""
 
 
 def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
@@ -37,25 +36,17 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of the DRAGOMAN_… variables, and a warning for each unknown one. Empty variables
-    are ignored.
-    """
+    """The tree of the DRAGOMAN_… variables that are not empty, and a warning for each unknown one."""
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
     for name, (path, kind) in declared.items():
         if text := environ.get(name):
             tree = merge(tree, place(path, _value(text, kind, Source(name))))
-    unknown = [
-        name for name in environ if name.startswith("DRAGOMAN_") and name not in {*declared, *NOT_SETTINGS}
-    ]
+    known = {*declared, *NOT_SETTINGS}
     warnings = [
-        Problem(
-            "",
-            "unknown environment variable: it is ignored",
-            name,
-            hint=suggest(name, {*declared, *NOT_SETTINGS}),
-        )
-        for name in sorted(unknown)
+        Problem("", "unknown environment variable: it is ignored", name, hint=suggest(name, known))
+        for name in sorted(environ)
+        if name.startswith("DRAGOMAN_") and name not in known
     ]
     assert isinstance(tree, Table)
     return tree, warnings
@@ -72,10 +63,10 @@ def place(path: str, node: Node) -> Table:
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
-    A vendor without a provider in the tree gets a provider with the vendor's name. A provider that is in the
-    tree gets the environment's keys if it states no keys, and then the environment's base URL if it states
-    no base URL. A provider that states keys never gets the base URL: a key of the file must not be sent to
-    an address that the file does not contain.
+    A vendor without a provider in the tree gets a provider with the vendor's name. A provider in the tree
+    that states no keys gets those of the environment, and if it states no base URL that of the environment.
+    One that states keys gets neither: a key of the file must not be sent to an address that the file does not
+    contain. Nor does one that has another name than its vendor and states a base URL.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from dragoman.config.about import about
 from dragoman.config.scalars import Duration, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 
 
 class Seals(Section, frozen=True):
     """Signatures and encrypted reasoning of providers, which clients cannot send back themselves."""
 
-    ttl: Annotated[Duration, about("How long an entry is kept after its last use. `0` keeps nothing.")] = (
-        Duration(86400)
-    )
-    max_size: Annotated[
-        Size,
-        about(
-            "The total size of all entries. When it is reached, the client with the most data "
-            "loses its least recently used entries. `0` keeps nothing."
-        ),
-    ] = Size(64_000_000)
+    ttl: Duration = Duration(86400)
+    """How long an entry is kept after its last use. `0` keeps nothing."""
+    max_size: Size = Size(64_000_000)
+    """The total size of all entries. When it is reached, the client with the most data loses its least
+    recently used entries. `0` keeps nothing."""
 
 
 class Stores(Section, frozen=True):
@@ -30,91 +24,46 @@ class Stores(Section, frozen=True):
     sql: Annotated[
         str | None,
         about(
-            "`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file "
-            "in Dragoman's own folder; a URL chooses the file: "
-            "`sqlite:////var/lib/dragoman/state.db`. All except `memory` need the extra `sql`.",
             env="DRAGOMAN_SQL",
             default="for `dragoman serve`, `sqlite` if the extra is installed; otherwise `memory`",
         ),
     ] = None
+    """`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file in Dragoman's own
+    folder; a URL chooses the file: `sqlite:////var/lib/dragoman/state.db`. All except `memory` need the extra
+    `sql`."""
 
 
 class Responses(Section, frozen=True):
     """Stored responses of the Responses API, which clients continue by their ids."""
 
-    retain: Annotated[
-        bool,
-        about(
-            "Whether the gateway may store responses. With `false`, the Responses API treats "
-            "`store` as false and refuses background responses; `store` and `metadata` of chat "
-            "completions are passed on to the provider.",
-            env="DRAGOMAN_RESPONSES_RETAIN",
-        ),
-    ] = True
-    ttl: Annotated[
-        Duration,
-        about(
-            "How long a response or a conversation is stored. A request that "
-            "continues it starts this time again."
-        ),
-    ] = Duration(30 * 86400)
-    max_size: Annotated[
-        Size,
-        about(
-            "The total size of all stored responses, conversations and sessions. When it is "
-            "reached, the client with the most data loses its least recently used ones. A single "
-            "one that is larger is not stored. The database file stays below twice the sum of "
-            "this and `seals.max_size`, and its write-ahead log usually below 32 MB."
-        ),
-    ] = Size(500_000_000)
-    max_background: Annotated[
-        int,
-        about(
-            "How many background responses one client key may run at the same time, in each "
-            "worker. Further requests get 429 with `Retry-After`.",
-            unit="responses",
-            ge=1,
-        ),
-    ] = 100
-    max_background_total: Annotated[
-        int,
-        about(
-            "How many background responses all client keys together may run at the same time, in "
-            "each worker. Further requests get 429.",
-            unit="responses",
-            ge=1,
-        ),
-    ] = 400
+    retain: Annotated[bool, about(env="DRAGOMAN_RESPONSES_RETAIN")] = True
+    """Whether the gateway may store responses. With `false`, the Responses API treats `store` as false and
+    refuses background responses; `store` and `metadata` of chat completions are passed on to the provider."""
+    ttl: Duration = Duration(30 * 86400)
+    """How long a response or a conversation is stored. A request that continues it starts this time again."""
+    max_size: Size = Size(500_000_000)
+    """The total size of all stored responses, conversations and sessions. When it is reached, the client with
+    the most data loses its least recently used ones. A single one that is larger is not stored. The database
+    file stays below twice the sum of this and `seals.max_size`, and its write-ahead log usually below 32 MB.
+    """
+    max_background: Annotated[int, about(unit="responses", ge=1)] = 100
+    """How many background responses one client key may run at the same time, in each worker. Further requests
+    get 429 with `Retry-After`."""
+    max_background_total: Annotated[int, about(unit="responses", ge=1)] = 400
+    """How many background responses all client keys together may run at the same time, in each worker.
+    Further requests get 429."""
 
 
 class Sessions(Section, frozen=True):
     """Conversations that the gateway stores, for clients that send `X-Session-Id` and only new messages."""
 
-    ttl: Annotated[
-        Duration,
-        about(
-            "How long a session is kept after its last request. With `0`, requests "
-            "with the header are refused."
-        ),
-    ] = Duration(1800)
-    by: Annotated[
-        tuple[Literal["session_id", "user", "history"], ...],
-        about(
-            "What identifies a session besides the header, in order of preference: `session_id` "
-            "or `user`, fields of the request body; `history`, the earlier messages that the "
-            "client repeats.",
-            default="only the header",
-        ),
-    ] = ()
-    max_count: Annotated[
-        int,
-        about(
-            "How many sessions are kept. When there are more, the client with the most sessions "
-            "loses its least recently used one.",
-            unit="sessions",
-            ge=1,
-        ),
-    ] = 10_000
-    max_size: Annotated[
-        Size, about("The largest size of one session. When it is reached, the oldest turns are dropped.")
-    ] = Size(4_000_000)
+    ttl: Duration = Duration(1800)
+    """How long a session is kept after its last request. With `0`, requests with the header are refused."""
+    by: Annotated[tuple[Literal["session_id", "user", "history"], ...], about(default="only the header")] = ()
+    """What identifies a session besides the header, in order of preference: `session_id` or `user`, fields of
+    the request body; `history`, the earlier messages that the client repeats."""
+    max_count: Annotated[int, about(unit="sessions", ge=1)] = 10_000
+    """How many sessions are kept. When there are more, the client with the most sessions loses its least
+    recently used one."""
+    max_size: Size = Size(4_000_000)
+    """The largest size of one session. When it is reached, the oldest turns are dropped."""

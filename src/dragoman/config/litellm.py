@@ -1,7 +1,6 @@
-"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with a note for each of LiteLLM's settings.
+"""Converts LiteLLM's `config.yaml` into Dragoman's settings, with notes on what became of each.
 
-A gateway with the converted settings answers under the same model names. A setting without a counterpart is
-named in a note. The input is the decoded file; nothing is read.
+A gateway with the converted settings answers under the same model names.
 https://docs.litellm.ai/docs/proxy/config_settings
 """
 
@@ -31,7 +30,7 @@ class Note(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """settings: Dragoman's, in the form of a configuration file. notes: in the order of LiteLLM's file."""
+    """settings: Dragoman's, in the form of a configuration file. notes: what became of LiteLLM's."""
 
     settings: dict[str, Any]
     notes: tuple[Note, ...]
@@ -57,7 +56,7 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """The LiteLLM entries with one `model_name`. model: for our entry of `models`. defaults: of requests."""
+    """The LiteLLM entries with one `model_name`. model: settings of our `Model`. defaults: of requests."""
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}
@@ -187,7 +186,7 @@ class _Conversion:
             return
         if prefix is None:
             prefix = "openai"
-        account = self.account(prefix, params, name, path)
+        account = self.account(prefix, params, name)
         api, rest = _without_prefixes(rest)
         if "*" in name or "*" in rest:
             self.wildcard(name, rest, account, path)
@@ -225,7 +224,7 @@ class _Conversion:
                 return vendor, model
         return (None, model) if not slash or _base_url(params) else (prefix, rest)
 
-    def account(self, prefix: str, params: Mapping[str, Any], name: str, path: str) -> str:
+    def account(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
         """Add the provider of a deployment, unless one with the same settings exists. Returns its name."""
         row = words.VENDORS.get(prefix)
         settings: dict[str, Any] = {}
@@ -373,8 +372,8 @@ def _deployment(target: _Target) -> Any:
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Our `timeouts` for LiteLLM's `stream_timeout`, the wait for a stream's start, or its other timeouts,
-    which limit each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
+    """Our `timeouts` for one of LiteLLM's: `stream_timeout` limits the wait for a stream's start, all others
+    each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 
@@ -394,7 +393,7 @@ def _default_keys(row: str) -> list[str]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """True if the model is called in the Responses API; and the model's name without LiteLLM's prefixes."""
+    """True if the model is called in the Responses API; and its name without one prefix of `INNER`."""
     first, slash, rest = model.partition("/")
     return (first == "responses", rest) if slash and first in words.INNER else (False, model)
 

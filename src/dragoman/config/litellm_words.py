@@ -40,19 +40,14 @@ VENDORS: Final[Mapping[str, str | None]] = MappingProxyType(
         "azure": None,
     }
 )
-"""By LiteLLM's name of a provider: the row of our catalogue. None = no row; the conversion states a base URL.
-"""
+"""By LiteLLM's name of a provider: its row in `CATALOG`. None = no row; the conversion states a base URL."""
 
 _AWS: Final = "Bedrock and SageMaker are not spoken here"
 _GOOGLE: Final = "Vertex AI is not spoken here; gemini/… with a key of AI Studio is"
 NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "bedrock": _AWS,
-        "bedrock_mantle": _AWS,
-        "sagemaker": _AWS,
-        "sagemaker_chat": _AWS,
-        "vertex_ai": _GOOGLE,
-        "vertex_ai_beta": _GOOGLE,
+        **dict.fromkeys(("bedrock", "bedrock_mantle", "sagemaker", "sagemaker_chat"), _AWS),
+        **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), _GOOGLE),
         "replicate": "Replicate's protocol is not spoken here",
         "watsonx": "watsonx is not spoken here",
         "palm": "PaLM is no more",
@@ -115,31 +110,24 @@ _CACHE: Final = "answers are not cached here"
 _CALLBACKS: Final = (
     "no logging services are called here; the access log on a pipe is JSON, and hooks of the library see all"
 )
-_GUARDS: Final = "there are no guardrails here; hooks of the library may change or refuse requests"
 _PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
 _DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
 _ALERTS: Final = "no alerts are sent; GET /health tells of the providers"
 _ORDER: Final = "deployments are tried in their order, not balanced"
 _COOLDOWN: Final = "nothing to set: a failed attempt moves to the next deployment at once"
 _SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
-_PAGES: Final = "there are no pages to administer it"
 _RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
-_MESSAGES: Final = "nothing to set: messages are adapted to each provider, and what is lost is named"
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **dict.fromkeys(("rpm", "tpm"), _LIMITS),
+        **dict.fromkeys(("num_retries", "max_retries"), "retries are general here: retries.attempts"),
+        **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
+        **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
+        **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
         "api_version": "not needed: /openai/v1 has no versions",
-        "rpm": _LIMITS,
-        "tpm": _LIMITS,
         "max_parallel_requests": f"{_LIMITS}; providers.NAME.pool.size bounds connections",
         "weight": _ORDER,
-        "num_retries": "retries are general here: retries.attempts",
-        "max_retries": "retries are general here: retries.attempts",
-        "input_cost_per_token": _PRICES,
-        "output_cost_per_token": _PRICES,
-        "input_cost_per_second": _PRICES,
-        "max_budget": _BUDGETS,
-        "budget_duration": _BUDGETS,
         "tags": "requests are not routed by tags here",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",
@@ -147,9 +135,6 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         "allowed_openai_params": "nothing to set: known fields are sent where a provider takes them",
         "use_in_pass_through": _RESOURCES,
         "merge_reasoning_content_in_choices": "reasoning stays apart from the answer",
-        "tenant_id": _SIGN_IN,
-        "client_id": _SIGN_IN,
-        "client_secret": _SIGN_IN,
         "azure_ad_token": "a key is used; a token of Entra ends within the hour",
         "cache_control_injection_points": "no marks for caching are put in here",
         "litellm_credential_name": "keys stand with their provider: providers.NAME.keys",
@@ -159,10 +144,8 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 
 INFO: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **dict.fromkeys(("base_model", "input_cost_per_token", "output_cost_per_token"), _PRICES),
         "max_tokens": "context_window and max_output of models.NAME say what a model has",
-        "base_model": _PRICES,
-        "input_cost_per_token": _PRICES,
-        "output_cost_per_token": _PRICES,
         "access_groups": _PEOPLE,
         "health_check_model": "nothing to set: models are not called to see whether they answer",
         "mode": "nothing to set: the path that is asked says it",
@@ -171,6 +154,19 @@ INFO: Final[Mapping[str, str]] = MappingProxyType(
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **dict.fromkeys(("routing_strategy", "routing_strategy_args"), _ORDER),
+        **dict.fromkeys(("cooldown_time", "allowed_fails", "allowed_fails_policy"), _COOLDOWN),
+        "disable_cooldowns": _COOLDOWN,
+        **dict.fromkeys(("max_parallel_requests", "global_max_parallel_requests"), _LIMITS),
+        **dict.fromkeys(("success_callback", "failure_callback", "callbacks"), _CALLBACKS),
+        **dict.fromkeys(("service_callback", "service_callbacks"), _CALLBACKS),
+        **dict.fromkeys(("max_budget", "budget_duration", "max_internal_user_budget"), _BUDGETS),
+        **dict.fromkeys(("default_internal_user_params", "upperbound_key_generate_params"), _PEOPLE),
+        "default_key_generate_params": _PEOPLE,
+        **dict.fromkeys(("health_check_interval", "background_health_checks"), _ALERTS),
+        **dict.fromkeys(("enable_jwt_auth", "litellm_jwtauth"), _SIGN_IN),
+        **dict.fromkeys(("pass_through_endpoints", "files_settings", "finetune_settings"), _RESOURCES),
+        **dict.fromkeys(("proxy_batch_write_at", "allow_requests_on_db_unavailable"), _DATABASE),
         "fallbacks": "here: further deployments of the model, tried in their order",
         "default_fallbacks": "here: further deployments of every model",
         "context_window_fallbacks": "here: further deployments; with context_window a long prompt goes to "
@@ -179,74 +175,33 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "model_group_alias": "here: aliases",
         "num_retries": "here: retries.attempts",
         "drop_params": "the default here, and what is dropped is named; strict: true refuses instead",
-        "modify_params": _MESSAGES,
+        "modify_params": "nothing to set: messages are adapted to each provider, and what is lost is named",
         "set_verbose": "nothing to set: the access log has a line for each request",
         "json_logs": "nothing to set: on a pipe the access log is JSON",
         "request_timeout": "here: providers.NAME.timeouts",
         "telemetry": "nothing to set: nothing is sent to anybody",
-        "routing_strategy": _ORDER,
-        "routing_strategy_args": _ORDER,
         "enable_pre_call_checks": "here: context_window of models.NAME",
         "enable_tag_filtering": "requests are not routed by tags here; tags go into the access log",
-        "cooldown_time": _COOLDOWN,
-        "allowed_fails": _COOLDOWN,
-        "allowed_fails_policy": _COOLDOWN,
-        "disable_cooldowns": _COOLDOWN,
         "retry_after": "nothing to set: a provider's Retry-After is kept to",
         "retry_policy": "what is tried again follows from the kind of the failure",
-        "redis_host": "not needed: nothing is shared by Redis",
-        "redis_port": "not needed: nothing is shared by Redis",
-        "redis_password": "not needed: nothing is shared by Redis",
-        "redis_url": "not needed: nothing is shared by Redis",
-        "database_url": _DATABASE,
         "store_model_in_db": "models stand in this file",
         "store_prompts_in_spend_logs": "what was said is never logged",
         "disable_spend_logs": _PRICES,
         "master_key": "here: auth.keys",
         "salt_key": "not needed: no keys are kept in a database",
-        "max_parallel_requests": _LIMITS,
-        "global_max_parallel_requests": _LIMITS,
-        "success_callback": _CALLBACKS,
-        "failure_callback": _CALLBACKS,
-        "callbacks": _CALLBACKS,
-        "service_callback": _CALLBACKS,
-        "service_callbacks": _CALLBACKS,
         "turn_off_message_logging": "nothing to set: what was said is never logged",
         "cache": _CACHE,
-        "cache_params": _CACHE,
-        "max_budget": _BUDGETS,
-        "budget_duration": _BUDGETS,
-        "max_internal_user_budget": _BUDGETS,
-        "default_internal_user_params": _PEOPLE,
-        "default_team_settings": _PEOPLE,
-        "upperbound_key_generate_params": _PEOPLE,
-        "default_key_generate_params": _PEOPLE,
-        "guardrails": _GUARDS,
-        "alerting": _ALERTS,
-        "alerting_threshold": _ALERTS,
-        "alert_types": _ALERTS,
-        "alerting_args": _ALERTS,
-        "health_check_interval": _ALERTS,
-        "background_health_checks": _ALERTS,
-        "enable_jwt_auth": _SIGN_IN,
-        "litellm_jwtauth": _SIGN_IN,
+        "guardrails": "there are no guardrails here; hooks of the library may change or refuse requests",
         "custom_auth": "hooks of the library see requests; callers are known by auth.keys",
-        "ui_access_mode": _PAGES,
-        "pass_through_endpoints": _RESOURCES,
         "ssl_verify": "here: providers.NAME.verify_tls",
         "forward_client_headers_to_llm_api": "headers that belong to a protocol pass by themselves",
         "public_routes": "health needs no key; every other path does",
-        "proxy_batch_write_at": _DATABASE,
-        "database_connection_pool_limit": _DATABASE,
-        "allow_requests_on_db_unavailable": _DATABASE,
         "mcp_servers": "tools of MCP servers are called by clients or providers, not here",
         "include": "other files are not read along: convert each",
         "vector_store_registry": "there are no vector stores here but the provider's own (passthrough)",
         "search_tools": "there are no search tools here",
         "prompts": "no prompts are kept here",
         "credential_list": "keys stand with their provider: providers.NAME.keys",
-        "files_settings": _RESOURCES,
-        "finetune_settings": _RESOURCES,
         "general_settings": "here: auth, server and stores",
     }
 )
@@ -258,7 +213,7 @@ _BEGINNINGS: Final = (
     (("database_", "proxy_budget_"), _DATABASE),
     (("cache_", "ttl"), _CACHE),
     (("alert", "slack"), _ALERTS),
-    (("ui_", "sso", "disable_admin"), _PAGES),
+    (("ui_", "sso", "disable_admin"), "there are no pages to administer it"),
     (("aws_", "s3_"), _AWS),
     (("vertex_",), _GOOGLE),
     (("azure_",), _SIGN_IN),

@@ -3,8 +3,7 @@
     presets  <  file  <  DRAGOMAN_… variables  <  command line
 
 A source on the right overrides the sources to its left. The vendors' own variables (OPENAI_API_KEY) only add
-keys and base URLs that no other source states. All problems are collected and raised together. The
-environment and the working directory are arguments: the process itself is not read or changed.
+keys and base URLs that no other source states.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     simulate: True = the simulator is offered. sources: the place of each written setting, by the setting's
     path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
     home: Dragoman's own folder. leads: secrets from outside the file that would be sent to a host which only
-    the file names; see `trust`. doubts: model names that client keys may use and that the configuration does
-    not have; `assembly.refuse_unknown` decides about them.
+    the file names; see `trust`. doubts: model names that clients may use and that the configuration does not
+    have; `assembly.refuse_unknown` decides about them.
     """
 
     config: Config
@@ -120,7 +119,7 @@ def load(
 
 
 def as_written(file: Path) -> Any:
-    """The decoded content of a file; each `${NAME}` stays as written. Raises ConfigError if it is invalid."""
+    """The decoded content of a file; `${NAME}` stays in it, without its default. Raises ConfigError."""
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -169,7 +168,7 @@ def _with_presets(written: Node, decoder: Decoder) -> Table:
 
 
 def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
-    """True if the simulator is offered: as configured, else if it is the only provider or a model uses it."""
+    """True if the simulator is offered: as stated, else if no provider is enabled or a name leads to it."""
     enabled = config.providers.simulate.enabled
     if enabled is not None:
         return enabled

@@ -12,7 +12,7 @@ FILE_NAME: Final = "dragoman.yaml"
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The folder for Dragoman's own files: DRAGOMAN_HOME, else the platform's folder for program data."""
+    """The folder for Dragoman's files: DRAGOMAN_HOME, if not empty, else the platform's for program data."""
     if chosen := environ.get("DRAGOMAN_HOME"):
         return _expanded(chosen, "DRAGOMAN_HOME")
     import platformdirs

@@ -27,7 +27,7 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 
 
 class _Reader:
-    """Builds one tree, and collects a problem for each value that cannot be part of a tree."""
+    """Builds one tree. It collects a problem for each value that cannot be part of a tree."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -54,8 +54,6 @@ class _Reader:
         return Scalar(None, "null", _SOURCE)
 
     def _text(self, text: str, path: str) -> Scalar:
-        if not has_variables(text):
-            return Scalar(text, text, _SOURCE)
         filled = fill(text, self._environ)
         for trouble in filled.troubles:
             self._problem(path, trouble.message, trouble.hint)
@@ -63,7 +61,7 @@ class _Reader:
             filled.text,
             filled.text,
             _SOURCE,
-            filled=True,
+            filled=has_variables(text),
             variables=filled.variables,
             unfilled=bool(filled.troubles),
         )

@@ -44,9 +44,7 @@ class Reading(NamedTuple):
 
 
 def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
-    """The configuration with the current content of its secret files, and a result for each.
-    Raises nothing.
-    """
+    """The configuration with those secrets of files that changed and can be used, and a result for each."""
     needs_restart = {join(join("providers", name), "proxy") for name in loaded.config.providers.named}
     held = list(_secrets_from_files(loaded.config))
     fresh: dict[str, Secret] = {}
@@ -102,7 +100,7 @@ def _causes(fresh: Mapping[str, Secret], problem: Problem) -> list[str]:
     """The paths of the new secrets that cause a problem.
 
     A problem may name another setting, for example the second of two equal keys. Then all new secrets of the
-    same section are returned.
+    same section are returned; if there are none, all new secrets.
     """
     stated = problem.path
     own = [path for path in fresh if path.startswith(stated) and path[len(stated) :][:1] in {"", ".", "["}]

@@ -20,23 +20,19 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
-from dragoman.providers.catalog import (
-    CATALOG,
-    ApiRow,
-    Vendor,
-)
+from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
 from dragoman.providers.provider import Api, Provider, base_url
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """The provider's catalogue row; None for a server that is not in the catalogue."""
+    """The provider's catalogue row, by `catalog` or else its name; None = it has none."""
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
 
 
 def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
-    """The provider's main protocol."""
+    """The provider's main protocol. Raises ValueError if the settings contradict the catalogue row."""
     if vendor is None:
         return settings.dialect or DEFAULT.name
     if settings.dialect not in {None, vendor.dialect}:
@@ -45,7 +41,10 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> str:
 
 
 def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[str, str]:
-    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream."""
+    """The paths of the chat endpoint below the base URL: for a whole response, and for a stream.
+
+    Raises ValueError for a `chat_path` where the protocol puts the model into the path.
+    """
     paths = DIALECTS[dialect].paths
     if settings.chat_path and paths.stream:
         raise ValueError(
@@ -55,14 +54,15 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
     return chat_path, paths.stream or chat_path
 
 
-def apis_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[Api, ...]:
-    """The provider's further protocols: as the operator states them, else as the catalogue row does."""
+def apis_of(settings: Settings, vendor: Vendor | None, base: str, auth: Scheme) -> tuple[Api, ...]:
+    """The further protocols of a provider: as the operator states them, else as the catalogue row does.
+
+    base: the provider's base URL. auth: how its main protocol sends the key.
+    """
     rows = vendor.also if vendor else {}
     stated = settings.apis
     if stated is None:
         stated = tuple(ApiSettings(dialect=DialectName(name)) for name in rows)
-    base = address_of(settings, vendor, dialect)
-    auth = auth_of(settings, dialect)
     return tuple(
         api_of(one, rows.get(one.dialect, ApiRow(quirks=DIALECTS[one.dialect].quirks)), base, auth)
         for one in stated
@@ -72,8 +72,8 @@ def apis_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[Ap
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     """One further protocol of a provider.
 
-    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how the
-    provider's main protocol sends the key; used if neither `stated` nor `row` says it.
+    stated: the operator's settings. row: the catalogue's facts. base, auth: as in `apis_of`; `auth` is
+    used if neither `stated` nor `row` has one.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -91,13 +91,8 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     )
 
 
-def auth_of(settings: Settings, dialect: str) -> Scheme:
-    """How the provider's main protocol sends the API key, for example as a bearer token."""
-    return settings.auth or DIALECTS[dialect].keys.scheme
-
-
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The provider's base URL in normal form."""
+    """The provider's base URL in normal form. Raises ValueError if it is missing or invalid."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
@@ -109,11 +104,6 @@ def quirk_of(name: str, value: Any) -> Any:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise ValueError(str(error).partition(" - ")[0]) from None
-
-
-def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
-    """The quirks of the catalogue row, overridden by the operator's quirks."""
-    return _over(vendor.quirks if vendor else DIALECTS[dialect_of(settings, vendor)].quirks, settings.quirks)
 
 
 def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
@@ -129,6 +119,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     base = address_of(settings, vendor, dialect)
     chat_path, stream_path = paths_of(settings, vendor, dialect)
     origin = address.origin(base)
+    auth = settings.auth or DIALECTS[dialect].keys.scheme
     place = join(join("providers", name), "keys")
     return Provider(
         name=name,
@@ -137,7 +128,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         base_url=base,
         chat_path=chat_path,
         stream_path=stream_path,
-        auth=auth_of(settings, dialect),
+        auth=auth,
         credentials=tuple(
             Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
@@ -145,7 +136,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
         body=settings.body,
-        quirks=quirks_of(settings, vendor),
+        quirks=_over(vendor.quirks if vendor else DIALECTS[dialect].quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
-        further=apis_of(settings, vendor, dialect),
+        further=apis_of(settings, vendor, base, auth),
     )

@@ -1,8 +1,7 @@
 """Types for settings with a unit or a rule that are written as one text: durations, sizes, dates, paths.
 
 Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of
-seconds. It also has `parse` (read a text), `str` (the text again), `expected` (words for an error message)
-and `schema` (its JSON Schema). `parse` raises ValueError; the decoder adds the place in the file.
+seconds. `expected` is words for an error message, `schema` the JSON Schema of what `parse` accepts.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a duration from a number of seconds or a text with a unit. Raises ValueError for all else."""
+        """Make a duration from a number, or a text with or without a unit. Raises ValueError for all else."""
         if isinstance(value, str):
             amount, scale = _amount(value, _MILLISECONDS)
             seconds: float = amount / (scale * 1000)
@@ -60,7 +59,7 @@ class Duration(float):
         return cls(round(seconds, 6))
 
     def __str__(self) -> str:
-        """The shortest exact spelling: "30s", "5m", "250ms"."""
+        """The exact value in the largest unit without a fraction ("5m", "250ms"), else in seconds."""
         if not self:
             return "0s"
         milliseconds = round(self * 1000)
@@ -83,7 +82,7 @@ class Size(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make a size from a number of bytes or a text with a unit. Raises ValueError for all else."""
+        """Make a size from a number, or a text with or without a unit. Raises ValueError for all else."""
         amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
         if not 0 <= amount < scale * 2**63:
             raise ValueError("negative, or too large")
@@ -92,7 +91,7 @@ class Size(int):
         return cls(int(amount) // scale)
 
     def __str__(self) -> str:
-        """The shortest exact spelling: "64MB", "1GiB", "100B"."""
+        """The exact value in the first unit of GB, GiB, MB, MiB, kB, KiB without a fraction, else in B."""
         for unit in ("GB", "GiB", "MB", "MiB", "kB", "KiB"):
             factor = _BYTES[unit.lower()]
             if self and self % factor == 0:
@@ -129,7 +128,7 @@ class Moment(float):
             raise ValueError("no such day") from error
 
     def __str__(self) -> str:
-        """The shortest spelling: "2026-12-31" or "2026-12-31T18:00:00Z"."""
+        """The date if the moment is the end of a day in UTC, else "2026-12-31T18:00:00Z"."""
         moment = datetime.fromtimestamp(self, UTC)
         if moment.timetz() == datetime.min.replace(tzinfo=UTC).timetz():
             return (moment.date() - timedelta(days=1)).isoformat()
@@ -155,9 +154,7 @@ class PathPrefix(str):
 
 
 class FilePath(str):
-    """The path of a file. `~` is the home directory. A relative path begins in the configuration file's
-    folder.
-    """
+    """The path of a file. The decoder resolves `~`, and puts its `folder` before a relative path."""
 
     __slots__ = ()
     expected: ClassVar[str] = "the path of a file"

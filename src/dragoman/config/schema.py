@@ -1,6 +1,5 @@
 """Makes the JSON Schema of the configuration (for editors) and the page `docs/settings.md` (for people).
 
-Both are made from `settings`, so they always agree with what the decoder accepts.
 `python -m dragoman.config.schema --write` writes the page; `--check` exits with 1 if the page is out of date;
 without an option it prints the schema.
 """
@@ -15,7 +14,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 import msgspec
 
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of, words
-from dragoman.config.deviations import Deviation, deviations
+from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
@@ -131,10 +130,10 @@ def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
         place = path if rest else f"{path}.{one.name}" if path else one.name
         inner, below = _inside(one.type, place)
         if not rest:
-            yield _row(one, place)
+            yield _row(one, place, meanings(section)[one.name])
         if inner is not None:
             if rest:
-                yield Row(below, "settings", "none", "", one.about.text, "")
+                yield Row(below, "settings", "none", "", meanings(section)[one.name], "")
             yield from rows(inner, below)
 
 
@@ -241,7 +240,7 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference (`$ref`) to a section's schema. The schema is added to `definitions`."""
+    """A reference (`$ref`) to a section's schema, which is added to `definitions`."""
     definitions[kind.__name__] = _section(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
@@ -254,10 +253,10 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
         if one.name == kind.rest:
             others = schema["additionalProperties"]
         else:
-            properties[one.name] = _described(one, schema)
+            properties[one.name] = _described(one, schema, meanings(kind)[one.name])
     whole: dict[str, Any] = {
         "type": ["object", "null"],
-        "description": _first_line(kind.__doc__ or ""),
+        "description": (kind.__doc__ or "").partition("\n")[0],
         "properties": properties,
         "additionalProperties": others,
     }
@@ -268,15 +267,10 @@ def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]
     return {"anyOf": [_schema(settings_of(kind)[kind.shorthand].type, definitions), whole]}
 
 
-def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
-    described = {**schema, "description": one.about.text}
-    bounds = {
-        name: value
-        for name, value in (("minimum", one.about.ge), ("maximum", one.about.le))
-        if value is not None
-    }
-    if bounds:
-        described = {**described, **bounds}
+def _described(one: Setting, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    bounds = {"minimum": one.about.ge, "maximum": one.about.le}
+    stated = {name: value for name, value in bounds.items() if value is not None}
+    described = {**schema, "description": text, **stated}
     if one.name == "quirks":
         described["properties"] = {quirk.name: _deviation(quirk) for quirk in deviations()}
         described["additionalProperties"] = False
@@ -288,11 +282,7 @@ def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
 def _deviation(quirk: Deviation) -> dict[str, Any]:
     words = get_origin(quirk.kind) is frozenset
     schema = {"type": "array", "items": {"type": "string"}} if words else _member(quirk.kind, {})
-    return {
-        **schema,
-        "description": quirk.text,
-        "default": sorted(quirk.default) if words else quirk.default,
-    }
+    return {**schema, "description": quirk.text, "default": sorted(quirk.default) if words else quirk.default}
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
@@ -305,12 +295,12 @@ def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
     return (kind, path) if isinstance(kind, type) and issubclass(kind, Section) else (None, path)
 
 
-def _row(one: Setting, path: str) -> Row:
+def _row(one: Setting, path: str, text: str) -> Row:
     about = one.about
     bounds = [f"at least {about.ge}"] * (about.ge is not None) + [f"at most {about.le}"] * (
         about.le is not None
     )
-    text = about.text + (f" {' and '.join(bounds).capitalize()}." if bounds else "")
+    text += f" {' and '.join(bounds).capitalize()}." if bounds else ""
     return Row(
         path, _word(one.type), _default(one), about.unit or "", text, f"`{about.env}`" if about.env else ""
     )
@@ -333,7 +323,7 @@ def _word(kind: Any) -> str:
 
 
 def _default(one: Setting) -> str:
-    """The default of a setting in words or as a value, for the page."""
+    """The default of a setting for the page: in words or as a value; "" for a section."""
     value = one.default
     if value is msgspec.NODEFAULT:
         return "must be given"
@@ -357,10 +347,6 @@ def _table(head: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Iterator[
     yield "| " + " | ".join("---" for _ in head) + " |"
     for cells in lines:
         yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
 
 
 if __name__ == "__main__":

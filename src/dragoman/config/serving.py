@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from dragoman.config.about import about
 from dragoman.config.scalars import Duration, PathPrefix, Size
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 
 SHARED = (
     "127.0.0.0/8",
@@ -25,262 +24,107 @@ SHARED = (
 class Server(Section, frozen=True):
     """Where Dragoman listens and what it accepts."""
 
-    host: Annotated[
-        str,
-        about(
-            "The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address.",
-            env="DRAGOMAN_HOST",
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, about("The port to listen on; 0 chooses a free port.", env="DRAGOMAN_PORT", ge=0, le=65535)
-    ] = 8080
-    base_path: Annotated[
-        PathPrefix, about("A path prefix for all endpoints of the gateway.", env="DRAGOMAN_BASE_PATH")
-    ] = PathPrefix("")
+    in_environment: ClassVar[bool] = True
+
+    host: str = "127.0.0.1"
+    """The address to listen on: 0.0.0.0 for every IPv4 address, :: for every address."""
+    port: Annotated[int, about(ge=0, le=65535)] = 8080
+    """The port to listen on; 0 chooses a free port."""
+    base_path: PathPrefix = PathPrefix("")
+    """A path prefix for all endpoints of the gateway."""
     cors_origins: Annotated[
-        tuple[str, ...] | None,
-        about(
-            "Origins whose web pages may call the gateway (CORS): `*` for all, `[]` for none. By "
-            "default, while no client key is required, only pages of this machine (localhost, "
-            "127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may call.",
-            default="`*` if a client key is required, otherwise this machine",
-            env="DRAGOMAN_CORS_ORIGINS",
-        ),
+        tuple[str, ...] | None, about(default="`*` if a client key is required, otherwise this machine")
     ] = None
-    max_body: Annotated[
-        Size,
-        about(
-            "The largest request body; a larger one gets 413. A compressed body (gzip, zstd, br, "
-            "deflate) is measured after decompression.",
-            env="DRAGOMAN_MAX_BODY",
-        ),
-    ] = Size(64_000_000)
-    body_space: Annotated[
-        Size,
-        about(
-            "Memory for the bodies of all running requests, in each worker. Requests beyond it "
-            "get 503 with `Retry-After`. A body is never refused while it is the only one.",
-            env="DRAGOMAN_BODY_SPACE",
-        ),
-    ] = Size(500_000_000)
-    answer_space: Annotated[
-        Size,
-        about(
-            "Memory for all provider responses that are read as a whole, in each worker. "
-            "Responses beyond it become 503 with `Retry-After`. A response is never refused "
-            "while it is the only one.",
-            env="DRAGOMAN_ANSWER_SPACE",
-        ),
-    ] = Size(1_000_000_000)
-    max_upload: Annotated[
-        Size,
-        about(
-            "The largest form with files, and the largest body that is passed through; a larger "
-            "one gets 413. Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and "
-            "images of up to 50 MB each. Files above 1 MiB are stored in the system's folder for "
-            "temporary files (`TMPDIR`) until their request ends.",
-            env="DRAGOMAN_MAX_UPLOAD",
-        ),
-    ] = Size(128_000_000)
-    upload_space: Annotated[
-        Size,
-        about(
-            "Disk space for the files of all forms, in each worker. Requests beyond it get 503 "
-            "with `Retry-After`. A form is never refused while it is the only one.",
-            env="DRAGOMAN_UPLOAD_SPACE",
-        ),
-    ] = Size(2_000_000_000)
-    max_depth: Annotated[
-        int,
-        about(
-            "How many levels deep the JSON of a request may be nested; a deeper one gets 400.",
-            unit="levels",
-            env="DRAGOMAN_MAX_DEPTH",
-            ge=8,
-            le=500,
-        ),
-    ] = 200
-    max_values: Annotated[
-        int,
-        about(
-            "How many values the JSON of a request may hold; with more it gets 413. OpenAI "
-            "accepts 300,000 tokens in one embeddings request, and each token is a value.",
-            unit="values",
-            env="DRAGOMAN_MAX_VALUES",
-            ge=1000,
-        ),
-    ] = 320_000
-    max_head: Annotated[
-        Size,
-        about(
-            "The largest size of all request headers, and of all trailers; larger ones get 431.",
-            env="DRAGOMAN_MAX_HEAD",
-            ge=4096,
-        ),
-    ] = Size(64_000)
-    head_space: Annotated[
-        Size,
-        about(
-            "Memory for all requests that have not started, in each worker: incomplete headers, "
-            "and pipelined requests (sent before the previous response). When it is full, the "
-            "connections that have waited longest for their client are closed.",
-            env="DRAGOMAN_HEAD_SPACE",
-            ge=64_000,
-        ),
-    ] = Size(8_000_000)
-    max_headers: Annotated[
-        int,
-        about(
-            "How many headers a request may have; with more it gets 431.",
-            unit="headers",
-            env="DRAGOMAN_MAX_HEADERS",
-            ge=16,
-        ),
-    ] = 200
-    max_url: Annotated[
-        Size,
-        about("The longest URL of a request; a longer one gets 414.", env="DRAGOMAN_MAX_URL", ge=256),
-    ] = Size(16_000)
-    head_timeout: Annotated[
-        Duration,
-        about(
-            "How long a client may take to send the request headers, counted from the first "
-            "byte, and how long a new connection may send nothing. Then the request gets 408. 0 "
-            "= no limit.",
-            env="DRAGOMAN_HEAD_TIMEOUT",
-        ),
-    ] = Duration(20)
-    body_timeout: Annotated[
-        Duration,
-        about(
-            "How long a request body may make no progress; then the request gets 408. `min_rate` "
-            "defines progress. 0 = no limit.",
-            env="DRAGOMAN_BODY_TIMEOUT",
-        ),
-    ] = Duration(60)
-    write_timeout: Annotated[
-        Duration,
-        about(
-            "How long a client may stop reading the response once all buffers are full. Then the "
-            "connection is closed and the request to the provider is cancelled. `min_rate` "
-            "defines what counts as reading. 0 = no limit.",
-            env="DRAGOMAN_WRITE_TIMEOUT",
-        ),
-    ] = Duration(120)
-    min_rate: Annotated[
-        Size,
-        about(
-            "How many bytes per second a client must send of a request body, or read of a "
-            "response, so that `body_timeout` or `write_timeout` starts again. 0 = any byte is "
-            "enough.",
-            unit="bytes per second",
-            env="DRAGOMAN_MIN_RATE",
-        ),
-    ] = Size(1000)
-    keep_alive: Annotated[
-        Duration,
-        about(
-            "How long an idle connection stays open after a response (HTTP keep-alive). Keep it "
-            "longer than the keep-alive of your clients and load balancers, so that they close "
-            "first. 0 = no limit.",
-            env="DRAGOMAN_KEEP_ALIVE",
-        ),
-    ] = Duration(75)
+    """Origins whose web pages may call the gateway (CORS): `*` for all, `[]` for none. By default, while no
+    client key is required, only pages of this machine (localhost, 127.0.0.1, [::1]) and of apps
+    (vscode-webview://, app://) may call."""
+    max_body: Size = Size(64_000_000)
+    """The largest request body; a larger one gets 413. A compressed body (gzip, zstd, br, deflate) is
+    measured after decompression."""
+    body_space: Size = Size(500_000_000)
+    """Memory for the bodies of all running requests, in each worker. Requests beyond it get 503 with
+    `Retry-After`. A body is never refused while it is the only one."""
+    answer_space: Size = Size(1_000_000_000)
+    """Memory for all provider responses that are read as a whole, in each worker. Responses beyond it become
+    503 with `Retry-After`. A response is never refused while it is the only one."""
+    max_upload: Size = Size(128_000_000)
+    """The largest form with files, and the largest body that is passed through; a larger one gets 413.
+    Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB each. Files
+    above 1 MiB are stored in the system's folder for temporary files (`TMPDIR`) until their request ends."""
+    upload_space: Size = Size(2_000_000_000)
+    """Disk space for the files of all forms, in each worker. Requests beyond it get 503 with `Retry-After`. A
+    form is never refused while it is the only one."""
+    max_depth: Annotated[int, about(unit="levels", ge=8, le=500)] = 200
+    """How many levels deep the JSON of a request may be nested; a deeper one gets 400."""
+    max_values: Annotated[int, about(unit="values", ge=1000)] = 320_000
+    """How many values the JSON of a request may hold; with more it gets 413. OpenAI accepts 300,000 tokens in
+    one embeddings request, and each token is a value."""
+    max_head: Annotated[Size, about(ge=4096)] = Size(64_000)
+    """The largest size of all request headers, and of all trailers; larger ones get 431."""
+    head_space: Annotated[Size, about(ge=64_000)] = Size(8_000_000)
+    """Memory for all requests that have not started, in each worker: incomplete headers, and pipelined
+    requests (sent before the previous response). When it is full, the connections that have waited longest
+    for their client are closed."""
+    max_headers: Annotated[int, about(unit="headers", ge=16)] = 200
+    """How many headers a request may have; with more it gets 431."""
+    max_url: Annotated[Size, about(ge=256)] = Size(16_000)
+    """The longest URL of a request; a longer one gets 414."""
+    head_timeout: Duration = Duration(20)
+    """How long a client may take to send the request headers, counted from the first byte, and how long a new
+    connection may send nothing. Then the request gets 408. 0 = no limit."""
+    body_timeout: Duration = Duration(60)
+    """How long a request body may make no progress; then the request gets 408. `min_rate` defines progress. 0
+    = no limit."""
+    write_timeout: Duration = Duration(120)
+    """How long a client may stop reading the response once all buffers are full. Then the connection is
+    closed and the request to the provider is cancelled. `min_rate` defines what counts as reading. 0 = no
+    limit."""
+    min_rate: Annotated[Size, about(unit="bytes per second")] = Size(1000)
+    """How many bytes per second a client must send of a request body, or read of a response, so that
+    `body_timeout` or `write_timeout` starts again. 0 = any byte is enough."""
+    keep_alive: Duration = Duration(75)
+    """How long an idle connection stays open after a response (HTTP keep-alive). Keep it longer than the
+    keep-alive of your clients and load balancers, so that they close first. 0 = no limit."""
     max_connections: Annotated[
         int | None,
-        about(
-            "How many client connections each worker accepts. A further connection replaces an "
-            "idle one; if all are busy, it gets 503.",
-            unit="connections",
-            default="half of the file descriptors that the process may open",
-            env="DRAGOMAN_MAX_CONNECTIONS",
-            ge=1,
-        ),
+        about(unit="connections", default="half of the file descriptors that the process may open", ge=1),
     ] = None
+    """How many client connections each worker accepts. A further connection replaces an idle one; if all are
+    busy, it gets 503."""
     max_connections_per_address: Annotated[
-        int | None,
-        about(
-            "How many connections each worker accepts from one address (for IPv6 from one /64 "
-            "network). Further connections get 503. It does not apply to `shared_addresses`.",
-            unit="connections",
-            default="a quarter of `max_connections`",
-            env="DRAGOMAN_MAX_CONNECTIONS_PER_ADDRESS",
-            ge=1,
-        ),
+        int | None, about(unit="connections", default="a quarter of `max_connections`", ge=1)
     ] = None
+    """How many connections each worker accepts from one address (for IPv6 from one /64 network). Further
+    connections get 503. It does not apply to `shared_addresses`."""
     shared_addresses: Annotated[
-        tuple[str, ...],
-        about(
-            "Addresses and networks that many clients share, such as a proxy. Add your load "
-            "balancer here if its address is public.",
-            env="DRAGOMAN_SHARED_ADDRESSES",
-            default="loopback, private and link-local networks",
-        ),
+        tuple[str, ...], about(default="loopback, private and link-local networks")
     ] = SHARED
-    heartbeat: Annotated[
-        Duration,
-        about(
-            "After this time without content, the gateway sends a comment line in a stream, so "
-            "that proxies and clients do not time out. If the response headers have not been "
-            "sent yet, it sends them first. 0 = never.",
-            env="DRAGOMAN_HEARTBEAT",
-        ),
-    ] = Duration(15)
-    drain: Annotated[
-        Duration,
-        about(
-            "How long running requests may continue after the gateway was told to stop.", env="DRAGOMAN_DRAIN"
-        ),
-    ] = Duration(600)
+    """Addresses and networks that many clients share, such as a proxy. Add your load balancer here if its
+    address is public."""
+    heartbeat: Duration = Duration(15)
+    """After this time without content, the gateway sends a comment line in a stream, so that proxies and
+    clients do not time out. If the response headers have not been sent yet, it sends them first. 0 = never.
+    """
+    drain: Duration = Duration(600)
+    """How long running requests may continue after the gateway was told to stop."""
     drain_delay: Annotated[
         Duration | None,
-        about(
-            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so "
-            "that load balancers stop sending requests. Ctrl-C, or a second signal, does not "
-            "wait.",
-            default="5s if `/health/ready` was requested within the last minute, otherwise 0",
-            env="DRAGOMAN_DRAIN_DELAY",
-        ),
+        about(default="5s if `/health/ready` was requested within the last minute, otherwise 0"),
     ] = None
-    access_log: Annotated[
-        bool, about("Whether to log one line for each request.", env="DRAGOMAN_ACCESS_LOG")
-    ] = True
-    workers: Annotated[
-        int,
-        about(
-            "The number of worker processes. Several workers share their stored data, so they "
-            "need a database (`stores.sql`). Each worker loads its own copy of an embedded "
-            "model. On Windows only one worker is possible.",
-            unit="processes",
-            env="DRAGOMAN_WORKERS",
-            ge=1,
-            le=256,
-        ),
-    ] = 1
-    keyless_faces: Annotated[
-        tuple[Literal["ollama"], ...],
-        about(
-            "Protocols whose clients on this machine need no key, although other clients do: for "
-            "clients that cannot send one. Requests through a proxy, and from web pages of other "
-            "origins, still need a key.",
-            env="DRAGOMAN_KEYLESS_FACES",
-        ),
-    ] = ()
-    keyless_models: Annotated[
-        tuple[str, ...] | None,
-        about(
-            "The models and aliases that clients of `keyless_faces` may use without a key, as in "
-            "`auth.keys[].models`.",
-            default="all",
-            env="DRAGOMAN_KEYLESS_MODELS",
-        ),
-    ] = None
-    websocket: Annotated[
-        bool,
-        about(
-            "Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if "
-            "not, they get 426.",
-            env="DRAGOMAN_WEBSOCKET",
-        ),
-    ] = True
+    """How long the port stays open after SIGTERM while `/health/ready` answers 503, so that load balancers
+    stop sending requests. Ctrl-C, or a second signal, does not wait."""
+    access_log: bool = True
+    """Whether to log one line for each request."""
+    workers: Annotated[int, about(unit="processes", ge=1, le=256)] = 1
+    """The number of worker processes. Several workers share their stored data, so they need a database
+    (`stores.sql`). Each worker loads its own copy of an embedded model. On Windows only one worker is
+    possible."""
+    keyless_faces: tuple[Literal["ollama"], ...] = ()
+    """Protocols whose clients on this machine need no key, although other clients do: for clients that cannot
+    send one. Requests through a proxy, and from web pages of other origins, still need a key."""
+    keyless_models: Annotated[tuple[str, ...] | None, about(default="all")] = None
+    """The models and aliases that clients of `keyless_faces` may use without a key, as in
+    `auth.keys[].models`."""
+    websocket: bool = True
+    """Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if not, they get 426.
+    """

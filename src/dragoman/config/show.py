@@ -1,7 +1,7 @@
 """The current settings as rows of text, each with its source. Secrets are masked.
 
-Some defaults depend on other settings or on the machine. Such a setting shows its real value if the caller
-passes it (`effective`), else the default in words and in parentheses.
+A default that depends on other settings or on the machine is shown as its real value if the caller passes
+that value (`effective`), else in words and in parentheses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from dragoman.config.declared import Setting, settings_of
+from dragoman.config.declared import settings_of
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.section import Section
 from dragoman.config.tree import join
@@ -61,8 +61,8 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Section):
         for name, setting in settings_of(type(value)).items():
             inner = getattr(value, name)
-            if _is_open(setting, inner):
-                inner = f"({(setting.about.default or '').replace('`', '')})"
+            if inner is None and setting.about.default is not None:
+                inner = f"({setting.about.default.replace('`', '')})"
             elif setting.about.secret:
                 inner = masked(inner)
             elif name in _ADDRESSES and isinstance(inner, str):
@@ -80,18 +80,13 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, _text(value)
 
 
-def _is_open(setting: Setting, value: object) -> bool:
-    """True if a setting has no value and its default is described in words."""
-    return value is None and setting.about.default is not None
-
-
 _ADDRESSES: Final = frozenset({"base_url", "sql"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 """A request default of an alias is masked if its name contains one of these words."""
 
 
 def masked(value: Any) -> Any:
-    """A JSON value in which every string is masked as a secret. Names, numbers, booleans and null stay."""
+    """A JSON value with every string masked as a secret. Member names, numbers, booleans and null stay."""
     if isinstance(value, str):
         return str(Secret(value))
     if isinstance(value, dict):

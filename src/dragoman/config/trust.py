@@ -1,16 +1,9 @@
 """Finds secrets that a configuration file would send to a host which the user has not approved.
 
-A user may clone a repository and start the gateway in its folder. The gateway then reads the repository's
-`dragoman.yaml`, and the environment holds the user's keys. The file must not send these keys to another host
-unnoticed, as project settings of Claude Code could (CVE-2026-21852: they set `ANTHROPIC_BASE_URL`).
-
-So a file that was only found in the working directory may use an environment variable, or a file outside of
-its own folder, only for the vendor to which the secret belongs. For any other host the user must approve the
-file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores pairs of a
-secret and a host. Pairs are stored, and not a hash of the file, because a file changes often but the hosts of
-its keys rarely do.
-
-Secrets in the file itself, and in files of its own folder, may go to any host: they came with the file.
+A file that was only found in the working directory (of a cloned repository, say: CVE-2026-21852) may use an
+environment variable, or a file outside of its own folder, only for the vendor to which the secret belongs.
+For any other host the user must approve the file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman
+config trust`, which stores pairs of a secret and a host, because the file changes more often than they do.
 """
 
 from __future__ import annotations
@@ -41,9 +34,10 @@ _BY_PROXY: Final = " by=proxy"
 class Lead(NamedTuple):
     """A secret that the file would send to a host without approval ("the file leads the secret there").
 
-    secret: the name of a variable, or the path of a secret file. target: `https://host`, followed by a word
-    if no certificate proves the host's identity. path: the setting that uses the secret. source: the place of
-    the setting that chooses the host.
+    secret: the name of a variable, or the path of a secret file. target: the host's origin, followed by a
+    word if no certificate proves the host's identity; or a word for any provider, or for the host of a
+    `base_url` that holds the secret. path: the setting that uses the secret. source: the place of the setting
+    that chooses the host.
     """
 
     secret: str
@@ -90,13 +84,12 @@ def leads(
                         yield Lead(variable, _ANYBODY, path, scalar.source)
 
 
-class _LeadFinder:
+class _LeadFinder(NamedTuple):
     """Finds the leads of one tree. origin: the file's name in `Source`. folder: the folder of the file."""
 
-    def __init__(self, origin: str, folder: Path, environ: Mapping[str, str]) -> None:
-        self.origin = origin
-        self.folder = folder
-        self.environ = environ
+    origin: str
+    folder: Path
+    environ: Mapping[str, str]
 
     def provider(self, account: Provider, node: Table, path: str) -> Iterator[Lead]:
         """The leads of one provider. node: the provider's entry, with the settings from the environment."""
@@ -136,10 +129,9 @@ class _LeadFinder:
         *,
         in_keys: bool,
     ) -> bool:
-        """True if a variable may be sent to the target: the target belongs to the variable's own vendor, or
-        the environment chose the base URL.
-
-        in_keys: the variable stands in the setting `keys`.
+        """True if a variable may be sent to the target: to its own vendor; from `keys` (`in_keys`), if it is
+        no vendor's, to the account's vendor; and to a base URL that the environment chose, unless the file
+        states the variable and it belongs to another vendor.
         """
         homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):
@@ -160,26 +152,25 @@ class _LeadFinder:
         return _BY_PROXY if passed_on else ""
 
     def is_from_file(self, node: Node) -> bool:
-        """True if a node comes from the file."""
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if the file does not state the base URL, or states only a variable that contains all of it."""
+        """True if the base URL is not from the file, or the file states a variable with all of it."""
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
 
     def file_outside(self, scalar: Scalar) -> Path | None:
-        """The path of a secret file; None if the file lies in the configuration file's folder."""
+        """The path of a secret file; None if it is in the configuration file's folder or is unreadable."""
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
             return None if file.is_relative_to(self.folder.resolve()) else file
         except (OSError, RuntimeError, ValueError):
-            return None  # such a file cannot be read, so no secret is sent
+            return None
 
 
 def trusted(home: Path) -> frozenset[str]:
-    """The pairs of a secret and a host (`Lead.pair`) that the user has approved, from a file in `home`."""
+    """The approved pairs of a secret and a host (`Lead.pair`), from a file in `home`; without it none."""
     try:
         return frozenset((home / _FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError):
@@ -187,7 +178,7 @@ def trusted(home: Path) -> frozenset[str]:
 
 
 def trust(home: Path, pairs: Iterable[str]) -> Path:
-    """Store further approved pairs (`Lead.pair`). Returns their file, which is in `home`. Raises OSError."""
+    """Add approved pairs (`Lead.pair`) to a file in `home`. Returns its path. Raises OSError."""
     file = home / _FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{pair}\n" for pair in sorted({*trusted(home), *pairs}))
@@ -198,9 +189,7 @@ def trust(home: Path, pairs: Iterable[str]) -> Path:
 
 
 def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterator[Problem]:
-    """A problem for each lead that is not approved. kept: the approved pairs. file: the
-    configuration file.
-    """
+    """A problem for each lead whose pair is not in `kept`. file: the configuration file."""
     for one in found:
         if one.pair not in kept:
             yield Problem(
@@ -214,7 +203,7 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Warnings about a configuration file that other users own or may change."""
+    """Warnings about a configuration file that every user may change, or that belongs to another user."""
     try:
         about = file.stat()
     except OSError:

@@ -17,9 +17,7 @@ class Trouble(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A text in which the variables were replaced. variables: the names of all variables in the text.
-    troubles: one for each variable that could not be replaced.
-    """
+    """A text with its variables replaced. variables: their names. troubles: why some were not replaced."""
 
     text: str
     variables: tuple[str, ...]
@@ -32,7 +30,7 @@ def has_variables(text: str) -> bool:
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Replace the variables in a text by their values. An empty variable takes its default, as in a shell."""
+    """Replace the variables in a text. An empty or unset one takes its default, if it has one."""
     names: list[str] = []
     troubles: list[Trouble] = []
 
@@ -41,22 +39,14 @@ def fill(text: str, environ: Mapping[str, str]) -> Filled:
         if whole == "$${":
             return "${"
         if name is None:
-            troubles.append(
-                Trouble(
-                    "`${` is not followed by a variable name",
-                    "write ${NAME} or ${NAME:-default}; write $${ for the characters ${",
-                )
-            )
+            hint = "write ${NAME} or ${NAME:-default}; write $${ for the characters ${"
+            troubles.append(Trouble("`${` is not followed by a variable name", hint))
             return ""
         names.append(name)
         found = environ.get(name)
         if found is None and default is None:
-            troubles.append(
-                Trouble(
-                    f"the environment variable {name} is not set",
-                    f"set it, or give a default: ${{{name}:-default}}",
-                )
-            )
+            hint = f"set it, or give a default: ${{{name}:-default}}"
+            troubles.append(Trouble(f"the environment variable {name} is not set", hint))
         return found or default or ""
 
     return Filled(_VARIABLE.sub(value, text), tuple(names), tuple(troubles))

@@ -1,9 +1,8 @@
 """Reads a YAML text into a tree. Every node of the tree knows its line.
 
-The tree is built from the events of PyYAML's parser. PyYAML's composer is not used: it recurses in C without
-a limit, and of two equal keys it silently keeps the last one. Values without quotation marks follow the core
-schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a string and 1e3 is a number.
-`${VARIABLE}` is replaced here (see `variables`). No IO.
+PyYAML's composer is not used: it recurses in C without a limit, and of two equal keys it silently keeps the
+last one. Values without quotation marks follow the core schema of YAML 1.2
+(https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a string and 1e3 is a number.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import msgspec
 import yaml
 
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
-from dragoman.config.variables import Filled, fill, has_variables
+from dragoman.config.variables import fill, has_variables
 from dragoman.errors import Problem
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,11 +30,11 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
-"""The most nodes of a file, more than a real one has. It stops YAML aliases of aliases, which multiply."""
+"""The most nodes of a file. The limit stops YAML aliases of aliases, which multiply."""
 
 
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a YAML text, and the problems of its form. origin: the file's name, for messages."""
+    """The tree of a YAML text with its variables filled in, and the problems. origin: the file's name."""
     return _Reader(text, origin, environ).document()
 
 
@@ -48,9 +47,7 @@ class _Unreadable(Exception):
 
 
 class _Reader:
-    """Builds the tree of one document. It collects problems; if reading cannot go on,
-    `_Unreadable` ends it.
-    """
+    """Builds the tree of one document. It collects problems; `_Unreadable` ends the reading."""
 
     def __init__(self, text: str, origin: str, environ: Mapping[str, str]) -> None:
         self.text = text
@@ -169,23 +166,17 @@ class _Reader:
 
     def scalar(self, event: Any, path: str) -> Scalar:
         line = _line(event)
-        filled = Filled(event.value, (), ())
-        if has_variables(event.value):
-            filled = fill(event.value, self.environ)
-            for trouble in filled.troubles:
-                self.problem(path, trouble.message, line, trouble.hint)
+        filled = fill(event.value, self.environ)
+        for trouble in filled.troubles:
+            self.problem(path, trouble.message, line, trouble.hint)
         text = filled.text
         value: bool | float | str | None = text
         if event.tag is None and event.implicit[0]:
             value = _plain(text)
         elif event.tag not in {None, "!", _TAG + "str"}:
             # The message does not show the tag: it may be an unquoted password that begins with `!`.
-            self.problem(
-                path,
-                "YAML tags are not supported",
-                line,
-                "put a string that begins with ! into quotation marks",
-            )
+            hint = "put a string that begins with ! into quotation marks"
+            self.problem(path, "YAML tags are not supported", line, hint)
         return Scalar(
             value,
             text,
@@ -200,9 +191,7 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """The value of an unquoted text in the core schema. Hexadecimal, octal and infinite numbers
-    stay strings.
-    """
+    """The value of an unquoted text. Hexadecimal, octal and infinite numbers stay strings."""
     if text in _NULL:
         return None
     if text in _BOOL:

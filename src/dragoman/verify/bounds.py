@@ -1,9 +1,7 @@
 """Limits on the cost of one check.
 
-Clients write the schemas and models write the answers, so neither may decide how long a check takes. Work is
-counted in steps, which give the same verdict on every machine. Only regular expressions are limited by time,
-because their cost cannot be counted from outside: a search by Python's `re` cannot be stopped, but one by the
-package `regex` (the extra `schema`) can (`patterns`). The clock is an argument.
+Work is counted in steps, which give the same verdict on every machine. Only searches for regular expressions
+are limited by time. Python's `re` cannot stop a search; the package `regex` (the extra `schema`) can.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from dragoman.verify.patterns import Pattern
 STEPS: Final = 300_000
 """The most steps of one check. A step takes about 1 µs; a valid answer of 1 MB takes fewer steps."""
 PATTERN_SECONDS: Final = 0.05
-"""Seconds for all pattern searches of one check together. The engine may notice the end 0.05 s late."""
+"""Seconds for all pattern searches of one check together. The engine may notice the end 0.07 s late."""
 
 
 class Exhausted(Exception):
@@ -42,13 +40,16 @@ class Budget:
         self._seconds = PATTERN_SECONDS
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps. Raises Exhausted when too few are left."""
+        """Subtract steps. Raises Exhausted if fewer than `steps` were left."""
         self._steps -= steps
         if self._steps < 0:
             raise Exhausted
 
     def search(self, pattern: Pattern, text: str) -> bool:
-        """Whether a pattern occurs in a text. Raises Exhausted if the search or the text is too long."""
+        """Whether a pattern occurs in a text; takes a step and the search's time.
+
+        Raises Exhausted if none is left, or if the text has more than `pattern.reach` characters.
+        """
         self.spend()
         if len(text) > pattern.reach:
             raise Exhausted

@@ -11,7 +11,9 @@ calls tools is not checked, because its stop reason already says what happened.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -23,18 +25,18 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
-"""The most characters of one answer. A longer one cannot be checked and fails the attempt."""
+"""The most characters of one candidate's text. A longer text is not checked and fails the attempt."""
 LARGEST_SCHEMA: Final = 200_000
 """The most bytes of one schema, as JSON without spaces. Compiled, it takes up to 70 times as much memory."""
 _MOST_CACHED: Final = 400_000
-"""The most bytes of all schemas in the cache, as JSON without spaces: about 30 MB of memory when compiled."""
+"""The most bytes of all cached schemas, as JSON without spaces: about 30 MB of memory when compiled."""
 _PART_BYTES: Final = 10
-"""Bytes that each part of a compiled pattern counts in `_MOST_CACHED`, in proportion to its memory."""
+"""Bytes that each part of a schema's patterns adds to the schema's size in the cache, for its memory."""
 
 SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
 """The code of the client's fault: its schema takes too much memory or time to compile."""
 CHECK_TOO_LONG: Final = "output_check_too_long"
-"""The code of the attempt's fault: the answer takes too long to check."""
+"""The code of the attempt's fault: the answer is too long, or takes too much work, to check."""
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -99,7 +101,7 @@ class CheckOutput:
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
         self._clock = clock
-        self._candidates: dict[int, _CandidateText] = {}
+        self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
         """The answer, unchanged. Raises RequestFailed if it does not have the form."""
@@ -112,27 +114,19 @@ class CheckOutput:
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event itself, or an Error event if a candidate finishes with text of another form."""
-        kind = type(event)
-        if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
-            self._collect(event)
+        """The event alone; instead of the Finish of a candidate whose text lacks the form, an Error alone."""
+        if isinstance(event, ir.TextDelta):
+            self._candidates[event.candidate].add(event.index, event.text)
+        elif isinstance(event, ir.RefusalDelta):
+            self._candidates[event.candidate].replace(event.index, ir.Refusal(event.text))
+        elif isinstance(event, ir.Open | ir.Close):
+            if event.block is not None:
+                self._candidates[event.candidate].replace(event.index, event.block)
         elif isinstance(event, ir.Finish):
             said = self._candidates.pop(event.candidate, None) or _CandidateText()
             if (fault := self._fault_of(said, event.stop)) is not None:
                 return (ir.Error(fault),)
         return (event,)
-
-    def _collect(self, event: ir.Event) -> None:
-        assert isinstance(event, ir.TextDelta | ir.Open | ir.Close | ir.RefusalDelta)
-        said = self._candidates.get(event.candidate)
-        if said is None:
-            said = self._candidates[event.candidate] = _CandidateText()
-        if isinstance(event, ir.TextDelta):
-            said.add(event.index, event.text)
-        elif isinstance(event, ir.RefusalDelta):
-            said.replace(event.index, ir.Refusal(event.text))
-        elif event.block is not None:
-            said.replace(event.index, event.block)
 
     def _fault_of(self, said: _CandidateText, stop: ir.Stop | None) -> ir.Fault | None:
         if said.other or (stop is not None and stop.reason not in _ENDED):
@@ -143,7 +137,7 @@ class CheckOutput:
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
     def _mistake(self, said: _CandidateText) -> tuple[str | None, str]:
-        """The mistake in a text, to follow "The model's response", and the fault's code. None = valid."""
+        """The mistake (None = there is none), to follow "The model's response", and the fault's code."""
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
         try:
@@ -164,15 +158,13 @@ _ENDED: Final = frozenset({"end", "sequence", "other"})
 """Stop reasons of a candidate whose answer is complete."""
 
 
+@dataclass(slots=True)
 class _CandidateText:
     """The text of one candidate. other: True = it refuses or calls a client's tool, so it is not checked."""
 
-    __slots__ = ("_texts", "length", "other")
-
-    def __init__(self) -> None:
-        self._texts: dict[int, list[str]] = {}
-        self.length = 0
-        self.other = False
+    _texts: dict[int, list[str]] = field(default_factory=dict)
+    length: int = 0
+    other: bool = False
 
     def add(self, index: int, text: str) -> None:
         self.length += len(text)
@@ -180,7 +172,7 @@ class _CandidateText:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """Replace the text at `index` by a whole block's. A refusal or a client's tool call sets `other`."""
+        """Replace the text at `index` by a text block's. A refusal or a client's tool call sets `other`."""
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
             self.add(index, block.text)

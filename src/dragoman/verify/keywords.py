@@ -49,36 +49,22 @@ Test: TypeAlias = Callable[[Any, Budget], Breach | None]
 class Compiler(Protocol):
     """Compiles the schemas inside a schema. path: their place, for errors. The methods raise Unusable."""
 
-    def test(self, schema: Any, path: str) -> Test:
-        """The test of one schema."""
-        ...
-
-    def tests(self, schemas: Sequence[Any], path: str) -> list[Test]:
-        """The tests of a list of schemas."""
-        ...
-
-    def named(self, schemas: Mapping[str, Any], path: str) -> dict[str, Test]:
-        """The tests of an object's member schemas, by name."""
-        ...
-
-    def ref(self, ref: str, path: str) -> Test:
-        """The test of the schema that a reference names."""
-        ...
-
-    def pattern(self, pattern: str, path: str) -> Pattern:
-        """A compiled pattern, for `Budget.search`."""
-        ...
+    def test(self, schema: Any, path: str) -> Test: ...
+    def tests(self, schemas: Sequence[Any], path: str) -> list[Test]: ...
+    def named(self, schemas: Mapping[str, Any], path: str) -> dict[str, Test]: ...
+    def ref(self, ref: str, path: str) -> Test: ...
+    def pattern(self, pattern: str, path: str) -> Pattern: ...
 
 
 def at(path: str, keyword: str) -> str:
-    """The path of a keyword in the schema at `path`. Long names and deep paths are shortened."""
+    """The path of a keyword in the schema at `path`. A long name is cut; to a long path no name is added."""
     if len(path) > _LONGEST_PATH:
         return path
     return f"{path}.{keyword[:_LONGEST_NAME]}" if path else keyword[:_LONGEST_NAME]
 
 
 _LONGEST_PATH: Final = 1_000
-"""A schema path of more characters gets no further names, because one is made for each part of a schema."""
+"""A schema path of more characters gets no further names: each part of a schema has its own path."""
 _LONGEST_NAME: Final = 100
 """The most characters of a name in a schema path. Clients choose the names."""
 
@@ -182,7 +168,7 @@ def _any_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 
 _OTHER_TYPE: Final = Breach("type")
-"""The breach of an alternative for another type. `anyOf` reports the breach of the only other alternative."""
+"""The breach of an alternative for another type. `anyOf` ignores it in the choice of the breach to report."""
 
 
 def _one_of(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:

@@ -1,5 +1,4 @@
-r"""Regular expressions in schemas: their cost is measured before compilation, and their search can be
-stopped.
+r"""Regular expressions in schemas: measured before compilation, and searched with a time limit.
 
 A client writes the pattern, so three costs need a limit that the engine does not set:
 
@@ -19,6 +18,7 @@ or means what ECMA-262 says: https://json-schema.org/understanding-json-schema/r
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 LONGEST_PATTERN: Final = 2_000
@@ -54,7 +54,7 @@ class TooCostly(ValueError):
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
     """A compiled pattern, for `Budget.search`. most: the number of parts that it may have.
 
-    Raises ValueError for a text that is no pattern, and TooCostly for a pattern that is too large.
+    Raises TooCostly for too many characters, parts or nested groups, and ValueError for an invalid pattern.
     """
     import regex
 
@@ -86,6 +86,12 @@ _ESCAPE: Final = re.compile(
     r"|([pP](?:\{\^?[A-Za-z0-9_= -]{1,64}\}|[A-Z]))|([1-9][0-9]?)|(.))",
     re.DOTALL,
 )
+_SIGNS: Final = {
+    ".": ".",
+    "|": "|",
+    "^": "^",
+    "$": r"\Z",
+}  # in Python, `$` also matches before a final line end
 _CONTROLS: Final = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "0": "\0", "a": "\a"}
 _PLACES: Final = {"b": r"\b", "B": r"\B", "A": r"\A", "Z": r"\Z", "z": r"\Z"}
 _CLASSES: Final = {
@@ -105,19 +111,17 @@ _CHARACTER: Final = 8  # to compare it
 _BACKWARDS: Final = 24  # to compare it with a group's text
 
 
+@dataclass(slots=True)
 class _Group:
     """The state of one open group.
 
-    parts: the number of parts in its finished terms. last: the same of the term that a quantifier would
-    repeat, None where no quantifier may follow. run: the number of literal characters at its end.
+    parts: the number of parts in its terms before the last. last: the parts of its last term, None where no
+    quantifier may follow. run: the number of literal characters at its end.
     """
 
-    __slots__ = ("last", "parts", "run")
-
-    def __init__(self) -> None:
-        self.parts = 1
-        self.last: int | None = None
-        self.run = 0
+    parts: int = 1
+    last: int | None = None
+    run: int = 0
 
 
 class _Translator:
@@ -140,10 +144,14 @@ class _Translator:
     def translated(self) -> str:
         """The pattern in the engine's syntax. Raises ValueError if it is invalid, TooCostly if too large."""
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
-        steps |= dict.fromkeys("*+?{", self._repeat)
-        steps |= {"|": self._alternative, "^": self._place, "$": self._place, ".": self._any}
+        steps |= dict.fromkeys("*+?{", self._repeat) | dict.fromkeys(_SIGNS, self._sign)
         while self._at < len(self._pattern):
-            steps.get(self._pattern[self._at], self._literal)()
+            if (named := _NAMED.match(self._pattern, self._at)) is not None:
+                self._at = named.end()
+                self._term(f"(?P={named[1] or named[2]})")
+                self.weight = max(self.weight, _BACKWARDS)
+            else:
+                steps.get(self._pattern[self._at], self._literal)()
             if self.parts > self._most or self._groups[-1].parts > self._most:
                 raise TooCostly(f"the patterns have more than {self._most} parts, repetitions included")
         if len(self._groups) > 1:
@@ -176,24 +184,12 @@ class _Translator:
         self._at += 1
         self._character(character)
 
-    def _any(self) -> None:
+    def _sign(self) -> None:
+        sign = self._pattern[self._at]
         self._at += 1
-        self._term(".")
-
-    def _place(self) -> None:
-        at_end = self._pattern[self._at] == "$"
-        self._at += 1
-        # In Python, `$` also matches before a final line end.
-        self._term(r"\Z" if at_end else "^", repeatable=False)
-
-    def _alternative(self) -> None:
-        self._at += 1
-        self._term("|", repeatable=False)
+        self._term(_SIGNS[sign], repeatable=sign == ".")
 
     def _open(self) -> None:
-        if (named := _NAMED.match(self._pattern, self._at)) is not None:
-            self._back(named)
-            return
         found = _GROUP.match(self._pattern, self._at)
         if found is None:
             raise _no_pattern(self._pattern, "a group has an unknown kind")
@@ -232,9 +228,6 @@ class _Translator:
         self._out.append(found[0])
 
     def _escape(self) -> None:
-        if (named := _NAMED.match(self._pattern, self._at)) is not None:
-            self._back(named)
-            return
         found = self._escaped()
         letter = found[7] or ""
         if found[6]:  # in a group, because digits after a bare reference would be read as part of it
@@ -248,18 +241,13 @@ class _Translator:
         else:
             self._character(self._single(found))
 
-    def _back(self, named: re.Match[str]) -> None:
-        self._at = named.end()
-        self._term(f"(?P={named[1] or named[2]})")
-        self.weight = max(self.weight, _BACKWARDS)
-
     def _class(self) -> None:
         """A character class. Each member is rewritten so that the engine's own set syntax cannot occur."""
-        start = self._at
-        self._at += 2 if self._pattern.startswith("[^", start) else 1
+        negated = self._pattern.startswith("[^", self._at)
+        self._at += 2 if negated else 1
+        first = self._at
         members: list[str] = []
         cost = 0
-        first = self._at
         while self._at < len(self._pattern) and (self._pattern[self._at] != "]" or self._at == first):
             member, more = self._member()
             members.append(member)
@@ -270,7 +258,6 @@ class _Translator:
         if {r"\s", r"\S"} <= set(members):
             cost = 0  # the class matches every character, and the engine notices that
         self.weight = max(self.weight, _CHARACTER + cost)
-        negated = self._pattern.startswith("[^", start)
         # Each member takes memory during compilation, so members count as parts, too.
         self._term(f"[{'^' if negated else ''}{''.join(members)}]", 1 + len(members) // 4)
 
@@ -310,7 +297,7 @@ class _Translator:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        r"""The members and the cost of a class that is written as an escape (`\d`); None = it is no class."""
+        r"""The members and the cost of the class that an escape (`\d`) means; None = it means a character."""
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dragoman.config import schema
-from dragoman.config.deviations import deviations
+from dragoman.config.deviations import deviations, meanings
 from dragoman.dialects.quirks import STANDARD, Quirks
 
 
@@ -16,6 +16,17 @@ def test_the_source_describes_every_quirk() -> None:
     assert [one.name for one in found] == list(Quirks.__struct_fields__)
     assert all(one.text for one in found)
     assert any(one.group for one in found)
+
+
+class _Fields:
+    first: int = 1
+    """What it is,
+    in two lines."""
+    second: int = 2
+
+
+def test_the_string_below_a_field_is_its_meaning() -> None:
+    assert meanings(_Fields) == {"first": "What it is, in two lines.", "second": ""}
 
 
 @pytest.fixture(scope="module")

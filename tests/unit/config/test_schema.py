@@ -14,10 +14,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dragoman.config import schema
-from dragoman.config.about import about
 from dragoman.config.declared import settings_of
+from dragoman.config.deviations import meanings
 from dragoman.config.load import Loaded
-from dragoman.config.section import Section
+from dragoman.config.section import Section, about
 from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -103,9 +103,8 @@ def test_every_setting_is_in_the_schema_with_its_description(section: type[Secti
     definition = schema.json_schema()["$defs"][section.__name__]
     whole = definition["anyOf"][-1] if "anyOf" in definition else definition
     described = {name: value["description"] for name, value in whole["properties"].items()}
-    assert described == {
-        one.name: one.about.text for one in settings_of(section).values() if one.name != section.rest
-    }
+    stated = [name for name in settings_of(section) if name != section.rest]
+    assert described == {name: meanings(section)[name] for name in stated}
     assert whole["description"] == (section.__doc__ or "").partition("\n")[0]
 
 
@@ -113,7 +112,7 @@ def test_every_setting_is_in_the_schema_with_its_description(section: type[Secti
 def test_every_setting_is_described_in_whole_sentences(section: type[Section]) -> None:
     for one in settings_of(section).values():
         assert isinstance(one.about, about)
-        assert re.match(r"[A-Z`].*[.…]\Z|.*…\Z", one.about.text, re.DOTALL), one.name
+        assert re.match(r"[A-Z`].*[.…]\Z|.*…\Z", meanings(section)[one.name]), one.name
         assert one.default is not None or one.about.default is not None, (
             f"{one.name}: what happens without it?"
         )
