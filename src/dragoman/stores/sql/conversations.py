@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -23,7 +23,19 @@ from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.stores.limits import Limits, check_read
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
-from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, check, entry_size, items_size, lasting
+from dragoman.stores.sql.rows import (
+    BODY,
+    ID,
+    NOW,
+    TENANT,
+    alive,
+    check,
+    entry_size,
+    item_rows,
+    items_size,
+    lasting,
+    named,
+)
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
 _C, _I = CONVERSATIONS.c, CONVERSATION_ITEMS.c
@@ -75,18 +87,9 @@ _PLACES = (
     .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
     .limit(1)
 )
-_OLDEST = (
-    select(_I.id, _I.body)
-    .where(_I.conversation == ID, _I.place > _PLACE)
-    .order_by(_I.place)
-    .limit(bindparam("most_", type_=Integer))
-)
-_NEWEST = (
-    select(_I.id, _I.body)
-    .where(_I.conversation == ID, _I.place < _PLACE)
-    .order_by(_I.place.desc())
-    .limit(bindparam("most_", type_=Integer))
-)
+_PAGE = select(_I.id, _I.body).where(_I.conversation == ID).limit(bindparam("most_", type_=Integer))
+_OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place)
+_NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc())
 _REMOVE = (
     delete(CONVERSATION_ITEMS)
     .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == _ITEM)
@@ -96,7 +99,7 @@ _SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 
 
 _END = 2**31 - 1
-"""A place behind the place of every item."""
+"""Larger than the place of every item."""
 
 
 class SqlConversations:
@@ -112,17 +115,9 @@ class SqlConversations:
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         size = entry_size(conversation.metadata) + items_size(items)
         check(size, self._max_size)
-        row = {
-            "id": conversation.id,
-            "tenant": conversation.tenant,
-            "created": conversation.created,
-            "metadata": conversation.metadata,
-            "expires": conversation.expires,
-            "next": len(items),
-            "used": self._now(),
-            "size": size,
-        }
-        rows = _rows(conversation.tenant, conversation.id, items, 0)
+        row = msgspec.structs.asdict(conversation)
+        row |= {"next": len(items), "used": self._now(), "size": size}
+        rows = item_rows("conversation", conversation.id, conversation.tenant, items, 0)
 
         def create(connection: Connection) -> None:
             self._room.make(connection, conversation.tenant, size)
@@ -133,14 +128,16 @@ class SqlConversations:
         await self._database.write(create, size)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        named = self._named(tenant, id_)
-        row = await self._database.read(lambda connection: connection.execute(_GET, named).mappings().first())
+        values = named(tenant, id_, self._now())
+        row = await self._database.read(
+            lambda connection: connection.execute(_GET, values).mappings().first()
+        )
         return None if row is None else Conversation(**row)
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         size = len(metadata)
         check(size, self._max_size)
-        values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
+        values = {**named(tenant, id_, self._now()), "body_": metadata, "more_": size}
 
         def change(connection: Connection) -> bool:
             self._room.make(connection, tenant, size, id_)
@@ -152,15 +149,14 @@ class SqlConversations:
         return await self._database.write(change, size)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        named = self._named(tenant, id_)
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
-        )
+        values = named(tenant, id_, self._now())
+        return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         more = items_size(items)
         check(more, self._max_size)
-        values = {**self._named(tenant, id_), "count_": len(items), "more_": more, "until_": expires}
+        values = named(tenant, id_, self._now())
+        values |= {"count_": len(items), "more_": more, "until_": expires}
 
         def append(connection: Connection) -> bool:
             self._room.make(connection, tenant, more, id_)
@@ -169,18 +165,19 @@ class SqlConversations:
                 return False
             check(row.size, self._max_size)
             if items:
-                connection.execute(_ADD, _rows(tenant, id_, items, row.next - len(items)))
+                first = row.next - len(items)
+                connection.execute(_ADD, item_rows("conversation", id_, tenant, items, first))
             return True
 
         return await self._database.write(append, more)
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        named = self._named(tenant, id_)
+        values = named(tenant, id_, self._now())
 
         def items(connection: Connection) -> list[Item] | None:
-            count = connection.execute(_COUNT, named).scalar_one()
+            count = connection.execute(_COUNT, values).scalar_one()
             check_read(count, self._most_read, "items")
-            rows = connection.execute(_ITEMS, named).all()
+            rows = connection.execute(_ITEMS, values).all()
             return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
 
         return await self._database.read(items)
@@ -188,15 +185,15 @@ class SqlConversations:
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        named = self._named(tenant, id_)
+        own = named(tenant, id_, self._now())
 
         def read(connection: Connection) -> Page | None:
-            if connection.execute(_GET, named).first() is None:
+            if connection.execute(_GET, own).first() is None:
                 return None
             place: int | None = _END if newest else -1
             if after is not None:
                 order = _I.place.desc() if newest else _I.place
-                place = connection.execute(_PLACES.order_by(order), {**named, "item_": after}).scalar()
+                place = connection.execute(_PLACES.order_by(order), {**own, "item_": after}).scalar()
                 if place is None:
                     raise KeyError(after)
             values = {"id_": id_, "place_": place, "most_": limit + 1}
@@ -206,12 +203,12 @@ class SqlConversations:
         return await self._database.read(read)
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        values = {**self._named(tenant, id_), "item_": item}
+        values = {**named(tenant, id_, self._now()), "item_": item}
         row = await self._database.read(lambda connection: connection.execute(_ONE, values).first())
         return None if row is None else Item(row.id, row.body)
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        values = {**self._named(tenant, id_), "item_": item}
+        values = {**named(tenant, id_, self._now()), "item_": item}
 
         def remove(connection: Connection) -> bool:
             gone = [Item(*row) for row in connection.execute(_REMOVE, values)]
@@ -220,13 +217,3 @@ class SqlConversations:
             return bool(gone)
 
         return await self._database.write(remove)
-
-    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
-
-
-def _rows(tenant: str, id_: str, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
-    return [
-        {"conversation": id_, "place": place, "tenant": tenant, "id": item.id, "body": item.body}
-        for place, item in enumerate(items, first)
-    ]

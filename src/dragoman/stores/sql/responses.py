@@ -45,8 +45,10 @@ from dragoman.stores.sql.rows import (
     chunks,
     entry_size,
     events_size,
+    item_rows,
     items_size,
     lasting,
+    named,
 )
 from dragoman.stores.sql.schema import (
     CONVERSATION_ITEMS,
@@ -86,12 +88,14 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL condition: a worker runs the response. It needs no clock: see `StoredResponse.lease`."""
+    """SQL condition: a worker runs the response. It needs no clock: see `StoredResponse.lease`. table:
+    RESPONSES or an alias of it.
+    """
     return and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 
 def _there(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL condition: the response has not expired. A running response does not expire."""
+    """SQL condition: the response has not expired, or a worker runs it."""
     return or_(alive(table), running(table))
 
 
@@ -99,12 +103,14 @@ _IS = and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
 def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
-    """A SELECT of the responses in `source` with their items, one row for each item."""
+    """A SELECT of the responses in `source`: one row for each item, or one for a response without items."""
     return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
 
 def _chain() -> Any:
-    """A recursive SQL query: a response and all responses before it. `depth`: the number of steps back."""
+    """A recursive SQL query: the id and `previous` of a response and of those before it, up to `deepest_`
+    steps back. `depth`: how many steps back a row is.
+    """
     start = select(_R.id, _R.previous, literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
     return start.union_all(
@@ -156,9 +162,7 @@ _ITEMS = union_all(
 _HISTORY_SIZE = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""SELECT: how many responses a history has, and their bytes with all events. Reading it needs at most these
-bytes.
-"""
+"""SELECT: the number of responses of a history, and their bytes including events, which no history reads."""
 _HISTORY_LENGTH = select(func.count(), func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
     _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
 )
@@ -195,7 +199,7 @@ class SqlResponses:
         check(size, self._max_size)
         row = {name: getattr(response, name) for name in _NAMES}
         row |= {"body": response.body, "inputs": len(response.input), "used": self._now(), "size": size}
-        rows = _rows(response, items, 0)
+        rows = item_rows("response", response.id, response.tenant, items, 0)
 
         def save(connection: Connection) -> None:
             self._room.make(connection, response.tenant, size)
@@ -217,7 +221,7 @@ class SqlResponses:
         check(more, self._max_size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
-            **self._named(response.tenant, response.id),
+            **named(response.tenant, response.id, self._now()),
             "status_": response.status,
             "body_": response.body,
             "deployment_": response.deployment,
@@ -236,7 +240,8 @@ class SqlResponses:
             if gone := items_size([Item(*item) for item in old]):
                 connection.execute(_SHRINK, {"id_": response.id, "more_": gone})
             if response.output:
-                connection.execute(_ADD_ITEMS, _rows(response, response.output, inputs))
+                rows = item_rows("response", response.id, response.tenant, response.output, inputs)
+                connection.execute(_ADD_ITEMS, rows)
             if events:
                 connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
             return True
@@ -244,23 +249,23 @@ class SqlResponses:
         return await self._database.write(settle, more)
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        named = self._named(tenant, id_)
-        found = await self._database.read(lambda connection: _folded(connection.execute(_GET, named)))
+        values = named(tenant, id_, self._now())
+        found = await self._database.read(lambda connection: _folded(connection.execute(_GET, values)))
         return found[0] if found else None
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        named = {**self._named(tenant, id_), "deepest_": self._history_count}
+        values = {**named(tenant, id_, self._now()), "deepest_": self._history_count}
 
         def history(connection: Connection) -> list[StoredResponse]:
-            answers, size = connection.execute(_HISTORY_SIZE, named).one()
+            answers, size = connection.execute(_HISTORY_SIZE, values).one()
             check_read(answers, self._history_count, "answers")
             if size > min(self._history_size, self._history_count * LEAST_ITEM):
-                items, size = connection.execute(_HISTORY_LENGTH, named).one()
+                items, size = connection.execute(_HISTORY_LENGTH, values).one()
                 check_read(items, self._history_count, "items")
                 check_read(size, self._history_size)
-            return _folded(connection.execute(_HISTORY, named))
+            return _folded(connection.execute(_HISTORY, values))
 
         found = await self._database.read(history)
         if not found or found[0].previous is not None:
@@ -268,7 +273,7 @@ class SqlResponses:
         ends = [later(one.expires, expires) for one in found]
         if ends == [one.expires for one in found]:
             return found
-        values = {**named, "until_": expires}
+        values["until_"] = expires
         there = await self._database.write(lambda connection: len(connection.execute(_EXTEND, values).all()))
         if there < len(found):
             return None
@@ -282,9 +287,8 @@ class SqlResponses:
             size = 0
             for some in chunks(ids):
                 with connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now}) as rows:
-                    while (
-                        row := rows.fetchone()
-                    ) is not None:  # one by one: the sum is checked before all rows are in memory
+                    # One by one: the sum is checked before all rows are in memory.
+                    while (row := rows.fetchone()) is not None:
                         size += len(row.body) - len(found.get(row.id, b""))
                         check_read(size, self._history_size)
                         found[row.id] = row.body
@@ -293,10 +297,8 @@ class SqlResponses:
         return await self._database.read(items)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        named = self._named(tenant, id_)
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
-        )
+        values = named(tenant, id_, self._now())
+        return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         if not events:
@@ -318,7 +320,7 @@ class SqlResponses:
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        values = {**self._named(tenant, id_), "after_": after, "count_": limit}
+        values = {**named(tenant, id_, self._now()), "after_": after, "count_": limit}
 
         def events(connection: Connection) -> list[tuple[int, bytes]]:
             found: list[tuple[int, bytes]] = []
@@ -346,29 +348,15 @@ class SqlResponses:
         rows = await self._database.read(lambda connection: connection.execute(_LEASES).all())
         return [Lease(row.id, row.tenant, row.lease) for row in rows]
 
-    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
-
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:
     return [{"response": id_, "number": number, "body": event} for number, event in enumerate(events, first)]
 
 
-def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "response": response.id,
-            "place": place,
-            "tenant": response.tenant,
-            "id": item.id,
-            "body": item.body,
-        }
-        for place, item in enumerate(items, first)
-    ]
-
-
 def _folded(result: Result[Any]) -> list[StoredResponse]:
-    """The responses in some rows. A response's rows follow each other, in the order of its items."""
+    """The responses in the rows of a SELECT by `_whole`. The rows of a response follow each other, in the
+    order of its items.
+    """
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()
     for row in result.all():

@@ -46,9 +46,9 @@ _H = SHARES.c
 
 
 class Kind(NamedTuple):
-    """A table whose rows may be removed. key, owner, used, size: its columns; `used` is the time of the last
-    use. leaves: an SQL condition for the rows that may be removed, None = all rows. named: makes the value of
-    the column `owner` from the owner's name in `shares`.
+    """A table whose rows may be removed. key, owner, used: its columns for a row's key, the row's owner, and
+    the time of its last use. size: SQL for a row's bytes. leaves: SQL condition for rows that may be removed,
+    None = all rows. named: makes the value of the column `owner` from the owner's name in the table `shares`.
     """
 
     key: Column[Any]
@@ -60,7 +60,9 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed; rows are removed in the order of these tuples. place: the Kind's index."""
+    """A row that may be removed; rows are removed in the order of these tuples. place: the index of the Kind
+    of its table.
+    """
 
     used: float
     place: int
@@ -69,7 +71,7 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """Limits the rows of some tables together. limit: bytes, or rows if `counts` is set."""
+    """Limits the rows of some tables together. limit: their total bytes, or with `counts` their number."""
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
         self._limit = limit
@@ -86,14 +88,13 @@ class Room:
             rows = select(kind.used, literal(place), kind.key, size).where(kind.owner == _OWNER)
             if kind.leaves is not None:
                 rows = rows.where(kind.leaves)
-            oldest = rows.order_by(kind.used).limit(
-                _BATCH + 1
-            )  # one more, because `spared` may be one of them
+            oldest = rows.order_by(kind.used).limit(_BATCH + 1)  # one of them may be `spared`
             drop = delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` bytes (or rows) of this owner fit. Runs in the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit, but at most `_ONCE` beyond
+        `more`. Runs in the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
@@ -106,15 +107,17 @@ class Room:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
     def trim(self, connection: Connection) -> bool:
-        """Remove some rows if the limit is exceeded. True = call this again, because more can be removed."""
+        """Remove rows if the limit is exceeded, about `_ONCE` bytes (or rows) at most. True = rows were
+        removed, but too few; so call this again.
+        """
         over = self._taken(connection) - self._limit
         if over <= 0:
             return False
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: Connection) -> int:
-        """The total size of all rows. Every write needs it, so it does not go through SQLAlchemy: the driver
-        alone takes a fifth of the time.
+        """The total bytes (or number) of all rows. Every write needs it, so it is read without SQLAlchemy,
+        which takes a fifth of the time.
         """
         if self._text is None:
             options = {"literal_binds": True}
@@ -132,8 +135,8 @@ class Room:
     ) -> int:
         """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
 
-        spare: what to remove in addition, from the owners with the most data. coming: the size of new rows by
-        their owners. spared: the key of a row that is not removed.
+        spare: bytes to remove in addition. coming: the size of new rows by their owners. spared: the key of a
+        row that is not removed.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
@@ -155,7 +158,9 @@ class Room:
         return gone
 
     def _remove(self, connection: Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows until `much` is removed. Returns the removed size."""
+        """Remove an owner's least recently used rows, except the row `spared`, until `much` bytes (or rows)
+        are removed or none is left. Returns how many were removed.
+        """
         gone = 0
         while gone < much:
             rows = [

@@ -24,7 +24,7 @@ from dragoman.state.store import Session, StoreFull
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.room import Room
-from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check
+from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check, named
 from dragoman.stores.sql.schema import SESSION_TURNS, SESSIONS
 
 _S, _T = SESSIONS.c, SESSION_TURNS.c
@@ -89,7 +89,7 @@ class SqlSessions:
         self._now = now
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
+        values = named(tenant, id_, self._now())
         return await self._database.read(
             lambda connection: connection.execute(_TURNS, values).scalars().all()
         )
@@ -99,26 +99,26 @@ class SqlSessions:
         if size > self._limits.session_size:
             raise StoreFull(f"a turn of {size} bytes is more than a session may hold")
         check(size + 2 * SESSION_TURN, self._limits.size)
-        named = {"tenant_": tenant, "id_": id_}
+        values = named(tenant, id_, now)
         first = {"id": id_, "tenant": tenant, "next": 1, "turns": 1, "size": size}
         first |= {"used": now, "expires": expires}
 
         def append(connection: Connection) -> None:
-            connection.execute(_DROP_OVER, {**named, "now_": now})
+            connection.execute(_DROP_OVER, values)
             self._room.make(connection, tenant, size + 2 * SESSION_TURN, id_)
             # This statement locks the row until the commit, so concurrent turns get different places.
             session = connection.execute(_GROW, first).one()
             row = {"id": id_, "tenant": tenant, "place": session.next - 1, "body": turn}
             connection.execute(_ADD, row)
             if session.size > self._limits.session_size:
-                _trim(connection, named, session.size, self._limits.session_size)
+                _trim(connection, values, session.size, self._limits.session_size)
             if session.next == 1:
                 self._count.make(connection, tenant, 0, id_)
 
         await self._database.write(append, size)
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        values = {"tenant_": tenant, "id_": id_, "to_": to, "now_": self._now()}
+        values = {**named(tenant, id_, self._now()), "to_": to}
 
         def move(connection: Connection) -> bool:
             if not connection.execute(_TURNS, values).first():
@@ -150,14 +150,16 @@ class SqlSessions:
         )
 
 
-def _trim(connection: Connection, named: dict[str, Any], size: int, most: int) -> None:
-    """Delete a session's oldest turns until it has at most `most` bytes. named: its id and tenant."""
+def _trim(connection: Connection, values: dict[str, Any], size: int, most: int) -> None:
+    """Delete the oldest turns of a session of `size` bytes until it has at most `most` bytes. values: its id
+    and tenant as SQL parameters.
+    """
     cut = gone = 0
-    for turn in connection.execute(_SIZES, named).all():
+    for turn in connection.execute(_SIZES, values).all():
         if size <= most:
             break
         size -= turn.size
         gone += 1
         cut = turn.place
-    connection.execute(_CUT, {**named, "place_": cut})
-    connection.execute(_SHRINK, {**named, "size_": size, "count_": gone})
+    connection.execute(_CUT, {**values, "place_": cut})
+    connection.execute(_SHRINK, {**values, "size_": size, "count_": gone})
