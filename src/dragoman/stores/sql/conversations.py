@@ -5,19 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Integer,
-    String,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+import sqlalchemy as sa
 
 from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.stores.limits import Limits, check_read
@@ -39,23 +27,23 @@ from dragoman.stores.sql.rows import (
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
 _C, _I = CONVERSATIONS.c, CONVERSATION_ITEMS.c
-_IS = and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
-_CREATE = insert(CONVERSATIONS)
-_ADD = insert(CONVERSATION_ITEMS)
-_GET = select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
-_MORE = bindparam("more_", type_=BigInteger)
+_IS = sa.and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
+_CREATE = sa.insert(CONVERSATIONS)
+_ADD = sa.insert(CONVERSATION_ITEMS)
+_GET = sa.select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
+_MORE = sa.bindparam("more_", type_=sa.BigInteger)
 _UPDATE = (
-    update(CONVERSATIONS)
+    sa.update(CONVERSATIONS)
     .where(_IS)
-    .values(metadata=BODY, size=_C.size + _MORE - func.length(_C.metadata))
+    .values(metadata=BODY, size=_C.size + _MORE - sa.func.length(_C.metadata))
     .returning(_C.size)
 )
-_DELETE = delete(CONVERSATIONS).where(_IS)
+_DELETE = sa.delete(CONVERSATIONS).where(_IS)
 _GROW = (
-    update(CONVERSATIONS)
+    sa.update(CONVERSATIONS)
     .where(_IS)
     .values(
-        next=_C.next + bindparam("count_", type_=Integer),
+        next=_C.next + sa.bindparam("count_", type_=sa.Integer),
         size=_C.size + _MORE,
         used=NOW,
         expires=lasting(CONVERSATIONS),
@@ -63,39 +51,39 @@ _GROW = (
     .returning(_C.next, _C.size)
 )
 _ITEMS = (
-    select(_I.id, _I.body)
+    sa.select(_I.id, _I.body)
     .select_from(CONVERSATIONS.outerjoin(CONVERSATION_ITEMS, _I.conversation == _C.id))
     .where(_IS)
     .order_by(_I.place)
 )
 _COUNT = (
-    select(func.count())
+    sa.select(sa.func.count())
     .select_from(CONVERSATION_ITEMS.join(CONVERSATIONS, _I.conversation == _C.id))
     .where(_IS)
 )
-_ITEM = bindparam("item_", type_=String)
+_ITEM = sa.bindparam("item_", type_=sa.String)
 _ONE = (
-    select(_I.id, _I.body)
+    sa.select(_I.id, _I.body)
     .select_from(CONVERSATIONS.join(CONVERSATION_ITEMS, _I.conversation == _C.id))
     .where(_IS, _I.tenant == TENANT, _I.id == _ITEM)
     .order_by(_I.place)
     .limit(1)
 )
-_PLACE = bindparam("place_", type_=Integer)
+_PLACE = sa.bindparam("place_", type_=sa.Integer)
 _PLACES = (
-    select(_I.place)
-    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
+    sa.select(_I.place)
+    .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
     .limit(1)
 )
-_PAGE = select(_I.id, _I.body).where(_I.conversation == ID).limit(bindparam("most_", type_=Integer))
+_PAGE = sa.select(_I.id, _I.body).where(_I.conversation == ID).limit(sa.bindparam("most_", type_=sa.Integer))
 _OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place)
 _NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc())
 _REMOVE = (
-    delete(CONVERSATION_ITEMS)
-    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == _ITEM)
+    sa.delete(CONVERSATION_ITEMS)
+    .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.id == _ITEM)
     .returning(_I.id, _I.body)
 )
-_SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
+_SHRINK = sa.update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 
 
 _END = 2**31 - 1
@@ -119,7 +107,7 @@ class SqlConversations:
         row |= {"next": len(items), "used": self._now(), "size": size}
         rows = item_rows("conversation", conversation.id, conversation.tenant, items, 0)
 
-        def create(connection: Connection) -> None:
+        def create(connection: sa.Connection) -> None:
             self._room.make(connection, conversation.tenant, size)
             connection.execute(_CREATE, row)
             if rows:
@@ -139,7 +127,7 @@ class SqlConversations:
         check(size, self._max_size)
         values = {**named(tenant, id_, self._now()), "body_": metadata, "more_": size}
 
-        def change(connection: Connection) -> bool:
+        def change(connection: sa.Connection) -> bool:
             self._room.make(connection, tenant, size, id_)
             row = connection.execute(_UPDATE, values).first()
             if row is not None:
@@ -158,7 +146,7 @@ class SqlConversations:
         values = named(tenant, id_, self._now())
         values |= {"count_": len(items), "more_": more, "until_": expires}
 
-        def append(connection: Connection) -> bool:
+        def append(connection: sa.Connection) -> bool:
             self._room.make(connection, tenant, more, id_)
             row = connection.execute(_GROW, values).first()
             if row is None:
@@ -174,7 +162,7 @@ class SqlConversations:
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         values = named(tenant, id_, self._now())
 
-        def items(connection: Connection) -> list[Item] | None:
+        def items(connection: sa.Connection) -> list[Item] | None:
             count = connection.execute(_COUNT, values).scalar_one()
             check_read(count, self._most_read, "items")
             rows = connection.execute(_ITEMS, values).all()
@@ -187,7 +175,7 @@ class SqlConversations:
     ) -> Page | None:
         own = named(tenant, id_, self._now())
 
-        def read(connection: Connection) -> Page | None:
+        def read(connection: sa.Connection) -> Page | None:
             if connection.execute(_GET, own).first() is None:
                 return None
             place: int | None = _END if newest else -1
@@ -210,7 +198,7 @@ class SqlConversations:
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         values = {**named(tenant, id_, self._now()), "item_": item}
 
-        def remove(connection: Connection) -> bool:
+        def remove(connection: sa.Connection) -> bool:
             gone = [Item(*row) for row in connection.execute(_REMOVE, values)]
             if gone:
                 connection.execute(_SHRINK, {"id_": id_, "more_": items_size(gone)})

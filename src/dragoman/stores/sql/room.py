@@ -13,18 +13,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Column,
-    ColumnElement,
-    Connection,
-    bindparam,
-    delete,
-    func,
-    literal,
-    select,
-)
+import sqlalchemy as sa
 
 from dragoman.state.store import StoreFull
 from dragoman.stores.sql.rows import excess
@@ -40,8 +29,8 @@ _ONCE = 16_000_000
 """The most bytes that one write removes in addition to its own size. If more must go, because the limit was
 lowered, the sweep removes the rest: a long transaction would block all other writers.
 """
-_OWNER: BindParameter[Any] = bindparam("owner_")
-_KEYS: BindParameter[Any] = bindparam("keys_", expanding=True)
+_OWNER: sa.BindParameter[Any] = sa.bindparam("owner_")
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys_", expanding=True)
 _H = SHARES.c
 
 
@@ -51,11 +40,11 @@ class Kind(NamedTuple):
     None = all rows. named: makes the value of the column `owner` from the owner's name in the table `shares`.
     """
 
-    key: Column[Any]
-    owner: Column[Any]
-    used: Column[Any]
-    size: ColumnElement[Any]
-    leaves: ColumnElement[bool] | None = None
+    key: sa.Column[Any]
+    owner: sa.Column[Any]
+    used: sa.Column[Any]
+    size: sa.ColumnElement[Any]
+    leaves: sa.ColumnElement[bool] | None = None
     named: Callable[[str], Any] = str
 
 
@@ -79,22 +68,22 @@ class Room:
         self._spare = 0 if counts else limit // _SPARE
         measure = _H.entries if counts else _H.size
         ours = _H.kind.in_([kind.key.table.name for kind in kinds])
-        self._total = select(func.coalesce(func.sum(measure), 0)).where(ours)
-        self._totals = select(_H.owner, func.sum(measure)).where(ours).group_by(_H.owner)
+        self._total = sa.select(sa.func.coalesce(sa.func.sum(measure), 0)).where(ours)
+        self._totals = sa.select(_H.owner, sa.func.sum(measure)).where(ours).group_by(_H.owner)
         self._text: str | None = None
         self._kinds = []
         for place, kind in enumerate(kinds):
-            size = literal(1, BigInteger) if counts else kind.size
-            rows = select(kind.used, literal(place), kind.key, size).where(kind.owner == _OWNER)
+            size = sa.literal(1, sa.BigInteger) if counts else kind.size
+            rows = sa.select(kind.used, sa.literal(place), kind.key, size).where(kind.owner == _OWNER)
             if kind.leaves is not None:
                 rows = rows.where(kind.leaves)
             oldest = rows.order_by(kind.used).limit(_BATCH + 1)  # one of them may be `spared`
-            drop = delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
+            drop = sa.delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
             self._kinds.append((oldest, drop, kind.named))
 
-    def make(self, connection: Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit, but at most `_ONCE` beyond
-        `more`. Runs in the caller's transaction.
+    def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
+        """Remove rows until `more` further bytes (or rows) of this owner fit, or until about `more` +
+        `_ONCE` are removed. Runs in the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
@@ -106,7 +95,7 @@ class Room:
         if self._shrink(connection, needed, self._spare, {owner: more}, spared) < needed:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
-    def trim(self, connection: Connection) -> bool:
+    def trim(self, connection: sa.Connection) -> bool:
         """Remove rows if the limit is exceeded, about `_ONCE` bytes (or rows) at most. True = rows were
         removed, but too few; so call this again.
         """
@@ -115,7 +104,7 @@ class Room:
             return False
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
-    def _taken(self, connection: Connection) -> int:
+    def _taken(self, connection: sa.Connection) -> int:
         """The total bytes (or number) of all rows. Every write needs it, so it is read without SQLAlchemy,
         which takes a fifth of the time.
         """
@@ -131,7 +120,7 @@ class Room:
             cursor.close()
 
     def _shrink(
-        self, connection: Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
+        self, connection: sa.Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
     ) -> int:
         """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
 
@@ -157,7 +146,7 @@ class Room:
             gone += self._remove(connection, owner, needed - gone, spared)
         return gone
 
-    def _remove(self, connection: Connection, owner: str, much: int, spared: Any) -> int:
+    def _remove(self, connection: sa.Connection, owner: str, much: int, spared: Any) -> int:
         """Remove an owner's least recently used rows, except the row `spared`, until `much` bytes (or rows)
         are removed or none is left. Returns how many were removed.
         """

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Double, FromClause, LargeBinary, String, bindparam, case, null, or_
+import sqlalchemy as sa
 
 from dragoman.state.store import Item, StoreFull
 
@@ -31,18 +31,18 @@ migration `v0002_shares` contains the same number.
 """
 
 
-ID = bindparam("id_", type_=String)
-IDS = bindparam("ids_", type_=String, expanding=True)
-TENANT = bindparam("tenant_", type_=String)
-NOW = bindparam("now_", type_=Double)
-UNTIL = bindparam("until_", type_=Double)
+ID = sa.bindparam("id_", type_=sa.String)
+IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
+TENANT = sa.bindparam("tenant_", type_=sa.String)
+NOW = sa.bindparam("now_", type_=sa.Double)
+UNTIL = sa.bindparam("until_", type_=sa.Double)
 """SQL parameter: the time until which a row is to be kept; NULL = for ever."""
-BODY = bindparam("body_", type_=LargeBinary)
+BODY = sa.bindparam("body_", type_=sa.LargeBinary)
 
 
-def alive(table: FromClause) -> ColumnElement[bool]:
+def alive(table: sa.FromClause) -> sa.ColumnElement[bool]:
     """SQL condition: the row has not expired at the time of the parameter NOW; NULL never expires."""
-    return or_(table.c.expires.is_(None), table.c.expires > NOW)
+    return sa.or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
 def named(tenant: str, id_: str, now: float) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def item_rows(
     ]
 
 
-def lasting(table: FromClause) -> ColumnElement[Any]:
+def lasting(table: sa.FromClause) -> sa.ColumnElement[Any]:
     """SQL: the later of the row's expiry time and the parameter UNTIL; NULL (never) if either is NULL."""
-    return case((UNTIL.is_(None), null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
+    return sa.case((UNTIL.is_(None), sa.null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:

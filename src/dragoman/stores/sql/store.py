@@ -68,8 +68,8 @@ class SqlStore:
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a SQLite file, and run the missing migrations. A missing file is created, readable
-        only for its owner. Raises StoreFailed.
+        """Open the store in a SQLite file, and run the missing migrations. A missing file is created, and
+        only its owner may read it. Raises StoreFailed.
         """
         try:
             await asyncio.to_thread(_make, file)
