@@ -431,7 +431,7 @@ def _unsound(value: Any) -> Iterator[str]:
 
 
 def _told(case: Case, response: ir.Response, faces: Sequence[Dialect]) -> Iterator[str]:
-    """A sentence for each fact of an answer that a client of `faces` loses though no report names the loss."""
+    """A sentence for each fact of an answer that a client of `faces` loses and no report names as lost."""
     for face in faces:
         report = Report(face.name, "response")
         body = _plain(face.response.encode(response, case.reply(face, report)))
