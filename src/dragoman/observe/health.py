@@ -115,11 +115,9 @@ def together(every: Sequence[Figures]) -> Figures:
     for one in every:
         bounds.update(one.bounds)
         connections.update(one.connections or {})
+    counters = ("running", "finished", "failed", "refused")
     return Figures(
-        running=sum(one.running for one in every),
-        finished=sum(one.finished for one in every),
-        failed=sum(one.failed for one in every),
-        refused=sum(one.refused for one in every),
+        **{name: sum(getattr(one, name) for one in every) for name in counters},
         providers={
             name: _joined([health for one in every if (health := one.providers.get(name)) is not None])
             for name in every[0].providers

@@ -80,10 +80,6 @@ Command: TypeAlias = Start[C] | WakeAt | GiveUp
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
 
-def _no_pool(_: object) -> None:
-    """The default for `pool`: no candidate shares its connections."""
-
-
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
@@ -107,7 +103,7 @@ class Attempts(Generic[C]):
         candidates: Sequence[C],
         policy: Policy,
         random: Callable[[], float],
-        pool: Callable[[C], str | None] = _no_pool,
+        pool: Callable[[C], str | None] = lambda _candidate: None,
     ) -> None:
         self._policy = policy
         self._pool = pool

@@ -59,9 +59,6 @@ class Timers(msgspec.Struct, frozen=True):
     total: float | None = None
 
 
-# Input of the table --------------------------------------------------------------------------------------
-
-
 class Provider(msgspec.Struct, frozen=True):
     """The part of a configured account that model names need.
 
@@ -129,9 +126,6 @@ class Demands(msgspec.Struct, frozen=True):
 
     strict: Strict = False
     check_output: bool = False
-
-
-# Output of the table -------------------------------------------------------------------------------------
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -359,15 +353,14 @@ class Table:
                 continue
             route = target
             for link in reversed(chain):
+                stated = {name: getattr(link, name) for name in ("system_prompt", "strict", "check_output")}
                 route = msgspec.structs.replace(
                     route,
                     asked=alias.name,
                     deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
                     defaults={**route.defaults, **link.defaults},
-                    system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
-                    strict=route.strict if link.strict is None else link.strict,
-                    check_output=route.check_output if link.check_output is None else link.check_output,
                     api=link.api or route.api,
+                    **{name: value for name, value in stated.items() if value is not None},
                 )
             if alias.name == CATCH_ALL:
                 self._fallback = _CatchAll(route, caught)

@@ -16,17 +16,14 @@ class Vault(Protocol):
 
     async def open(self) -> None:
         """Load the secret, before `secret` is read. Only the first call may wait. Raises StoreFailed."""
-        ...
 
     @property
     def secret(self) -> bytes:
         """The secret (32 bytes) from which the keys of entries are made; kept as long as the entries."""
-        ...
 
     @property
     def holds(self) -> bool:
         """False: there is certainly no entry. Read for every request, so it never waits."""
-        ...
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. A key that has an older entry gets the new one.
@@ -34,10 +31,8 @@ class Vault(Protocol):
         owner: bytes that identify the tenant. When the vault is full, the owner with the most data loses
         entries first. Raises StoreFailed.
         """
-        ...
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries that are stored under these keys; keys without an entry are missing. Each find starts
         an entry's life anew. Raises StoreFailed.
         """
-        ...

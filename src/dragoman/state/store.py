@@ -94,7 +94,6 @@ class Responses(Protocol):
         If the store is full, the tenant with the most data loses its least recently used entries. Raises
         StoreFull, and stores nothing, if no space can be made.
         """
-        ...
 
     async def settle(
         self,
@@ -112,11 +111,9 @@ class Responses(Protocol):
         and writes nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
         `save` does.
         """
-        ...
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
         """One response with its items; None = there is none with this id."""
-        ...
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
@@ -127,23 +124,19 @@ class Responses(Protocol):
         expires: all of them are kept at least until this time, because a new response will continue them;
         None = for ever.
         """
-        ...
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         """The bodies of items by their ids, from all responses and conversations of the tenant; unknown ids
         are left out. Raises HistoryTooLarge.
         """
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a response, its items and its events. False = there is no such response."""
-        ...
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         """Store further events of a response, if it exists. events: JSON objects, numbered from `first`.
         Raises StoreFull.
         """
-        ...
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
@@ -151,15 +144,12 @@ class Responses(Protocol):
         """The stored events of a response with numbers above `after`, in order, each with its number. At most
         `limit` events, and at most `PAGE_SIZE` bytes unless the first event alone is larger.
         """
-        ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         """Write `lease` to those of these responses that are unfinished. Returns their ids."""
-        ...
 
     async def leases(self) -> Sequence[Lease]:
         """The leases of all running responses, of every tenant and process."""
-        ...
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,19 +199,15 @@ class Conversations(Protocol):
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         """Store a new conversation with its first items. Raises StoreFull."""
-        ...
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
         """A conversation without its items; None = there is none with this id."""
-        ...
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         """Replace the metadata of a conversation. False = there is no such conversation."""
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a conversation and its items. False = there is no such conversation."""
-        ...
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         """Add all items at the end of a conversation, or none. The conversation then expires at `expires` or
@@ -229,13 +215,11 @@ class Conversations(Protocol):
 
         Raises StoreFull if the conversation would become larger than one call may read.
         """
-        ...
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         """All items of a conversation, the oldest first; None = there is no such conversation. Raises
         HistoryTooLarge.
         """
-        ...
 
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
@@ -246,15 +230,12 @@ class Conversations(Protocol):
         after: the page begins after the item with this id. limit: the largest number of items. newest: the
         latest items come first. Raises KeyError if there is no item `after`.
         """
-        ...
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
         """The first item of a conversation with the id `item`; None = there is none."""
-        ...
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         """Remove all items with the id `item` from a conversation. False = there is no such item."""
-        ...
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,7 +256,6 @@ class Sessions(Protocol):
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """The stored turns of a session, the oldest first; empty if there is no such session."""
-        ...
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
         """Add a finished turn to a session, which is created if necessary. The session then expires at
@@ -285,25 +265,20 @@ class Sessions(Protocol):
         more sessions than the store may keep, the tenant with the most sessions loses its least recently used
         one. Raises StoreFull if the turn alone is larger than a session may be.
         """
-        ...
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
         """Change the id of a session from `id_` to `to`; another session with the id `to` is deleted. False =
         there is no session with the id `id_`.
         """
-        ...
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         """The sessions of one tenant (None = all tenants), at most `limit`, most recently used first."""
-        ...
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
         """Delete the sessions with this id of one tenant (None = of all tenants). Returns their number."""
-        ...
 
     async def count(self) -> int:
         """The number of all sessions."""
-        ...
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,23 +328,18 @@ class Chats(Protocol):
         """Store a completion; it replaces a completion with the same id. Raises StoreFull as
         `Responses.save` does.
         """
-        ...
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
         """A completion with its messages; None = there is none with this id."""
-        ...
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
-        ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
         """Replace the metadata of a completion. False = there is no such completion."""
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a completion. False = there is no such completion."""
-        ...
 
 
 class Store(Protocol):
@@ -400,8 +370,6 @@ class Store(Protocol):
         """Delete entries that have expired at `now`, and, where a limit is exceeded, the least recently used
         entries.
         """
-        ...
 
     async def close(self) -> None:
         """Close files and connections."""
-        ...

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
+from dragoman.stores.limits import is_over
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
@@ -49,7 +50,8 @@ class MemoryChats:
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         now = self._now()
-        all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
+        every = (kept.chat for kept in self._kept.get(tenant, {}).values())
+        all_ = [chat for chat in every if not is_over(chat.expires, now)]
         ordered, after = reversed(all_) if query.newest else iter(all_), query.after
         # `any` reads up to the completion `after`, so the page begins behind it.
         if after is not None and not any(chat.id == after for chat in ordered):
@@ -79,14 +81,14 @@ class MemoryChats:
             (tenant, id_)
             for tenant, kept in self._kept.items()
             for id_, one in kept.items()
-            if _is_over(one.chat, now)
+            if is_over(one.chat.expires, now)
         ]
         for tenant, id_ in over:
             self._drop(tenant, id_)
 
     def _live(self, tenant: str, id_: str) -> _KeptChat | None:
         kept = self._kept.get(tenant, {}).get(id_)
-        return None if kept is None or _is_over(kept.chat, self._now()) else kept
+        return None if kept is None or is_over(kept.chat.expires, self._now()) else kept
 
     def _drop(self, tenant: str, id_: str) -> None:
         kept = self._kept[tenant]
@@ -97,10 +99,6 @@ class MemoryChats:
 
 def _fits(chat: StoredChat, query: ChatQuery) -> bool:
     return query.model in {None, chat.model} and query.metadata.items() <= chat.metadata.items()
-
-
-def _is_over(chat: StoredChat, now: float) -> bool:
-    return chat.expires is not None and chat.expires <= now
 
 
 def _weight(chat: StoredChat) -> int:

@@ -39,6 +39,11 @@ def later(end: float | None, other: float | None) -> float | None:
     return None if end is None or other is None else max(end, other)
 
 
+def is_over(expires: float | None, now: float) -> bool:
+    """Whether an expiry time has passed at `now`. None = never expires."""
+    return expires is not None and expires <= now
+
+
 def check_read(count: int, most: int, what: str = "bytes") -> None:
     """Raise HistoryTooLarge if `count` is above `most`. what: the unit of both, for the error's text."""
     if count > most:

@@ -32,7 +32,7 @@ from dragoman.state.store import (
     page,
 )
 from dragoman.stores.chats import MemoryChats
-from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, later
+from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, is_over, later
 from dragoman.stores.room import Place, Room
 from dragoman.stores.seals import MemoryVault
 
@@ -106,7 +106,7 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     def is_over(self, now: float) -> bool:
         """Whether the response has expired, and no worker runs it."""
-        return _is_over(self.response.expires, now) and not self.runs
+        return is_over(self.response.expires, now) and not self.runs
 
 
 class _KeptConversation(msgspec.Struct, eq=False):
@@ -121,7 +121,7 @@ class _KeptConversation(msgspec.Struct, eq=False):
     bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
-        return _is_over(self.conversation.expires, now)
+        return is_over(self.conversation.expires, now)
 
 
 _Holder: TypeAlias = _KeptResponse | _KeptConversation
@@ -333,10 +333,6 @@ class MemoryResponses(_Shelf[_KeptResponse]):
     async def leases(self) -> Sequence[Lease]:
         running = [kept.response for kept in self._kept.values() if kept.runs]
         return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
-
-
-def _is_over(expires: float | None, now: float) -> bool:
-    return expires is not None and expires <= now
 
 
 class MemoryConversations(_Shelf[_KeptConversation]):

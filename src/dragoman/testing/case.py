@@ -271,9 +271,6 @@ class Case:
         return Reply(asked, report, id="answer-1", created=1_700_000_000)
 
 
-# --- Streams -------------------------------------------------------------------------------------
-
-
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
     """The frames of a stream that arrives in these chunks."""
     splitter = NDJSONSplitter() if framing == "ndjson" else SSESplitter()

@@ -106,9 +106,6 @@ def _containing(path: str) -> Iterator[str]:
         yield path
 
 
-# --- Requests ----------------------------------------------------------------------------------
-
-
 def of_request(request: ir.Request) -> list[Fact]:
     """The facts of a request, except the model's name and others that the gateway decides."""
     facts: list[Fact] = []
@@ -163,9 +160,6 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
     yield from _of_extra(path, tool.extra)
 
 
-# --- Answers -----------------------------------------------------------------------------------
-
-
 def of_response(response: ir.Response) -> list[Fact]:
     """The facts of an answer, except `created`, the time at which it was made."""
     facts = [*_stated("", response, "id", "model", "status")]
@@ -199,9 +193,6 @@ def _of_usage(usage: ir.Usage | None) -> Iterator[Fact]:
     for index, (model, other) in enumerate(usage.others):
         yield Fact(f"usage.others[{index}]", "usage of", (model, other.total))
     yield from _of_extra("usage", usage.extra)
-
-
-# --- Blocks ------------------------------------------------------------------------------------
 
 
 _Calls = Mapping[str | None, list[ir.ToolCall]]
@@ -295,9 +286,6 @@ def _arguments(call: ir.ToolCall) -> str:
         return msgspec.json.encode(msgspec.json.decode(call.arguments or "{}"), order="sorted").decode()
     except msgspec.DecodeError:
         return call.arguments
-
-
-# --- Members -----------------------------------------------------------------------------------
 
 
 def _stated(path: str, value: Any, *fields: str) -> Iterator[Fact]:

@@ -26,8 +26,6 @@ from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, ev
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
 
-# --- Requests ----------------------------------------------------------------------------------
-
 
 def request_check(case: Case) -> Iterator[str]:
     """The check accepts a request that a provider accepted."""
@@ -127,9 +125,6 @@ def request_relay(case: Case) -> Iterator[str]:
     yield from _same_bytes(wanted, relayed)
 
 
-# --- Answers -----------------------------------------------------------------------------------
-
-
 def response_identity(case: Case) -> Iterator[str]:
     """The answer, decoded and encoded again, is the same up to the canonical form."""
     report = Report(case.dialect.name, "response")
@@ -178,9 +173,6 @@ def response_relay(case: Case) -> Iterator[str]:
         {key: bytes(value) for key, value in json.decode_head(body).items()}, json.decode_head(relayed)
     )
     yield from _unequal(case.dialect.response.decode(copy_of(case.answer), STANDARD).usage, usage)
-
-
-# --- Streams -----------------------------------------------------------------------------------
 
 
 def stream_split(case: Case) -> Iterator[str]:
@@ -298,9 +290,6 @@ def stream_cut(case: Case) -> Iterator[str]:
             yield f"{where} it is whole, though nobody has said why it stopped"
 
 
-# --- Errors ------------------------------------------------------------------------------------
-
-
 def error_faces(case: Case) -> Iterator[str]:
     """Every face renders the fault with an error status, and decodes its rendering as the same fault."""
     for face in (case.dialect, *case.others):
@@ -315,9 +304,6 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
     if not 400 <= status <= 599:
         yield f"status {status}"
     yield from _same_fault(fault, face.errors.decode(status, headers, body))
-
-
-# --- Odd forms ---------------------------------------------------------------------------------
 
 
 def request_mutants(case: Case) -> Iterator[str]:
@@ -440,8 +426,6 @@ def _told(case: Case, response: ir.Response, faces: Sequence[Dialect]) -> Iterat
         yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
 
 
-# --- The table of laws ---------------------------------------------------------------------------
-
 LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     law.__name__.replace("_", "."): law
     for law in (
@@ -499,9 +483,6 @@ def leftovers(value: Any) -> Counter[str]:
         for inner in value:
             found += leftovers(inner)
     return found
-
-
-# --- Comparing ---------------------------------------------------------------------------------
 
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:

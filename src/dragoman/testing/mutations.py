@@ -78,9 +78,6 @@ def _drawn(
         yield Mutant(f"{number}: " + ", then ".join(done), odd)
 
 
-# --- JSON values -------------------------------------------------------------------------------
-
-
 def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tuple[str, _Place]]:
     """Add every member of every object and array in `value`, at any depth, to `found` with its path, which
     begins with `path`. Returns `found`.
@@ -140,17 +137,13 @@ def _retyped(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _reordered(holder: Any, key: Any, draw: Draw) -> None:
-    value = holder[key]
-    if type(value) is list:
-        value[:] = draw.shuffled(value)
+    inner = holder[key] if type(holder[key]) in {list, dict} else holder
+    if type(inner) is list:
+        inner[:] = draw.shuffled(inner)
     else:
-        inner = value if type(value) is dict else holder
-        if type(inner) is list:
-            inner[:] = draw.shuffled(inner)
-        else:
-            members = draw.shuffled(list(inner.items()))
-            inner.clear()
-            inner.update(members)
+        members = draw.shuffled(list(inner.items()))
+        inner.clear()
+        inner.update(members)
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
@@ -172,9 +165,6 @@ def _unknown(holder: Any, key: Any, draw: Draw) -> None:
 
 
 _CHANGES: Final = (_removed, _null, _emptied, _doubled, _retyped, _retyped, _reordered, _unknown)
-
-
-# --- Streams -----------------------------------------------------------------------------------
 
 
 def _mutate_stream(frames: list[bytes], draw: Draw) -> str:

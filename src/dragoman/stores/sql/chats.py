@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Connection, Integer, Row, and_, bindparam, delete, insert, select, update
 
 from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
-from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
-from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entry_size, named
+from dragoman.stores.sql.database import Part
+from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entry_size
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
@@ -39,14 +37,8 @@ _FOUND = select(_M.chat, _M.key, _M.value).where(_M.chat.in_(bindparam("numbers_
 _LISTED = select(*_SHOWN).where(_C.tenant == TENANT, alive(CHATS)).limit(bindparam("most_", type_=Integer))
 
 
-class SqlChats:
-    """Keeps chat completions in a database. room: limits the bytes of the store. now: Unix seconds."""
-
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._limits = limits
-        self._now = now
+class SqlChats(Part):
+    """Keeps chat completions in a database."""
 
     async def save(self, chat: StoredChat) -> None:
         size = entry_size(chat.body, chat.messages) + 2 * len(chat.id) + _pairs_size(chat.metadata)
@@ -63,7 +55,7 @@ class SqlChats:
         await self._database.write(save, size)
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
 
         def get(connection: Connection) -> StoredChat | None:
             row = connection.execute(_GET, values).one_or_none()
@@ -111,7 +103,7 @@ class SqlChats:
         return await self._database.read(read)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
 
         def change(connection: Connection) -> bool:
             number = connection.execute(_NUMBER, values).scalar_one_or_none()
@@ -128,7 +120,7 @@ class SqlChats:
         return await self._database.write(change)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
 
 from dragoman.state.store import Conversation, Item, Page, page
-from dragoman.stores.limits import Limits, check_read
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
+from dragoman.stores.limits import check_read
+from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
     BODY,
     ID,
@@ -22,7 +21,6 @@ from dragoman.stores.sql.rows import (
     item_rows,
     items_size,
     lasting,
-    named,
 )
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
@@ -90,15 +88,12 @@ _END = 2**31 - 1
 """Larger than the place of every item."""
 
 
-class SqlConversations:
-    """Keeps conversations in a database. room: limits the bytes of the store. now: Unix seconds."""
+class SqlConversations(Part):
+    """Keeps conversations in a database."""
 
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._max_size = min(limits.size, limits.history_size)
-        self._most_read = limits.history_count
-        self._now = now
+    @property
+    def _max_size(self) -> int:
+        return min(self._limits.size, self._limits.history_size)
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         size = entry_size(conversation.metadata) + items_size(items)
@@ -116,7 +111,7 @@ class SqlConversations:
         await self._database.write(create, size)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         row = await self._database.read(
             lambda connection: connection.execute(_GET, values).mappings().first()
         )
@@ -125,7 +120,7 @@ class SqlConversations:
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         size = len(metadata)
         check(size, self._max_size)
-        values = {**named(tenant, id_, self._now()), "body_": metadata, "more_": size}
+        values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
 
         def change(connection: sa.Connection) -> bool:
             self._room.make(connection, tenant, size, id_)
@@ -137,13 +132,13 @@ class SqlConversations:
         return await self._database.write(change, size)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         more = items_size(items)
         check(more, self._max_size)
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         values |= {"count_": len(items), "more_": more, "until_": expires}
 
         def append(connection: sa.Connection) -> bool:
@@ -160,11 +155,11 @@ class SqlConversations:
         return await self._database.write(append, more)
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
 
         def items(connection: sa.Connection) -> list[Item] | None:
             count = connection.execute(_COUNT, values).scalar_one()
-            check_read(count, self._most_read, "items")
+            check_read(count, self._limits.history_count, "items")
             rows = connection.execute(_ITEMS, values).all()
             return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
 
@@ -173,7 +168,7 @@ class SqlConversations:
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        own = named(tenant, id_, self._now())
+        own = self._named(tenant, id_)
 
         def read(connection: sa.Connection) -> Page | None:
             if connection.execute(_GET, own).first() is None:
@@ -191,12 +186,12 @@ class SqlConversations:
         return await self._database.read(read)
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
-        values = {**named(tenant, id_, self._now()), "item_": item}
+        values = {**self._named(tenant, id_), "item_": item}
         row = await self._database.read(lambda connection: connection.execute(_ONE, values).first())
         return None if row is None else Item(row.id, row.body)
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        values = {**named(tenant, id_, self._now()), "item_": item}
+        values = {**self._named(tenant, id_), "item_": item}
 
         def remove(connection: sa.Connection) -> bool:
             gone = [Item(*row) for row in connection.execute(_REMOVE, values)]

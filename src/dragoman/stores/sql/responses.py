@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -10,9 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredResponse
-from dragoman.stores.limits import Limits, check_read, later
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
+from dragoman.stores.limits import check_read, later
+from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
     BODY,
     ID,
@@ -28,7 +27,6 @@ from dragoman.stores.sql.rows import (
     item_rows,
     items_size,
     lasting,
-    named,
 )
 from dragoman.stores.sql.schema import (
     CONVERSATION_ITEMS,
@@ -152,21 +150,13 @@ _LEASES = sa.select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLE
 """SELECT: the leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
 
 
-class SqlResponses:
-    """Keeps responses in a database. room: limits the bytes of the store. now: Unix seconds."""
-
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._max_size = limits.size
-        self._history_size = limits.history_size
-        self._history_count = limits.history_count
-        self._now = now
+class SqlResponses(Part):
+    """Keeps responses in a database."""
 
     async def save(self, response: StoredResponse) -> None:
         items = (*response.input, *response.output)
         size = entry_size(response.body) + items_size(items)
-        check(size, self._max_size)
+        check(size, self._limits.size)
         row = {name: getattr(response, name) for name in _NAMES}
         row |= {"body": response.body, "inputs": len(response.input), "used": self._now(), "size": size}
         rows = item_rows("response", response.id, response.tenant, items, 0)
@@ -188,10 +178,10 @@ class SqlResponses:
         lease: float | None = None,
     ) -> bool:
         more = len(response.body) + items_size(response.output) + events_size(events)
-        check(more, self._max_size)
+        check(more, self._limits.size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
-            **named(response.tenant, response.id, self._now()),
+            **self._named(response.tenant, response.id),
             "status_": response.status,
             "body_": response.body,
             "deployment_": response.deployment,
@@ -219,22 +209,23 @@ class SqlResponses:
         return await self._database.write(settle, more)
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         found = await self._database.read(lambda connection: _folded(connection.execute(_GET, values)))
         return found[0] if found else None
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        values = {**named(tenant, id_, self._now()), "deepest_": self._history_count}
+        values = {**self._named(tenant, id_), "deepest_": self._limits.history_count}
 
         def history(connection: sa.Connection) -> list[StoredResponse]:
+            most = self._limits.history_count
             answers, size = connection.execute(_HISTORY_SIZE, values).one()
-            check_read(answers, self._history_count, "answers")
-            if size > min(self._history_size, self._history_count * LEAST_ITEM):
+            check_read(answers, most, "answers")
+            if size > min(self._limits.history_size, most * LEAST_ITEM):
                 items, size = connection.execute(_HISTORY_LENGTH, values).one()
-                check_read(items, self._history_count, "items")
-                check_read(size, self._history_size)
+                check_read(items, most, "items")
+                check_read(size, self._limits.history_size)
             return _folded(connection.execute(_HISTORY, values))
 
         found = await self._database.read(history)
@@ -260,21 +251,21 @@ class SqlResponses:
                     # One by one: the sum is checked before all rows are in memory.
                     while (row := rows.fetchone()) is not None:
                         size += len(row.body) - len(found.get(row.id, b""))
-                        check_read(size, self._history_size)
+                        check_read(size, self._limits.history_size)
                         found[row.id] = row.body
             return found
 
         return await self._database.read(items)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         if not events:
             return
         more = events_size(events)
-        check(more, self._max_size)
+        check(more, self._limits.size)
         grown = {"id_": id_, "more_": more, "now_": self._now()}
         rows = _numbered(id_, first, events)
 
@@ -290,7 +281,7 @@ class SqlResponses:
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        values = {**named(tenant, id_, self._now()), "after_": after, "count_": limit}
+        values = {**self._named(tenant, id_), "after_": after, "count_": limit}
 
         def events(connection: sa.Connection) -> list[tuple[int, bytes]]:
             found: list[tuple[int, bytes]] = []

@@ -45,11 +45,6 @@ def alive(table: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
-def named(tenant: str, id_: str, now: float) -> dict[str, Any]:
-    """The values of the parameters TENANT, ID and NOW."""
-    return {"tenant_": tenant, "id_": id_, "now_": now}
-
-
 def item_rows(
     parent: str, parent_id: str, tenant: str, items: Sequence[Item], first: int
 ) -> list[dict[str, Any]]:

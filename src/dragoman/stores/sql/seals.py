@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, e
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import NOW, UNTIL, chunks, entry_size
 from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
@@ -42,8 +42,8 @@ _ADD_KEYS = upsert(SEAL_KEYS)
 _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _ADD_KEYS.excluded.seal})
 
 
-class SqlVault:
-    """Keeps seals in a database. room: limits the bytes of all seals. now: the time in Unix seconds.
+class SqlVault(Part):
+    """Keeps seals in a database. room: limits the bytes of all seals. secret: the vault's secret.
 
     `holds` is always True, because another process may store a seal at any time.
     """
@@ -51,13 +51,10 @@ class SqlVault:
     holds = True
 
     def __init__(
-        self, database: Database, room: Room, secret: bytes, limits: Limits, now: Callable[[], float]
+        self, database: Database, room: Room, limits: Limits, now: Callable[[], float], secret: bytes
     ) -> None:
+        super().__init__(database, room, limits, now)
         self.secret = secret
-        self._database = database
-        self._room = room
-        self._limits = limits
-        self._now = now
 
     async def open(self) -> None:
         """Do nothing: the store is already open."""

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from dragoman.state.store import Session, StoreFull
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
-from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check, named
+from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check
 from dragoman.stores.sql.schema import SESSION_TURNS, SESSIONS
 
 _S, _T = SESSIONS.c, SESSION_TURNS.c
@@ -63,22 +63,17 @@ _LEFT = sa.delete(SESSIONS).where(_IS)
 _ALIVE = sa.select(sa.func.count()).select_from(SESSIONS).where(_S.expires > NOW)
 
 
-class SqlSessions:
-    """Keeps sessions in a database. room: limits the bytes of the store. count: limits the number of
-    sessions. now: Unix seconds.
-    """
+class SqlSessions(Part):
+    """Keeps sessions in a database. count: limits the number of sessions."""
 
     def __init__(
-        self, database: Database, room: Room, count: Room, limits: Limits, now: Callable[[], float]
+        self, database: Database, room: Room, limits: Limits, now: Callable[[], float], count: Room
     ) -> None:
-        self._database = database
-        self._room = room
+        super().__init__(database, room, limits, now)
         self._count = count
-        self._limits = limits
-        self._now = now
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        values = named(tenant, id_, self._now())
+        values = self._named(tenant, id_)
         return await self._database.read(
             lambda connection: connection.execute(_TURNS, values).scalars().all()
         )
@@ -88,7 +83,7 @@ class SqlSessions:
         if size > self._limits.session_size:
             raise StoreFull(f"a turn of {size} bytes is more than a session may hold")
         check(size + 2 * SESSION_TURN, self._limits.size)
-        values = named(tenant, id_, now)
+        values = {"tenant_": tenant, "id_": id_, "now_": now}
         first = {"id": id_, "tenant": tenant, "next": 1, "turns": 1, "size": size}
         first |= {"used": now, "expires": expires}
 
@@ -107,7 +102,7 @@ class SqlSessions:
         await self._database.write(append, size)
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        values = {**named(tenant, id_, self._now()), "to_": to}
+        values = {**self._named(tenant, id_), "to_": to}
 
         def move(connection: sa.Connection) -> bool:
             if not connection.execute(_TURNS, values).first():

@@ -94,7 +94,7 @@ class SqliteDatabase:
         self._closed = False
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        return await self._run(lambda: step(self._connection()))
+        return await self._run(self._readers, lambda: step(self._connection()))
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
@@ -107,7 +107,7 @@ class SqliteDatabase:
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
             if self._lookup_connection is None:
-                self._lookup_connection = _driver(await self._run(lambda: self._open(0)))
+                self._lookup_connection = _driver(await self._run(self._readers, lambda: self._open(0)))
             text, names = self._lookup(wanted, everything)
             everything.update((f"keys__{place}", key) for place, key in enumerate(keys, 1))
             with suppress(sqlite3.Error):
@@ -158,11 +158,7 @@ class SqliteDatabase:
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Call `job` in the writing thread, outside of a transaction, and return its result."""
-        self._check_open()
-        with _as_store_failed():
-            return await asyncio.get_running_loop().run_in_executor(
-                self._writer, lambda: job(_driver(self._connection()))
-            )
+        return await self._run(self._writer, lambda: job(_driver(self._connection())))
 
     async def close(self) -> None:
         self._closed = True
@@ -170,11 +166,10 @@ class SqliteDatabase:
             await asyncio.wait([self._writing])
         await asyncio.to_thread(self._close)
 
-    async def _run(self, job: Callable[[], T]) -> T:
-        """Call `job` in one of the reading threads, and return its result."""
+    async def _run(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         self._check_open()
         with _as_store_failed():
-            return await asyncio.get_running_loop().run_in_executor(self._readers, job)
+            return await asyncio.get_running_loop().run_in_executor(threads, job)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -60,9 +60,9 @@ class SqlStore:
         count = Room([_OF_SESSIONS], limits.session_count, counts=True)
         self.responses: Responses = SqlResponses(database, kept, limits, now)
         self.conversations: Conversations = SqlConversations(database, kept, limits, now)
-        self.sessions: Sessions = SqlSessions(database, kept, count, limits, now)
+        self.sessions: Sessions = SqlSessions(database, kept, limits, now, count)
         self.chats: Chats = SqlChats(database, kept, limits, now)
-        self.seals: Vault | None = SqlVault(database, seals, secret_, limits, now) if limits.seals else None
+        self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self._database = database
         self._rooms = (kept, seals, count)
 

@@ -54,11 +54,10 @@ def upgrade() -> None:
     """Create the table `shares`, add up the existing rows, and create the triggers."""
     op.create_table(
         "shares",
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("owner", sa.String(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("entries", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "owner"),
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("owner", sa.String, primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("entries", sa.BigInteger, nullable=False),
     )
     op.create_index("sessions_by_owner", "sessions", ["tenant", "used"])
     for row in KINDS:
