@@ -26,7 +26,6 @@ _AZURES: Final = "api-key"
 """The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
-
 Scope: TypeAlias = Literal["inference", "admin"]
 """The purpose of a path: to use models and their objects, or to administer the gateway."""
 
@@ -144,7 +143,9 @@ class ClientKeys:
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The key in `Authorization: Bearer` or in a protocol's own header, not checked; None = no key."""
+        """The client's key, not checked: from `Authorization: Bearer`, or, without the header Authorization,
+        from the first other header that may hold a key. None or "" = no key.
+        """
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")

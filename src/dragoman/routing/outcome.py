@@ -1,4 +1,4 @@
-"""What a failed attempt means for the next one. The fault's kind decides, by the providers' error pages."""
+"""What a failed attempt means for the next one, by the fault's kind and the providers' error pages."""
 
 from __future__ import annotations
 

@@ -83,9 +83,9 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: the operator's statements about the model. timers:
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
-    dialect. windows: for each of `uses`, in tokens, the context that replaces `facts.context`; None, or a
-    missing entry = none. strict, check_output: None = as in `Demands`. api: the protocol to use if the
-    provider has it, None = `apis.choose` decides.
+    dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
+    strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
+    `apis.choose` decides.
     """
 
     name: str
@@ -102,10 +102,9 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for a model. Settings that are not None override those of the target; `defaults` are added
-    to the target's.
-
-    window: an upper limit, in tokens, for the context windows of the target's deployments; None = no limit.
+    """Another name for a model. target: a model or another alias, whose settings apply where the alias has
+    None. defaults: merged over the target's. window: an upper limit, in tokens, for the context windows of
+    the target's deployments; None = no limit.
     """
 
     name: str
@@ -121,7 +120,7 @@ class Alias(msgspec.Struct, frozen=True):
 class Demands(msgspec.Struct, frozen=True):
     """Settings for requests whose model or alias does not state its own.
 
-    check_output: True = answers are checked against the schema that the request demands.
+    strict: see `Strict`. check_output: True = answers are checked against the schema that the request states.
     """
 
     strict: Strict = False
@@ -163,8 +162,8 @@ class Route(msgspec.Struct, frozen=True):
     asked: the name in the request, or the default model's if the request has none. deployments: at least one,
     in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
     system_prompt, opening: a system message and further messages; both are put before the client's messages
-    unless these open with a system message. api: the operator's choice of protocol, None = `apis.choose`
-    decides. created: when the name was created, Unix seconds.
+    unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
+    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
     """
 
     asked: str
@@ -192,7 +191,9 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The model name to write into the answer; None if the client asked for the deployment itself."""
+        """The name that replaces the upstream model's in the answer; None = the client asked by the upstream
+        model's own name or by `provider/model`, so that nothing is replaced.
+        """
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 

@@ -24,9 +24,9 @@ class Fitting(NamedTuple):
 
 
 def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
-    """The deployments whose window has room for the prompt; if there are none and the request has
-    `truncation: auto`, those with room for the shortened prompt. Raises RequestFailed (context_length) if
-    there are none either.
+    """The deployments with room for the prompt: without a window, or with one that is large enough. If there
+    are none and the request has `truncation: auto`, those with room for the shortened prompt. Raises
+    RequestFailed (context_length) if there are none.
     """
     stated = [deployment.window for deployment in deployments if deployment.window is not None]
     if not stated or ceiling(request) <= min(stated):

@@ -72,8 +72,8 @@ class LazyStore:
             self._opening = None
 
     async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Call `what` with the other store, note in `healthy` and `last_error` whether that succeeded, and
-        return its result. Raises StoreFailed.
+        """Call `what` with the other store, and return its result. Raises StoreFailed. Whether this succeeded
+        is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
         """
         try:
             result = await what(await self.opened())
@@ -101,7 +101,9 @@ class LazyStore:
 
 
 class _Part:
-    """One part of a lazy store (`responses`, …). Each method opens the store and calls its method there."""
+    """One part (`name`) of a lazy store. It has every method: a call opens the other store, and calls the
+    method of that store's part.
+    """
 
     def __init__(self, store: LazyStore, name: str) -> None:
         self._store = store

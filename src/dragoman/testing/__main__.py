@@ -16,8 +16,9 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Hold every codec to the laws and print the result. Returns the exit code: 0 if all laws hold over at
-    least one exchange, else 1. folders, exceptions: used if `arguments` name none.
+    """Hold every codec to the laws and print the result. Returns the exit code: 1 if a law is broken, the
+    exceptions have a problem, or no exchange was found, else 0. folders, exceptions: used if `arguments` name
+    none.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

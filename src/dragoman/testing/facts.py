@@ -28,22 +28,16 @@ _SCALARS = ("tool_choice.native", *(place for place in PLACES if place not in _O
 """The fields of a request whose value is one fact."""
 
 _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
-    "background": (False,),
+    **dict.fromkeys(("background", "output.strict", "sampling.logprobs", "store", "stream"), (False,)),
+    **{f"sampling.{name}": (0,) for name in ("frequency_penalty", "presence_penalty", "top_logprobs")},
     "output.kind": ("text",),
     "output.modalities": (("text",),),
-    "output.strict": (False,),
     "parallel": (True,),
     "reasoning.budget": (0,),
     "reasoning.effort": ("none",),
-    "sampling.frequency_penalty": (0,),
     "sampling.logit_bias": ({},),
-    "sampling.logprobs": (False,),
     "sampling.n": (1,),
-    "sampling.presence_penalty": (0,),
     "sampling.stop": ((),),
-    "sampling.top_logprobs": (0,),
-    "store": (False,),
-    "stream": (False,),
     "tier": ("auto", "default"),
 }
 """By field of a request, values that state no fact: they are every dialect's default, or another fact states

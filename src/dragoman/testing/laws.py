@@ -525,7 +525,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """A sentence for each difference in kind or message: type and code may differ between dialects."""
+    """A sentence for each difference in kind or message; None = no fault. Type and code may differ."""
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:

@@ -147,8 +147,8 @@ def _reordered(holder: Any, key: Any, draw: Draw) -> None:
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Add something unknown to the member or, if it is a number or null, to its container: to an object a
-    member, to an array an element; a text becomes an unknown word.
+    """Add something unknown: an object gets a member, an array an element, a text becomes an unknown word. If
+    the value is none of these, its container gets a member or an element.
     """
     value = holder[key]
     added = copy_of(draw.choice(_ODD))

@@ -82,8 +82,6 @@ _REMOVE = (
     .returning(_I.id, _I.body)
 )
 _SHRINK = sa.update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
-
-
 _END = 2**31 - 1
 """Larger than the place of every item."""
 

@@ -22,12 +22,12 @@ from dragoman.stores.sql.schema import SHARES
 _BATCH = 200
 """The most rows that are removed with one statement."""
 _SPARE = 64
-"""When rows must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every write
-to a full store would have to remove rows.
+"""When rows must be removed, 1/64 of a limit in bytes is freed in addition to what is needed. Otherwise every
+write to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
-"""The most bytes that one write removes in addition to its own size. If more must go, because the limit was
-lowered, the sweep removes the rest: a long transaction would block all other writers.
+"""The most bytes that one transaction removes because the limit was lowered; later sweeps remove the rest. A
+long transaction would block all other writers.
 """
 _OWNER: sa.BindParameter[Any] = sa.bindparam("owner_")
 _KEYS: sa.BindParameter[Any] = sa.bindparam("keys_", expanding=True)
@@ -36,8 +36,9 @@ _H = SHARES.c
 
 class Kind(NamedTuple):
     """A table whose rows may be removed. key, owner, used: its columns for a row's key, the row's owner, and
-    the time of its last use. size: SQL for a row's bytes. leaves: SQL condition for rows that may be removed,
-    None = all rows. named: makes the value of the column `owner` from the owner's name in the table `shares`.
+    a time by which rows are removed, the earliest first. size: SQL for a row's bytes. leaves: SQL condition
+    for rows that may be removed, None = all rows. named: makes the value of the column `owner` from the
+    owner's name in the table `shares`.
     """
 
     key: sa.Column[Any]
@@ -105,8 +106,8 @@ class Room:
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
     def _taken(self, connection: sa.Connection) -> int:
-        """The total bytes (or number) of all rows. Every write needs it, so it is read without SQLAlchemy,
-        which takes a fifth of the time.
+        """The total bytes (or number) of all rows. Every write needs it, so the driver reads it without
+        SQLAlchemy, in a fifth of the time.
         """
         if self._text is None:
             options = {"literal_binds": True}

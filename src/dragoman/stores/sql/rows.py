@@ -30,7 +30,6 @@ SESSION_TURN = 400
 migration `v0002_shares` contains the same number.
 """
 
-
 ID = sa.bindparam("id_", type_=sa.String)
 IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
 TENANT = sa.bindparam("tenant_", type_=sa.String)

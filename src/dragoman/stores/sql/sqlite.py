@@ -44,11 +44,11 @@ _BATCH_BYTES = 4_000_000
 hold the whole transaction.
 """
 _LOG_KEPT_BYTES = 8_000_000
-"""The size in bytes to which SQLite truncates a longer log file after it has moved the log into the file."""
+"""The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
 _LOG_MOST_BYTES = 16_000_000
 """If the log has more bytes than this after a commit, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""Seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
+"""The most seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
 _FREE_PAGES = 512
 """The most unused pages (2 MB) that `shrink` leaves in the file, and that one of its steps removes."""
 _REWRITE_MOST_BYTES = 256_000_000
@@ -99,10 +99,9 @@ class SqliteDatabase:
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a fast SELECT that finds rows by an index, and return these rows.
-
-        It runs on the event loop and without SQLAlchemy: a thread, or SQLAlchemy, costs ten times as much as
-        the SELECT itself. If the database is locked, or there are many keys, a thread runs it instead.
+        """See `Database.look_up`. The SELECT runs on the event loop and without SQLAlchemy: a thread, or
+        SQLAlchemy, costs ten times as much as the SELECT itself. If the database is locked, or there are more
+        than `_LOOKUP_KEYS` keys, a thread runs it instead.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
@@ -289,7 +288,7 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether a rewrite pays: it makes the file at most half as large, and takes at most two seconds."""
+        """Whether a rewrite pays: it would at least halve the file, and move few enough bytes."""
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
@@ -318,8 +317,8 @@ def _rewrite(driver: sqlite3.Connection) -> None:
 
 
 def _empty_log(driver: sqlite3.Connection) -> None:
-    """Move the log into the file and truncate the log. If readers still use the log after
-    `_CHECKPOINT_PATIENCE`, the log stays.
+    """Move the log's content into the database file and truncate the log. If readers still use the log after
+    `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
     """
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")

@@ -27,8 +27,6 @@ from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
-
-
 _OF_SESSIONS = Kind(
     SESSIONS.c.id,
     SESSIONS.c.tenant,
@@ -108,6 +106,6 @@ class SqlStore:
 
 
 def _make(file: Path) -> None:
-    """Create the file and its folder if they do not exist. Only their owner may read and write them."""
+    """Create the file and its folder if they do not exist; only their owner may use what was created."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

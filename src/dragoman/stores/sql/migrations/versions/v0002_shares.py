@@ -22,7 +22,7 @@ KINDS: Final = (
     # `sessions.size` counts only the content of the turns, not the overhead of their rows.
     ("sessions", "{0}.tenant", "({0}.size + 400 * ({0}.turns + 1))", "size, turns"),
 )
-"""For each counted table: its name, SQL for a row's owner, SQL for a row's bytes, the columns in it."""
+"""For each counted table: its name, SQL for a row's owner, SQL for a row's bytes, the columns in that SQL."""
 
 STATEMENTS: Final = (
     """
