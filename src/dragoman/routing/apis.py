@@ -72,7 +72,8 @@ _ABSENT_STATUSES: Final = frozenset({404, 405})
 def lesson_of(fault: ir.Fault) -> Lesson | None:
     """What a refusal teaches about the API of the attempt; None = the refusal has another cause.
 
-    A 404 or 405 that names neither a model nor a part of the request says that the API does not exist.
+    Known sentences in a 400, 404 or 405 teach; so does a 404 or 405 that names neither a model nor a part of
+    the request: the API does not exist.
     """
     if fault.status not in {400, *_ABSENT_STATUSES}:
         return None

@@ -80,9 +80,9 @@ def is_absent(fault: ir.Fault) -> bool:
 def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = False) -> ir.Fault:
     """The fault as the client may see it. provider: the name for the text, "" = the text names none.
 
-    If the provider refused the gateway's credential, or does not know the model, the gateway is to blame: the
-    client gets a 502. But if the client named the deployment itself (named_by_client), an unknown model is a
-    404. Every other fault, and one that is the client's, stays as it is.
+    If the provider refused the gateway's credential, or does not know the model or the method, the gateway is
+    to blame: the client gets a 502. But if the client named the deployment itself (named_by_client), the
+    second is a 404. Every other fault, and one that is the client's, stays as it is.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":

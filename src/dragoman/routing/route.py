@@ -39,7 +39,7 @@ refuse none.
 """
 
 CREATED = 1_735_689_600
-"""`created` of every listed model, 2025-01-01 UTC: no date is known, and all replicas must agree."""
+"""Unix seconds, 2025-01-01 UTC: `created` of all routes but those made at run time, as no date is known."""
 
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"

@@ -219,7 +219,9 @@ def has_random_id(call: ir.ToolCall) -> bool:
 
 
 def _canonical(call: ir.ToolCall) -> str:
-    """A call's arguments with sorted members and no white space, because clients may write them anew."""
+    """A call's arguments as JSON with sorted members and no white space, because clients may write them anew.
+    Those of a custom tool, very long ones, and text that is no JSON only lose white space at their ends.
+    """
     text = call.arguments.strip()
     if call.kind == "custom":
         return text

@@ -101,8 +101,8 @@ class LazyStore:
 
 
 class _Part:
-    """One part (`name`) of a lazy store. It has every method: a call opens the other store, and calls the
-    method of that store's part.
+    """One part of a lazy store. Any method may be called: the call opens the other store if necessary, and
+    calls the method of the same name of the part `name` of that store.
     """
 
     def __init__(self, store: LazyStore, name: str) -> None:
