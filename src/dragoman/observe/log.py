@@ -315,7 +315,7 @@ def _reason(exchange: Exchange) -> Iterator[str]:
 
 
 def _lost(exchange: Exchange) -> str:
-    """The losses for people: `3 lost: $.logit_bias (meaning), …`. Hints are counted, but not named."""
+    """The losses for people: `3 lost: $.logit_bias (meaning), …`. All are counted; hints are not named."""
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
     named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []

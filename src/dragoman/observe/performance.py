@@ -1,6 +1,4 @@
-"""Measures the speed of each deployment from exchanges with complete answers, as moving averages in which the
-latest answers count most.
-"""
+"""Measures each deployment's speed from complete answers: moving averages, the latest answers count most."""
 
 from __future__ import annotations
 

@@ -109,9 +109,7 @@ class Marks:
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls. White space makes no difference: clients trim texts
-    and join them with blank lines.
-    """
+    """Makes the vault keys of an answer without calls. White space makes no difference: clients change it."""
 
     __slots__ = ("_begun", "_digest")
 

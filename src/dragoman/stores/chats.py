@@ -20,9 +20,7 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Keeps chat completions in memory. room: limits the memory of the whole store. now: the time in Unix
-    seconds.
-    """
+    """Keeps chat completions in memory. room: limits the memory of the store. now: returns Unix seconds."""
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:
         self._room = room

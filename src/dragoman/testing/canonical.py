@@ -20,10 +20,10 @@ _ABSENT: Any = msgspec.UNSET
 class CanonicalForm(msgspec.Struct, frozen=True):
     """The canonical form of one kind of body.
 
-    exact: members in which null and absent members differ, and no other difference is permitted. defaults: by
-    member, the value that means the same as an absent member. may_add: members that may be absent before and
-    there after: encoders must write them for their clients. spellings: by member, a function that converts
-    all its spellings to one.
+    exact: members whose whole content must be equal; a null in them differs from an absent member. defaults:
+    by member, the value that means the same as an absent member. may_add: members that may be absent before
+    and there after: encoders must write them for their clients. spellings: by member, a function that
+    converts all its spellings to one.
     """
 
     exact: Collection[str] = ()

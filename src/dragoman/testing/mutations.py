@@ -96,7 +96,7 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Change one member at any depth of `value`, in place. Returns the name of the change and the path."""
+    """Change one member at any depth of `value`, in place. Returns the name of the change, with the path."""
     places = _places(value, "", [])
     if not places:
         return "nothing to change"

@@ -54,9 +54,7 @@ _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
 def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """SQL condition: a worker runs the response. It needs no clock: see `StoredResponse.lease`. table:
-    RESPONSES or an alias of it.
-    """
+    """SQL condition: a worker runs the response; see `StoredResponse.lease`. table: RESPONSES or an alias."""
     return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 

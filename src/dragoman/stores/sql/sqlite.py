@@ -116,9 +116,7 @@ class SqliteDatabase:
     def _lookup(
         self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
     ) -> tuple[str, Sequence[str]]:
-        """The SQL text of a SELECT for as many keys as `values` has, and the names of its parameters in
-        order.
-        """
+        """The SQL of a SELECT for as many keys as `values` has, and the names of its parameters in order."""
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
         if known is None:
