@@ -23,7 +23,7 @@ class Vault(Protocol):
 
     @property
     def holds(self) -> bool:
-        """False: there is certainly no entry. Read for every request, so it never waits."""
+        """False = there is certainly no entry, True = there may be. Read for every request; never waits."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Store an entry under each of these keys. A key that has an older entry gets the new one.
@@ -33,6 +33,6 @@ class Vault(Protocol):
         """
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries that are stored under these keys; keys without an entry are missing. Each find starts
-        an entry's life anew. Raises StoreFailed.
+        """The entries that are stored under these keys; keys without an entry are missing. The time for which
+        an entry is kept begins anew when it is found. Raises StoreFailed.
         """

@@ -278,7 +278,7 @@ class Sessions(Protocol):
         """Delete the sessions with this id of one tenant (None = of all tenants). Returns their number."""
 
     async def count(self) -> int:
-        """The number of all sessions."""
+        """The number of sessions of all tenants."""
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):

@@ -264,8 +264,8 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """Decoder and relay agree whether a stream that was cut off is a whole answer; a whole one has a stop
-    reason, and of any other relay tells that it is broken.
+    """Decoder and relay agree whether a stream that was cut off is still a whole answer. If so, it has a stop
+    reason; if not, relay raises RequestFailed.
     """
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}

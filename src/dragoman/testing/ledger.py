@@ -175,7 +175,9 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """A violation as lines of text. whole: True = all its sentences, False = the beginning of the first."""
+    """A violation as lines of text. whole: True = all its sentences, False = the beginning of the first, and
+    how many more there are.
+    """
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:

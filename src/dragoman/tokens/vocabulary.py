@@ -54,7 +54,7 @@ def size(text: str) -> int:
 
 
 def by_bytes(text: str) -> int:
-    """An estimate of the tokens of a text for any vocabulary: its bytes divided by `BYTES_PER_TOKEN`."""
+    """An estimate of a text's tokens for any vocabulary: its bytes / `BYTES_PER_TOKEN`, rounded up."""
     return -(-size(text) // BYTES_PER_TOKEN)
 
 
