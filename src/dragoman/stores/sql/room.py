@@ -50,8 +50,8 @@ class Kind(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that may be removed; rows are removed in the order of these tuples, so by `used`. place: the index
-    of the Kind of its table.
+    """A row that may be removed; rows are removed in the order of these tuples, so by `used`. place: the
+    index of the Kind of its table.
     """
 
     used: float
